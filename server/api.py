@@ -1,0 +1,452 @@
+"""The contract between the QGIS plugin and the model server.
+
+Frozen dataclasses of the standard library alone, so that the plugin can import
+this file inside QGIS (Python 3.9 and newer) and the server inside its own
+environment. `from_json` is strict: unknown keys, missing keys, wrong types,
+numbers that are not finite or out of range raise `ContractError`, whose
+sentence names the place and the value.
+
+Words and routes follow OGC API - Processes 1.0 (OGC 18-062r2); errors are
+problem documents (RFC 9457).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from typing import Any, Mapping, Optional, Tuple, Type, TypeVar, Union, get_type_hints
+
+API_VERSION = "1.0"
+DEFAULT_PORT = 8765
+AUTO = "auto"
+"""Process id that lets the interpreter choose the editor from the prompt."""
+
+MAX_PROMPT_CHARS = 4000
+MAX_VERTICES = 200_000
+
+# Status words of a job (OGC 18-062r2, statusCode).
+ACCEPTED, RUNNING, SUCCESSFUL, FAILED, DISMISSED = (
+    "accepted", "running", "successful", "failed", "dismissed")  # fmt: skip
+STATUS_WORDS = (ACCEPTED, RUNNING, SUCCESSFUL, FAILED, DISMISSED)
+ENDED = frozenset((SUCCESSFUL, FAILED, DISMISSED))
+
+# Files a successful job offers below /jobs/{id}/results/.
+RESULT_FILE, MANIFEST_FILE, PREVIEW_FILE = "result.tif", "manifest.json", "preview.png"
+RESULT_FILES = {
+    RESULT_FILE: "image/tiff; application=geotiff",
+    MANIFEST_FILE: "application/json",
+    PREVIEW_FILE: "image/png",
+}
+
+ROUTES = {
+    "landing": "/",
+    "conformance": "/conformance",
+    "api": "/api",
+    "processes": "/processes",
+    "process": "/processes/{process_id}",
+    "execution": "/processes/{process_id}/execution",
+    "jobs": "/jobs",
+    "job": "/jobs/{job_id}",
+    "results": "/jobs/{job_id}/results",
+    "result_file": "/jobs/{job_id}/results/{name}",
+    "rasters": "/rasters",
+    "interpretations": "/interpretations",
+    "searches": "/searches",
+}
+
+Json = Any
+T = TypeVar("T", bound="Message")
+
+
+class ContractError(ValueError):
+    """A message that is not of the contract's form; `where` is its JSON path."""
+
+    def __init__(self, where: str, sentence: str) -> None:
+        super().__init__(f"{where}: {sentence}")
+        self.where = where
+
+
+def route(name: str, **parts: str) -> str:
+    """The path of a route, its parts filled in."""
+    return ROUTES[name].format(**parts)
+
+
+class Message:
+    """Base of everything that travels: strict parsing in, plain JSON out."""
+
+    @classmethod
+    def from_json(cls: Type[T], data: Json, where: str = "") -> T:
+        """Parse a JSON object; raises ContractError when it is not of this form."""
+        where = where or cls.__name__
+        if not isinstance(data, dict):
+            raise ContractError(where, f"an object is needed, not {_shown(data)}")
+        hints = get_type_hints(cls)
+        known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
+        for key in data:
+            if key not in known:
+                raise ContractError(
+                    where, f"unknown key {_shown(key)}; known: {', '.join(known)}")  # fmt: skip
+        values = {}
+        for name, spec in known.items():
+            place = f"{where}.{name}"
+            if name in data:
+                values[name] = _parse(hints[name], data[name], place, spec.metadata)
+            elif spec.default is MISSING and spec.default_factory is MISSING:
+                raise ContractError(place, "required and missing")
+        return cls(**values)
+
+    def to_json(self) -> dict:
+        """The JSON object of this message; None and empty defaults are left out."""
+        out = {}
+        for spec in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, spec.name)
+            if value is None or (value in ({}, (), spec.default) and spec.name != "api_version"):
+                continue
+            out[spec.name] = _plain(value)
+        return out
+
+
+def _plain(value: Json) -> Json:
+    if isinstance(value, Message):
+        return value.to_json()
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    return value
+
+
+def _shown(value: Json) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _parse(hint: Any, value: Json, where: str, rules: Mapping[str, Any]) -> Any:
+    origin, arguments = getattr(hint, "__origin__", None), getattr(hint, "__args__", ())
+    if origin is Union:
+        if value is None:
+            return None
+        return _parse(next(a for a in arguments if a is not type(None)), value, where, rules)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ContractError(where, f"a list is needed, not {_shown(value)}")
+        return tuple(_parse(arguments[0], v, f"{where}[{i}]", rules) for i, v in enumerate(value))
+    if isinstance(hint, type) and is_dataclass(hint):
+        return hint.from_json(value, where)  # type: ignore[attr-defined]
+    if origin is not None and issubclass(origin, dict) or hint in (dict, Mapping):
+        return _parse_object(arguments, value, where, rules)
+    if hint is Any:
+        return value
+    return _parse_scalar(hint, value, where, rules)
+
+
+def _parse_object(arguments: tuple, value: Json, where: str, rules: Mapping[str, Any]) -> dict:
+    if not isinstance(value, dict):
+        raise ContractError(where, f"an object is needed, not {_shown(value)}")
+    keys = rules.get("keys")
+    for key in value:
+        if not isinstance(key, str) or (keys and key not in keys):
+            known = f"; known: {', '.join(keys)}" if keys else ""
+            raise ContractError(where, f"unknown key {_shown(key)}{known}")
+    inner = arguments[1] if len(arguments) == 2 else Any
+    return {k: _parse(inner, v, f"{where}.{k}", {**rules, "keys": None}) for k, v in value.items()}
+
+
+def _parse_scalar(hint: Any, value: Json, where: str, rules: Mapping[str, Any]) -> Any:
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > 1e300:
+            raise ContractError(where, f"{_shown(value)} is too large")
+        value = float(value)
+    if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
+        raise ContractError(where, f"a {_WORDS[hint]} is needed, not {_shown(value)}")
+    if hint is float and not math.isfinite(value):
+        raise ContractError(where, f"{value} is not a finite number")
+    low, high = rules.get("minimum"), rules.get("maximum")
+    if hint in (int, float) and ((low is not None and value < low) or (high is not None and value > high)):
+        raise ContractError(where, f"{value} is outside {low} ... {high}")
+    if "choices" in rules and value not in rules["choices"]:
+        raise ContractError(where, f"{_shown(value)} is none of {', '.join(rules['choices'])}")
+    if hint is str and ("\x00" in value or len(value) > rules.get("longest", 100_000)):
+        raise ContractError(where, f"text of {len(value)} characters is too long or holds a NUL")
+    return value
+
+
+_WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+
+
+def _described(help_text: str, **rules: Any) -> Mapping[str, Any]:
+    return {"help": help_text, **rules}
+
+
+def check_geometry(geometry: Json, where: str) -> None:
+    """Refuse what is not a GeoJSON Polygon or MultiPolygon with closed, finite rings."""
+    if not isinstance(geometry, dict) or set(geometry) - {"type", "coordinates", "bbox"}:
+        raise ContractError(where, f"a GeoJSON geometry is needed, not {_shown(geometry)}")
+    kind, parts = geometry.get("type"), geometry.get("coordinates")
+    if kind not in ("Polygon", "MultiPolygon"):
+        raise ContractError(where, f"type must be Polygon or MultiPolygon, not {_shown(kind)}")
+    polygons = [parts] if kind == "Polygon" else parts
+    if not isinstance(polygons, (list, tuple)) or not polygons:
+        raise ContractError(where, "coordinates must hold at least one polygon")
+    vertices = 0
+    for rings in polygons:
+        if not isinstance(rings, (list, tuple)) or not rings:
+            raise ContractError(where, "a polygon needs at least an outer ring")
+        for ring in rings:
+            if not isinstance(ring, (list, tuple)) or len(ring) < 4:
+                raise ContractError(where, f"a ring needs 4 or more positions: {_shown(ring)}")
+            for position in ring:
+                _check_position(position, where)
+            if list(ring[0])[:2] != list(ring[-1])[:2]:
+                raise ContractError(where, f"a ring must end where it starts: {_shown(ring[0])}")
+            vertices += len(ring)
+    if vertices > MAX_VERTICES:
+        raise ContractError(where, f"{vertices} vertices; at most {MAX_VERTICES} are taken")
+
+
+def _check_position(position: Json, where: str) -> None:
+    if not isinstance(position, (list, tuple)) or not 2 <= len(position) <= 4:
+        raise ContractError(where, f"a position needs two numbers: {_shown(position)}")
+    for number in position:
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not abs(number) < 1e15:
+            raise ContractError(where, f"a coordinate is not a finite number: {_shown(position)}")
+
+
+@dataclass(frozen=True)
+class Polygons(Message):
+    """Polygons on the map: a GeoJSON (Multi)Polygon and the CRS of its coordinates."""
+
+    geometry: Any = field(metadata=_described("GeoJSON Polygon or MultiPolygon, x before y"))
+    crs: str = field(
+        default="", metadata=_described("WKT or 'EPSG:n'; empty: the raster's own CRS", longest=20_000))  # fmt: skip
+
+    def __post_init__(self) -> None:
+        check_geometry(self.geometry, "Polygons.geometry")
+
+
+@dataclass(frozen=True)
+class RasterRef(Message):
+    """A raster the server can read: an upload's id, or a path inside an allowed folder."""
+
+    upload: str = field(default="", metadata=_described("id given by POST /rasters", longest=64))
+    path: str = field(default="", metadata=_described("path below one of the server's roots", longest=4096))
+
+    def __post_init__(self) -> None:
+        if bool(self.upload) == bool(self.path):
+            raise ContractError("RasterRef", "give either upload or path")
+
+
+@dataclass(frozen=True)
+class Exemplar(Message):
+    """What to copy from: polygons in the same layer, or in another raster."""
+
+    polygons: Polygons
+    raster: Optional[RasterRef] = field(
+        default=None, metadata=_described("another raster; none: the edited one"))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Extent(Message):
+    """A rectangle in the given CRS (empty: the raster's), in that CRS's units."""
+
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+    crs: str = field(default="", metadata=_described("WKT or 'EPSG:n'", longest=20_000))
+
+    def __post_init__(self) -> None:
+        if not (self.xmin < self.xmax and self.ymin < self.ymax):
+            raise ContractError(
+                "Extent", f"empty: x {self.xmin} ... {self.xmax}, y {self.ymin} ... {self.ymax}")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Output(Message):
+    """How the result is written."""
+
+    area: str = field(
+        default="window",
+        metadata=_described("the edited window, or the whole layer", choices=("window", "layer")),
+    )
+    compression: str = field(
+        default="deflate",
+        metadata=_described("lossless compression", choices=("deflate", "zstd", "none")))  # fmt: skip
+    cog: bool = field(default=False, metadata=_described("write a Cloud Optimized GeoTIFF"))
+
+
+@dataclass(frozen=True)
+class Blend(Message):
+    """How the edit meets its surroundings; lengths in pixels of the raster."""
+
+    grow_px: int = field(
+        default=0,
+        metadata=_described("enlarge the polygons by this much before editing", minimum=0, maximum=64))  # fmt: skip
+    feather_px: int = field(
+        default=3,
+        metadata=_described("soft edge, inside the polygon's own rim", minimum=0, maximum=128))  # fmt: skip
+    context_px: int = field(
+        default=64,
+        metadata=_described("surroundings shown to the editor", minimum=0, maximum=2048))  # fmt: skip
+    radiometric_match: bool = field(
+        default=True, metadata=_described("match each band to the ring around the polygon"))  # fmt: skip
+
+
+BAND_ROLES = ("red", "green", "blue", "nir", "swir1", "swir2", "pan", "vv", "vh")
+
+
+@dataclass(frozen=True)
+class EditRequest(Message):
+    """One edit of one raster. This is the body's `inputs` of an execution."""
+
+    raster: RasterRef
+    polygons: Polygons
+    api_version: str = field(default=API_VERSION, metadata=_described("version of this contract", longest=16))
+    prompt: str = field(
+        default="", metadata=_described("what should be there", longest=MAX_PROMPT_CHARS))  # fmt: skip
+    options: dict = field(
+        default_factory=dict, metadata=_described("the editor's own options, see its description"))  # fmt: skip
+    seed: int = field(default=0, metadata=_described("same seed, same result", minimum=0, maximum=2**31 - 1))
+    exemplar: Optional[Exemplar] = field(default=None, metadata=_described("what to copy from"))
+    extent: Optional[Extent] = field(default=None, metadata=_described("edit only inside this rectangle"))
+    elevation: Optional[RasterRef] = field(default=None, metadata=_described("elevation model, in metres"))
+    protect: Optional[Polygons] = field(
+        default=None, metadata=_described("areas inside the polygons that stay as they are"))  # fmt: skip
+    band_roles: dict[str, int] = field(
+        default_factory=dict,
+        metadata=_described("1-based band of a role, where the file does not say", keys=BAND_ROLES,
+                            minimum=1, maximum=4096))  # fmt: skip
+    blend: Blend = field(default=Blend(), metadata=_described("how the edit meets its surroundings"))
+    output: Output = field(default=Output(), metadata=_described("how the result is written"))
+
+    def __post_init__(self) -> None:
+        if self.api_version.split(".")[0] != API_VERSION.split(".")[0]:
+            raise ContractError(
+                "EditRequest.api_version",
+                f"'{self.api_version}' is not understood; this side speaks {API_VERSION}. "
+                "Update the older of plugin and server.",
+            )
+
+
+@dataclass(frozen=True)
+class Option(Message):
+    """One option of an editor: drives the dock's form, Processing and the OpenAPI page."""
+
+    name: str
+    type: str = field(metadata={"choices": ("number", "integer", "boolean", "string")})
+    default: Any
+    title: str
+    help: str = ""
+    unit: str = ""
+    minimum: Optional[float] = None
+    maximum: Optional[float] = None
+    choices: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EditorInfo(Message):
+    """What an editor is, needs and can be told."""
+
+    id: str
+    title: str
+    description: str
+    engine: str
+    bands: str = field(default="all", metadata={"choices": ("all", "rgb")})
+    options: Tuple[Option, ...] = ()
+    needs: Tuple[str, ...] = field(default=(), metadata=_described("prompt, exemplar or elevation"))
+    native_size_px: int = 0
+    licence: str = "GPL-2.0-or-later"
+    weights: Tuple[str, ...] = ()
+    missing: str = field(default="", metadata=_described("why it cannot run now; empty: it can"))
+
+
+@dataclass(frozen=True)
+class Choice(Message):
+    """An operation offered to the user when the words were not clear."""
+
+    operation: str
+    title: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Interpretation(Message):
+    """What was understood of a prompt, in parts that the user can change."""
+
+    prompt: str
+    operation: str
+    editor: str
+    understood: str
+    sure: bool = False
+    to_class: str = ""
+    from_class: str = ""
+    protect: str = ""
+    severity: str = ""
+    options: dict = field(default_factory=dict)
+    choices: Tuple[Choice, ...] = ()
+
+
+@dataclass(frozen=True)
+class SearchRequest(Message):
+    """Look for windows of a raster that look like a word."""
+
+    raster: RasterRef
+    word: str = field(metadata=_described("a land-cover word", longest=200))
+    extent: Optional[Extent] = None
+    band_roles: dict[str, int] = field(
+        default_factory=dict, metadata={"keys": BAND_ROLES, "minimum": 1, "maximum": 4096})  # fmt: skip
+    most: int = field(default=5, metadata={"minimum": 1, "maximum": 20})
+
+
+@dataclass(frozen=True)
+class Found(Message):
+    """One window: its outline in the raster's CRS, how well it agrees, a thumbnail."""
+
+    polygons: Polygons
+    agreement: float
+    thumbnail_png: str = field(default="", metadata=_described("base64"))
+
+
+@dataclass(frozen=True)
+class SearchResult(Message):
+    """The windows found, best first; none and a reason where nothing agrees enough."""
+
+    word: str
+    rule: str
+    found: Tuple[Found, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Problem(Message):
+    """A problem document (RFC 9457)."""
+
+    title: str
+    status: int
+    detail: str = ""
+    type: str = "about:blank"
+    instance: str = ""
+
+
+@dataclass(frozen=True)
+class JobInfo(Message):
+    """The state of a job: OGC statusInfo with stage, step, place in the queue and ETA."""
+
+    jobID: str
+    processID: str
+    status: str = field(metadata={"choices": STATUS_WORDS})
+    type: str = "process"
+    message: str = ""
+    created: str = ""
+    started: str = ""
+    finished: str = ""
+    updated: str = ""
+    progress: int = 0
+    stage: str = ""
+    step: int = 0
+    steps: int = 0
+    eta_s: Optional[float] = None
+    position: int = 0
+    problem: Optional[Problem] = None
+    report: dict = field(default_factory=dict, metadata=_described("what the gate found"))
+    links: Tuple[dict, ...] = ()

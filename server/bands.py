@@ -1,0 +1,154 @@
+"""Native bands to what an editor sees, and back.
+
+Editors see float32 bands that are about [0, 1]; the way back is the exact
+inverse for integer types, so a value that an editor copies comes back as the
+same integer. Which band is what (its role) is taken from the file, then from
+well-known layouts, and can be overruled by the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from rasterio.enums import ColorInterp
+
+from .api import BAND_ROLES
+from .errors import BadRequest
+from .raster import Block, Profile
+
+LAYOUTS = {
+    1: ("pan",),
+    2: ("vv", "vh"),
+    3: ("red", "green", "blue"),
+    4: ("red", "green", "blue", "nir"),
+    6: ("blue", "green", "red", "nir", "swir1", "swir2"),
+    12: ("", "blue", "green", "red", "", "", "", "nir", "", "", "swir1", "swir2"),
+    13: ("", "blue", "green", "red", "", "", "", "nir", "", "", "", "swir1", "swir2"),
+}
+"""Layouts assumed where a file names no band: NAIP, HLS, Sentinel-2 L2A and L1C."""
+
+_WORDS = {
+    "red": ("red", "b4", "b04"), "green": ("green", "b3", "b03"), "blue": ("blue", "b2", "b02"),
+    "nir": ("nir", "near infrared", "near-infrared", "b8", "b08"), "swir1": ("swir1", "swir 1", "b11"),
+    "swir2": ("swir2", "swir 2", "b12"), "pan": ("pan", "panchromatic"), "vv": ("vv",), "vh": ("vh",),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Role of each data band ('' where unknown), and how it was found."""
+
+    names: tuple[str, ...]
+    source: str
+
+    def index(self, role: str) -> int | None:
+        """Index of the band with that role among the data bands."""
+        return self.names.index(role) if role in self.names else None
+
+
+def data_bands(profile: Profile) -> list[int]:
+    """Indices (from 0) of the bands that hold a picture: all but alpha."""
+    return [i for i in range(profile.count) if profile.colorinterp[i] != ColorInterp.alpha]
+
+
+def roles_of(profile: Profile, given: Mapping[str, int]) -> Roles:
+    """Roles of the data bands: as given, else as the file says, else by layout."""
+    bands = data_bands(profile)
+    names = [""] * len(bands)
+    for role, number in given.items():
+        if number - 1 not in bands:
+            raise BadRequest(f"band_roles.{role}: band {number} is not among the raster's {len(bands)} bands.")
+        names[bands.index(number - 1)] = role
+    if any(names):
+        return Roles(tuple(names), "given")
+    for place, band in enumerate(bands):
+        text = (profile.descriptions[band] or "").strip().lower()
+        names[place] = next((role for role, words in _WORDS.items() if text in words), "")
+    if "red" in names or "nir" in names or "vv" in names:
+        return Roles(tuple(names), "band descriptions")
+    names = [p.name if p.name in BAND_ROLES else "" for p in (profile.colorinterp[b] for b in bands)]
+    if {"red", "green", "blue"} <= set(names):
+        if len(names) == 4 and names[3] == "":
+            names[3] = "nir"
+        return Roles(tuple(names), "colour interpretation")
+    return Roles(LAYOUTS.get(len(bands), ("",) * len(bands)), "assumed from the number of bands")
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The linear map of each data band: seen = (value - low) / (high - low)."""
+
+    bands: tuple[int, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def seen(self, values: np.ndarray) -> np.ndarray:
+        """Native values (bands, H, W) to what an editor sees; invalid values are not repaired."""
+        low, span = self._columns()
+        return ((values[list(self.bands)].astype(np.float64) - low) / span).astype(np.float32)
+
+    def native(self, seen: np.ndarray) -> np.ndarray:
+        """The inverse, in float64 native units and not yet rounded."""
+        low, span = self._columns()
+        return seen.astype(np.float64) * span + low
+
+    def _columns(self) -> tuple[np.ndarray, np.ndarray]:
+        low = np.array(self.low)[:, None, None]
+        return low, np.array(self.high)[:, None, None] - low
+
+
+def stretch_of(profile: Profile, roles: Roles, block: Block) -> Stretch:
+    """Bytes by 0 ... 255; other types by a robust range, one for red, green and blue together."""
+    bands = data_bands(profile)
+    if profile.dtype == "uint8":
+        return Stretch(tuple(bands), (0.0,) * len(bands), (255.0,) * len(bands))
+    lows, highs = np.zeros(len(bands)), np.ones(len(bands))
+    together = [i for i, name in enumerate(roles.names) if name in ("red", "green", "blue")]
+    for group in [together] + [[i] for i in range(len(bands)) if i not in together]:
+        values = block.values[[bands[i] for i in group]][:, block.valid] if group else np.zeros(0)
+        if not values.size:
+            continue
+        low, high = np.percentile(values[:, :: max(1, values.shape[1] // 200_000)], (0.5, 99.5))
+        if not high > low:
+            high = low + max(abs(low) * 0.01, 1.0)
+        margin = 0.05 * (high - low)
+        lows[group], highs[group] = low - margin, high + margin
+    return Stretch(tuple(bands), tuple(lows.tolist()), tuple(highs.tolist()))
+
+
+def write_back(image: np.ndarray, stretch: Stretch, block: Block, profile: Profile) -> np.ndarray:
+    """The edited image in native type, all bands; what an editor does not see is kept.
+
+    A pixel that would read as nodata is moved by the smallest step, so that no
+    edited pixel disappears.
+    """
+    values = block.values.copy()
+    native = stretch.native(image)
+    kind = np.dtype(profile.dtype)
+    if kind.kind in "iu":
+        info = np.iinfo(kind)
+        top = 2 ** int(profile.bits) - 1 if profile.bits else info.max
+        native = np.clip(np.rint(native), info.min, top)
+    values[list(stretch.bands)] = native.astype(kind)
+    return _away_from_nodata(values, profile, stretch)
+
+
+def _away_from_nodata(values: np.ndarray, profile: Profile, stretch: Stretch) -> np.ndarray:
+    nodata = profile.nodata
+    if nodata is None or np.isnan(nodata):
+        return values
+    kind = values.dtype
+    if kind.kind in "iu" and not np.iinfo(kind).min <= nodata <= np.iinfo(kind).max:
+        return values
+    bands = list(stretch.bands)
+    gone = (values[bands] == kind.type(nodata)).all(axis=0)
+    if gone.any():
+        value = kind.type(nodata)
+        if kind.kind == "f":
+            beside = np.nextafter(value, kind.type(0) if value else kind.type(1))
+        else:
+            beside = kind.type(int(value) - 1 if value == np.iinfo(kind).max else int(value) + 1)
+        values[bands[0]][gone] = beside
+    return values

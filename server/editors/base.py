@@ -1,0 +1,85 @@
+"""The interface of an editor: a scene of arrays in, an image of the same shape out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..api import EditorInfo
+
+
+class OnStep(Protocol):
+    """Called once a step; raises Dismissed when the job was dismissed."""
+
+    def __call__(self, step: int, total: int, preview: np.ndarray | None = None) -> None:
+        """`preview` is an unfinished image (C, H, W)."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Pixels to copy from: image (C, h, w) as seen, and which of them may be used (h, w)."""
+
+    image: np.ndarray
+    usable: np.ndarray
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One window as an editor sees it.
+
+    `image` (C, H, W) float32, about [0, 1]; `valid` and `mask` (H, W) bool, the
+    mask holding the pixels to edit; `roles` names the bands; `gsd_m` is the
+    ground size of a pixel in metres; `origin` is (row, column) of the first
+    pixel in the raster, so that noise can be anchored to the raster instead of
+    the window; `elevation` (H, W) in metres where a model was given.
+    """
+
+    image: np.ndarray
+    valid: np.ndarray
+    mask: np.ndarray
+    roles: tuple[str, ...]
+    gsd_m: float
+    origin: tuple[int, int] = (0, 0)
+    exemplars: tuple[Patch, ...] = ()
+    elevation: np.ndarray | None = None
+
+    def part(self, rows: slice, cols: slice) -> Scene:
+        """A smaller window of the same scene."""
+        return replace(
+            self,
+            image=self.image[:, rows, cols],
+            valid=self.valid[rows, cols],
+            mask=self.mask[rows, cols],
+            origin=(self.origin[0] + (rows.start or 0), self.origin[1] + (cols.start or 0)),
+            elevation=None if self.elevation is None else self.elevation[rows, cols],
+        )
+
+    def band(self, role: str) -> np.ndarray | None:
+        """The band with that role, where there is one."""
+        return self.image[self.roles.index(role)] if role in self.roles else None
+
+
+class Editor(ABC):
+    """What edits a scene. Subclasses fill in `info` and `edit`.
+
+    `tile_px` is the largest side edited at once (0: no limit), `overlap_px` how
+    far tiles overlap, `soft_edge` whether the rim may be feathered: editors that
+    make their own rim say no.
+    """
+
+    info: EditorInfo
+    tile_px = 0
+    overlap_px = 64
+    soft_edge = True
+
+    def context_px(self, side_px: int) -> int:
+        """Surroundings wanted around a mask whose longer side is `side_px`."""
+        return 16
+
+    @abstractmethod
+    def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
+        """Return the image (C, H, W) with the mask edited; outside it, what should be unchanged."""

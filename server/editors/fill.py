@@ -1,0 +1,51 @@
+"""Fill like there: the land cover of an exemplar inside the polygon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..api import EditorInfo, Option
+from ..errors import CannotEdit
+from ..synthesis.fill import FillSettings, fill
+from .base import Editor, OnStep, Scene
+
+FEWEST_PIXELS = 150
+
+
+class Fill(Editor):
+    """Exemplar-based synthesis from drawn or found exemplars."""
+
+    soft_edge = False
+    info = EditorInfo(
+        id="fill",
+        title="Fill like there",
+        description="Fills the polygon with the land cover of an exemplar: an area drawn in the same or "
+        "another layer, or windows of the layer found by a word.",
+        engine="exemplar-based synthesis (coherent copying of the exemplar's pixels)",
+        needs=("exemplar",),
+        options=(
+            Option("keep_objects", "boolean", False, "Keep objects whole",
+                   help="For buildings, cars and rows: large shifts only, so that objects are not recombined."),
+            Option("outline_px", "number", 4.0, "Natural outline", minimum=0.0, maximum=64.0, unit="px",
+                   help="How far the new land cover may stay inside the polygon, so that its shape does not show."),
+            Option("mirror", "boolean", False, "Mirror the exemplar too",
+                   help="More variety; turns shadows and rows the other way."),
+        ),
+    )  # fmt: skip
+
+    def context_px(self, side_px: int) -> int:
+        """Enough to find transitions like the one the rim needs."""
+        return 64
+
+    def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
+        """Fill the mask from the scene's exemplars."""
+        exemplars = [(p.image, p.usable) for p in scene.exemplars if p.usable.any()]
+        pixels = sum(int(usable.sum()) for _, usable in exemplars)
+        if pixels < FEWEST_PIXELS:
+            raise CannotEdit(
+                f"The exemplar holds {pixels} usable pixels; at least {FEWEST_PIXELS} are needed. Draw a larger area.")  # fmt: skip
+        settings = FillSettings(options["keep_objects"], options["outline_px"], options["mirror"])
+        return fill(scene.image, scene.mask, scene.valid, exemplars, seed, settings, on_step)

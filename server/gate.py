@@ -1,0 +1,125 @@
+"""The raster promise, checked on the file that was written.
+
+Re-opens the result and compares it with the source: same grid, same kind of
+raster, and outside the polygons not one bit different in any band. A file that
+fails is refused, whoever wrote it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+
+from .errors import PromiseBroken, RasterUnreadable
+from .masks import Region, profile_crs
+from .raster import Box, Profile, opened, profile_of
+
+GRID_TOLERANCE_PX = 1e-6
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """What the gate counted; every `different` is 0 in a file that passed."""
+
+    crs_equal: bool
+    affine_equal: bool
+    pixels_outside: int
+    pixels_outside_different: int
+    pixels_inside: int
+    pixels_inside_changed: int
+    validity_different: int
+    sha256_source_window: str
+    sha256_result: str
+
+    def to_json(self) -> dict[str, object]:
+        """For the manifest and the job."""
+        return asdict(self)
+
+
+def verify(source: rasterio.DatasetReader, box: Box, result: str | Path, regions: list[Region]) -> GateReport:
+    """Compare `result` with the window `box` of `source`; raises PromiseBroken with every fault."""
+    ours = profile_of(source)
+    try:
+        with opened(result) as written:
+            theirs = profile_of(written)
+            faults = _profile_faults(ours, theirs, box)
+            if faults:
+                raise PromiseBroken(f"{Path(result).name}: " + "; ".join(faults))
+            report = _compare(source, written, box, regions)
+    except RasterUnreadable as error:
+        raise PromiseBroken(f"The written file cannot be read back: {error}") from error
+    if report.pixels_outside_different or report.validity_different:
+        raise PromiseBroken(
+            f"{Path(result).name}: {report.pixels_outside_different} of {report.pixels_outside} pixels outside "
+            f"the polygons differ from the source, {report.validity_different} changed between valid and nodata.")  # fmt: skip
+    return report
+
+
+def _profile_faults(ours: Profile, theirs: Profile, box: Box) -> list[str]:
+    faults = []
+    if profile_crs(ours) != profile_crs(theirs):
+        faults.append(f"its CRS is {theirs.crs}, the source's {ours.crs}")
+    if (theirs.width, theirs.height) != (box.width, box.height):
+        faults.append(f"it has {theirs.width} x {theirs.height} pixels, the window {box.width} x {box.height}")
+    if _grid_shift_px(ours, theirs, box) > GRID_TOLERANCE_PX:
+        faults.append(f"its affine is {tuple(theirs.transform)[:6]}, not {tuple(ours.transform_of(box))[:6]}")
+    same = ("count", "dtype", "descriptions", "colorinterp", "scales", "offsets", "has_mask")
+    for name in same:
+        if getattr(ours, name) != getattr(theirs, name):
+            faults.append(f"its {name} is {getattr(theirs, name)}, the source's {getattr(ours, name)}")
+    if repr(ours.nodata) != repr(theirs.nodata):
+        faults.append(f"its nodata is {theirs.nodata}, the source's {ours.nodata}")
+    if [u or "" for u in ours.units] != [u or "" for u in theirs.units]:
+        faults.append(f"its units are {theirs.units}, the source's {ours.units}")
+    return faults
+
+
+def _grid_shift_px(ours: Profile, theirs: Profile, box: Box) -> float:
+    """How far a corner lies from where it should, in pixels."""
+    wanted = ours.transform_of(box)
+    corners = [(0, 0), (box.width, 0), (0, box.height), (box.width, box.height)]
+    shifts = []
+    for corner in corners:
+        x, y = ~wanted @ (theirs.transform @ corner)
+        shifts.append(max(abs(x - corner[0]), abs(y - corner[1])))
+    return max(shifts)
+
+
+def _bits(values: np.ndarray) -> np.ndarray:
+    """The same memory as unsigned integers, so that NaN equals itself and -0 differs from 0."""
+    return np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}")
+
+
+def _compare(
+    source: rasterio.DatasetReader, written: rasterio.DatasetReader, box: Box, regions: list[Region]
+) -> GateReport:
+    outside = different = inside = changed = validity = 0
+    before, after = hashlib.sha256(), hashlib.sha256()
+    for part in box.squares():
+        here = part.seen_from(box).window
+        old, new = source.read(window=part.window), written.read(window=here)
+        before.update(old), after.update(new)
+        unequal = (_bits(old) != _bits(new)).any(axis=0)
+        mask = _mask_of(part, regions)
+        edited = int(mask.sum())
+        inside, outside = inside + edited, outside + mask.size - edited
+        changed += int((unequal & mask).sum())
+        different += int((unequal & ~mask).sum())
+        valid_old, valid_new = source.dataset_mask(window=part.window), written.dataset_mask(window=here)
+        validity += int(((valid_old > 0) != (valid_new > 0)).sum())
+    shift_free = tuple(written.transform) == tuple(profile_of(source).transform_of(box))
+    return GateReport(True, shift_free, outside, different, inside, changed, validity,
+                      before.hexdigest(), after.hexdigest())  # fmt: skip
+
+
+def _mask_of(part: Box, regions: list[Region]) -> np.ndarray:
+    mask = np.zeros((part.height, part.width), bool)
+    for region in regions:
+        both = region.box.clipped(part)
+        if both.width and both.height:
+            mask[both.seen_from(part).slices] |= region.mask[both.seen_from(region.box).slices]
+    return mask

@@ -1,0 +1,199 @@
+"""Polygons on the pixel grid: reprojected, clipped, rasterised, grouped into windows.
+
+Everything happens in pixel coordinates (column, row of the raster), so rotated,
+sheared and south-up grids need no special case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyproj
+import shapely
+import shapely.geometry
+from affine import Affine
+from rasterio.features import rasterize
+from scipy import ndimage
+from shapely.geometry.base import BaseGeometry
+
+from .api import Extent, Polygons
+from .errors import BadRequest, CannotEdit, OutsideRaster
+from .raster import Box, Profile
+
+MAX_REGION_PIXELS = 64_000_000
+PIECES_PER_SIDE = 64
+"""A polygon in another CRS is cut into this many pieces per extent before it is reprojected."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A window to edit: where it lies, and which of its pixels are inside the polygons."""
+
+    box: Box
+    mask: np.ndarray
+
+
+def crs_of(text: str, what: str) -> pyproj.CRS:
+    """A CRS from WKT or an authority code; raises BadRequest with the value."""
+    try:
+        return pyproj.CRS.from_user_input(text)
+    except pyproj.exceptions.CRSError as error:
+        raise BadRequest(f"{what}: '{text[:80]}' is not a CRS that PROJ knows ({error}).") from error
+
+
+def profile_crs(profile: Profile) -> pyproj.CRS | None:
+    """The raster's CRS for PROJ."""
+    return None if profile.crs is None else pyproj.CRS.from_wkt(profile.crs.to_wkt(version="WKT2_2019"))
+
+
+def _to_raster_crs(shape: BaseGeometry, crs: str, profile: Profile, what: str) -> BaseGeometry:
+    if not crs:
+        return shape
+    theirs, ours = crs_of(crs, what), profile_crs(profile)
+    if ours is None:
+        raise BadRequest(
+            f"{what}: given in {theirs.name}, but the raster has no CRS. Assign one to the raster, "
+            "or give the polygons in its pixel coordinates without a CRS.")  # fmt: skip
+    if theirs == ours:
+        return shape
+    xmin, ymin, xmax, ymax = shape.bounds
+    step = max(xmax - xmin, ymax - ymin) / PIECES_PER_SIDE
+    dense = shapely.segmentize(shape, step) if step > 0 else shape
+    change = pyproj.Transformer.from_crs(theirs, ours, always_xy=True)
+    moved = shapely.transform(dense, lambda xy: np.column_stack(change.transform(xy[:, 0], xy[:, 1])))
+    if not np.isfinite(shapely.get_coordinates(moved)).all():
+        raise OutsideRaster(f"{what}: some positions cannot be expressed in the raster's CRS ({ours.name}).")
+    return moved
+
+
+def _polygonal(shape: BaseGeometry) -> list[BaseGeometry]:
+    parts = shapely.get_parts(shapely.make_valid(shape))
+    flat = [p for part in parts for p in shapely.get_parts(part)]
+    return [p for p in flat if p.geom_type == "Polygon" and p.area > 0]
+
+
+def pixel_polygons(polygons: Polygons, profile: Profile, what: str = "polygons") -> list[BaseGeometry]:
+    """Valid polygons in pixel coordinates (x = column, y = row)."""
+    shape = shapely.force_2d(shapely.geometry.shape(polygons.geometry))
+    moved = _to_raster_crs(shapely.make_valid(shape), polygons.crs, profile, what)
+    inverse = ~profile.transform
+    in_pixels = shapely.transform(moved, lambda xy: np.column_stack(inverse @ (xy[:, 0], xy[:, 1])))
+    return _polygonal(in_pixels)
+
+
+def extent_box(extent: Extent | None, profile: Profile) -> Box:
+    """Pixels of an extent, whole pixels that it touches; all pixels where none is given."""
+    if extent is None:
+        return profile.box
+    ring = shapely.box(extent.xmin, extent.ymin, extent.xmax, extent.ymax)
+    ring = _to_raster_crs(ring, extent.crs, profile, "extent")
+    inverse = ~profile.transform
+    x, y = inverse @ tuple(shapely.get_coordinates(ring).T)
+    near = 1e-6  # an extent that ends on a pixel edge does not take the next pixel
+    col, row = int(np.floor(x.min() + near)), int(np.floor(y.min() + near))
+    box = Box(col, row, int(np.ceil(x.max() - near)) - col, int(np.ceil(y.max() - near)) - row)
+    box = box.clipped(profile.box)
+    if not (box.width and box.height):
+        raise OutsideRaster(
+            f"The extent {extent.xmin, extent.ymin, extent.xmax, extent.ymax} does not touch the raster, "
+            f"which covers {_bounds(profile)}.")  # fmt: skip
+    return box
+
+
+def _bounds(profile: Profile) -> str:
+    corners = [profile.transform @ (x, y) for x in (0, profile.width) for y in (0, profile.height)]
+    xs, ys = zip(*corners, strict=True)
+    return f"x {min(xs):.6g} ... {max(xs):.6g}, y {min(ys):.6g} ... {max(ys):.6g}"
+
+
+def _box_around(shape: BaseGeometry, limit: Box) -> Box:
+    xmin, ymin, xmax, ymax = shape.bounds
+    low, high = -1e9, 1e9
+    col, row = int(np.floor(max(xmin, low))), int(np.floor(max(ymin, low)))
+    return Box(col, row, int(np.ceil(min(xmax, high))) - col, int(np.ceil(min(ymax, high))) - row).clipped(limit)
+
+
+def burn(shapes: Sequence[BaseGeometry], box: Box) -> np.ndarray:
+    """Pixels of `box` whose centre is inside a shape; a shape that holds no centre takes what it touches."""
+    mask = np.zeros((box.height, box.width), bool)
+    origin = Affine.translation(box.col, box.row)
+    if not shapes or not mask.size:
+        return mask
+    rasterize([(s, 1) for s in shapes], out=(whole := mask.astype(np.uint8)), transform=origin)
+    mask = whole > 0
+    for shape in shapes:
+        if shape.area > 4:
+            continue
+        around = _box_around(shape, box)
+        rows, cols = around.seen_from(box).slices
+        if around.width and around.height and not mask[rows, cols].any():
+            touched = np.zeros((around.height, around.width), np.uint8)
+            rasterize([(shape, 1)], out=touched, all_touched=True,
+                      transform=Affine.translation(around.col, around.row))  # fmt: skip
+            mask[rows, cols] |= touched > 0
+    return mask
+
+
+def grow(mask: np.ndarray, by: int) -> np.ndarray:
+    """The mask enlarged by `by` pixels (Euclidean)."""
+    return mask if by <= 0 else ndimage.distance_transform_edt(~mask) <= by
+
+
+def merged_boxes(boxes: Sequence[Box]) -> list[Box]:
+    """Join boxes that overlap until none does."""
+    left = [shapely.box(b.col, b.row, b.col + b.width, b.row + b.height) for b in boxes]
+    while True:
+        parts = shapely.get_parts(shapely.union_all(left))
+        hulls = [shapely.box(*part.bounds) for part in parts]
+        if len(hulls) == len(left) and all(shapely.equals(a, shapely.box(*a.bounds)) for a in parts):
+            break
+        left = hulls
+    out = [Box(int(x0), int(y0), int(x1 - x0), int(y1 - y0)) for x0, y0, x1, y1 in (h.bounds for h in left)]
+    return sorted(out, key=lambda b: (b.row, b.col))
+
+
+@dataclass(frozen=True)
+class Placing:
+    """Where edits may lie: all pixels of the raster, those that may change, and how far to reach."""
+
+    raster: Box
+    limit: Box
+    grow_px: int = 0
+    context_px: int = 0
+
+
+def regions(shapes: Sequence[BaseGeometry], protect: Sequence[BaseGeometry], placing: Placing) -> list[Region]:
+    """Windows to edit, each with its mask; polygons whose surroundings overlap share one.
+
+    The windows reach `context_px` around the polygons and may leave the limit;
+    the masks do not.
+    """
+    raster, limit, reach = placing.raster, placing.limit, placing.grow_px
+    boxes = [b.grown(reach, limit) for b in (_box_around(s, limit) for s in shapes) if b.width and b.height]
+    if not boxes:
+        raise OutsideRaster("The polygons do not touch the raster or the chosen extent.")
+    found = []
+    for box in merged_boxes([b.grown(placing.context_px, raster) for b in boxes]):
+        if box.width * box.height > MAX_REGION_PIXELS:
+            raise CannotEdit(
+                f"One polygon covers {box.width} x {box.height} pixels with its surroundings; at most "
+                f"{MAX_REGION_PIXELS // 1_000_000} million are edited in one piece. Divide it.")  # fmt: skip
+        allowed = np.zeros((box.height, box.width), bool)
+        allowed[limit.clipped(box).seen_from(box).slices] = True
+        mask = grow(burn(shapes, box), reach) & allowed & ~burn(protect, box)
+        if mask.any():
+            found.append(Region(box, mask))
+    if not found:
+        raise OutsideRaster("The polygons hold no pixel: they are outside, or wholly protected.")
+    return found
+
+
+def as_polygons(box: Box, profile: Profile) -> Polygons:
+    """The outline of a window in the raster's CRS."""
+    t = profile.transform
+    corners = [(0, 0), (box.width, 0), (box.width, box.height), (0, box.height), (0, 0)]
+    ring = [[float(v) for v in t @ (box.col + x, box.row + y)] for x, y in corners]
+    crs = "" if profile.crs is None else profile.crs.to_wkt(version="WKT2_2019")
+    return Polygons({"type": "Polygon", "coordinates": [ring]}, crs)

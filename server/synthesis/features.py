@@ -1,0 +1,63 @@
+"""Patch features: the leading principal components of the patches of a bank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from scipy import ndimage
+
+COMPONENTS = 24
+SAMPLES = 4000
+
+
+def eroded(usable: np.ndarray, patch: int) -> np.ndarray:
+    """Centres whose whole patch is usable; outside the image nothing is."""
+    return ndimage.minimum_filter(usable.astype(np.uint8), patch, mode="constant", cval=0) > 0
+
+
+def centres(usable: np.ndarray, patch: int, enough: int) -> tuple[np.ndarray, int]:
+    """Usable centres, and the patch size, reduced by 2 while there are fewer than `enough`."""
+    while True:
+        ok = eroded(usable, patch)
+        if patch <= 3 or ok.sum() >= enough:
+            return ok, patch
+        patch -= 2
+
+
+@dataclass(frozen=True)
+class PatchBasis:
+    """A projection of P x P patches with C bands on their principal components."""
+
+    kernels: np.ndarray
+    patch: int
+
+    @classmethod
+    def fit(cls, image: np.ndarray, ok: np.ndarray, patch: int, rng: np.random.Generator) -> PatchBasis:
+        """Fit on at most 4,000 random patches of `image` (C, H, W) with centres where `ok`."""
+        bands = image.shape[0]
+        rows, cols = np.nonzero(ok)
+        if len(rows) > SAMPLES:
+            chosen = rng.choice(len(rows), SAMPLES, replace=False)
+            rows, cols = rows[chosen], cols[chosen]
+        half = patch // 2
+        windows = np.lib.stride_tricks.sliding_window_view(_reflected(image, half), (patch, patch), axis=(1, 2))
+        samples = windows[:, rows, cols].transpose(1, 0, 2, 3).reshape(len(rows), -1)
+        samples = samples - samples.mean(axis=0)
+        _, vectors = np.linalg.eigh(samples.T.astype(np.float64) @ samples)
+        top = vectors[:, ::-1][:, : min(COMPONENTS, vectors.shape[1])]
+        return cls(np.ascontiguousarray(top.T.reshape(-1, bands, patch, patch), dtype=np.float32), patch)
+
+    def project(self, image: np.ndarray) -> np.ndarray:
+        """Features (H, W, d) of every pixel of `image` (C, H, W); borders are reflected."""
+        half = self.patch // 2
+        tensor = torch.from_numpy(np.ascontiguousarray(_reflected(image, half)))[None]
+        seen = functional.conv2d(tensor, torch.from_numpy(self.kernels))[0]
+        return np.ascontiguousarray(seen.permute(1, 2, 0).numpy())
+
+
+def _reflected(image: np.ndarray, half: int) -> np.ndarray:
+    mode = "reflect" if min(image.shape[1:]) > half else "edge"
+    return np.pad(image, ((0, 0), (half, half), (half, half)), mode=mode)

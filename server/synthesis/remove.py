@@ -1,0 +1,181 @@
+"""REMOVE: fill a hole so that the ground around it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from . import onion, poisson, pyramid, seams
+from .features import PatchBasis, centres
+from .field import Bank, Field, Search, Targets
+from .pyramid import Level
+from .scaling import Scaling
+
+PATCHES = (7, 7, 9, 9)
+TEXTURE_WEIGHT = 6.0
+GUARD_SHARE = 0.65
+FEWEST_CENTRES = 200
+
+OnStage = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class RemoveSettings:
+    """What may be tuned; the defaults are for objects on ground.
+
+    `reach_px`: how far from the hole pixels are copied; `fidelity`: weight of
+    the copied values against their gradients; `guard`: do not copy what looks
+    like the object itself.
+    """
+
+    reach_px: int = 40
+    fidelity: float = 0.02
+    guard: bool = True
+    texture: bool = True
+
+
+def remove(
+    image: np.ndarray, hole: np.ndarray, valid: np.ndarray, seed: int,
+    settings: RemoveSettings = RemoveSettings(), on_stage: OnStage = lambda step, total: None,
+) -> np.ndarray:  # fmt: skip
+    """Fill `hole` (H, W) of `image` (C, H, W); pixels that are not `valid` are neither copied nor leant on."""
+    scaling = Scaling.of(image, valid & ~hole)
+    usable = _usable(hole, valid, settings.reach_px)
+    crop = _crop(hole, usable)
+    level = Level(scaling.scaled(image[:, crop[0], crop[1]]), hole[crop], usable[crop])
+    known = valid[crop] & ~hole[crop]
+    if settings.guard:
+        level = _guarded(level, known)
+    rng = np.random.default_rng(seed)
+    filled = _fill(level, known, rng, settings, on_stage)
+    out = image.copy()
+    inside = np.zeros_like(hole)
+    inside[crop] = hole[crop]
+    out[:, inside] = scaling.restored(filled)[:, hole[crop]]
+    return out
+
+
+def _usable(hole: np.ndarray, valid: np.ndarray, reach: int) -> np.ndarray:
+    """Pixels to copy from: valid, 2 px off the hole, near its box; widened where that is too little."""
+    rows, cols = np.nonzero(hole)
+    free = valid & ~ndimage.binary_dilation(hole, iterations=2)
+    while True:
+        near = np.zeros_like(hole)
+        near[max(0, rows.min() - reach) : rows.max() + reach + 1,
+             max(0, cols.min() - reach) : cols.max() + reach + 1] = True  # fmt: skip
+        usable = free & near
+        if usable.sum() >= max(2000, hole.sum() // 2) or near.all():
+            return usable
+        reach *= 2
+
+
+def _crop(hole: np.ndarray, usable: np.ndarray) -> tuple[slice, slice]:
+    """The part of the window that takes part, with a rim for whole patches."""
+    rows, cols = np.nonzero(hole | usable)
+    rim = 10
+    return (slice(max(0, rows.min() - rim), rows.max() + rim + 1),
+            slice(max(0, cols.min() - rim), cols.max() + rim + 1))  # fmt: skip
+
+
+def _guarded(level: Level, known: np.ndarray) -> Level:
+    """Forbid what looks like the inside of the hole rather than like the ring around it."""
+    small = pyramid.padded(level, 4)
+    quarter = pyramid.halved(pyramid.halved(small.image))
+    inside = pyramid.area_share(pyramid.area_share(small.hole) > 0) > 0.5
+    sound = pyramid.padded(Level(level.image, ~known & ~level.hole, level.usable), 4)
+    off = pyramid.area_share(pyramid.area_share(sound.hole) > 0) > 0
+    core = ndimage.binary_erosion(inside, border_value=1) & ~off
+    distance = ndimage.distance_transform_edt(~inside)
+    ring = (distance >= 2) & (distance <= 10) & ~off
+    rng = np.random.default_rng(0)
+    count = min(core.sum(), ring.sum(), 600)
+    if count < 12:
+        return level
+    padded = np.pad(quarter, ((0, 0), (2, 2), (2, 2)), mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5), axis=(1, 2))
+    patches = windows.transpose(1, 2, 0, 3, 4).reshape(*inside.shape, -1)
+    a = patches[core][rng.permutation(core.sum())[:count]]
+    r = patches[ring][rng.permutation(ring.sum())[:count]]
+    samples = np.concatenate([a, r])
+    flat = patches.reshape(-1, patches.shape[-1])
+    distance = (samples**2).sum(axis=1) - 2 * flat @ samples.T
+    nearest = np.argpartition(distance, 9, axis=1)[:, :9]
+    share = (nearest < count).mean(axis=1).reshape(inside.shape).astype(np.float32)
+    forbidden = ndimage.uniform_filter(share, 3) > GUARD_SHARE
+    whole = np.kron(forbidden, np.ones((4, 4), bool))[: level.hole.shape[0], : level.hole.shape[1]]
+    usable = level.usable & ~whole
+    if usable.sum() < 0.1 * level.usable.size:
+        return level
+    return Level(level.image, level.hole, usable)
+
+
+def _with_texture(level: Level, known: np.ndarray) -> Level:
+    """Append local gradient strength, measured on known pixels only, against drift to the smoothest patches."""
+    grey = level.image.mean(axis=0)
+    weight = ndimage.uniform_filter(known.astype(np.float32), 9, mode="nearest")
+    extra = []
+    for axis in (1, 0):
+        steps = np.abs(np.diff(grey, axis=axis, append=np.take(grey, [-1], axis=axis))) * known
+        mean = ndimage.uniform_filter(steps.astype(np.float32), 9, mode="nearest") / np.maximum(weight, 1e-3)
+        extra.append(TEXTURE_WEIGHT * np.where(weight > 1e-3, mean, 0))
+    return Level(np.concatenate([level.image, np.stack(extra).astype(np.float32)]), level.hole, level.usable)
+
+
+def _fill(
+    level: Level, known: np.ndarray, rng: np.random.Generator, settings: RemoveSettings, on_stage: OnStage
+) -> np.ndarray:
+    bands, (height, width) = level.image.shape[0], level.hole.shape
+    count = pyramid.count_levels(min(height, width), 28, 4)
+    if settings.texture:
+        level = _with_texture(level, known)
+    level = pyramid.padded(level, 2 ** (count - 1))
+    known = np.pad(known, ((0, level.hole.shape[0] - height), (0, level.hole.shape[1] - width)))
+    levels = pyramid.build(level, count)
+    field: Field | None = None
+    image = levels[-1].image
+    for number in range(count - 1, -1, -1):
+        on_stage(count - 1 - number, count + 1)
+        here = levels[number]
+        ok, patch = centres(here.usable, PATCHES[number], FEWEST_CENTRES)
+        if not ok.any():
+            ok = here.usable
+        basis = PatchBasis.fit(here.image, ok, patch, rng)
+        # The bank's own features are those of the unfilled image: no usable patch touches the hole.
+        bank = Bank(here.image, ok, basis.project(here.image))
+        targets = Targets(ndimage.binary_dilation(here.hole, iterations=min(patch // 2, 3)))
+        if field is None:
+            field, image = _start(here, bank, targets, basis, known, rng)
+        else:
+            field = field.upsampled(targets, bank)
+            field.cost[:] = 0
+            image = field.vote(here.image, here.hole, 2)
+            field.look(basis.project(image))
+            field.sweep(Search(), rng)
+            image = field.vote(here.image, here.hole, 1)
+        field.look(basis.project(image))
+    on_stage(count, count + 1)
+    seams.assign(field, levels[0].image, levels[0].hole)
+    plain = field.bank.image[:bands]
+    field.bank = Bank(plain, field.bank.ok, field.bank.features)
+    result = poisson.blended(field, levels[0].image[:bands], levels[0].hole, settings.fidelity, known)
+    return result[:, :height, :width]
+
+
+def _start(
+    here: Level, bank: Bank, targets: Targets, basis: PatchBasis, known: np.ndarray, rng: np.random.Generator
+) -> tuple[Field, np.ndarray]:
+    """Onion peel, then two rounds of voting and exact search."""
+    step = known.shape[0] // here.hole.shape[0]
+    valid = known.reshape(here.hole.shape[0], step, here.hole.shape[1], step).mean(axis=(1, 3)) > 0.5
+    image, rows, cols = onion.peel(here.image, here.hole, bank.ok, valid, rng)
+    field = Field(targets, bank, rows[targets.rows, targets.cols], cols[targets.rows, targets.cols])
+    field.look(basis.project(image))
+    field.exact()
+    for _ in range(2):
+        image = field.vote(here.image, here.hole, 2)
+        field.look(basis.project(image))
+        field.exact()
+    return field, field.vote(here.image, here.hole, 2)
