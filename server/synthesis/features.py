@@ -35,7 +35,9 @@ class PatchBasis:
     patch: int
 
     @classmethod
-    def fit(cls, image: np.ndarray, ok: np.ndarray, patch: int, rng: np.random.Generator) -> PatchBasis:
+    def fit(
+        cls, image: np.ndarray, ok: np.ndarray, patch: int, rng: np.random.Generator, components: int = COMPONENTS
+    ) -> PatchBasis:
         """Fit on at most 4,000 random patches of `image` (C, H, W) with centres where `ok`."""
         bands = image.shape[0]
         rows, cols = np.nonzero(ok)
@@ -47,7 +49,7 @@ class PatchBasis:
         samples = windows[:, rows, cols].transpose(1, 0, 2, 3).reshape(len(rows), -1)
         samples = samples - samples.mean(axis=0)
         _, vectors = np.linalg.eigh(samples.T.astype(np.float64) @ samples)
-        top = vectors[:, ::-1][:, : min(COMPONENTS, vectors.shape[1])]
+        top = vectors[:, ::-1][:, : min(components, vectors.shape[1])]
         return cls(np.ascontiguousarray(top.T.reshape(-1, bands, patch, patch), dtype=np.float32), patch)
 
     def project(self, image: np.ndarray) -> np.ndarray:

@@ -1,0 +1,233 @@
+"""The main path: one edit of one raster, from a request to a file that passed the gate.
+
+Read `edit` from top to bottom; every step is a module of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import shapely
+from rasterio.enums import Resampling
+from rasterio.warp import reproject
+
+from . import bands, blend, exemplars, gate, masks, provenance, tiling
+from .api import AUTO, MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE, EditRequest
+from .editors.base import Patch, Scene
+from .exemplars import Layer
+from .masks import Placing, Region
+from .plan import Plan, plan
+from .raster import Box, WriteOptions, opened, profile_of, read_window, write_geotiff
+
+Progress = Callable[[str, int, int], None]
+"""Called with stage, step, steps; raises Dismissed to stop the edit."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """The rasters of a request, as paths this process may read."""
+
+    raster: Path
+    exemplar: Path | None = None
+    elevation: Path | None = None
+
+
+def edit(request: EditRequest, process_id: str, files: Files, folder: Path, progress: Progress) -> dict[str, Any]:
+    """Make result.tif, manifest.json and preview.png in `folder`; returns the report of the edit."""
+    clock = _Clock()
+    progress("understanding", 0, 1)
+    todo = plan(request, process_id)
+    with _layer(request, files) as layer, _opened(files.exemplar) as other, _opened(files.elevation) as elevation:
+        # 1. Where: polygons on the raster's own grid.
+        progress("reading", 0, 1)
+        shapes, regions, out_box = _place(request, layer, todo)
+        # 2. From what: drawn exemplars, or windows that look like the word.
+        patches, search = _sources(request, layer, other, todo, shapes, progress)
+        clock.lap("read")
+        # 3. The edit itself, window by window, as arrays.
+        edited = []
+        for index, region in enumerate(regions):
+            scene_patches = _edit_region(request, layer, todo, region, patches, elevation,
+                                         lambda s, n, i=index: progress("editing", i * n + s, n * len(regions)))  # fmt: skip
+            edited.append((region.box, scene_patches))
+        clock.lap("edit")
+        # 4. Written on the same grid, checked against the source, and only then given its name.
+        progress("writing", 0, 1)
+        draft = folder / f".{RESULT_FILE}.part.tif"
+        wkb = shapely.to_wkb(_in_crs(shapes, layer), hex=True)
+        tags = provenance.tags(request, todo.editor.info.engine, todo.editor.info.id, wkb)
+        options = WriteOptions(request.output.compression, request.output.cog, tags)
+        try:
+            write_geotiff(layer.dataset, out_box, edited, draft, options)
+            clock.lap("write")
+            progress("checking", 0, 1)
+            checked = gate.verify(layer.dataset, out_box, draft, regions)
+            clock.lap("check")
+            _preview(layer, draft, out_box, folder)
+            report = _report(request, todo, layer, checked, search, clock, out_box)
+            provenance.write_json(folder / MANIFEST_FILE, report)
+            os.replace(draft, folder / RESULT_FILE)
+        finally:
+            draft.unlink(missing_ok=True)
+    return report
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self.last = self.start = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name], self.last = round(now - self.last, 4), now
+
+
+@contextlib.contextmanager
+def _layer(request: EditRequest, files: Files) -> Iterator[Layer]:
+    with opened(files.raster) as dataset:
+        profile = profile_of(dataset)
+        yield Layer(dataset, profile, bands.roles_of(profile, request.band_roles))
+
+
+@contextlib.contextmanager
+def _opened(path: Path | None) -> Iterator[rasterio.DatasetReader | None]:
+    if path is None:
+        yield None
+        return
+    with opened(path) as dataset:
+        yield dataset
+
+
+def _place(request: EditRequest, layer: Layer, todo: Plan) -> tuple[list, list[Region], Box]:
+    """Polygons in pixels, regions to edit, and the window to write."""
+    profile, blended = layer.profile, request.blend
+    shapes = masks.pixel_polygons(request.polygons, profile)
+    protect = masks.pixel_polygons(request.protect, profile, "protect") if request.protect else []
+    limit = masks.extent_box(request.extent, profile)
+    side = max((int(max(s.bounds[2] - s.bounds[0], s.bounds[3] - s.bounds[1])) for s in shapes), default=1)
+    context = max(blended.context_px, todo.editor.context_px(min(side, 4096)))
+    regions = masks.regions(shapes, protect, Placing(profile.box, limit, blended.grow_px, context))
+    if request.output.area == "layer":
+        return shapes, regions, profile.box
+    if request.extent is not None:
+        return shapes, regions, limit
+    trim = context - blended.context_px
+    box = regions[0].box
+    for region in regions[1:]:
+        box = box.joined(region.box)
+    rows, cols = zip(*(_edited_span(r) for r in regions), strict=True)
+    tight = Box(min(c[0] for c in cols), min(r[0] for r in rows), 0, 0)
+    tight = Box(tight.col, tight.row, max(c[1] for c in cols) - tight.col, max(r[1] for r in rows) - tight.row)
+    return shapes, regions, box if trim <= 0 else tight.grown(blended.context_px, profile.box)
+
+
+def _edited_span(region: Region) -> tuple[tuple[int, int], tuple[int, int]]:
+    rows, cols = np.nonzero(region.mask.any(axis=1))[0], np.nonzero(region.mask.any(axis=0))[0]
+    return ((region.box.row + int(rows[0]), region.box.row + int(rows[-1]) + 1),
+            (region.box.col + int(cols[0]), region.box.col + int(cols[-1]) + 1))  # fmt: skip
+
+
+def _sources(
+    request: EditRequest, layer: Layer, other: rasterio.DatasetReader | None, todo: Plan, shapes: list, progress: Progress
+) -> tuple[tuple[Patch, ...], dict[str, Any] | None]:
+    if "exemplar" not in todo.editor.info.needs:
+        return (), None
+    if request.exemplar is not None:
+        return tuple(exemplars.drawn(request.exemplar, layer, other, shapes)), None
+    progress("searching", 0, 1)
+    patches, search = exemplars.found(todo.word, layer, layer.profile.box, shapes)
+    windows = [{"box": [h.box.col, h.box.row, h.box.width, h.box.height], "agreement": round(h.agreement, 2)}
+               for h in search.hits]  # fmt: skip
+    return tuple(patches), {"word": search.word, "rule": search.rule, "windows": windows}
+
+
+def _edit_region(
+    request: EditRequest, layer: Layer, todo: Plan, region: Region, patches: tuple[Patch, ...],
+    elevation: rasterio.DatasetReader | None, on_step: Callable[[int, int], None],
+) -> np.ndarray:  # fmt: skip
+    """Native pixels (bands, H, W) of one region with its mask edited."""
+    block = read_window(layer.dataset, region.box)
+    mask = region.mask & block.valid
+    if not mask.any():
+        on_step(1, 1)
+        return block.values
+    stretch = bands.stretch_of(layer.profile, layer.roles, block)
+    image = np.where(block.valid, stretch.seen(block.values), 0).astype(np.float32)
+    heights = _elevation(layer, region.box, elevation) if elevation is not None else None
+    scene = Scene(image, block.valid, mask, layer.roles.names, layer.profile.gsd_m,
+                  (region.box.row, region.box.col), patches, heights)  # fmt: skip
+    editor = todo.editor
+    tiles = tiling.cut(scene, editor.tile_px, editor.overlap_px)
+
+    def edit_tile(index: int, part: Scene) -> np.ndarray:
+        def step(done: int, total: int, preview: np.ndarray | None = None) -> None:
+            on_step(index * total + done, total * len(tiles))
+
+        return editor.edit(part, request.prompt, todo.options, request.seed, step)
+
+    result = tiling.merge(scene, tiles, editor.overlap_px, edit_tile)
+    if request.blend.radiometric_match:
+        result = blend.match_ring(result, image, mask, block.valid)
+    native = bands.write_back(result, stretch, block, layer.profile)
+    opacity = blend.feather(mask, request.blend.feather_px if editor.soft_edge else 0)
+    return blend.composite(block.values, native, opacity, mask)
+
+
+def _elevation(layer: Layer, box: Box, elevation: rasterio.DatasetReader) -> np.ndarray:
+    """Heights on the window's own grid, NaN where the model has none."""
+    heights = np.full((box.height, box.width), np.nan, np.float32)
+    reproject(
+        rasterio.band(elevation, 1), heights, dst_transform=layer.profile.transform_of(box),
+        dst_crs=layer.profile.crs or elevation.crs, dst_nodata=np.nan, resampling=Resampling.bilinear,
+    )  # fmt: skip
+    return heights
+
+
+def _in_crs(shapes: list, layer: Layer) -> shapely.Geometry:
+    t = layer.profile.transform
+    moved = [shapely.transform(s, lambda xy: np.column_stack(t @ (xy[:, 0], xy[:, 1]))) for s in shapes]
+    return shapely.multipolygons(moved)
+
+
+def _preview(layer: Layer, result: Path, box: Box, folder: Path) -> None:
+    data = bands.data_bands(layer.profile)
+    seen = [layer.roles.index(r) for r in ("red", "green", "blue")]
+    rgb = [data[i] + 1 for i in seen if i is not None] if None not in seen else [data[0] + 1] * 3
+    provenance.write_preview(result, box, rgb, folder / PREVIEW_FILE)
+
+
+def _report(
+    request: EditRequest, todo: Plan, layer: Layer, checked: gate.GateReport, search: dict[str, Any] | None,
+    clock: _Clock, box: Box,
+) -> dict[str, Any]:  # fmt: skip
+    info = todo.editor.info
+    return {
+        "synthetic": provenance.DISCLAIMER,
+        "editor": info.id,
+        "engine": info.engine,
+        "licence": info.licence,
+        "operation": todo.operation,
+        "understood": todo.understood.to_json() if todo.understood else None,
+        "prompt": request.prompt,
+        "seed": request.seed,
+        "options": todo.options,
+        "search": search,
+        "request": request.to_json(),
+        "gate": checked.to_json(),
+        "window": [box.col, box.row, box.width, box.height],
+        "crs": layer.profile.crs.to_string() if layer.profile.crs else None,
+        "transform": list(layer.profile.transform_of(box))[:6],
+        "gsd_m": layer.profile.gsd_m,
+        "band_roles": {"roles": list(layer.roles.names), "from": layer.roles.source},
+        "seconds": {**clock.laps, "total": round(time.perf_counter() - clock.start, 4)},
+        "versions": provenance.versions(),
+        "process": AUTO if todo.understood else info.id,
+    }

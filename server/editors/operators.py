@@ -1,0 +1,151 @@
+"""Weather, light and disaster operators as editors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..api import EditorInfo, Option
+from ..errors import CannotEdit
+from ..operators.disaster import Burn, Flood, burn, flood
+from ..operators.ground import Ground
+from ..operators.weather import Fog, LowLight, Snow, fog, low_light, snow
+from .base import Editor, OnStep, Scene
+
+ENGINE = "physical scene operator (no weights)"
+
+
+class _Operator(Editor):
+    """An operator makes its own soft border inside the polygon, so it needs no feather."""
+
+    soft_edge = False
+
+    def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
+        """Apply the operator inside the mask."""
+        ground = Ground(scene.image, scene.mask, scene.roles, scene.gsd_m, scene.origin)
+        if not ground.optical:
+            raise CannotEdit(f"{self.info.title} changes how things look in light; this layer is radar (VV, VH).")
+        on_step(0, 1)
+        out = self.apply(ground, scene, options, seed)
+        return np.where(scene.mask, out, scene.image)
+
+    def apply(self, ground: Ground, scene: Scene, options: Mapping[str, Any], seed: int) -> np.ndarray:
+        raise NotImplementedError
+
+
+class FogEditor(_Operator):
+    """Koschmieder fog."""
+
+    info = EditorInfo(
+        id="fog",
+        title="Fog",
+        description="Lays fog or haze over the polygon: scattering by Koschmieder's law, in swaths.",
+        engine=ENGINE,
+        options=(
+            Option("visibility_m", "number", 250.0, "Visibility", minimum=10.0, maximum=20000.0, unit="m"),
+            Option("thickness_m", "number", 60.0, "Thickness of the layer", minimum=1.0, maximum=2000.0, unit="m"),
+            Option("patchiness", "number", 0.6, "Patchiness", minimum=0.0, maximum=1.0),
+            Option("patch_m", "number", 120.0, "Size of swaths", minimum=1.0, maximum=20000.0, unit="m"),
+        ),
+    )
+
+    def apply(self, ground: Ground, scene: Scene, options: Mapping[str, Any], seed: int) -> np.ndarray:
+        """See operators.weather.fog."""
+        return fog(ground, Fog(**options), seed)
+
+
+class SnowEditor(_Operator):
+    """Snow cover."""
+
+    info = EditorInfo(
+        id="snow",
+        title="Snow",
+        description="Covers the ground with snow; steep edges, crowns and open water keep less.",
+        engine=ENGINE,
+        options=(
+            Option("cover", "number", 0.85, "Snow cover", minimum=0.0, maximum=1.0),
+            Option("depth_cm", "number", 12.0, "Depth", minimum=0.5, maximum=300.0, unit="cm"),
+            Option("drift_m", "number", 8.0, "Size of patches", minimum=0.2, maximum=2000.0, unit="m"),
+            Option("keep_water", "boolean", True, "Open water stays open"),
+        ),
+    )
+
+    def apply(self, ground: Ground, scene: Scene, options: Mapping[str, Any], seed: int) -> np.ndarray:
+        """See operators.weather.snow."""
+        return snow(ground, Snow(**options), seed)
+
+
+class LowLightEditor(_Operator):
+    """Dusk and night."""
+
+    info = EditorInfo(
+        id="low-light",
+        title="Low light",
+        description="Dusk or night: less light on the sensor, with its shot and read noise.",
+        engine=ENGINE,
+        options=(
+            Option("light", "number", 0.18, "Light, as a share of daylight", minimum=0.002, maximum=1.0),
+            Option("well_electrons", "number", 6000.0, "Signal of white in daylight",
+                   minimum=50.0, maximum=1e6, unit="electrons"),
+            Option("noise_electrons", "number", 6.0, "Read noise", minimum=0.0, maximum=500.0, unit="electrons"),
+            Option("blue_shift", "number", 0.25, "Blue shift", minimum=0.0, maximum=1.0),
+        ),
+    )  # fmt: skip
+
+    def apply(self, ground: Ground, scene: Scene, options: Mapping[str, Any], seed: int) -> np.ndarray:
+        """See operators.weather.low_light."""
+        return low_light(ground, LowLight(**options), seed)
+
+
+class FloodEditor(_Operator):
+    """Flood water."""
+
+    info = EditorInfo(
+        id="flood",
+        title="Flood",
+        description="Floods the polygon, or what an elevation model shows below a water level inside it. "
+        "Roofs and crowns may stay above water.",
+        engine=ENGINE,
+        needs=("elevation?",),
+        options=(
+            Option("level_m", "number", 1.5, "Water level", minimum=-500.0, maximum=9000.0, unit="m",
+                   help="With an elevation model: height of the water surface in its units. "
+                   "Without: depth in the middle of the polygon."),
+            Option("clarity_m", "number", 0.4, "Depth at which the ground fades", minimum=0.02, maximum=50.0, unit="m"),
+            Option("mud", "number", 0.8, "Mud", minimum=0.0, maximum=1.0, help="0 clear, 1 brown."),
+            Option("keep_tall", "boolean", True, "Roofs and crowns stay above water"),
+            Option("object_height_m", "number", 3.0, "Their height", minimum=0.0, maximum=100.0, unit="m"),
+        ),
+    )  # fmt: skip
+
+    def apply(self, ground: Ground, scene: Scene, options: Mapping[str, Any], seed: int) -> np.ndarray:
+        """See operators.disaster.flood."""
+        if scene.elevation is not None:
+            low = np.nanmin(np.where(scene.mask, scene.elevation, np.inf))
+            if not np.isfinite(low) or low > options["level_m"]:
+                raise CannotEdit(
+                    f"The water level {options['level_m']:g} m is below all the ground in the polygon (lowest "
+                    f"{low:g} m in the elevation model). Raise the level.")  # fmt: skip
+        return flood(ground, Flood(**options), seed, scene.elevation)
+
+
+class BurnEditor(_Operator):
+    """Burn scar."""
+
+    info = EditorInfo(
+        id="burn",
+        title="Burn scar",
+        description="Chars vegetation, with ash and unburned patches; water, roads and roofs are spared.",
+        engine=ENGINE,
+        options=(
+            Option("severity", "number", 0.7, "Severity", minimum=0.0, maximum=1.0),
+            Option("patch_m", "number", 40.0, "Size of patches", minimum=0.5, maximum=5000.0, unit="m"),
+            Option("ash", "number", 0.25, "Ash", minimum=0.0, maximum=1.0),
+        ),
+    )
+
+    def apply(self, ground: Ground, scene: Scene, options: Mapping[str, Any], seed: int) -> np.ndarray:
+        """See operators.disaster.burn."""
+        return burn(ground, Burn(**options), seed)

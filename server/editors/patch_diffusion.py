@@ -1,0 +1,99 @@
+"""Variation and harmonise: closed-form single-image diffusion over the window's own patches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from ..api import EditorInfo, Option
+from ..errors import CannotEdit
+from ..models.patch_sampler import Schedule, harmonised, sample
+from ..synthesis.scaling import Scaling
+from .base import Editor, OnStep, Scene
+
+ENGINE = "closed-form single-image diffusion (the window's own patches)"
+FEWEST_PIXELS = 600
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+class _PatchDiffusion(Editor):
+    tile_px = 512
+    overlap_px = 64
+
+    def context_px(self, side_px: int) -> int:
+        """Patches come from the window, so it must hold enough ground."""
+        return max(48, side_px // 3)
+
+    def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
+        """Sample inside the mask."""
+        usable = self.usable(scene)
+        if usable.sum() < FEWEST_PIXELS:
+            raise CannotEdit(f"{self.info.title} needs more ground: the window holds {int(usable.sum())} valid pixels.")
+        scaling = Scaling.of(scene.image, usable)
+        image = scaling.scaled(scene.image)
+        out = self.drawn(image, scene.mask, usable, options, seed, on_step)
+        return np.where(scene.mask, scaling.restored(out), scene.image).astype(np.float32)
+
+    def usable(self, scene: Scene) -> np.ndarray:
+        """Pixels whose patches may be used."""
+        return scene.valid
+
+    def drawn(self, image: np.ndarray, mask: np.ndarray, usable: np.ndarray, options: Mapping[str, Any],
+              seed: int, on_step: OnStep) -> np.ndarray:  # fmt: skip
+        raise NotImplementedError
+
+
+class Variation(_PatchDiffusion):
+    """Another picture of the same kind of ground."""
+
+    info = EditorInfo(
+        id="variation",
+        title="Variation",
+        description="Redraws the polygon as another sample of the same ground. A little smoother than the original.",
+        engine=ENGINE,
+        options=(
+            Option("strength", "number", 1.0, "Strength", minimum=0.1, maximum=1.0,
+                   help="1: everything new. Less keeps the large shapes."),
+        ),
+    )  # fmt: skip
+
+    def drawn(self, image: np.ndarray, mask: np.ndarray, usable: np.ndarray, options: Mapping[str, Any],
+              seed: int, on_step: OnStep) -> np.ndarray:  # fmt: skip
+        """See models.patch_sampler.sample."""
+        return sample(image, mask, usable, options["strength"], seed, Schedule(), _device(), on_step)
+
+
+class Harmonise(_PatchDiffusion):
+    """Make a pasted or odd patch fit in."""
+
+    info = EditorInfo(
+        id="harmonise",
+        title="Harmonise",
+        description="Draws the polygon's rim, or all of it, lightly anew with patches of its surroundings, "
+        "to hide seams and soften what was pasted.",
+        engine=ENGINE,
+        options=(
+            Option("strength", "number", 0.35, "Strength", minimum=0.05, maximum=0.8),
+            Option("rim_px", "integer", 0, "Only a rim of", minimum=0, maximum=512, unit="px",
+                   help="0: the whole polygon. Else only this far from its outline."),
+        ),
+    )  # fmt: skip
+
+    def usable(self, scene: Scene) -> np.ndarray:
+        """Patches of the surroundings where there are enough, else of everything."""
+        around = scene.valid & ~scene.mask
+        return around if around.sum() > 4 * FEWEST_PIXELS else scene.valid
+
+    def drawn(self, image: np.ndarray, mask: np.ndarray, usable: np.ndarray, options: Mapping[str, Any],
+              seed: int, on_step: OnStep) -> np.ndarray:  # fmt: skip
+        """See models.patch_sampler.harmonised."""
+        rim = options["rim_px"]
+        part = mask & (ndimage.distance_transform_edt(mask) <= rim) if rim else mask
+        return harmonised(image, part, usable, options["strength"], seed, _device(), on_step)

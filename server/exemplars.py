@@ -1,0 +1,121 @@
+"""What an edit copies from: drawn areas of the same or another raster, or windows found by a word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import rasterio
+import shapely
+from affine import Affine
+from rasterio.enums import Resampling
+from rasterio.warp import reproject
+
+from . import retrieval
+from .api import Exemplar
+from .bands import Roles, data_bands, roles_of, stretch_of
+from .editors.base import Patch
+from .errors import CannotEdit, NotFoundInLayer, OutsideRaster
+from .masks import burn, pixel_polygons
+from .raster import Block, Box, Profile, profile_of, read_window
+
+MOST_PIXELS = 4_000_000
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The edited raster, open, with what is known of it."""
+
+    dataset: rasterio.DatasetReader
+    profile: Profile
+    roles: Roles
+
+
+def drawn(exemplar: Exemplar, layer: Layer, other: rasterio.DatasetReader | None, keep_out: list) -> list[Patch]:
+    """Patches of the drawn polygons, one each; pixels inside the edited polygons are not copied."""
+    if other is not None:
+        return _from_other(exemplar, layer, other)
+    shapes = pixel_polygons(exemplar.polygons, layer.profile, "exemplar")
+    return [p for shape in shapes if (p := _cut(layer, shape, keep_out)) is not None] or _nothing()
+
+
+def _nothing() -> list[Patch]:
+    raise OutsideRaster("The exemplar does not touch the layer it is taken from.")
+
+
+def _cut(layer: Layer, shape: shapely.Polygon, keep_out: list) -> Patch | None:
+    box = _limited(shape).clipped(layer.profile.box)
+    if not (box.width and box.height):
+        return None
+    block = read_window(layer.dataset, box)
+    usable = burn([shape], box) & block.valid & ~burn(keep_out, box)
+    return _seen(layer.profile, layer.roles, block, usable)
+
+
+def _limited(shape: shapely.Polygon) -> Box:
+    xmin, ymin, xmax, ymax = (int(v) for v in (*np.floor(shape.bounds[:2]), *np.ceil(shape.bounds[2:])))
+    if (xmax - xmin) * (ymax - ymin) > MOST_PIXELS:
+        raise CannotEdit(
+            f"An exemplar of {xmax - xmin} x {ymax - ymin} pixels is too large; at most "
+            f"{MOST_PIXELS // 1_000_000} million pixels are copied from. Draw a smaller one.")  # fmt: skip
+    return Box(xmin, ymin, xmax - xmin, ymax - ymin)
+
+
+def _seen(profile: Profile, roles: Roles, block: Block, usable: np.ndarray) -> Patch:
+    stretch = stretch_of(profile, roles, block)
+    return Patch(np.where(block.valid, stretch.seen(block.values), 0).astype(np.float32), usable)
+
+
+def _from_other(exemplar: Exemplar, layer: Layer, other: rasterio.DatasetReader) -> list[Patch]:
+    """Resampled to the edited layer's CRS, pixel size and orientation."""
+    theirs = profile_of(other)
+    mine, bands = data_bands(layer.profile), data_bands(theirs)
+    if len(mine) != len(bands):
+        raise CannotEdit(
+            f"The exemplar's raster has {len(bands)} bands, the edited one {len(mine)}; both must have the same.")
+    if (theirs.crs is None) != (layer.profile.crs is None):
+        raise CannotEdit("One of the two rasters has no CRS; assign one, so that their scales can be compared.")
+    roles = roles_of(theirs, {})
+    in_target = pixel_polygons(exemplar.polygons, theirs, "exemplar")
+    patches = []
+    for shape in in_target:
+        box = _limited(shape).clipped(theirs.box)
+        if not (box.width and box.height):
+            continue
+        block = read_window(other, box)
+        usable = burn([shape], box) & block.valid
+        patch = _seen(theirs, roles, block, usable)
+        patches.append(_resampled(patch, theirs, box, layer.profile))
+    return patches or _nothing()
+
+
+def _resampled(patch: Patch, theirs: Profile, box: Box, target: Profile) -> Patch:
+    scale = theirs.gsd_m / target.gsd_m
+    height, width = (max(1, round(n * scale)) for n in patch.usable.shape)
+    if height * width > MOST_PIXELS:
+        raise CannotEdit(
+            f"The exemplar is {scale:.3g} times coarser than the layer; resampled it would have "
+            f"{width} x {height} pixels. Draw a smaller one.")  # fmt: skip
+    method = Resampling.cubic if scale >= 1 else Resampling.average
+    image = np.zeros((patch.image.shape[0], height, width), np.float32)
+    usable = np.zeros((height, width), np.float32)
+    here = {"src_transform": Affine.identity(), "src_crs": "EPSG:3857", "dst_crs": "EPSG:3857",
+            "dst_transform": Affine.scale(patch.usable.shape[1] / width, patch.usable.shape[0] / height)}  # fmt: skip
+    reproject(patch.image, image, resampling=method, **here)
+    reproject(patch.usable.astype(np.float32), usable, resampling=Resampling.average, **here)
+    return Patch(image, usable > 0.99)
+
+
+def found(word: str, layer: Layer, area: Box, keep_out: list) -> tuple[list[Patch], retrieval.Search]:
+    """Patches of windows that look like the word; raises NotFoundInLayer with the reason."""
+    avoid = burn(keep_out, area)
+    result = retrieval.search(layer.dataset, layer.profile, layer.roles, word, area, avoid)
+    hits = retrieval.sources(result)
+    if not hits:
+        raise NotFoundInLayer(f"'{word}' was not found in this layer. {result.reason}")
+    patches = []
+    for hit in hits:
+        block = read_window(layer.dataset, hit.box)
+        usable = block.valid & ~burn(keep_out, hit.box)
+        patches.append(_seen(layer.profile, layer.roles, block, usable))
+    return patches, result

@@ -1,0 +1,1 @@
+"""Networks and loaders that no library ships; arrays and text in, arrays out."""

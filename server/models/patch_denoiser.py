@@ -1,0 +1,140 @@
+"""The closed-form denoiser of a single image: a posterior mean over the image's own patches.
+
+Noise model x_t = a y + s eps with a = 1 - s (flow-linear). For the P x P patches
+y_j of the image at one pyramid level the posterior mean is
+sum_j w_j y_j, w = softmax_j(-|x_t - a y_j|^2 / (2 s^2)); overlapping estimates
+are folded with a Gaussian window. After Qiu, Kutulakos, Lindell, Efficient and
+Training-Free Single-Image Diffusion Models, 2026. On a GPU one step is exact
+attention over all patches; on a CPU the k nearest patches in a PCA space are
+found with faiss and share the weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+
+from ..synthesis.features import PatchBasis, eroded
+
+PATCH = 15
+CENTRE = 7
+COMPONENTS = 64
+NEAREST = 5
+EXACT_PATCHES = 4096
+"""Up to this many patches the softmax runs over all of them on a CPU too."""
+
+
+@dataclass
+class PatchDenoiser:
+    """Denoises images of one pyramid level whose patches come from `image` (C, H, W) where `usable`."""
+
+    image: np.ndarray
+    usable: np.ndarray
+    device: str = "cpu"
+    patch: int = PATCH
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.patch = min(self.patch, (min(self.usable.shape) - 1) // 2 * 2 - 1)
+        ok = eroded(self.usable, self.patch)
+        while not ok.any() and self.patch > 3:
+            self.patch -= 2
+            ok = eroded(self.usable, self.patch)
+        self.rows, self.cols = np.nonzero(ok)
+        if not len(self.rows):
+            raise ValueError("the image holds no whole patch to learn from")
+        self.centre = min(CENTRE, self.patch)
+        rng = np.random.default_rng(self.seed)
+        self.basis = PatchBasis.fit(self.image, ok, self.patch, rng, COMPONENTS)
+        self.keys = np.ascontiguousarray(self.basis.project(self.image)[self.rows, self.cols])
+        self._index = None
+
+    def denoise(self, noisy: np.ndarray, signal: float, noise: float) -> np.ndarray:
+        """Posterior mean of the image (C, H, W) behind `noisy` = signal * image + noise * eps."""
+        if signal < 1e-3:
+            mean = self.image[:, self.usable].mean(axis=1)
+            return np.broadcast_to(mean[:, None, None], noisy.shape).astype(np.float32)
+        queries = self.basis.project(noisy).reshape(-1, self.keys.shape[1])
+        if self.device != "cpu":
+            values = self._attention(queries, signal, noise)
+        elif len(self.keys) <= EXACT_PATCHES:
+            values = self._exact(queries, signal, noise)
+        else:
+            values = self._nearest(queries, signal, noise)
+        return self._folded(values, noisy.shape[1:])
+
+    def _values(self) -> np.ndarray:
+        """The centre window (n, C * c * c) of every patch."""
+        half = self.centre // 2
+        padded = np.pad(self.image, ((0, 0), (half, half), (half, half)), mode="edge")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (self.centre, self.centre), axis=(1, 2))
+        cut = windows[:, self.rows, self.cols].transpose(1, 0, 2, 3)
+        return np.ascontiguousarray(cut.reshape(len(self.rows), -1), np.float32)
+
+    def _nearest(self, queries: np.ndarray, signal: float, noise: float) -> np.ndarray:
+        import faiss
+
+        faiss.omp_set_num_threads(torch.get_num_threads())
+        if self._index is None:
+            count, dimension = self.keys.shape
+            quantiser = faiss.IndexFlatL2(dimension)
+            index = faiss.IndexIVFFlat(quantiser, dimension, max(1, int(count**0.5)))
+            index.cp.niter, index.cp.seed = 8, 1234
+            index.train(self.keys)
+            index.add(self.keys)
+            index.nprobe = 4
+            self._index, self._cut = index, self._values()
+        distance, found = self._index.search(np.ascontiguousarray(queries / signal), NEAREST)  # type: ignore[attr-defined]
+        distance = np.where(found < 0, np.inf, distance)
+        logits = -distance * signal**2 / (2 * noise**2)
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        weights /= weights.sum(axis=1, keepdims=True)
+        out = np.zeros((len(queries), self._cut.shape[1]), np.float32)
+        for rank in range(NEAREST):
+            out += weights[:, rank, None].astype(np.float32) * self._cut[found[:, rank]]
+        return out
+
+    def _exact(self, queries: np.ndarray, signal: float, noise: float) -> np.ndarray:
+        values = self._values()
+        squares = (self.keys**2).sum(axis=1)
+        out = np.empty((len(queries), values.shape[1]), np.float32)
+        for start in range(0, len(queries), 4096):
+            logits = (signal * queries[start : start + 4096] @ self.keys.T - signal**2 * squares / 2) / noise**2
+            logits -= logits.max(axis=1, keepdims=True)
+            weights = np.exp(logits)
+            out[start : start + 4096] = (weights / weights.sum(axis=1, keepdims=True)) @ values
+        return out
+
+    def _attention(self, queries: np.ndarray, signal: float, noise: float) -> np.ndarray:
+        """softmax((a <q, y> - a^2 |y|^2 / 2) / s^2) as scaled dot-product attention, all patches."""
+        keys = torch.from_numpy(self.keys).to(self.device)
+        values = torch.from_numpy(self._values()).to(self.device)
+        bias = -(signal**2) * keys.square().sum(1, keepdim=True) / 2
+        key = torch.cat([signal * keys, bias], dim=1)[None]
+        asked = torch.from_numpy(np.ascontiguousarray(queries)).to(self.device)
+        asked = torch.cat([asked, torch.ones_like(asked[:, :1])], dim=1)[None]
+        pad = -key.shape[2] % 8
+        key, asked = functional.pad(key, (0, pad)), functional.pad(asked, (0, pad))
+        out = [
+            functional.scaled_dot_product_attention(part, key, values[None], scale=1 / noise**2)[0]
+            for part in asked.split(8192, dim=1)
+        ]
+        return torch.cat(out).cpu().numpy()
+
+    def _folded(self, values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        """Overlapping centre windows averaged with a Gaussian of 0.2 of the half patch."""
+        size, half = self.centre, self.centre // 2
+        position = (np.arange(size) - half) / (self.patch / 2)
+        window = np.exp(-0.5 * (position / 0.2) ** 2)
+        weight = np.outer(window, window).astype(np.float32).ravel()
+        bands = self.image.shape[0]
+        stacked = torch.from_numpy((values.reshape(-1, bands, size * size) * weight).reshape(len(values), -1).T.copy())
+        ones = torch.from_numpy(np.repeat(weight[:, None], len(values), axis=1))
+        whole = (shape[0] + 2 * half, shape[1] + 2 * half)
+        total = functional.fold(stacked[None], whole, size)[0, :, half:-half, half:-half]
+        norm = functional.fold(ones[None], whole, size)[0, :, half:-half, half:-half]
+        return (total / norm).numpy()
+

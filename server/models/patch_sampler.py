@@ -1,0 +1,144 @@
+"""Sampling with the closed-form denoiser: coarse to fine, inside a mask, the known pixels re-noised.
+
+Ten steps from noise at the coarsest level, then four steps a level from the
+upsampled result at noise level 0.45; deterministic steps
+x' = a' xhat + s' eps with eps = (x - a xhat) / s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+
+from scipy import ndimage
+
+from ..synthesis import poisson, pyramid, seams
+from ..synthesis.features import PatchBasis, centres
+from ..synthesis.field import Bank, Field, Search, Targets
+from ..synthesis.pyramid import Level
+from .patch_denoiser import PatchDenoiser
+
+OnStep = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Steps at the coarsest and at finer levels, and the noise level the finer ones start from.
+
+    The posterior mean is smooth, so the `copied_levels` finest levels are not
+    denoised but copied coherently from the image along the sample.
+    """
+
+    coarse_steps: int = 10
+    fine_steps: int = 4
+    start: float = 0.45
+    levels: int = 4
+    coarsest_px: int = 24
+    copied_levels: int = 1
+
+
+def doubled(image: np.ndarray) -> np.ndarray:
+    """Twice the size, bicubic."""
+    tensor = torch.from_numpy(np.ascontiguousarray(image))[None]
+    return functional.interpolate(tensor, scale_factor=2, mode="bicubic", align_corners=False)[0].numpy()
+
+
+def _steps(start: float, count: int) -> np.ndarray:
+    """Noise levels from `start` (at most 1 - 1e-4) down to 0 in equal steps."""
+    return np.linspace(min(start, 1 - 1e-4), 0, count + 1)
+
+
+def sample(
+    image: np.ndarray, mask: np.ndarray, usable: np.ndarray, strength: float, seed: int, how: Schedule, device: str,
+    on_step: OnStep = lambda step, total: None,
+) -> np.ndarray:  # fmt: skip
+    """A random sample of the image's patch world inside `mask`; outside it the image.
+
+    `strength` 1 starts from pure noise at the coarsest level: a new picture of
+    the same ground. Less keeps what is coarser than the levels it reaches.
+    """
+    height, width = mask.shape
+    count = pyramid.count_levels(min(height, width), how.coarsest_px, how.levels)
+    levels = pyramid.build(pyramid.padded(Level(image, mask, usable), 2 ** (count - 1)), count)
+    depth = max(0, round(strength * count) - 1)
+    rng = np.random.default_rng(seed)
+    result = levels[depth].image
+    copied = min(how.copied_levels, depth)
+    total = how.coarse_steps + (depth - copied) * how.fine_steps + copied
+    done = 0
+    for number in range(depth, copied - 1, -1):
+        here = levels[number]
+        coarsest = number == depth
+        base = here.image if coarsest else np.where(here.hole, doubled(result), here.image)
+        start = (1.0 if strength >= 1 else 0.75) if coarsest else how.start
+        noise_levels = _steps(start, how.coarse_steps if coarsest else how.fine_steps)
+        denoiser = PatchDenoiser(here.image, here.usable, device)
+        result, done = _denoised(denoiser, here, base, noise_levels, rng, on_step, (done, total))
+    if copied:
+        on_step(done, total)
+        result = _copied_along(levels[: copied + 1], result, rng)
+    return np.where(mask, result[:, :height, :width], image)
+
+
+def _copied_along(levels: list[Level], drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Coherent copies from the image that look like the sample `drawn` of the coarsest of `levels`."""
+    field: Field | None = None
+    for number in range(len(levels) - 1, -1, -1):
+        here = levels[number]
+        ok, patch = centres(here.usable, 7, 200)
+        basis = PatchBasis.fit(here.image, ok, patch, rng)
+        bank = Bank(here.image, ok, basis.project(here.image))
+        targets = Targets(ndimage.binary_dilation(here.hole, iterations=2))
+        if field is None:
+            picture = drawn
+            start = rng.integers(0, len(bank.rows), len(targets))
+            field = Field(targets, bank, bank.rows[start], bank.cols[start])
+            field.look(basis.project(picture))
+            field.exact()
+        else:
+            field = field.upsampled(targets, bank)
+            field.cost[:] = 0
+            picture = field.vote(here.image, here.hole, 1)
+            field.look(basis.project(picture))
+            field.sweep(Search(occurrence=0.5, reach=16), rng)
+        picture = field.vote(here.image, here.hole, 1)
+        field.look(basis.project(picture))
+    assert field is not None
+    fine = levels[0]
+    seams.assign(field, fine.image, fine.hole)
+    return poisson.blended(field, fine.image, fine.hole, 0.05, fine.usable & ~fine.hole)
+
+
+def harmonised(
+    image: np.ndarray, mask: np.ndarray, usable: np.ndarray, strength: float, seed: int, device: str,
+    on_step: OnStep = lambda step, total: None,
+) -> np.ndarray:  # fmt: skip
+    """Redraw `mask` lightly with the surroundings' patches: `strength` is the noise level it starts from."""
+    here = Level(image, mask, usable)
+    rng = np.random.default_rng(seed)
+    levels = _steps(strength, 4)
+    result, _ = _denoised(PatchDenoiser(image, usable, device), here, image, levels, rng, on_step, (0, 4))
+    return np.where(mask, result, image)
+
+
+def _denoised(
+    denoiser: PatchDenoiser, here: Level, base: np.ndarray, noise_levels: np.ndarray, rng: np.random.Generator,
+    on_step: OnStep, progress: tuple[int, int],
+) -> tuple[np.ndarray, int]:  # fmt: skip
+    done, total = progress
+    eps = rng.standard_normal(base.shape).astype(np.float32)
+    first = noise_levels[0]
+    x = (1 - first) * base + first * eps
+    for now, then in zip(noise_levels[:-1], noise_levels[1:], strict=True):
+        on_step(done, total)
+        known = (1 - now) * here.image + now * eps
+        x = np.where(here.hole, x, known)
+        clean = denoiser.denoise(x.astype(np.float32), 1 - now, now)
+        noise = (x - (1 - now) * clean) / now
+        x = (1 - then) * clean + then * noise
+        done += 1
+    return np.where(here.hole, x, here.image).astype(np.float32), done

@@ -1,0 +1,109 @@
+"""Fog, snow and low light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from .ground import Ground, hashed, shading, smoothstep, vegetation, water
+
+AIRLIGHT = {"red": 0.86, "green": 0.88, "blue": 0.91, "nir": 0.84, "swir1": 0.6, "swir2": 0.5}
+SNOW = {"red": 0.93, "green": 0.94, "blue": 0.97, "nir": 0.86, "swir1": 0.14, "swir2": 0.09}
+
+
+@dataclass(frozen=True)
+class Fog:
+    """`visibility_m`: meteorological visibility; `thickness_m`: of the layer looked through;
+    `patchiness` 0 ... 1; `patch_m`: size of its swaths."""
+
+    visibility_m: float = 250.0
+    thickness_m: float = 60.0
+    patchiness: float = 0.6
+    patch_m: float = 120.0
+
+
+def fog(ground: Ground, how: Fog, seed: int) -> np.ndarray:
+    """Koschmieder's law, I = J t + A (1 - t), with t = exp(-3.912 / visibility * thickness * density)."""
+    swaths = ground.noise(how.patch_m, seed)
+    density = np.clip(1 + how.patchiness * (2.4 * swaths - 1.2), 0.05, None)
+    depth = 3.912 / how.visibility_m * how.thickness_m * density * ground.ramp(0.5, 6, seed + 1)
+    glow = 1 + 0.03 * (ground.noise(2.5 * how.patch_m, seed + 2) - 0.5)
+    out = ground.image.copy()
+    for band, role in enumerate(ground.roles):
+        # Droplets scatter all visible light alike; longer waves reach a little deeper.
+        share = {"nir": 0.9, "swir1": 0.6, "swir2": 0.5}.get(role, 1.0)
+        clear = np.exp(-share * depth)
+        out[band] = ground.image[band] * clear + AIRLIGHT.get(role, 0.88) * glow * (1 - clear)
+    return out
+
+
+@dataclass(frozen=True)
+class Snow:
+    """`cover` 0 ... 1: share of the ground; `depth_cm`: thin snow lets ground and shade through."""
+
+    cover: float = 0.85
+    depth_cm: float = 12.0
+    drift_m: float = 8.0
+    keep_water: bool = True
+
+
+def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
+    """Bright cover that keeps light and shade, thinner on steep edges, tree crowns and open water."""
+    luminance = ground.luminance
+    steep = np.hypot(ndimage.sobel(luminance, 0), ndimage.sobel(luminance, 1)) / 8
+    steep = smoothstep(ndimage.uniform_filter(steep, 3) / 0.12)
+    mean = ndimage.uniform_filter(luminance, max(3, int(6 / max(ground.gsd_m, 0.05)) | 1), mode="nearest")
+    shadow = smoothstep((0.75 * mean - luminance) / 0.15)
+    crowns = vegetation(ground) * smoothstep(steep * 1.5)
+    patches = 0.6 * ground.noise(how.drift_m, seed) + 0.4 * ground.noise(6 * how.drift_m, seed + 1)
+    likely = how.cover * 1.25 - 0.3 * steep - 0.35 * crowns - 0.5 * shadow + 0.5 * (patches - 0.5)
+    edge = ground.ramp(0.12, 3, seed + 2)
+    amount = smoothstep((likely - 0.5 * (1 - edge) - 0.15) / 0.45) * (edge > 0)
+    amount *= 1 - np.exp(-how.depth_cm / 5.0)
+    if how.keep_water:
+        amount *= 1 - water(ground)
+    relief = np.clip(shading(ground, 11), 0.55, 1.25)
+    # Snow fills fine relief: the deeper, the smoother.
+    relief = 1 + (relief - 1) * (0.25 + 0.55 * np.exp(-how.depth_cm / 15.0))
+    out = ground.image.copy()
+    for band, role in enumerate(ground.roles):
+        white = SNOW.get(role, 0.93)
+        tint = 1 - 0.22 * shadow * (0.6 if role == "blue" else 1.0)
+        out[band] = ground.image[band] * (1 - amount) + np.minimum(white * relief * tint, 1.0) * amount
+    return out
+
+
+@dataclass(frozen=True)
+class LowLight:
+    """`light`: share of daylight; `noise_electrons`: read noise; `well_electrons`: signal of white in daylight."""
+
+    light: float = 0.18
+    well_electrons: float = 6000.0
+    noise_electrons: float = 6.0
+    blue_shift: float = 0.25
+
+
+def low_light(ground: Ground, how: LowLight, seed: int) -> np.ndarray:
+    """Less light on the sensor in linear units, shot and read noise, encoded again with gamma 2.2."""
+    gamma = 2.2
+    rng_image = np.stack([_gaussian(ground, seed + 31 * band) for band in range(len(ground.image))])
+    edge = ground.ramp(0.08, 2, seed + 2)
+    light = 1 - (1 - how.light) * edge
+    out = ground.image.copy()
+    for band, role in enumerate(ground.roles):
+        tint = {"red": 1 - 0.5 * how.blue_shift, "blue": 1 + 0.4 * how.blue_shift}.get(role, 1.0)
+        tint = 1 + (tint - 1) * edge
+        signal = np.clip(ground.image[band], 0, None) ** gamma * light * tint * how.well_electrons
+        spread = np.sqrt(signal + how.noise_electrons**2) * edge
+        lit = np.clip(signal + spread * rng_image[band], 0, None) / how.well_electrons
+        out[band] = np.where(edge > 0, lit ** (1 / gamma), ground.image[band])
+    return out
+
+
+def _gaussian(ground: Ground, seed: int) -> np.ndarray:
+    """White Gaussian noise anchored to the raster's pixels: the sum of twelve hashed uniforms, less six."""
+    rows = ground.origin[0] + np.arange(ground.mask.shape[0])
+    cols = ground.origin[1] + np.arange(ground.mask.shape[1])
+    return sum(hashed(rows, cols, seed * 101 + k) for k in range(12)) - 6.0

@@ -1,0 +1,77 @@
+"""From request and words to a plan: which editor, with which options, from what source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import interpreter, lexicon, registry, retrieval
+from .api import AUTO, EditRequest, Interpretation
+from .editors.base import Editor
+from .errors import BadRequest, CannotEdit, WeightsMissing
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done. `word` is the land cover to look for in the layer, where no exemplar was drawn."""
+
+    editor: Editor
+    options: dict[str, Any]
+    operation: str
+    word: str = ""
+    understood: Interpretation | None = None
+
+
+def plan(request: EditRequest, process_id: str) -> Plan:
+    """Decide; raises with a sentence the user can act on when the words do not say enough."""
+    if process_id == AUTO:
+        return _from_words(request)
+    editor = registry.editor(process_id)
+    word = ""
+    if "exemplar" in editor.info.needs and request.exemplar is None:
+        word = _word(request, editor)
+    options = registry.options_of(editor.info, request.options)
+    return Plan(editor, options, process_id, word)
+
+
+def _word(request: EditRequest, editor: Editor) -> str:
+    if editor.info.id != "fill":
+        raise CannotEdit(f"{editor.info.title} needs a source: draw the area to copy from as the exemplar.")
+    try:
+        return retrieval.canonical(request.prompt)
+    except BadRequest:
+        pass
+    understood = interpreter.interpret(request.prompt) if request.prompt.strip() else None
+    if understood is None or not understood.to_class:
+        raise CannotEdit(
+            "Fill like there needs an exemplar, or a prompt that names a land cover "
+            f"({', '.join(lexicon.CLASSES)}). Draw an exemplar area.")  # fmt: skip
+    return understood.to_class
+
+
+def _from_words(request: EditRequest) -> Plan:
+    if not request.prompt.strip():
+        raise BadRequest("prompt: empty. Say what should be there, or choose an editor.")
+    understood = interpreter.interpret(request.prompt)
+    if not understood.sure:
+        offered = ", ".join(c.title for c in understood.choices)
+        raise CannotEdit(
+            f"'{request.prompt[:120]}' was not understood well enough to act on. "
+            + (f"Did you mean: {offered}? Choose the editor." if offered else "Choose the editor."))  # fmt: skip
+    operation = understood.operation
+    if not understood.editor:
+        raise WeightsMissing(
+            f"{lexicon.OPERATIONS[operation]} needs a pretrained editor, and none is installed. Without one: "
+            "draw an exemplar of how it should look and use 'Fill like there' or 'Copy'.")  # fmt: skip
+    if operation == "remove" and understood.from_class in ("snow", "fog"):
+        raise CannotEdit(
+            f"Taking {understood.from_class} off a picture needs what lies below it; remove only fills small areas "
+            "from their surroundings. Choose the editor 'remove' to do that anyway.")  # fmt: skip
+    editor = registry.editor(understood.editor)
+    named = {o.name for o in editor.info.options}
+    options = {k: v for k, v in understood.options.items() if k in named}
+    options = registry.options_of(editor.info, {**options, **request.options})
+    word = operation if operation in lexicon.CLASSES and request.exemplar is None else ""
+    if "exemplar" in editor.info.needs and request.exemplar is None and not word:
+        raise CannotEdit(f"{lexicon.OPERATIONS[operation]}: draw the area to copy from as the exemplar.")
+    return Plan(editor, options, operation, word, understood)

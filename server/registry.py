@@ -1,0 +1,69 @@
+"""The editors of this server: one line each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from .api import EditorInfo, Option
+from .editors.base import Editor
+from .editors.copy import Copy
+from .editors.fill import Fill
+from .editors.operators import BurnEditor, FloodEditor, FogEditor, LowLightEditor, SnowEditor
+from .editors.patch_diffusion import Harmonise, Variation
+from .editors.remove import Remove
+from .errors import BadRequest, UnknownProcess
+
+EDITORS: dict[str, Editor] = {
+    editor.info.id: editor
+    for editor in (
+        Remove(),
+        Fill(),
+        Copy(),
+        Variation(),
+        Harmonise(),
+        FogEditor(),
+        SnowEditor(),
+        LowLightEditor(),
+        FloodEditor(),
+        BurnEditor(),
+    )
+}
+
+
+def editor(editor_id: str) -> Editor:
+    """The editor of that id; raises UnknownProcess."""
+    if editor_id not in EDITORS:
+        raise UnknownProcess(f"There is no editor '{editor_id[:80]}'; there are {', '.join(EDITORS)}.")
+    return EDITORS[editor_id]
+
+
+def options_of(info: EditorInfo, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The editor's options with defaults filled in; raises BadRequest for what it does not know or take."""
+    known = {option.name: option for option in info.options}
+    for name in given:
+        if name not in known:
+            raise BadRequest(
+                f"options.{str(name)[:60]}: '{info.id}' has no such option; it has {', '.join(known) or 'none'}.")  # fmt: skip
+    return {name: _checked(option, given.get(name, option.default)) for name, option in known.items()}
+
+
+def _checked(option: Option, value: Any) -> Any:
+    where = f"options.{option.name}"
+    if option.type == "boolean":
+        if not isinstance(value, bool):
+            raise BadRequest(f"{where}: true or false is needed, not {value!r:.60}.")
+        return value
+    if option.type == "string":
+        if not isinstance(value, str) or (option.choices and value not in option.choices):
+            raise BadRequest(f"{where}: {value!r:.60} is none of {', '.join(option.choices)}.")
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise BadRequest(f"{where}: a number is needed, not {value!r:.60}.")
+    if option.type == "integer" and value != int(value):
+        raise BadRequest(f"{where}: a whole number is needed, not {value}.")
+    low, high = option.minimum, option.maximum
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise BadRequest(f"{where}: {value} is outside {low:g} ... {high:g} {option.unit}".rstrip() + ".")
+    return int(value) if option.type == "integer" else float(value)

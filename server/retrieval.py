@@ -1,0 +1,303 @@
+"""Words to windows of the user's own layer that look like them.
+
+Two ways: index rules where near infrared is there, the GSD is coarse, or a rule
+beats the network; else small linear heads on network features of 38 m windows.
+The best window must agree by a margin, or the answer is "not found".
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import rasterio
+from PIL import Image
+from scipy import ndimage
+
+from .bands import Roles, data_bands
+from .errors import BadRequest
+from .models import scene_words
+from .models.scene_words import GSD_M, WINDOW_PX
+from .raster import Box, Profile
+
+MARGIN = 2.5
+"""Least scene agreement of the best window; below it the word is not found."""
+FINEST_NETWORK_GSD_M = 1.0
+STRIDE_PX = 32
+LARGEST_SIDE_PX = 3072
+"""At most so many pixels a side are searched, at the working GSD; more of the layer is not looked at."""
+RULE_WINDOW_PX = 48
+RULE_SHARE = 0.9
+MOST_SOURCES = 8
+
+SYNONYMS = {
+    "water": ("lake", "pond", "river", "reservoir"), "forest": ("trees", "wood", "woods", "woodland"),
+    "residential": ("housing", "houses"), "parking": ("car park", "parking lot"), "farmland": ("crop", "cropland", "field"),
+    "road": ("street", "highway"), "industrial": ("commercial", "warehouse"), "grass": ("lawn", "meadow"),
+    "bare": ("bare soil", "soil", "sand", "gravel"), "asphalt": (), "beach": (), "shrub": ("scrub",),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A window of the layer in native pixels, and how well it agrees."""
+
+    box: Box
+    agreement: float
+
+
+@dataclass(frozen=True)
+class Search:
+    """What was searched for, by which rule, and what was found, best first."""
+
+    word: str
+    rule: str
+    hits: tuple[Hit, ...]
+    reason: str = ""
+
+
+def canonical(word: str) -> str:
+    """The word that a head or rule knows; raises BadRequest with the known ones."""
+    text = word.strip().lower()
+    for name, others in SYNONYMS.items():
+        if text == name or text in others:
+            return name
+    raise BadRequest(
+        f"'{word[:60]}' is not a word that can be looked for; known: {', '.join(SYNONYMS)}. "
+        "Draw an exemplar instead.")  # fmt: skip
+
+
+def search(
+    dataset: rasterio.DatasetReader, profile: Profile, roles: Roles, word: str, area: Box, avoid: np.ndarray | None = None
+) -> Search:
+    """Windows inside `area` that look like `word`; `avoid` (H, W of area) are pixels they must not hold."""
+    name = canonical(word)
+    view = _read_view(dataset, profile, roles, area)
+    blocked = np.zeros(view.valid.shape, bool) if avoid is None else _shrunk_any(avoid, view.valid.shape)
+    rule = _rule_for(name, roles, profile.gsd_m)
+    if rule is not None:
+        return _by_rule(name, rule, view, blocked, area)
+    if profile.gsd_m > FINEST_NETWORK_GSD_M:
+        return Search(name, "none", (), f"At {profile.gsd_m:.2g} m a pixel '{name}' cannot be told apart"
+                      + ("" if roles.index("nir") is not None else " without a near-infrared band") + ".")  # fmt: skip
+    if name not in scene_words.words():
+        return Search(name, "none", (), f"There is no detector for '{name}' on this layer; draw an exemplar.")
+    return _by_network(name, view, blocked, area)
+
+
+@dataclass(frozen=True)
+class _View:
+    """The searched area at its working GSD: bands by role (H, W) in [0, 255], validity, scale to native."""
+
+    bands: dict[str, np.ndarray]
+    valid: np.ndarray
+    native_per_px: float
+    gsd_m: float
+
+    @property
+    def rgb(self) -> np.ndarray:
+        grey = self.bands.get("pan")
+        seen = [self.bands.get(role, grey) for role in ("red", "green", "blue")]
+        return np.stack([s for s in seen if s is not None], axis=-1)
+
+
+def _read_view(dataset: rasterio.DatasetReader, profile: Profile, roles: Roles, area: Box) -> _View:
+    """Read at 0.6 m (finer layers are averaged down), or natively where the layer is coarser or too small."""
+    factor = max(1.0, GSD_M / profile.gsd_m)
+    # A layer of only a few windows is searched at its own detail.
+    factor = min(factor, max(1.0, min(area.width, area.height) / (3 * WINDOW_PX)))
+    factor = max(factor, max(area.width, area.height) / LARGEST_SIDE_PX)
+    shape = (max(1, round(area.height / factor)), max(1, round(area.width / factor)))
+    bands = data_bands(profile)
+    data = dataset.read([b + 1 for b in bands], window=area.window, out_shape=(len(bands), *shape),
+                        resampling=rasterio.enums.Resampling.average).astype(np.float32)  # fmt: skip
+    valid = dataset.dataset_mask(window=area.window, out_shape=shape) > 0
+    valid &= np.isfinite(data).all(axis=0)
+    low, high = _display_range(data, valid, roles, profile.dtype)
+    shown = {role: np.clip((np.nan_to_num(data[i]) - low) / (high - low), 0, 1) * 255
+             for i, role in enumerate(roles.names) if role}  # fmt: skip
+    return _View(shown, valid, factor, profile.gsd_m * factor)
+
+
+def _display_range(data: np.ndarray, valid: np.ndarray, roles: Roles, dtype: str) -> tuple[float, float]:
+    if dtype == "uint8" or not valid.any():
+        return 0.0, 255.0
+    seen = [i for i, n in enumerate(roles.names) if n in ("red", "green", "blue", "pan")] or [0]
+    low, high = np.percentile(data[seen][:, valid], (1, 99))
+    return float(low), float(high if high > low else low + 1)
+
+
+def _shrunk_any(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    zoom = (mask.shape[0] / shape[0], mask.shape[1] / shape[1])
+    size = tuple(int(2 * np.ceil(z / 2) + 1) for z in zoom)
+    grown = ndimage.maximum_filter(mask, size)
+    rows = np.minimum((np.arange(shape[0]) * zoom[0]).astype(int), mask.shape[0] - 1)
+    cols = np.minimum((np.arange(shape[1]) * zoom[1]).astype(int), mask.shape[1] - 1)
+    return grown[rows][:, cols]
+
+
+Rule = Callable[[_View], np.ndarray]
+
+
+def _rule_for(name: str, roles: Roles, gsd_m: float) -> Rule | None:
+    nir = roles.index("nir") is not None and roles.index("red") is not None
+    if nir and name in _NIR_RULES and (gsd_m > FINEST_NETWORK_GSD_M or name in ("water", "bare", "grass")):
+        return _NIR_RULES[name]
+    if name in ("bare", "asphalt", "grass") and roles.index("red") is not None and gsd_m <= 10:
+        return _RGB_RULES[name]
+    return None
+
+
+def _deviation(view: _View) -> np.ndarray:
+    grey = view.rgb.mean(axis=-1)
+    mean = ndimage.uniform_filter(grey, 7)
+    return np.sqrt(np.maximum(ndimage.uniform_filter(grey**2, 7) - mean**2, 0))
+
+
+def _ndvi(view: _View) -> np.ndarray:
+    nir, red = view.bands["nir"], view.bands["red"]
+    return (nir - red) / np.maximum(nir + red, 1)
+
+
+def _is_water(view: _View) -> np.ndarray:
+    green, nir = view.bands["green"], view.bands["nir"]
+    ndwi = (green - nir) / np.maximum(green + nir, 1)
+    return ndwi > np.clip(_otsu(ndwi[view.valid]), -0.05, 0.3)
+
+
+def _otsu(values: np.ndarray) -> float:
+    """The threshold that best parts two groups (Otsu 1979)."""
+    counts, edges = np.histogram(values, 256)
+    middle = (edges[1:] + edges[:-1]) / 2
+    below = np.cumsum(counts)
+    above = below[-1] - below
+    first = np.cumsum(counts * middle) / np.maximum(below, 1)
+    second = (np.sum(counts * middle) - np.cumsum(counts * middle)) / np.maximum(above, 1)
+    return float(middle[np.argmax(below * above * (first - second) ** 2)])
+
+
+def _brighter_than(view: _View, share: float) -> np.ndarray:
+    grey = view.rgb.mean(axis=-1)
+    return grey > np.percentile(grey[view.valid], share)
+
+
+def _farmland(view: _View) -> np.ndarray:
+    deviation = _deviation(view)
+    return (_ndvi(view) > 0.3) & ~_is_water(view) & (deviation < 0.7 * np.median(deviation[view.valid]))
+
+
+def _bare_rgb(view: _View) -> np.ndarray:
+    red, green, blue = view.bands["red"], view.bands["green"], view.bands["blue"]
+    return (red > 1.03 * green) & (green > 1.08 * blue) & _brighter_than(view, 70) & (_deviation(view) < 14)
+
+
+def _asphalt(view: _View) -> np.ndarray:
+    top, low = view.rgb.max(axis=-1), view.rgb.min(axis=-1)
+    return ((top - low) / np.maximum(top, 1) < 0.09) & (_deviation(view) < 7) & ~_brighter_than(view, 60)
+
+
+def _grass_rgb(view: _View) -> np.ndarray:
+    red, green, blue = view.bands["red"], view.bands["green"], view.bands["blue"]
+    excess = (2 * green - red - blue) / np.maximum(red + green + blue, 1)
+    return (excess > 0.05) & (_deviation(view) < 7)
+
+
+_NIR_RULES: dict[str, Rule] = {
+    "water": _is_water,
+    "bare": lambda v: (_ndvi(v) < 0.2) & ~_is_water(v) & _brighter_than(v, 60),
+    "farmland": _farmland,
+    "grass": lambda v: (_ndvi(v) > 0.3) & ~_is_water(v),
+}
+_RGB_RULES: dict[str, Rule] = {"bare": _bare_rgb, "asphalt": _asphalt, "grass": _grass_rgb}
+
+
+def _by_rule(name: str, rule: Rule, view: _View, blocked: np.ndarray, area: Box) -> Search:
+    if not view.valid.any():
+        return Search(name, "index rule", (), "The layer holds no valid pixel here.")
+    mask = ndimage.binary_opening(rule(view) & view.valid) & ~blocked
+    side = min(RULE_WINDOW_PX, *view.valid.shape)
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    share = ndimage.uniform_filter(mask.astype(np.float32), side, mode="constant")
+    score = share + 0.01 * ndimage.maximum_filter(depth, side // 2) / side
+    half = side // 2
+    score[:half], score[-half:] = 0, 0
+    score[:, :half], score[:, -half:] = 0, 0
+    hits = []
+    while len(hits) < MOST_SOURCES:
+        row, col = np.unravel_index(np.argmax(score), score.shape)
+        if share[row, col] < RULE_SHARE or score[row, col] <= 0:
+            break
+        hits.append(Hit(_native(Box(int(col) - half, int(row) - half, side, side), view, area), float(share[row, col])))
+        score[max(0, row - side) : row + side, max(0, col - side) : col + side] = 0
+    reason = "" if hits else f"No window of this layer is {RULE_SHARE:.0%} {name} by its index rule."
+    return Search(name, "index rule", tuple(hits), reason)
+
+
+def _by_network(name: str, view: _View, blocked: np.ndarray, area: Box) -> Search:
+    rgb = view.rgb.round().astype(np.uint8)
+    height, width = view.valid.shape
+    if min(height, width) < WINDOW_PX:
+        return Search(name, "scene agreement", (),
+                      f"The layer is too small: {width} x {height} pixels at {view.gsd_m:.2g} m, "
+                      f"one window needs {WINDOW_PX}.")  # fmt: skip
+    corners = [(r, c) for r in range(0, height - WINDOW_PX + 1, STRIDE_PX)
+               for c in range(0, width - WINDOW_PX + 1, STRIDE_PX)
+               if view.valid[r : r + WINDOW_PX, c : c + WINDOW_PX].all()]  # fmt: skip
+    if not corners:
+        return Search(name, "scene agreement", (), "No window of this layer is free of nodata.")
+    windows = np.stack([rgb[r : r + WINDOW_PX, c : c + WINDOW_PX] for r, c in corners])
+    scores = _agreement(windows.tobytes(), len(windows))[:, scene_words.words().index(name)].copy()
+    for index, (r, c) in enumerate(corners):
+        if blocked[r : r + WINDOW_PX, c : c + WINDOW_PX].mean() > 0.1:
+            scores[index] = -np.inf
+    hits: list[Hit] = []
+    places = np.array(corners)
+    while len(hits) < MOST_SOURCES and np.isfinite(scores.max()):
+        best = int(np.argmax(scores))
+        if scores[best] < MARGIN:
+            break
+        r, c = corners[best]
+        hits.append(Hit(_native(Box(c, r, WINDOW_PX, WINDOW_PX), view, area), float(scores[best])))
+        scores[(np.abs(places - places[best]) < WINDOW_PX).all(axis=1)] = -np.inf
+    reason = "" if hits else f"Nothing in this layer looks enough like {name}. Draw an exemplar, here or in another layer."
+    return Search(name, "scene agreement", tuple(hits), reason)
+
+
+@functools.lru_cache(maxsize=4)
+def _agreement(windows: bytes, count: int) -> np.ndarray:
+    """Cached by content, so that another word on the same layer costs nothing."""
+    array = np.frombuffer(windows, np.uint8).reshape(count, WINDOW_PX, WINDOW_PX, 3).copy()
+    return scene_words.agreement(scene_words.features(array))
+
+
+def _native(box: Box, view: _View, area: Box) -> Box:
+    f = view.native_per_px
+    return Box(area.col + round(box.col * f), area.row + round(box.row * f),
+               max(1, round(box.width * f)), max(1, round(box.height * f))).clipped(area)  # fmt: skip
+
+
+def sources(found: Search) -> tuple[Hit, ...]:
+    """The windows worth copying from: not far behind the best."""
+    if not found.hits:
+        return ()
+    if found.rule == "index rule":
+        return found.hits[:4]
+    least = max(MARGIN, found.hits[0].agreement - 1.5)
+    return tuple(h for h in found.hits if h.agreement >= least)
+
+
+def thumbnail(dataset: rasterio.DatasetReader, profile: Profile, roles: Roles, box: Box, side: int = 96) -> str:
+    """A PNG of the window for the eye, base64."""
+    bands = data_bands(profile)
+    seen = [roles.index(r) for r in ("red", "green", "blue")]
+    chosen = [bands[i] for i in seen if i is not None] if None not in seen else [bands[0]] * 3
+    data = dataset.read([b + 1 for b in chosen], window=box.window, out_shape=(3, side, side)).astype(np.float32)
+    low, high = (0.0, 255.0) if profile.dtype == "uint8" else np.nanpercentile(data, (1, 99))
+    shown = np.clip((np.nan_to_num(data) - low) / max(high - low, 1e-9) * 255, 0, 255).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(shown.transpose(1, 2, 0)).save(stream, "PNG")
+    return base64.b64encode(stream.getvalue()).decode("ascii")
