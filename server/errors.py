@@ -69,6 +69,12 @@ class ResultNotReady(ServerError):
         return "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/result-not-ready"
 
 
+class TooLarge(ServerError):
+    """More bytes than the operator allows."""
+
+    status, title = 413, "Too large"
+
+
 class Conflict(ServerError):
     """The idempotency key was used for another request."""
 

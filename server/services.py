@@ -1,0 +1,129 @@
+"""What the views share: settings, jobs, runner, uploads, and who may read what."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import rasterio
+from rasterio.errors import RasterioError
+
+from . import plan
+from .api import AUTO, EditRequest, JobInfo, RasterRef
+from .edit import Files
+from .errors import BadRequest, Forbidden, NoSpace, RasterUnreadable, TooLarge
+from .executor import Runner
+from .jobs import JobStore
+from .masks import crs_of
+from .raster import opened, profile_of
+from .settings import Settings
+
+UPLOAD_DRIVERS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "HFA")
+"""Formats taken as uploads: none of them can refer to other files or addresses."""
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Services:
+    """One server's parts."""
+
+    settings: Settings
+    store: JobStore
+    runner: Runner
+
+    def knows(self, authorisation: str) -> bool:
+        """Whether the header carries this server's token."""
+        scheme, _, token = authorisation.partition(" ")
+        return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self.settings.token.encode())
+
+    def accept(self, process_id: str, request: EditRequest, key: str) -> tuple[JobInfo, bool]:
+        """Check what can be checked without pixels, store the job and queue it."""
+        files = self.files_of(request)
+        self._check(process_id, request, files)
+        info, new = self.store.create(process_id, request, files, key)
+        if new:
+            self.runner.submit(self.store.folder(info.jobID))
+        return info, new
+
+    def _check(self, process_id: str, request: EditRequest, files: Files) -> None:
+        for polygons in (request.polygons, request.protect, request.exemplar and request.exemplar.polygons):
+            if polygons and polygons.crs:
+                crs_of(polygons.crs, "polygons.crs")
+        if request.extent and request.extent.crs:
+            crs_of(request.extent.crs, "extent.crs")
+        for path in (files.raster, files.exemplar):
+            if path is not None:
+                with opened(path) as dataset:
+                    profile_of(dataset)
+        if process_id != AUTO or not request.prompt.strip():
+            plan.plan(request, process_id)
+
+    def files_of(self, request: EditRequest) -> Files:
+        """Paths of the request's rasters; raises Forbidden or RasterUnreadable."""
+        exemplar = request.exemplar.raster if request.exemplar else None
+        return Files(
+            self.path_of(request.raster),
+            self.path_of(exemplar) if exemplar else None,
+            self.path_of(request.elevation) if request.elevation else None,
+        )
+
+    def path_of(self, ref: RasterRef) -> Path:
+        """The file of an upload, or of a path below one of the roots."""
+        if ref.upload:
+            path = self.settings.uploads / ref.upload
+            if not ref.upload.isalnum() or not path.is_file():
+                raise RasterUnreadable(f"There is no upload '{ref.upload[:64]}'; send the raster to POST /rasters first.")
+            return path
+        try:
+            path = Path(ref.path).resolve()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise BadRequest(f"path: '{ref.path[:200]}' is not a path ({error}).") from error
+        if not any(path.is_relative_to(root.resolve()) for root in self.settings.roots):
+            raise Forbidden(
+                f"'{ref.path[:200]}' is not below a folder this server may read. Upload the raster, or start the "
+                "server with --root FOLDER.")  # fmt: skip
+        if not path.is_file():
+            raise RasterUnreadable(f"There is no file '{ref.path[:200]}'.")
+        return path
+
+    def receive(self, stream: IO[bytes], length: int | None) -> str:
+        """Store an upload under the hash of its content, whole or not at all."""
+        limit = self.settings.upload_limit_mb * 1_000_000
+        if length is not None and length > limit:
+            raise TooLarge(f"The upload has {length:,} bytes; at most {limit:,} are taken.")
+        self.settings.uploads.mkdir(parents=True, exist_ok=True)
+        digest, size = hashlib.sha256(), 0
+        try:
+            handle, name = tempfile.mkstemp(prefix=".part-", dir=self.settings.uploads)
+            draft = Path(name)
+            try:
+                with os.fdopen(handle, "wb") as out:
+                    while chunk := stream.read(CHUNK):
+                        size += len(chunk)
+                        if size > limit:
+                            raise TooLarge(f"The upload has more than {limit:,} bytes.")
+                        digest.update(chunk)
+                        out.write(chunk)
+                _check_upload(draft, size)
+                raster_id = digest.hexdigest()[:40]
+                os.replace(draft, self.settings.uploads / raster_id)
+            finally:
+                draft.unlink(missing_ok=True)
+        except OSError as error:
+            raise NoSpace(f"The upload could not be stored: {error}.") from error
+        return raster_id
+
+
+def _check_upload(path: Path, size: int) -> None:
+    if not size:
+        raise BadRequest("The upload is empty.")
+    try:
+        with rasterio.open(path, driver=list(UPLOAD_DRIVERS)) as dataset:
+            profile_of(dataset)
+    except (RasterioError, TypeError) as error:
+        raise RasterUnreadable(f"The upload is not a raster of a kind that is taken ({', '.join(UPLOAD_DRIVERS)}): {error}") from error

@@ -1,0 +1,67 @@
+"""What the operator decides, declared once; read from the command line or the environment."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .api import DEFAULT_PORT
+
+ENVIRONMENT_PREFIX = "LANDBRUSH_"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def default_home() -> Path:
+    """Where jobs, uploads and the token live: LANDBRUSH_HOME, else the user's data folder."""
+    given = os.environ.get(f"{ENVIRONMENT_PREFIX}HOME")
+    if given:
+        return Path(given)
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "landbrush"
+    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "landbrush"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One server. `roots`: folders whose rasters may be named by path; none: uploads only."""
+
+    home: Path = field(default_factory=default_home)
+    host: str = LOOPBACK[0]
+    port: int = DEFAULT_PORT
+    roots: tuple[Path, ...] = ()
+    token: str = ""
+    workers: int = 1
+    upload_limit_mb: int = 4096
+    keep_days: float = 14.0
+    extra_hosts: tuple[str, ...] = ()
+
+    @property
+    def jobs(self) -> Path:
+        """One folder a job."""
+        return self.home / "jobs"
+
+    @property
+    def uploads(self) -> Path:
+        """Uploaded rasters, named by content."""
+        return self.home / "uploads"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Host names that a request may carry, so that a web page cannot reach the server under its own name."""
+        own = () if self.host in ("0.0.0.0", "::") else (self.host,)  # noqa: S104 - compared, not bound
+        return frozenset((*LOOPBACK, *own, *self.extra_hosts))
+
+
+def token_of(home: Path) -> str:
+    """The server's token, made at first start and readable by its owner only."""
+    path = home / "token"
+    if path.exists():
+        return path.read_text("ascii").strip()
+    home.mkdir(parents=True, exist_ok=True)
+    token = secrets.token_urlsafe(32)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as stream:
+        stream.write(token)
+    return token
