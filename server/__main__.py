@@ -13,7 +13,7 @@ from typing import Any
 from . import provenance
 from .api import AUTO, Blend, ContractError, EditRequest, Exemplar, Output, Polygons, RasterRef
 from .errors import BadRequest, Dismissed, ServerError
-from .settings import Settings, default_home, token_of
+from .settings import ADDRESS, Settings, default_home, lock_home, token_of
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -70,11 +70,17 @@ def _serve(given: argparse.Namespace) -> int:
 
     settings = Settings(given.home, given.host, given.port, tuple(given.root), token_of(given.home), given.workers,
                         given.upload_limit_mb, extra_hosts=tuple(given.allow_host))  # fmt: skip
+    held = lock_home(given.home)
+    if held is None:
+        print((given.home / ADDRESS).read_text("utf8"), flush=True)
+        print(f"landbrush-server: {given.home} is in use by a running server; see the address above.", file=sys.stderr)
+        return 3
     app = create_app(settings)
     server = waitress.create_server(app, host=given.host, port=given.port, threads=16, ident="landbrush",
                                     max_request_body_size=given.upload_limit_mb * 1_000_000 + 1_000_000)  # fmt: skip
-    print(json.dumps({"url": f"http://{given.host}:{server.effective_port}", "token_file": str(given.home / "token")}),
-          flush=True)  # fmt: skip
+    address = json.dumps({"url": f"http://{given.host}:{server.effective_port}", "token_file": str(given.home / "token")})
+    (given.home / ADDRESS).write_text(address, "utf8")
+    print(address, flush=True)
     server.run()
     return 0
 

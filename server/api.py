@@ -66,9 +66,9 @@ class ContractError(ValueError):
         self.where = where
 
 
-def route(name: str, **parts: str) -> str:
+def route(key: str, /, **parts: str) -> str:
     """The path of a route, its parts filled in."""
-    return ROUTES[name].format(**parts)
+    return ROUTES[key].format(**parts)
 
 
 class Message:

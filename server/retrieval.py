@@ -33,6 +33,8 @@ LARGEST_SIDE_PX = 3072
 RULE_WINDOW_PX = 48
 RULE_SHARE = 0.9
 MOST_SOURCES = 8
+LEAST_VALID = 0.97
+"""A window may hold a few nodata pixels: saturated white is often marked so."""
 
 SYNONYMS = {
     "water": ("lake", "pond", "river", "reservoir"), "forest": ("trees", "wood", "woods", "woodland"),
@@ -246,7 +248,7 @@ def _by_network(name: str, view: _View, blocked: np.ndarray, area: Box) -> Searc
                       f"one window needs {WINDOW_PX}.")  # fmt: skip
     corners = [(r, c) for r in range(0, height - WINDOW_PX + 1, STRIDE_PX)
                for c in range(0, width - WINDOW_PX + 1, STRIDE_PX)
-               if view.valid[r : r + WINDOW_PX, c : c + WINDOW_PX].all()]  # fmt: skip
+               if view.valid[r : r + WINDOW_PX, c : c + WINDOW_PX].mean() > LEAST_VALID]  # fmt: skip
     if not corners:
         return Search(name, "scene agreement", (), "No window of this layer is free of nodata.")
     windows = np.stack([rgb[r : r + WINDOW_PX, c : c + WINDOW_PX] for r, c in corners])

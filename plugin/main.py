@@ -1,0 +1,60 @@
+"""The plugin: an action, the dock, the Processing provider; unloading leaves nothing behind."""
+
+from qgis.core import QgsApplication
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtGui import QIcon
+from qgis.PyQt.QtWidgets import QAction
+
+from .dock import LandbrushDock
+from .options_page import LandbrushOptionsFactory
+from .provider import ICON, LandbrushProvider
+
+MENU = "Landbrush"
+
+
+class LandbrushPlugin:
+    """What QGIS loads."""
+
+    def __init__(self, iface):
+        self.iface = iface
+        self.provider = self.dock = self.action = self.options = None
+
+    def initProcessing(self):
+        """Also called alone, by qgis_process."""
+        self.provider = LandbrushProvider()
+        QgsApplication.processingRegistry().addProvider(self.provider)
+
+    def initGui(self):
+        """Add the action, the dock and the options page."""
+        self.initProcessing()
+        window = self.iface.mainWindow()
+        self.dock = LandbrushDock(self.iface, window)
+        self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
+        self.action = QAction(QIcon(ICON), MENU, window)
+        self.action.setObjectName("landbrushAction")
+        self.action.setCheckable(True)
+        self.action.setChecked(True)
+        self.action.toggled.connect(self.dock.setVisible)
+        self.dock.visibilityChanged.connect(self.action.setChecked)
+        self.iface.addRasterToolBarIcon(self.action)
+        self.iface.addPluginToRasterMenu(MENU, self.action)
+        self.options = LandbrushOptionsFactory()
+        self.iface.registerOptionsWidgetFactory(self.options)
+
+    def unload(self):
+        """Take everything away again."""
+        if self.provider is not None:
+            QgsApplication.processingRegistry().removeProvider(self.provider)
+            self.provider = None
+        if self.options is not None:
+            self.iface.unregisterOptionsWidgetFactory(self.options)
+            self.options = None
+        if self.dock is not None:
+            self.dock.visibilityChanged.disconnect(self.action.setChecked)
+            self.iface.removePluginRasterMenu(MENU, self.action)
+            self.iface.removeRasterToolBarIcon(self.action)
+            self.dock.dispose()
+            self.iface.removeDockWidget(self.dock)
+            self.dock.deleteLater()
+            self.action.deleteLater()
+            self.dock = self.action = None

@@ -1,0 +1,64 @@
+"""The plugin's page in QGIS's options."""
+
+from qgis.gui import QgsAuthConfigSelect, QgsFileWidget, QgsOptionsPageWidget, QgsOptionsWidgetFactory
+from qgis.PyQt.QtGui import QIcon
+from qgis.PyQt.QtWidgets import QCheckBox, QFormLayout, QLabel, QLineEdit
+
+from . import settings
+from .provider import ICON
+
+
+class LandbrushOptionsFactory(QgsOptionsWidgetFactory):
+    """Makes the page."""
+
+    def __init__(self):
+        super().__init__("Landbrush", QIcon(ICON))
+
+    def createWidget(self, parent):
+        """Called by QGIS."""
+        return LandbrushOptionsPage(parent)
+
+
+class LandbrushOptionsPage(QgsOptionsPageWidget):
+    """Server, folders and defaults."""
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        form = QFormLayout(self)
+        self.local = QCheckBox("Run the server on this machine")
+        self.local.setChecked(settings.get("server/local"))
+        self.python = QgsFileWidget()
+        self.python.setFilePath(settings.get("server/python"))
+        self.home = QgsFileWidget()
+        self.home.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
+        self.home.setFilePath(settings.get("server/home"))
+        self.url = QLineEdit(settings.get("server/url"))
+        self.auth = QgsAuthConfigSelect()
+        self.auth.setConfigId(settings.get("server/authcfg"))
+        self.token = QLineEdit(settings.get("server/token"))
+        self.token.setEchoMode(QLineEdit.EchoMode.Password)
+        self.output = QgsFileWidget()
+        self.output.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
+        self.output.setFilePath(settings.get("output/folder"))
+        self.match = QCheckBox("Match the edit's tone to its surroundings")
+        self.match.setChecked(settings.get("blend/radiometric_match"))
+        form.addRow(self.local)
+        form.addRow("Python with the server (empty: found or installed)", self.python)
+        form.addRow("Server's folder (empty: in the QGIS profile)", self.home)
+        form.addRow(QLabel("Without a local server:"))
+        form.addRow("Address", self.url)
+        form.addRow("Token, kept by QGIS's authentication", self.auth)
+        form.addRow("or plainly", self.token)
+        form.addRow("Results go to (empty: beside the project)", self.output)
+        form.addRow(self.match)
+
+    def apply(self):
+        """Called by QGIS when the user accepts."""
+        settings.put("server/local", self.local.isChecked())
+        settings.put("server/python", self.python.filePath())
+        settings.put("server/home", self.home.filePath())
+        settings.put("server/url", self.url.text().strip())
+        settings.put("server/authcfg", self.auth.configId())
+        settings.put("server/token", self.token.text().strip())
+        settings.put("output/folder", self.output.filePath())
+        settings.put("blend/radiometric_match", self.match.isChecked())

