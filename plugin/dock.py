@@ -19,6 +19,7 @@ from qgis.PyQt.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -110,6 +111,7 @@ class LandbrushDock(QDockWidget):
         form.addRow("Elevation", self.elevation)
         for combo in (self.layer, self.exemplar_layer, self.elevation, self.editor, self.resolution):
             combo.setMinimumWidth(60)
+            combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.form = form
         box.addLayout(form)
         self.options = OptionsForm()

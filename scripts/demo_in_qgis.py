@@ -46,6 +46,13 @@ def shot(name):
     QApplication.primaryScreen().grabWindow(0).save(str(OUT / f"{name}.png"))
 
 
+def settle():
+    """Until the canvas has drawn what was added."""
+    iface.mapCanvas().refreshAllLayers()
+    until = time.monotonic() + 1
+    wait(lambda: time.monotonic() > until and not iface.mapCanvas().isDrawing(), 20)
+
+
 def draw(picker, layer, ring):
     """Clicks on the canvas, vertex by vertex; the right button ends the polygon."""
     canvas, viewport = iface.mapCanvas(), iface.mapCanvas().viewport()
@@ -99,7 +106,7 @@ def sample(dock, layer, rows):
         write_prompt(dock, prompt)
         result = press_run(dock)
         note(rows, name, result, layer.source())
-        wait(lambda: not iface.mapCanvas().isDrawing(), 20)
+        settle()
         shot(f"qgis-{name}")
 
 
@@ -113,6 +120,7 @@ def own(dock, layer, rows):
     dock.area.layers.setLayer(polygons)
     write_prompt(dock, os.environ["DEMO_PROMPT"])
     note(rows, "result", press_run(dock), layer.source())
+    settle()
     shot("qgis-result")
 
 

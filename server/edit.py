@@ -31,6 +31,10 @@ Progress = Callable[[str, int, int], None]
 """Called with stage, step, steps; raises Dismissed to stop the edit."""
 
 
+WINDOW_MARGIN_PX = 8
+"""Unchanged pixels around the polygons in a window result: enough to see that it fits, not more."""
+
+
 @dataclass(frozen=True)
 class Files:
     """The rasters of a request, as paths this process may read."""
@@ -119,14 +123,10 @@ def _place(request: EditRequest, layer: Layer, todo: Plan) -> tuple[list, list[R
         return shapes, regions, profile.box
     if request.extent is not None:
         return shapes, regions, limit
-    trim = context - blended.context_px
-    box = regions[0].box
-    for region in regions[1:]:
-        box = box.joined(region.box)
     rows, cols = zip(*(_edited_span(r) for r in regions), strict=True)
-    tight = Box(min(c[0] for c in cols), min(r[0] for r in rows), 0, 0)
-    tight = Box(tight.col, tight.row, max(c[1] for c in cols) - tight.col, max(r[1] for r in rows) - tight.row)
-    return shapes, regions, box if trim <= 0 else tight.grown(blended.context_px, profile.box)
+    top, left = min(r[0] for r in rows), min(c[0] for c in cols)
+    tight = Box(left, top, max(c[1] for c in cols) - left, max(r[1] for r in rows) - top)
+    return shapes, regions, tight.grown(WINDOW_MARGIN_PX, profile.box)
 
 
 def _edited_span(region: Region) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -282,7 +282,9 @@ def _sentence(operation: str, to_class: str, from_class: str, protect: str, seve
     """What was understood, for the user to read."""
     if operation == "unknown":
         return "I don't know how to do that. Choose an operation, or say it in other words."
-    parts = [OPERATIONS[operation]]
+    land_cover = operation in CLASSES
+    parts = [f"Fill with {OPERATIONS[operation].lower()} (found in the layer, or copied from an exemplar)"
+             if land_cover else OPERATIONS[operation]]
     if from_class and operation != from_class:
         parts.append(("of " if operation in ("remove", "copy") else "in place of ") + from_class)
     if severity:

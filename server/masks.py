@@ -124,8 +124,8 @@ def burn(shapes: Sequence[BaseGeometry], box: Box) -> np.ndarray:
     rasterize([(s, 1) for s in shapes], out=(whole := mask.astype(np.uint8)), transform=origin)
     mask = whole > 0
     for shape in shapes:
-        if shape.area > 4:
-            continue
+        if shape.area > 4 and shape.area > shape.length / 2:
+            continue  # thick enough to hold a pixel's centre
         around = _box_around(shape, box)
         rows, cols = around.seen_from(box).slices
         if around.width and around.height and not mask[rows, cols].any():

@@ -23,6 +23,8 @@ from ..synthesis.pyramid import Level
 from .patch_denoiser import PatchDenoiser
 
 OnStep = Callable[[int, int], None]
+APART = 3
+"""Copies at the coarsest copied level come from at least this far, so that they are not the original again."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def _copied_along(levels: list[Level], drawn: np.ndarray, rng: np.random.Generat
         if field is None:
             picture = drawn
             start = rng.integers(0, len(bank.rows), len(targets))
-            field = Field(targets, bank, bank.rows[start], bank.cols[start])
+            field = Field(targets, bank, bank.rows[start], bank.cols[start], APART)
             field.look(basis.project(picture))
             field.exact()
         else:

@@ -67,10 +67,14 @@ class Search:
 
 
 class Field:
-    """Sources of all targets and their patch distances."""
+    """Sources of all targets and their patch distances.
 
-    def __init__(self, targets: Targets, bank: Bank, rows: np.ndarray, cols: np.ndarray) -> None:
-        self.targets, self.bank = targets, bank
+    `apart`: a source must be at least so many pixels from its target (0: anywhere), so that a
+    variation does not copy every pixel onto itself.
+    """
+
+    def __init__(self, targets: Targets, bank: Bank, rows: np.ndarray, cols: np.ndarray, apart: int = 0) -> None:
+        self.targets, self.bank, self.apart = targets, bank, apart
         self.rows, self.cols = bank.nearest_ok(rows.copy(), cols.copy())
         self.features = np.zeros((len(targets), bank.flat.shape[1]), np.float32)
         self.cost = np.full(len(targets), np.inf, np.float32)
@@ -84,14 +88,19 @@ class Field:
         difference = self.features[slots] - self.bank.flat[rows * self.bank.ok.shape[1] + cols]
         return np.einsum("nd,nd->n", difference, difference)
 
-    def exact(self, chunk: int = 2048) -> None:
+    def exact(self, chunk: int = 1024) -> None:
         """The true nearest neighbour of every target, by brute force."""
         rows, cols = self.bank.rows, self.bank.cols
         known = self.bank.flat[rows * self.bank.ok.shape[1] + cols]
         norms = np.einsum("nd,nd->n", known, known)
         for start in range(0, len(self.targets), chunk):
             part = slice(start, start + chunk)
-            best = np.argmin(norms - 2 * self.features[part] @ known.T, axis=1)
+            distance = norms - 2 * self.features[part] @ known.T
+            if self.apart:
+                near = np.abs(rows - self.targets.rows[part, None]) < self.apart
+                near &= np.abs(cols - self.targets.cols[part, None]) < self.apart
+                distance[near] = np.inf
+            best = np.argmin(distance, axis=1)
             self.rows[part], self.cols[part] = rows[best], cols[best]
         self.cost = self._distance(np.arange(len(self.targets)), self.rows, self.cols)
 
@@ -122,6 +131,9 @@ class Field:
         inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
         slots, rows, cols = slots[inside], rows[inside], cols[inside]
         valid = self.bank.ok[rows, cols]
+        if self.apart:
+            near = np.abs(rows - self.targets.rows[slots]) < self.apart
+            valid &= ~(near & (np.abs(cols - self.targets.cols[slots]) < self.apart))
         slots, rows, cols = slots[valid], rows[valid], cols[valid]
         cost = self._distance(slots, rows, cols)
         offer = cost if penalty is None else cost + penalty[rows, cols]
@@ -189,4 +201,4 @@ class Field:
             slots = self.targets.slot[near[0][rows, cols], near[1][rows, cols]]
         rows = 2 * (self.rows[slots] - self.targets.rows[slots]) + targets.rows
         cols = 2 * (self.cols[slots] - self.targets.cols[slots]) + targets.cols
-        return Field(targets, bank, rows, cols)
+        return Field(targets, bank, rows, cols, 2 * self.apart)

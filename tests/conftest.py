@@ -1,0 +1,18 @@
+"""Rasters made by a script, and the data folder where there is one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+DATA = Path(os.environ.get("LANDBRUSH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def data():
+    """Folder of real imagery; a newcomer has none."""
+    if not DATA.is_dir():
+        pytest.skip(f"no real imagery at {DATA} (set LANDBRUSH_DATA)")
+    return DATA

@@ -1,0 +1,116 @@
+"""Fixtures of the server's tests."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from affine import Affine
+from landbrush.server.api import ENDED
+from landbrush.server.app import create_app
+from landbrush.server.settings import Settings
+from rasterio.enums import ColorInterp
+
+torch.set_num_threads(2)
+TOKEN = "test-token"
+UTM = "EPSG:32617"
+
+
+def scene(bands: int, height: int, width: int, seed: int = 0) -> np.ndarray:
+    """A picture in [0, 1] with a textured ground and a bright block in the middle."""
+    rng = np.random.default_rng(seed)
+    rows, cols = np.mgrid[:height, :width]
+    ground = 0.45 + 0.12 * np.sin(rows / 5.0) * np.cos(cols / 7.0) + 0.06 * rng.standard_normal((height, width))
+    image = np.stack([ground * (0.8 + 0.4 * b / max(bands, 2)) for b in range(bands)])
+    image[:, height // 2 - 8 : height // 2 + 8, width // 2 - 8 : width // 2 + 8] = 0.9
+    return np.clip(image, 0.02, 0.98)
+
+
+def in_type(image: np.ndarray, dtype: str) -> np.ndarray:
+    if dtype.startswith("float"):
+        return (image * 0.3).astype(dtype)
+    if dtype == "uint8":
+        return (image * 255).astype(dtype)
+    return (image * 3000 + (1 if dtype == "uint16" else -500)).astype(dtype)
+
+
+def write(path: Path, values: np.ndarray, *, crs=UTM, transform=None, nodata=None, colorinterp=None, descriptions=None,
+          scales=None, offsets=None, mask=None, **profile) -> Path:  # fmt: skip
+    transform = transform or Affine(0.5, 0, 400000, 0, -0.5, 3285000)
+    bands, height, width = values.shape
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK="YES"), rasterio.open(
+        path, "w", driver="GTiff", width=width, height=height, count=bands, dtype=values.dtype, crs=crs,
+        transform=transform, nodata=nodata, **profile,
+    ) as out:  # fmt: skip
+        if colorinterp:
+            out.colorinterp = colorinterp
+        out.write(values)
+        for index, text in enumerate(descriptions or (), 1):
+            out.set_band_description(index, text)
+        if scales:
+            out.scales = scales
+        if offsets:
+            out.offsets = offsets
+        if mask is not None:
+            out.write_mask(mask)
+    return path
+
+
+RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+
+
+@pytest.fixture
+def rgb(tmp_path):
+    """A 160 x 160 RGB byte raster in UTM."""
+    return write(tmp_path / "rgb.tif", in_type(scene(3, 160, 160), "uint8"), colorinterp=RGB)
+
+
+def ring(path: Path, pixels) -> dict:
+    """GeoJSON polygon of a pixel ring, in the raster's own CRS."""
+    with rasterio.open(path) as dataset:
+        points = [list(dataset.transform @ p) for p in [*pixels, pixels[0]]]
+    return {"type": "Polygon", "coordinates": [points]}
+
+
+def square(c0, r0, c1, r1):
+    return [(c0, r0), (c1, r0), (c1, r1), (c0, r1)]
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(home=tmp_path / "home", roots=(tmp_path,), token=TOKEN)
+
+
+@pytest.fixture
+def app(settings):
+    app = create_app(settings)
+    yield app
+    app.extensions["landbrush"].runner.executor.shutdown(wait=True, cancel_futures=True)
+
+
+@pytest.fixture
+def client(app):
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
+    return client
+
+
+def inputs(path: Path, pixels=None, **more) -> dict:
+    """Inputs of an execution on a file."""
+    return {"raster": {"path": str(path)},
+            "polygons": {"geometry": ring(path, pixels or square(60, 60, 100, 100))}, **more}  # fmt: skip
+
+
+def finished(client, job_id: str, seconds: float = 60) -> dict:
+    """The job's status once it has ended."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        info = client.get(f"/jobs/{job_id}").get_json()
+        if info["status"] in ENDED:
+            return info
+        time.sleep(0.05)
+    raise AssertionError(f"job did not end: {info}")
