@@ -8,7 +8,6 @@ module-level function with a path, and state never comes from the future.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import traceback
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -18,14 +17,13 @@ from pathlib import Path
 from .api import DISMISSED, FAILED, RUNNING, SUCCESSFUL, JobInfo, Problem
 from .edit import edit
 from .errors import Dismissed, ServerError
-from .jobs import JobStore, is_dismissed, load_job, load_status, now, save_status, summary
+from .jobs import JobStore, is_dismissed, load_job, load_status, now, save_status, state, summary
 
 log = logging.getLogger(__name__)
 SHARES = {"understanding": (0, 2), "reading": (2, 5), "searching": (5, 12), "editing": (12, 92),
           "writing": (92, 96), "checking": (96, 99)}  # fmt: skip
 """Where each stage lies on the way from 0 to 100 %."""
 WRITE_EVERY_S = 0.2
-_state = threading.Lock()
 
 
 class Runner:
@@ -79,7 +77,7 @@ class _Progress:
 
 
 def _save_unless_dismissed(folder: Path, info: JobInfo) -> None:
-    with _state:
+    with state:
         if is_dismissed(folder):
             return
         try:
@@ -127,7 +125,7 @@ def _finish(folder: Path, info: JobInfo) -> None:
     """The last word; on a full disk it is tried for a while, since space may come back."""
     for pause in (0.0, 0.5, 2.0, 10.0):
         time.sleep(pause)
-        with _state:
+        with state:
             if is_dismissed(folder):
                 return
             try:

@@ -27,6 +27,8 @@ from .provenance import write_json
 
 log = logging.getLogger(__name__)
 _ID = re.compile(r"^[0-9a-f]{32}$")
+state = threading.RLock()
+"""Held by whoever looks at a job's state and then changes it: views that dismiss, workers that report."""
 REQUEST, STATUS, DISMISSAL = "request.json", "status.json", "dismissed"
 
 
@@ -73,11 +75,10 @@ def is_dismissed(folder: Path) -> bool:
 
 
 class JobStore:
-    """All jobs below one folder. One lock guards changes of state made by this process."""
+    """All jobs below one folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.lock = threading.RLock()
         root.mkdir(parents=True, exist_ok=True)
 
     def folder(self, job_id: str) -> Path:
@@ -92,7 +93,7 @@ class JobStore:
         body = {"process": process_id, "request": request.to_json(),
                 "files": {k: str(v) if v else "" for k, v in vars(files).items()}}  # fmt: skip
         print_of_body = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-        with self.lock:
+        with state:
             marker = self.root / f"key-{hashlib.sha256(key.encode()).hexdigest()}" if key else None
             if marker is not None and marker.exists():
                 return self._same(marker, print_of_body), False
@@ -137,7 +138,7 @@ class JobStore:
 
     def dismiss(self, job_id: str) -> JobInfo:
         """Stop a queued or running job, or drop the result of an ended one; twice is as good as once."""
-        with self.lock:
+        with state:
             folder = self.folder(job_id)
             info = load_status(folder)
             if info.status == DISMISSED:

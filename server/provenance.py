@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import uuid
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -54,10 +55,13 @@ def tags(request: EditRequest, engine: str, editor_id: str, mask_wkb: str) -> tu
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file that appears only when complete."""
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(json.dumps(content, indent=1, ensure_ascii=False, default=_plain), "utf8")
-    draft.replace(path)
+    """Write a JSON file that appears only when complete; writers at the same time do not meet."""
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        draft.write_text(json.dumps(content, indent=1, ensure_ascii=False, default=_plain), "utf8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _plain(value: Any) -> Any:

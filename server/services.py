@@ -122,8 +122,12 @@ class Services:
 def _check_upload(path: Path, size: int) -> None:
     if not size:
         raise BadRequest("The upload is empty.")
-    try:
-        with rasterio.open(path, driver=list(UPLOAD_DRIVERS)) as dataset:
-            profile_of(dataset)
-    except (RasterioError, TypeError) as error:
-        raise RasterUnreadable(f"The upload is not a raster of a kind that is taken ({', '.join(UPLOAD_DRIVERS)}): {error}") from error
+    reason = ""
+    for driver in UPLOAD_DRIVERS:
+        try:
+            with rasterio.open(path, driver=driver) as dataset:
+                profile_of(dataset)
+                return
+        except (RasterioError, TypeError, ValueError) as error:
+            reason = reason or str(error)
+    raise RasterUnreadable(f"The upload is not a raster of a kind that is taken ({', '.join(UPLOAD_DRIVERS)}): {reason}")

@@ -25,7 +25,7 @@ def cover(
     may be used.
     """
     small = _means(exemplar)
-    steps = np.abs(np.gradient(small, axis=(1, 2))).sum(axis=(0, 1)).astype(np.float32)
+    steps = _steps(small)
     busy = steps / max(float(steps.mean()), 1e-6)
     allowed = admitted[STEP // 2 :: STEP, STEP // 2 :: STEP]
     allowed = allowed[: small.shape[1], : small.shape[2]]
@@ -48,6 +48,15 @@ def _means(image: np.ndarray) -> np.ndarray:
     bands, height, width = image.shape
     height, width = max(height // STEP, 1) * STEP, max(width // STEP, 1) * STEP
     return image[:, :height, :width].reshape(bands, height // STEP, STEP, width // STEP, STEP).mean(axis=(2, 4))
+
+
+def _steps(small: np.ndarray) -> np.ndarray:
+    """Gradient strength (h, w), summed over bands."""
+    total = np.zeros(small.shape[1:], np.float32)
+    for axis in (1, 2):
+        if small.shape[axis] > 1:
+            total += np.abs(np.gradient(small, axis=axis)).sum(axis=0)
+    return total
 
 
 class _Placing:

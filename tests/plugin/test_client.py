@@ -1,0 +1,101 @@
+"""The plugin's client against the real app, without sockets and without QGIS."""
+
+from __future__ import annotations
+
+import pytest
+from landbrush.plugin.client import EditClient, Reply
+from landbrush.plugin.errors import Cancelled, PluginError, ServerUnreachable
+from landbrush.server.api import EditRequest, RasterRef, SearchRequest
+from landbrush.server.app import create_app
+from landbrush.server.settings import Settings
+
+from tests.server.conftest import RGB, TOKEN, in_type, inputs, scene, write
+
+
+class FlaskTransport:
+    """The transport's one method over Flask's test client; `lose` drops that many answers."""
+
+    def __init__(self, app):
+        self.client, self.lose, self.sent = app.test_client(), 0, []
+
+    def send(self, method, url, headers, body=b""):
+        path = url.split("//", 1)[1].split("/", 1)[1]
+        answer = self.client.open(f"/{path}", method=method, headers=headers, data=body)
+        self.sent.append((method, f"/{path}"))
+        if self.lose:
+            self.lose -= 1
+            raise ServerUnreachable("no answer")
+        return Reply(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, answer.data)
+
+
+@pytest.fixture
+def world(tmp_path):
+    path = write(tmp_path / "a.tif", in_type(scene(3, 160, 160), "uint8"), colorinterp=RGB)
+    app = create_app(Settings(home=tmp_path / "home", roots=(tmp_path,), token=TOKEN))
+    transport = FlaskTransport(app)
+    yield EditClient("http://localhost", TOKEN, transport), transport, path
+    app.extensions["landbrush"].runner.executor.shutdown(cancel_futures=True)
+
+
+def test_the_whole_path(world):
+    client, _, path = world
+    assert client.health()["health"]
+    editors = {info.id: info for info in client.editors()}
+    assert editors["fog"].options[0].unit == "m" and "exemplar" in editors["fill"].needs
+    assert client.interpret("snow").editor == "snow"
+    seen = []
+    info = client.submit("snow", EditRequest.from_json(inputs(path)))
+    info = client.wait(info.jobID, seen.append, lambda: False)
+    assert info.status == "successful" and seen[-1] == info and [j.jobID for j in client.jobs()] == [info.jobID]
+    assert client.result(info.jobID)[:2] in (b"II", b"MM") and client.manifest(info.jobID)["editor"] == "snow"
+    assert client.search(SearchRequest(RasterRef(path=str(path)), "parking")).reason
+    assert client.upload(path) == client.upload(path)
+
+
+def test_a_lost_answer_to_submit_costs_nothing(world):
+    client, transport, path = world
+    request = EditRequest.from_json(inputs(path))
+    transport.lose = 1
+    with pytest.raises(ServerUnreachable):
+        client.submit("snow", request, "key")
+    again = client.submit("snow", request, "key")
+    assert [job.jobID for job in client.jobs()] == [again.jobID]
+
+
+def test_some_lost_polls_are_forgiven_and_many_are_not(world, monkeypatch):
+    client, transport, path = world
+    monkeypatch.setattr("landbrush.plugin.client.time.sleep", lambda s: None)
+    job = client.submit("snow", EditRequest.from_json(inputs(path)))
+    transport.lose = 4
+    assert client.wait(job.jobID, lambda info: None, lambda: False).status == "successful"
+    transport.lose = 5
+    with pytest.raises(ServerUnreachable):
+        client.wait(job.jobID, lambda info: None, lambda: False)
+
+
+def test_cancelling_dismisses(world):
+    client, transport, path = world
+    job = client.submit("snow", EditRequest.from_json(inputs(path)))
+    with pytest.raises(Cancelled):
+        client.wait(job.jobID, lambda info: None, lambda: True)
+    assert transport.sent[-1][0] == "DELETE" and client.job(job.jobID).status == "dismissed"
+    assert client.dismiss(job.jobID).status == "dismissed"
+
+
+def test_problems_become_messages(world):
+    client, _, path = world
+    with pytest.raises(PluginError, match="needs an exemplar"):
+        client.submit("fill", EditRequest.from_json(inputs(path)))
+    client.token = "wrong"
+    with pytest.raises(PluginError, match="does not accept the token"):
+        client.jobs()
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>proxy</html>", b"[1]", b'{"a": 1}'])
+def test_answers_that_are_not_ours(body):
+    class Strange:
+        def send(self, *_):
+            return Reply(502, {}, body)
+
+    with pytest.raises(PluginError):
+        EditClient("http://x", "t", Strange()).jobs()

@@ -1,0 +1,118 @@
+"""Scene operators: their physics, their bands, and that the window does not matter."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from landbrush.server import registry
+from landbrush.server.editors.base import Scene
+from landbrush.server.errors import BadRequest, CannotEdit
+from landbrush.server.operators.disaster import Burn, Flood, burn, flood
+from landbrush.server.operators.ground import Ground, fractal
+from landbrush.server.operators.weather import AIRLIGHT, Fog, LowLight, Snow, fog, low_light, snow
+
+from tests.server.conftest import scene
+
+ROLES = ("red", "green", "blue", "nir", "swir1", "swir2")
+
+
+def ground(size=96, roles=ROLES, gsd=1.0, whole=True, origin=(0, 0)):
+    image = scene(len(roles), size, size).astype(np.float32) * 0.5
+    if "nir" in roles:
+        image[roles.index("nir")] = 0.6
+    mask = np.ones((size, size), bool)
+    if not whole:
+        mask[:20] = mask[-20:] = mask[:, :20] = mask[:, -20:] = False
+    return Ground(image, mask, roles, gsd, origin)
+
+
+def test_fog_is_koschmieders_law():
+    g = ground()
+    out = fog(g, Fog(visibility_m=200, thickness_m=40, patchiness=0), 0)
+    clear = np.exp(-3.912 / 200 * 40)
+    seen = out[0] - g.image[0] * clear
+    assert np.allclose(seen, AIRLIGHT["red"] * (1 - clear), atol=0.02)
+    thick = fog(g, Fog(visibility_m=20, thickness_m=400, patchiness=0), 0)
+    assert abs(thick[1].mean() - AIRLIGHT["green"]) < 0.02
+    assert np.allclose(fog(g, Fog(visibility_m=20000, thickness_m=1, patchiness=0), 0), g.image, atol=1e-3)
+
+
+def test_low_light_darkens_by_the_light_and_adds_shot_noise():
+    g = Ground(np.full((3, 200, 200), 0.5, np.float32), np.ones((200, 200), bool), ROLES[:3], 1.0)
+    how = LowLight(light=0.2, blue_shift=0.0, noise_electrons=0.0, well_electrons=5000)
+    out = low_light(g, how, 0)
+    signal = 0.5**2.2 * 0.2
+    linear = np.clip(out[0], 0, None) ** 2.2
+    assert abs(linear.mean() - signal) < 0.02 * signal
+    assert abs(linear.std() - np.sqrt(signal * 5000) / 5000) < 0.1 * np.sqrt(signal * 5000) / 5000
+
+
+def test_snow_is_bright_in_the_visible_and_dark_in_the_shortwave_infrared():
+    out = snow(ground(), Snow(cover=1.0, depth_cm=30), 0)
+    bands = dict(zip(ROLES, out.mean(axis=(1, 2)), strict=True))
+    assert bands["red"] > 0.75 and bands["nir"] > 0.65 and bands["swir1"] < 0.35
+
+
+def test_flood_raises_ndwi_and_burn_lowers_ndvi():
+    g = ground(whole=False)
+    wet = flood(g, Flood(keep_tall=False), 0)
+    ndwi = lambda i: (i[1] - i[3]) / (i[1] + i[3])  # noqa: E731
+    core = np.zeros_like(g.mask)
+    core[40:56, 40:56] = True
+    assert ndwi(wet)[core].mean() > 0.2 > ndwi(g.image)[core].mean() and ndwi(wet)[core].mean() > ndwi(wet)[~g.mask].mean()
+    core = np.zeros_like(g.mask)
+    core[28:36, 28:68] = True
+    scar = burn(g, Burn(severity=1.0), 0)
+    ndvi = lambda i: (i[3] - i[0]) / (i[3] + i[0])  # noqa: E731
+    assert ndvi(scar)[core].mean() < ndvi(g.image)[core].mean() - 0.1
+
+
+def test_burn_spares_water():
+    g = ground()
+    g.image[:, :48] = np.array([0.08, 0.15, 0.12, 0.02, 0.01, 0.01], np.float32)[:, None, None]
+    changed = np.abs(burn(g, Burn(severity=1.0), 0) - g.image).max(axis=0)
+    assert changed[:40].max() < 0.02 and changed[60:].mean() > 0.1
+
+
+def test_flood_by_elevation_covers_what_is_below_the_level():
+    g = ground()
+    heights = np.tile(np.linspace(0, 10, 96, dtype=np.float32), (96, 1))
+    out = flood(g, Flood(level_m=4.0, keep_tall=False), 0, heights)
+    changed = np.abs(out - g.image).max(axis=0) > 0.02
+    assert changed[:, :34].mean() > 0.9 and not changed[:, 42:].any()
+
+
+@pytest.mark.parametrize("name", ["fog", "snow", "low-light", "burn"])
+def test_outside_the_mask_nothing_and_the_same_seed_the_same(name):
+    editor = registry.EDITORS[name]
+    g = ground(whole=False, roles=ROLES[:3])
+    s = Scene(g.image, np.ones_like(g.mask), g.mask, g.roles, 1.0)
+    options = registry.options_of(editor.info, {})
+    run = lambda seed: editor.edit(s, "", options, seed, lambda *a: None)  # noqa: E731
+    assert (run(1)[:, ~g.mask] == g.image[:, ~g.mask]).all()
+    assert (run(1) == run(1)).all() and (run(1) != run(2)).any()
+
+
+def test_noise_belongs_to_the_raster_not_to_the_window():
+    whole = fractal((100, 120), (0, 0), 17.3, 5, 4)
+    part = fractal((40, 50), (30, 60), 17.3, 5, 4)
+    assert np.allclose(whole[30:70, 60:110], part)
+    assert 0.4 < whole.mean() < 0.6 and whole.min() >= 0 and whole.max() <= 1
+
+
+@pytest.mark.parametrize("name", ["fog", "snow", "low-light", "flood", "burn"])
+def test_radar_is_refused(name):
+    editor = registry.EDITORS[name]
+    s = Scene(np.zeros((2, 40, 40), np.float32), np.ones((40, 40), bool), np.ones((40, 40), bool), ("vv", "vh"), 10.0)
+    with pytest.raises(CannotEdit, match="radar"):
+        editor.edit(s, "", registry.options_of(editor.info, {}), 0, lambda *a: None)
+
+
+def test_every_option_is_described_and_its_bounds_hold():
+    for editor in registry.EDITORS.values():
+        for option in editor.info.options:
+            assert option.title
+            if option.type in ("number", "integer"):
+                assert option.minimum <= option.default <= option.maximum
+                with pytest.raises(BadRequest, match=option.name):
+                    registry.options_of(editor.info, {option.name: option.maximum + 1})

@@ -1,0 +1,115 @@
+"""The closed-form denoiser against brute force, and what it draws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from landbrush.server.models import patch_denoiser
+from landbrush.server.models.patch_denoiser import PatchDenoiser
+from landbrush.server.models.patch_sampler import Schedule, harmonised, sample
+
+from tests.server.conftest import scene
+
+
+def picture(size=48):
+    return (scene(3, size, size) * 2 - 1).astype(np.float32)
+
+
+def brute_force(image, noisy, patch, signal, noise):
+    """The posterior mean of every patch over all patches of the image, full patches, no PCA; centre values."""
+    half = patch // 2
+    cut = np.lib.stride_tricks.sliding_window_view(image, (patch, patch), axis=(1, 2))
+    keys = cut.transpose(1, 2, 0, 3, 4).reshape(-1, image.shape[0] * patch * patch)
+    middle = cut.transpose(1, 2, 0, 3, 4).reshape(-1, image.shape[0], patch * patch)[:, :, patch * patch // 2]
+    asked = np.lib.stride_tricks.sliding_window_view(noisy, (patch, patch), axis=(1, 2)).transpose(1, 2, 0, 3, 4)
+    out = np.zeros((*asked.shape[:2], image.shape[0]))
+    for r in range(asked.shape[0]):
+        for c in range(asked.shape[1]):
+            distance = ((asked[r, c].ravel() - signal * keys) ** 2).sum(axis=1) / (2 * noise**2)
+            weight = np.exp(distance.min() - distance)
+            out[r, c] = weight @ middle / weight.sum()
+    return out.transpose(2, 0, 1), half
+
+
+@pytest.mark.parametrize("noise", [0.3, 0.6])
+def test_weights_are_the_softmax_over_all_patches(noise, monkeypatch):
+    """With every component and a one-pixel centre the denoiser is the formula itself."""
+    monkeypatch.setattr(patch_denoiser, "COMPONENTS", 10_000)
+    monkeypatch.setattr(patch_denoiser, "CENTRE", 1)
+    image = picture(24)
+    rng = np.random.default_rng(0)
+    noisy = ((1 - noise) * image + noise * rng.standard_normal(image.shape)).astype(np.float32)
+    denoiser = PatchDenoiser(image, np.ones((24, 24), bool), patch=5)
+    monkeypatch.setattr(PatchDenoiser, "_folded",
+                        lambda self, values, shape: values.reshape(*shape, 3).transpose(2, 0, 1))  # fmt: skip
+    found = denoiser.denoise(noisy, 1 - noise, noise)
+    expected, half = brute_force(image, noisy, 5, 1 - noise, noise)
+    assert np.abs(found[:, half:-half, half:-half] - expected).max() < 1e-4
+
+
+def test_attention_equals_the_exact_softmax():
+    image = picture(32)
+    denoiser = PatchDenoiser(image, np.ones((32, 32), bool), patch=7)
+    noisy = (0.5 * image + 0.5 * np.random.default_rng(0).standard_normal(image.shape)).astype(np.float32)
+    queries = denoiser.basis.project(noisy).reshape(-1, denoiser.keys.shape[1])
+    exact, attention = denoiser._exact(queries, 0.5, 0.5), denoiser._attention(queries, 0.5, 0.5)
+    assert np.abs(exact - attention).max() < 1e-4
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_attention_on_a_gpu_equals_the_cpu():
+    image = picture(96)
+    noisy = (0.6 * image + 0.4 * np.random.default_rng(0).standard_normal(image.shape)).astype(np.float32)
+    cpu = PatchDenoiser(image, np.ones((96, 96), bool))
+    gpu = PatchDenoiser(image, np.ones((96, 96), bool), "cuda")
+    queries = cpu.basis.project(noisy).reshape(-1, cpu.keys.shape[1])
+    assert np.abs(cpu._exact(queries, 0.6, 0.4) - gpu._attention(queries, 0.6, 0.4)).max() < 1e-2
+
+
+def test_nearest_search_is_close_to_all_patches(monkeypatch):
+    image = picture(96)
+    denoiser = PatchDenoiser(image, np.ones((96, 96), bool))
+    noisy = (0.7 * image + 0.3 * np.random.default_rng(0).standard_normal(image.shape)).astype(np.float32)
+    exact = denoiser._folded(denoiser._exact(denoiser.basis.project(noisy).reshape(-1, denoiser.keys.shape[1]), 0.7, 0.3), (96, 96))
+    monkeypatch.setattr(patch_denoiser, "EXACT_PATCHES", 0)
+    near = denoiser.denoise(noisy, 0.7, 0.3)
+    assert np.abs(near - exact).mean() < 0.02
+    assert np.abs(near - image).mean() < 0.5 * np.abs(noisy - image).mean()
+
+
+def test_without_signal_the_mean_comes_back():
+    image = picture(32)
+    mean = PatchDenoiser(image, np.ones((32, 32), bool)).denoise(np.zeros_like(image), 0.0, 1.0)
+    assert np.allclose(mean, image.mean(axis=(1, 2))[:, None, None], atol=1e-5)
+
+
+def test_samples_keep_what_is_known_and_differ_by_seed():
+    image = picture(96)
+    mask = np.zeros((96, 96), bool)
+    mask[30:70, 30:70] = True
+    usable = np.ones_like(mask)
+    steps = []
+    first = sample(image, mask, usable, 1.0, 0, Schedule(), "cpu", lambda s, n: steps.append((s, n)))
+    assert (first[:, ~mask] == image[:, ~mask]).all()
+    assert (first == sample(image, mask, usable, 1.0, 0, Schedule(), "cpu")).all()
+    assert (first != sample(image, mask, usable, 1.0, 1, Schedule(), "cpu"))[:, mask].mean() > 0.9
+    assert [s for s, _ in steps] == list(range(steps[0][1]))
+    calm = first[:, mask].std() / image[:, mask].std()
+    assert 0.5 < calm < 1.6
+
+
+def test_harmonise_softens_a_pasted_step():
+    image = picture(96)
+    image[:, 40:56, 40:56] += 0.25
+    mask = np.zeros((96, 96), bool)
+    mask[34:62, 34:62] = True
+    out = harmonised(image, mask, ~mask, 0.5, 0, "cpu")
+    step = lambda i: abs(i[:, 40:56, 40:56].mean() - i[:, 60:70, 60:70].mean())  # noqa: E731
+    assert step(out) < step(image) and (out[:, ~mask] == image[:, ~mask]).all()
+
+
+def test_an_image_without_a_patch_is_refused():
+    with pytest.raises(ValueError, match="no whole patch"):
+        PatchDenoiser(picture(32), np.zeros((32, 32), bool))
