@@ -58,7 +58,7 @@ REMOVE = (
          [(0, 188), (40, 178), (97, 174), (104, 215), (60, 253), (0, 253)], held_out=True),
     Case("house and pool", UCM.format("sparseresidential", 19),
          [(75, 85), (140, 58), (168, 95), (200, 140), (195, 182), (160, 213), (105, 182), (80, 140)], held_out=True),
-)  # fmt: skip
+)
 
 FILL = (
     Case("trees on lawn", JOPLIN.format(2), _box(672, 826, 752, 930), _box(396, 786, 518, 894)),
@@ -79,7 +79,7 @@ FILL = (
          [(10, 156), (242, 162), (242, 236), (10, 232)], held_out=True),
     Case("grass on house", JOPLIN.format(2), _box(880, 190, 946, 270),
          [(730, 300), (840, 300), (846, 424), (760, 404)], held_out=True),
-)  # fmt: skip
+)
 
 
 def picture(case: Case) -> np.ndarray:
@@ -96,7 +96,7 @@ def mask_of(ring: Ring, shape: tuple[int, int]) -> np.ndarray:
 def window_of(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
     rows, cols = np.nonzero(mask)
     return (slice(max(0, rows.min() - margin), rows.max() + margin + 1),
-            slice(max(0, cols.min() - margin), cols.max() + margin + 1))  # fmt: skip
+            slice(max(0, cols.min() - margin), cols.max() + margin + 1))
 
 
 def _steps(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -118,7 +118,7 @@ def rim(image: np.ndarray, mask: np.ndarray, width: int = 8) -> float:
     """Mean jump across the mask's edge over the mean jump within `width` pixels either side of it."""
     near = (ndimage.distance_transform_edt(mask) <= width) & (ndimage.distance_transform_edt(~mask) <= width)
     near = ((ndimage.distance_transform_edt(mask) <= width) & mask) | (
-        (ndimage.distance_transform_edt(~mask) <= width) & ~mask)  # fmt: skip
+        (ndimage.distance_transform_edt(~mask) <= width) & ~mask)
     across, down = _steps(image)
     edge, beside = [], []
     for steps, a, b, na, nb in (

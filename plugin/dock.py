@@ -1,188 +1,42 @@
 """The Landbrush panel: what to edit, what should be there, and what came of it."""
 
 import json
-import random
+import secrets
 
 from qgis.core import Qgis, QgsApplication, QgsCoordinateReferenceSystem, QgsGeometry, QgsMessageLog, QgsProject
-from qgis.gui import QgsCollapsibleGroupBox, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import Qt, QTimer
-from qgis.PyQt.QtWidgets import (
-    QComboBox,
-    QDockWidget,
-    QDoubleSpinBox,
-    QFormLayout,
-    QHBoxLayout,
-    QLabel,
-    QListWidget,
-    QListWidgetItem,
-    QPlainTextEdit,
-    QProgressBar,
-    QPushButton,
-    QScrollArea,
-    QSizePolicy,
-    QSpinBox,
-    QVBoxLayout,
-    QWidget,
-)
+from qgis.PyQt.QtWidgets import QListWidgetItem, QPushButton
 
 from ..server.api import AUTO, Blend, Output, RasterRef, SearchRequest
 from . import settings
-from .canvas import PolygonTool
 from .errors import Cancelled, PluginError
+from .form import DockForm
 from .layers import add_result, plan_export
 from .local_server import FAILED, INSTALLING, RUNNING, STARTING, LocalServer, find_python
 from .request import Area, Wish, in_layer_crs, layer_path
 from .task import CallTask, Connection, EditTask, Inputs
-from .widgets import CANVAS, DRAWN, NOTHING, RASTER_FILTER, SELECTED, WHOLE, AreaPicker, FoundList, OptionsForm
+from .widgets import NOTHING
 
 TAG = "Landbrush"
 LISTEN_MS = 700
-AREA_TITLES = (("the edited window", "window"), ("the whole layer", "layer"))
 
 
-class LandbrushDock(QDockWidget):
+class LandbrushDock(DockForm):
     """The panel. Long work runs in tasks; this class only starts them and shows what they say."""
 
     def __init__(self, iface, parent=None):
-        super().__init__("Landbrush", parent)
-        self.setObjectName("LandbrushDock")
-        self.iface, self.canvas = iface, iface.mapCanvas()
+        super().__init__(iface.mapCanvas(), parent)
+        self.iface = iface
         self.tasks, self.task, self.infos, self.understood = [], None, {}, None
         self.last_error = None
-        self.tool = PolygonTool(self.canvas, "#d62728")
-        self.exemplar_tool = PolygonTool(self.canvas, "#e6b800")
         self.server = LocalServer(self)
         self.server.changed.connect(self._server_changed)
-        self._build()
         self.listen = QTimer(self)
         self.listen.setSingleShot(True)
         self.listen.setInterval(LISTEN_MS)
         self.listen.timeout.connect(self._ask_meaning)
         self._connect()
         self._update()
-
-    # ---- building ---------------------------------------------------------------------------------------
-
-    def _build(self):
-        inner = QWidget()
-        box = QVBoxLayout(inner)
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        self.layer = QgsMapLayerComboBox()
-        self.layer.setFilters(RASTER_FILTER)
-        self.resolution = QDoubleSpinBox()
-        self.resolution.setDecimals(6)
-        self.resolution.setRange(1e-6, 1e6)
-        self.resolution.setSuffix(" map units / pixel")
-        self.area = AreaPicker(self.tool, (DRAWN, SELECTED, CANVAS, WHOLE))
-        self.area.setObjectName("area")
-        self.exemplar = AreaPicker(self.exemplar_tool, (NOTHING, DRAWN, SELECTED))
-        self.exemplar_layer = QgsMapLayerComboBox()
-        self.exemplar_layer.setFilters(RASTER_FILTER)
-        self.exemplar_layer.setAllowEmptyLayer(True)
-        self.exemplar_layer.setCurrentIndex(0)
-        self.prompt = QPlainTextEdit()
-        self.prompt.setPlaceholderText("What should be there? For instance: remove the shed - forest here - flooded - snow")
-        self.prompt.setMaximumHeight(54)
-        self.meaning = QLabel()
-        self.meaning.setWordWrap(True)
-        self.choices = QWidget()
-        self.choices_row = QHBoxLayout(self.choices)
-        self.choices_row.setContentsMargins(0, 0, 0, 0)
-        self.editor = QComboBox()
-        self.editor.addItem("Say what should be there", AUTO)
-        self.find = QPushButton("Find examples in the layer")
-        self.found = FoundList()
-        self.elevation = QgsMapLayerComboBox()
-        self.elevation.setFilters(RASTER_FILTER)
-        self.elevation.setAllowEmptyLayer(True)
-        self.elevation.setCurrentIndex(0)
-        form.addRow("Layer", self.layer)
-        form.addRow("Export at", self.resolution)
-        form.addRow("Edit", self.area)
-        form.addRow("Prompt", self.prompt)
-        form.addRow("", self.meaning)
-        form.addRow("", self.choices)
-        form.addRow("Editor", self.editor)
-        form.addRow("Copy from", self.exemplar)
-        form.addRow("of layer", self.exemplar_layer)
-        form.addRow("", self.find)
-        form.addRow("", self.found)
-        form.addRow("Elevation", self.elevation)
-        for combo in (self.layer, self.exemplar_layer, self.elevation, self.editor, self.resolution):
-            combo.setMinimumWidth(60)
-            combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.form = form
-        box.addLayout(form)
-        self.options = OptionsForm()
-        self.options_box = QgsCollapsibleGroupBox("Options")
-        QVBoxLayout(self.options_box).addWidget(self.options)
-        box.addWidget(self.options_box)
-        box.addWidget(self._build_more())
-        box.addLayout(self._build_run())
-        self.results = QListWidget()
-        self.results.setMaximumHeight(110)
-        box.addWidget(QLabel("Results"))
-        box.addWidget(self.results)
-        box.addLayout(self._build_server())
-        box.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inner)
-        self.setWidget(scroll)
-
-    def _build_more(self):
-        more = QgsCollapsibleGroupBox("Edge and output")
-        more.setCollapsed(True)
-        form = QFormLayout(more)
-        self.grow, self.feather, self.context = QSpinBox(), QSpinBox(), QSpinBox()
-        for field, top in ((self.grow, 64), (self.feather, 128), (self.context, 2048)):
-            field.setRange(0, top)
-            field.setSuffix(" px")
-        self.feather.setValue(settings.get("blend/feather_px"))
-        self.context.setValue(settings.get("blend/context_px"))
-        self.write = QComboBox()
-        for title, name in AREA_TITLES:
-            self.write.addItem(title, name)
-        form.addRow("Enlarge polygons by", self.grow)
-        form.addRow("Soft edge inside", self.feather)
-        form.addRow("Surroundings", self.context)
-        form.addRow("Write", self.write)
-        return more
-
-    def _build_run(self):
-        column = QVBoxLayout()
-        row = QHBoxLayout()
-        self.seed = QSpinBox()
-        self.seed.setRange(0, 2**31 - 1)
-        self.dice = QPushButton(QgsApplication.getThemeIcon("/mActionRefresh.svg"), "")
-        self.dice.setToolTip("Roll the dice: another seed")
-        self.dice.setMaximumWidth(36)
-        self.run_button = QPushButton("Run")
-        self.run_button.setDefault(True)
-        self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setEnabled(False)
-        self.seed.setMinimumWidth(60)
-        for widget in (QLabel("Seed"), self.seed, self.dice, self.run_button, self.cancel_button):
-            row.addWidget(widget)
-        self.bar = QProgressBar()
-        self.bar.setRange(0, 100)
-        self.status = QLabel()
-        self.status.setWordWrap(True)
-        column.addLayout(row)
-        column.addWidget(self.bar)
-        column.addWidget(self.status)
-        return column
-
-    def _build_server(self):
-        row = QHBoxLayout()
-        self.server_line = QLabel("Server not started")
-        self.server_line.setWordWrap(True)
-        self.server_button = QPushButton("Start server")
-        row.addWidget(self.server_line, 1)
-        row.addWidget(self.server_button)
-        return row
 
     def _connect(self):
         self.prompt.textChanged.connect(self._prompt_changed)
@@ -192,7 +46,7 @@ class LandbrushDock(QDockWidget):
         self.area.draw_toggled.connect(lambda on: self._use_tool(self.tool, on))
         self.exemplar.draw_toggled.connect(lambda on: self._use_tool(self.exemplar_tool, on))
         self.canvas.mapToolSet.connect(self._tool_changed)
-        self.dice.clicked.connect(lambda: self.seed.setValue(random.randrange(2**31)))  # noqa: S311 - not a secret
+        self.dice.clicked.connect(lambda: self.seed.setValue(secrets.randbelow(2**31)))
         self.run_button.clicked.connect(self.run)
         self.cancel_button.clicked.connect(self.cancel)
         self.find.clicked.connect(self.find_examples)
@@ -218,7 +72,7 @@ class LandbrushDock(QDockWidget):
             self.resolution.setValue(self.canvas.mapUnitsPerPixel())
         self._show_row(self.exemplar, auto or "exemplar" in needs)
         self._show_row(self.exemplar_layer, self.exemplar.source.currentData() not in (NOTHING, None)
-                       and (auto or "exemplar" in needs))  # fmt: skip
+                       and (auto or "exemplar" in needs))
         self._show_row(self.elevation, auto or any(n.startswith("elevation") for n in needs))
         word = self.understood.to_class if self.understood is not None else ""
         self._show_row(self.find, bool(word) and (auto or "exemplar" in needs))
@@ -242,7 +96,7 @@ class LandbrushDock(QDockWidget):
         """Message bar, and the log with the details."""
         QgsMessageLog.logMessage(details or message, TAG, level)
         self.iface.messageBar().pushMessage(TAG, message, details if details != message else "", level, 0
-                                            if level == Qgis.MessageLevel.Critical else 8)  # fmt: skip
+                                            if level == Qgis.MessageLevel.Critical else 8)
 
     def _fail(self, error):
         self.last_error = error
@@ -388,7 +242,7 @@ class LandbrushDock(QDockWidget):
             blend=Blend(self.grow.value(), self.feather.value(), self.context.value(),
                         settings.get("blend/radiometric_match")),
             output=Output(area=self.write.currentData()),
-        )  # fmt: skip
+        )
 
     def _exemplar(self, layer):
         ticked = self.found.ticked() if self.found.isVisible() else []
@@ -427,7 +281,7 @@ class LandbrushDock(QDockWidget):
             if connection is None:
                 self.server.start()
                 raise PluginError("The server is starting. Press Run again when it is ready."
-                                  if self.server.state == STARTING else "Start or install the Landbrush server first.")  # fmt: skip
+                                  if self.server.state == STARTING else "Start or install the Landbrush server first.")
             wish = self.wish()
             inputs = self.inputs(wish)
             task = EditTask(wish, inputs, connection, settings.output_folder())
@@ -479,7 +333,7 @@ class LandbrushDock(QDockWidget):
         gate = task.manifest["gate"]
         self.status.setText(
             f"Done in {task.manifest['seconds']['total']:.1f} s: {gate['pixels_inside_changed']:,} pixels changed inside, "
-            f"{gate['pixels_outside_different']} of {gate['pixels_outside']:,} outside. {task.manifest['engine']}.")  # fmt: skip
+            f"{gate['pixels_outside_different']} of {gate['pixels_outside']:,} outside. {task.manifest['engine']}.")
         item = QListWidgetItem(layer.name())
         item.setToolTip(json.dumps({k: task.manifest[k] for k in ("engine", "options", "seconds")}, indent=1))
         item.setData(Qt.ItemDataRole.UserRole, layer.id())

@@ -46,12 +46,12 @@ def plan_export(layer, extent, resolution):
     if max(width, height) > LARGEST_EXPORT_PX:
         raise PluginError(
             f"{width} x {height} pixels are too many to export (at most {LARGEST_EXPORT_PX} a side). "
-            "Choose a smaller area or a coarser resolution.")  # fmt: skip
+            "Choose a smaller area or a coarser resolution.")
     pipe = QgsRasterPipe()
     if not pipe.set(layer.dataProvider().clone()) or not pipe.set(layer.renderer().clone()):
         raise PluginError(f"The layer '{layer.name()}' cannot be exported.")
     box = QgsRectangle(extent.xMinimum(), extent.yMaximum() - height * resolution,
-                       extent.xMinimum() + width * resolution, extent.yMaximum())  # fmt: skip
+                       extent.xMinimum() + width * resolution, extent.yMaximum())
     return Export(pipe, layer.crs(), box, width, height, QgsProject.instance().transformContext())
 
 
@@ -62,7 +62,7 @@ def run_export(export, path, feedback):
     writer = QgsRasterFileWriter(str(path))
     writer.setCreateOptions(["COMPRESS=DEFLATE", "TILED=YES"])
     code = writer.writeRaster(export.pipe, export.width, export.height, export.extent, export.crs,
-                              export.transform_context, block)  # fmt: skip
+                              export.transform_context, block)
     if feedback.isCanceled():
         raise Cancelled
     if int(code) != 0 or not os.path.getsize(path):
@@ -111,11 +111,11 @@ def _metadata(layer, wish, manifest):
     found.setAbstract(
         f"{SYNTHETIC}\nPrompt: {wish.prompt or '-'}\nEditor: {manifest.get('editor')} - {manifest.get('engine')}\n"
         f"Seed: {manifest.get('seed')}\nPixels outside the polygons that differ from the source: "
-        f"{gate.get('pixels_outside_different')} of {gate.get('pixels_outside')}.")  # fmt: skip
+        f"{gate.get('pixels_outside_different')} of {gate.get('pixels_outside')}.")
     found.setKeywords({"landbrush": ["synthetic", "AI_GENERATED", str(manifest.get("editor"))]})
     found.setConstraints([QgsLayerMetadata.Constraint(SYNTHETIC, "use")])
     found.setHistory([f"{datetime.now().isoformat(timespec='seconds')} Landbrush "
-                      f"{manifest.get('versions', {}).get('landbrush', '')}: {manifest.get('operation')}"])  # fmt: skip
+                      f"{manifest.get('versions', {}).get('landbrush', '')}: {manifest.get('operation')}"])
     found.setCrs(layer.crs())
     return found
 

@@ -105,7 +105,7 @@ class LocalServer(QObject):
         python = find_python()
         if python is None:
             self._set(FAILED, "The server is not installed yet. Press 'Install' (about 1.5 GB), or name a Python that "
-                      "has it in the settings.")  # fmt: skip
+                      "has it in the settings.")
             return
         self.output = self.errors = ""
         self._set(STARTING, "Starting the server ...")

@@ -90,18 +90,18 @@ class EditAlgorithm(QgsProcessingAlgorithm):
             "not one bit changes. Say what should be there in PROMPT (for instance 'remove the shed', 'forest here', "
             "'flooded'), or name an EDITOR. OPTIONS are the editor's own, as JSON, for instance {\"visibility_m\": 200}."
             "\n\nWithout SERVER the address in the plugin's settings is used; if nothing answers there, a server is "
-            "started for the time of the run.")  # fmt: skip
+            "started for the time of the run.")
 
     def initAlgorithm(self, config=None):
         """Parameters and outputs."""
         add = self.addParameter
         add(QgsProcessingParameterRasterLayer("INPUT", tr("Raster layer")))
         add(QgsProcessingParameterFeatureSource("POLYGONS", tr("Polygons to edit"),
-                                                [QgsProcessing.SourceType.TypeVectorPolygon]))  # fmt: skip
+                                                [QgsProcessing.SourceType.TypeVectorPolygon]))
         add(QgsProcessingParameterString("PROMPT", tr("What should be there"), "", optional=True))
         add(QgsProcessingParameterString("EDITOR", tr("Editor (auto: from the words)"), AUTO, optional=True))
         add(QgsProcessingParameterFeatureSource("EXEMPLAR", tr("Exemplar polygons to copy from"),
-                                                [QgsProcessing.SourceType.TypeVectorPolygon], optional=True))  # fmt: skip
+                                                [QgsProcessing.SourceType.TypeVectorPolygon], optional=True))
         add(QgsProcessingParameterNumber("SEED", tr("Seed"), defaultValue=0, minValue=0, maxValue=2**31 - 1))
         advanced = (
             QgsProcessingParameterRasterLayer("EXEMPLAR_RASTER", tr("Raster of the exemplar, if another"), optional=True),
@@ -111,7 +111,7 @@ class EditAlgorithm(QgsProcessingAlgorithm):
             QgsProcessingParameterEnum("AREA", tr("Write"), [tr("the edited window"), tr("the whole layer")], defaultValue=0),
             QgsProcessingParameterString("SERVER", tr("Server address"), "", optional=True),
             QgsProcessingParameterString("TOKEN", tr("Server token"), "", optional=True),
-        )  # fmt: skip
+        )
         for parameter in advanced:
             parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
             add(parameter)
@@ -136,7 +136,7 @@ class EditAlgorithm(QgsProcessingAlgorithm):
         feedback.pushInfo(f"{manifest['editor']}: {manifest['engine']}")
         feedback.pushInfo(f"{gate['pixels_outside_different']} of {gate['pixels_outside']} pixels outside the polygons differ")
         return {"OUTPUT": str(target), "MANIFEST": json.dumps(manifest),
-                "OUTSIDE_DIFFERENT": gate["pixels_outside_different"]}  # fmt: skip
+                "OUTSIDE_DIFFERENT": gate["pixels_outside_different"]}
 
     def _run(self, parameters, context, feedback, edit):
         wish, inputs, folder = edit

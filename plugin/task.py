@@ -117,7 +117,7 @@ class EditTask(QgsTask):
         """In a worker thread."""
         try:
             self.path, self.manifest = run_edit(
-                self.wish, self.inputs, self.connection, self.folder, self.feedback, self._changed)  # fmt: skip
+                self.wish, self.inputs, self.connection, self.folder, self.feedback, self._changed)
             return True
         except PluginError as error:
             self.error = error

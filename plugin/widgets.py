@@ -126,7 +126,7 @@ class AreaPicker(QWidget):
         column.setSpacing(2)
         self.source = QComboBox()
         titles = {NOTHING: "none", DRAWN: "drawn on the map", SELECTED: "selected features of",
-                  CANVAS: "the map canvas", WHOLE: "the whole layer"}  # fmt: skip
+                  CANVAS: "the map canvas", WHOLE: "the whole layer"}
         for name in sources:
             self.source.addItem(titles[name], name)
         column.addWidget(self.source)

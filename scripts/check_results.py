@@ -35,7 +35,7 @@ def check(entry: dict, folder: Path) -> dict:
         shape = shapely.from_wkb(result.tags()["LANDBRUSH_MASK_WKB"])
         grown = manifest["request"].get("blend", {}).get("grow_px", 0)
         inside = rasterize([shape], out_shape=(result.height, result.width), transform=result.transform,
-                           all_touched=bool(grown)) > 0  # fmt: skip
+                           all_touched=bool(grown)) > 0
         different = (old != new).any(axis=0)
         row = {
             "name": entry["name"],
@@ -78,7 +78,7 @@ def main(folder: Path) -> int:
     print(f"{'result':18} {'CRS':>5} {'affine':>6} {'outside':>8} {'inside':>8} {'seconds':>8}  engine")
     for r in rows:
         print(f"{r['name']:18} {'=' if r['crs'] else 'NO':>5} {'=' if r['affine'] else 'NO':>6} {r['outside']:>8} "
-              f"{r['inside']:>8} {r['seconds']:>8.2f}  {r['engine']}")  # fmt: skip
+              f"{r['inside']:>8} {r['seconds']:>8.2f}  {r['engine']}")
     good = all(r["crs"] and r["affine"] and not r["outside"] and r["inside"] and r["synthetic"] for r in rows)
     if summary["failure"] or not rows:
         print(f"FAILED inside QGIS: {summary['failure'] or 'no result'}")

@@ -18,7 +18,7 @@ from qgis.PyQt.QtWidgets import QApplication
 from qgis.utils import iface, plugins
 
 OUT = Path(os.environ["DEMO_OUT"])
-LOG = open(OUT / "demo.log", "w", encoding="utf8")
+LOG = open(OUT / "demo.log", "w", encoding="utf8")  # noqa: SIM115 - open to the end
 # On the sample image, in pixels: name, prompt, polygon, exemplar.
 CASES = [
     ("remove", "remove the trees", [(130, 90), (180, 80), (240, 85), (262, 110), (240, 140), (180, 150), (140, 135)], None),
@@ -26,7 +26,7 @@ CASES = [
      [(120, 90), (250, 88), (254, 140), (130, 152)]),
     ("flood", "flooded, muddy water", [(210, 240), (380, 215), (392, 330), (300, 392), (220, 380)], None),
     ("forest-by-prompt", "forest here", [(270, 180), (330, 170), (345, 235), (285, 250)], None),
-]  # fmt: skip
+]
 
 
 def say(*words):

@@ -41,7 +41,7 @@ MAY_SHOW = {
     "shrub": (),
 }
 SHARE = {"water": 0.35, "road": 0.4, "industrial": 0.4, "residential": 0.4, "grass": 0.4, "beach": 0.35,
-         "parking": 0.7, "forest": 0.9, "farmland": 0.8, "shrub": 0.8}  # fmt: skip
+         "parking": 0.7, "forest": 0.9, "farmland": 0.8, "shrub": 0.8}
 PER_CLASS = 60
 STEPS = 600
 
@@ -109,7 +109,7 @@ def main(folder: str) -> None:
         scene_words.HEADS, words=np.array(list(WORDS)), weights=np.array(weights, np.float16),
         bias=np.array(bias, np.float32), margin=np.array(margin, np.float32),
         mean=mean.astype(np.float32), deviation=deviation.astype(np.float32),
-    )  # fmt: skip
+    )
     print(f"wrote {scene_words.HEADS}, {scene_words.HEADS.stat().st_size} bytes")
 
 

@@ -69,7 +69,7 @@ def _serve(given: argparse.Namespace) -> int:
     from .app import create_app
 
     settings = Settings(given.home, given.host, given.port, tuple(given.root), token_of(given.home), given.workers,
-                        given.upload_limit_mb, extra_hosts=tuple(given.allow_host))  # fmt: skip
+                        given.upload_limit_mb, extra_hosts=tuple(given.allow_host))
     held = lock_home(given.home)
     if held is None:
         print((given.home / ADDRESS).read_text("utf8"), flush=True)
@@ -77,7 +77,7 @@ def _serve(given: argparse.Namespace) -> int:
         return 3
     app = create_app(settings)
     server = waitress.create_server(app, host=given.host, port=given.port, threads=16, ident="landbrush",
-                                    max_request_body_size=given.upload_limit_mb * 1_000_000 + 1_000_000)  # fmt: skip
+                                    max_request_body_size=given.upload_limit_mb * 1_000_000 + 1_000_000)
     address = json.dumps({"url": f"http://{given.host}:{server.effective_port}", "token_file": str(given.home / "token")})
     (given.home / ADDRESS).write_text(address, "utf8")
     print(address, flush=True)
@@ -137,7 +137,7 @@ def _edit(given: argparse.Namespace) -> int:
     gate = report["gate"]
     print(f"\n{given.output}: {report['editor']} ({report['engine']}), {report['seconds']['total']:.2f} s, "
           f"{gate['pixels_inside_changed']:,} pixels changed inside, {gate['pixels_outside_different']} of "
-          f"{gate['pixels_outside']:,} outside")  # fmt: skip
+          f"{gate['pixels_outside']:,} outside")
     return 0
 
 

@@ -1,13 +1,9 @@
 """The contract between the QGIS plugin and the model server.
 
-Frozen dataclasses of the standard library alone, so that the plugin can import
-this file inside QGIS (Python 3.9 and newer) and the server inside its own
-environment. `from_json` is strict: unknown keys, missing keys, wrong types,
-numbers that are not finite or out of range raise `ContractError`, whose
-sentence names the place and the value.
-
-Words and routes follow OGC API - Processes 1.0 (OGC 18-062r2); errors are
-problem documents (RFC 9457).
+Frozen dataclasses of the standard library alone (Python 3.9 and newer). `from_json` is strict:
+unknown or missing keys, wrong types, numbers not finite or out of range raise `ContractError`,
+whose sentence names the place and the value. Words and routes follow OGC API - Processes 1.0
+(OGC 18-062r2); errors are problem documents (RFC 9457).
 """
 
 from __future__ import annotations
@@ -25,33 +21,21 @@ MAX_PROMPT_CHARS = 4000
 MAX_VERTICES = 200_000
 
 # Status words of a job (OGC 18-062r2, statusCode).
-ACCEPTED, RUNNING, SUCCESSFUL, FAILED, DISMISSED = (
-    "accepted", "running", "successful", "failed", "dismissed")  # fmt: skip
-STATUS_WORDS = (ACCEPTED, RUNNING, SUCCESSFUL, FAILED, DISMISSED)
+STATUS_WORDS = ("accepted", "running", "successful", "failed", "dismissed")
+ACCEPTED, RUNNING, SUCCESSFUL, FAILED, DISMISSED = STATUS_WORDS
 ENDED = frozenset((SUCCESSFUL, FAILED, DISMISSED))
 
 # Files a successful job offers below /jobs/{id}/results/.
 RESULT_FILE, MANIFEST_FILE, PREVIEW_FILE = "result.tif", "manifest.json", "preview.png"
-RESULT_FILES = {
-    RESULT_FILE: "image/tiff; application=geotiff",
-    MANIFEST_FILE: "application/json",
-    PREVIEW_FILE: "image/png",
-}
+RESULT_FILES = {RESULT_FILE: "image/tiff; application=geotiff", MANIFEST_FILE: "application/json",
+                PREVIEW_FILE: "image/png"}
 
 ROUTES = {
-    "landing": "/",
-    "conformance": "/conformance",
-    "api": "/api",
-    "processes": "/processes",
-    "process": "/processes/{process_id}",
-    "execution": "/processes/{process_id}/execution",
-    "jobs": "/jobs",
-    "job": "/jobs/{job_id}",
-    "results": "/jobs/{job_id}/results",
+    "landing": "/", "conformance": "/conformance", "api": "/api", "rasters": "/rasters",
+    "processes": "/processes", "process": "/processes/{process_id}", "execution": "/processes/{process_id}/execution",
+    "jobs": "/jobs", "job": "/jobs/{job_id}", "results": "/jobs/{job_id}/results",
     "result_file": "/jobs/{job_id}/results/{name}",
-    "rasters": "/rasters",
-    "interpretations": "/interpretations",
-    "searches": "/searches",
+    "interpretations": "/interpretations", "searches": "/searches",
 }
 
 Json = Any
@@ -59,11 +43,10 @@ T = TypeVar("T", bound="Message")
 
 
 class ContractError(ValueError):
-    """A message that is not of the contract's form; `where` is its JSON path."""
+    """A message that is not of the contract's form; its text starts with the JSON path."""
 
     def __init__(self, where: str, sentence: str) -> None:
         super().__init__(f"{where}: {sentence}")
-        self.where = where
 
 
 def route(key: str, /, **parts: str) -> str:
@@ -84,8 +67,7 @@ class Message:
         known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
         for key in data:
             if key not in known:
-                raise ContractError(
-                    where, f"unknown key {_shown(key)}; known: {', '.join(known)}")  # fmt: skip
+                raise ContractError(where, f"unknown key {_shown(key)}; known: {', '.join(known)}")
         values = {}
         for name, spec in known.items():
             place = f"{where}.{name}"
@@ -122,7 +104,8 @@ def _shown(value: Json) -> str:
 
 
 def _parse(hint: Any, value: Json, where: str, rules: Mapping[str, Any]) -> Any:
-    origin, arguments = getattr(hint, "__origin__", None), getattr(hint, "__args__", ())
+    origin: Any = getattr(hint, "__origin__", None)
+    arguments: Tuple[Any, ...] = getattr(hint, "__args__", ())
     if origin is Union:
         if value is None:
             return None
@@ -135,9 +118,7 @@ def _parse(hint: Any, value: Json, where: str, rules: Mapping[str, Any]) -> Any:
         return hint.from_json(value, where)  # type: ignore[attr-defined]
     if origin is not None and issubclass(origin, dict) or hint in (dict, Mapping):
         return _parse_object(arguments, value, where, rules)
-    if hint is Any:
-        return value
-    return _parse_scalar(hint, value, where, rules)
+    return value if hint is Any else _parse_scalar(hint, value, where, rules)
 
 
 def _parse_object(arguments: tuple, value: Json, where: str, rules: Mapping[str, Any]) -> dict:
@@ -146,8 +127,7 @@ def _parse_object(arguments: tuple, value: Json, where: str, rules: Mapping[str,
     keys = rules.get("keys")
     for key in value:
         if not isinstance(key, str) or (keys and key not in keys):
-            known = f"; known: {', '.join(keys)}" if keys else ""
-            raise ContractError(where, f"unknown key {_shown(key)}{known}")
+            raise ContractError(where, f"unknown key {_shown(key)}" + (f"; known: {', '.join(keys)}" if keys else ""))
     inner = arguments[1] if len(arguments) == 2 else Any
     return {k: _parse(inner, v, f"{where}.{k}", {**rules, "keys": None}) for k, v in value.items()}
 
@@ -174,8 +154,12 @@ def _parse_scalar(hint: Any, value: Json, where: str, rules: Mapping[str, Any]) 
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
 
 
-def _described(help_text: str, **rules: Any) -> Mapping[str, Any]:
-    return {"help": help_text, **rules}
+def _field(help_text: str, default: Any = MISSING, **rules: Any) -> Any:
+    """A dataclass field with its help and its rules: minimum, maximum, choices, longest, keys."""
+    metadata = {"help": help_text, **rules}
+    if default in (dict,):
+        return field(default_factory=default, metadata=metadata)
+    return field(metadata=metadata) if default is MISSING else field(default=default, metadata=metadata)
 
 
 def check_geometry(geometry: Json, where: str) -> None:
@@ -188,20 +172,22 @@ def check_geometry(geometry: Json, where: str) -> None:
     polygons = [parts] if kind == "Polygon" else parts
     if not isinstance(polygons, (list, tuple)) or not polygons:
         raise ContractError(where, "coordinates must hold at least one polygon")
-    vertices = 0
-    for rings in polygons:
-        if not isinstance(rings, (list, tuple)) or not rings:
-            raise ContractError(where, "a polygon needs at least an outer ring")
-        for ring in rings:
-            if not isinstance(ring, (list, tuple)) or len(ring) < 4:
-                raise ContractError(where, f"a ring needs 4 or more positions: {_shown(ring)}")
-            for position in ring:
-                _check_position(position, where)
-            if list(ring[0])[:2] != list(ring[-1])[:2]:
-                raise ContractError(where, f"a ring must end where it starts: {_shown(ring[0])}")
-            vertices += len(ring)
+    vertices = sum(_check_rings(rings, where) for rings in polygons)
     if vertices > MAX_VERTICES:
         raise ContractError(where, f"{vertices} vertices; at most {MAX_VERTICES} are taken")
+
+
+def _check_rings(rings: Json, where: str) -> int:
+    if not isinstance(rings, (list, tuple)) or not rings:
+        raise ContractError(where, "a polygon needs at least an outer ring")
+    for ring in rings:
+        if not isinstance(ring, (list, tuple)) or len(ring) < 4:
+            raise ContractError(where, f"a ring needs 4 or more positions: {_shown(ring)}")
+        for position in ring:
+            _check_position(position, where)
+        if list(ring[0])[:2] != list(ring[-1])[:2]:
+            raise ContractError(where, f"a ring must end where it starts: {_shown(ring[0])}")
+    return sum(len(ring) for ring in rings)
 
 
 def _check_position(position: Json, where: str) -> None:
@@ -212,13 +198,14 @@ def _check_position(position: Json, where: str) -> None:
             raise ContractError(where, f"a coordinate is not a finite number: {_shown(position)}")
 
 
+CRS_LENGTH = 20_000
+
+
 @dataclass(frozen=True)
 class Polygons(Message):
     """Polygons on the map: a GeoJSON (Multi)Polygon and the CRS of its coordinates."""
-
-    geometry: Any = field(metadata=_described("GeoJSON Polygon or MultiPolygon, x before y"))
-    crs: str = field(
-        default="", metadata=_described("WKT or 'EPSG:n'; empty: the raster's own CRS", longest=20_000))  # fmt: skip
+    geometry: Any = _field("GeoJSON Polygon or MultiPolygon, x before y")
+    crs: str = _field("WKT or 'EPSG:n'; empty: the raster's own CRS", "", longest=CRS_LENGTH)
 
     def __post_init__(self) -> None:
         check_geometry(self.geometry, "Polygons.geometry")
@@ -227,9 +214,8 @@ class Polygons(Message):
 @dataclass(frozen=True)
 class RasterRef(Message):
     """A raster the server can read: an upload's id, or a path inside an allowed folder."""
-
-    upload: str = field(default="", metadata=_described("id given by POST /rasters", longest=64))
-    path: str = field(default="", metadata=_described("path below one of the server's roots", longest=4096))
+    upload: str = _field("id given by POST /rasters", "", longest=64)
+    path: str = _field("path below one of the server's roots", "", longest=4096)
 
     def __post_init__(self) -> None:
         if bool(self.upload) == bool(self.path):
@@ -239,101 +225,73 @@ class RasterRef(Message):
 @dataclass(frozen=True)
 class Exemplar(Message):
     """What to copy from: polygons in the same layer, or in another raster."""
-
     polygons: Polygons
-    raster: Optional[RasterRef] = field(
-        default=None, metadata=_described("another raster; none: the edited one"))  # fmt: skip
+    raster: Optional[RasterRef] = _field("another raster; none: the edited one", None)
 
 
 @dataclass(frozen=True)
 class Extent(Message):
     """A rectangle in the given CRS (empty: the raster's), in that CRS's units."""
-
     xmin: float
     ymin: float
     xmax: float
     ymax: float
-    crs: str = field(default="", metadata=_described("WKT or 'EPSG:n'", longest=20_000))
+    crs: str = _field("WKT or 'EPSG:n'", "", longest=CRS_LENGTH)
 
     def __post_init__(self) -> None:
         if not (self.xmin < self.xmax and self.ymin < self.ymax):
-            raise ContractError(
-                "Extent", f"empty: x {self.xmin} ... {self.xmax}, y {self.ymin} ... {self.ymax}")  # fmt: skip
+            raise ContractError("Extent", f"empty: x {self.xmin} ... {self.xmax}, y {self.ymin} ... {self.ymax}")
 
 
 @dataclass(frozen=True)
 class Output(Message):
     """How the result is written."""
-
-    area: str = field(
-        default="window",
-        metadata=_described("the edited window, or the whole layer", choices=("window", "layer")),
-    )
-    compression: str = field(
-        default="deflate",
-        metadata=_described("lossless compression", choices=("deflate", "zstd", "none")))  # fmt: skip
-    cog: bool = field(default=False, metadata=_described("write a Cloud Optimized GeoTIFF"))
+    area: str = _field("the edited window, or the whole layer", "window", choices=("window", "layer"))
+    compression: str = _field("lossless compression", "deflate", choices=("deflate", "zstd", "none"))
+    cog: bool = _field("write a Cloud Optimized GeoTIFF", False)
 
 
 @dataclass(frozen=True)
 class Blend(Message):
     """How the edit meets its surroundings; lengths in pixels of the raster."""
-
-    grow_px: int = field(
-        default=0,
-        metadata=_described("enlarge the polygons by this much before editing", minimum=0, maximum=64))  # fmt: skip
-    feather_px: int = field(
-        default=3,
-        metadata=_described("soft edge, inside the polygon's own rim", minimum=0, maximum=128))  # fmt: skip
-    context_px: int = field(
-        default=64,
-        metadata=_described("surroundings shown to the editor", minimum=0, maximum=2048))  # fmt: skip
-    radiometric_match: bool = field(
-        default=True, metadata=_described("match each band to the ring around the polygon"))  # fmt: skip
+    grow_px: int = _field("enlarge the polygons by this much before editing", 0, minimum=0, maximum=64)
+    feather_px: int = _field("soft edge, inside the polygon's own rim", 3, minimum=0, maximum=128)
+    context_px: int = _field("surroundings shown to the editor", 64, minimum=0, maximum=2048)
+    radiometric_match: bool = _field("match each band to the ring around the polygon", True)
 
 
 BAND_ROLES = ("red", "green", "blue", "nir", "swir1", "swir2", "pan", "vv", "vh")
+_BANDS = {"keys": BAND_ROLES, "minimum": 1, "maximum": 4096}
 
 
 @dataclass(frozen=True)
 class EditRequest(Message):
     """One edit of one raster. This is the body's `inputs` of an execution."""
-
     raster: RasterRef
     polygons: Polygons
-    api_version: str = field(default=API_VERSION, metadata=_described("version of this contract", longest=16))
-    prompt: str = field(
-        default="", metadata=_described("what should be there", longest=MAX_PROMPT_CHARS))  # fmt: skip
-    options: dict = field(
-        default_factory=dict, metadata=_described("the editor's own options, see its description"))  # fmt: skip
-    seed: int = field(default=0, metadata=_described("same seed, same result", minimum=0, maximum=2**31 - 1))
-    exemplar: Optional[Exemplar] = field(default=None, metadata=_described("what to copy from"))
-    extent: Optional[Extent] = field(default=None, metadata=_described("edit only inside this rectangle"))
-    elevation: Optional[RasterRef] = field(default=None, metadata=_described("elevation model, in metres"))
-    protect: Optional[Polygons] = field(
-        default=None, metadata=_described("areas inside the polygons that stay as they are"))  # fmt: skip
-    band_roles: dict[str, int] = field(
-        default_factory=dict,
-        metadata=_described("1-based band of a role, where the file does not say", keys=BAND_ROLES,
-                            minimum=1, maximum=4096))  # fmt: skip
-    blend: Blend = field(default=Blend(), metadata=_described("how the edit meets its surroundings"))
-    output: Output = field(default=Output(), metadata=_described("how the result is written"))
+    api_version: str = _field("version of this contract", API_VERSION, longest=16)
+    prompt: str = _field("what should be there", "", longest=MAX_PROMPT_CHARS)
+    options: dict = _field("the editor's own options, see its description", dict)
+    seed: int = _field("same seed, same result", 0, minimum=0, maximum=2**31 - 1)
+    exemplar: Optional[Exemplar] = _field("what to copy from", None)
+    extent: Optional[Extent] = _field("edit only inside this rectangle", None)
+    elevation: Optional[RasterRef] = _field("elevation model, in metres", None)
+    protect: Optional[Polygons] = _field("areas inside the polygons that stay as they are", None)
+    band_roles: dict[str, int] = _field("1-based band of a role, where the file does not say", dict, **_BANDS)
+    blend: Blend = _field("how the edit meets its surroundings", Blend())
+    output: Output = _field("how the result is written", Output())
 
     def __post_init__(self) -> None:
         if self.api_version.split(".")[0] != API_VERSION.split(".")[0]:
-            raise ContractError(
-                "EditRequest.api_version",
-                f"'{self.api_version}' is not understood; this side speaks {API_VERSION}. "
-                "Update the older of plugin and server.",
-            )
+            raise ContractError("EditRequest.api_version", f"'{self.api_version}' is not understood; this side speaks "
+                                f"{API_VERSION}. Update the older of plugin and server.")
 
 
 @dataclass(frozen=True)
 class Option(Message):
     """One option of an editor: drives the dock's form, Processing and the OpenAPI page."""
-
     name: str
-    type: str = field(metadata={"choices": ("number", "integer", "boolean", "string")})
+    type: str
     default: Any
     title: str
     help: str = ""
@@ -346,24 +304,22 @@ class Option(Message):
 @dataclass(frozen=True)
 class EditorInfo(Message):
     """What an editor is, needs and can be told."""
-
     id: str
     title: str
     description: str
     engine: str
-    bands: str = field(default="all", metadata={"choices": ("all", "rgb")})
+    bands: str = _field("which bands it takes", "all", choices=("all", "rgb"))
     options: Tuple[Option, ...] = ()
-    needs: Tuple[str, ...] = field(default=(), metadata=_described("prompt, exemplar or elevation"))
+    needs: Tuple[str, ...] = _field("prompt, exemplar, elevation; with '?' where it can do without", ())
     native_size_px: int = 0
     licence: str = "GPL-2.0-or-later"
     weights: Tuple[str, ...] = ()
-    missing: str = field(default="", metadata=_described("why it cannot run now; empty: it can"))
+    missing: str = _field("why it cannot run now; empty: it can", "")
 
 
 @dataclass(frozen=True)
 class Choice(Message):
     """An operation offered to the user when the words were not clear."""
-
     operation: str
     title: str
     score: float
@@ -372,7 +328,6 @@ class Choice(Message):
 @dataclass(frozen=True)
 class Interpretation(Message):
     """What was understood of a prompt, in parts that the user can change."""
-
     prompt: str
     operation: str
     editor: str
@@ -382,35 +337,31 @@ class Interpretation(Message):
     from_class: str = ""
     protect: str = ""
     severity: str = ""
-    options: dict = field(default_factory=dict)
+    options: dict = _field("option values that the words give", dict)
     choices: Tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True)
 class SearchRequest(Message):
     """Look for windows of a raster that look like a word."""
-
     raster: RasterRef
-    word: str = field(metadata=_described("a land-cover word", longest=200))
+    word: str = _field("a land-cover word", longest=200)
     extent: Optional[Extent] = None
-    band_roles: dict[str, int] = field(
-        default_factory=dict, metadata={"keys": BAND_ROLES, "minimum": 1, "maximum": 4096})  # fmt: skip
-    most: int = field(default=5, metadata={"minimum": 1, "maximum": 20})
+    band_roles: dict[str, int] = _field("1-based band of a role", dict, **_BANDS)
+    most: int = _field("how many windows", 5, minimum=1, maximum=20)
 
 
 @dataclass(frozen=True)
 class Found(Message):
     """One window: its outline in the raster's CRS, how well it agrees, a thumbnail."""
-
     polygons: Polygons
     agreement: float
-    thumbnail_png: str = field(default="", metadata=_described("base64"))
+    thumbnail_png: str = _field("base64", "")
 
 
 @dataclass(frozen=True)
 class SearchResult(Message):
     """The windows found, best first; none and a reason where nothing agrees enough."""
-
     word: str
     rule: str
     found: Tuple[Found, ...] = ()
@@ -420,7 +371,6 @@ class SearchResult(Message):
 @dataclass(frozen=True)
 class Problem(Message):
     """A problem document (RFC 9457)."""
-
     title: str
     status: int
     detail: str = ""
@@ -431,10 +381,9 @@ class Problem(Message):
 @dataclass(frozen=True)
 class JobInfo(Message):
     """The state of a job: OGC statusInfo with stage, step, place in the queue and ETA."""
-
     jobID: str
     processID: str
-    status: str = field(metadata={"choices": STATUS_WORDS})
+    status: str = _field("OGC status word", choices=STATUS_WORDS)
     type: str = "process"
     message: str = ""
     created: str = ""
@@ -448,5 +397,5 @@ class JobInfo(Message):
     eta_s: Optional[float] = None
     position: int = 0
     problem: Optional[Problem] = None
-    report: dict = field(default_factory=dict, metadata=_described("what the gate found"))
+    report: dict = _field("what the gate found", dict)
     links: Tuple[dict, ...] = ()

@@ -51,10 +51,10 @@ def _guard() -> None:
     host = request.host.rsplit(":", 1)[0].strip("[]") if not request.host.endswith("]") else request.host.strip("[]")
     if host not in services.settings.hosts:
         raise Forbidden(f"The Host header names '{request.host[:100]}'; this server answers to "
-                        f"{', '.join(sorted(services.settings.hosts))}.")  # fmt: skip
+                        f"{', '.join(sorted(services.settings.hosts))}.")
     if request.endpoint not in OPEN_ENDPOINTS and not services.knows(request.headers.get("Authorization", "")):
         raise Unauthorised("Send the server's token as 'Authorization: Bearer TOKEN'. It is in the file 'token' of "
-                           "the server's home folder, and is printed when the server starts.")  # fmt: skip
+                           "the server's home folder, and is printed when the server starts.")
     if request.endpoint != "landbrush.upload" and (request.content_length or 0) > MAX_JSON_BYTES:
         raise BadRequest(f"The body has {request.content_length:,} bytes; at most {MAX_JSON_BYTES:,} are taken.")
 

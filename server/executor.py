@@ -21,7 +21,7 @@ from .jobs import JobStore, is_dismissed, load_job, load_status, now, save_statu
 
 log = logging.getLogger(__name__)
 SHARES = {"understanding": (0, 2), "reading": (2, 5), "searching": (5, 12), "editing": (12, 92),
-          "writing": (92, 96), "checking": (96, 99)}  # fmt: skip
+          "writing": (92, 96), "checking": (96, 99)}
 """Where each stage lies on the way from 0 to 100 %."""
 WRITE_EVERY_S = 0.2
 
@@ -108,7 +108,7 @@ def run_job(path: str) -> None:
     except Exception as error:
         log.exception("job %s failed unexpectedly", folder.name)
         problem = Problem("The server failed", 500, f"{type(error).__name__}: {error}. This is a fault of Landbrush; "
-                          "please report it with the job's error.log.")  # fmt: skip
+                          "please report it with the job's error.log.")
         ended = replace(progress.info, status=FAILED, message=problem.detail, problem=problem)
         _log_error(folder)
     _finish(folder, replace(ended, finished=now(), eta_s=None))

@@ -57,7 +57,7 @@ def _limited(shape: shapely.Polygon) -> Box:
     if (xmax - xmin) * (ymax - ymin) > MOST_PIXELS:
         raise CannotEdit(
             f"An exemplar of {xmax - xmin} x {ymax - ymin} pixels is too large; at most "
-            f"{MOST_PIXELS // 1_000_000} million pixels are copied from. Draw a smaller one.")  # fmt: skip
+            f"{MOST_PIXELS // 1_000_000} million pixels are copied from. Draw a smaller one.")
     return Box(xmin, ymin, xmax - xmin, ymax - ymin)
 
 
@@ -95,12 +95,12 @@ def _resampled(patch: Patch, theirs: Profile, box: Box, target: Profile) -> Patc
     if height * width > MOST_PIXELS:
         raise CannotEdit(
             f"The exemplar is {scale:.3g} times coarser than the layer; resampled it would have "
-            f"{width} x {height} pixels. Draw a smaller one.")  # fmt: skip
+            f"{width} x {height} pixels. Draw a smaller one.")
     method = Resampling.cubic if scale >= 1 else Resampling.average
     image = np.zeros((patch.image.shape[0], height, width), np.float32)
     usable = np.zeros((height, width), np.float32)
     here = {"src_transform": Affine.identity(), "src_crs": "EPSG:3857", "dst_crs": "EPSG:3857",
-            "dst_transform": Affine.scale(patch.usable.shape[1] / width, patch.usable.shape[0] / height)}  # fmt: skip
+            "dst_transform": Affine.scale(patch.usable.shape[1] / width, patch.usable.shape[0] / height)}
     reproject(patch.image, image, resampling=method, **here)
     reproject(patch.usable.astype(np.float32), usable, resampling=Resampling.average, **here)
     return Patch(image, usable > 0.99)

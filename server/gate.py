@@ -55,7 +55,7 @@ def verify(source: rasterio.DatasetReader, box: Box, result: str | Path, regions
     if report.pixels_outside_different or report.validity_different:
         raise PromiseBroken(
             f"{Path(result).name}: {report.pixels_outside_different} of {report.pixels_outside} pixels outside "
-            f"the polygons differ from the source, {report.validity_different} changed between valid and nodata.")  # fmt: skip
+            f"the polygons differ from the source, {report.validity_different} changed between valid and nodata.")
     return report
 
 
@@ -102,7 +102,8 @@ def _compare(
     for part in box.squares():
         here = part.seen_from(box).window
         old, new = source.read(window=part.window), written.read(window=here)
-        before.update(old), after.update(new)
+        before.update(old)
+        after.update(new)
         unequal = (_bits(old) != _bits(new)).any(axis=0)
         mask = _mask_of(part, regions)
         edited = int(mask.sum())
@@ -113,7 +114,7 @@ def _compare(
         validity += int(((valid_old > 0) != (valid_new > 0)).sum())
     shift_free = tuple(written.transform) == tuple(profile_of(source).transform_of(box))
     return GateReport(True, shift_free, outside, different, inside, changed, validity,
-                      before.hexdigest(), after.hexdigest())  # fmt: skip
+                      before.hexdigest(), after.hexdigest())
 
 
 def _mask_of(part: Box, regions: list[Region]) -> np.ndarray:

@@ -38,7 +38,7 @@ EVENTS: tuple[tuple[str, re.Pattern[str]], ...] = (
         r"look like (?:its|the) (?:surround\w*|area|neighbou?r\w*)|extend the|continu\w+ (?:of|the)|identical ground|what surrounds|sample (?:the|zone|area)|match the (?:ground|land|area|field|surrounding)|"
         r"like over there|adjoining|adjacent (?:land|area|ground|field)|next to it|surrounding (?:ground|land|pattern|texture|vegetation)|spread it over|"
         r"exemplar|reference (?:area|polygon|patch)|as the (?:marked|selected|other)|fill (?:it|this|in|the (?:gap|hole|void)) (?:with|using|from) (?:the )?(?:sample|surround\w*|neighbou?r\w*|adjac\w*|marked|same))")),
-)  # fmt: skip
+)
 
 SCENES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("night", re.compile(
@@ -62,19 +62,19 @@ SCENES: tuple[tuple[str, re.Pattern[str]], ...] = (
         r"\b(?:damag\w*|destroy\w*|destruct\w*|collaps\w*|rubble|ruin(?:s|ed)?|quake\w*|earthquake|tornado\w*|hurricane|cyclone|typhoon|landslide|shell(?:ing|ed)|bomb\w*|"
         r"crater\w*|wreck\w*|caved in|torn off|tore (?:the )?roofs?|explo\w+|blast\w*|air ?strike|drone strike|missile\w*|levelled by|demolished by|half fallen|"
         r"unsound|blew (?:some )?tiles|twister|debris (?:everywhere|field|all over)|war(?: zone|-torn)|crush\w*|smash\w*|mudslide|landslip|tornade|direct hit|dropped into|carried away|EF\d|mortar|strafed|quak|hail\w*|storm hit|roofless|toppled|sinkhole|avalanche|eruption|lava)\b")),
-)  # fmt: skip
+)
 
 GONE = re.compile(
     r"\b(?:remov\w*|eras\w*|delet\w*|get rid of|got rid of|take (?:\w+ ){1,3}away|take (?:out|away)|wip(?:e|ed) out|vanish\w*|disappear\w*(?! for good beneath)|gone(?! dark| up| through)|go away|"
     r"clean(?:ed)? up|cleared?(?! (?:for|last)| air| kept)(?: away| of| out)|haul\w* off|should(?: not|n't) be there|not be there|pull(?:ed)? down|tor?(?:e|n) down|knock(?:ed)? down|demolish\w*(?! by)|"
     r"dismantl\w+|scrap(?:ped)?\b|without (?:it|them|the|any)|no longer (?:there|here|exist\w*)|with no|free of|melt\w*|thaw\w*|lift(?:s|ed)|burn off|drain\w*|chop\w*|cut (?:them )?down(?! for)|"
-    r"fell(?:ed)? (?:the|all|these|those)|raz(?:e|ed)\b(?! and)|tow(?:ed)? away|evict\w*|strip (?:away|out)|towed|driven off|moved away|sold|clear the|declutter|omit|drop the|lose the|make .* invisible|edit (?:it|them|that|this)? ?out|whisk\w*|retouch\w*|hide|minus the|(?:not|n't|nt) want to see|never (?:erected|built|been there)|as if it had never|bye bye|off the picture|get rid off|take it off|photoshop (?:it|them)? ?out)\b")  # fmt: skip
+    r"fell(?:ed)? (?:the|all|these|those)|raz(?:e|ed)\b(?! and)|tow(?:ed)? away|evict\w*|strip (?:away|out)|towed|driven off|moved away|sold|clear the|declutter|omit|drop the|lose the|make .* invisible|edit (?:it|them|that|this)? ?out|whisk\w*|retouch\w*|hide|minus the|(?:not|n't|nt) want to see|never (?:erected|built|been there)|as if it had never|bye bye|off the picture|get rid off|take it off|photoshop (?:it|them)? ?out)\b")
 NO_THING = re.compile(r"^\s*(?:no|without|minus|zero)\s+(?!longer)")
 EDITOR_OF = {
     "remove": "remove", "fill_like": "fill", "copy": "copy", "flood": "flood", "burn": "burn", "snow": "snow",
     "fog": "fog", "night": "low-light", "variation": "variation", "harmonise": "harmonise",
     **dict.fromkeys(CLASSES, "fill"),
-}  # fmt: skip
+}
 NEAREST = 4
 CLEAR, UNLIKELY = 0.6, 0.1
 SEVERITY_OPTIONS: dict[str, dict[str, dict[str, float]]] = {
@@ -87,7 +87,7 @@ SEVERITY_OPTIONS: dict[str, dict[str, dict[str, float]]] = {
 OBJECT_CLASSES = ("residential", "parking", "road", "industrial", "solar")
 _NUMBER = r"(\d+(?:[.,]\d+)?|one|two|three|four|five|half a|ten|fifty|a hundred)\s*"
 _METRES = re.compile(_NUMBER + r"(km|kilomet\w+|m|metres?|meters?|cm|centimet\w+|ft|feet|foot)\b")
-_WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "half a": 0.5, "ten": 10, "fifty": 50, "a hundred": 100}  # fmt: skip
+_WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "half a": 0.5, "ten": 10, "fifty": 50, "a hundred": 100}
 _UNITS = {"k": 1000.0, "c": 0.01, "f": 0.3048, "m": 1.0}
 
 
@@ -186,10 +186,6 @@ def _operation(text: str) -> tuple[str, str, str]:
         if pattern.search(text):
             return name, "", _object(text) if name == "copy" else ""
     words = mentions(text)
-    if NO_THING.search(text) and words:
-        return "remove", "", words[0].name
-    if re.search(r"\b(?:dried up|run dry|ran dry|died in the drought|only (?:naked |bare )?(?:earth|soil|sand|dirt|gravel))\b", text):
-        return "bare", "bare", next((w.name for w in words if w.name != "bare"), "")
     removal = _removal(text, words)
     if removal:
         return removal
@@ -204,6 +200,10 @@ def _object(text: str) -> str:
 
 
 def _removal(text: str, words: list[Mention]) -> tuple[str, str, str] | None:
+    if NO_THING.search(text) and words:
+        return "remove", "", words[0].name
+    if re.search(r"\b(?:dried up|run dry|ran dry|died in the drought|only (?:naked |bare )?(?:earth|soil|sand|dirt|gravel))\b", text):
+        return "bare", "bare", next((w.name for w in words if w.name != "bare"), "")
     gone = GONE.search(text)
     if not gone:
         return None
@@ -244,7 +244,7 @@ def _land_cover(text: str, words: list[Mention]) -> tuple[str, str, str]:
 
 def _directed(text: str, first: Mention, second: Mention, between: str) -> tuple[str, str]:
     lead = text[: first.start]
-    if re.search(r"\b(?:from|replac\w+|swap\w*|turn\w*|convert\w*|chang\w+|transform\w*|no longer|formerly|was|were|used to be|make|instead of|rather than|in place of|where|on|cover\w*|fill|pave|clad|this \w+ of|dig up|rezone)\s+(?:out |over |up )?(?:the |this |that |all |these |those |our |my |a |an |of )*(?:\w+ ){0,2}$", lead):  # fmt: skip
+    if re.search(r"\b(?:from|replac\w+|swap\w*|turn\w*|convert\w*|chang\w+|transform\w*|no longer|formerly|was|were|used to be|make|instead of|rather than|in place of|where|on|cover\w*|fill|pave|clad|this \w+ of|dig up|rezone)\s+(?:out |over |up )?(?:the |this |that |all |these |those |our |my |a |an |of )*(?:\w+ ){0,2}$", lead):
         if re.search(r"\b(?:replac\w+|swap\w*)\b", lead) and re.search(r"\bwith\b|\bby\b|\bfor\b", between):
             return second.name, first.name
         if not re.search(r"\b(?:put|add|build|want\w*|see)\b", lead) or FROM_FIRST.search(between):

@@ -91,7 +91,7 @@ class JobStore:
     def create(self, process_id: str, request: EditRequest, files: Files, key: str = "") -> tuple[JobInfo, bool]:
         """Accept a job; with a key that was used before, the job it made. True: it is new."""
         body = {"process": process_id, "request": request.to_json(),
-                "files": {k: str(v) if v else "" for k, v in vars(files).items()}}  # fmt: skip
+                "files": {k: str(v) if v else "" for k, v in vars(files).items()}}
         print_of_body = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         with state:
             marker = self.root / f"key-{hashlib.sha256(key.encode()).hexdigest()}" if key else None

@@ -101,11 +101,11 @@ def mentions(text: str) -> list[Mention]:
 HIGH = re.compile(
     r"\b(?:sever\w+|heav(?:y|ily)|dense|thick(?:ly)?|complete(?:ly)?|total(?:ly)?|reduced to|extreme\w*|"
     r"massive\w*|devastat\w+|catastroph\w+|entire(?:ly)?|utter\w*|intense\w*|pitch[- ]dark|blackout|"
-    r"very (?:dense|heavy|thick|strong)|high severity|worst|obliterat\w+|flattened|annihilat\w+|wiped out|crowns fully|to the ground)\b")  # fmt: skip
+    r"very (?:dense|heavy|thick|strong)|high severity|worst|obliterat\w+|flattened|annihilat\w+|wiped out|crowns fully|to the ground)\b")
 LOW = re.compile(
     r"\b(?:slight\w*|light(?!s|ing|en| industry)(?:ly)?|a little|little|minor|thin(?:ly)?|dusting|a bit|a touch|hint|faint\w*|gentle|gently|"
     r"mild\w*|modest\w*|partial\w*|shallow|wisps?|barely|surface fire|singed|some tiles|low severity|sparse\w*|subtle|trace|"
-    r"superficial\w*|a few (?:cracks|tiles|flakes)|weak\w*|scant|patchy)\b")  # fmt: skip
+    r"superficial\w*|a few (?:cracks|tiles|flakes)|weak\w*|scant|patchy)\b")
 
 # Not an edit of what the picture shows.
 NOT_AN_EDIT = re.compile(
@@ -115,37 +115,37 @@ NOT_AN_EDIT = re.compile(
     r"load|import (?!the piece)|install (?!a |the |some |solar|panel|pv)|delete (?:this |the )?(?:layer|file|project)|undo$|help|hello|hi\b|thanks|thank you|label|style|"
     r"change the (?:colou?rs? of|symbol|projection|crs|font)|increase the (?:resolution|transparency|contrast)|email|send|share|"
     r"show (?:me )?the (?:attribute|legend|metadata|histogram)|add (?:a )?(?:legend|north arrow|scale ?bar|label|column|field to)|"
-    r"run (?:the )?(?:model|script)|detect|segment|vectori[sz]e|extract|buffer|clip|merge|join|turn (?:on|off) the layer)")  # fmt: skip
+    r"run (?:the )?(?:model|script)|detect|segment|vectori[sz]e|extract|buffer|clip|merge|join|turn (?:on|off) the layer)")
 FORBIDDEN = re.compile(
     r"\b(?:do not|don't|dont|never|must not|may not|mustn't|shall not|no need to|stop)\s+(?!touch|damage|affect)\w+|"
     r"\b(?:not permitted|not allowed|is forbidden|is prohibited|don't want|do not want|nobody may|no one may|"
-    r"not decided|under no circumstances|forget the|precisely as is|(?:leave|leaving) (?:it|everything|all|this|the \w+)(?: exactly)? as (?:it|they|is)|keep everything|nothing (?:should|must) change|without any changes?)")  # fmt: skip
+    r"not decided|under no circumstances|forget the|precisely as is|(?:leave|leaving) (?:it|everything|all|this|the \w+)(?: exactly)? as (?:it|they|is)|keep everything|nothing (?:should|must) change|without any changes?)")
 IMPOSSIBLE = re.compile(
     r"\b(?:dragons?|unicorns?|t-?rex|dinosaurs?|chocolate|spaceships?|ufos?|aliens?|mermaids?|zombies?|godzilla|wizards?|"
     r"poem|joke|pdf|csv|ndvi|transparency|opacity|resolution|stroke width|font|more beautiful|nicer|prettier|asdf\w*|qwert\w*|"
-    r"logo|watermark|text saying|portrait|mona lisa|purple|pink|rainbow|atlantis|population|rename|layer (?:name|order))\b")  # fmt: skip
+    r"logo|watermark|text saying|portrait|mona lisa|purple|pink|rainbow|atlantis|population|rename|layer (?:name|order))\b")
 
 # A class in such a clause is to be left alone: before the marker, or after it.
 PROTECT_AFTER = re.compile(
     r"(?:\bbut (?:not|leave|keep|spare|don't touch|do not touch|without)\b|\bexcept(?:ing)?(?: for| on| over| in)?\b|\bapart from\b|"
     r"\bother than\b|\bsave for\b|\bexcluding\b|\bleav(?:e|ing)\b|\bkeep(?:ing)?\b|\bspar(?:e|ing)\b|\bavoid(?:ing)?\b|\bwithout (?:touching|harming|affecting)\b|"
     r"\bjust not\b|\bnot (?:on|in|over|across|the|those|these|my|our)\b|\bcareful (?:w/|with)\b|\b(?:don't|do not|dont|never) (?:touch|damage|affect|alter)\b|"
-    r"\bpreserv(?:e|ing)\b|\bretain(?:ing)?\b|\bprotect(?:ing)?\b|\bmind the\b|\bbar the\b|\bmaintain(?:ing)?\b|\bminus the\b)")  # fmt: skip
+    r"\bpreserv(?:e|ing)\b|\bretain(?:ing)?\b|\bprotect(?:ing)?\b|\bmind the\b|\bbar the\b|\bmaintain(?:ing)?\b|\bminus the\b)")
 PROTECT_BEFORE = re.compile(
     r"\b(?:must (?:remain|stay)|(?:is|are|to be|shall be|should be|were) (?:to be )?(?:retained|kept|preserved|spared|unharmed|untouched|left|protected|not affected|unaffected|fine|ok(?:ay)?|intact)|"
-    r"stays?(?: dry| put| clear| as)?|remains?(?: intact| untouched| dry| standing| in place)|escaped|unharmed|unaffected|survive[ds]?|got away|kept (?:the \w+ )?clear|untouched|not affected)\b")  # fmt: skip
+    r"stays?(?: dry| put| clear| as)?|remains?(?: intact| untouched| dry| standing| in place)|escaped|unharmed|unaffected|survive[ds]?|got away|kept (?:the \w+ )?clear|untouched|not affected)\b")
 
 # Which side of a phrase is what comes (to) and what goes (from).
 TO_FIRST = re.compile(
     r"\b(?:instead of|in place of|rather than|in lieu of|where (?:the |this |that |there |now )?(?:\w+ )?(?:was|were|used to|is now|stood|is a|are)?|"
     r"replacing|replaces?|takes? over(?: from)?|supersed\w+|on top of|on what (?:was|used to be)|formerly|previously|once|which (?:was|were)|over|across|"
-    r"on (?:the|this|that|these|those|a)|onto|in (?:the|this|that)|into (?:the|this) (?=\w+ ?$)|upon|not)\b")  # fmt: skip
+    r"on (?:the|this|that|these|those|a)|onto|in (?:the|this|that)|into (?:the|this) (?=\w+ ?$)|upon|not)\b")
 FROM_FIRST = re.compile(
     r"\b(?:turn(?:s|ed|ing)? (?:\w+ )*?into|turned to|into|become[s]?|became|becoming|(?:is|are|was|were|got|gets?) (?:being |now )*(?:redeveloped|converted|transformed|rezoned|"
     r"upgraded|made|changed|filled in|developed)(?: in| and)*(?: is now)? ?(?:into|to|as)?|is now|are now|now|(?:replaced|swapped|exchanged|substituted) (?:by|with|for)|gives? way to|"
     r"makes? (?:way|room) for|has to (?:give way|make way|make room) (?:to|for)|cleared for|cut down for|felled for|razed for|demolished for|dug up for|"
     r"(?:cover|fill|pave|sow|plant|seed|clad|carpet)\w* (?:\w+ ){0,4}?with|should be|shall (?:be|become)|needs? to be|to be|sown with|and seeded with|up for|go(?:es)? back to|"
-    r"revert(?:s|ed)? to|but(?! not)|to make (?:room|way) for|rezone \w+ to|to)\b")  # fmt: skip
+    r"revert(?:s|ed)? to|but(?! not)|to make (?:room|way) for|rezone \w+ to|to)\b")
 
 VERBS_TO = (
     ("forest", re.compile(r"\b(?:plant(?!s? \w*(?:wheat|corn|crop))\w*|reforest\w*|afforest\w*|rewild\w*)\b")),
@@ -156,4 +156,4 @@ VERBS_TO = (
     ("grass", re.compile(r"\b(?:mown|mowed|lawned|grazed|seeded)\b")),
     ("solar", re.compile(r"\bsun ?light into (?:power|electricity)|\bpv\b")),
     ("water", re.compile(r"\b(?:dam(?:med)? (?:the|up)|impound\w*|swim\w*|dredg\w+)\b")),
-)  # fmt: skip
+)

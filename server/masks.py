@@ -55,7 +55,7 @@ def _to_raster_crs(shape: BaseGeometry, crs: str, profile: Profile, what: str) -
     if ours is None:
         raise BadRequest(
             f"{what}: given in {theirs.name}, but the raster has no CRS. Assign one to the raster, "
-            "or give the polygons in its pixel coordinates without a CRS.")  # fmt: skip
+            "or give the polygons in its pixel coordinates without a CRS.")
     if theirs == ours:
         return shape
     xmin, ymin, xmax, ymax = shape.bounds
@@ -98,7 +98,7 @@ def extent_box(extent: Extent | None, profile: Profile) -> Box:
     if not (box.width and box.height):
         raise OutsideRaster(
             f"The extent {extent.xmin, extent.ymin, extent.xmax, extent.ymax} does not touch the raster, "
-            f"which covers {_bounds(profile)}.")  # fmt: skip
+            f"which covers {_bounds(profile)}.")
     return box
 
 
@@ -131,7 +131,7 @@ def burn(shapes: Sequence[BaseGeometry], box: Box) -> np.ndarray:
         if around.width and around.height and not mask[rows, cols].any():
             touched = np.zeros((around.height, around.width), np.uint8)
             rasterize([(shape, 1)], out=touched, all_touched=True,
-                      transform=Affine.translation(around.col, around.row))  # fmt: skip
+                      transform=Affine.translation(around.col, around.row))
             mask[rows, cols] |= touched > 0
     return mask
 
@@ -179,7 +179,7 @@ def regions(shapes: Sequence[BaseGeometry], protect: Sequence[BaseGeometry], pla
         if box.width * box.height > MAX_REGION_PIXELS:
             raise CannotEdit(
                 f"One polygon covers {box.width} x {box.height} pixels with its surroundings; at most "
-                f"{MAX_REGION_PIXELS // 1_000_000} million are edited in one piece. Divide it.")  # fmt: skip
+                f"{MAX_REGION_PIXELS // 1_000_000} million are edited in one piece. Divide it.")
         allowed = np.zeros((box.height, box.width), bool)
         allowed[limit.clipped(box).seen_from(box).slices] = True
         mask = grow(burn(shapes, box), reach) & allowed & ~burn(protect, box)

@@ -62,7 +62,7 @@ def message_schema(cls: type[api.Message]) -> dict[str, Any]:
             schema = {"type": "object", "description": spec.metadata["help"], "required": ["type", "coordinates"],
                       "properties": {"type": {"type": "string", "enum": ["Polygon", "MultiPolygon"]},
                                      "coordinates": {"type": "array", "items": {}}},
-                      "additionalProperties": False}  # fmt: skip
+                      "additionalProperties": False}
         properties[spec.name] = schema
         if spec.default is MISSING and spec.default_factory is MISSING:
             required.append(spec.name)
@@ -103,7 +103,11 @@ def process_summary(info: EditorInfo, base: str) -> dict[str, Any]:
         "jobControlOptions": ["async-execute", "dismiss"],
         "outputTransmission": ["reference"],
         "links": [{"rel": "self", "type": "application/json", "href": f"{base}{api.route('process', process_id=info.id)}"}],
-    }  # fmt: skip
+    }
+
+
+def _file(kind: str) -> dict[str, str]:
+    return {"type": "string", "contentEncoding": "binary", "contentMediaType": kind}
 
 
 def process_description(info: EditorInfo, base: str) -> dict[str, Any]:
@@ -113,18 +117,17 @@ def process_description(info: EditorInfo, base: str) -> dict[str, Any]:
     for name, part in schema["properties"].items():
         needed = name in schema["required"]
         inputs[name] = {"title": name, "description": part.get("description", name), "schema": part,
-                        "minOccurs": 1 if needed else 0, "maxOccurs": 1}  # fmt: skip
+                        "minOccurs": 1 if needed else 0, "maxOccurs": 1}
     outputs = {
-        "result": {"title": "GeoTIFF on the source's grid",
-                   "schema": {"type": "string", "contentEncoding": "binary", "contentMediaType": api.RESULT_FILES[api.RESULT_FILE]}},
+        "result": {"title": "GeoTIFF on the source's grid", "schema": _file(api.RESULT_FILES[api.RESULT_FILE])},
         "manifest": {"title": "What made it", "schema": {"type": "object", "contentMediaType": "application/json"}},
-        "preview": {"title": "Preview", "schema": {"type": "string", "contentEncoding": "binary", "contentMediaType": "image/png"}},
-    }  # fmt: skip
+        "preview": {"title": "Preview", "schema": _file("image/png")},
+    }
     execute = {"rel": "http://www.opengis.net/def/rel/ogc/1.0/execute", "type": "application/json",
-               "href": f"{base}{api.route('execution', process_id=info.id)}"}  # fmt: skip
+               "href": f"{base}{api.route('execution', process_id=info.id)}"}
     summary = process_summary(info, base)
     return {**summary, "links": [*summary["links"], execute], "inputs": inputs, "outputs": outputs,
-            "landbrush": info.to_json()}  # fmt: skip
+            "landbrush": info.to_json()}
 
 
 def infos() -> list[EditorInfo]:
@@ -141,7 +144,7 @@ def document(base: str, version: str) -> dict[str, Any]:
     problem = _answer("a problem document (RFC 9457)", message_schema(api.Problem), "application/problem+json")
     job = message_schema(api.JobInfo)
     wrong = {"400": problem, "401": problem, "403": problem, "404": problem, "409": problem, "413": problem,
-             "415": problem, "422": problem, "503": problem, "507": problem}  # fmt: skip
+             "415": problem, "422": problem, "503": problem, "507": problem}
 
     def get(text: str, schema: dict[str, Any] | None = None, parameters: list | None = None) -> dict[str, Any]:
         return {"summary": text, "parameters": parameters or [], "responses": {"200": _answer(text, schema), **wrong}}
@@ -153,9 +156,9 @@ def document(base: str, version: str) -> dict[str, Any]:
         return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 
     wait = {"name": "wait", "in": "query", "schema": {"type": "number", "minimum": 0, "maximum": 30},
-            "description": "seconds to wait for a change"}  # fmt: skip
+            "description": "seconds to wait for a change"}
     key = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 200},
-           "description": "repeat it to get the same job"}  # fmt: skip
+           "description": "repeat it to get the same job"}
     paths: dict[str, Any] = {
         "/": {"get": get("landing page and health")},
         "/conformance": {"get": get("conformance classes")},
@@ -183,15 +186,15 @@ def document(base: str, version: str) -> dict[str, Any]:
         "/searches": {"post": {
             "summary": "windows of a raster that look like a word", "requestBody": body(message_schema(api.SearchRequest)),
             "responses": {"200": _answer("found", message_schema(api.SearchResult)), **wrong}}},
-    }  # fmt: skip
+    }
     for info in infos():
         schema = {"type": "object", "required": ["inputs"], "additionalProperties": False, "properties": {
             "inputs": inputs_schema(info), "outputs": {"type": "object"},
-            "response": {"type": "string", "enum": ["document"]}}}  # fmt: skip
+            "response": {"type": "string", "enum": ["document"]}}}
         paths[f"/processes/{info.id}/execution"] = {"post": {
             "summary": info.title, "description": info.description, "parameters": [key], "requestBody": body(schema),
             "responses": {"201": _answer("accepted; Location names the job", job),
-                          "200": _answer("the job this Idempotency-Key made before", job), **wrong}}}  # fmt: skip
+                          "200": _answer("the job this Idempotency-Key made before", job), **wrong}}}
     return {
         "openapi": "3.0.3",
         "info": {"title": "Landbrush model server", "version": version, "license": {"name": "GPL-2.0-or-later"}},

@@ -45,7 +45,7 @@ def _word(request: EditRequest, editor: Editor) -> str:
     if understood is None or not understood.to_class:
         raise CannotEdit(
             "Fill like there needs an exemplar, or a prompt that names a land cover "
-            f"({', '.join(lexicon.CLASSES)}). Draw an exemplar area.")  # fmt: skip
+            f"({', '.join(lexicon.CLASSES)}). Draw an exemplar area.")
     return understood.to_class
 
 
@@ -57,16 +57,16 @@ def _from_words(request: EditRequest) -> Plan:
         offered = ", ".join(c.title for c in understood.choices)
         raise CannotEdit(
             f"'{request.prompt[:120]}' was not understood well enough to act on. "
-            + (f"Did you mean: {offered}? Choose the editor." if offered else "Choose the editor."))  # fmt: skip
+            + (f"Did you mean: {offered}? Choose the editor." if offered else "Choose the editor."))
     operation = understood.operation
     if not understood.editor:
         raise WeightsMissing(
             f"{lexicon.OPERATIONS[operation]} needs a pretrained editor, and none is installed. Without one: "
-            "draw an exemplar of how it should look and use 'Fill like there' or 'Copy'.")  # fmt: skip
+            "draw an exemplar of how it should look and use 'Fill like there' or 'Copy'.")
     if operation == "remove" and understood.from_class in ("snow", "fog"):
         raise CannotEdit(
             f"Taking {understood.from_class} off a picture needs what lies below it; remove only fills small areas "
-            "from their surroundings. Choose the editor 'remove' to do that anyway.")  # fmt: skip
+            "from their surroundings. Choose the editor 'remove' to do that anyway.")
     editor = registry.editor(understood.editor)
     named = {o.name for o in editor.info.options}
     options = {k: v for k, v in understood.options.items() if k in named}

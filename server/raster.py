@@ -160,13 +160,13 @@ def profile_of(dataset: rasterio.DatasetReader) -> Profile:
     dtype = types.pop()
     if "complex" in dtype or dtype == "cint16":
         raise RasterUnreadable(
-            f"{name} holds complex numbers ({dtype}); make an amplitude or dB raster of it first.")  # fmt: skip
+            f"{name} holds complex numbers ({dtype}); make an amplitude or dB raster of it first.")
     if dtype not in EDITABLE_TYPES:
         raise RasterUnreadable(f"{name} is of type {dtype}; editable are {', '.join(EDITABLE_TYPES)}.")
     if ColorInterp.palette in dataset.colorinterp:
         raise RasterUnreadable(
             f"{name} has a colour palette; its values are classes, not brightness. "
-            "Convert it to RGB first (Raster > Conversion > PCT to RGB).")  # fmt: skip
+            "Convert it to RGB first (Raster > Conversion > PCT to RGB).")
     nodata = dataset.nodatavals
     if len({repr(v) for v in nodata}) > 1:
         raise RasterUnreadable(f"{name} has a nodata value per band ({nodata}); give its bands one.")
@@ -291,7 +291,7 @@ def write_geotiff(
             os.replace(draft, target)
     except (OSError, RasterioError) as error:
         raise NoSpace(
-            f"{target} could not be written: {error}. Is the disk full or the folder read-only?") from error  # fmt: skip
+            f"{target} could not be written: {error}. Is the disk full or the folder read-only?") from error
 
 
 def _write_draft(

@@ -45,7 +45,7 @@ def options_of(info: EditorInfo, given: Mapping[str, Any]) -> dict[str, Any]:
     for name in given:
         if name not in known:
             raise BadRequest(
-                f"options.{str(name)[:60]}: '{info.id}' has no such option; it has {', '.join(known) or 'none'}.")  # fmt: skip
+                f"options.{str(name)[:60]}: '{info.id}' has no such option; it has {', '.join(known) or 'none'}.")
     return {name: _checked(option, given.get(name, option.default)) for name, option in known.items()}
 
 

@@ -41,7 +41,7 @@ SYNONYMS = {
     "residential": ("housing", "houses"), "parking": ("car park", "parking lot"), "farmland": ("crop", "cropland", "field"),
     "road": ("street", "highway"), "industrial": ("commercial", "warehouse"), "grass": ("lawn", "meadow"),
     "bare": ("bare soil", "soil", "sand", "gravel"), "asphalt": (), "beach": (), "shrub": ("scrub",),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def canonical(word: str) -> str:
             return name
     raise BadRequest(
         f"'{word[:60]}' is not a word that can be looked for; known: {', '.join(SYNONYMS)}. "
-        "Draw an exemplar instead.")  # fmt: skip
+        "Draw an exemplar instead.")
 
 
 def search(
@@ -85,7 +85,7 @@ def search(
         return _by_rule(name, rule, view, blocked, area)
     if profile.gsd_m > FINEST_NETWORK_GSD_M:
         return Search(name, "none", (), f"At {profile.gsd_m:.2g} m a pixel '{name}' cannot be told apart"
-                      + ("" if roles.index("nir") is not None else " without a near-infrared band") + ".")  # fmt: skip
+                      + ("" if roles.index("nir") is not None else " without a near-infrared band") + ".")
     if name not in scene_words.words():
         return Search(name, "none", (), f"There is no detector for '{name}' on this layer; draw an exemplar.")
     return _by_network(name, view, blocked, area)
@@ -116,12 +116,12 @@ def _read_view(dataset: rasterio.DatasetReader, profile: Profile, roles: Roles, 
     shape = (max(1, round(area.height / factor)), max(1, round(area.width / factor)))
     bands = data_bands(profile)
     data = dataset.read([b + 1 for b in bands], window=area.window, out_shape=(len(bands), *shape),
-                        resampling=rasterio.enums.Resampling.average).astype(np.float32)  # fmt: skip
+                        resampling=rasterio.enums.Resampling.average).astype(np.float32)
     valid = dataset.dataset_mask(window=area.window, out_shape=shape) > 0
     valid &= np.isfinite(data).all(axis=0)
     low, high = _display_range(data, valid, roles, profile.dtype)
     shown = {role: np.clip((np.nan_to_num(data[i]) - low) / (high - low), 0, 1) * 255
-             for i, role in enumerate(roles.names) if role}  # fmt: skip
+             for i, role in enumerate(roles.names) if role}
     return _View(shown, valid, factor, profile.gsd_m * factor)
 
 
@@ -228,7 +228,7 @@ def _by_rule(name: str, rule: Rule, view: _View, blocked: np.ndarray, area: Box)
     half = side // 2
     score[:half], score[-half:] = 0, 0
     score[:, :half], score[:, -half:] = 0, 0
-    hits = []
+    hits: list[Hit] = []
     while len(hits) < MOST_SOURCES:
         row, col = np.unravel_index(np.argmax(score), score.shape)
         if share[row, col] < RULE_SHARE or score[row, col] <= 0:
@@ -245,10 +245,10 @@ def _by_network(name: str, view: _View, blocked: np.ndarray, area: Box) -> Searc
     if min(height, width) < WINDOW_PX:
         return Search(name, "scene agreement", (),
                       f"The layer is too small: {width} x {height} pixels at {view.gsd_m:.2g} m, "
-                      f"one window needs {WINDOW_PX}.")  # fmt: skip
+                      f"one window needs {WINDOW_PX}.")
     corners = [(r, c) for r in range(0, height - WINDOW_PX + 1, STRIDE_PX)
                for c in range(0, width - WINDOW_PX + 1, STRIDE_PX)
-               if view.valid[r : r + WINDOW_PX, c : c + WINDOW_PX].mean() > LEAST_VALID]  # fmt: skip
+               if view.valid[r : r + WINDOW_PX, c : c + WINDOW_PX].mean() > LEAST_VALID]
     if not corners:
         return Search(name, "scene agreement", (), "No window of this layer is free of nodata.")
     windows = np.stack([rgb[r : r + WINDOW_PX, c : c + WINDOW_PX] for r, c in corners])
@@ -279,7 +279,7 @@ def _agreement(windows: bytes, count: int) -> np.ndarray:
 def _native(box: Box, view: _View, area: Box) -> Box:
     f = view.native_per_px
     return Box(area.col + round(box.col * f), area.row + round(box.row * f),
-               max(1, round(box.width * f)), max(1, round(box.height * f))).clipped(area)  # fmt: skip
+               max(1, round(box.width * f)), max(1, round(box.height * f))).clipped(area)
 
 
 def sources(found: Search) -> tuple[Hit, ...]:

@@ -177,7 +177,7 @@ def result_file(job_id: str, name: str) -> Response:
     _finished(job_id)
     path = _services().store.folder(job_id) / name
     return send_file(path.resolve(), mimetype=api.RESULT_FILES[name].split(";")[0], conditional=True, etag=True,
-                     download_name=name)  # fmt: skip
+                     download_name=name)
 
 
 @blueprint.post(api.ROUTES["rasters"])
@@ -211,7 +211,7 @@ def search() -> Response:
             Found(masks.as_polygons(hit.box, profile), round(hit.agreement, 2),
                   retrieval.thumbnail(dataset, profile, roles, hit.box))
             for hit in result.hits[: wanted.most]
-        )  # fmt: skip
+        )
     return jsonify(SearchResult(result.word, result.rule, found, result.reason).to_json())
 
 

@@ -86,7 +86,7 @@ class Services:
         if not any(path.is_relative_to(root.resolve()) for root in self.settings.roots):
             raise Forbidden(
                 f"'{ref.path[:200]}' is not below a folder this server may read. Upload the raster, or start the "
-                "server with --root FOLDER.")  # fmt: skip
+                "server with --root FOLDER.")
         if not path.is_file():
             raise RasterUnreadable(f"There is no file '{ref.path[:200]}'.")
         return path

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from ..api import EditorInfo
 
-
-class OnStep(Protocol):
-    """Called once a step; raises Dismissed when the job was dismissed."""
-
-    def __call__(self, step: int, total: int, preview: np.ndarray | None = None) -> None:
-        """`preview` is an unfinished image (C, H, W)."""
+OnStep = Callable[..., None]
+"""Called as on_step(step, total, preview=None) once a step, with an unfinished image (C, H, W) where there is one;
+raises Dismissed when the job was dismissed."""
 
 
 @dataclass(frozen=True)

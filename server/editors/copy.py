@@ -30,7 +30,7 @@ class Copy(Editor):
             Option("tone", "number", 0.08, "Keep the source's own tone", minimum=0.0, maximum=1.0,
                    help="0: takes on the tone of the new place; 1: keeps its own."),
         ),
-    )  # fmt: skip
+    )
 
     def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
         """Paste the first exemplar; several are pasted in turn, seed by seed."""
@@ -42,4 +42,4 @@ class Copy(Editor):
         on_step(0, 1)
         source = exemplars[seed % len(exemplars)]
         return copy(scene.image, scene.mask, scene.valid, source.image, source.usable,
-                    options["turn_degrees"] // 90, options["tone"])  # fmt: skip
+                    options["turn_degrees"] // 90, options["tone"])

@@ -34,7 +34,7 @@ class Fill(Editor):
             Option("mirror", "boolean", False, "Mirror the exemplar too",
                    help="More variety; turns shadows and rows the other way."),
         ),
-    )  # fmt: skip
+    )
 
     def context_px(self, side_px: int) -> int:
         """Enough to find transitions like the one the rim needs."""
@@ -46,6 +46,6 @@ class Fill(Editor):
         pixels = sum(int(usable.sum()) for _, usable in exemplars)
         if pixels < FEWEST_PIXELS:
             raise CannotEdit(
-                f"The exemplar holds {pixels} usable pixels; at least {FEWEST_PIXELS} are needed. Draw a larger area.")  # fmt: skip
+                f"The exemplar holds {pixels} usable pixels; at least {FEWEST_PIXELS} are needed. Draw a larger area.")
         settings = FillSettings(options["keep_objects"], options["outline_px"], options["mirror"])
         return fill(scene.image, scene.mask, scene.valid, exemplars, seed, settings, on_step)

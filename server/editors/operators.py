@@ -92,7 +92,7 @@ class LowLightEditor(_Operator):
             Option("noise_electrons", "number", 6.0, "Read noise", minimum=0.0, maximum=500.0, unit="electrons"),
             Option("blue_shift", "number", 0.25, "Blue shift", minimum=0.0, maximum=1.0),
         ),
-    )  # fmt: skip
+    )
 
     def apply(self, ground: Ground, scene: Scene, options: Mapping[str, Any], seed: int) -> np.ndarray:
         """See operators.weather.low_light."""
@@ -118,7 +118,7 @@ class FloodEditor(_Operator):
             Option("keep_tall", "boolean", True, "Roofs and crowns stay above water"),
             Option("object_height_m", "number", 3.0, "Their height", minimum=0.0, maximum=100.0, unit="m"),
         ),
-    )  # fmt: skip
+    )
 
     def apply(self, ground: Ground, scene: Scene, options: Mapping[str, Any], seed: int) -> np.ndarray:
         """See operators.disaster.flood."""
@@ -127,7 +127,7 @@ class FloodEditor(_Operator):
             if not np.isfinite(low) or low > options["level_m"]:
                 raise CannotEdit(
                     f"The water level {options['level_m']:g} m is below all the ground in the polygon (lowest "
-                    f"{low:g} m in the elevation model). Raise the level.")  # fmt: skip
+                    f"{low:g} m in the elevation model). Raise the level.")
         return flood(ground, Flood(**options), seed, scene.elevation)
 
 

@@ -46,7 +46,7 @@ class _PatchDiffusion(Editor):
         return scene.valid
 
     def drawn(self, image: np.ndarray, mask: np.ndarray, usable: np.ndarray, options: Mapping[str, Any],
-              seed: int, on_step: OnStep) -> np.ndarray:  # fmt: skip
+              seed: int, on_step: OnStep) -> np.ndarray:
         raise NotImplementedError
 
 
@@ -62,10 +62,10 @@ class Variation(_PatchDiffusion):
             Option("strength", "number", 1.0, "Strength", minimum=0.1, maximum=1.0,
                    help="1: everything new. Less keeps the large shapes."),
         ),
-    )  # fmt: skip
+    )
 
     def drawn(self, image: np.ndarray, mask: np.ndarray, usable: np.ndarray, options: Mapping[str, Any],
-              seed: int, on_step: OnStep) -> np.ndarray:  # fmt: skip
+              seed: int, on_step: OnStep) -> np.ndarray:
         """See models.patch_sampler.sample."""
         return sample(image, mask, usable, options["strength"], seed, Schedule(), _device(), on_step)
 
@@ -84,7 +84,7 @@ class Harmonise(_PatchDiffusion):
             Option("rim_px", "integer", 0, "Only a rim of", minimum=0, maximum=512, unit="px",
                    help="0: the whole polygon. Else only this far from its outline."),
         ),
-    )  # fmt: skip
+    )
 
     def usable(self, scene: Scene) -> np.ndarray:
         """Patches of the surroundings where there are enough, else of everything."""
@@ -92,7 +92,7 @@ class Harmonise(_PatchDiffusion):
         return around if around.sum() > 4 * FEWEST_PIXELS else scene.valid
 
     def drawn(self, image: np.ndarray, mask: np.ndarray, usable: np.ndarray, options: Mapping[str, Any],
-              seed: int, on_step: OnStep) -> np.ndarray:  # fmt: skip
+              seed: int, on_step: OnStep) -> np.ndarray:
         """See models.patch_sampler.harmonised."""
         rim = options["rim_px"]
         part = mask & (ndimage.distance_transform_edt(mask) <= rim) if rim else mask

@@ -31,7 +31,7 @@ class Remove(Editor):
             Option("guard", "boolean", True, "Do not copy look-alikes",
                    help="Keeps other pixels that look like the removed object from being copied in."),
         ),
-    )  # fmt: skip
+    )
 
     def context_px(self, side_px: int) -> int:
         """Enough to copy from, also where the nearest ground is no good."""

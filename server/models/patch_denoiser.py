@@ -12,6 +12,7 @@ found with faiss and share the weights.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ class PatchDenoiser:
         rng = np.random.default_rng(self.seed)
         self.basis = PatchBasis.fit(self.image, ok, self.patch, rng, COMPONENTS)
         self.keys = np.ascontiguousarray(self.basis.project(self.image)[self.rows, self.cols])
-        self._index = None
+        self._index: Any = None
 
     def denoise(self, noisy: np.ndarray, signal: float, noise: float) -> np.ndarray:
         """Posterior mean of the image (C, H, W) behind `noisy` = signal * image + noise * eps."""
@@ -87,7 +88,7 @@ class PatchDenoiser:
             index.add(self.keys)
             index.nprobe = 4
             self._index, self._cut = index, self._values()
-        distance, found = self._index.search(np.ascontiguousarray(queries / signal), NEAREST)  # type: ignore[attr-defined]
+        distance, found = self._index.search(np.ascontiguousarray(queries / signal), NEAREST)
         distance = np.where(found < 0, np.inf, distance)
         logits = -distance * signal**2 / (2 * noise**2)
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as functional
-
 from scipy import ndimage
 
 from ..synthesis import poisson, pyramid, seams
@@ -57,7 +56,7 @@ def _steps(start: float, count: int) -> np.ndarray:
 def sample(
     image: np.ndarray, mask: np.ndarray, usable: np.ndarray, strength: float, seed: int, how: Schedule, device: str,
     on_step: OnStep = lambda step, total: None,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """A random sample of the image's patch world inside `mask`; outside it the image.
 
     `strength` 1 starts from pure noise at the coarsest level: a new picture of
@@ -118,7 +117,7 @@ def _copied_along(levels: list[Level], drawn: np.ndarray, rng: np.random.Generat
 def harmonised(
     image: np.ndarray, mask: np.ndarray, usable: np.ndarray, strength: float, seed: int, device: str,
     on_step: OnStep = lambda step, total: None,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Redraw `mask` lightly with the surroundings' patches: `strength` is the noise level it starts from."""
     here = Level(image, mask, usable)
     rng = np.random.default_rng(seed)
@@ -130,7 +129,7 @@ def harmonised(
 def _denoised(
     denoiser: PatchDenoiser, here: Level, base: np.ndarray, noise_levels: np.ndarray, rng: np.random.Generator,
     on_step: OnStep, progress: tuple[int, int],
-) -> tuple[np.ndarray, int]:  # fmt: skip
+) -> tuple[np.ndarray, int]:
     done, total = progress
     eps = rng.standard_normal(base.shape).astype(np.float32)
     first = noise_levels[0]

@@ -88,16 +88,16 @@ class LowLight:
 def low_light(ground: Ground, how: LowLight, seed: int) -> np.ndarray:
     """Less light on the sensor in linear units, shot and read noise, encoded again with gamma 2.2."""
     gamma = 2.2
-    rng_image = np.stack([_gaussian(ground, seed + 31 * band) for band in range(len(ground.image))])
+    grain = np.stack([_gaussian(ground, seed + 31 * band) for band in range(len(ground.image))])
     edge = ground.ramp(0.08, 2, seed + 2)
     light = 1 - (1 - how.light) * edge
     out = ground.image.copy()
     for band, role in enumerate(ground.roles):
-        tint = {"red": 1 - 0.5 * how.blue_shift, "blue": 1 + 0.4 * how.blue_shift}.get(role, 1.0)
-        tint = 1 + (tint - 1) * edge
+        shift = {"red": -0.5 * how.blue_shift, "blue": 0.4 * how.blue_shift}.get(role, 0.0)
+        tint = 1 + shift * edge
         signal = np.clip(ground.image[band], 0, None) ** gamma * light * tint * how.well_electrons
         spread = np.sqrt(signal + how.noise_electrons**2) * edge
-        lit = np.clip(signal + spread * rng_image[band], 0, None) / how.well_electrons
+        lit = np.clip(signal + spread * grain[band], 0, None) / how.well_electrons
         out[band] = np.where(edge > 0, lit ** (1 / gamma), ground.image[band])
     return out
 
@@ -106,4 +106,4 @@ def _gaussian(ground: Ground, seed: int) -> np.ndarray:
     """White Gaussian noise anchored to the raster's pixels: the sum of twelve hashed uniforms, less six."""
     rows = ground.origin[0] + np.arange(ground.mask.shape[0])
     cols = ground.origin[1] + np.arange(ground.mask.shape[1])
-    return sum(hashed(rows, cols, seed * 101 + k) for k in range(12)) - 6.0
+    return np.sum([hashed(rows, cols, seed * 101 + k) for k in range(12)], axis=0) - 6.0

@@ -13,7 +13,7 @@ from .scaling import Scaling
 def copy(
     image: np.ndarray, mask: np.ndarray, valid: np.ndarray, source: np.ndarray, usable: np.ndarray,
     turn: int = 0, fidelity: float = 0.08,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Lay `source` (C, h, w), where `usable`, on every part of `mask` (H, W), middle on middle.
 
     `turn` rotates the source by that many quarter turns against the clock. What

@@ -61,7 +61,7 @@ def _steps(small: np.ndarray) -> np.ndarray:
 
 class _Placing:
     def __init__(self, small: np.ndarray, busy: np.ndarray, allowed: np.ndarray, edge: np.ndarray,
-                 shape: tuple[int, int]) -> None:  # fmt: skip
+                 shape: tuple[int, int]) -> None:
         self.small, self.busy, self.allowed, self.edge = small, busy, allowed, edge
         self.open = np.ones(shape, bool)
         self.down, self.right = np.zeros(shape, int), np.zeros(shape, int)

@@ -61,5 +61,5 @@ class PatchBasis:
 
 
 def _reflected(image: np.ndarray, half: int) -> np.ndarray:
-    mode = "reflect" if min(image.shape[1:]) > half else "edge"
-    return np.pad(image, ((0, 0), (half, half), (half, half)), mode=mode)
+    widths = ((0, 0), (half, half), (half, half))
+    return np.pad(image, widths, mode="reflect") if min(image.shape[1:]) > half else np.pad(image, widths, mode="edge")

@@ -191,13 +191,13 @@ class Field:
     def upsampled(self, targets: Targets, bank: Bank) -> Field:
         """The same offsets at twice the size."""
         slots = self.targets.slot[np.minimum(targets.rows // 2, self.targets.shape[0] - 1),
-                                  np.minimum(targets.cols // 2, self.targets.shape[1] - 1)]  # fmt: skip
+                                  np.minimum(targets.cols // 2, self.targets.shape[1] - 1)]
         lost = slots < 0
         if lost.any():
             near = ndimage.distance_transform_edt(
-                self.targets.slot < 0, return_distances=False, return_indices=True)  # fmt: skip
+                self.targets.slot < 0, return_distances=False, return_indices=True)
             rows, cols = np.minimum(targets.rows // 2, self.targets.shape[0] - 1), np.minimum(
-                targets.cols // 2, self.targets.shape[1] - 1)  # fmt: skip
+                targets.cols // 2, self.targets.shape[1] - 1)
             slots = self.targets.slot[near[0][rows, cols], near[1][rows, cols]]
         rows = 2 * (self.rows[slots] - self.targets.rows[slots]) + targets.rows
         cols = 2 * (self.cols[slots] - self.targets.cols[slots]) + targets.cols

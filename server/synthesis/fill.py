@@ -42,14 +42,14 @@ Usable = tuple[np.ndarray, np.ndarray]
 def fill(
     image: np.ndarray, mask: np.ndarray, valid: np.ndarray, exemplars: Sequence[Usable], seed: int,
     settings: FillSettings = FillSettings(), on_stage: OnStage = lambda step, total: None,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Fill `mask` (H, W) of `image` (C, H, W) with what the exemplars show; outside it nothing changes."""
     rng = np.random.default_rng(seed)
     canvas, usable = _canvas(exemplars, settings.mirror)
     scaling = Scaling.of(*_both(image, valid & ~mask, canvas, usable))
     rows, cols = np.nonzero(mask)
     box = (slice(max(0, rows.min() - MARGIN_PX), rows.max() + MARGIN_PX + 1),
-           slice(max(0, cols.min() - MARGIN_PX), cols.max() + MARGIN_PX + 1))  # fmt: skip
+           slice(max(0, cols.min() - MARGIN_PX), cols.max() + MARGIN_PX + 1))
     bank = Level(scaling.scaled(canvas), np.zeros_like(usable), usable)
     synthetic = _synthesised(bank, mask[box], rng, settings, on_stage)
     scaled = scaling.scaled(image)
@@ -89,7 +89,7 @@ def _band(mask: np.ndarray, inside: np.ndarray) -> float:
 def _window(box: tuple[slice, slice], shape: tuple[int, int]) -> tuple[slice, slice]:
     reach = 48
     return (slice(max(0, box[0].start - reach), min(shape[0], box[0].stop + reach)),
-            slice(max(0, box[1].start - reach), min(shape[1], box[1].stop + reach)))  # fmt: skip
+            slice(max(0, box[1].start - reach), min(shape[1], box[1].stop + reach)))
 
 
 def _canvas(exemplars: Sequence[Usable], mirror: bool) -> Usable:
@@ -120,7 +120,7 @@ def _synthesised(
     multiple = 2 ** (count - 1)
     banks = pyramid.build(pyramid.padded(bank_level, multiple), count)
     target = pyramid.padded(Level(np.zeros((bank_level.image.shape[0], height, width), np.float32),
-                                  np.ones((height, width), bool), mask), multiple)  # fmt: skip
+                                  np.ones((height, width), bool), mask), multiple)
     target = Level(target.image, np.ones(target.hole.shape, bool), target.usable)
     targets = pyramid.build(target, count)
     field: Field | None = None

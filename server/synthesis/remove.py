@@ -40,7 +40,7 @@ class RemoveSettings:
 def remove(
     image: np.ndarray, hole: np.ndarray, valid: np.ndarray, seed: int,
     settings: RemoveSettings = RemoveSettings(), on_stage: OnStage = lambda step, total: None,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Fill `hole` (H, W) of `image` (C, H, W); pixels that are not `valid` are neither copied nor leant on."""
     scaling = Scaling.of(image, valid & ~hole)
     usable = _usable(hole, valid, settings.reach_px)
@@ -65,7 +65,7 @@ def _usable(hole: np.ndarray, valid: np.ndarray, reach: int) -> np.ndarray:
     while True:
         near = np.zeros_like(hole)
         near[max(0, rows.min() - reach) : rows.max() + reach + 1,
-             max(0, cols.min() - reach) : cols.max() + reach + 1] = True  # fmt: skip
+             max(0, cols.min() - reach) : cols.max() + reach + 1] = True
         usable = free & near
         if usable.sum() >= max(2000, hole.sum() // 2) or near.all():
             return usable
@@ -77,7 +77,7 @@ def _crop(hole: np.ndarray, usable: np.ndarray) -> tuple[slice, slice]:
     rows, cols = np.nonzero(hole | usable)
     rim = 10
     return (slice(max(0, rows.min() - rim), rows.max() + rim + 1),
-            slice(max(0, cols.min() - rim), cols.max() + rim + 1))  # fmt: skip
+            slice(max(0, cols.min() - rim), cols.max() + rim + 1))
 
 
 def _guarded(level: Level, known: np.ndarray) -> Level:
@@ -156,6 +156,7 @@ def _fill(
             field.sweep(Search(), rng)
             image = field.vote(here.image, here.hole, 1)
         field.look(basis.project(image))
+    assert field is not None
     on_stage(count, count + 1)
     seams.assign(field, levels[0].image, levels[0].hole)
     plain = field.bank.image[:bands]

@@ -52,7 +52,7 @@ class _Seams:
     """The seam term of a set of targets under proposed sources."""
 
     def __init__(self, field: Field, neighbours: list, pixels: np.ndarray, known: np.ndarray,
-                 inside: np.ndarray, rim: bool) -> None:  # fmt: skip
+                 inside: np.ndarray, rim: bool) -> None:
         self.field, self.neighbours, self.pixels, self.known = field, neighbours, pixels, known
         self.inside, self.rim = inside, rim
 

@@ -39,13 +39,13 @@ def in_type(image: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def write(path: Path, values: np.ndarray, *, crs=UTM, transform=None, nodata=None, colorinterp=None, descriptions=None,
-          scales=None, offsets=None, mask=None, **profile) -> Path:  # fmt: skip
+          scales=None, offsets=None, mask=None, **profile) -> Path:
     transform = transform or Affine(0.5, 0, 400000, 0, -0.5, 3285000)
     bands, height, width = values.shape
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK="YES"), rasterio.open(
         path, "w", driver="GTiff", width=width, height=height, count=bands, dtype=values.dtype, crs=crs,
         transform=transform, nodata=nodata, **profile,
-    ) as out:  # fmt: skip
+    ) as out:
         if colorinterp:
             out.colorinterp = colorinterp
         out.write(values)
@@ -102,7 +102,7 @@ def client(app):
 def inputs(path: Path, pixels=None, **more) -> dict:
     """Inputs of an execution on a file."""
     return {"raster": {"path": str(path)},
-            "polygons": {"geometry": ring(path, pixels or square(60, 60, 100, 100))}, **more}  # fmt: skip
+            "polygons": {"geometry": ring(path, pixels or square(60, 60, 100, 100))}, **more}
 
 
 def finished(client, job_id: str, seconds: float = 60) -> dict:

@@ -78,7 +78,7 @@ def broken(**changes):
         (broken(polygons__geometry={"type": "Polygon", "coordinates": [[[0, 0], [float("nan"), 1], [1, 1], [0, 0]]]}),
          "finite"),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_of_the_form_is_refused_with_its_place(data, words):
     with pytest.raises(ContractError, match=words):
         EditRequest.from_json(data)
@@ -147,7 +147,7 @@ def test_the_contract_works_on_every_python_there_is(version):
     if version not in found:
         pytest.skip(f"Python {version} is not on this machine")
     done = subprocess.run([found[version], "-I", "-c", SCRIPT, api.__file__, json.dumps(GOOD)],
-                          capture_output=True, text=True, check=False)  # fmt: skip
+                          capture_output=True, text=True, check=False)
     if "No such file" in done.stderr or done.returncode == 127:
         pytest.skip(f"Python {version} does not start")
     assert done.returncode == 0, done.stderr

@@ -78,7 +78,7 @@ def test_a_reprojected_file_is_refused(pair, tmp_path):
     with rasterio.open(copy) as source:
         transform, width, height = calculate_default_transform(source.crs, "EPSG:3857", 160, 160, *source.bounds)
         with rasterio.open(target, "w", **{**source.profile, "crs": "EPSG:3857", "transform": transform,
-                                           "width": width, "height": height}) as out:  # fmt: skip
+                                           "width": width, "height": height}) as out:
             for band in (1, 2, 3):
                 reproject(rasterio.band(source, band), rasterio.band(out, band), resampling=Resampling.nearest)
     with pytest.raises(PromiseBroken, match="CRS"):

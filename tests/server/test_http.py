@@ -10,7 +10,6 @@ import pytest
 import rasterio
 from landbrush.server.app import create_app
 from landbrush.server.settings import Settings
-
 from rasterio.enums import ColorInterp
 
 from tests.server.conftest import RGB, TOKEN, finished, in_type, inputs, ring, scene, square, write
@@ -188,7 +187,7 @@ def test_search_by_index_rule(client, tmp_path):
 def test_process_descriptions_drive_forms(client):
     listed = client.get("/processes").get_json()["processes"]
     assert {p["id"] for p in listed} >= {"auto", "remove", "fill", "copy", "variation", "harmonise", "fog", "snow",
-                                         "low-light", "flood", "burn"}  # fmt: skip
+                                         "low-light", "flood", "burn"}
     for entry in listed:
         full = client.get(f"/processes/{entry['id']}").get_json()
         assert full["jobControlOptions"] == ["async-execute", "dismiss"] and full["inputs"]["raster"]["minOccurs"] == 1

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 from landbrush.server import executor, registry
@@ -206,10 +207,10 @@ class Process:
     def __init__(self, home, root):
         self.process = subprocess.Popen(
             [sys.executable, "-m", "landbrush.server", "serve", "--port", "0", "--home", str(home), "--root", str(root)],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # fmt: skip
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         address = json.loads(self.process.stdout.readline())
         self.url = address["url"]
-        self.token = open(address["token_file"]).read()
+        self.token = Path(address["token_file"]).read_text()
 
     def call(self, method, path, body=None):
         request = urllib.request.Request(self.url + path, method=method, data=json.dumps(body).encode() if body else None,
@@ -238,7 +239,7 @@ def test_kill_9_with_one_running_and_two_queued(tmp_path):
     path = write(tmp_path / "big.tif", in_type(scene(3, 500, 500), "uint8"))
     bodies = [("variation", {"inputs": inputs(path, pixels=LARGE, seed=5)}),
               ("remove", {"inputs": inputs(path, pixels=square(220, 220, 280, 280), seed=6)}),
-              ("snow", {"inputs": inputs(path, seed=7)})]  # fmt: skip
+              ("snow", {"inputs": inputs(path, seed=7)})]
 
     def submit(server):
         return [server.call("POST", f"/processes/{p}/execution", b)["jobID"] for p, b in bodies]
@@ -269,7 +270,7 @@ def test_two_servers_two_ports_and_one_home_one_server(tmp_path):
         assert first.call("GET", "/")["title"] == second.call("GET", "/")["title"]
         assert lock_home(tmp_path / "a") is None
         third = subprocess.run([sys.executable, "-m", "landbrush.server", "serve", "--port", "0", "--home", str(tmp_path / "a")],
-                               capture_output=True, text=True, check=False)  # fmt: skip
+                               capture_output=True, text=True, check=False)
         assert third.returncode == 3 and json.loads(third.stdout)["url"] == first.url
         assert "in use" in third.stderr
     finally:

@@ -71,7 +71,7 @@ def test_types_and_bands(tmp_path, dtype, bands):
 @pytest.mark.parametrize("process", ["remove", "flood"])
 def test_many_bands(tmp_path, bands, process):
     path = write(tmp_path / "a.tif", in_type(scene(bands, 160, 160), "int16"),
-                 descriptions=[f"band {i}" for i in range(bands)])  # fmt: skip
+                 descriptions=[f"band {i}" for i in range(bands)])
     report, result = run(path, tmp_path, process)
     changed, *_ = compare(path, result, report)
     inside_only(changed, report, BLOCK)
@@ -176,7 +176,7 @@ def test_crss(tmp_path, name):
 
 def test_descriptions_units_scale_and_offset(tmp_path):
     path = write(tmp_path / "a.tif", in_type(scene(4, 160, 160), "uint16"), scales=(1e-4,) * 4, offsets=(-0.1,) * 4,
-                 descriptions=("Blue", "Green", "Red", "NIR"))  # fmt: skip
+                 descriptions=("Blue", "Green", "Red", "NIR"))
     report, result = run(path, tmp_path)
     compare(path, result, report)
     assert report["band_roles"] == {"roles": ["blue", "green", "red", "nir"], "from": "band descriptions"}
@@ -206,7 +206,7 @@ def test_compression_and_cog(tmp_path, compression, cog):
     values = in_type(scene(3, 700, 700), "uint16")
     path = write(tmp_path / "a.tif", values, transform=TRANSFORMS["north up"], nodata=0)
     report, result = run(path, tmp_path, pixels=square(300, 300, 340, 340),
-                         output={"area": "layer", "compression": compression, "cog": cog})  # fmt: skip
+                         output={"area": "layer", "compression": compression, "cog": cog})
     compare(path, result, report)
     with rasterio.open(result) as dataset:
         assert dataset.overviews(1) and dataset.profile["tiled"]
@@ -231,13 +231,13 @@ def test_palette_complex_and_mixed_are_refused_with_a_sentence(tmp_path):
     with pytest.raises(RasterUnreadable, match="cannot be read"):
         edit(EditRequest.from_json({"raster": {"path": "x"}, "polygons": {"geometry": {
             "type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}}}), "remove",
-            Files(tmp_path / "no.tif"), tmp_path, lambda *a: None)  # fmt: skip
+            Files(tmp_path / "no.tif"), tmp_path, lambda *a: None)
 
 
 def polygons_case(path, name):
     hole = [*square(60, 60, 100, 100)], [*square(70, 70, 90, 90)]
     with rasterio.open(path) as dataset:
-        at = lambda pixels: [list(dataset.transform @ p) for p in [*pixels, pixels[0]]]  # noqa: E731
+        at = lambda pixels: [list(dataset.transform @ p) for p in [*pixels, pixels[0]]]
         return {
             "hole": {"type": "Polygon", "coordinates": [at(hole[0]), at(hole[1])]},
             "multi": {"type": "MultiPolygon", "coordinates": [[at(square(10, 10, 30, 30))], [at(square(120, 120, 150, 150))]]},
@@ -248,11 +248,11 @@ def polygons_case(path, name):
             "smaller than a pixel": {"type": "Polygon", "coordinates": [at(square(30.1, 30.1, 30.3, 30.3))]},
             "sliver": {"type": "Polygon", "coordinates": [at(square(20, 30.1, 60, 30.2))]},
             "everything": {"type": "Polygon", "coordinates": [at(square(-9, -9, 170, 170))]},
-        }[name]  # fmt: skip
+        }[name]
 
 
 @pytest.mark.parametrize("name", ["hole", "multi", "partly outside", "at the corner", "bow tie", "one pixel",
-                                  "smaller than a pixel", "sliver", "everything"])  # fmt: skip
+                                  "smaller than a pixel", "sliver", "everything"])
 @pytest.mark.parametrize("process", ["snow", "remove", "variation"])
 def test_polygons(tmp_path, rgb, name, process):
     geometry = {"geometry": polygons_case(rgb, name)}
@@ -301,7 +301,7 @@ def test_extent_protect_and_grow(tmp_path, rgb):
         x1, y1 = dataset.transform @ (80, 60)
     report, result = run(rgb, tmp_path, "snow", pixels=square(60, 60, 100, 100),
                          extent={"xmin": x0, "ymin": y0, "xmax": x1, "ymax": y1},
-                         protect={"geometry": ring(rgb, square(60, 60, 70, 100))})  # fmt: skip
+                         protect={"geometry": ring(rgb, square(60, 60, 70, 100))})
     assert report["window"] == [60, 60, 20, 40]
     changed, *_ = compare(rgb, result, report)
     assert not changed[:, :10].any() and changed[:, 10:].any()
@@ -326,7 +326,7 @@ def test_sparse_giant(tmp_path):
     path = tmp_path / "giant.tif"
     with rasterio.open(path, "w", driver="GTiff", width=30000, height=30000, count=3, dtype="uint8", crs="EPSG:32617",
                        transform=Affine(0.5, 0, 400000, 0, -0.5, 3285000), tiled=True, sparse_ok=True,
-                       bigtiff="YES", nodata=0) as out:  # fmt: skip
+                       bigtiff="YES", nodata=0) as out:
         out.write(in_type(scene(3, 256, 256), "uint8"), window=rasterio.windows.Window(20000, 25000, 256, 256))
     report, result = run(path, tmp_path, pixels=square(20114, 25114, 20142, 25142))
     compare(path, result, report)

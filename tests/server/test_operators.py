@@ -56,14 +56,14 @@ def test_snow_is_bright_in_the_visible_and_dark_in_the_shortwave_infrared():
 def test_flood_raises_ndwi_and_burn_lowers_ndvi():
     g = ground(whole=False)
     wet = flood(g, Flood(keep_tall=False), 0)
-    ndwi = lambda i: (i[1] - i[3]) / (i[1] + i[3])  # noqa: E731
+    ndwi = lambda i: (i[1] - i[3]) / (i[1] + i[3])
     core = np.zeros_like(g.mask)
     core[40:56, 40:56] = True
     assert ndwi(wet)[core].mean() > 0.2 > ndwi(g.image)[core].mean() and ndwi(wet)[core].mean() > ndwi(wet)[~g.mask].mean()
     core = np.zeros_like(g.mask)
     core[28:36, 28:68] = True
     scar = burn(g, Burn(severity=1.0), 0)
-    ndvi = lambda i: (i[3] - i[0]) / (i[3] + i[0])  # noqa: E731
+    ndvi = lambda i: (i[3] - i[0]) / (i[3] + i[0])
     assert ndvi(scar)[core].mean() < ndvi(g.image)[core].mean() - 0.1
 
 
@@ -88,7 +88,7 @@ def test_outside_the_mask_nothing_and_the_same_seed_the_same(name):
     g = ground(whole=False, roles=ROLES[:3])
     s = Scene(g.image, np.ones_like(g.mask), g.mask, g.roles, 1.0)
     options = registry.options_of(editor.info, {})
-    run = lambda seed: editor.edit(s, "", options, seed, lambda *a: None)  # noqa: E731
+    run = lambda seed: editor.edit(s, "", options, seed, lambda *a: None)
     assert (run(1)[:, ~g.mask] == g.image[:, ~g.mask]).all()
     assert (run(1) == run(1)).all() and (run(1) != run(2)).any()
 

@@ -42,7 +42,7 @@ def test_weights_are_the_softmax_over_all_patches(noise, monkeypatch):
     noisy = ((1 - noise) * image + noise * rng.standard_normal(image.shape)).astype(np.float32)
     denoiser = PatchDenoiser(image, np.ones((24, 24), bool), patch=5)
     monkeypatch.setattr(PatchDenoiser, "_folded",
-                        lambda self, values, shape: values.reshape(*shape, 3).transpose(2, 0, 1))  # fmt: skip
+                        lambda self, values, shape: values.reshape(*shape, 3).transpose(2, 0, 1))
     found = denoiser.denoise(noisy, 1 - noise, noise)
     expected, half = brute_force(image, noisy, 5, 1 - noise, noise)
     assert np.abs(found[:, half:-half, half:-half] - expected).max() < 1e-4
@@ -72,7 +72,8 @@ def test_nearest_search_is_close_to_all_patches(monkeypatch):
     image = picture(96)
     denoiser = PatchDenoiser(image, np.ones((96, 96), bool))
     noisy = (0.7 * image + 0.3 * np.random.default_rng(0).standard_normal(image.shape)).astype(np.float32)
-    exact = denoiser._folded(denoiser._exact(denoiser.basis.project(noisy).reshape(-1, denoiser.keys.shape[1]), 0.7, 0.3), (96, 96))
+    queries = denoiser.basis.project(noisy).reshape(-1, denoiser.keys.shape[1])
+    exact = denoiser._folded(denoiser._exact(queries, 0.7, 0.3), (96, 96))
     monkeypatch.setattr(patch_denoiser, "EXACT_PATCHES", 0)
     near = denoiser.denoise(noisy, 0.7, 0.3)
     assert np.abs(near - exact).mean() < 0.02
@@ -106,7 +107,7 @@ def test_harmonise_softens_a_pasted_step():
     mask = np.zeros((96, 96), bool)
     mask[34:62, 34:62] = True
     out = harmonised(image, mask, ~mask, 0.5, 0, "cpu")
-    step = lambda i: abs(i[:, 40:56, 40:56].mean() - i[:, 60:70, 60:70].mean())  # noqa: E731
+    step = lambda i: abs(i[:, 40:56, 40:56].mean() - i[:, 60:70, 60:70].mean())
     assert step(out) < step(image) and (out[:, ~mask] == image[:, ~mask]).all()
 
 

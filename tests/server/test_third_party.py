@@ -56,10 +56,10 @@ def test_owslib(served):
 def test_conformance_core_and_dismiss(served):
     """What the classes claimed ask for, beyond what OWSLib looks at."""
     url, path, _ = served
-    get = lambda p: requests.get(url + p, headers=HEADERS, timeout=10)  # noqa: E731
+    get = lambda p: requests.get(url + p, headers=HEADERS, timeout=10)
     rels = {link["rel"] for link in get("/").json()["links"]}
     assert {"http://www.opengis.net/def/rel/ogc/1.0/processes", "http://www.opengis.net/def/rel/ogc/1.0/conformance",
-            "http://www.opengis.net/def/rel/ogc/1.0/job-list", "service-desc"} <= rels  # fmt: skip
+            "http://www.opengis.net/def/rel/ogc/1.0/job-list", "service-desc"} <= rels
     answer = requests.post(f"{url}/processes/remove/execution", json={"inputs": inputs(path)}, headers=HEADERS, timeout=10)
     assert answer.status_code == 201 and {"jobID", "status", "type", "links"} <= set(answer.json())
     job = answer.json()["jobID"]
@@ -81,7 +81,7 @@ def fuzzed(served):
 
 @schema.exclude(path="/rasters").parametrize()  # its body is a file; uploads have tests of their own
 @settings(max_examples=20, deadline=None, phases=[Phase.generate], derandomize=True,
-          suppress_health_check=list(HealthCheck))  # fmt: skip
+          suppress_health_check=list(HealthCheck))
 def test_schemathesis_finds_no_500(case, fuzzed):
     url, *_ = fuzzed
     if "wait" in (case.query or {}):
@@ -90,7 +90,7 @@ def test_schemathesis_finds_no_500(case, fuzzed):
 
 
 json_value = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-                          lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=6), v, max_size=3), max_leaves=8)  # fmt: skip
+                          lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=6), v, max_size=3), max_leaves=8)
 
 
 @given(data=st.data())
@@ -103,7 +103,7 @@ def test_400_malformed_requests_give_no_500_and_leave_no_job(served, data):
     before = len(list(store.root.iterdir()))
     body = {"inputs": inputs(path)}
     place = data.draw(st.sampled_from(["body", "inputs", "raster", "polygons", "geometry", "seed", "options", "extent",
-                                       "exemplar", "blend", "output", "elevation", "protect", "crs"]))  # fmt: skip
+                                       "exemplar", "blend", "output", "elevation", "protect", "crs"]))
     value = data.draw(json_value.filter(lambda v: v is not None))
     target = body["inputs"]
     if place == "body":

@@ -1,0 +1,47 @@
+# Each target calls one tool. `make demo` and `make test` install what they need.
+PY = .venv/bin/python
+BUILD = build/landbrush
+
+.PHONY: demo test test-server test-qgis run lint types imports scan package bench install clean
+
+demo:        ## the main job on a real image inside the QGIS desktop (RASTER= PROMPT= POLYGONS= for your own)
+	scripts/demo.sh
+
+install:     ## the server's environment, .venv
+	scripts/install-server.sh server,dev
+
+test: install lint types imports scan test-server test-qgis ## everything
+
+test-server: install ## the server, the contract and the plugin's client; needs no QGIS and no root
+	$(PY) -m pytest tests/server tests/plugin
+
+test-qgis: install package ## inside real QGIS: offscreen, qgis_process, and the desktop on a virtual screen
+	scripts/install-qgis.sh $(or $(QGIS_SUITE),any)
+	scripts/install-qgis-tests.sh
+	scripts/test-qgis.sh
+
+run: install ## QGIS on your screen with the plugin and its server
+	scripts/install-qgis.sh $(or $(QGIS_SUITE),any)
+	scripts/qgis-desktop.sh .cache/run-profile
+
+lint: install
+	.venv/bin/ruff check .
+
+types: install
+	mkdir -p .cache/types && ln -sfn $(CURDIR) .cache/types/landbrush
+	MYPYPATH=.cache/types .venv/bin/mypy -p landbrush.server
+
+imports: install
+	.venv/bin/lint-imports
+
+package: install ## build/landbrush.zip for plugins.qgis.org
+	$(PY) scripts/package.py
+
+scan: package ## the QGIS repository's security scan on the built plugin
+	$(PY) scripts/scan.py $(BUILD)
+
+bench: install ## every figure on a line of its own
+	$(PY) benchmarks/run.py
+
+clean:
+	rm -rf build demo .cache .venv .venv-qgis *.egg-info

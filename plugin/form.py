@@ -1,0 +1,163 @@
+"""The panel's widgets and their layout; what they do is in dock.py."""
+
+from qgis.core import QgsApplication
+from qgis.gui import QgsCollapsibleGroupBox, QgsMapLayerComboBox
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import (
+    QComboBox,
+    QDockWidget,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QPlainTextEdit,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..server.api import AUTO
+from . import settings
+from .canvas import PolygonTool
+from .widgets import CANVAS, DRAWN, NOTHING, RASTER_FILTER, SELECTED, WHOLE, AreaPicker, FoundList, OptionsForm
+
+AREA_TITLES = (("the edited window", "window"), ("the whole layer", "layer"))
+HINT = "What should be there? For instance: remove the shed - forest here - flooded - snow"
+
+
+class DockForm(QDockWidget):
+    """A dock with everything the user sees, not yet connected."""
+
+    def __init__(self, canvas, parent=None):
+        super().__init__("Landbrush", parent)
+        self.setObjectName("LandbrushDock")
+        self.canvas = canvas
+        self.tool = PolygonTool(canvas, "#d62728")
+        self.exemplar_tool = PolygonTool(canvas, "#e6b800")
+        self._build()
+
+    def _build(self):
+        inner = QWidget()
+        box = QVBoxLayout(inner)
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        self.layer = QgsMapLayerComboBox()
+        self.layer.setFilters(RASTER_FILTER)
+        self.resolution = QDoubleSpinBox()
+        self.resolution.setDecimals(6)
+        self.resolution.setRange(1e-6, 1e6)
+        self.resolution.setSuffix(" map units / pixel")
+        self.area = AreaPicker(self.tool, (DRAWN, SELECTED, CANVAS, WHOLE))
+        self.area.setObjectName("area")
+        self.exemplar = AreaPicker(self.exemplar_tool, (NOTHING, DRAWN, SELECTED))
+        self.exemplar_layer = QgsMapLayerComboBox()
+        self.exemplar_layer.setFilters(RASTER_FILTER)
+        self.exemplar_layer.setAllowEmptyLayer(True)
+        self.exemplar_layer.setCurrentIndex(0)
+        self.prompt = QPlainTextEdit()
+        self.prompt.setPlaceholderText(HINT)
+        self.prompt.setMaximumHeight(54)
+        self.meaning = QLabel()
+        self.meaning.setWordWrap(True)
+        self.choices = QWidget()
+        self.choices_row = QHBoxLayout(self.choices)
+        self.choices_row.setContentsMargins(0, 0, 0, 0)
+        self.editor = QComboBox()
+        self.editor.addItem("Say what should be there", AUTO)
+        self.find = QPushButton("Find examples in the layer")
+        self.found = FoundList()
+        self.elevation = QgsMapLayerComboBox()
+        self.elevation.setFilters(RASTER_FILTER)
+        self.elevation.setAllowEmptyLayer(True)
+        self.elevation.setCurrentIndex(0)
+        form.addRow("Layer", self.layer)
+        form.addRow("Export at", self.resolution)
+        form.addRow("Edit", self.area)
+        form.addRow("Prompt", self.prompt)
+        form.addRow("", self.meaning)
+        form.addRow("", self.choices)
+        form.addRow("Editor", self.editor)
+        form.addRow("Copy from", self.exemplar)
+        form.addRow("of layer", self.exemplar_layer)
+        form.addRow("", self.find)
+        form.addRow("", self.found)
+        form.addRow("Elevation", self.elevation)
+        for combo in (self.layer, self.exemplar_layer, self.elevation, self.editor, self.resolution):
+            combo.setMinimumWidth(60)
+            combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.form = form
+        box.addLayout(form)
+        self.options = OptionsForm()
+        self.options_box = QgsCollapsibleGroupBox("Options")
+        QVBoxLayout(self.options_box).addWidget(self.options)
+        box.addWidget(self.options_box)
+        box.addWidget(self._build_more())
+        box.addLayout(self._build_run())
+        self.results = QListWidget()
+        self.results.setMaximumHeight(110)
+        box.addWidget(QLabel("Results"))
+        box.addWidget(self.results)
+        box.addLayout(self._build_server())
+        box.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(inner)
+        self.setWidget(scroll)
+
+    def _build_more(self):
+        more = QgsCollapsibleGroupBox("Edge and output")
+        more.setCollapsed(True)
+        form = QFormLayout(more)
+        self.grow, self.feather, self.context = QSpinBox(), QSpinBox(), QSpinBox()
+        for field, top in ((self.grow, 64), (self.feather, 128), (self.context, 2048)):
+            field.setRange(0, top)
+            field.setSuffix(" px")
+        self.feather.setValue(settings.get("blend/feather_px"))
+        self.context.setValue(settings.get("blend/context_px"))
+        self.write = QComboBox()
+        for title, name in AREA_TITLES:
+            self.write.addItem(title, name)
+        form.addRow("Enlarge polygons by", self.grow)
+        form.addRow("Soft edge inside", self.feather)
+        form.addRow("Surroundings", self.context)
+        form.addRow("Write", self.write)
+        return more
+
+    def _build_run(self):
+        column = QVBoxLayout()
+        row = QHBoxLayout()
+        self.seed = QSpinBox()
+        self.seed.setRange(0, 2**31 - 1)
+        self.dice = QPushButton(QgsApplication.getThemeIcon("/mActionRefresh.svg"), "")
+        self.dice.setToolTip("Roll the dice: another seed")
+        self.dice.setMaximumWidth(36)
+        self.run_button = QPushButton("Run")
+        self.run_button.setDefault(True)
+        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.setEnabled(False)
+        self.seed.setMinimumWidth(60)
+        for widget in (QLabel("Seed"), self.seed, self.dice, self.run_button, self.cancel_button):
+            row.addWidget(widget)
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 100)
+        self.status = QLabel()
+        self.status.setWordWrap(True)
+        column.addLayout(row)
+        column.addWidget(self.bar)
+        column.addWidget(self.status)
+        return column
+
+    def _build_server(self):
+        row = QHBoxLayout()
+        self.server_line = QLabel("Server not started")
+        self.server_line.setWordWrap(True)
+        self.server_button = QPushButton("Start server")
+        row.addWidget(self.server_line, 1)
+        row.addWidget(self.server_button)
+        return row

@@ -1,0 +1,98 @@
+"""Fixtures of the tests inside real QGIS. The server is a real one, in its own environment."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from qgis.core import QgsApplication, QgsProject, QgsRasterLayer
+from qgis.PyQt.QtWidgets import QApplication
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = Path(os.environ["LANDBRUSH_PYTHON"])
+MAKE_RASTER = """
+import sys, numpy as np, rasterio
+from affine import Affine
+rng = np.random.default_rng(0)
+rows, cols = np.mgrid[:200, :240]
+ground = 110 + 25 * np.sin(rows / 5) * np.cos(cols / 7) + 12 * rng.standard_normal((200, 240))
+image = np.stack([ground * f for f in (0.9, 1.0, 0.8)])
+image[:, 90:110, 110:130] = 240
+with rasterio.open(sys.argv[1], "w", driver="GTiff", width=240, height=200, count=3, dtype="uint8", crs="EPSG:32617",
+                   transform=Affine(0.5, 0, 400000, 0, -0.5, 3285000), photometric="RGB") as out:
+    out.write(np.clip(image, 1, 254).astype("uint8"))
+"""
+COMPARE = """
+import sys, json, numpy as np, rasterio, shapely
+from rasterio.features import rasterize
+with rasterio.open(sys.argv[1]) as a, rasterio.open(sys.argv[2]) as b:
+    col, row = ~a.transform @ (b.transform.c, b.transform.f)
+    w = rasterio.windows.Window(round(col), round(row), b.width, b.height)
+    same = bool(np.allclose(rasterio.windows.transform(w, a.transform), b.transform, rtol=0, atol=1e-9)) and a.crs == b.crs
+    inside = rasterize([shapely.from_wkb(b.tags()["LANDBRUSH_MASK_WKB"])], out_shape=b.shape, transform=b.transform) > 0
+    changed = (a.read(window=w) != b.read()).any(axis=0)
+    print(json.dumps({"same": same, "outside": int((changed & ~inside).sum()), "inside": int((changed & inside).sum()),
+                      "synthetic": b.tags().get("AI_GENERATED")}))
+"""
+
+
+def server_python(script, *arguments):
+    """Run a script in the server's environment, which has rasterio."""
+    import subprocess
+
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+    return subprocess.run([str(PYTHON), "-c", script, *map(str, arguments)], capture_output=True, text=True, check=True,
+                          env=environment).stdout
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path, monkeypatch):
+    """Each test has its own server home and output folder."""
+    monkeypatch.setenv("LANDBRUSH_HOME", str(tmp_path / "home"))
+    from landbrush.plugin import settings
+
+    settings.put("output/folder", str(tmp_path / "results"))
+    settings.put("server/local", True)
+    yield
+    QgsProject.instance().removeAllMapLayers()
+
+
+@pytest.fixture(scope="session")
+def raster_path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "scene é.tif"
+    server_python(MAKE_RASTER, path)
+    return path
+
+
+@pytest.fixture
+def raster(raster_path, qgis_app):
+    layer = QgsRasterLayer(str(raster_path), "scene")
+    assert layer.isValid()
+    QgsProject.instance().addMapLayer(layer)
+    return layer
+
+
+def wait(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.01)
+    return bool(condition())
+
+
+def compare(source, result):
+    import json
+
+    return json.loads(server_python(COMPARE, source, result))
+
+
+@pytest.fixture
+def helpers():
+    class Helpers:
+        pass
+
+    found = Helpers()
+    found.wait, found.compare, found.server_python, found.root = wait, compare, server_python, ROOT
+    assert QgsApplication.instance() is not None and sys.version_info >= (3, 9)
+    return found

@@ -1,0 +1,214 @@
+"""The dock driven by clicks, over task, client and a real server, to a layer."""
+
+import json
+
+import pytest
+from landbrush.plugin import local_server, settings
+from landbrush.plugin.dock import LandbrushDock
+from landbrush.plugin.errors import PluginError
+from landbrush.plugin.local_server import FAILED, RUNNING
+from qgis.core import QgsFeature, QgsGeometry, QgsPointXY, QgsProject, QgsRectangle, QgsVectorLayer
+from qgis.PyQt.QtCore import QPoint, Qt
+from qgis.PyQt.QtTest import QTest
+
+
+@pytest.fixture
+def dock(qgis_iface, qgis_canvas, raster, helpers):
+    canvas = qgis_iface.mapCanvas()
+    canvas.resize(480, 400)
+    canvas.setDestinationCrs(raster.crs())
+    canvas.setLayers([raster])
+    canvas.setExtent(raster.extent())
+    found = LandbrushDock(qgis_iface)
+    found.layer.setLayer(raster)
+    found.show()
+    yield found
+    found.dispose()
+    found.deleteLater()
+    helpers.wait(lambda: False, 0.1)
+
+
+@pytest.fixture
+def served(dock, helpers):
+    dock.server.start()
+    assert helpers.wait(lambda: dock.server.state in (RUNNING, FAILED)), "no answer"
+    assert dock.server.state == RUNNING, dock.server.errors
+    assert helpers.wait(lambda: len(dock.infos) >= 11)
+    return dock
+
+
+def click(canvas, layer, ring, finish=True):
+    viewport, extent = canvas.viewport(), layer.extent()
+    for col, row in ring:
+        point = QgsPointXY(extent.xMinimum() + col * 0.5, extent.yMaximum() - row * 0.5)
+        at = canvas.getCoordinateTransform().transform(point)
+        place = QPoint(round(at.x()), round(at.y()))
+        QTest.mouseClick(viewport, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+    if finish:
+        QTest.mouseClick(viewport, Qt.MouseButton.RightButton, Qt.KeyboardModifier.NoModifier, place)
+
+
+BLOCK = [(104, 84), (136, 84), (136, 116), (104, 116)]
+
+
+def draw(dock, raster, ring=BLOCK):
+    QTest.mouseClick(dock.area.draw, Qt.MouseButton.LeftButton)
+    click(dock.canvas, raster, ring)
+
+
+def run(dock, helpers):
+    before = dock.results.count()
+    QTest.mouseClick(dock.run_button, Qt.MouseButton.LeftButton)
+    assert dock.task is not None, dock.status.text()
+    assert helpers.wait(lambda: dock.task is None, 120)
+    if dock.results.count() == before:
+        return None
+    return QgsProject.instance().mapLayer(dock.results.item(0).data(Qt.ItemDataRole.UserRole))
+
+
+def test_from_prompt_to_layer(served, raster, helpers):
+    draw(served, raster)
+    assert abs(served.tool.geometry().area() - 16 * 16) < 64  # a canvas pixel is 0.7 m here
+    QTest.keyClicks(served.prompt, "remove the building")
+    assert helpers.wait(lambda: served.understood is not None)
+    assert "Remove" in served.meaning.text()
+    layer = run(served, helpers)
+    assert layer is not None and layer.isValid(), served.status.text()
+    assert layer.crs() == raster.crs() and layer.rasterUnitsPerPixelX() == raster.rasterUnitsPerPixelX()
+    assert "remove the building" in layer.name() and "synthetic" in layer.name()
+    assert "Synthetic" in layer.metadata().abstract() and layer.metadata().constraints()
+    assert QgsProject.instance().layerTreeRoot().findGroup("Landbrush").findLayer(layer.id())
+    found = helpers.compare(raster.source(), layer.source())
+    assert found == {"same": True, "outside": 0, "inside": found["inside"], "synthetic": "TRUE"} and found["inside"] > 500
+    manifest = json.loads(layer.customProperty("landbrush/manifest"))
+    assert manifest["gate"]["pixels_outside_different"] == 0 and "0 of" in served.status.text()
+    assert not [p for p in settings.output_folder().iterdir() if p.name.startswith(".")]
+
+
+def test_options_form_exemplar_and_seed(served, raster, helpers):
+    served.editor.setCurrentIndex(served.editor.findData("fill"))
+    assert "keep_objects" in served.options.fields and served.exemplar.isVisibleTo(served)
+    draw(served, raster)
+    QTest.mouseClick(served.exemplar.draw, Qt.MouseButton.LeftButton)
+    click(served.canvas, raster, [(10, 10), (80, 10), (80, 80), (10, 80)])
+    served.options.set_values({"keep_objects": True, "outline_px": 2.0})
+    QTest.mouseClick(served.dice, Qt.MouseButton.LeftButton)
+    seed = served.seed.value()
+    layer = run(served, helpers)
+    manifest = json.loads(layer.customProperty("landbrush/manifest"))
+    assert manifest["options"]["keep_objects"] is True and manifest["options"]["outline_px"] == 2.0
+    assert manifest["seed"] == seed and helpers.compare(raster.source(), layer.source())["outside"] == 0
+
+
+def test_selected_features_in_another_crs(served, raster, helpers):
+    from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform
+
+    wgs = QgsCoordinateReferenceSystem("EPSG:4326")
+    extent = raster.extent()
+    box = QgsGeometry.fromRect(QgsRectangle(extent.xMinimum() + 52, extent.yMaximum() - 58, extent.xMinimum() + 68, extent.yMaximum() - 42))
+    box.transform(QgsCoordinateTransform(raster.crs(), wgs, QgsProject.instance()))
+    vector = QgsVectorLayer("Polygon?crs=EPSG:4326", "areas", "memory")
+    feature = QgsFeature()
+    feature.setGeometry(box)
+    vector.dataProvider().addFeatures([feature])
+    QgsProject.instance().addMapLayer(vector)
+    vector.selectAll()
+    served.area.choose("selected")
+    served.area.layers.setLayer(vector)
+    served.editor.setCurrentIndex(served.editor.findData("snow"))
+    layer = run(served, helpers)
+    found = helpers.compare(raster.source(), layer.source())
+    assert found["outside"] == 0 and abs(found["inside"] - 1024) < 150
+
+
+def test_cancel(served, raster, helpers):
+    served.area.choose("layer")
+    served.editor.setCurrentIndex(served.editor.findData("variation"))
+    QTest.mouseClick(served.run_button, Qt.MouseButton.LeftButton)
+    assert helpers.wait(lambda: "editing" in served.status.text())
+    QTest.mouseClick(served.cancel_button, Qt.MouseButton.LeftButton)
+    assert helpers.wait(lambda: served.task is None, 30)
+    assert served.status.text() == "Cancelled." and served.results.count() == 0
+    client = served.connection().client()
+    assert helpers.wait(lambda: [j.status for j in client.jobs()] == ["dismissed"], 10)
+
+
+def test_the_server_dies_while_a_job_runs(served, raster, helpers, monkeypatch):
+    monkeypatch.setattr("landbrush.plugin.client.POLL_ERRORS", 2)
+    served.area.choose("layer")
+    served.editor.setCurrentIndex(served.editor.findData("variation"))
+    QTest.mouseClick(served.run_button, Qt.MouseButton.LeftButton)
+    assert helpers.wait(lambda: "editing" in served.status.text())
+    served.server.process.kill()
+    assert helpers.wait(lambda: served.task is None, 60)
+    assert "does not answer" in served.status.text() and served.run_button.isEnabled()
+    assert served.server.state == FAILED and "stopped" in served.server_line.text()
+    served.server.start()
+    assert helpers.wait(lambda: served.server.state == RUNNING)
+
+
+def test_failures_are_told(served, raster, helpers):
+    QTest.mouseClick(served.run_button, Qt.MouseButton.LeftButton)
+    assert served.task is None and "Draw a polygon" in served.status.text()
+    draw(served, raster)
+    QTest.mouseClick(served.run_button, Qt.MouseButton.LeftButton)
+    assert "Say what should be there" in served.status.text()
+    QTest.keyClicks(served.prompt, "parking lot")
+    assert run(served, helpers) is None
+    assert "not found in this layer" in served.status.text()
+    assert served.run_button.isEnabled() and not served.cancel_button.isEnabled()
+
+
+def test_a_read_only_output_folder(served, raster, helpers, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    settings.put("output/folder", str(tmp_path / "file" / "below"))
+    draw(served, raster)
+    served.editor.setCurrentIndex(served.editor.findData("snow"))
+    QTest.mouseClick(served.run_button, Qt.MouseButton.LeftButton)
+    assert served.task is None and "below" in served.status.text() or "directory" in served.status.text().lower()
+
+
+def test_unclear_words_offer_choices(served, helpers):
+    QTest.keyClicks(served.prompt, "make it nicer somehow")
+    assert helpers.wait(lambda: served.understood is not None)
+    assert not served.understood.sure and served.choices_row.count() == len(served.understood.choices)
+
+
+def test_undo_of_vertices(dock, raster):
+    QTest.mouseClick(dock.area.draw, Qt.MouseButton.LeftButton)
+    click(dock.canvas, raster, [(10, 10), (60, 10), (60, 60)], finish=False)
+    QTest.keyClick(dock.canvas, Qt.Key.Key_Backspace)
+    assert len(dock.tool.points) == 2
+    QTest.mouseClick(dock.area.undo, Qt.MouseButton.LeftButton)
+    assert len(dock.tool.points) == 1
+    click(dock.canvas, raster, [(60, 10), (60, 60)])
+    assert len(dock.tool.polygons) == 1 and not dock.tool.points
+    click(dock.canvas, raster, [(100, 100), (140, 100), (140, 140)])
+    assert len(dock.tool.polygons) == 2
+    QTest.mouseClick(dock.area.undo, Qt.MouseButton.LeftButton)
+    assert len(dock.tool.polygons) == 1 and len(dock.tool.points) == 3
+    QTest.keyClick(dock.canvas, Qt.Key.Key_Escape)
+    assert not dock.tool.points
+    QTest.mouseClick(dock.area.clear, Qt.MouseButton.LeftButton)
+    assert dock.tool.geometry().isEmpty()
+
+
+def test_no_server_environment(dock, monkeypatch):
+    monkeypatch.setattr(local_server, "find_python", lambda: None)
+    dock.server.start()
+    assert dock.server.state == FAILED and "not installed" in dock.server_line.text()
+
+
+def test_a_layer_without_a_file_is_exported_at_a_stated_resolution(raster, tmp_path, qgis_app):
+    from landbrush.plugin.layers import plan_export, run_export
+    from qgis.core import QgsFeedback, QgsRasterLayer
+
+    extent = raster.extent()
+    export = plan_export(raster, QgsRectangle(extent.xMinimum(), extent.yMinimum(), extent.xMinimum() + 50, extent.yMinimum() + 40), 0.25)
+    path = tmp_path / "export.tif"
+    run_export(export, path, QgsFeedback())
+    layer = QgsRasterLayer(str(path), "export")
+    assert layer.isValid() and (layer.width(), layer.height()) == (200, 160) and layer.rasterUnitsPerPixelX() == 0.25
+    assert layer.crs() == raster.crs()
+    with pytest.raises(PluginError, match="too many"):
+        plan_export(raster, extent, 0.0001)
