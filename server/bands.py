@@ -8,7 +8,7 @@ well-known layouts, and can be overruled by the request.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,17 +86,41 @@ class Stretch:
 
     def seen(self, values: np.ndarray) -> np.ndarray:
         """Native values (bands, H, W) to what an editor sees; invalid values are not repaired."""
-        low, span = self._columns()
-        return ((values[list(self.bands)].astype(np.float64) - low) / span).astype(np.float32)
+        low, span = self._columns(values.dtype)
+        out = np.empty((len(self.bands), *values.shape[1:]), np.float32)
+        whole = self.bands == tuple(range(len(values)))
+        scale = 1 / span
+        for rows in _strips(values.shape[1]):
+            part = values[:, rows] if whole else values[list(self.bands), rows]
+            np.multiply(part if not low.any() else part - low, scale, out=out[:, rows], casting="same_kind")
+        return out
 
-    def native(self, seen: np.ndarray) -> np.ndarray:
-        """The inverse, in float64 native units and not yet rounded."""
-        low, span = self._columns()
-        return seen.astype(np.float64) * span + low
+    def native(self, seen: np.ndarray, profile: Profile) -> np.ndarray:
+        """The inverse, rounded and clipped to the raster's type."""
+        kind = np.dtype(profile.dtype)
+        low, span = self._columns(kind)
+        out = np.empty(seen.shape, kind)
+        for rows in _strips(seen.shape[1]):
+            part = seen[:, rows] * span
+            part += low
+            if kind.kind in "iu":
+                info = np.iinfo(kind)
+                np.rint(part, out=part)
+                np.clip(part, info.min, 2 ** int(profile.bits) - 1 if profile.bits else info.max, out=part)
+            out[:, rows] = part
+        return out
 
-    def _columns(self) -> tuple[np.ndarray, np.ndarray]:
+    def _columns(self, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+        """Low and span of each band; single precision holds integers of up to 16 bits exactly."""
+        wide = kind.itemsize > 2 and kind != np.float32
         low = np.array(self.low)[:, None, None]
-        return low, np.array(self.high)[:, None, None] - low
+        return low.astype(np.float64 if wide else np.float32), (
+            np.array(self.high)[:, None, None] - low).astype(np.float64 if wide else np.float32)
+
+
+def _strips(height: int, rows: int = 32) -> Iterator[slice]:
+    """Strips of rows small enough for the processor's cache: several times faster than whole arrays."""
+    return (slice(start, min(start + rows, height)) for start in range(0, height, rows))
 
 
 def stretch_of(profile: Profile, roles: Roles, block: Block) -> Stretch:
@@ -125,13 +149,7 @@ def write_back(image: np.ndarray, stretch: Stretch, block: Block, profile: Profi
     edited pixel disappears.
     """
     values = block.values.copy()
-    native = stretch.native(image)
-    kind = np.dtype(profile.dtype)
-    if kind.kind in "iu":
-        info = np.iinfo(kind)
-        top = 2 ** int(profile.bits) - 1 if profile.bits else info.max
-        native = np.clip(np.rint(native), info.min, top)
-    values[list(stretch.bands)] = native.astype(kind)
+    values[list(stretch.bands)] = stretch.native(image, profile)
     return _away_from_nodata(values, profile, stretch)
 
 

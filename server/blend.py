@@ -42,7 +42,7 @@ def composite(source: np.ndarray, edited: np.ndarray, opacity: np.ndarray, mask:
     """Mix native values by `opacity`; outside `mask` the source's own bits, inside in its type."""
     out = source.copy()
     solid = mask & (opacity >= 1)
-    out[:, solid] = edited[:, solid]
+    np.copyto(out, edited, where=solid)
     soft = mask & (opacity < 1)
     if soft.any():
         weight = opacity[soft].astype(np.float64)

@@ -161,7 +161,8 @@ def _edit_region(
         on_step(1, 1)
         return block.values
     stretch = bands.stretch_of(layer.profile, layer.roles, block)
-    image = np.where(block.valid, stretch.seen(block.values), 0).astype(np.float32)
+    image = stretch.seen(block.values)
+    image[:, ~block.valid] = 0
     heights = _elevation(layer, region.box, elevation) if elevation is not None else None
     scene = Scene(image, block.valid, mask, layer.roles.names, layer.profile.gsd_m,
                   (region.box.row, region.box.col), patches, heights)
@@ -175,7 +176,7 @@ def _edit_region(
         return editor.edit(part, request.prompt, todo.options, request.seed, step)
 
     result = tiling.merge(scene, tiles, editor.overlap_px, edit_tile)
-    if request.blend.radiometric_match:
+    if request.blend.radiometric_match and editor.redraws_surroundings:
         result = blend.match_ring(result, image, mask, block.valid)
     native = bands.write_back(result, stretch, block, layer.profile)
     opacity = blend.feather(mask, request.blend.feather_px if editor.soft_edge else 0)

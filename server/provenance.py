@@ -81,5 +81,5 @@ def write_preview(result: Path, box: Box, rgb: list[int], path: Path, side: int 
     low, high = (0.0, 255.0) if is_byte or not finite.any() else np.percentile(data[finite], (1, 99))
     shown = np.clip((np.nan_to_num(data) - low) / max(high - low, 1e-9) * 255, 0, 255).astype(np.uint8)
     draft = path.with_name(f".{path.name}.part")
-    Image.fromarray(shown.transpose(1, 2, 0)).save(draft, "PNG")
+    Image.fromarray(shown.transpose(1, 2, 0)).save(draft, "PNG", compress_level=1)
     draft.replace(path)

@@ -65,13 +65,15 @@ class Editor(ABC):
 
     `tile_px` is the largest side edited at once (0: no limit), `overlap_px` how
     far tiles overlap, `soft_edge` whether the rim may be feathered: editors that
-    make their own rim say no.
+    make their own rim say no. `redraws_surroundings`: outside the mask too it
+    gives what it drew, by which its drift in tone is measured and taken out.
     """
 
     info: EditorInfo
     tile_px = 0
     overlap_px = 64
     soft_edge = True
+    redraws_surroundings = False
 
     def context_px(self, side_px: int) -> int:
         """Surroundings wanted around a mask whose longer side is `side_px`."""
