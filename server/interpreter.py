@@ -75,6 +75,8 @@ EDITOR_OF = {
     "fog": "fog", "night": "low-light", "variation": "variation", "harmonise": "harmonise",
     **dict.fromkeys(CLASSES, "fill"),
 }
+NEGATION = re.compile(r"\b(?:no|not|never|without|instead|rather|don't|isn't|wasn't)\b")
+"""Where these stand, a pooled sentence vector is no witness against the rules."""
 NEAREST = 4
 CLEAR, UNLIKELY = 0.6, 0.1
 SEVERITY_OPTIONS: dict[str, dict[str, dict[str, float]]] = {
@@ -97,7 +99,9 @@ def interpret(prompt: str) -> Interpretation:
     rest, protect = _protected(text)
     operation, to_class, from_class = _operation(rest)
     choices = nearest(prompt)
-    if choices and operation and _contradicted(operation, choices):
+    if not re.search(r"[^\W\d_]{2}", text):
+        operation, choices = "unknown", ()
+    if choices and operation and not NEGATION.search(text) and _contradicted(operation, choices):
         operation = ""
     sure = operation not in ("", "unknown")
     if not operation:

@@ -105,7 +105,9 @@ def test_selected_features_in_another_crs(served, raster, helpers):
 
     wgs = QgsCoordinateReferenceSystem("EPSG:4326")
     extent = raster.extent()
-    box = QgsGeometry.fromRect(QgsRectangle(extent.xMinimum() + 52, extent.yMaximum() - 58, extent.xMinimum() + 68, extent.yMaximum() - 42))
+    box = QgsGeometry.fromRect(
+        QgsRectangle(extent.xMinimum() + 52, extent.yMaximum() - 58, extent.xMinimum() + 68, extent.yMaximum() - 42)
+    )
     box.transform(QgsCoordinateTransform(raster.crs(), wgs, QgsProject.instance()))
     vector = QgsVectorLayer("Polygon?crs=EPSG:4326", "areas", "memory")
     feature = QgsFeature()
@@ -204,7 +206,9 @@ def test_a_layer_without_a_file_is_exported_at_a_stated_resolution(raster, tmp_p
     from qgis.core import QgsFeedback, QgsRasterLayer
 
     extent = raster.extent()
-    export = plan_export(raster, QgsRectangle(extent.xMinimum(), extent.yMinimum(), extent.xMinimum() + 50, extent.yMinimum() + 40), 0.25)
+    export = plan_export(
+        raster, QgsRectangle(extent.xMinimum(), extent.yMinimum(), extent.xMinimum() + 50, extent.yMinimum() + 40), 0.25
+    )
     path = tmp_path / "export.tif"
     run_export(export, path, QgsFeedback())
     layer = QgsRasterLayer(str(path), "export")

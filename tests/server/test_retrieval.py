@@ -1,0 +1,96 @@
+"""Words to windows: on made pictures by rule, on real imagery by the network, and when to refuse."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from landbrush.server import retrieval
+from landbrush.server.bands import roles_of
+from landbrush.server.errors import BadRequest
+from landbrush.server.raster import opened, profile_of
+from rasterio.enums import ColorInterp
+
+from tests.server.conftest import RGB, in_type, scene, write
+
+
+def look(path, word, **roles):
+    with opened(path) as dataset:
+        profile = profile_of(dataset)
+        return retrieval.search(dataset, profile, roles_of(profile, roles), word, profile.box)
+
+
+@pytest.fixture
+def lake(tmp_path):
+    image = scene(4, 240, 240) * 0.3
+    image[3] = 0.6 + 0.05 * np.random.default_rng(0).standard_normal((240, 240))
+    image[:, 20:120, 20:120] = np.array([0.1, 0.25, 0.2, 0.02])[:, None, None]
+    return write(
+        tmp_path / "lake.tif",
+        in_type(np.clip(image, 0, 1), "uint8"),
+        colorinterp=(*RGB, ColorInterp.undefined),
+        transform=Affine(5, 0, 4e5, 0, -5, 3e6),
+    )
+
+
+def test_water_by_ndwi(lake):
+    found = look(lake, "pond")
+    assert found.word == "water" and found.rule == "index rule" and found.hits
+    best = found.hits[0].box
+    assert 15 <= best.col <= 75 and 15 <= best.row <= 75
+
+
+def test_what_is_not_there_is_not_found(lake):
+    found = look(lake, "bare soil")
+    assert not found.hits and "bare" in found.reason
+
+
+def test_words_that_need_detail_are_refused_on_coarse_layers(lake):
+    assert "cannot be told apart" in look(lake, "residential").reason
+
+
+def test_unknown_words(lake):
+    with pytest.raises(BadRequest, match="known: water"):
+        look(lake, "dragon")
+
+
+def test_too_small_and_empty_layers(tmp_path):
+    small = write(tmp_path / "s.tif", in_type(scene(3, 40, 40), "uint8"), colorinterp=RGB)
+    assert "too small" in look(small, "forest").reason
+    empty = write(tmp_path / "e.tif", np.zeros((3, 200, 200), "uint8"), nodata=0, colorinterp=RGB)
+    assert "nodata" in look(empty, "forest").reason
+
+
+@pytest.mark.parametrize(
+    ("chip", "word", "expected"), [(0, "houses", True), (2, "houses", True), (0, "farmland", False), (2, "beach", False)]
+)
+def test_real_imagery(data, chip, word, expected):
+    found = look(data / f"joplin_tornado_geotiff/output/chips/pre/{chip}_pre.tif", word)
+    assert bool(found.hits) == expected
+    assert all(hit.agreement >= retrieval.MARGIN for hit in found.hits)
+
+
+def test_a_neon_scene_is_forest_and_nothing_else(data):
+    path = data / "small_geotiffs/OSBS_029.tif"
+    assert look(path, "forest").hits and not look(path, "parking").hits
+
+
+def test_naip_water_windows_are_water(data):
+    path = data / "naip_landsat_timeseries/naip/m_4709963_se_14_1_20200831.tif"
+    with opened(path) as dataset:
+        profile = profile_of(dataset)
+        found = retrieval.search(dataset, profile, roles_of(profile, {}), "lake", profile.box)
+        for hit in found.hits[:5]:
+            values = dataset.read(window=hit.box.window).astype(float)
+            assert (values[1] > values[3]).mean() > 0.95
+    assert len(found.hits) >= 5
+
+
+def test_sources_are_not_far_behind_the_best():
+    from landbrush.server.raster import Box
+
+    hits = tuple(retrieval.Hit(Box(0, 0, 64, 64), a) for a in (6.0, 5.0, 4.0, 2.6))
+    kept = retrieval.sources(retrieval.Search("forest", "scene agreement", hits))
+    assert [h.agreement for h in kept] == [6.0, 5.0]
+    assert rasterio.__version__
