@@ -57,8 +57,10 @@ def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
     mean = ndimage.uniform_filter(luminance, max(3, int(6 / max(ground.gsd_m, 0.05)) | 1), mode="nearest")
     shadow = smoothstep((0.75 * mean - luminance) / 0.15)
     crowns = vegetation(ground) * smoothstep(steep * 1.5)
+    woody = luminance - ndimage.uniform_filter(luminance, 7, mode="nearest")
+    woody = smoothstep((-woody - 0.015) / 0.06)
     patches = 0.6 * ground.noise(how.drift_m, seed) + 0.4 * ground.noise(6 * how.drift_m, seed + 1)
-    likely = how.cover * 1.25 - 0.3 * steep - 0.35 * crowns - 0.5 * shadow + 0.5 * (patches - 0.5)
+    likely = how.cover * 1.25 - 0.3 * steep - 0.35 * crowns - 0.5 * shadow - 0.55 * woody + 0.5 * (patches - 0.5)
     edge = ground.ramp(0.12, 3, seed + 2)
     amount = smoothstep((likely - 0.5 * (1 - edge) - 0.15) / 0.45) * (edge > 0)
     amount *= 1 - np.exp(-how.depth_cm / 5.0)
@@ -66,7 +68,7 @@ def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
         amount *= 1 - water(ground)
     relief = np.clip(shading(ground, 11), 0.55, 1.25)
     # Snow fills fine relief: the deeper, the smoother.
-    relief = 1 + (relief - 1) * (0.25 + 0.55 * np.exp(-how.depth_cm / 15.0))
+    relief = 1 + (relief - 1) * (0.35 + 0.65 * np.exp(-how.depth_cm / 15.0))
     out = ground.image.copy()
     for band, role in enumerate(ground.roles):
         white = SNOW.get(role, 0.93)
