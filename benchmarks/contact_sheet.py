@@ -32,7 +32,8 @@ SHEET = (
         ("flood", "auto", "flooded to the doorsteps", BOX(290, 470, 560, 740), None, {}),
         ("burn", "auto", "a wildfire went through", BOX(290, 470, 560, 740), None, {}))),
     (cases.NAIP, (40, 370, 390, 720), (
-        ("remove the lake", "auto", "remove the lake", [(342, 500), (388, 500), (388, 560), (388, 602), (350, 604), (340, 560)], None, {}),
+        ("remove the lake", "auto", "remove the lake",
+         [(342, 500), (388, 500), (388, 560), (388, 602), (350, 604), (340, 560)], None, {}),
         ("fill like there", "fill", "", BOX(62, 488, 140, 604), [(812, 500), (900, 495), (905, 560), (820, 580)], {}),
         ("'make a lake'", "auto", "make a lake", [(182, 395), (300, 392), (304, 455), (250, 462), (188, 450)], None, {}),
         ("copy", "copy", "", BOX(65, 520, 125, 590), [(440, 545), (480, 545), (482, 592), (442, 594)], {}),

@@ -241,7 +241,7 @@ class LandbrushDock(DockForm):
             elevation_layer=self.elevation.currentLayer(),
             blend=Blend(self.grow.value(), self.feather.value(), self.context.value(),
                         settings.get("blend/radiometric_match")),
-            output=Output(area=self.write.currentData()),
+            output=Output(area="layer" if self.go_on.isChecked() else self.write.currentData()),
         )
 
     def _exemplar(self, layer):
@@ -330,6 +330,8 @@ class LandbrushDock(DockForm):
         except (PluginError, RuntimeError) as error:
             self._fail(error if isinstance(error, PluginError) else PluginError(str(error)))
             return
+        if self.go_on.isChecked():
+            self.layer.setLayer(layer)
         gate = task.manifest["gate"]
         self.status.setText(
             f"Done in {task.manifest['seconds']['total']:.1f} s: {gate['pixels_inside_changed']:,} pixels changed inside, "

@@ -4,6 +4,7 @@ from qgis.core import QgsApplication
 from qgis.gui import QgsCollapsibleGroupBox, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QDockWidget,
     QDoubleSpinBox,
@@ -126,7 +127,10 @@ class DockForm(QDockWidget):
         form.addRow("Enlarge polygons by", self.grow)
         form.addRow("Soft edge inside", self.feather)
         form.addRow("Surroundings", self.context)
+        self.go_on = QCheckBox("Go on with the result")
+        self.go_on.setToolTip("Write the whole layer and take it as the layer of the next edit, so that edits add up")
         form.addRow("Write", self.write)
+        form.addRow("", self.go_on)
         return more
 
     def _build_run(self):

@@ -123,6 +123,19 @@ def test_selected_features_in_another_crs(served, raster, helpers):
     assert found["outside"] == 0 and abs(found["inside"] - 1024) < 150
 
 
+def test_edits_add_up_when_one_goes_on_with_the_result(served, raster, helpers):
+    served.go_on.setChecked(True)
+    served.editor.setCurrentIndex(served.editor.findData("snow"))
+    draw(served, raster)
+    first = run(served, helpers)
+    assert served.layer.currentLayer() is first and first.width() == raster.width()
+    served.tool.clear()
+    draw(served, raster, [(10, 10), (60, 10), (60, 60), (10, 60)])
+    second = run(served, helpers)
+    found = helpers.compare(first.source(), second.source())
+    assert found["same"] and found["outside"] == 0 and found["inside"] > 500
+
+
 def test_cancel(served, raster, helpers):
     served.area.choose("layer")
     served.editor.setCurrentIndex(served.editor.findData("variation"))
