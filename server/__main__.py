@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -72,17 +74,34 @@ def _serve(given: argparse.Namespace) -> int:
                         given.upload_limit_mb, extra_hosts=tuple(given.allow_host))
     held = lock_home(given.home)
     if held is None:
-        print((given.home / ADDRESS).read_text("utf8"), flush=True)
+        print(_address_of_the_other(given.home), flush=True)
         print(f"landbrush-server: {given.home} is in use by a running server; see the address above.", file=sys.stderr)
         return 3
+    (given.home / ADDRESS).unlink(missing_ok=True)
     app = create_app(settings)
     server = waitress.create_server(app, host=given.host, port=given.port, threads=16, ident="landbrush",
                                     max_request_body_size=given.upload_limit_mb * 1_000_000 + 1_000_000)
     address = json.dumps({"url": f"http://{given.host}:{server.effective_port}", "token_file": str(given.home / "token")})
     (given.home / ADDRESS).write_text(address, "utf8")
     print(address, flush=True)
-    server.run()
-    return 0
+    try:
+        server.run()
+    finally:
+        app.extensions["landbrush"].runner.close()
+        (given.home / ADDRESS).unlink(missing_ok=True)
+        logging.shutdown()
+        # A running job starts again at the next start; waiting for it here could take long.
+        os._exit(0)
+
+
+def _address_of_the_other(home: Path) -> str:
+    """What the server that holds the home has printed, once it has; it may still be starting."""
+    for _ in range(600):
+        try:
+            return (home / ADDRESS).read_text("utf8")
+        except OSError:
+            time.sleep(0.1)
+    raise BadRequest(f"{home} is locked by a server that does not answer. End it, or choose another --home.")
 
 
 def read_polygons(path: Path, crs: str = "") -> Polygons:

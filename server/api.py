@@ -14,8 +14,7 @@ from typing import Any, Mapping, Optional, Tuple, Type, TypeVar, Union, get_type
 
 API_VERSION = "1.0"
 DEFAULT_PORT = 8765
-AUTO = "auto"
-"""Process id that lets the interpreter choose the editor from the prompt."""
+AUTO = "auto"  # the process that lets the interpreter choose the editor from the prompt
 
 MAX_PROMPT_CHARS = 4000
 MAX_VERTICES = 200_000
@@ -146,8 +145,8 @@ def _parse_scalar(hint: Any, value: Json, where: str, rules: Mapping[str, Any]) 
         raise ContractError(where, f"{value} is outside {low} ... {high}")
     if "choices" in rules and value not in rules["choices"]:
         raise ContractError(where, f"{_shown(value)} is none of {', '.join(rules['choices'])}")
-    if hint is str and ("\x00" in value or len(value) > rules.get("longest", 100_000)):
-        raise ContractError(where, f"text of {len(value)} characters is too long or holds a NUL")
+    if hint is str and (len(value) > rules.get("longest", 100_000) or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value)):
+        raise ContractError(where, f"text of {len(value)} characters is too long, or holds a NUL or half a character")
     return value
 
 
@@ -164,7 +163,7 @@ def _field(help_text: str, default: Any = MISSING, **rules: Any) -> Any:
 
 def check_geometry(geometry: Json, where: str) -> None:
     """Refuse what is not a GeoJSON Polygon or MultiPolygon with closed, finite rings."""
-    if not isinstance(geometry, dict) or set(geometry) - {"type", "coordinates", "bbox"}:
+    if not isinstance(geometry, dict) or set(geometry) - {"type", "coordinates"}:
         raise ContractError(where, f"a GeoJSON geometry is needed, not {_shown(geometry)}")
     kind, parts = geometry.get("type"), geometry.get("coordinates")
     if kind not in ("Polygon", "MultiPolygon"):

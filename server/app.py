@@ -13,7 +13,7 @@ from .errors import BadRequest, Forbidden, ServerError, Unauthorised
 from .executor import Runner
 from .jobs import JobStore
 from .routes import blueprint
-from .services import Services
+from .services import Services, purge_uploads
 from .settings import Settings, token_of
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ def create_app(settings: Settings, executor: Executor | None = None) -> Flask:
         settings = Settings(**{**vars(settings), "token": token_of(settings.home)})
     store = JobStore(settings.jobs)
     store.forget_older_than(settings.keep_days)
+    purge_uploads(settings, store)
     services = Services(settings, store, Runner(store, executor, settings.workers))
     app = Flask("landbrush", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]

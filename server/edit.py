@@ -52,7 +52,7 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
     with _layer(request, files) as layer, _opened(files.exemplar) as other, _opened(files.elevation) as elevation:
         # 1. Where: polygons on the raster's own grid.
         progress("reading", 0, 1)
-        shapes, regions, out_box = _place(request, layer, todo)
+        shapes, regions, out_box = _place(request, layer, todo, progress)
         # 2. From what: drawn exemplars, or windows that look like the word.
         patches, search = _sources(request, layer, other, todo, shapes, progress)
         clock.lap("read")
@@ -71,12 +71,13 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
         tags = provenance.tags(request, todo.editor.info.engine, todo.editor.info.id, wkb)
         options = WriteOptions(request.output.compression, request.output.cog, tags)
         try:
-            write_geotiff(layer.dataset, out_box, edited, draft, options)
+            write_geotiff(layer.dataset, out_box, edited, draft, options, lambda i, n: progress("writing", i, n))
             clock.lap("write")
             progress("checking", 0, 1)
-            checked = gate.verify(layer.dataset, out_box, draft, regions)
+            checked = gate.verify(layer.dataset, out_box, draft, regions, lambda i, n: progress("checking", i, n))
             clock.lap("check")
             _preview(layer, draft, out_box, folder)
+            progress("checking", 1, 1)
             report = _report(request, todo, layer, checked, search, clock, out_box)
             provenance.write_json(folder / MANIFEST_FILE, report)
             os.replace(draft, folder / RESULT_FILE)
@@ -111,7 +112,7 @@ def _opened(path: Path | None) -> Iterator[rasterio.DatasetReader | None]:
         yield dataset
 
 
-def _place(request: EditRequest, layer: Layer, todo: Plan) -> tuple[list, list[Region], Box]:
+def _place(request: EditRequest, layer: Layer, todo: Plan, progress: Progress) -> tuple[list, list[Region], Box]:
     """Polygons in pixels, regions to edit, and the window to write."""
     profile, blended = layer.profile, request.blend
     shapes = masks.pixel_polygons(request.polygons, profile)
@@ -119,7 +120,8 @@ def _place(request: EditRequest, layer: Layer, todo: Plan) -> tuple[list, list[R
     limit = masks.extent_box(request.extent, profile)
     side = max((int(max(s.bounds[2] - s.bounds[0], s.bounds[3] - s.bounds[1])) for s in shapes), default=1)
     context = max(blended.context_px, todo.editor.context_px(min(side, 4096)))
-    regions = masks.regions(shapes, protect, Placing(profile.box, limit, blended.grow_px, context))
+    placing = Placing(profile.box, limit, blended.grow_px, context)
+    regions = masks.regions(shapes, protect, placing, lambda i, n: progress("reading", i, n))
     if request.output.area == "layer":
         return shapes, regions, profile.box
     if request.extent is not None:

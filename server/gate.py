@@ -16,7 +16,7 @@ import rasterio
 
 from .errors import PromiseBroken, RasterUnreadable
 from .masks import Region, profile_crs
-from .raster import Box, Profile, opened, profile_of
+from .raster import Box, OnPart, Profile, opened, profile_of
 
 GRID_TOLERANCE_PX = 1e-6
 
@@ -40,7 +40,10 @@ class GateReport:
         return asdict(self)
 
 
-def verify(source: rasterio.DatasetReader, box: Box, result: str | Path, regions: list[Region]) -> GateReport:
+def verify(
+    source: rasterio.DatasetReader, box: Box, result: str | Path, regions: list[Region],
+    on_part: OnPart = lambda part, parts: None,
+) -> GateReport:
     """Compare `result` with the window `box` of `source`; raises PromiseBroken with every fault."""
     ours = profile_of(source)
     try:
@@ -49,7 +52,7 @@ def verify(source: rasterio.DatasetReader, box: Box, result: str | Path, regions
             faults = _profile_faults(ours, theirs, box)
             if faults:
                 raise PromiseBroken(f"{Path(result).name}: " + "; ".join(faults))
-            report = _compare(source, written, box, regions)
+            report = _compare(source, written, box, regions, on_part)
     except RasterUnreadable as error:
         raise PromiseBroken(f"The written file cannot be read back: {error}") from error
     if report.pixels_outside_different or report.validity_different:
@@ -95,11 +98,13 @@ def _bits(values: np.ndarray) -> np.ndarray:
 
 
 def _compare(
-    source: rasterio.DatasetReader, written: rasterio.DatasetReader, box: Box, regions: list[Region]
+    source: rasterio.DatasetReader, written: rasterio.DatasetReader, box: Box, regions: list[Region], on_part: OnPart
 ) -> GateReport:
     outside = different = inside = changed = validity = 0
     before, after = hashlib.sha256(), hashlib.sha256()
-    for part in box.squares():
+    parts = list(box.squares())
+    for number, part in enumerate(parts):
+        on_part(number, len(parts))
         here = part.seen_from(box).window
         old, new = source.read(window=part.window), written.read(window=here)
         before.update(old)

@@ -74,6 +74,15 @@ def is_dismissed(folder: Path) -> bool:
     return (folder / DISMISSAL).exists()
 
 
+def _marked(marker: Path) -> dict[str, str] | None:
+    """Job and request of an idempotency key; None where it was not used, or its file is no good."""
+    try:
+        known = json.loads(marker.read_text("utf8"))
+        return {"job": str(known["job"]), "request": str(known["request"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 class JobStore:
     """All jobs below one folder."""
 
@@ -95,8 +104,9 @@ class JobStore:
         print_of_body = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         with state:
             marker = self.root / f"key-{hashlib.sha256(key.encode()).hexdigest()}" if key else None
-            if marker is not None and marker.exists():
-                return self._same(marker, print_of_body), False
+            known = _marked(marker) if marker is not None else None
+            if known is not None:
+                return self._same(known, print_of_body), False
             job_id = uuid.uuid4().hex
             folder = self.root / job_id
             info = JobInfo(jobID=job_id, processID=process_id, status=ACCEPTED, created=now(), stage="waiting")
@@ -105,17 +115,19 @@ class JobStore:
                 write_json(folder / REQUEST, body)
                 save_status(folder, info)
                 if marker is not None:
-                    marker.write_text(f"{job_id} {print_of_body}", "ascii")
+                    write_json(marker, {"job": job_id, "request": print_of_body})
             except OSError as error:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise NoSpace(f"The job could not be stored in {self.root}: {error}.") from error
+            except Exception:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
             return info, True
 
-    def _same(self, marker: Path, print_of_body: str) -> JobInfo:
-        job_id, known = marker.read_text("ascii").split()
-        if known != print_of_body:
+    def _same(self, known: dict[str, str], print_of_body: str) -> JobInfo:
+        if known["request"] != print_of_body:
             raise Conflict("This Idempotency-Key was used for another request; take a new one.")
-        return self.info(job_id)
+        return self.info(known["job"])
 
     def info(self, job_id: str) -> JobInfo:
         """Status with the place in the queue."""
@@ -165,7 +177,8 @@ class JobStore:
                 shutil.rmtree(folder, ignore_errors=True)
                 count += 1
         for marker in self.root.glob("key-*"):
-            if not (self.root / marker.read_text("ascii").split()[0]).is_dir():
+            known = _marked(marker)
+            if known is None or not (self.root / known["job"]).is_dir():
                 marker.unlink(missing_ok=True)
         return count
 

@@ -20,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 
 from .api import Extent, Polygons
 from .errors import BadRequest, CannotEdit, OutsideRaster
-from .raster import Box, Profile
+from .raster import Box, OnPart, Profile
 
 MAX_REGION_PIXELS = 64_000_000
 PIECES_PER_SIDE = 64
@@ -50,14 +50,14 @@ def profile_crs(profile: Profile) -> pyproj.CRS | None:
 
 def _to_raster_crs(shape: BaseGeometry, crs: str, profile: Profile, what: str) -> BaseGeometry:
     if not crs:
-        return shape
+        return _wrapped(shape, profile) if profile.crs is not None and profile.crs.is_geographic else shape
     theirs, ours = crs_of(crs, what), profile_crs(profile)
     if ours is None:
         raise BadRequest(
             f"{what}: given in {theirs.name}, but the raster has no CRS. Assign one to the raster, "
             "or give the polygons in its pixel coordinates without a CRS.")
     if theirs == ours:
-        return shape
+        return _wrapped(shape, profile) if ours.is_geographic else shape
     xmin, ymin, xmax, ymax = shape.bounds
     step = max(xmax - xmin, ymax - ymin) / PIECES_PER_SIDE
     dense = shapely.segmentize(shape, step) if step > 0 else shape
@@ -65,7 +65,18 @@ def _to_raster_crs(shape: BaseGeometry, crs: str, profile: Profile, what: str) -
     moved = shapely.transform(dense, lambda xy: np.column_stack(change.transform(xy[:, 0], xy[:, 1])))
     if not np.isfinite(shapely.get_coordinates(moved)).all():
         raise OutsideRaster(f"{what}: some positions cannot be expressed in the raster's CRS ({ours.name}).")
-    return moved
+    return _wrapped(moved, profile) if ours.is_geographic else moved
+
+
+def _wrapped(shape: BaseGeometry, profile: Profile) -> BaseGeometry:
+    """Moved by a whole turn of longitude where only then it meets the raster (0 ... 360, or across 180)."""
+    xs = [(profile.transform @ corner)[0] for corner in ((0, 0), (profile.width, 0), (0, profile.height),
+                                                         (profile.width, profile.height))]
+    low, high = shape.bounds[0], shape.bounds[2]
+    for turn in (0.0, 360.0, -360.0):
+        if low + turn < max(xs) and high + turn > min(xs):
+            return shapely.transform(shape, lambda xy, t=turn: xy + [t, 0.0]) if turn else shape
+    return shape
 
 
 def _polygonal(shape: BaseGeometry) -> list[BaseGeometry]:
@@ -164,7 +175,10 @@ class Placing:
     context_px: int = 0
 
 
-def regions(shapes: Sequence[BaseGeometry], protect: Sequence[BaseGeometry], placing: Placing) -> list[Region]:
+def regions(
+    shapes: Sequence[BaseGeometry], protect: Sequence[BaseGeometry], placing: Placing,
+    on_part: OnPart = lambda part, parts: None,
+) -> list[Region]:
     """Windows to edit, each with its mask; polygons whose surroundings overlap share one.
 
     The windows reach `context_px` around the polygons and may leave the limit;
@@ -175,14 +189,20 @@ def regions(shapes: Sequence[BaseGeometry], protect: Sequence[BaseGeometry], pla
     if not boxes:
         raise OutsideRaster("The polygons do not touch the raster or the chosen extent.")
     found = []
-    for box in merged_boxes([b.grown(placing.context_px, raster) for b in boxes]):
+    inside, spared = shapely.STRtree(shapes), shapely.STRtree(protect)
+    merged = merged_boxes([b.grown(placing.context_px, raster) for b in boxes])
+    for number, box in enumerate(merged):
+        on_part(number, len(merged))
+        frame = shapely.box(box.col, box.row, box.col + box.width, box.row + box.height)
+        here = [shapes[i] for i in inside.query(frame)]
+        kept = [protect[i] for i in spared.query(frame)]
         if box.width * box.height > MAX_REGION_PIXELS:
             raise CannotEdit(
                 f"One polygon covers {box.width} x {box.height} pixels with its surroundings; at most "
                 f"{MAX_REGION_PIXELS // 1_000_000} million are edited in one piece. Divide it.")
         allowed = np.zeros((box.height, box.width), bool)
         allowed[limit.clipped(box).seen_from(box).slices] = True
-        mask = grow(burn(shapes, box), reach) & allowed & ~burn(protect, box)
+        mask = grow(burn(here, box), reach) & allowed & ~burn(kept, box)
         if mask.any():
             found.append(Region(box, mask))
     if not found:

@@ -13,7 +13,7 @@ import contextlib
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from affine import Affine
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -104,6 +105,7 @@ class Profile:
     tags: dict[str, str]
     band_tags: tuple[dict[str, str], ...]
     bits: str
+    photometric: str = "MINISBLACK"
 
     @property
     def box(self) -> Box:
@@ -144,7 +146,7 @@ def _metres(crs: CRS) -> float:
 def opened(path: str | Path, **options: object) -> Iterator[rasterio.DatasetReader]:
     """Open for reading; raises RasterUnreadable with a sentence where GDAL cannot."""
     try:
-        with warnings.catch_warnings(), rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(path, **options) as dataset:
                 yield dataset
@@ -189,6 +191,7 @@ def profile_of(dataset: rasterio.DatasetReader) -> Profile:
         tags=dataset.tags(),
         band_tags=tuple(dataset.tags(i) for i in dataset.indexes),
         bits=dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", ""),
+        photometric="MINISWHITE" if dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES" else "MINISBLACK",
     )
 
 
@@ -237,7 +240,8 @@ def _creation_options(profile: Profile, box: Box, options: WriteOptions) -> dict
         "transform": profile.transform_of(box),
         "nodata": profile.nodata,
         "bigtiff": "IF_SAFER",
-        "sparse_ok": "TRUE",
+        # A dropped block reads back as +0 or nodata: of floats that loses -0 and the bits of NaN.
+        "sparse_ok": "FALSE" if profile.dtype.startswith("float") else "TRUE",
         "tiled": True,
         "blockxsize": 256,
         "blockysize": 256,
@@ -251,7 +255,7 @@ def _creation_options(profile: Profile, box: Box, options: WriteOptions) -> dict
     if profile.bits:
         creation["nbits"] = profile.bits
     rgb = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-    creation["photometric"] = "RGB" if profile.colorinterp[:3] == rgb else "MINISBLACK"
+    creation["photometric"] = "RGB" if profile.colorinterp[:3] == rgb else profile.photometric
     if profile.alpha is not None and profile.alpha == profile.count - 1:
         creation["alpha"] = "YES"
     return creation
@@ -275,8 +279,13 @@ Patch = tuple[Box, np.ndarray]
 """Pixels to lay over the copy: where, and values (bands, rows, columns) in the native type."""
 
 
+OnPart = Callable[[int, int], None]
+"""Called as on_part(part, parts) while a file is copied or compared; may raise Dismissed."""
+
+
 def write_geotiff(
-    source: rasterio.DatasetReader, box: Box, patches: list[Patch], target: str | Path, options: WriteOptions
+    source: rasterio.DatasetReader, box: Box, patches: list[Patch], target: str | Path, options: WriteOptions,
+    on_part: OnPart = lambda part, parts: None,
 ) -> None:
     """Write the window `box` of `source` with `patches` laid over it, as a GeoTIFF.
 
@@ -288,24 +297,27 @@ def write_geotiff(
         with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=target.parent) as folder:
             draft = Path(folder) / "draft.tif"
             with rasterio.Env(GDAL_PAM_ENABLED="NO", GDAL_TIFF_INTERNAL_MASK="YES"):
-                _write_draft(source, box, patches, draft, options)
+                _write_draft(source, box, patches, draft, options, on_part)
                 if options.cog:
-                    draft = _as_cog(draft, Path(folder) / "cog.tif", options)
+                    bits = profile_of(source).bits
+                    draft = _as_cog(draft, Path(folder) / "cog.tif", options, predict=not bits)
             os.replace(draft, target)
-    except (OSError, RasterioError) as error:
+    except (OSError, RasterioError, CPLE_BaseError) as error:
         raise NoSpace(
             f"{target} could not be written: {error}. Is the disk full or the folder read-only?") from error
 
 
 def _write_draft(
-    source: rasterio.DatasetReader, box: Box, patches: list[Patch], draft: Path, options: WriteOptions
+    source: rasterio.DatasetReader, box: Box, patches: list[Patch], draft: Path, options: WriteOptions, on_part: OnPart
 ) -> None:
     profile = profile_of(source)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(draft, "w", **_creation_options(profile, box, options)) as out:
             _describe(out, profile, options)
-            for part in box.squares():
+            parts = list(box.squares())
+            for number, part in enumerate(parts):
+                on_part(number, len(parts))
                 covered = any(where.clipped(part) == part for where, _ in patches)
                 shape = (profile.count, part.height, part.width)
                 values = np.empty(shape, profile.dtype) if covered else source.read(window=part.window)
@@ -333,9 +345,9 @@ def _add_overviews(out: rasterio.io.DatasetWriter, box: Box) -> None:
         out.build_overviews(levels, rasterio.enums.Resampling.average)
 
 
-def _as_cog(draft: Path, target: Path, options: WriteOptions) -> Path:
+def _as_cog(draft: Path, target: Path, options: WriteOptions, predict: bool) -> Path:
     creation = {"COMPRESS": options.compression.upper(), "BLOCKSIZE": 256, "BIGTIFF": "IF_SAFER"}
-    if options.compression != "none":
+    if options.compression != "none" and predict:
         creation["PREDICTOR"] = "YES"
     rasterio.shutil.copy(draft, target, driver="COG", **creation)
     return target

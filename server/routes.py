@@ -34,7 +34,10 @@ def _link(rel: str, path: str, kind: str = "application/json") -> dict[str, str]
 
 
 def _body() -> Any:
-    data = request.get_json(silent=True)
+    try:
+        data = request.get_json(silent=True)
+    except RecursionError:
+        data = None
     if data is None:
         raise BadRequest("The body is not JSON, or its Content-Type is not application/json.")
     return data
@@ -195,7 +198,7 @@ def interpretation() -> Response:
         raise BadRequest('The body must be {"prompt": "..."}.')
     if len(body["prompt"]) > api.MAX_PROMPT_CHARS:
         raise BadRequest(f"prompt: {len(body['prompt'])} characters; at most {api.MAX_PROMPT_CHARS} are taken.")
-    return jsonify(interpreter.interpret(body["prompt"]).to_json())
+    return jsonify(interpreter.interpret(body["prompt"].encode("utf8", "replace").decode()).to_json())
 
 
 @blueprint.post(api.ROUTES["searches"])

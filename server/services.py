@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,8 +19,8 @@ from .api import AUTO, EditRequest, JobInfo, RasterRef
 from .edit import Files
 from .errors import BadRequest, Forbidden, NoSpace, RasterUnreadable, TooLarge
 from .executor import Runner
-from .jobs import JobStore
-from .masks import crs_of
+from .jobs import REQUEST, JobStore
+from .masks import crs_of, extent_box
 from .raster import opened, profile_of
 from .settings import Settings
 
@@ -56,7 +57,9 @@ class Services:
                 crs_of(polygons.crs, "polygons.crs")
         if request.extent and request.extent.crs:
             crs_of(request.extent.crs, "extent.crs")
-        for path in (files.raster, files.exemplar):
+        with opened(files.raster) as dataset:
+            extent_box(request.extent, profile_of(dataset))
+        for path in (files.exemplar, files.elevation):
             if path is not None:
                 with opened(path) as dataset:
                     profile_of(dataset)
@@ -117,6 +120,20 @@ class Services:
         except OSError as error:
             raise NoSpace(f"The upload could not be stored: {error}.") from error
         return raster_id
+
+
+def purge_uploads(settings: Settings, store: JobStore) -> int:
+    """Delete uploads that no job kept names and that are older than jobs are kept, and what broken transfers left."""
+    if not settings.uploads.is_dir():
+        return 0
+    text = "".join((store.root / info.jobID / REQUEST).read_text("utf8") for info in store.every()
+                   if (store.root / info.jobID / REQUEST).is_file())
+    count, limit = 0, time.time() - settings.keep_days * 86400
+    for path in settings.uploads.iterdir():
+        if path.name.startswith(".part-") or (path.stat().st_mtime < limit and path.name not in text):
+            path.unlink(missing_ok=True)
+            count += 1
+    return count
 
 
 def _check_upload(path: Path, size: int) -> None:

@@ -24,7 +24,7 @@ def _device() -> str:
 
 
 class _PatchDiffusion(Editor):
-    tile_px = 512
+    tile_px = 1024
     overlap_px = 64
 
     def context_px(self, side_px: int) -> int:

@@ -52,7 +52,8 @@ BLOCK = [(104, 84), (136, 84), (136, 116), (104, 116)]
 
 
 def draw(dock, raster, ring=BLOCK):
-    QTest.mouseClick(dock.area.draw, Qt.MouseButton.LeftButton)
+    if not dock.area.draw.isChecked():
+        QTest.mouseClick(dock.area.draw, Qt.MouseButton.LeftButton)
     click(dock.canvas, raster, ring)
 
 
