@@ -9,7 +9,7 @@ from qgis.PyQt.QtWidgets import QListWidgetItem, QPushButton
 
 from ..server.api import AUTO, Blend, Output, RasterRef, SearchRequest
 from . import settings
-from .errors import Cancelled, PluginError
+from .errors import Cancelled, PluginError, ServerUnreachable
 from .form import DockForm
 from .layers import add_result, plan_export
 from .local_server import FAILED, INSTALLING, RUNNING, STARTING, LocalServer, find_python
@@ -41,7 +41,7 @@ class LandbrushDock(DockForm):
     def _connect(self):
         self.prompt.textChanged.connect(self._prompt_changed)
         self.editor.currentIndexChanged.connect(self._update)
-        self.layer.layerChanged.connect(self._update)
+        self.layer.layerChanged.connect(self._layer_changed)
         self.exemplar.source.currentIndexChanged.connect(self._update)
         self.area.draw_toggled.connect(lambda on: self._use_tool(self.tool, on))
         self.exemplar.draw_toggled.connect(lambda on: self._use_tool(self.exemplar_tool, on))
@@ -50,6 +50,7 @@ class LandbrushDock(DockForm):
         self.run_button.clicked.connect(self.run)
         self.cancel_button.clicked.connect(self.cancel)
         self.find.clicked.connect(self.find_examples)
+        self.adjust.clicked.connect(self.take_over)
         self.server_button.clicked.connect(self._server_pressed)
         self.results.itemDoubleClicked.connect(self._zoom_to_result)
 
@@ -68,8 +69,6 @@ class LandbrushDock(DockForm):
         auto = self.editor.currentData() == AUTO
         layer = self.layer.currentLayer()
         self._show_row(self.resolution, layer is not None and layer_path(layer) is None)
-        if layer is not None and layer_path(layer) is None:
-            self.resolution.setValue(self.canvas.mapUnitsPerPixel())
         self._show_row(self.exemplar, auto or "exemplar" in needs)
         self._show_row(self.exemplar_layer, self.exemplar.source.currentData() not in (NOTHING, None)
                        and (auto or "exemplar" in needs))
@@ -81,6 +80,15 @@ class LandbrushDock(DockForm):
             self.found.hide()
         self.options.show_options(info.options if info else ())
         self.options_box.setVisible(bool(info and info.options))
+
+    def _layer_changed(self, *_):
+        layer = self.layer.currentLayer()
+        if layer is not None and layer_path(layer) is None:
+            canvas = self.canvas.mapSettings()
+            shown = Area(QgsGeometry.fromRect(self.canvas.extent()), canvas.destinationCrs())
+            width = in_layer_crs(shown, layer).boundingBox().width()
+            self.resolution.setValue(width / max(canvas.outputSize().width(), 1))
+        self._update()
 
     def _use_tool(self, tool, on):
         if on:
@@ -100,6 +108,8 @@ class LandbrushDock(DockForm):
 
     def _fail(self, error):
         self.last_error = error
+        if isinstance(error, ServerUnreachable) and settings.get("server/local"):
+            self.server.lost()
         if isinstance(error, Cancelled):
             self.status.setText("Cancelled.")
             return
@@ -193,7 +203,17 @@ class LandbrushDock(DockForm):
             button.clicked.connect(lambda _=False, c=choice: self._choose(c))
             self.choices_row.addWidget(button)
         self.choices.setVisible(bool(meaning and meaning.choices))
+        self.adjust.setVisible(bool(meaning and meaning.editor in self.infos))
         self._update()
+
+    def take_over(self):
+        """Put what was understood into the editor and its options, where every part can be changed."""
+        meaning = self.understood
+        if meaning is None or meaning.editor not in self.infos:
+            return
+        self.editor.setCurrentIndex(self.editor.findData(meaning.editor))
+        self.options.set_values(meaning.options)
+        self.options_box.setCollapsed(False)
 
     def _choose(self, choice):
         """The user says what was meant: put it into words that are clear."""
@@ -206,9 +226,14 @@ class LandbrushDock(DockForm):
         if path is None or self.understood is None:
             self.say("Examples can be found in layers that are files.", Qgis.MessageLevel.Warning)
             return
-        request = SearchRequest(RasterRef(path=str(path)), self.understood.to_class)
-        self.status.setText(f"Looking for {self.understood.to_class} in {layer.name()} ...")
-        self._ask("Landbrush: looking for examples", lambda client: client.search(request), self._show_found)
+        word, shared = self.understood.to_class, self.connection() is not None and self.connection().shares_files
+
+        def call(client):
+            raster = RasterRef(path=str(path)) if shared else RasterRef(upload=client.upload(path))
+            return client.search(SearchRequest(raster, word))
+
+        self.status.setText(f"Looking for {word} in {layer.name()} ...")
+        self._ask("Landbrush: looking for examples", call, self._show_found)
 
     def _show_found(self, result):
         self.found.show_found(result)
@@ -352,9 +377,10 @@ class LandbrushDock(DockForm):
     def dispose(self):
         """Stop everything and leave no trace on the canvas."""
         self.listen.stop()
-        if self.task is not None:
-            self.task.ended.disconnect(self._ended)
-            self.task.cancel()
+        for task in self.tasks:
+            # Their answers come when the widgets are gone.
+            (task.ended if isinstance(task, EditTask) else task.answered).disconnect()
+            task.cancel()
         self.canvas.mapToolSet.disconnect(self._tool_changed)
         for tool in (self.tool, self.exemplar_tool):
             self.canvas.unsetMapTool(tool)

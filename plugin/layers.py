@@ -65,7 +65,8 @@ def run_export(export, path, feedback):
                               export.transform_context, block)
     if feedback.isCanceled():
         raise Cancelled
-    if int(code) != 0 or not os.path.getsize(path):
+    # An int on Qt 5, an enum whose value counts on Qt 6; success is 0 in both.
+    if int(getattr(code, "value", code)) != 0 or not os.path.getsize(path):
         raise PluginError("The layer could not be exported to a file.", f"QgsRasterFileWriter gave {code} for {path}.")
 
 

@@ -51,8 +51,14 @@ def base_python():
 
 
 def requirement():
-    """What pip installs: this folder where it is a checkout, else the published package."""
-    return f"{ROOT}[server]" if (ROOT / "pyproject.toml").exists() else "landbrush[server]"
+    """What pip installs: the package named in the settings, or this folder where it is a checkout; else None.
+
+    Never a bare name: whoever holds that name on an index could run code here.
+    """
+    package = settings.get("server/package")
+    if package and Path(package).exists():
+        return f"{package}[server]"
+    return f"{ROOT}[server]" if (ROOT / "pyproject.toml").exists() else None
 
 
 def child_environment():
@@ -147,6 +153,12 @@ class LocalServer(QObject):
             last = [line for line in self.errors.strip().splitlines() if line.strip()][-3:]
             self._set(FAILED, "The server stopped: " + (" / ".join(last) or "no message"))
 
+    def lost(self):
+        """The server did not answer although it should run: another QGIS that owned it may have closed it."""
+        running = self.process is not None and self.process.state() != QProcess.ProcessState.NotRunning
+        if self.state == RUNNING and not running:
+            self._set(FAILED, "The server is gone. Start it again.")
+
     def stop(self):
         """Ask the child to end, and end it if it does not."""
         process, self.process = self.process, None
@@ -164,6 +176,10 @@ class LocalServer(QObject):
         base = base_python()
         if base is None:
             self._set(FAILED, "No Python 3.10 or newer was found to install the server with. Install Python first.")
+            return
+        if requirement() is None:
+            self._set(FAILED, "Name the server's package in the settings (Landbrush > Server package): the checkout's folder "
+                      "or its wheel.")
             return
         folder = environment_folder()
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,6 @@
 from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QAction
 
 from .dock import LandbrushDock
 from .options_page import LandbrushOptionsFactory
@@ -30,12 +29,10 @@ class LandbrushPlugin:
         window = self.iface.mainWindow()
         self.dock = LandbrushDock(self.iface, window)
         self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
-        self.action = QAction(QIcon(ICON), MENU, window)
+        # Qt's own action of the dock: it knows that a dock behind a tab is not closed.
+        self.action = self.dock.toggleViewAction()
+        self.action.setIcon(QIcon(ICON))
         self.action.setObjectName("landbrushAction")
-        self.action.setCheckable(True)
-        self.action.setChecked(True)
-        self.action.toggled.connect(self.dock.setVisible)
-        self.dock.visibilityChanged.connect(self.action.setChecked)
         self.iface.addRasterToolBarIcon(self.action)
         self.iface.addPluginToRasterMenu(MENU, self.action)
         self.options = LandbrushOptionsFactory()
@@ -50,11 +47,9 @@ class LandbrushPlugin:
             self.iface.unregisterOptionsWidgetFactory(self.options)
             self.options = None
         if self.dock is not None:
-            self.dock.visibilityChanged.disconnect(self.action.setChecked)
             self.iface.removePluginRasterMenu(MENU, self.action)
             self.iface.removeRasterToolBarIcon(self.action)
             self.dock.dispose()
             self.iface.removeDockWidget(self.dock)
             self.dock.deleteLater()
-            self.action.deleteLater()
             self.dock = self.action = None

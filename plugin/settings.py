@@ -14,6 +14,7 @@ DEFAULTS = {
     "server/token": "",
     "server/authcfg": "",
     "server/python": "",
+    "server/package": "",
     "server/home": "",
     "output/folder": "",
     "blend/feather_px": 3,

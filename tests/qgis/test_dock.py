@@ -181,13 +181,24 @@ def test_a_read_only_output_folder(served, raster, helpers, tmp_path):
     draw(served, raster)
     served.editor.setCurrentIndex(served.editor.findData("snow"))
     QTest.mouseClick(served.run_button, Qt.MouseButton.LeftButton)
-    assert served.task is None and "below" in served.status.text() or "directory" in served.status.text().lower()
+    assert served.task is None and str(tmp_path / "file") in served.status.text()
 
 
 def test_unclear_words_offer_choices(served, helpers):
     QTest.keyClicks(served.prompt, "make it nicer somehow")
     assert helpers.wait(lambda: served.understood is not None)
     assert not served.understood.sure and served.choices_row.count() == len(served.understood.choices)
+
+
+def test_what_was_understood_can_be_adjusted(served, raster, helpers):
+    QTest.keyClicks(served.prompt, "severe wildfire")
+    assert helpers.wait(lambda: served.understood is not None)
+    QTest.mouseClick(served.adjust, Qt.MouseButton.LeftButton)
+    assert served.editor.currentData() == "burn" and served.options.values() == {"severity": 0.95}
+    served.options.set_values({"severity": 0.5})
+    draw(served, raster)
+    layer = run(served, helpers)
+    assert json.loads(layer.customProperty("landbrush/manifest"))["options"]["severity"] == 0.5
 
 
 def test_undo_of_vertices(dock, raster):

@@ -236,3 +236,26 @@ def test_non_ascii_paths(tmp_path):
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
     job = start(client, path, prompt="entferne das").get_json()
     assert finished(client, job["jobID"])["status"] == "successful"
+
+
+@pytest.mark.parametrize("where", ["prompt", "crs", "nested", "interpretation"])
+def test_text_that_cannot_be_stored_is_refused_and_leaves_nothing(client, rgb, settings, where):
+    body = {"inputs": inputs(rgb)}
+    if where == "prompt":
+        body["inputs"]["prompt"] = "a\ud800b"
+    elif where == "crs":
+        body["inputs"]["polygons"]["crs"] = "EPSG:4326\udfff"
+    text = json.dumps(body) if where != "nested" else '{"inputs": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    if where == "interpretation":
+        assert client.post("/interpretations", json={"prompt": "snow \ud800"}).status_code == 200
+        return
+    answer = client.post("/processes/snow/execution", data=text, content_type="application/json")
+    assert answer.status_code == 400, answer.get_json()
+    assert not list(settings.jobs.iterdir())
+
+
+def test_elevation_and_extent_are_checked_before_the_queue(client, rgb, tmp_path, settings):
+    (tmp_path / "dem.txt").write_text("no raster")
+    assert start(client, rgb, process="flood", elevation={"path": str(tmp_path / "dem.txt")}).status_code == 422
+    assert start(client, rgb, extent={"xmin": 0, "ymin": 0, "xmax": 1, "ymax": 1}).status_code == 422
+    assert not list(settings.jobs.iterdir())

@@ -179,6 +179,31 @@ def test_jobs_are_forgotten_after_their_time(settings, rgb):
     assert not list(settings.jobs.glob("key-*"))
 
 
+def test_a_marker_that_a_full_disk_cut_short_does_not_stop_the_server(settings, rgb):
+    store = JobStore(settings.jobs)
+    store.create("snow", EditRequest.from_json(inputs(rgb)), Files(rgb), "key")
+    marker = next(settings.jobs.glob("key-*"))
+    marker.write_text("")
+    create_app(settings, Held())
+    info, new = store.create("snow", EditRequest.from_json(inputs(rgb)), Files(rgb), "key")
+    again, newer = store.create("snow", EditRequest.from_json(inputs(rgb)), Files(rgb), "key")
+    assert new and not newer and again.jobID == info.jobID
+
+
+def test_old_uploads_and_broken_transfers_go(settings, rgb):
+    from landbrush.server.services import purge_uploads
+
+    settings.uploads.mkdir(parents=True)
+    for name in ("used", "unused", "young", ".part-x"):
+        (settings.uploads / name).write_bytes(b"x")
+    store = JobStore(settings.jobs)
+    store.create("snow", EditRequest.from_json(inputs(rgb)), Files(settings.uploads / "used"))
+    for name in ("used", "unused"):
+        os.utime(settings.uploads / name, (0, 0))
+    assert purge_uploads(settings, store) == 2
+    assert sorted(p.name for p in settings.uploads.iterdir()) == ["used", "young"]
+
+
 def test_status_is_written_whole_or_not_at_all(settings, rgb, monkeypatch):
     store = JobStore(settings.jobs)
     info, _ = store.create("snow", EditRequest.from_json(inputs(rgb)), Files(rgb))

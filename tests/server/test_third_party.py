@@ -102,7 +102,7 @@ def test_400_malformed_requests_give_no_500_and_leave_no_job(served, data):
     store = app.extensions["landbrush"].store
     before = len(list(store.root.iterdir()))
     body = {"inputs": inputs(path)}
-    place = data.draw(st.sampled_from(["body", "inputs", "raster", "polygons", "geometry", "seed", "options", "extent",
+    place = data.draw(st.sampled_from(["body", "inputs", "prompt", "raster", "polygons", "geometry", "seed", "options", "extent",
                                        "exemplar", "blend", "output", "elevation", "protect", "crs"]))
     value = data.draw(json_value.filter(lambda v: v is not None))
     target = body["inputs"]
@@ -114,6 +114,8 @@ def test_400_malformed_requests_give_no_500_and_leave_no_job(served, data):
         target["polygons"]["geometry"] = {"type": "Polygon", "coordinates": value}
     elif place == "crs":
         target["polygons"]["crs"] = "nonsense " + str(value)
+    elif place == "prompt":
+        target["prompt"] = value if not isinstance(value, str) else value + "\ud812"
     elif place == "seed":
         target["seed"] = -1 if isinstance(value, int) and not isinstance(value, bool) else value
     elif place in ("options", "blend", "output"):
