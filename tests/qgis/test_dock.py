@@ -118,7 +118,7 @@ def test_selected_features_in_another_crs(served, raster, helpers):
     vector.selectAll()
     served.area.choose("selected")
     served.area.layers.setLayer(vector)
-    served.editor.setCurrentIndex(served.editor.findData("snow"))
+    served.editor.setCurrentIndex(served.editor.findData("remove"))
     layer = run(served, helpers)
     found = helpers.compare(raster.source(), layer.source())
     assert found["outside"] == 0 and abs(found["inside"] - 1024) < 150
