@@ -24,6 +24,8 @@ PATCH = 15
 CENTRE = 7
 COMPONENTS = 64
 NEAREST = 5
+LOGITS = 250_000_000
+"""At most so many attention logits at a time on a GPU: 1 GB."""
 EXACT_PATCHES = 4096
 """Up to this many patches the softmax runs over all of them on a CPU too."""
 
@@ -117,13 +119,12 @@ class PatchDenoiser:
         key = torch.cat([signal * keys, bias], dim=1)[None]
         asked = torch.from_numpy(np.ascontiguousarray(queries)).to(self.device)
         asked = torch.cat([asked, torch.ones_like(asked[:, :1])], dim=1)[None]
-        pad = -key.shape[2] % 8
-        key, asked = functional.pad(key, (0, pad)), functional.pad(asked, (0, pad))
-        out = [
-            functional.scaled_dot_product_attention(part, key, values[None], scale=1 / noise**2)[0]
-            for part in asked.split(8192, dim=1)
-        ]
-        return torch.cat(out).cpu().numpy()
+        # Memory-efficient kernels want widths in eights; without one the logits of a part are kept whole.
+        key, asked, shown = (functional.pad(t, (0, -t.shape[-1] % 8)) for t in (key, asked, values[None]))
+        rows = max(64, LOGITS // key.shape[1])
+        out = [functional.scaled_dot_product_attention(part, key, shown, scale=1 / noise**2)[0]
+               for part in asked.split(rows, dim=1)]
+        return torch.cat(out)[:, : values.shape[1]].cpu().numpy()
 
     def _folded(self, values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         """Overlapping centre windows averaged with a Gaussian of 0.2 of the half patch."""
