@@ -12,9 +12,8 @@ def feather(mask: np.ndarray, feather_px: int) -> np.ndarray:
     A part too small for the whole feather gets one that fits, so that its
     middle is always fully edited.
     """
-    opacity = mask.astype(np.float32)
     if feather_px <= 0 or mask.all() or not mask.any():
-        return opacity
+        return mask.astype(np.float32)
     depth = ndimage.distance_transform_edt(mask)
     parts, _ = ndimage.label(mask, np.ones((3, 3)))
     deepest = ndimage.maximum(depth, parts, np.arange(parts.max() + 1))
@@ -40,10 +39,9 @@ def match_ring(
 
 def composite(source: np.ndarray, edited: np.ndarray, opacity: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Mix native values by `opacity`; outside `mask` the source's own bits, inside in its type."""
-    out = source.copy()
-    solid = mask & (opacity >= 1)
-    np.copyto(out, edited, where=solid)
     soft = mask & (opacity < 1)
+    out = source.copy()
+    np.copyto(out, edited, where=mask & ~soft)
     if soft.any():
         weight = opacity[soft].astype(np.float64)
         mixed = edited[:, soft] * weight + source[:, soft] * (1 - weight)

@@ -164,7 +164,8 @@ def _edit_region(
         return block.values
     stretch = bands.stretch_of(layer.profile, layer.roles, block)
     image = stretch.seen(block.values)
-    image[:, ~block.valid] = 0
+    if not block.valid.all():
+        image[:, ~block.valid] = 0
     heights = _elevation(layer, region.box, elevation) if elevation is not None else None
     scene = Scene(image, block.valid, mask, layer.roles.names, layer.profile.gsd_m,
                   (region.box.row, region.box.col), patches, heights)
