@@ -360,7 +360,8 @@ class LandbrushDock(DockForm):
         gate = task.manifest["gate"]
         self.status.setText(
             f"Done in {task.manifest['seconds']['total']:.1f} s: {gate['pixels_inside_changed']:,} pixels changed inside, "
-            f"{gate['pixels_outside_different']} of {gate['pixels_outside']:,} outside. {task.manifest['engine']}.")
+            f"{gate['pixels_outside_different']} of the window's {gate['pixels_outside']:,} outside. {_left(task.manifest)}"
+            f"{task.manifest['engine']}.")
         item = QListWidgetItem(layer.name())
         item.setToolTip(json.dumps({k: task.manifest[k] for k in ("engine", "options", "seconds")}, indent=1))
         item.setData(Qt.ItemDataRole.UserRole, layer.id())
@@ -387,6 +388,11 @@ class LandbrushDock(DockForm):
             tool.dispose()
         self.server.blockSignals(True)
         self.server.stop()
+
+
+def _left(manifest):
+    count = manifest.get("pixels_left_nodata", 0)
+    return f"{count:,} pixels inside are nodata and were left. " if count else ""
 
 
 def _wkt(geometry):

@@ -24,8 +24,8 @@ CASES = [
     ("remove", "remove the trees", [(130, 90), (180, 80), (240, 85), (262, 110), (240, 140), (180, 150), (140, 135)], None),
     ("fill-like-there", "fill it like the area I marked", [(180, 140), (240, 138), (270, 200), (190, 204)],
      [(120, 90), (250, 88), (254, 140), (130, 152)]),
-    ("flood", "flooded, muddy water", [(210, 240), (380, 215), (392, 330), (300, 392), (220, 380)], None),
-    ("forest-by-prompt", "forest here", [(270, 180), (330, 170), (345, 235), (285, 250)], None),
+    ("flood", "flooded, muddy water", [(30, 205), (120, 180), (200, 220), (225, 330), (130, 392), (30, 380)], None),
+    ("forest-by-prompt", "forest here", [(268, 246), (336, 240), (344, 312), (280, 320)], None),
 ]
 
 
@@ -82,7 +82,7 @@ def press_run(dock):
     wait(lambda: dock.task is not None, 5)
     wait(lambda: dock.task is None, 300)
     if dock.results.count() == before:
-        raise RuntimeError(f"no result: {dock.status.text()} {getattr(dock.last_error, 'details', '')}")
+        raise RuntimeError(f"no result: {dock.status.text()}")
     return QgsProject.instance().mapLayer(dock.results.item(0).data(Qt.ItemDataRole.UserRole))
 
 
@@ -106,6 +106,8 @@ def sample(dock, layer, rows):
         write_prompt(dock, prompt)
         result = press_run(dock)
         note(rows, name, result, layer.source())
+        dock.tool.clear()
+        dock.exemplar_tool.clear()
         settle()
         shot(f"qgis-{name}")
 
@@ -120,6 +122,9 @@ def own(dock, layer, rows):
     dock.area.layers.setLayer(polygons)
     write_prompt(dock, os.environ["DEMO_PROMPT"])
     note(rows, "result", press_run(dock), layer.source())
+    iface.setActiveLayer(QgsProject.instance().mapLayer(dock.results.item(0).data(Qt.ItemDataRole.UserRole)))
+    iface.zoomToActiveLayer()
+    iface.mapCanvas().zoomByFactor(2.0)
     settle()
     shot("qgis-result")
 

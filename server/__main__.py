@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return given.run(given)
     except (ServerError, ContractError) as error:
-        print(f"landbrush-server: {error}", file=sys.stderr)
+        print(f"\nlandbrush-server: {error}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, Dismissed):
         return 130
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     edit.add_argument("--elevation", type=Path)
     edit.add_argument("--option", action="append", default=[], metavar="NAME=VALUE")
     edit.add_argument("--seed", type=int, default=0)
-    edit.add_argument("--area", choices=("window", "layer"), default="window")
+    edit.add_argument("--area", choices=("window", "layer"), default="window", help="write the edited window, or the whole layer")
     edit.add_argument("--cog", action="store_true")
     edit.add_argument("--grow", type=int, default=0, metavar="PX")
     edit.add_argument("--output", type=Path, required=True)
@@ -154,6 +154,8 @@ def _edit(given: argparse.Namespace) -> int:
         (Path(folder) / "manifest.json").replace(given.output.with_suffix(".json"))
         (Path(folder) / "result.tif").replace(given.output)
     gate = report["gate"]
+    if report["pixels_left_nodata"]:
+        print(f"\n{report['pixels_left_nodata']:,} pixels inside the polygons are nodata and were left as they are", end="")
     print(f"\n{given.output}: {report['editor']} ({report['engine']}), {report['seconds']['total']:.2f} s, "
           f"{gate['pixels_inside_changed']:,} pixels changed inside, {gate['pixels_outside_different']} of "
           f"{gate['pixels_outside']:,} outside")

@@ -18,6 +18,7 @@ import rasterio
 import shapely
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
+from scipy import ndimage
 
 from . import bands, blend, exemplars, gate, masks, provenance, tiling
 from .api import AUTO, MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE, EditRequest
@@ -25,7 +26,7 @@ from .editors.base import Patch, Scene
 from .exemplars import Layer
 from .masks import Placing, Region
 from .plan import Plan, plan
-from .raster import Box, WriteOptions, opened, profile_of, read_window, write_geotiff
+from .raster import Block, Box, WriteOptions, opened, profile_of, read_window, write_geotiff
 
 Progress = Callable[[str, int, int], None]
 """Called with stage, step, steps; raises Dismissed to stop the edit."""
@@ -33,6 +34,9 @@ Progress = Callable[[str, int, int], None]
 
 WINDOW_MARGIN_PX = 8
 """Unchanged pixels around the polygons in a window result: enough to see that it fits, not more."""
+
+
+LARGEST_SPECK_PX = 24
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,14 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
         patches, search = _sources(request, layer, other, todo, shapes, progress)
         clock.lap("read")
         # 3. The edit itself, window by window, as arrays.
-        edited = []
+        edited, left = [], 0
         for index, region in enumerate(regions):
             def on_step(step: int, total: int, done: int = index) -> None:
                 progress("editing", done * total + step, total * len(regions))
 
-            edited.append((region.box, _edit_region(request, layer, todo, region, patches, elevation, on_step)))
+            pixels, skipped = _edit_region(request, layer, todo, region, patches, elevation, on_step)
+            edited.append((region.box, pixels))
+            left += skipped
         clock.lap("edit")
         # 4. Written on the same grid, checked against the source, and only then given its name.
         progress("writing", 0, 1)
@@ -78,7 +84,7 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
             clock.lap("check")
             _preview(layer, draft, out_box, folder)
             progress("checking", 1, 1)
-            report = _report(request, todo, layer, checked, search, clock, out_box)
+            report = _report(request, todo, layer, checked, search, clock, out_box, left)
             provenance.write_json(folder / MANIFEST_FILE, report)
             os.replace(draft, folder / RESULT_FILE)
         finally:
@@ -155,13 +161,15 @@ def _sources(
 def _edit_region(
     request: EditRequest, layer: Layer, todo: Plan, region: Region, patches: tuple[Patch, ...],
     elevation: rasterio.DatasetReader | None, on_step: Callable[[int, int], None],
-) -> np.ndarray:
-    """Native pixels (bands, H, W) of one region with its mask edited."""
+) -> tuple[np.ndarray, int]:
+    """Native pixels (bands, H, W) of one region with its mask edited, and how many nodata pixels were left as they are."""
     block = read_window(layer.dataset, region.box)
+    block = _without_specks(block, region.mask, layer)
     mask = region.mask & block.valid
+    skipped = int((region.mask & ~block.valid).sum())
     if not mask.any():
         on_step(1, 1)
-        return block.values
+        return block.values, skipped
     stretch = bands.stretch_of(layer.profile, layer.roles, block)
     image = stretch.seen(block.values)
     if not block.valid.all():
@@ -183,7 +191,22 @@ def _edit_region(
         result = blend.match_ring(result, image, mask, block.valid)
     native = bands.write_back(result, stretch, block, layer.profile)
     opacity = blend.feather(mask, request.blend.feather_px if editor.soft_edge else 0)
-    return blend.composite(block.values, native, opacity, mask)
+    return blend.composite(block.values, native, opacity, mask), skipped
+
+
+def _without_specks(block: Block, mask: np.ndarray, layer: Layer) -> Block:
+    """Nodata specks inside the polygons count as ground: saturated white or deep black that equals the nodata value.
+
+    They would poke through the edit. Larger holes, masks and alpha stay what they are.
+    """
+    profile = layer.profile
+    gone = mask & ~block.valid
+    if profile.nodata is None or profile.alpha is not None or profile.dtype.startswith("float") or not gone.any():
+        return block
+    parts, _ = ndimage.label(~block.valid)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = LARGEST_SPECK_PX + 1
+    return Block(block.box, block.values, block.valid | (gone & (sizes[parts] <= LARGEST_SPECK_PX)))
 
 
 def _elevation(layer: Layer, box: Box, elevation: rasterio.DatasetReader) -> np.ndarray:
@@ -211,7 +234,7 @@ def _preview(layer: Layer, result: Path, box: Box, folder: Path) -> None:
 
 def _report(
     request: EditRequest, todo: Plan, layer: Layer, checked: gate.GateReport, search: dict[str, Any] | None,
-    clock: _Clock, box: Box,
+    clock: _Clock, box: Box, nodata: int,
 ) -> dict[str, Any]:
     info = todo.editor.info
     return {
@@ -227,6 +250,7 @@ def _report(
         "search": search,
         "request": request.to_json(),
         "gate": checked.to_json(),
+        "pixels_left_nodata": nodata,
         "window": [box.col, box.row, box.width, box.height],
         "crs": layer.profile.crs.to_string() if layer.profile.crs else None,
         "transform": list(layer.profile.transform_of(box))[:6],

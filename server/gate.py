@@ -58,7 +58,7 @@ def verify(
     if report.pixels_outside_different or report.validity_different:
         raise PromiseBroken(
             f"{Path(result).name}: {report.pixels_outside_different} of {report.pixels_outside} pixels outside "
-            f"the polygons differ from the source, {report.validity_different} changed between valid and nodata.")
+            f"the polygons differ from the source, {report.validity_different} became nodata, or valid outside the polygons.")
     return report
 
 
@@ -116,7 +116,9 @@ def _compare(
         changed += int((unequal & mask).sum())
         different += int((unequal & ~mask).sum())
         valid_old, valid_new = source.dataset_mask(window=part.window), written.dataset_mask(window=here)
-        validity += int(((valid_old > 0) != (valid_new > 0)).sum())
+        lost = (valid_old > 0) & (valid_new == 0)
+        gained = (valid_old == 0) & (valid_new > 0) & ~mask
+        validity += int((lost | gained).sum())
     shift_free = tuple(written.transform) == tuple(profile_of(source).transform_of(box))
     return GateReport(True, shift_free, outside, different, inside, changed, validity,
                       before.hexdigest(), after.hexdigest())

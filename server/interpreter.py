@@ -289,8 +289,10 @@ def _sentence(operation: str, to_class: str, from_class: str, protect: str, seve
     land_cover = operation in CLASSES
     parts = [f"Fill with {OPERATIONS[operation].lower()} (found in the layer, or copied from an exemplar)"
              if land_cover else OPERATIONS[operation]]
-    if from_class and operation != from_class:
-        parts.append(("of " if operation in ("remove", "copy") else "in place of ") + from_class)
+    if operation == "remove" and from_class:
+        parts = [f"Remove: {from_class}"]
+    elif from_class and operation != from_class:
+        parts.append(("of " if operation == "copy" else "in place of ") + from_class)
     if severity:
         parts.append(f"({severity} severity)")
     if protect:

@@ -54,10 +54,11 @@ def _from_words(request: EditRequest) -> Plan:
         raise BadRequest("prompt: empty. Say what should be there, or choose an editor.")
     understood = interpreter.interpret(request.prompt)
     if not understood.sure:
-        offered = ", ".join(c.title for c in understood.choices)
+        offered = ", ".join(c.title for c in understood.choices if interpreter.EDITOR_OF.get(c.operation))
         raise CannotEdit(
             f"'{request.prompt[:120]}' was not understood well enough to act on. "
-            + (f"Did you mean: {offered}? Choose the editor." if offered else "Choose the editor."))
+            + (f"Did you mean: {offered}? " if offered else "")
+            + f"Say it in other words, or choose an editor: {', '.join(registry.EDITORS)}.")
     operation = understood.operation
     if not understood.editor:
         raise WeightsMissing(

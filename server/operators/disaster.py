@@ -39,7 +39,7 @@ def flood(ground: Ground, how: Flood, seed: int, elevation: np.ndarray | None = 
         plain = ground.depth()
         deepest = float(plain[ground.mask].max()) if ground.mask.any() else 1.0
         shore_px = min(max(3.0, 6 / max(ground.gsd_m, 0.05)), 0.12 * deepest if deepest < 1e6 else 14.0)
-        inside = ground.depth(min(shore_px, 14.0), seed)
+        inside = ground.depth(min(max(shore_px, 0.1 * deepest), 24.0) if deepest < 1e6 else 0.0, seed)
         depth = how.level_m * smoothstep(inside / (2 * shore_px)) * (inside > 0)
     opacity = 1 - np.exp(-np.clip(depth, 0, None) / max(how.clarity_m, 1e-3))
     if how.keep_tall:
@@ -53,7 +53,7 @@ def flood(ground: Ground, how: Flood, seed: int, elevation: np.ndarray | None = 
     out = ground.image.copy()
     for band, role in enumerate(ground.roles):
         tone = how.mud * MUDDY.get(role, 0.8) + (1 - how.mud) * CLEAR.get(role, 0.4)
-        colour = median * tone if local is None else 0.35 * median * tone + 0.65 * local[band]
+        colour = median * tone if local is None else 0.2 * median * tone + 0.8 * local[band]
         surface = colour * ripple * shade
         amount = opacity * (1 - already * (1 - 0.7 * how.mud))
         out[band] = ground.image[band] * (1 - amount) + surface * amount
@@ -68,6 +68,7 @@ def _local_water(ground: Ground, already: np.ndarray) -> np.ndarray | None:
     return np.median(ground.image[:, sure], axis=1)
 
 
+SMALLEST_ROOF_M2 = 12.0
 COARSEST_OBJECTS_M = 2.0
 """At a coarser GSD roofs and crowns are a pixel or two, and nothing is kept above water."""
 
@@ -92,7 +93,8 @@ def tall(ground: Ground) -> np.ndarray:
         numbers = np.arange(count + 1)
         area = ndimage.sum_labels(odd, parts, numbers)
         thick = np.maximum(ndimage.maximum(thickness, parts, numbers), 1)
-        keep = (area / (4 * thick**2) < 6) & (area * ground.gsd_m**2 < 1500)
+        square_m = area * ground.gsd_m**2
+        keep = (area / (4 * thick**2) < 6) & (square_m < 1500) & (square_m > SMALLEST_ROOF_M2)
         odd &= keep[parts]
     rough = ground.luminance - ndimage.uniform_filter(ground.luminance, 7)
     rough = np.sqrt(ndimage.uniform_filter(rough**2, 2 * round(1.5 * metre) + 1))

@@ -429,3 +429,17 @@ def test_many_polygons_take_time_in_proportion(tmp_path):
         masks.burn = plain
     compare(path, result, report)
     assert sum(seen) < 3 * len(squares)
+
+
+def test_nodata_specks_inside_do_not_poke_through(tmp_path):
+    """Saturated pixels that equal the nodata value are edited with the rest; holes are left and counted."""
+    values = in_type(scene(3, 160, 160), "uint8")
+    values[:, 75:77, 72:75] = 255
+    values[:, 82:92, 82:92] = 255
+    values[:, 20, 20] = 255
+    path = write(tmp_path / "a.tif", values, nodata=255, colorinterp=RGB)
+    report, result = run(path, tmp_path, output={"area": "layer"})
+    with rasterio.open(result) as dataset:
+        valid = dataset.dataset_mask() > 0
+    assert valid[75:77, 72:75].all() and not valid[82:92, 82:92].any() and not valid[20, 20]
+    assert report["pixels_left_nodata"] == 100 and report["gate"]["pixels_outside_different"] == 0
