@@ -109,7 +109,9 @@ def _compare(
         old, new = source.read(window=part.window), written.read(window=here)
         before.update(old)
         after.update(new)
-        unequal = (_bits(old) != _bits(new)).any(axis=0)
+        unequal = np.zeros(old.shape[1:], bool)
+        for ours, theirs in zip(_bits(old), _bits(new), strict=True):
+            unequal |= ours != theirs
         mask = _mask_of(part, regions)
         edited = int(mask.sum())
         inside, outside = inside + edited, outside + mask.size - edited
