@@ -42,11 +42,7 @@ class DockForm(QDockWidget):
         self.exemplar_tool = PolygonTool(canvas, "#e6b800")
         self._build()
 
-    def _build(self):
-        inner = QWidget()
-        box = QVBoxLayout(inner)
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    def _make_fields(self):
         self.layer = QgsMapLayerComboBox()
         self.layer.setFilters(RASTER_FILTER)
         self.resolution = QDoubleSpinBox()
@@ -76,6 +72,9 @@ class DockForm(QDockWidget):
         self.elevation.setFilters(RASTER_FILTER)
         self.elevation.setAllowEmptyLayer(True)
         self.elevation.setCurrentIndex(0)
+    def _lay_out_fields(self):
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("Layer", self.layer)
         form.addRow("Export at", self.resolution)
         form.addRow("Edit", self.area)
@@ -96,7 +95,13 @@ class DockForm(QDockWidget):
             combo.setMinimumWidth(60)
             combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.form = form
-        box.addLayout(form)
+        return form
+
+    def _build(self):
+        inner = QWidget()
+        box = QVBoxLayout(inner)
+        self._make_fields()
+        box.addLayout(self._lay_out_fields())
         self.options = OptionsForm()
         self.options_box = QgsCollapsibleGroupBox("Options")
         QVBoxLayout(self.options_box).addWidget(self.options)

@@ -139,27 +139,28 @@ def _answer(text: str, schema: dict[str, Any] | None = None, kind: str = "applic
     return {"description": text, "content": {kind: {"schema": schema or {"type": "object"}}}}
 
 
-def document(base: str, version: str) -> dict[str, Any]:
-    """The whole OpenAPI document."""
+def _json_body(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _wrong() -> dict[str, Any]:
     problem = _answer("a problem document (RFC 9457)", message_schema(api.Problem), "application/problem+json")
-    job = message_schema(api.JobInfo)
-    wrong = {"400": problem, "401": problem, "403": problem, "404": problem, "409": problem, "413": problem,
-             "415": problem, "422": problem, "503": problem, "507": problem}
+    return dict.fromkeys(("400", "401", "403", "404", "409", "413", "415", "422", "503", "507"), problem)
+
+
+def _fixed_paths() -> dict[str, Any]:
+    """Every path but the executions, which differ by editor."""
+    wrong, job = _wrong(), message_schema(api.JobInfo)
 
     def get(text: str, schema: dict[str, Any] | None = None, parameters: list | None = None) -> dict[str, Any]:
         return {"summary": text, "parameters": parameters or [], "responses": {"200": _answer(text, schema), **wrong}}
-
-    def body(schema: dict[str, Any]) -> dict[str, Any]:
-        return {"required": True, "content": {"application/json": {"schema": schema}}}
 
     def path(name: str) -> dict[str, Any]:
         return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 
     wait = {"name": "wait", "in": "query", "schema": {"type": "number", "minimum": 0, "maximum": 30},
             "description": "seconds to wait for a change"}
-    key = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 200},
-           "description": "repeat it to get the same job"}
-    paths: dict[str, Any] = {
+    return {
         "/": {"get": get("landing page and health")},
         "/conformance": {"get": get("conformance classes")},
         "/api": {"get": get("this document")},
@@ -180,19 +181,26 @@ def document(base: str, version: str) -> dict[str, Any]:
             "responses": {"201": _answer("uploaded"), **wrong}}},
         "/interpretations": {"post": {
             "summary": "what a prompt is understood to ask for",
-            "requestBody": body({"type": "object", "required": ["prompt"], "additionalProperties": False,
+            "requestBody": _json_body({"type": "object", "required": ["prompt"], "additionalProperties": False,
                                  "properties": {"prompt": {"type": "string", "maxLength": api.MAX_PROMPT_CHARS}}}),
             "responses": {"200": _answer("understood", message_schema(api.Interpretation)), **wrong}}},
         "/searches": {"post": {
-            "summary": "windows of a raster that look like a word", "requestBody": body(message_schema(api.SearchRequest)),
+            "summary": "windows of a raster that look like a word", "requestBody": _json_body(message_schema(api.SearchRequest)),
             "responses": {"200": _answer("found", message_schema(api.SearchResult)), **wrong}}},
     }
+
+
+def document(base: str, version: str) -> dict[str, Any]:
+    """The whole OpenAPI document."""
+    wrong, job, paths = _wrong(), message_schema(api.JobInfo), _fixed_paths()
+    key = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 200},
+           "description": "repeat it to get the same job"}
     for info in infos():
         schema = {"type": "object", "required": ["inputs"], "additionalProperties": False, "properties": {
             "inputs": inputs_schema(info), "outputs": {"type": "object"},
             "response": {"type": "string", "enum": ["document"]}}}
         paths[f"/processes/{info.id}/execution"] = {"post": {
-            "summary": info.title, "description": info.description, "parameters": [key], "requestBody": body(schema),
+            "summary": info.title, "description": info.description, "parameters": [key], "requestBody": _json_body(schema),
             "responses": {"201": _answer("accepted; Location names the job", job),
                           "200": _answer("the job this Idempotency-Key made before", job), **wrong}}}
     return {

@@ -105,7 +105,7 @@ def inputs(path: Path, pixels=None, **more) -> dict:
             "polygons": {"geometry": ring(path, pixels or square(60, 60, 100, 100))}, **more}
 
 
-def finished(client, job_id: str, seconds: float = 60) -> dict:
+def finished(client, job_id: str, seconds: float = 300) -> dict:
     """The job's status once it has ended."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

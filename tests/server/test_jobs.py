@@ -244,7 +244,7 @@ class Process:
             content = answer.read()
         return json.loads(content) if answer.headers["Content-Type"].startswith("application/json") else content
 
-    def wait(self, job, words, seconds=90):
+    def wait(self, job, words, seconds=300):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             info = self.call("GET", f"/jobs/{job}")
