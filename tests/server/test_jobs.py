@@ -25,7 +25,7 @@ from landbrush.server.settings import Settings, lock_home
 
 from tests.server.conftest import TOKEN, finished, in_type, inputs, scene, square, write
 
-LARGE = square(40, 40, 460, 460)
+LARGE = square(100, 100, 400, 400)
 
 
 class Held(concurrent.futures.Executor):
