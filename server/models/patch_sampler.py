@@ -99,7 +99,7 @@ def _copied_along(levels: list[Level], drawn: np.ndarray, rng: np.random.Generat
             start = rng.integers(0, len(bank.rows), len(targets))
             field = Field(targets, bank, bank.rows[start], bank.cols[start], APART)
             field.look(basis.project(picture))
-            field.exact()
+            field.settle(rng)
         else:
             field = field.upsampled(targets, bank)
             field.cost[:] = 0

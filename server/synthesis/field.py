@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+EXACT_PAIRS = 100_000_000
+"""Up to so many pairs of target and source are compared one by one (about a second)."""
 DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
@@ -103,6 +105,14 @@ class Field:
             best = np.argmin(distance, axis=1)
             self.rows[part], self.cols[part] = rows[best], cols[best]
         self.cost = self._distance(np.arange(len(self.targets)), self.rows, self.cols)
+
+    def settle(self, rng: np.random.Generator) -> None:
+        """Nearest neighbours from any start: exact where that is cheap, else by repeated search passes."""
+        if len(self.targets) * len(self.bank.rows) <= EXACT_PAIRS:
+            self.exact()
+            return
+        for _ in range(8):
+            self.sweep(Search(), rng)
 
     def sweep(self, how: Search, rng: np.random.Generator) -> None:
         """One search pass: propagation, then random search."""
