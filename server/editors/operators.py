@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,8 +32,9 @@ class _Operator(Editor):
         out = self.apply(ground, scene, options, seed)
         return np.where(scene.mask, out, scene.image)
 
+    @abstractmethod
     def apply(self, ground: Ground, scene: Scene, options: Mapping[str, Any], seed: int) -> np.ndarray:
-        raise NotImplementedError
+        """The whole image (C, H, W) with the operator applied; `edit` keeps what is inside the mask."""
 
 
 class FogEditor(_Operator):

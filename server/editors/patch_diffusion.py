@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,9 +46,10 @@ class _PatchDiffusion(Editor):
         """Pixels whose patches may be used."""
         return scene.valid
 
+    @abstractmethod
     def drawn(self, image: np.ndarray, mask: np.ndarray, usable: np.ndarray, options: Mapping[str, Any],
               seed: int, on_step: OnStep) -> np.ndarray:
-        raise NotImplementedError
+        """The image (C, H, W, scaled to about [-1, 1]) with the mask drawn anew."""
 
 
 class Variation(_PatchDiffusion):
