@@ -249,7 +249,7 @@ def _creation_options(profile: Profile, box: Box, options: WriteOptions) -> dict
     if options.compression != "none":
         creation["compress"] = options.compression
         if options.compression == "deflate":
-            creation["zlevel"] = 5  # level 6 takes a third longer for half a percent
+            creation["zlevel"] = 4  # level 6 takes a third longer for two percent
         if not profile.bits:
             creation["predictor"] = 3 if profile.dtype.startswith("float") else 2
     if profile.bits:
@@ -342,7 +342,8 @@ def _add_overviews(out: rasterio.io.DatasetWriter, box: Box) -> None:
     """Before the file is closed, while its blocks are still in memory."""
     levels = [2**k for k in range(1, 12) if max(box.width, box.height) / 2**k > 128]
     if levels:
-        out.build_overviews(levels, rasterio.enums.Resampling.average)
+        with rasterio.Env(ZLEVEL_OVERVIEW="1"):  # only looked at; packing them better would cost more than it saves
+            out.build_overviews(levels, rasterio.enums.Resampling.average)
 
 
 def _as_cog(draft: Path, target: Path, options: WriteOptions, predict: bool) -> Path:

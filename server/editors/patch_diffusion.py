@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from ..api import EditorInfo, Option
 from ..errors import CannotEdit
+from ..models.noise import AnchoredNoise
 from ..models.patch_sampler import Schedule, harmonised, sample
 from ..synthesis.scaling import Scaling
 from .base import Editor, OnStep, Scene
@@ -39,7 +40,7 @@ class _PatchDiffusion(Editor):
             raise CannotEdit(f"{self.info.title} needs more ground: the window holds {int(usable.sum())} valid pixels.")
         scaling = Scaling.of(scene.image, usable)
         image = scaling.scaled(scene.image)
-        out = self.drawn(image, scene.mask, usable, options, seed, on_step)
+        out = self.drawn(image, scene.mask, usable, options, AnchoredNoise(seed, scene.origin), on_step)
         return np.where(scene.mask, scaling.restored(out), scene.image).astype(np.float32)
 
     def usable(self, scene: Scene) -> np.ndarray:
@@ -48,7 +49,7 @@ class _PatchDiffusion(Editor):
 
     @abstractmethod
     def drawn(self, image: np.ndarray, mask: np.ndarray, usable: np.ndarray, options: Mapping[str, Any],
-              seed: int, on_step: OnStep) -> np.ndarray:
+              noise: AnchoredNoise, on_step: OnStep) -> np.ndarray:
         """The image (C, H, W, scaled to about [-1, 1]) with the mask drawn anew."""
 
 
@@ -67,9 +68,9 @@ class Variation(_PatchDiffusion):
     )
 
     def drawn(self, image: np.ndarray, mask: np.ndarray, usable: np.ndarray, options: Mapping[str, Any],
-              seed: int, on_step: OnStep) -> np.ndarray:
+              noise: AnchoredNoise, on_step: OnStep) -> np.ndarray:
         """See models.patch_sampler.sample."""
-        return sample(image, mask, usable, options["strength"], seed, Schedule(), _device(), on_step)
+        return sample(image, mask, usable, options["strength"], noise, Schedule(), _device(), on_step)
 
 
 class Harmonise(_PatchDiffusion):
@@ -94,8 +95,8 @@ class Harmonise(_PatchDiffusion):
         return around if around.sum() > 4 * FEWEST_PIXELS else scene.valid
 
     def drawn(self, image: np.ndarray, mask: np.ndarray, usable: np.ndarray, options: Mapping[str, Any],
-              seed: int, on_step: OnStep) -> np.ndarray:
+              noise: AnchoredNoise, on_step: OnStep) -> np.ndarray:
         """See models.patch_sampler.harmonised."""
         rim = options["rim_px"]
         part = mask & (ndimage.distance_transform_edt(mask) <= rim) if rim else mask
-        return harmonised(image, part, usable, options["strength"], seed, _device(), on_step)
+        return harmonised(image, part, usable, options["strength"], noise, _device(), on_step)

@@ -19,6 +19,7 @@ from ..synthesis import poisson, pyramid, seams
 from ..synthesis.features import PatchBasis, centres
 from ..synthesis.field import Bank, Field, Search, Targets
 from ..synthesis.pyramid import Level
+from .noise import AnchoredNoise
 from .patch_denoiser import PatchDenoiser
 
 OnStep = Callable[[int, int], None]
@@ -54,7 +55,7 @@ def _steps(start: float, count: int) -> np.ndarray:
 
 
 def sample(
-    image: np.ndarray, mask: np.ndarray, usable: np.ndarray, strength: float, seed: int, how: Schedule, device: str,
+    image: np.ndarray, mask: np.ndarray, usable: np.ndarray, strength: float, noise: AnchoredNoise, how: Schedule, device: str,
     on_step: OnStep = lambda step, total: None,
 ) -> np.ndarray:
     """A random sample of the image's patch world inside `mask`; outside it the image.
@@ -66,7 +67,7 @@ def sample(
     count = pyramid.count_levels(min(height, width), how.coarsest_px, how.levels)
     levels = pyramid.build(pyramid.padded(Level(image, mask, usable), 2 ** (count - 1)), count)
     depth = max(0, round(strength * count) - 1)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(noise.seed)
     result = levels[depth].image
     copied = min(how.copied_levels, depth)
     total = how.coarse_steps + (depth - copied) * how.fine_steps + copied
@@ -78,7 +79,8 @@ def sample(
         start = (1.0 if strength >= 1 else 0.75) if coarsest else how.start
         noise_levels = _steps(start, how.coarse_steps if coarsest else how.fine_steps)
         denoiser = PatchDenoiser(here.image, here.usable, device)
-        result, done = _denoised(denoiser, here, base, noise_levels, rng, on_step, (done, total))
+        eps = noise.normal(base.shape, number)
+        result, done = _denoised(denoiser, here, base, noise_levels, eps, on_step, (done, total))
     if copied:
         on_step(done, total)
         result = _copied_along(levels[: copied + 1], result, rng)
@@ -115,23 +117,21 @@ def _copied_along(levels: list[Level], drawn: np.ndarray, rng: np.random.Generat
 
 
 def harmonised(
-    image: np.ndarray, mask: np.ndarray, usable: np.ndarray, strength: float, seed: int, device: str,
+    image: np.ndarray, mask: np.ndarray, usable: np.ndarray, strength: float, noise: AnchoredNoise, device: str,
     on_step: OnStep = lambda step, total: None,
 ) -> np.ndarray:
     """Redraw `mask` lightly with the surroundings' patches: `strength` is the noise level it starts from."""
     here = Level(image, mask, usable)
-    rng = np.random.default_rng(seed)
-    levels = _steps(strength, 4)
-    result, _ = _denoised(PatchDenoiser(image, usable, device), here, image, levels, rng, on_step, (0, 4))
+    levels, eps = _steps(strength, 4), noise.normal(image.shape)
+    result, _ = _denoised(PatchDenoiser(image, usable, device), here, image, levels, eps, on_step, (0, 4))
     return np.where(mask, result, image)
 
 
 def _denoised(
-    denoiser: PatchDenoiser, here: Level, base: np.ndarray, noise_levels: np.ndarray, rng: np.random.Generator,
+    denoiser: PatchDenoiser, here: Level, base: np.ndarray, noise_levels: np.ndarray, eps: np.ndarray,
     on_step: OnStep, progress: tuple[int, int],
 ) -> tuple[np.ndarray, int]:
     done, total = progress
-    eps = rng.standard_normal(base.shape).astype(np.float32)
     first = noise_levels[0]
     x = (1 - first) * base + first * eps
     for now, then in zip(noise_levels[:-1], noise_levels[1:], strict=True):
@@ -139,7 +139,6 @@ def _denoised(
         known = (1 - now) * here.image + now * eps
         x = np.where(here.hole, x, known)
         clean = denoiser.denoise(x.astype(np.float32), 1 - now, now)
-        noise = (x - (1 - now) * clean) / now
-        x = (1 - then) * clean + then * noise
+        x = (1 - then) * clean + then * (x - (1 - now) * clean) / now
         done += 1
     return np.where(here.hole, x, here.image).astype(np.float32), done

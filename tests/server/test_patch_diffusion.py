@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from landbrush.server.models import patch_denoiser
+from landbrush.server.models.noise import AnchoredNoise
 from landbrush.server.models.patch_denoiser import PatchDenoiser
 from landbrush.server.models.patch_sampler import Schedule, harmonised, sample
 
@@ -92,10 +93,10 @@ def test_samples_keep_what_is_known_and_differ_by_seed():
     mask[30:70, 30:70] = True
     usable = np.ones_like(mask)
     steps = []
-    first = sample(image, mask, usable, 1.0, 0, Schedule(), "cpu", lambda s, n: steps.append((s, n)))
+    first = sample(image, mask, usable, 1.0, AnchoredNoise(0), Schedule(), "cpu", lambda s, n: steps.append((s, n)))
     assert (first[:, ~mask] == image[:, ~mask]).all()
-    assert (first == sample(image, mask, usable, 1.0, 0, Schedule(), "cpu")).all()
-    assert (first != sample(image, mask, usable, 1.0, 1, Schedule(), "cpu"))[:, mask].mean() > 0.9
+    assert (first == sample(image, mask, usable, 1.0, AnchoredNoise(0), Schedule(), "cpu")).all()
+    assert (first != sample(image, mask, usable, 1.0, AnchoredNoise(1), Schedule(), "cpu"))[:, mask].mean() > 0.9
     assert [s for s, _ in steps] == list(range(steps[0][1]))
     calm = first[:, mask].std() / image[:, mask].std()
     assert 0.5 < calm < 1.6
@@ -106,7 +107,7 @@ def test_harmonise_softens_a_pasted_step():
     image[:, 40:56, 40:56] += 0.25
     mask = np.zeros((96, 96), bool)
     mask[34:62, 34:62] = True
-    out = harmonised(image, mask, ~mask, 0.5, 0, "cpu")
+    out = harmonised(image, mask, ~mask, 0.5, AnchoredNoise(0), "cpu")
     step = lambda i: abs(i[:, 40:56, 40:56].mean() - i[:, 60:70, 60:70].mean())
     assert step(out) < step(image) and (out[:, ~mask] == image[:, ~mask]).all()
 
@@ -114,3 +115,12 @@ def test_harmonise_softens_a_pasted_step():
 def test_an_image_without_a_patch_is_refused():
     with pytest.raises(ValueError, match="no whole patch"):
         PatchDenoiser(picture(32), np.zeros((32, 32), bool))
+
+
+def test_noise_is_fixed_to_the_raster_not_the_window():
+    whole = AnchoredNoise(3, (-30, 50)).normal((2, 200, 180))
+    part = AnchoredNoise(3, (-30 + 41, 50 + 77)).normal((2, 90, 60))
+    assert (part == whole[:, 41:131, 77:137]).all()
+    assert abs(whole.mean()) < 0.02 and abs(whole.std() - 1) < 0.02
+    assert (AnchoredNoise(4, (-30, 50)).normal((2, 200, 180)) != whole).mean() > 0.99
+    assert (AnchoredNoise(3, (-30, 50)).normal((2, 200, 180), 1) != whole).mean() > 0.99
