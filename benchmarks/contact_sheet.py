@@ -34,12 +34,13 @@ SHEET = (
     (cases.NAIP, (40, 370, 390, 720), (
         ("remove the lake", "auto", "remove the lake",
          [(342, 500), (388, 500), (388, 560), (388, 602), (350, 604), (340, 560)], None, {}),
-        ("fill like there", "fill", "", BOX(62, 488, 140, 604), [(812, 500), (900, 495), (905, 560), (820, 580)], {}),
+        ("fill like there", "fill", "", BOX(62, 488, 140, 604), [(195, 388), (292, 384), (300, 438), (215, 446)], {}),
         ("'make a lake'", "auto", "make a lake", [(182, 395), (300, 392), (304, 455), (250, 462), (188, 450)], None, {}),
         ("copy", "copy", "", BOX(65, 520, 125, 590), [(440, 545), (480, 545), (482, 592), (442, 594)], {}),
         ("fog", "auto", "mist", BOX(60, 390, 370, 700), None, {"patch_m": 700}),
         ("snow", "auto", "winter, snow", BOX(60, 390, 370, 700), None, {"drift_m": 60}),
-        ("flood", "auto", "flooded fields", BOX(205, 470, 330, 610), None, {}),
+        ("flood", "auto", "flooded fields",
+         [(196, 500), (250, 462), (300, 476), (334, 520), (326, 580), (280, 612), (225, 604), (205, 560)], None, {}),
         ("burn", "auto", "burned", BOX(60, 390, 370, 700), None, {"patch_m": 220}))),
     (cases.NEON, (60, 40, 380, 360), (
         ("remove the trees", "auto", "remove the trees",

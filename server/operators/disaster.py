@@ -39,7 +39,7 @@ def flood(ground: Ground, how: Flood, seed: int, elevation: np.ndarray | None = 
         plain = ground.depth()
         deepest = float(plain[ground.mask].max()) if ground.mask.any() else 1.0
         shore_px = min(max(3.0, 6 / max(ground.gsd_m, 0.05)), 0.12 * deepest if deepest < 1e6 else 14.0)
-        inside = ground.depth(min(max(shore_px, 0.1 * deepest), 24.0) if deepest < 1e6 else 0.0, seed)
+        inside = ground.depth(min(max(shore_px, 0.18 * deepest), 40.0) if deepest < 1e6 else 0.0, seed)
         depth = how.level_m * smoothstep(inside / (2 * shore_px)) * (inside > 0)
     opacity = 1 - np.exp(-np.clip(depth, 0, None) / max(how.clarity_m, 1e-3))
     if how.keep_tall:
@@ -69,6 +69,12 @@ def _local_water(ground: Ground, already: np.ndarray) -> np.ndarray | None:
 
 
 SMALLEST_ROOF_M2 = 12.0
+LEAST_COMPACT = 0.78
+"""Small roofs are compact, see `_shapes`; patches of bare ground are ragged."""
+ROOF_ROUGHNESS = (0.03, 0.085)
+"""Spread of brightness within a roof; lawns are smoother, bare ground in fine imagery is rougher."""
+THINNEST_M = 2.4
+"""Drives, walls and paths are thinner than roofs."""
 COARSEST_OBJECTS_M = 2.0
 """At a coarser GSD roofs and crowns are a pixel or two, and nothing is kept above water."""
 
@@ -86,21 +92,51 @@ def tall(ground: Ground) -> np.ndarray:
     around = ndimage.gaussian_filter(ground.image, (0, 9 * metre, 9 * metre))
     apart = np.abs(image - around).max(axis=0)
     odd = apart > max(1.1 * float(apart.std()) + 0.5 * float(apart.mean()), 0.06)
-    odd = ndimage.binary_opening(odd, iterations=max(1, round(0.8 * metre)))
-    thickness = ndimage.distance_transform_edt(odd)
-    parts, count = ndimage.label(odd)
-    if count:
-        numbers = np.arange(count + 1)
-        area = ndimage.sum_labels(odd, parts, numbers)
-        thick = np.maximum(ndimage.maximum(thickness, parts, numbers), 1)
-        square_m = area * ground.gsd_m**2
-        keep = (area / (4 * thick**2) < 6) & (square_m < 1500) & (square_m > SMALLEST_ROOF_M2)
-        odd &= keep[parts]
+    odd = _opened(odd, max(1.0, THINNEST_M / 2 * metre))
     rough = ground.luminance - ndimage.uniform_filter(ground.luminance, 7)
     rough = np.sqrt(ndimage.uniform_filter(rough**2, 2 * round(1.5 * metre) + 1))
+    parts, count = ndimage.label(odd)
+    if count:
+        darker = image.mean(axis=0) / np.maximum(around.mean(axis=0), 0.02)
+        odd &= _like_roofs(parts, count, rough, darker, ground.gsd_m)[parts]
     crowns = smoothstep((vegetation(ground) - 0.35) / 0.3) * smoothstep((rough - 0.035) / 0.03)
     crowns = ndimage.gaussian_filter(crowns, sigma)
     return np.maximum(ndimage.gaussian_filter(odd.astype(np.float32), 0.7), smoothstep((crowns - 0.25) / 0.3))
+
+
+def _opened(mask: np.ndarray, radius_px: float) -> np.ndarray:
+    """Morphological opening by a disc: without what is thinner than twice the radius."""
+    core = ndimage.distance_transform_edt(mask) > radius_px
+    return mask & (ndimage.distance_transform_edt(~core) <= radius_px) if core.any() else core
+
+
+def _like_roofs(parts: np.ndarray, count: int, rough: np.ndarray, darker: np.ndarray, gsd_m: float) -> np.ndarray:
+    """Which parts (0 ... count) could be roofs: compact, neither smooth as lawn nor rough as bare ground, no shadow."""
+    numbers = np.arange(count + 1)
+    area, thick, compact = _shapes(parts, numbers)
+    square_m = area * gsd_m**2
+    keep = (area / (4 * thick**2) < 6) & (square_m > SMALLEST_ROOF_M2) & (square_m < 1500)
+    # A large roof has wings and a drive; what is small and bent is a bush or a stain.
+    keep &= compact > np.where(square_m > 100, 0.5, LEAST_COMPACT)
+    texture = ndimage.mean(rough, parts, numbers)
+    keep &= (texture > ROOF_ROUGHNESS[0]) & (texture < ROOF_ROUGHNESS[1])
+    shade = ndimage.mean(darker, parts, numbers) < 0.75
+    keep &= ~shade | ((square_m > 60) & (compact > 0.85))
+    keep[0] = False
+    return keep
+
+
+def _shapes(parts: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Area and greatest depth of each part in pixels, and its area over that of the ellipse with its moments:
+    1 for an ellipse, 0.95 for any rectangle, less for what is ragged or bent."""
+    area = np.bincount(parts.ravel(), minlength=len(numbers)).astype(float)
+    thick = np.maximum(ndimage.maximum(ndimage.distance_transform_edt(parts > 0), parts, numbers), 1)
+    rows, cols = np.indices(parts.shape, np.float32)
+    row, col = (ndimage.mean(axis, parts, numbers) for axis in (rows, cols))
+    down, right = rows - row[parts], cols - col[parts]
+    vertical, across, both = (ndimage.mean(product, parts, numbers) for product in (down**2, right**2, down * right))
+    spread = np.sqrt(np.maximum(vertical * across - both**2, 1e-6))
+    return area, thick, area / (4 * np.pi * spread)
 
 
 @dataclass(frozen=True)

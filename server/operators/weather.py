@@ -59,6 +59,10 @@ def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
     crowns = vegetation(ground) * smoothstep(steep * 1.5)
     woody = luminance - ndimage.uniform_filter(luminance, 7, mode="nearest")
     woody = smoothstep((-woody - 0.015) / 0.06)
+    # Below a few decimetres single twigs and pebbles would speckle the cover.
+    fine_px = 0.25 / max(ground.gsd_m, 0.02)
+    if fine_px > 0.8:
+        steep, crowns, shadow, woody = (ndimage.gaussian_filter(cue, fine_px) for cue in (steep, crowns, shadow, woody))
     patches = 0.6 * ground.noise(how.drift_m, seed) + 0.4 * ground.noise(6 * how.drift_m, seed + 1)
     likely = how.cover * 1.25 - 0.3 * steep - 0.35 * crowns - 0.5 * shadow - 0.55 * woody + 0.5 * (patches - 0.5)
     edge = ground.ramp(0.12, 3, seed + 2)
@@ -68,7 +72,8 @@ def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
         amount *= 1 - water(ground)
     relief = np.clip(shading(ground, 11), 0.55, 1.25)
     # Snow fills fine relief: the deeper, the smoother.
-    relief = 1 + (relief - 1) * (0.35 + 0.65 * np.exp(-how.depth_cm / 15.0))
+    # In coarse pixels what looks like relief is mostly the colour of fields, which snow hides.
+    relief = 1 + (relief - 1) * (0.35 + 0.65 * np.exp(-how.depth_cm / 15.0)) * np.exp(-ground.gsd_m / 3.0)
     out = ground.image.copy()
     for band, role in enumerate(ground.roles):
         white = SNOW.get(role, 0.93)

@@ -90,11 +90,14 @@ class Field:
         difference = self.features[slots] - self.bank.flat[rows * self.bank.ok.shape[1] + cols]
         return np.einsum("nd,nd->n", difference, difference)
 
-    def exact(self, chunk: int = 1024) -> None:
-        """The true nearest neighbour of every target, by brute force."""
+    def exact(self, occurrence: float = 0.0, chunk: int = 1024) -> None:
+        """The true nearest neighbour of every target, by brute force; `occurrence` as in Search."""
         rows, cols = self.bank.rows, self.bank.cols
         known = self.bank.flat[rows * self.bank.ok.shape[1] + cols]
         norms = np.einsum("nd,nd->n", known, known)
+        penalty = self._penalty(occurrence)
+        if penalty is not None:
+            norms = norms + penalty[rows, cols]
         for start in range(0, len(self.targets), chunk):
             part = slice(start, start + chunk)
             distance = norms - 2 * self.features[part] @ known.T

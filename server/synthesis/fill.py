@@ -17,7 +17,7 @@ from .remove import OnStage
 from .scaling import Scaling
 
 PATCHES = (7, 9, 11)
-ROUNDS = (1, 2, 2)
+ROUNDS = (1, 1, 1)
 MARGIN_PX = 6
 FEWEST_CENTRES = 60
 GAP_PX = 12

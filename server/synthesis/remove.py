@@ -18,6 +18,9 @@ PATCHES = (7, 7, 9, 9)
 TEXTURE_WEIGHT = 6.0
 GUARD_SHARE = 0.65
 FEWEST_CENTRES = 200
+OCCURRENCE = (1.0, 0.05)
+"""Weight against copying the same few pixels again and again, which shows as a weave: at the coarsest
+level, where it is decided, and at the finer ones, where it costs sharpness."""
 
 OnStage = Callable[[int, int], None]
 
@@ -153,7 +156,7 @@ def _fill(
             field.cost[:] = 0
             image = field.vote(here.image, here.hole, 2)
             field.look(basis.project(image))
-            field.sweep(Search(), rng)
+            field.sweep(Search(OCCURRENCE[1]), rng)
             image = field.vote(here.image, here.hole, 1)
         field.look(basis.project(image))
     assert field is not None
@@ -168,15 +171,16 @@ def _fill(
 def _start(
     here: Level, bank: Bank, targets: Targets, basis: PatchBasis, known: np.ndarray, rng: np.random.Generator
 ) -> tuple[Field, np.ndarray]:
-    """Onion peel, then two rounds of voting and exact search."""
+    """Onion peel, then rounds of exact search and voting, then whole pieces."""
     step = known.shape[0] // here.hole.shape[0]
     valid = known.reshape(here.hole.shape[0], step, here.hole.shape[1], step).mean(axis=(1, 3)) > 0.5
     image, rows, cols = onion.peel(here.image, here.hole, bank.ok, valid, rng)
     field = Field(targets, bank, rows[targets.rows, targets.cols], cols[targets.rows, targets.cols])
-    field.look(basis.project(image))
-    field.exact()
-    for _ in range(2):
-        image = field.vote(here.image, here.hole, 2)
+    for _ in range(3):
         field.look(basis.project(image))
-        field.exact()
-    return field, field.vote(here.image, here.hole, 2)
+        field.exact(OCCURRENCE[0])
+        image = field.vote(here.image, here.hole, 2)
+    field.look(basis.project(image))
+    # Larger pieces hang together from here on.
+    seams.assign(field, here.image, here.hole)
+    return field, field.vote(here.image, here.hole, 1)

@@ -14,8 +14,8 @@ from .pyramid import Level
 
 LEVELS = 3
 PATCH = 7
-ROUNDS = (2, 2, 4)
-BAND_PX = 7
+ROUNDS = (1, 1, 3)
+BAND_PX = 6
 REACH = 6
 """Random search at the finer levels stays this near: the coarse level has searched the whole window."""
 
