@@ -4,6 +4,7 @@ import json
 import time
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Dict
 
 from ..server.api import (
@@ -20,7 +21,8 @@ from .errors import Cancelled, PluginError, ServerUnreachable
 
 POLL_WAIT_S = 2
 POLL_ERRORS = 5
-UPLOAD_CHUNK = 1 << 20
+SUBMIT_TRIES = 3
+DOWNLOAD_PART = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Reply:
 
 
 class EditClient:
-    """One server. `transport` has send(method, url, headers, body) -> Reply."""
+    """One server. `transport` has send(method, url, headers, body) -> Reply, body being bytes or a file's Path."""
 
     def __init__(self, url, token, transport):
         self.url, self.token, self.transport = url.rstrip("/"), token, transport
@@ -81,18 +83,23 @@ class EditClient:
         return SearchResult.from_json(self._json("POST", route("searches"), request.to_json()))
 
     def upload(self, path):
-        """Send a raster; returns its id, which is its content's."""
-        with open(path, "rb") as stream:
-            body = stream.read()
-        reply = self._send("POST", route("rasters"), headers={"Content-Type": "image/tiff"}, body=body)
+        """Send a raster file, piece by piece; returns its id, which is its content's."""
+        reply = self._send("POST", route("rasters"), headers={"Content-Type": "image/tiff"}, body=Path(path))
         return json.loads(reply.body.decode("utf8"))["upload"]
 
     def submit(self, process_id, request, key=""):
-        """Accept a job; the same key gives the same job, so a lost answer costs nothing."""
-        key = key or uuid.uuid4().hex
-        body = {"inputs": request.to_json()}
-        path = route("execution", process_id=process_id)
-        return _job(self._json("POST", path, body, {"Idempotency-Key": key}))
+        """Accept a job. The same key gives the same job, so that a lost answer is simply asked for again."""
+        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+        body, path = {"inputs": request.to_json()}, route("execution", process_id=process_id)
+        attempt = 1
+        while True:
+            try:
+                return _job(self._json("POST", path, body, headers))
+            except ServerUnreachable:
+                if attempt == SUBMIT_TRIES:
+                    raise
+            time.sleep(attempt)
+            attempt += 1
 
     def job(self, job_id, wait=0):
         """Status of a job, after a change or `wait` seconds."""
@@ -129,6 +136,22 @@ class EditClient:
     def result(self, job_id, name=RESULT_FILE):
         """The bytes of a result file."""
         return self._send("GET", route("result_file", job_id=job_id, name=name), headers={"Accept": "*/*"}).body
+
+    def download(self, job_id, target, name=RESULT_FILE):
+        """Write a result file to `target` part by part, so that its size does not matter; raises PluginError
+        where the file changes meanwhile or ends early."""
+        path, done, total, mark = route("result_file", job_id=job_id, name=name), 0, None, ""
+        with open(target, "wb") as out:
+            while total is None or done < total:
+                head = {"Accept": "*/*", "Range": f"bytes={done}-{done + DOWNLOAD_PART - 1}"}
+                reply = self._send("GET", path, headers=head)
+                out.write(reply.body)
+                done += len(reply.body)
+                if reply.status != 206:
+                    return  # a server or proxy that knows no ranges: the whole file at once
+                if not reply.body or mark not in ("", reply.headers.get("etag", "")):
+                    raise PluginError("The result changed or broke off while it was fetched. Fetch it again.", path)
+                total, mark = int(reply.headers["content-range"].rpartition("/")[2]), reply.headers.get("etag", "")
 
     def manifest(self, job_id):
         """The manifest of a result."""

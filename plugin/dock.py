@@ -1,24 +1,23 @@
 """The Landbrush panel: what to edit, what should be there, and what came of it."""
 
-import json
 import secrets
+from dataclasses import replace
 
 from qgis.core import Qgis, QgsApplication, QgsCoordinateReferenceSystem, QgsGeometry, QgsMessageLog, QgsProject
-from qgis.PyQt.QtCore import Qt, QTimer
-from qgis.PyQt.QtWidgets import QListWidgetItem, QPushButton
+from qgis.PyQt.QtCore import Qt
 
 from ..server.api import AUTO, Blend, Output, RasterRef, SearchRequest
 from . import settings
+from .editors import remember
 from .errors import Cancelled, PluginError, ServerUnreachable
 from .form import DockForm
-from .layers import add_result, plan_export
+from .layers import add_result, plan_export, source_of
 from .local_server import FAILED, INSTALLING, RUNNING, STARTING, LocalServer, find_python
-from .request import Area, Wish, in_layer_crs, layer_path
-from .task import CallTask, Connection, EditTask, Inputs
+from .request import Area, Wish, band_roles_of, in_layer_crs, layer_path
+from .task import CallTask, Connection, EditTask, Inputs, fetch
 from .widgets import NOTHING
 
 TAG = "Landbrush"
-LISTEN_MS = 700
 
 
 class LandbrushDock(DockForm):
@@ -27,32 +26,30 @@ class LandbrushDock(DockForm):
     def __init__(self, iface, parent=None):
         super().__init__(iface.mapCanvas(), parent)
         self.iface = iface
-        self.tasks, self.task, self.infos, self.understood = [], None, {}, None
-        self.last_error = None
+        self.tasks, self.task, self.infos = [], None, {}
+        self.last_error, self.waiting = None, []
         self.server = LocalServer(self)
         self.server.changed.connect(self._server_changed)
-        self.listen = QTimer(self)
-        self.listen.setSingleShot(True)
-        self.listen.setInterval(LISTEN_MS)
-        self.listen.timeout.connect(self._ask_meaning)
         self._connect()
         self._update()
 
     def _connect(self):
-        self.prompt.textChanged.connect(self._prompt_changed)
+        self.words.asked.connect(self._ask_meaning)
+        self.words.understood_changed.connect(self._update)
+        self.words.adjust_wanted.connect(self.take_over)
         self.editor.currentIndexChanged.connect(self._update)
         self.layer.layerChanged.connect(self._layer_changed)
         self.exemplar.source.currentIndexChanged.connect(self._update)
-        self.area.draw_toggled.connect(lambda on: self._use_tool(self.tool, on))
-        self.exemplar.draw_toggled.connect(lambda on: self._use_tool(self.exemplar_tool, on))
+        for picker in (self.area, self.exemplar, self.protect):
+            picker.draw_toggled.connect(lambda on, tool=picker.tool: self._use_tool(tool, on))
         self.canvas.mapToolSet.connect(self._tool_changed)
         self.dice.clicked.connect(lambda: self.seed.setValue(secrets.randbelow(2**31)))
         self.run_button.clicked.connect(self.run)
         self.cancel_button.clicked.connect(self.cancel)
         self.find.clicked.connect(self.find_examples)
-        self.adjust.clicked.connect(self.take_over)
         self.server_button.clicked.connect(self._server_pressed)
-        self.results.itemDoubleClicked.connect(self._zoom_to_result)
+        self.results.layer_wanted.connect(self._zoom_to)
+        self.results.job_wanted.connect(self.fetch_earlier)
 
     # ---- what is shown ------------------------------------------------------------------------------------
 
@@ -65,16 +62,15 @@ class LandbrushDock(DockForm):
     def _update(self, *_):
         """Show what the chosen editor needs, and nothing else."""
         info = self.infos.get(self.editor.currentData())
-        needs = info.needs if info else ()
         auto = self.editor.currentData() == AUTO
         layer = self.layer.currentLayer()
         self._show_row(self.resolution, layer is not None and layer_path(layer) is None)
-        self._show_row(self.exemplar, auto or "exemplar" in needs)
-        self._show_row(self.exemplar_layer, self.exemplar.source.currentData() not in (NOTHING, None)
-                       and (auto or "exemplar" in needs))
-        self._show_row(self.elevation, auto or any(n.startswith("elevation") for n in needs))
-        word = self.understood.to_class if self.understood is not None else ""
-        self._show_row(self.find, bool(word) and (auto or "exemplar" in needs))
+        copies = auto or bool(info and info.takes("exemplar"))
+        self._show_row(self.exemplar, copies)
+        self._show_row(self.exemplar_layer, copies and self.exemplar.source.currentData() not in (NOTHING, None))
+        self._show_row(self.elevation, auto or bool(info and info.takes("elevation")))
+        word = self.words.understood.to_class if self.words.understood is not None else ""
+        self._show_row(self.find, bool(word) and copies)
         if not word:
             self.found.clear()
             self.found.hide()
@@ -97,8 +93,8 @@ class LandbrushDock(DockForm):
             self.canvas.unsetMapTool(tool)
 
     def _tool_changed(self, new, *_):
-        self.area.draw.setChecked(new is self.tool)
-        self.exemplar.draw.setChecked(new is self.exemplar_tool)
+        for picker in (self.area, self.exemplar, self.protect):
+            picker.draw.setChecked(new is picker.tool)
 
     def say(self, message, level=Qgis.MessageLevel.Info, details=""):
         """Message bar, and the log with the details."""
@@ -141,7 +137,8 @@ class LandbrushDock(DockForm):
         self.server_button.setText(names.get(state, "Install server" if missing else "Start server"))
         if state == RUNNING:
             self.load_editors()
-            self._prompt_changed()
+            self._ask("Landbrush: earlier results", lambda client: client.jobs(), self.results.show_jobs)
+            self.words.hear()
         elif state == FAILED:
             self.say(text, Qgis.MessageLevel.Warning)
 
@@ -159,6 +156,9 @@ class LandbrushDock(DockForm):
             self.editor.setItemData(self.editor.count() - 1, f"{info.description}\n{info.engine}", Qt.ItemDataRole.ToolTipRole)
         self.editor.setCurrentIndex(max(0, self.editor.findData(chosen)))
         self.editor.blockSignals(False)
+        provider = QgsApplication.processingRegistry().providerById("landbrush")
+        if remember(infos) and provider is not None:
+            provider.refreshAlgorithms()
         self._update()
 
     def _ask(self, title, call, on_answer):
@@ -174,59 +174,30 @@ class LandbrushDock(DockForm):
             else:
                 self._fail(done.error)
 
-        task.answered.connect(answered)
+        task.ended.connect(answered)
         self.tasks.append(task)
         QgsApplication.taskManager().addTask(task)
 
     # ---- words --------------------------------------------------------------------------------------------
 
-    def _prompt_changed(self):
-        self.understood = None
-        self.listen.start()
+    def _ask_meaning(self, text):
+        self._ask("Landbrush: understanding", lambda client: client.interpret(text),
+                  lambda meaning: self.words.show_meaning(meaning, self.infos))
 
-    def _ask_meaning(self):
-        text = self.prompt.toPlainText().strip()
-        self._show_meaning(None)
-        if text:
-            self._ask("Landbrush: understanding", lambda client: client.interpret(text), self._show_meaning)
-
-    def _show_meaning(self, meaning):
-        """The line below the prompt, and buttons where the words were not clear."""
-        if meaning is not None and meaning.prompt != self.prompt.toPlainText().strip():
-            return
-        self.understood = meaning
-        self.meaning.setText(meaning.understood if meaning else "")
-        while self.choices_row.count():
-            self.choices_row.takeAt(0).widget().deleteLater()
-        for choice in (meaning.choices if meaning else ())[:4]:
-            button = QPushButton(choice.title)
-            button.clicked.connect(lambda _=False, c=choice: self._choose(c))
-            self.choices_row.addWidget(button)
-        self.choices.setVisible(bool(meaning and meaning.choices))
-        self.adjust.setVisible(bool(meaning and meaning.editor in self.infos))
-        self._update()
-
-    def take_over(self):
+    def take_over(self, meaning):
         """Put what was understood into the editor and its options, where every part can be changed."""
-        meaning = self.understood
-        if meaning is None or meaning.editor not in self.infos:
-            return
         self.editor.setCurrentIndex(self.editor.findData(meaning.editor))
         self.options.set_values(meaning.options)
         self.options_box.setCollapsed(False)
-
-    def _choose(self, choice):
-        """The user says what was meant: put it into words that are clear."""
-        self.prompt.setPlainText(choice.title)
 
     def find_examples(self):
         """Windows of the layer that look like the word, to tick."""
         layer = self.layer.currentLayer()
         path = layer_path(layer) if layer is not None else None
-        if path is None or self.understood is None:
+        if path is None or self.words.understood is None:
             self.say("Examples can be found in layers that are files.", Qgis.MessageLevel.Warning)
             return
-        word, shared = self.understood.to_class, self.connection() is not None and self.connection().shares_files
+        word, shared = self.words.understood.to_class, self.connection() is not None and self.connection().shares_files
 
         def call(client):
             raster = RasterRef(path=str(path)) if shared else RasterRef(upload=client.upload(path))
@@ -250,7 +221,7 @@ class LandbrushDock(DockForm):
         if area is None:
             raise PluginError("Draw a polygon on the map (Draw, left clicks, right click), or select polygon features.")
         process_id = self.editor.currentData() or AUTO
-        prompt = self.prompt.toPlainText().strip()
+        prompt = self.words.text()
         if process_id == AUTO and not prompt:
             raise PluginError("Say what should be there, or choose an editor.")
         exemplar = self._exemplar(layer)
@@ -264,9 +235,11 @@ class LandbrushDock(DockForm):
             exemplar=exemplar,
             exemplar_layer=self.exemplar_layer.currentLayer(),
             elevation_layer=self.elevation.currentLayer(),
-            blend=Blend(self.grow.value(), self.feather.value(), self.context.value(),
-                        settings.get("blend/radiometric_match")),
-            output=Output(area="layer" if self.go_on.isChecked() else self.write.currentData()),
+            protect=self.protect.area(self.canvas, layer),
+            band_roles=band_roles_of(self.bands.text()),
+            blend=Blend(self.grow.value(), self.feather.value(), self.context.value(), self.match.isChecked()),
+            output=Output("layer" if self.go_on.isChecked() else self.write.currentData(),
+                          self.compression.currentData(), self.cog.isChecked()),
         )
 
     def _exemplar(self, layer):
@@ -298,34 +271,40 @@ class LandbrushDock(DockForm):
         return path
 
     def run(self):
-        """Start an edit."""
+        """Start an edit, or as many as variants are wanted, one after the other."""
         if self.task is not None:
             return
         try:
-            connection = self.connection()
-            if connection is None:
+            if self.connection() is None:
                 self.server.start()
                 raise PluginError("The server is starting. Press Run again when it is ready."
                                   if self.server.state == STARTING else "Start or install the Landbrush server first.")
             wish = self.wish()
             inputs = self.inputs(wish)
-            task = EditTask(wish, inputs, connection, settings.output_folder())
+            folder = settings.output_folder()
         except (PluginError, OSError) as error:
             self._fail(error if isinstance(error, PluginError) else PluginError(str(error)))
             return
-        task.progressed.connect(self._progressed)
-        task.ended.connect(self._ended)
-        self.task = task
-        self.tasks.append(task)
+        seeds = [(wish.seed + k) % 2**31 for k in range(self.variants.value())]
+        self.waiting = [EditTask(replace(wish, seed=seed), inputs, self.connection(), folder) for seed in seeds]
         self.run_button.setEnabled(False)
         self.cancel_button.setEnabled(True)
         self.status.setText("Sending ...")
+        self._next()
+
+    def _next(self):
+        """Start the task that waits longest."""
+        self.task = task = self.waiting.pop(0)
+        task.progressed.connect(self._progressed)
+        task.ended.connect(self._ended)
+        self.tasks.append(task)
         QgsApplication.taskManager().addTask(task)
 
     def cancel(self):
         """Stop the running edit, here and on the server."""
         if self.task is not None:
             self.status.setText("Cancelling ...")
+            self.waiting = []
             self.task.cancel()
 
     def _progressed(self, info):
@@ -342,57 +321,71 @@ class LandbrushDock(DockForm):
     def _ended(self, task):
         self.task = None
         self.tasks.remove(task)
+        if task.error is None:
+            # The source may have been removed from the project meanwhile.
+            source = task.wish.layer if task.wish.layer in QgsProject.instance().mapLayers().values() else None
+            layer = self._add(task.path, source, task.manifest)
+            if layer is not None and self.go_on.isChecked():
+                self.layer.setLayer(layer)
+        else:
+            self.waiting = []
+            self._fail(task.error)
+        if self.waiting:
+            self._next()
+            return
         self.run_button.setEnabled(True)
         self.cancel_button.setEnabled(False)
         self.bar.setValue(0)
-        if task.error is not None:
-            self._fail(task.error)
-            return
+
+    def _add(self, path, source, manifest):
+        """Show a result as a layer and in the list; returns the layer, None where that failed."""
         try:
-            # The source may have been removed from the project meanwhile.
-            source = task.wish.layer if task.wish.layer in QgsProject.instance().mapLayers().values() else None
-            layer = add_result(task.path, source, task.wish, task.manifest)
+            layer = add_result(path, source, manifest)
         except (PluginError, RuntimeError) as error:
             self._fail(error if isinstance(error, PluginError) else PluginError(str(error)))
-            return
-        if self.go_on.isChecked():
-            self.layer.setLayer(layer)
-        gate = task.manifest["gate"]
+            return None
+        gate = manifest["gate"]
+        notes = " ".join(manifest.get("notes", ()))
         self.status.setText(
-            f"Done in {task.manifest['seconds']['total']:.1f} s: {gate['pixels_inside_changed']:,} pixels changed inside, "
-            f"{gate['pixels_outside_different']} of the window's {gate['pixels_outside']:,} outside. {_left(task.manifest)}"
-            f"{task.manifest['engine']}.")
-        item = QListWidgetItem(layer.name())
-        item.setToolTip(json.dumps({k: task.manifest[k] for k in ("engine", "options", "seconds")}, indent=1))
-        item.setData(Qt.ItemDataRole.UserRole, layer.id())
-        self.results.insertItem(0, item)
+            f"Done in {manifest['seconds']['total']:.1f} s: {gate['pixels_inside_changed']:,} pixels changed inside, "
+            f"{gate['pixels_outside_different']} of the window's {gate['pixels_outside']:,} outside. "
+            + f"{notes} {manifest['engine']}.".lstrip())
+        if notes:
+            self.say(notes, Qgis.MessageLevel.Warning)
+        self.results.add_layer(layer, manifest)
+        return layer
 
-    def _zoom_to_result(self, item):
-        layer = QgsProject.instance().mapLayer(item.data(Qt.ItemDataRole.UserRole))
-        if layer is not None:
-            self.iface.setActiveLayer(layer)
-            self.iface.zoomToActiveLayer()
+    def fetch_earlier(self, job_id):
+        """Add a result that is still on the server as a layer."""
+        try:
+            folder = settings.output_folder()
+        except OSError as error:
+            self._fail(PluginError(str(error)))
+            return
+        self.status.setText("Fetching ...")
+        self._ask("Landbrush: fetching a result", lambda client: fetch(client, job_id, folder),
+                  lambda found: self._add(found[0], source_of(found[1]), found[1]))
+
+    def _zoom_to(self, layer):
+        self.iface.setActiveLayer(layer)
+        self.iface.zoomToActiveLayer()
 
     # ---- end ----------------------------------------------------------------------------------------------
 
     def dispose(self):
         """Stop everything and leave no trace on the canvas."""
-        self.listen.stop()
+        self.words.listen.stop()
+        self.waiting = []
         for task in self.tasks:
             # Their answers come when the widgets are gone.
-            (task.ended if isinstance(task, EditTask) else task.answered).disconnect()
+            task.ended.disconnect()
             task.cancel()
         self.canvas.mapToolSet.disconnect(self._tool_changed)
-        for tool in (self.tool, self.exemplar_tool):
+        for tool in self.tools:
             self.canvas.unsetMapTool(tool)
             tool.dispose()
         self.server.blockSignals(True)
         self.server.stop()
-
-
-def _left(manifest):
-    count = manifest.get("pixels_left_nodata", 0)
-    return f"{count:,} pixels inside are nodata and were left. " if count else ""
 
 
 def _wkt(geometry):

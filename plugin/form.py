@@ -11,8 +11,7 @@ from qgis.PyQt.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
-    QListWidget,
-    QPlainTextEdit,
+    QLineEdit,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -25,10 +24,12 @@ from qgis.PyQt.QtWidgets import (
 from ..server.api import AUTO
 from . import settings
 from .canvas import PolygonTool
+from .results import ResultList
 from .widgets import CANVAS, DRAWN, NOTHING, RASTER_FILTER, SELECTED, WHOLE, AreaPicker, FoundList, OptionsForm
+from .words import WordsBox
 
 AREA_TITLES = (("the edited window", "window"), ("the whole layer", "layer"))
-HINT = "What should be there? For instance: remove the shed - forest here - flooded - snow"
+COMPRESSION_TITLES = (("DEFLATE", "deflate"), ("ZSTD", "zstd"), ("none", "none"))
 
 
 class DockForm(QDockWidget):
@@ -40,6 +41,8 @@ class DockForm(QDockWidget):
         self.canvas = canvas
         self.tool = PolygonTool(canvas, "#d62728")
         self.exemplar_tool = PolygonTool(canvas, "#e6b800")
+        self.protect_tool = PolygonTool(canvas, "#1f77b4")
+        self.tools = (self.tool, self.exemplar_tool, self.protect_tool)
         self._build()
 
     def _make_fields(self):
@@ -56,14 +59,8 @@ class DockForm(QDockWidget):
         self.exemplar_layer.setFilters(RASTER_FILTER)
         self.exemplar_layer.setAllowEmptyLayer(True)
         self.exemplar_layer.setCurrentIndex(0)
-        self.prompt = QPlainTextEdit()
-        self.prompt.setPlaceholderText(HINT)
-        self.prompt.setMaximumHeight(54)
-        self.meaning = QLabel()
-        self.meaning.setWordWrap(True)
-        self.choices = QWidget()
-        self.choices_row = QHBoxLayout(self.choices)
-        self.choices_row.setContentsMargins(0, 0, 0, 0)
+        self.protect = AreaPicker(self.protect_tool, (NOTHING, DRAWN, SELECTED))
+        self.words = WordsBox()
         self.editor = QComboBox()
         self.editor.addItem("Say what should be there", AUTO)
         self.find = QPushButton("Find examples in the layer")
@@ -72,19 +69,14 @@ class DockForm(QDockWidget):
         self.elevation.setFilters(RASTER_FILTER)
         self.elevation.setAllowEmptyLayer(True)
         self.elevation.setCurrentIndex(0)
+
     def _lay_out_fields(self):
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("Layer", self.layer)
         form.addRow("Export at", self.resolution)
         form.addRow("Edit", self.area)
-        form.addRow("Prompt", self.prompt)
-        self.adjust = QPushButton("Adjust what was understood")
-        self.adjust.setToolTip("Put it into the editor and its options, to change any part before it runs")
-        self.adjust.hide()
-        form.addRow("", self.meaning)
-        form.addRow("", self.adjust)
-        form.addRow("", self.choices)
+        form.addRow("Prompt", self.words)
         form.addRow("Editor", self.editor)
         form.addRow("Copy from", self.exemplar)
         form.addRow("of layer", self.exemplar_layer)
@@ -108,8 +100,7 @@ class DockForm(QDockWidget):
         box.addWidget(self.options_box)
         box.addWidget(self._build_more())
         box.addLayout(self._build_run())
-        self.results = QListWidget()
-        self.results.setMaximumHeight(110)
+        self.results = ResultList()
         box.addWidget(QLabel("Results"))
         box.addWidget(self.results)
         box.addLayout(self._build_server())
@@ -124,22 +115,29 @@ class DockForm(QDockWidget):
         more = QgsCollapsibleGroupBox("Edge and output")
         more.setCollapsed(True)
         form = QFormLayout(more)
+        form.addRow("Leave as it is", self.protect)
         self.grow, self.feather, self.context = QSpinBox(), QSpinBox(), QSpinBox()
         for field, top in ((self.grow, 64), (self.feather, 128), (self.context, 2048)):
             field.setRange(0, top)
             field.setSuffix(" px")
         self.feather.setValue(settings.get("blend/feather_px"))
         self.context.setValue(settings.get("blend/context_px"))
-        self.write = QComboBox()
-        for title, name in AREA_TITLES:
-            self.write.addItem(title, name)
-        form.addRow("Enlarge polygons by", self.grow)
-        form.addRow("Soft edge inside", self.feather)
-        form.addRow("Surroundings", self.context)
+        self.match = QCheckBox("Match the tone to the surroundings")
+        self.match.setChecked(settings.get("blend/radiometric_match"))
+        self.write, self.compression = QComboBox(), QComboBox()
+        for combo, titles in ((self.write, AREA_TITLES), (self.compression, COMPRESSION_TITLES)):
+            for title, name in titles:
+                combo.addItem(title, name)
+        self.cog = QCheckBox("Cloud Optimized GeoTIFF")
         self.go_on = QCheckBox("Go on with the result")
         self.go_on.setToolTip("Write the whole layer and take it as the layer of the next edit, so that edits add up")
-        form.addRow("Write", self.write)
-        form.addRow("", self.go_on)
+        self.bands = QLineEdit()
+        self.bands.setPlaceholderText("as the file says")
+        self.bands.setToolTip("Which band is what, where the file does not say: red=1 green=2 blue=3 nir=4")
+        for title, field in (("Enlarge polygons by", self.grow), ("Soft edge inside", self.feather),
+                             ("Surroundings", self.context), ("", self.match), ("Write", self.write),
+                             ("Compression", self.compression), ("", self.cog), ("", self.go_on), ("Bands", self.bands)):
+            form.addRow(title, field)
         return more
 
     def _build_run(self):
@@ -150,12 +148,16 @@ class DockForm(QDockWidget):
         self.dice = QPushButton(QgsApplication.getThemeIcon("/mActionRefresh.svg"), "")
         self.dice.setToolTip("Roll the dice: another seed")
         self.dice.setMaximumWidth(36)
+        self.variants = QSpinBox()
+        self.variants.setRange(1, 8)
+        self.variants.setPrefix("x ")
+        self.variants.setToolTip("Variants: so many results, each with the next seed")
         self.run_button = QPushButton("Run")
         self.run_button.setDefault(True)
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setEnabled(False)
         self.seed.setMinimumWidth(60)
-        for widget in (QLabel("Seed"), self.seed, self.dice, self.run_button, self.cancel_button):
+        for widget in (QLabel("Seed"), self.seed, self.dice, self.variants, self.run_button, self.cancel_button):
             row.addWidget(widget)
         self.bar = QProgressBar()
         self.bar.setRange(0, 100)

@@ -70,30 +70,50 @@ def run_export(export, path, feedback):
         raise PluginError("The layer could not be exported to a file.", f"QgsRasterFileWriter gave {code} for {path}.")
 
 
-def result_name(wish, manifest):
+def result_name(manifest):
     """Name of a result: prompt, engine's editor and seed, and that it is synthetic."""
-    words = wish.prompt.strip() or manifest.get("operation", "")
+    words = manifest.get("prompt", "").strip() or manifest.get("operation", "")
     short = words if len(words) <= 40 else words[:39] + "…"
-    return f"{short} · {manifest.get('editor', '')} · seed {manifest.get('seed', wish.seed)} (synthetic)"
+    return f"{short} · {manifest.get('editor', '')} · seed {manifest.get('seed', 0)} (synthetic)"
 
 
-def result_path(folder, wish, job_id):
+def result_path(folder, manifest, job_id):
     """A new file name in the output folder that says what it is and when."""
-    words = "".join(c if c.isalnum() else "-" for c in (wish.prompt or wish.process_id).lower())[:30].strip("-")
+    said = manifest.get("prompt") or manifest.get("editor", "")
+    words = "".join(c if c.isalnum() else "-" for c in said.lower())[:30].strip("-")
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     return folder / f"landbrush-{stamp}-{words or 'edit'}-{job_id[:6]}.tif"
 
 
-def add_result(path, source, wish, manifest):
+def source_of(manifest):
+    """The project's layer that a result was made from; None where it is not there."""
+    path = manifest.get("request", {}).get("raster", {}).get("path", "")
+    for layer in QgsProject.instance().mapLayers().values():
+        if path and isinstance(layer, QgsRasterLayer) and layer.source().split("|")[0] == path:
+            return layer
+    return None
+
+
+def shown_jobs():
+    """Ids of the jobs whose results are layers of the project."""
+    found = set()
+    for layer in QgsProject.instance().mapLayers().values():
+        text = layer.customProperty("landbrush/manifest", "")
+        if text:
+            found.add(json.loads(text).get("job", ""))
+    return found
+
+
+def add_result(path, source, manifest):
     """Add a result on top of the project, styled like its source; returns the layer."""
-    layer = QgsRasterLayer(str(path), result_name(wish, manifest))
+    layer = QgsRasterLayer(str(path), result_name(manifest))
     if not layer.isValid():
         raise PluginError("The result was written but QGIS cannot open it.", f"{path}: {layer.error().message()}")
     if source is not None and source.bandCount() == layer.bandCount():
         style = QgsMapLayerStyle()
         style.readFromLayer(source)
         style.writeToLayer(layer)
-    layer.setMetadata(_metadata(layer, wish, manifest))
+    layer.setMetadata(_metadata(layer, manifest))
     layer.setCustomProperty("landbrush/manifest", json.dumps(manifest))
     layer.setCustomProperty("landbrush/synthetic", True)
     project = QgsProject.instance()
@@ -104,13 +124,13 @@ def add_result(path, source, wish, manifest):
     return layer
 
 
-def _metadata(layer, wish, manifest):
+def _metadata(layer, manifest):
     gate = manifest.get("gate", {})
     found = QgsLayerMetadata()
     found.setTitle(layer.name())
     found.setType("dataset")
     found.setAbstract(
-        f"{SYNTHETIC}\nPrompt: {wish.prompt or '-'}\nEditor: {manifest.get('editor')} - {manifest.get('engine')}\n"
+        f"{SYNTHETIC}\nPrompt: {manifest.get('prompt') or '-'}\nEditor: {manifest.get('editor')} - {manifest.get('engine')}\n"
         f"Seed: {manifest.get('seed')}\nPixels outside the polygons that differ from the source: "
         f"{gate.get('pixels_outside_different')} of {gate.get('pixels_outside')}.")
     found.setKeywords({"landbrush": ["synthetic", "AI_GENERATED", str(manifest.get("editor"))]})

@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsGeometry, QgsProject, QgsRectangle
 
-from ..server.api import AUTO, Blend, EditRequest, Exemplar, Extent, Output, Polygons, RasterRef
+from ..server.api import AUTO, BAND_ROLES, Blend, EditRequest, Exemplar, Extent, Output, Polygons, RasterRef
 from .errors import PluginError
 
 
@@ -32,7 +32,10 @@ class Wish:
     exemplar: Optional[Area] = None
     exemplar_layer: Any = None
     elevation_layer: Any = None
+    protect: Optional[Area] = None
     extent: Optional[QgsRectangle] = None
+    extent_crs: Optional[QgsCoordinateReferenceSystem] = None
+    band_roles: dict = field(default_factory=dict)
     blend: Blend = Blend()
     output: Output = Output()
 
@@ -71,6 +74,18 @@ def _flat(coordinates):
     return [_flat(part) for part in coordinates]
 
 
+def band_roles_of(text):
+    """`nir=4 red=1` as {role: 1-based band}; raises PluginError for what is not of that form."""
+    found = {}
+    for part in text.replace(",", " ").split():
+        role, _, number = part.partition("=")
+        if role not in BAND_ROLES or not number.isdigit() or not int(number):
+            raise PluginError(f"Bands: '{part}' is not of the form role=band, for instance nir=4. "
+                              f"Roles: {', '.join(BAND_ROLES)}.")
+        found[role] = int(number)
+    return found
+
+
 def layer_path(layer):
     """The file of a raster layer; None where it has none (web map, database)."""
     if layer.providerType() != "gdal":
@@ -95,7 +110,8 @@ def build(wish, raster, exemplar_raster=None, elevation=None):
     extent = None
     if wish.extent is not None:
         box = wish.extent
-        extent = Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), wkt_of(wish.area.crs))
+        crs = wish.extent_crs or wish.area.crs
+        extent = Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), wkt_of(crs))
     return EditRequest(
         raster=raster,
         polygons=polygons_of(wish.area),
@@ -105,6 +121,8 @@ def build(wish, raster, exemplar_raster=None, elevation=None):
         exemplar=exemplar,
         extent=extent,
         elevation=elevation,
+        protect=polygons_of(wish.protect, "protected area") if wish.protect is not None else None,
+        band_roles=dict(wish.band_roles),
         blend=wish.blend,
         output=wish.output,
     )

@@ -1,7 +1,6 @@
 """The background work: QgsTasks that talk to the server. `run` never raises and touches no widget."""
 
 import os
-import shutil
 import tempfile
 import uuid
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any, Callable, Optional
 from qgis.core import QgsFeedback, QgsTask
 from qgis.PyQt.QtCore import pyqtSignal
 
-from ..server.api import DISMISSED, SUCCESSFUL
+from ..server.api import DISMISSED, SUCCESSFUL, RasterRef
 from .client import EditClient
 from .errors import Cancelled, PluginError
 from .layers import Export, result_path, run_export
@@ -68,12 +67,19 @@ def run_edit(wish, inputs, connection, folder, feedback, on_change, transport_cl
         if info.status != SUCCESSFUL:
             detail = info.problem.detail if info.problem else info.message
             raise PluginError(detail or "The edit failed.", f"Job {info.jobID}: {info.to_json()}")
-        manifest = client.manifest(info.jobID)
-        manifest["job"] = info.jobID
+        return fetch(client, info.jobID, folder)
+
+
+def fetch(client, job_id, folder):
+    """Files of a successful job into `folder`; returns (path of the GeoTIFF, manifest). Also long after it ran."""
+    manifest = client.manifest(job_id)
+    manifest["job"] = job_id
+    folder.mkdir(parents=True, exist_ok=True)
+    target = result_path(folder, manifest, job_id)
+    with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=str(folder)) as scratch:
         draft = Path(scratch) / "result.tif"
-        draft.write_bytes(client.result(info.jobID))
-        target = result_path(folder, wish, info.jobID)
-        shutil.move(str(draft), str(target))
+        client.download(job_id, draft)
+        os.replace(draft, target)
     return target, manifest
 
 
@@ -96,41 +102,38 @@ def _submit(client, wish, paths, connection):
 
 
 def _uploaded(client, path):
-    from ..server.api import RasterRef
-
     return RasterRef(upload=client.upload(path))
 
 
-class EditTask(QgsTask):
-    """One edit. Signals: `progressed(JobInfo)`, `ended(task)`; then `path`, `manifest` or `error` is set."""
+class _Task(QgsTask):
+    """Work in a thread. Subclasses say what in `work`; signal `ended(task)` comes on the GUI thread."""
 
-    progressed = pyqtSignal(object)
     ended = pyqtSignal(object)
 
-    def __init__(self, wish: Wish, inputs: Inputs, connection: Connection, folder: Path):
-        super().__init__(f"Landbrush: {wish.prompt or wish.process_id}", QgsTask.Flag.CanCancel)
-        self.wish, self.inputs, self.connection, self.folder = wish, inputs, connection, folder
+    def __init__(self, title: str):
+        super().__init__(title, QgsTask.Flag.CanCancel)
         self.feedback = QgsFeedback()
-        self.path, self.manifest, self.error = None, {}, None
+        self.error = None
+
+    def work(self):
+        """What is done, in a worker thread; may raise."""
+        raise NotImplementedError
 
     def run(self):
-        """In a worker thread."""
+        """Called by QGIS in a worker thread. A task that raises takes QGIS down, so this never does."""
         try:
-            self.path, self.manifest = run_edit(
-                self.wish, self.inputs, self.connection, self.folder, self.feedback, self._changed)
+            self.work()
             return True
         except PluginError as error:
             self.error = error
-        except Exception as error:  # a task that raises takes QGIS down
+        except OSError as error:
+            self.error = PluginError(f"A file could not be written or read: {error}")
+        except Exception as error:
             self.error = PluginError("Landbrush failed unexpectedly; please report it.", f"{type(error).__name__}: {error}")
         return False
 
-    def _changed(self, info):
-        self.setProgress(float(info.progress))
-        self.progressed.emit(info)
-
     def cancel(self):
-        """Stop waiting; the job on the server is dismissed."""
+        """Stop waiting."""
         self.feedback.cancel()
         super().cancel()
 
@@ -141,29 +144,36 @@ class EditTask(QgsTask):
         self.ended.emit(self)
 
 
-class CallTask(QgsTask):
-    """One short question to the server. Signal `answered(task)`; then `answer` or `error` is set."""
+class EditTask(_Task):
+    """One edit. Signals: `progressed(JobInfo)`, `ended(task)`; then `path` and `manifest`, or `error`, are set.
 
-    answered = pyqtSignal(object)
+    Cancelled, the job on the server is dismissed.
+    """
+
+    progressed = pyqtSignal(object)
+
+    def __init__(self, wish: Wish, inputs: Inputs, connection: Connection, folder: Path):
+        super().__init__(f"Landbrush: {wish.prompt or wish.process_id}")
+        self.wish, self.inputs, self.connection, self.folder = wish, inputs, connection, folder
+        self.path, self.manifest = None, {}
+
+    def work(self):
+        """See _Task."""
+        self.path, self.manifest = run_edit(
+            self.wish, self.inputs, self.connection, self.folder, self.feedback, self._changed)
+
+    def _changed(self, info):
+        self.setProgress(float(info.progress))
+        self.progressed.emit(info)
+
+
+class CallTask(_Task):
+    """One question to the server. Signal `ended(task)`; then `answer` or `error` is set."""
 
     def __init__(self, title: str, call: Callable[[EditClient], Any], connection: Connection):
-        super().__init__(title, QgsTask.Flag.CanCancel)
-        self.call, self.connection = call, connection
-        self.answer, self.error = None, None
+        super().__init__(title)
+        self.call, self.connection, self.answer = call, connection, None
 
-    def run(self):
-        """In a worker thread."""
-        try:
-            self.answer = self.call(self.connection.client())
-            return True
-        except PluginError as error:
-            self.error = error
-        except Exception as error:  # a task that raises takes QGIS down
-            self.error = PluginError("Landbrush failed unexpectedly; please report it.", f"{type(error).__name__}: {error}")
-        return False
-
-    def finished(self, result):
-        """On the GUI thread."""
-        if not result and self.error is None:
-            self.error = Cancelled()
-        self.answered.emit(self)
+    def work(self):
+        """See _Task."""
+        self.answer = self.call(self.connection.client(self.feedback))

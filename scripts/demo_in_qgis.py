@@ -71,9 +71,9 @@ def draw(picker, layer, ring):
 
 
 def write_prompt(dock, text):
-    dock.prompt.clear()
-    QTest.keyClicks(dock.prompt, text)
-    wait(lambda: dock.understood is not None, 60)
+    dock.words.prompt.clear()
+    QTest.keyClicks(dock.words.prompt, text)
+    wait(lambda: dock.words.understood is not None, 60)
 
 
 def press_run(dock):

@@ -154,8 +154,8 @@ def _edit(given: argparse.Namespace) -> int:
         (Path(folder) / "manifest.json").replace(given.output.with_suffix(".json"))
         (Path(folder) / "result.tif").replace(given.output)
     gate = report["gate"]
-    if report["pixels_left_nodata"]:
-        print(f"\n{report['pixels_left_nodata']:,} pixels inside the polygons are nodata and were left as they are", end="")
+    for note in report["notes"]:
+        print(f"\n{note}", end="")
     print(f"\n{given.output}: {report['editor']} ({report['engine']}), {report['seconds']['total']:.2f} s, "
           f"{gate['pixels_inside_changed']:,} pixels changed inside, {gate['pixels_outside_different']} of "
           f"{gate['pixels_outside']:,} outside")

@@ -18,6 +18,7 @@ AUTO = "auto"  # the process that lets the interpreter choose the editor from th
 
 MAX_PROMPT_CHARS = 4000
 MAX_VERTICES = 200_000
+CRS_LENGTH = 20_000
 
 # Status words of a job (OGC 18-062r2, statusCode).
 STATUS_WORDS = ("accepted", "running", "successful", "failed", "dismissed")
@@ -26,15 +27,13 @@ ENDED = frozenset((SUCCESSFUL, FAILED, DISMISSED))
 
 # Files a successful job offers below /jobs/{id}/results/.
 RESULT_FILE, MANIFEST_FILE, PREVIEW_FILE = "result.tif", "manifest.json", "preview.png"
-RESULT_FILES = {RESULT_FILE: "image/tiff; application=geotiff", MANIFEST_FILE: "application/json",
-                PREVIEW_FILE: "image/png"}
+RESULT_FILES = {RESULT_FILE: "image/tiff; application=geotiff", MANIFEST_FILE: "application/json", PREVIEW_FILE: "image/png"}
 
 ROUTES = {
     "landing": "/", "conformance": "/conformance", "api": "/api", "rasters": "/rasters",
     "processes": "/processes", "process": "/processes/{process_id}", "execution": "/processes/{process_id}/execution",
     "jobs": "/jobs", "job": "/jobs/{job_id}", "results": "/jobs/{job_id}/results",
-    "result_file": "/jobs/{job_id}/results/{name}",
-    "interpretations": "/interpretations", "searches": "/searches",
+    "result_file": "/jobs/{job_id}/results/{name}", "interpretations": "/interpretations", "searches": "/searches",
 }
 
 Json = Any
@@ -197,9 +196,6 @@ def _check_position(position: Json, where: str) -> None:
             raise ContractError(where, f"a coordinate is not a finite number: {_shown(position)}")
 
 
-CRS_LENGTH = 20_000
-
-
 @dataclass(frozen=True)
 class Polygons(Message):
     """Polygons on the map: a GeoJSON (Multi)Polygon and the CRS of its coordinates."""
@@ -314,6 +310,10 @@ class EditorInfo(Message):
     licence: str = "GPL-2.0-or-later"
     weights: Tuple[str, ...] = ()
     missing: str = _field("why it cannot run now; empty: it can", "")
+
+    def takes(self, what: str) -> bool:
+        """Whether it has a use for a prompt, an exemplar or an elevation model, needed or not."""
+        return what in self.needs or f"{what}?" in self.needs
 
 
 @dataclass(frozen=True)

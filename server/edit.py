@@ -147,7 +147,7 @@ def _edited_span(region: Region) -> tuple[tuple[int, int], tuple[int, int]]:
 def _sources(
     request: EditRequest, layer: Layer, other: rasterio.DatasetReader | None, todo: Plan, shapes: list, progress: Progress
 ) -> tuple[tuple[Patch, ...], dict[str, Any] | None]:
-    if "exemplar" not in todo.editor.info.needs:
+    if not todo.editor.info.takes("exemplar"):
         return (), None
     if request.exemplar is not None:
         return tuple(exemplars.drawn(request.exemplar, layer, other, shapes)), None
@@ -155,7 +155,8 @@ def _sources(
     patches, search = exemplars.found(todo.word, layer, layer.profile.box, shapes)
     windows = [{"box": [h.box.col, h.box.row, h.box.width, h.box.height], "agreement": round(h.agreement, 2)}
                for h in search.hits]
-    return tuple(patches), {"word": search.word, "rule": search.rule, "windows": windows}
+    pixels = sum(int(patch.usable.sum()) for patch in patches)
+    return tuple(patches), {"word": search.word, "rule": search.rule, "windows": windows, "pixels": pixels}
 
 
 def _edit_region(
@@ -232,6 +233,20 @@ def _preview(layer: Layer, result: Path, box: Box, folder: Path) -> None:
     provenance.write_preview(result, box, rgb, folder / PREVIEW_FILE)
 
 
+REPEATS_FROM = 4.0
+
+
+def _notes(nodata: int, search: dict[str, Any] | None, checked: gate.GateReport) -> list[str]:
+    """What the user should know of this result, in sentences."""
+    notes = []
+    if nodata:
+        notes.append(f"{nodata:,} pixels inside the polygons are nodata and were left.")
+    if search and checked.pixels_inside > REPEATS_FROM * max(search["pixels"], 1):
+        notes.append(f"Only {search['pixels']:,} pixels of '{search['word']}' were found for {checked.pixels_inside:,} to "
+                     "fill, so it repeats. Draw a larger exemplar.")
+    return notes
+
+
 def _report(
     request: EditRequest, todo: Plan, layer: Layer, checked: gate.GateReport, search: dict[str, Any] | None,
     clock: _Clock, box: Box, nodata: int,
@@ -251,6 +266,7 @@ def _report(
         "request": request.to_json(),
         "gate": checked.to_json(),
         "pixels_left_nodata": nodata,
+        "notes": _notes(nodata, search, checked),
         "window": [box.col, box.row, box.width, box.height],
         "crs": layer.profile.crs.to_string() if layer.profile.crs else None,
         "transform": list(layer.profile.transform_of(box))[:6],

@@ -13,6 +13,7 @@ from typing import Any
 
 from . import lexicon
 from .api import Choice, Interpretation
+from .editors.fill import LAND_COVERS
 from .lexicon import CLASSES, FROM_FIRST, OPERATIONS, PROTECT_AFTER, PROTECT_BEFORE, TO_FIRST, Mention, mentions
 from .models import sentences
 
@@ -279,6 +280,8 @@ def _options(operation: str, severity: str, text: str) -> dict[str, Any]:
             options["depth_cm"] = metres * 100
     if operation in OBJECT_CLASSES:
         options["keep_objects"] = True
+    if operation in LAND_COVERS:
+        options["word"] = operation
     return options
 
 

@@ -186,5 +186,5 @@ class JobStore:
 def summary(report: dict[str, Any]) -> dict[str, Any]:
     """What of an edit's report belongs into the job's status."""
     kept = ("editor", "engine", "operation",
-            "understood", "search", "gate", "pixels_left_nodata", "seconds", "window", "crs", "seed")
+            "understood", "search", "gate", "pixels_left_nodata", "notes", "seconds", "window", "crs", "seed")
     return {k: report[k] for k in kept if report.get(k) is not None}

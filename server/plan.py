@@ -27,10 +27,10 @@ def plan(request: EditRequest, process_id: str) -> Plan:
     if process_id == AUTO:
         return _from_words(request)
     editor = registry.editor(process_id)
-    word = ""
-    if "exemplar" in editor.info.needs and request.exemplar is None:
-        word = _word(request, editor)
     options = registry.options_of(editor.info, request.options)
+    word = ""
+    if editor.info.takes("exemplar") and request.exemplar is None:
+        word = options.get("word", "") or _word(request, editor)
     return Plan(editor, options, process_id, word)
 
 
@@ -72,7 +72,9 @@ def _from_words(request: EditRequest) -> Plan:
     named = {o.name for o in editor.info.options}
     options = {k: v for k, v in understood.options.items() if k in named}
     options = registry.options_of(editor.info, {**options, **request.options})
-    word = operation if operation in lexicon.CLASSES and request.exemplar is None else ""
-    if "exemplar" in editor.info.needs and request.exemplar is None and not word:
+    word = ""
+    if request.exemplar is None and operation in lexicon.CLASSES:
+        word = options.get("word", "") or operation
+    if editor.info.takes("exemplar") and request.exemplar is None and not word:
         raise CannotEdit(f"{lexicon.OPERATIONS[operation]}: draw the area to copy from as the exemplar.")
     return Plan(editor, options, operation, word, understood)

@@ -13,6 +13,9 @@ from ..synthesis.fill import FillSettings, fill
 from .base import Editor, OnStep, Scene
 
 FEWEST_PIXELS = 150
+LAND_COVERS = ("forest", "shrub", "grass", "farmland", "bare", "beach", "water", "residential", "industrial", "parking",
+               "asphalt", "road")
+"""What can be looked for in a layer where no exemplar is drawn."""
 
 
 class Fill(Editor):
@@ -25,8 +28,10 @@ class Fill(Editor):
         description="Fills the polygon with the land cover of an exemplar: an area drawn in the same or "
         "another layer, or windows of the layer found by a word.",
         engine="exemplar-based synthesis (coherent copying of the exemplar's pixels)",
-        needs=("exemplar",),
+        needs=("exemplar?",),
         options=(
+            Option("word", "string", "", "Find in the layer", choices=("", *LAND_COVERS),
+                   help="The land cover to look for where no exemplar is drawn; empty: as the prompt says."),
             Option("keep_objects", "boolean", False, "Keep objects whole",
                    help="For buildings, cars and rows: large shifts only, so that objects are not recombined."),
             Option("outline_px", "number", 4.0, "Natural outline", minimum=0.0, maximum=64.0, unit="px",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from landbrush.plugin import client as client_module
 from landbrush.plugin.client import EditClient, Reply
 from landbrush.plugin.errors import Cancelled, PluginError, ServerUnreachable
 from landbrush.server.api import EditRequest, RasterRef, SearchRequest
@@ -20,6 +23,7 @@ class FlaskTransport:
 
     def send(self, method, url, headers, body=b""):
         path = url.split("//", 1)[1].split("/", 1)[1]
+        body = body.read_bytes() if isinstance(body, Path) else body
         answer = self.client.open(f"/{path}", method=method, headers=headers, data=body)
         self.sent.append((method, f"/{path}"))
         if self.lose:
@@ -41,7 +45,7 @@ def test_the_whole_path(world):
     client, _, path = world
     assert client.health()["health"]
     editors = {info.id: info for info in client.editors()}
-    assert editors["fog"].options[0].unit == "m" and "exemplar" in editors["fill"].needs
+    assert editors["fog"].options[0].unit == "m" and editors["fill"].takes("exemplar")
     assert client.interpret("snow").editor == "snow"
     seen = []
     info = client.submit("snow", EditRequest.from_json(inputs(path)))
@@ -52,14 +56,48 @@ def test_the_whole_path(world):
     assert client.upload(path) == client.upload(path)
 
 
-def test_a_lost_answer_to_submit_costs_nothing(world):
+def test_a_lost_answer_to_submit_is_asked_for_again_and_makes_no_second_job(world, monkeypatch):
     client, transport, path = world
+    monkeypatch.setattr("landbrush.plugin.client.time.sleep", lambda s: None)
     request = EditRequest.from_json(inputs(path))
-    transport.lose = 1
+    transport.lose = 2
+    job = client.submit("snow", request)
+    assert [posted for posted, _ in transport.sent].count("POST") == 3
+    assert [found.jobID for found in client.jobs()] == [job.jobID]
+    transport.lose = 3
     with pytest.raises(ServerUnreachable):
         client.submit("snow", request, "key")
     again = client.submit("snow", request, "key")
-    assert [job.jobID for job in client.jobs()] == [again.jobID]
+    assert [found.jobID for found in client.jobs()] == [again.jobID, job.jobID]
+
+
+def test_a_download_comes_in_parts(world, tmp_path, monkeypatch):
+    client, transport, path = world
+    job = client.submit("snow", EditRequest.from_json(inputs(path)))
+    client.wait(job.jobID, lambda info: None, lambda: False)
+    whole = client.result(job.jobID)
+    for part in (1000, len(whole), len(whole) + 1):
+        monkeypatch.setattr(client_module, "DOWNLOAD_PART", part)
+        before = len(transport.sent)
+        client.download(job.jobID, tmp_path / "out.tif")
+        assert (tmp_path / "out.tif").read_bytes() == whole
+        assert len(transport.sent) - before == -(-len(whole) // part)
+
+
+def test_a_result_that_changes_while_it_is_fetched_is_refused(world, tmp_path, monkeypatch):
+    client, transport, path = world
+    job = client.submit("snow", EditRequest.from_json(inputs(path)))
+    client.wait(job.jobID, lambda info: None, lambda: False)
+    monkeypatch.setattr(client_module, "DOWNLOAD_PART", 1000)
+    plain = transport.send
+
+    def send(*arguments):
+        reply = plain(*arguments)
+        return Reply(reply.status, {**reply.headers, "etag": str(len(transport.sent))}, reply.body)
+
+    transport.send = send
+    with pytest.raises(PluginError, match="changed or broke off"):
+        client.download(job.jobID, tmp_path / "out.tif")
 
 
 def test_some_lost_polls_are_forgiven_and_many_are_not(world, monkeypatch):

@@ -1,6 +1,7 @@
 """The dock driven by clicks, over task, client and a real server, to a layer."""
 
 import json
+from pathlib import Path
 
 import pytest
 from landbrush.plugin import local_server, settings
@@ -70,9 +71,9 @@ def run(dock, helpers):
 def test_from_prompt_to_layer(served, raster, helpers):
     draw(served, raster)
     assert abs(served.tool.geometry().area() - 16 * 16) < 64  # a canvas pixel is 0.7 m here
-    QTest.keyClicks(served.prompt, "remove the building")
-    assert helpers.wait(lambda: served.understood is not None)
-    assert "Remove" in served.meaning.text()
+    QTest.keyClicks(served.words.prompt, "remove the building")
+    assert helpers.wait(lambda: served.words.understood is not None)
+    assert "Remove" in served.words.meaning.text()
     layer = run(served, helpers)
     assert layer is not None and layer.isValid(), served.status.text()
     assert layer.crs() == raster.crs() and layer.rasterUnitsPerPixelX() == raster.rasterUnitsPerPixelX()
@@ -169,7 +170,7 @@ def test_failures_are_told(served, raster, helpers):
     draw(served, raster)
     QTest.mouseClick(served.run_button, Qt.MouseButton.LeftButton)
     assert "Say what should be there" in served.status.text()
-    QTest.keyClicks(served.prompt, "parking lot")
+    QTest.keyClicks(served.words.prompt, "parking lot")
     assert run(served, helpers) is None
     assert "not found in this layer" in served.status.text()
     assert served.run_button.isEnabled() and not served.cancel_button.isEnabled()
@@ -185,20 +186,81 @@ def test_a_read_only_output_folder(served, raster, helpers, tmp_path):
 
 
 def test_unclear_words_offer_choices(served, helpers):
-    QTest.keyClicks(served.prompt, "make it nicer somehow")
-    assert helpers.wait(lambda: served.understood is not None)
-    assert not served.understood.sure and served.choices_row.count() == len(served.understood.choices)
+    QTest.keyClicks(served.words.prompt, "make it nicer somehow")
+    assert helpers.wait(lambda: served.words.understood is not None)
+    assert not served.words.understood.sure and served.words.choices_row.count() == len(served.words.understood.choices)
 
 
 def test_what_was_understood_can_be_adjusted(served, raster, helpers):
-    QTest.keyClicks(served.prompt, "severe wildfire")
-    assert helpers.wait(lambda: served.understood is not None)
-    QTest.mouseClick(served.adjust, Qt.MouseButton.LeftButton)
+    QTest.keyClicks(served.words.prompt, "severe wildfire")
+    assert helpers.wait(lambda: served.words.understood is not None)
+    QTest.mouseClick(served.words.adjust, Qt.MouseButton.LeftButton)
     assert served.editor.currentData() == "burn" and served.options.values() == {"severity": 0.95}
     served.options.set_values({"severity": 0.5})
     draw(served, raster)
     layer = run(served, helpers)
     assert json.loads(layer.customProperty("landbrush/manifest"))["options"]["severity"] == 0.5
+
+
+def test_protected_areas_output_and_bands(served, raster, helpers):
+    served.editor.setCurrentIndex(served.editor.findData("snow"))
+    draw(served, raster, [(20, 20), (120, 20), (120, 120), (20, 120)])
+    QTest.mouseClick(served.protect.draw, Qt.MouseButton.LeftButton)
+    click(served.canvas, raster, [(20, 20), (70, 20), (70, 120), (20, 120)])
+    served.cog.setChecked(True)
+    served.compression.setCurrentIndex(served.compression.findData("zstd"))
+    QTest.keyClicks(served.bands, "red=3 blue=1 green=2")
+    layer = run(served, helpers)
+    manifest = json.loads(layer.customProperty("landbrush/manifest"))
+    assert manifest["band_roles"] == {"roles": ["blue", "green", "red"], "from": "given"}
+    assert manifest["request"]["output"] == {"compression": "zstd", "cog": True}
+    assert abs(manifest["gate"]["pixels_inside"] - 50 * 100) < 400, "the protected half is not edited"
+    served.bands.setText("red=first")
+    QTest.mouseClick(served.run_button, Qt.MouseButton.LeftButton)
+    assert served.task is None and "'red=first' is not of the form" in served.status.text()
+
+
+def test_variants_have_seeds_of_their_own(served, raster, helpers):
+    served.editor.setCurrentIndex(served.editor.findData("snow"))
+    draw(served, raster)
+    served.seed.setValue(7)
+    served.variants.setValue(3)
+    QTest.mouseClick(served.run_button, Qt.MouseButton.LeftButton)
+    assert helpers.wait(lambda: served.results.count() == 3 and served.task is None, 60), served.status.text()
+    layers = [QgsProject.instance().mapLayer(served.results.item(row).data(Qt.ItemDataRole.UserRole)) for row in range(3)]
+    assert [json.loads(layer.customProperty("landbrush/manifest"))["seed"] for layer in layers] == [9, 8, 7]
+
+
+def test_results_of_an_earlier_session_are_fetched(served, raster, helpers):
+    served.editor.setCurrentIndex(served.editor.findData("snow"))
+    draw(served, raster)
+    first = run(served, helpers)
+    job = json.loads(first.customProperty("landbrush/manifest"))["job"]
+    content = Path(first.source()).read_bytes()
+    QgsProject.instance().removeMapLayer(first)
+    served.results.clear()
+    served.results.show_jobs(served.connection().client().jobs())
+    assert served.results.count() == 1 and served.results.item(0).text().startswith("Earlier: snow")
+    served.results.itemDoubleClicked.emit(served.results.item(0))
+    assert helpers.wait(lambda: served.results.count() == 1 and not served.results.item(0).text().startswith("Earlier"), 30)
+    again = QgsProject.instance().mapLayer(served.results.item(0).data(Qt.ItemDataRole.UserRole))
+    assert json.loads(again.customProperty("landbrush/manifest"))["job"] == job
+    assert Path(again.source()).read_bytes() == content and again.renderer().type() == raster.renderer().type()
+
+
+def test_the_land_cover_understood_can_be_changed(served, raster):
+    QTest.keyClicks(served.words.prompt, "make a lake here")
+    from qgis.PyQt.QtWidgets import QApplication
+
+    for _ in range(1000):
+        QApplication.processEvents()
+        if served.words.understood is not None:
+            break
+        QTest.qWait(10)
+    QTest.mouseClick(served.words.adjust, Qt.MouseButton.LeftButton)
+    assert served.editor.currentData() == "fill" and served.options.values() == {"word": "water"}
+    served.options.set_values({"word": "forest"})
+    assert served.options.values() == {"word": "forest"}
 
 
 def test_undo_of_vertices(dock, raster):

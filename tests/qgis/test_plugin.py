@@ -152,6 +152,38 @@ def test_processing_errors_are_sentences(provider, raster, polygons, tmp_path, c
     assert not (tmp_path / "o.tif").exists()
 
 
+def test_every_editor_is_an_algorithm_with_its_options(provider, raster, polygons, tmp_path, helpers):
+    import processing
+    from landbrush.plugin import editors
+    from qgis.core import QgsProcessingException, QgsProcessingParameterDefinition
+
+    registry = QgsApplication.processingRegistry()
+    known = editors.known()
+    assert len(known) >= 10
+    for info in known:
+        found = registry.algorithmById(f"landbrush:{info.id}")
+        names = {definition.name(): definition for definition in found.parameterDefinitions()}
+        assert {option.name.upper() for option in info.options} <= set(names)
+        assert ("EXEMPLAR" in names) == info.takes("exemplar") and ("ELEVATION" in names) == info.takes("elevation")
+        if "exemplar" in info.needs:
+            assert not names["EXEMPLAR"].flags() & QgsProcessingParameterDefinition.Flag.FlagOptional
+    output = tmp_path / "burned.tif"
+    found = processing.run("landbrush:burn", {
+        "INPUT": raster, "POLYGONS": str(polygons), "SEVERITY": 0.4, "FEATHER": 0, "COMPRESSION": 1, "COG": True,
+        "OUTPUT": str(output)})
+    manifest = json.loads(found["MANIFEST"])
+    assert manifest["options"]["severity"] == 0.4 and manifest["request"]["output"] == {"compression": "zstd", "cog": True}
+    assert found["OUTSIDE_DIFFERENT"] == 0 and helpers.compare(raster.source(), output)["outside"] == 0
+    extent = raster.extent()
+    part = f"{extent.xMinimum()},{extent.xMinimum() + 60},{extent.yMinimum()},{extent.yMaximum()} [EPSG:32617]"
+    found = processing.run("landbrush:snow", {
+        "INPUT": raster, "POLYGONS": str(polygons), "EXTENT": part, "OUTPUT": str(tmp_path / "part.tif")})
+    assert json.loads(found["MANIFEST"])["gate"]["pixels_inside"] == 16 * 32, "half of the polygon lies in the extent"
+    with pytest.raises(QgsProcessingException, match="wholly protected"):
+        processing.run("landbrush:snow", {"INPUT": raster, "POLYGONS": str(polygons), "PROTECT": str(polygons),
+                                          "OUTPUT": str(tmp_path / "none.tif")})
+
+
 def test_qgis_process(helpers, raster_path, polygons, tmp_path):
     program = shutil.which("qgis_process.bin") or shutil.which("qgis_process")
     if program is None:

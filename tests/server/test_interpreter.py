@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from landbrush.server import interpreter
+from landbrush.server import interpreter, retrieval
+from landbrush.server.editors.fill import LAND_COVERS
 from landbrush.server.interpreter import interpret
 from landbrush.server.lexicon import CLASSES, OPERATIONS
 from landbrush.server.models import sentences
@@ -115,3 +116,9 @@ def test_protect_and_from():
 def test_unclear_words_come_with_four_choices_and_are_not_sure():
     found = interpret("somewhere for shoppers to put their vehicles")
     assert not found.sure and len(found.choices) == 4 and all(c.operation in OPERATIONS for c in found.choices)
+
+
+def test_a_land_cover_that_can_be_found_is_an_option_to_change():
+    assert interpret("make a lake").options["word"] == "water"
+    assert "word" not in interpret("solar farm").options
+    assert set(LAND_COVERS) == set(retrieval.SYNONYMS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +15,11 @@ from landbrush.server import bands, blend, tiling
 from landbrush.server.editors.base import Scene
 from landbrush.server.errors import BadRequest
 from landbrush.server.raster import opened, profile_of, read_window
+from landbrush.server.registry import EDITORS
 
 from tests.server.conftest import RGB, in_type, ring, scene, square, write
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def disk(size, radius):
@@ -148,3 +152,9 @@ def test_the_version_is_one():
 def test_importing_the_server_package_pulls_in_nothing():
     script = "import sys, landbrush.server.api; assert not {'numpy', 'torch', 'flask', 'qgis'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_what_qgis_knows_of_the_editors_is_true():
+    """resources/editors.json is what scripts/write_editors.py makes of the registry."""
+    shipped = json.loads((ROOT / "resources" / "editors.json").read_text("utf8"))
+    assert shipped == [editor.info.to_json() for editor in EDITORS.values()]

@@ -7,12 +7,14 @@ import pytest
 import rasterio
 from affine import Affine
 from landbrush.server import retrieval
+from landbrush.server.api import EditRequest
 from landbrush.server.bands import roles_of
+from landbrush.server.edit import Files, edit
 from landbrush.server.errors import BadRequest
 from landbrush.server.raster import opened, profile_of
 from rasterio.enums import ColorInterp
 
-from tests.server.conftest import RGB, in_type, scene, write
+from tests.server.conftest import RGB, in_type, inputs, scene, square, write
 
 
 def look(path, word, **roles):
@@ -39,6 +41,16 @@ def test_water_by_ndwi(lake):
     assert found.word == "water" and found.rule == "index rule" and found.hits
     best = found.hits[0].box
     assert 15 <= best.col <= 75 and 15 <= best.row <= 75
+
+
+def test_a_fill_from_little_says_that_it_repeats(lake, tmp_path):
+    body = inputs(lake, square(135, 5, 150, 20), options={"word": "water"})
+    few = edit(EditRequest.from_json(body), "fill", Files(lake), tmp_path, lambda *a: None)
+    assert few["search"]["word"] == "water" and few["search"]["pixels"] > 0 and few["notes"] == []
+    many = inputs(lake, square(126, 2, 238, 238), options={"word": "water"})
+    many = edit(EditRequest.from_json(many), "fill", Files(lake), tmp_path, lambda *a: None)
+    repeats = many["gate"]["pixels_inside"] > 4 * many["search"]["pixels"]
+    assert repeats == any("it repeats" in note for note in many["notes"])
 
 
 def test_what_is_not_there_is_not_found(lake):

@@ -1,0 +1,243 @@
+"""Processing algorithms: `landbrush:edit` by words, and one for every editor, with its options as parameters."""
+
+import json
+import os
+from pathlib import Path
+
+from qgis.core import (
+    QgsFeatureRequest,
+    QgsGeometry,
+    QgsProcessingAlgorithm,
+    QgsProcessingException,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
+)
+from qgis.PyQt.QtGui import QIcon
+
+from ..server.api import AUTO, Blend, Output
+from . import settings
+from .errors import Cancelled, PluginError
+from .local_server import ROOT, BlockingServer
+from .parameters import AREAS, COMPRESSIONS, advanced, elevation, exemplar, of_option, option_value, polygons, tr, whole_number
+from .request import Area, Wish, band_roles_of, layer_path
+from .task import Connection, Inputs, run_edit
+
+ICON = str(ROOT / "resources" / "icons" / "landbrush.svg")
+PROMISE = ("Gives a new GeoTIFF on the same pixel grid; outside the polygons not one bit changes.\n\nWithout SERVER the "
+           "address in the plugin's settings is used; a local server is started for the time of the run.")
+
+
+class _Algorithm(QgsProcessingAlgorithm):
+    """Edits a raster inside polygons; runs in a worker thread and without a GUI."""
+
+    def icon(self):
+        """The plugin's icon."""
+        return QIcon(ICON)
+
+    def tags(self):
+        """Words to find it by."""
+        return ["inpaint", "remove", "fill", "flood", "snow", "fog", "burn", "generative", "simulate", "scenario"]
+
+    def own_parameters(self):
+        """Parameters between the polygons and the seed."""
+        raise NotImplementedError
+
+    def what(self, parameters, context):
+        """Process id, prompt and options."""
+        raise NotImplementedError
+
+    def initAlgorithm(self, config=None):
+        """Parameters and outputs."""
+        first = [QgsProcessingParameterRasterLayer("INPUT", tr("Raster layer")),
+                 polygons("POLYGONS", "Polygons to edit", optional=False)]
+        seed = whole_number("SEED", "Seed", 0, 2**31 - 1)
+        for parameter in (*first, *self.own_parameters(), seed, *advanced()):
+            self.addParameter(parameter)
+        self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Edited raster")))
+        self.addOutput(QgsProcessingOutputString("MANIFEST", tr("Manifest (JSON)")))
+        self.addOutput(QgsProcessingOutputNumber("OUTSIDE_DIFFERENT", tr("Pixels outside the polygons that differ")))
+
+    def processAlgorithm(self, parameters, context, feedback):
+        """Run one edit."""
+        target = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
+        if target.suffix.lower() not in (".tif", ".tiff"):
+            raise QgsProcessingException(f"The output must be a GeoTIFF (.tif), not '{target.suffix}'.")
+        try:
+            wish, inputs = self._wish(parameters, context)
+            path, manifest = self._run(parameters, context, feedback, (wish, inputs, target.parent))
+        except Cancelled:
+            return {}
+        except PluginError as error:
+            raise QgsProcessingException(f"{error.message}\n{error.details}") from error
+        os.replace(path, target)
+        gate = manifest["gate"]
+        feedback.pushInfo(f"{manifest['editor']}: {manifest['engine']}")
+        feedback.pushInfo(f"{gate['pixels_outside_different']} of {gate['pixels_outside']} pixels outside the polygons differ")
+        return {"OUTPUT": str(target), "MANIFEST": json.dumps(manifest),
+                "OUTSIDE_DIFFERENT": gate["pixels_outside_different"]}
+
+    def _run(self, parameters, context, feedback, edit):
+        wish, inputs, folder = edit
+
+        def on_change(info):
+            feedback.setProgress(info.progress)
+            feedback.setProgressText(f"{info.stage} {info.step}/{info.steps}" if info.steps else info.stage)
+
+        def run(url, token, local):
+            return run_edit(wish, inputs, Connection(url, token, local), folder, feedback, on_change)
+
+        url = self.parameterAsString(parameters, "SERVER", context) or os.environ.get("LANDBRUSH_URL", "")
+        token = self.parameterAsString(parameters, "TOKEN", context) or os.environ.get("LANDBRUSH_TOKEN", "")
+        if url:
+            return run(url, token or settings.token(), True)
+        if not settings.get("server/local"):
+            return run(settings.get("server/url"), settings.token(), False)
+        with BlockingServer(feedback.isCanceled) as (address, secret):
+            return run(address, secret, True)
+
+    def _wish(self, parameters, context):
+        layer, path = self._file(parameters, "INPUT", context)
+        if path is None:
+            raise PluginError("INPUT must be a raster file. Export web layers to a file first.")
+        area = self._area(parameters, "POLYGONS", context)
+        if area is None:
+            raise PluginError("POLYGONS holds no polygon.")
+        process_id, prompt, options = self.what(parameters, context)
+        extent, extent_crs = None, None
+        if parameters.get("EXTENT"):
+            extent_crs = layer.crs()
+            extent = self.parameterAsExtent(parameters, "EXTENT", context, extent_crs)
+            extent = None if extent.isNull() or extent.isEmpty() else extent
+
+        def number(name):
+            return self.parameterAsInt(parameters, name, context)
+
+        wish = Wish(
+            layer=layer, area=area, prompt=prompt, process_id=process_id, options=options, seed=number("SEED"),
+            exemplar=self._area(parameters, "EXEMPLAR", context), protect=self._area(parameters, "PROTECT", context),
+            extent=extent, extent_crs=extent_crs,
+            band_roles=band_roles_of(self.parameterAsString(parameters, "BAND_ROLES", context)),
+            blend=Blend(number("GROW"), number("FEATHER"), number("CONTEXT"),
+                        self.parameterAsBoolean(parameters, "MATCH", context)),
+            output=Output(AREAS[self.parameterAsEnum(parameters, "AREA", context)],
+                          COMPRESSIONS[self.parameterAsEnum(parameters, "COMPRESSION", context)],
+                          self.parameterAsBoolean(parameters, "COG", context)),
+        )
+        other, heights = (self._file(parameters, name, context)[1] for name in ("EXEMPLAR_RASTER", "ELEVATION"))
+        return wish, Inputs(path, None, other, heights)
+
+    def _file(self, parameters, name, context):
+        """The layer of a parameter and its file; None where the algorithm has no such parameter or it is empty."""
+        if self.parameterDefinition(name) is None or not parameters.get(name):
+            return None, None
+        layer = self.parameterAsRasterLayer(parameters, name, context)
+        if layer is None:
+            raise PluginError(f"{name}: '{parameters[name]}' is not a raster layer.")
+        return layer, layer_path(layer)
+
+    def _area(self, parameters, name, context):
+        if self.parameterDefinition(name) is None:
+            return None
+        source = self.parameterAsSource(parameters, name, context)
+        if source is None:
+            return None
+        shapes = [f.geometry() for f in source.getFeatures(QgsFeatureRequest()) if f.hasGeometry()]
+        if not shapes:
+            return None
+        return Area(QgsGeometry.unaryUnion([s.makeValid() for s in shapes]), source.sourceCrs())
+
+
+class EditAlgorithm(_Algorithm):
+    """By words, or with any editor and its options as JSON."""
+
+    def createInstance(self):
+        """Called by QGIS."""
+        return EditAlgorithm()
+
+    def name(self):
+        """Stable id."""
+        return "edit"
+
+    def displayName(self):
+        """Name in the toolbox."""
+        return tr("Edit raster inside polygons")
+
+    def shortHelpString(self):
+        """Help beside the form."""
+        return tr(
+            "Say what should be there in PROMPT (for instance 'remove the shed', 'forest here', 'flooded'), or name an "
+            "EDITOR. OPTIONS are the editor's own, as JSON, for instance {\"visibility_m\": 200}.\n\n") + tr(PROMISE)
+
+    def own_parameters(self):
+        """See _Algorithm."""
+        return [
+            QgsProcessingParameterString("PROMPT", tr("What should be there"), "", optional=True),
+            QgsProcessingParameterString("EDITOR", tr("Editor (auto: from the words)"), AUTO, optional=True),
+            QgsProcessingParameterString("OPTIONS", tr("Options of the editor (JSON)"), "", optional=True, multiLine=True),
+            *exemplar(optional=True),
+            *elevation(optional=True),
+        ]
+
+    def what(self, parameters, context):
+        """See _Algorithm."""
+        text = self.parameterAsString(parameters, "OPTIONS", context).strip()
+        try:
+            options = json.loads(text) if text else {}
+        except ValueError as error:
+            raise PluginError(f"OPTIONS is not JSON: {error}") from error
+        if not isinstance(options, dict):
+            raise PluginError('OPTIONS must be a JSON object such as {"severity": 0.8}.')
+        editor = self.parameterAsString(parameters, "EDITOR", context).strip() or AUTO
+        return editor, self.parameterAsString(parameters, "PROMPT", context), options
+
+
+class EditorAlgorithm(_Algorithm):
+    """One editor; nothing here knows which."""
+
+    def __init__(self, info):
+        super().__init__()
+        self.info = info
+
+    def createInstance(self):
+        """Called by QGIS."""
+        return EditorAlgorithm(self.info)
+
+    def name(self):
+        """Stable id."""
+        return self.info.id
+
+    def displayName(self):
+        """Name in the toolbox."""
+        return self.info.title
+
+    def group(self):
+        """Folder in the toolbox."""
+        return tr("Editors")
+
+    def groupId(self):
+        """Stable id of the folder."""
+        return "editors"
+
+    def shortHelpString(self):
+        """Help beside the form."""
+        return f"{self.info.description}\n\n{self.info.engine}\n\n{tr(PROMISE)}"
+
+    def own_parameters(self):
+        """See _Algorithm."""
+        info, found = self.info, []
+        if info.takes("prompt"):
+            found.append(QgsProcessingParameterString("PROMPT", tr("Prompt"), "", optional="prompt" not in info.needs))
+        if info.takes("exemplar"):
+            found += exemplar(optional="exemplar" not in info.needs)
+        if info.takes("elevation"):
+            found += elevation(optional="elevation" not in info.needs)
+        return found + [of_option(option) for option in info.options]
+
+    def what(self, parameters, context):
+        """See _Algorithm."""
+        options = {option.name: option_value(self, option, parameters, context) for option in self.info.options}
+        prompt = self.parameterAsString(parameters, "PROMPT", context) if self.info.takes("prompt") else ""
+        return self.info.id, prompt, options

@@ -1,0 +1,59 @@
+"""The list of results: layers of this session, and what earlier sessions left on the server."""
+
+from qgis.core import QgsProject
+from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import QListWidget, QListWidgetItem
+
+from ..server.api import SUCCESSFUL
+from .layers import shown_jobs
+
+MOST_EARLIER = 20
+LAYER, JOB = Qt.ItemDataRole.UserRole, Qt.ItemDataRole.UserRole + 1
+
+
+class ResultList(QListWidget):
+    """Double-click: go to the layer, or fetch the job's result."""
+
+    layer_wanted = pyqtSignal(object)
+    job_wanted = pyqtSignal(str)
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self.setMaximumHeight(110)
+        self.itemDoubleClicked.connect(self._open)
+
+    def add_layer(self, layer, manifest):
+        """Put a result on top."""
+        self._drop(manifest.get("job", ""))
+        item = QListWidgetItem(layer.name())
+        laps = ", ".join(f"{name} {value}" for name, value in manifest["options"].items())
+        item.setToolTip(f"{manifest['engine']}\n{laps}\n{manifest['seconds']['total']:.1f} s")
+        item.setData(LAYER, layer.id())
+        self.insertItem(0, item)
+
+    def show_jobs(self, jobs):
+        """Successful jobs of the server that are not layers of the project, below the others."""
+        self._drop(None)
+        shown = shown_jobs()
+        earlier = [job for job in jobs if job.status == SUCCESSFUL and job.jobID not in shown]
+        for job in earlier[:MOST_EARLIER]:
+            item = QListWidgetItem(f"Earlier: {job.processID}, {job.finished or job.created}")
+            item.setToolTip("Still on the server. Double-click to add it as a layer.")
+            item.setForeground(self.palette().placeholderText())
+            item.setData(JOB, job.jobID)
+            self.addItem(item)
+
+    def _drop(self, job_id):
+        """Remove the row of a job; of all jobs where it is None."""
+        for row in reversed(range(self.count())):
+            here = self.item(row).data(JOB)
+            if here and job_id in (None, here):
+                self.takeItem(row)
+
+    def _open(self, item):
+        if item.data(JOB):
+            self.job_wanted.emit(item.data(JOB))
+            return
+        layer = QgsProject.instance().mapLayer(item.data(LAYER))
+        if layer is not None:
+            self.layer_wanted.emit(layer)

@@ -1,0 +1,72 @@
+"""The prompt, what was understood of it, and choices where that is not clear."""
+
+from qgis.PyQt.QtCore import QTimer, pyqtSignal
+from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+
+HINT = "What should be there? For instance: remove the shed - forest here - flooded - snow"
+LISTEN_MS = 700
+
+
+class WordsBox(QWidget):
+    """Signals: `asked(text)` some time after the last key, `understood_changed()`, `adjust_wanted(Interpretation)`."""
+
+    asked = pyqtSignal(str)
+    understood_changed = pyqtSignal()
+    adjust_wanted = pyqtSignal(object)
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self.understood = None
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        self.prompt = QPlainTextEdit()
+        self.prompt.setPlaceholderText(HINT)
+        self.prompt.setMaximumHeight(54)
+        self.meaning = QLabel()
+        self.meaning.setWordWrap(True)
+        self.adjust = QPushButton("Adjust what was understood")
+        self.adjust.setToolTip("Put it into the editor and its options, to change any part before it runs")
+        self.choices = QWidget()
+        self.choices_row = QHBoxLayout(self.choices)
+        self.choices_row.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.prompt, self.meaning, self.adjust, self.choices):
+            column.addWidget(widget)
+        self.listen = QTimer(self)
+        self.listen.setSingleShot(True)
+        self.listen.setInterval(LISTEN_MS)
+        self.listen.timeout.connect(self._ask)
+        self.prompt.textChanged.connect(self.hear)
+        self.adjust.clicked.connect(lambda: self.adjust_wanted.emit(self.understood))
+        self.show_meaning(None)
+
+    def text(self):
+        """The prompt."""
+        return self.prompt.toPlainText().strip()
+
+    def hear(self):
+        """Ask anew, once typing pauses."""
+        self.understood = None
+        self.listen.start()
+
+    def _ask(self):
+        self.show_meaning(None)
+        if self.text():
+            self.asked.emit(self.text())
+
+    def show_meaning(self, meaning, editors=()):
+        """Show an Interpretation, unless the prompt has changed meanwhile; `editors`: ids that can be adjusted."""
+        if meaning is not None and meaning.prompt != self.text():
+            return
+        self.understood = meaning
+        self.meaning.setText(meaning.understood if meaning else "")
+        self.meaning.setVisible(meaning is not None)
+        while self.choices_row.count():
+            self.choices_row.takeAt(0).widget().deleteLater()
+        for choice in (meaning.choices if meaning else ())[:4]:
+            button = QPushButton(choice.title)
+            # The user says what was meant: it is put into words that are clear.
+            button.clicked.connect(lambda _=False, title=choice.title: self.prompt.setPlainText(title))
+            self.choices_row.addWidget(button)
+        self.choices.setVisible(bool(meaning and meaning.choices))
+        self.adjust.setVisible(bool(meaning and meaning.editor in editors))
+        self.understood_changed.emit()
