@@ -237,7 +237,8 @@ class LandbrushDock(DockForm):
             elevation_layer=self.elevation.currentLayer(),
             protect=self.protect.area(self.canvas, layer),
             band_roles=band_roles_of(self.bands.text()),
-            blend=Blend(self.grow.value(), self.feather.value(), self.context.value(), self.match.isChecked()),
+            blend=Blend(self.grow.value(), self.beyond.value(), self.feather.value(), self.context.value(),
+                        self.match.isChecked()),
             output=Output("layer" if self.go_on.isChecked() else self.write.currentData(),
                           self.compression.currentData(), self.cog.isChecked()),
         )

@@ -116,10 +116,11 @@ class DockForm(QDockWidget):
         more.setCollapsed(True)
         form = QFormLayout(more)
         form.addRow("Leave as it is", self.protect)
-        self.grow, self.feather, self.context = QSpinBox(), QSpinBox(), QSpinBox()
-        for field, top in ((self.grow, 64), (self.feather, 128), (self.context, 2048)):
+        self.grow, self.beyond, self.feather, self.context = QSpinBox(), QSpinBox(), QSpinBox(), QSpinBox()
+        for field, top in ((self.grow, 64), (self.beyond, 64), (self.feather, 128), (self.context, 2048)):
             field.setRange(0, top)
             field.setSuffix(" px")
+        self.beyond.setToolTip("The editor draws this far around the polygons too; what lies outside is not kept")
         self.feather.setValue(settings.get("blend/feather_px"))
         self.context.setValue(settings.get("blend/context_px"))
         self.match = QCheckBox("Match the tone to the surroundings")
@@ -134,7 +135,8 @@ class DockForm(QDockWidget):
         self.bands = QLineEdit()
         self.bands.setPlaceholderText("as the file says")
         self.bands.setToolTip("Which band is what, where the file does not say: red=1 green=2 blue=3 nir=4")
-        for title, field in (("Enlarge polygons by", self.grow), ("Soft edge inside", self.feather),
+        for title, field in (("Enlarge polygons by", self.grow), ("Draw beyond them", self.beyond),
+                             ("Soft edge inside", self.feather),
                              ("Surroundings", self.context), ("", self.match), ("Write", self.write),
                              ("Compression", self.compression), ("", self.cog), ("", self.go_on), ("Bands", self.bands)):
             form.addRow(title, field)

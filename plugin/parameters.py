@@ -40,6 +40,7 @@ def advanced():
         polygons("PROTECT", "Areas inside that stay as they are"),
         QgsProcessingParameterExtent("EXTENT", tr("Edit only inside this extent"), optional=True),
         whole_number("GROW", "Enlarge the polygons by (px)", 0, 64),
+        whole_number("BEYOND", "Draw beyond the polygons, not kept (px)", 0, 64),
         whole_number("FEATHER", "Soft edge inside the polygons (px)", settings.get("blend/feather_px"), 128),
         whole_number("CONTEXT", "Surroundings shown to the editor (px)", settings.get("blend/context_px"), 2048),
         QgsProcessingParameterBoolean("MATCH", tr("Match the tone to the ring around the polygons"),

@@ -250,6 +250,7 @@ class Output(Message):
 class Blend(Message):
     """How the edit meets its surroundings; lengths in pixels of the raster."""
     grow_px: int = _field("enlarge the polygons by this much before editing", 0, minimum=0, maximum=64)
+    beyond_px: int = _field("drawn around the polygons too, through their rim, and not kept", 0, minimum=0, maximum=64)
     feather_px: int = _field("soft edge, inside the polygon's own rim", 3, minimum=0, maximum=128)
     context_px: int = _field("surroundings shown to the editor", 64, minimum=0, maximum=2048)
     radiometric_match: bool = _field("match each band to the ring around the polygon", True)
@@ -278,8 +279,7 @@ class EditRequest(Message):
 
     def __post_init__(self) -> None:
         if self.api_version.split(".")[0] != API_VERSION.split(".")[0]:
-            raise ContractError("EditRequest.api_version", f"'{self.api_version}' is not understood; this side speaks "
-                                f"{API_VERSION}. Update the older of plugin and server.")
+            raise ContractError("EditRequest.api_version", f"'{self.api_version}' is not {API_VERSION}; update the older side.")
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def _place(request: EditRequest, layer: Layer, todo: Plan, progress: Progress) -
     protect = masks.pixel_polygons(request.protect, profile, "protect") if request.protect else []
     limit = masks.extent_box(request.extent, profile)
     side = max((int(max(s.bounds[2] - s.bounds[0], s.bounds[3] - s.bounds[1])) for s in shapes), default=1)
-    context = max(blended.context_px, todo.editor.context_px(min(side, 4096)))
+    context = max(blended.context_px, todo.editor.context_px(min(side, 4096))) + blended.beyond_px
     placing = Placing(profile.box, limit, blended.grow_px, context)
     regions = masks.regions(shapes, protect, placing, lambda i, n: progress("reading", i, n))
     if request.output.area == "layer":
@@ -176,7 +176,9 @@ def _edit_region(
     if not block.valid.all():
         image[:, ~block.valid] = 0
     heights = _elevation(layer, region.box, elevation) if elevation is not None else None
-    scene = Scene(image, block.valid, mask, layer.roles.names, layer.profile.gsd_m,
+    # Two masks: what the editor draws, and, feathered inside the polygon, what is taken of it.
+    drawn = masks.grown(mask, request.blend.beyond_px) & block.valid
+    scene = Scene(image, block.valid, drawn, layer.roles.names, layer.profile.gsd_m,
                   (region.box.row, region.box.col), patches, heights)
     editor = todo.editor
     tiles = tiling.cut(scene, editor.tile_px, editor.overlap_px)
@@ -189,7 +191,7 @@ def _edit_region(
 
     result = tiling.merge(scene, tiles, editor.overlap_px, edit_tile)
     if request.blend.radiometric_match and editor.redraws_surroundings:
-        result = blend.match_ring(result, image, mask, block.valid)
+        result = blend.match_ring(result, image, drawn, block.valid)
     native = bands.write_back(result, stretch, block, layer.profile)
     opacity = blend.feather(mask, request.blend.feather_px if editor.soft_edge else 0)
     return blend.composite(block.values, native, opacity, mask), skipped

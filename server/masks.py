@@ -175,6 +175,11 @@ class Placing:
     context_px: int = 0
 
 
+def grown(mask: np.ndarray, by_px: int) -> np.ndarray:
+    """The mask (H, W) and everything within `by_px` pixels of it."""
+    return ndimage.distance_transform_edt(~mask) <= by_px if by_px and mask.any() else mask
+
+
 def regions(
     shapes: Sequence[BaseGeometry], protect: Sequence[BaseGeometry], placing: Placing,
     on_part: OnPart = lambda part, parts: None,

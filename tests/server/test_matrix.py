@@ -316,6 +316,15 @@ def test_extent_protect_and_grow(tmp_path, rgb):
     assert grown["gate"]["pixels_inside"] > plain["gate"]["pixels_inside"] + 400
 
 
+@pytest.mark.parametrize("process", ["remove", "snow", "harmonise"])
+def test_what_is_drawn_beyond_the_polygon_is_not_kept(tmp_path, rgb, process):
+    plain, result = run(rgb, tmp_path, process, seed=1)
+    before = result.read_bytes()
+    report, result = run(rgb, tmp_path, process, seed=1, blend={"beyond_px": 12})
+    compare(rgb, result, report)
+    assert report["gate"]["pixels_inside"] == plain["gate"]["pixels_inside"] and result.read_bytes() != before
+
+
 def test_same_request_same_bytes_another_seed_other_bytes(tmp_path, rgb):
     def once(seed, process):
         _, result = run(rgb, tmp_path, process, seed=seed)
