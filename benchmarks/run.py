@@ -155,6 +155,7 @@ def locality() -> None:
 def synthesis() -> None:
     import cases
     from landbrush.server.synthesis.fill import fill
+    from landbrush.server.synthesis.pyramid import Level
     from landbrush.server.synthesis.remove import remove
 
     if not cases.DATA.is_dir():
@@ -169,9 +170,9 @@ def synthesis() -> None:
         valid = np.ones_like(mask)
         exemplar = (whole[:, 480:620, 660:800], np.ones((140, 140), bool))
         start = time.process_time()
-        remove(image, mask, valid, 0)
+        remove(Level(image, mask, valid), 0)
         removed = time.process_time()
-        fill(image, mask, valid, [exemplar], 0)
+        fill(Level(image, mask, valid), [exemplar], 0)
         figure(f"remove_cpu_s_{side}", removed - start, "CPU-s")
         figure(f"fill_cpu_s_{side}", time.process_time() - removed, "CPU-s")
     for kind, rows in (("remove", cases.REMOVE), ("fill", cases.FILL)):
@@ -193,6 +194,7 @@ def synthesis() -> None:
 
 def judged(case, kind, remove, fill) -> tuple[float, float]:
     import cases
+    from landbrush.server.synthesis.pyramid import Level
 
     image = cases.picture(case)
     mask = cases.mask_of(case.target, image.shape[1:])
@@ -200,11 +202,11 @@ def judged(case, kind, remove, fill) -> tuple[float, float]:
     here, hole = image[:, window[0], window[1]], mask[window]
     valid = np.ones_like(hole)
     if kind == "remove":
-        out = remove(here, hole, valid, 0)
+        out = remove(Level(here, hole, valid), 0)
         return cases.sharpness(out, hole, cases.ring_around(hole)), cases.rim(out, hole)
     exemplar = cases.mask_of(case.exemplar, image.shape[1:])
     cut = cases.window_of(exemplar, 0)
-    out = fill(here, hole, valid, [(image[:, cut[0], cut[1]], (exemplar & ~mask)[cut])], 0)
+    out = fill(Level(here, hole, valid), [(image[:, cut[0], cut[1]], (exemplar & ~mask)[cut])], 0)
     return cases.sharpness(out, hole, exemplar, of=image), cases.rim(out, hole)
 
 

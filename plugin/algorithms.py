@@ -87,7 +87,7 @@ class _Algorithm(QgsProcessingAlgorithm):
             feedback.setProgressText(f"{info.stage} {info.step}/{info.steps}" if info.steps else info.stage)
 
         def run(url, token, local):
-            return run_edit(wish, inputs, Connection(url, token, local), folder, feedback, on_change)
+            return run_edit((wish, inputs), Connection(url, token, local), folder, feedback, on_change)
 
         url = self.parameterAsString(parameters, "SERVER", context) or os.environ.get("LANDBRUSH_URL", "")
         token = self.parameterAsString(parameters, "TOKEN", context) or os.environ.get("LANDBRUSH_TOKEN", "")

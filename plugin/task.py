@@ -28,9 +28,9 @@ class Connection:
     token: str
     shares_files: bool = True
 
-    def client(self, feedback=None, transport_class=QgisTransport):
+    def client(self, feedback=None):
         """A client for one thread."""
-        return EditClient(self.url, self.token, transport_class(feedback))
+        return EditClient(self.url, self.token, QgisTransport(feedback))
 
 
 @dataclass
@@ -43,9 +43,10 @@ class Inputs:
     elevation: Optional[Path] = None
 
 
-def run_edit(wish, inputs, connection, folder, feedback, on_change, transport_class=QgisTransport):
-    """One edit from wish to files; returns (path of the GeoTIFF, manifest). Blocks; any thread."""
-    client = connection.client(feedback, transport_class)
+def run_edit(asked, connection, folder, feedback, on_change):
+    """One edit from (wish, inputs) to files; returns (path of the GeoTIFF, manifest). Blocks; any thread."""
+    wish, inputs = asked
+    client = connection.client(feedback)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=str(folder)) as scratch:
         raster = inputs.raster
@@ -60,7 +61,7 @@ def run_edit(wish, inputs, connection, folder, feedback, on_change, transport_cl
         try:
             info = client.wait(info.jobID, on_change, feedback.isCanceled)
         except Cancelled:
-            connection.client(None, transport_class).dismiss(info.jobID)
+            connection.client().dismiss(info.jobID)
             raise
         if info.status == DISMISSED:
             raise Cancelled
@@ -160,7 +161,7 @@ class EditTask(_Task):
     def work(self):
         """See _Task."""
         self.path, self.manifest = run_edit(
-            self.wish, self.inputs, self.connection, self.folder, self.feedback, self._changed)
+            (self.wish, self.inputs), self.connection, self.folder, self.feedback, self._changed)
 
     def _changed(self, info):
         self.setProgress(float(info.progress))

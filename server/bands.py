@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import rasterio
 from rasterio.enums import ColorInterp
 
 from .api import BAND_ROLES
 from .errors import BadRequest
-from .raster import Block, Profile
+from .raster import Block, Profile, profile_of
 
 LAYOUTS = {
     1: ("pan",),
@@ -74,6 +75,21 @@ def roles_of(profile: Profile, given: Mapping[str, int]) -> Roles:
             names[3] = "nir"
         return Roles(tuple(names), "colour interpretation")
     return Roles(LAYOUTS.get(len(bands), ("",) * len(bands)), "assumed from the number of bands")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A raster, open, with what is known of it."""
+
+    dataset: rasterio.DatasetReader
+    profile: Profile
+    roles: Roles
+
+    @classmethod
+    def of(cls, dataset: rasterio.DatasetReader, given: Mapping[str, int]) -> Layer:
+        """Describe an open raster; `given`: 1-based bands of roles that the user states."""
+        profile = profile_of(dataset)
+        return cls(dataset, profile, roles_of(profile, given))
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,11 @@ from scipy import ndimage
 
 from . import bands, blend, exemplars, gate, masks, provenance, tiling
 from .api import AUTO, MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE, EditRequest
+from .bands import Layer
 from .editors.base import Patch, Scene
-from .exemplars import Layer
 from .masks import Placing, Region
 from .plan import Plan, plan
-from .raster import Block, Box, WriteOptions, opened, profile_of, read_window, write_geotiff
+from .raster import Block, Box, Mosaic, WriteOptions, opened, read_window, write_geotiff
 
 Progress = Callable[[str, int, int], None]
 """Called with stage, step, steps; raises Dismissed to stop the edit."""
@@ -54,11 +54,12 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
     progress("understanding", 0, 1)
     todo = plan(request, process_id)
     with _layer(request, files) as layer, _opened(files.exemplar) as other, _opened(files.elevation) as elevation:
+        job = _Job(request, todo, layer, elevation, clock)
         # 1. Where: polygons on the raster's own grid.
         progress("reading", 0, 1)
-        shapes, regions, out_box = _place(request, layer, todo, progress)
+        shapes, regions, out_box = _place(job, progress)
         # 2. From what: drawn exemplars, or windows that look like the word.
-        patches, search = _sources(request, layer, other, todo, shapes, progress)
+        patches, search = _sources(job, other, shapes, progress)
         clock.lap("read")
         # 3. The edit itself, window by window, as arrays.
         edited, left = [], 0
@@ -66,7 +67,7 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
             def on_step(step: int, total: int, done: int = index) -> None:
                 progress("editing", done * total + step, total * len(regions))
 
-            pixels, skipped = _edit_region(request, layer, todo, region, patches, elevation, on_step)
+            pixels, skipped = _edit_region(job, region, patches, on_step)
             edited.append((region.box, pixels))
             left += skipped
         clock.lap("edit")
@@ -77,19 +78,30 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
         tags = provenance.tags(request, todo.editor.info.engine, todo.editor.info.id, wkb)
         options = WriteOptions(request.output.compression, request.output.cog, tags)
         try:
-            write_geotiff(layer.dataset, out_box, edited, draft, options, lambda i, n: progress("writing", i, n))
+            write_geotiff(layer.dataset, Mosaic(out_box, edited), draft, options, lambda i, n: progress("writing", i, n))
             clock.lap("write")
             progress("checking", 0, 1)
             checked = gate.verify(layer.dataset, out_box, draft, regions, lambda i, n: progress("checking", i, n))
             clock.lap("check")
             _preview(layer, draft, out_box, folder)
             progress("checking", 1, 1)
-            report = _report(request, todo, layer, checked, search, clock, out_box, left)
+            report = _report(job, checked, search, out_box, left)
             provenance.write_json(folder / MANIFEST_FILE, report)
             os.replace(draft, folder / RESULT_FILE)
         finally:
             draft.unlink(missing_ok=True)
     return report
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all steps of one edit share."""
+
+    request: EditRequest
+    todo: Plan
+    layer: Layer
+    elevation: rasterio.DatasetReader | None
+    clock: _Clock
 
 
 class _Clock:
@@ -105,8 +117,7 @@ class _Clock:
 @contextlib.contextmanager
 def _layer(request: EditRequest, files: Files) -> Iterator[Layer]:
     with opened(files.raster) as dataset:
-        profile = profile_of(dataset)
-        yield Layer(dataset, profile, bands.roles_of(profile, request.band_roles))
+        yield Layer.of(dataset, request.band_roles)
 
 
 @contextlib.contextmanager
@@ -118,9 +129,9 @@ def _opened(path: Path | None) -> Iterator[rasterio.DatasetReader | None]:
         yield dataset
 
 
-def _place(request: EditRequest, layer: Layer, todo: Plan, progress: Progress) -> tuple[list, list[Region], Box]:
+def _place(job: _Job, progress: Progress) -> tuple[list, list[Region], Box]:
     """Polygons in pixels, regions to edit, and the window to write."""
-    profile, blended = layer.profile, request.blend
+    request, todo, profile, blended = job.request, job.todo, job.layer.profile, job.request.blend
     shapes = masks.pixel_polygons(request.polygons, profile)
     protect = masks.pixel_polygons(request.protect, profile, "protect") if request.protect else []
     limit = masks.extent_box(request.extent, profile)
@@ -145,8 +156,10 @@ def _edited_span(region: Region) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def _sources(
-    request: EditRequest, layer: Layer, other: rasterio.DatasetReader | None, todo: Plan, shapes: list, progress: Progress
+    job: _Job, other: rasterio.DatasetReader | None, shapes: list, progress: Progress
 ) -> tuple[tuple[Patch, ...], dict[str, Any] | None]:
+    """Patches to copy from, and how they were found where a word was looked for."""
+    request, layer, todo = job.request, job.layer, job.todo
     if not todo.editor.info.takes("exemplar"):
         return (), None
     if request.exemplar is not None:
@@ -160,10 +173,10 @@ def _sources(
 
 
 def _edit_region(
-    request: EditRequest, layer: Layer, todo: Plan, region: Region, patches: tuple[Patch, ...],
-    elevation: rasterio.DatasetReader | None, on_step: Callable[[int, int], None],
+    job: _Job, region: Region, patches: tuple[Patch, ...], on_step: Callable[[int, int], None]
 ) -> tuple[np.ndarray, int]:
     """Native pixels (bands, H, W) of one region with its mask edited, and how many nodata pixels were left as they are."""
+    request, layer, todo = job.request, job.layer, job.todo
     block = read_window(layer.dataset, region.box)
     block = _without_specks(block, region.mask, layer)
     mask = region.mask & block.valid
@@ -175,7 +188,7 @@ def _edit_region(
     image = stretch.seen(block.values)
     if not block.valid.all():
         image[:, ~block.valid] = 0
-    heights = _elevation(layer, region.box, elevation) if elevation is not None else None
+    heights = _elevation(layer, region.box, job.elevation) if job.elevation is not None else None
     # Two masks: what the editor draws, and, feathered inside the polygon, what is taken of it.
     drawn = masks.grown(mask, request.blend.beyond_px) & block.valid
     scene = Scene(image, block.valid, drawn, layer.roles.names, layer.profile.gsd_m,
@@ -250,10 +263,9 @@ def _notes(nodata: int, search: dict[str, Any] | None, checked: gate.GateReport)
 
 
 def _report(
-    request: EditRequest, todo: Plan, layer: Layer, checked: gate.GateReport, search: dict[str, Any] | None,
-    clock: _Clock, box: Box, nodata: int,
+    job: _Job, checked: gate.GateReport, search: dict[str, Any] | None, box: Box, nodata: int
 ) -> dict[str, Any]:
-    info = todo.editor.info
+    request, todo, layer, clock, info = job.request, job.todo, job.layer, job.clock, job.todo.editor.info
     return {
         "synthetic": provenance.DISCLAIMER,
         "editor": info.id,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import rasterio
 import shapely
@@ -13,22 +11,13 @@ from rasterio.warp import reproject
 
 from . import retrieval
 from .api import Exemplar
-from .bands import Roles, data_bands, roles_of, stretch_of
+from .bands import Layer, Roles, data_bands, roles_of, stretch_of
 from .editors.base import Patch
 from .errors import CannotEdit, NotFoundInLayer, OutsideRaster
 from .masks import burn, pixel_polygons
 from .raster import Block, Box, Profile, profile_of, read_window
 
 MOST_PIXELS = 4_000_000
-
-
-@dataclass(frozen=True)
-class Layer:
-    """The edited raster, open, with what is known of it."""
-
-    dataset: rasterio.DatasetReader
-    profile: Profile
-    roles: Roles
 
 
 def drawn(exemplar: Exemplar, layer: Layer, other: rasterio.DatasetReader | None, keep_out: list) -> list[Patch]:
@@ -109,7 +98,7 @@ def _resampled(patch: Patch, theirs: Profile, box: Box, target: Profile) -> Patc
 def found(word: str, layer: Layer, area: Box, keep_out: list) -> tuple[list[Patch], retrieval.Search]:
     """Patches of windows that look like the word; raises NotFoundInLayer with the reason."""
     avoid = burn(keep_out, area)
-    result = retrieval.search(layer.dataset, layer.profile, layer.roles, word, area, avoid)
+    result = retrieval.search(layer, word, area, avoid)
     hits = retrieval.sources(result)
     if not hits:
         raise NotFoundInLayer(f"'{word}' was not found in this layer. {result.reason}")

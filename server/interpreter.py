@@ -9,6 +9,7 @@ likely operations as choices; it never runs one unasked.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from . import lexicon
@@ -111,11 +112,11 @@ def interpret(prompt: str) -> Interpretation:
     severity = _severity(text)
     if operation == "unknown":
         protect = ""
-    return Interpretation(
+    found = Interpretation(
         prompt=prompt,
         operation=operation,
         editor=EDITOR_OF.get(operation, ""),
-        understood=_sentence(operation, to_class, from_class, protect, severity, sure),
+        understood="",
         sure=sure,
         to_class=to_class,
         from_class=from_class,
@@ -124,6 +125,7 @@ def interpret(prompt: str) -> Interpretation:
         options=_options(operation, severity, text),
         choices=() if sure else choices,
     )
+    return replace(found, understood=_sentence(found))
 
 
 def _contradicted(operation: str, choices: tuple[Choice, ...]) -> bool:
@@ -285,8 +287,9 @@ def _options(operation: str, severity: str, text: str) -> dict[str, Any]:
     return options
 
 
-def _sentence(operation: str, to_class: str, from_class: str, protect: str, severity: str, sure: bool) -> str:
+def _sentence(found: Interpretation) -> str:
     """What was understood, for the user to read."""
+    operation, from_class = found.operation, found.from_class
     if operation == "unknown":
         return "I don't know how to do that. Choose an operation, or say it in other words."
     land_cover = operation in CLASSES
@@ -296,9 +299,9 @@ def _sentence(operation: str, to_class: str, from_class: str, protect: str, seve
         parts = [f"Remove: {from_class}"]
     elif from_class and operation != from_class:
         parts.append(("of " if operation == "copy" else "in place of ") + from_class)
-    if severity:
-        parts.append(f"({severity} severity)")
-    if protect:
-        parts.append(f"- leave {protect} alone")
+    if found.severity:
+        parts.append(f"({found.severity} severity)")
+    if found.protect:
+        parts.append(f"- leave {found.protect} alone")
     sentence = " ".join(parts)
-    return sentence if sure else f"Perhaps: {sentence}. Please choose."
+    return sentence if found.sure else f"Perhaps: {sentence}. Please choose."

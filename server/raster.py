@@ -13,7 +13,7 @@ import contextlib
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -283,11 +283,19 @@ OnPart = Callable[[int, int], None]
 """Called as on_part(part, parts) while a file is copied or compared; may raise Dismissed."""
 
 
+@dataclass(frozen=True)
+class Mosaic:
+    """What is written: the window `box` of a raster, with patches laid over it."""
+
+    box: Box
+    patches: Sequence[Patch] = ()
+
+
 def write_geotiff(
-    source: rasterio.DatasetReader, box: Box, patches: list[Patch], target: str | Path, options: WriteOptions,
+    source: rasterio.DatasetReader, mosaic: Mosaic, target: str | Path, options: WriteOptions,
     on_part: OnPart = lambda part, parts: None,
 ) -> None:
-    """Write the window `box` of `source` with `patches` laid over it, as a GeoTIFF.
+    """Write a mosaic on `source` as a GeoTIFF.
 
     Everything else is copied square by square, so memory does not follow the
     file's size. The file appears under its name only when it is complete.
@@ -297,7 +305,7 @@ def write_geotiff(
         with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=target.parent) as folder:
             draft = Path(folder) / "draft.tif"
             with rasterio.Env(GDAL_PAM_ENABLED="NO", GDAL_TIFF_INTERNAL_MASK="YES"):
-                _write_draft(source, box, patches, draft, options, on_part)
+                _write_draft(source, mosaic, draft, options, on_part)
                 if options.cog:
                     bits = profile_of(source).bits
                     draft = _as_cog(draft, Path(folder) / "cog.tif", options, predict=not bits)
@@ -308,9 +316,9 @@ def write_geotiff(
 
 
 def _write_draft(
-    source: rasterio.DatasetReader, box: Box, patches: list[Patch], draft: Path, options: WriteOptions, on_part: OnPart
+    source: rasterio.DatasetReader, mosaic: Mosaic, draft: Path, options: WriteOptions, on_part: OnPart
 ) -> None:
-    profile = profile_of(source)
+    profile, box, patches = profile_of(source), mosaic.box, mosaic.patches
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(draft, "w", **_creation_options(profile, box, options)) as out:

@@ -18,11 +18,11 @@ import rasterio
 from PIL import Image
 from scipy import ndimage
 
-from .bands import Roles, data_bands
+from .bands import Layer, Roles, data_bands
 from .errors import BadRequest
 from .models import scene_words
 from .models.scene_words import GSD_M, WINDOW_PX
-from .raster import Box, Profile
+from .raster import Box
 
 MARGIN = 2.5
 """Least scene agreement of the best window; below it the word is not found."""
@@ -73,12 +73,10 @@ def canonical(word: str) -> str:
         "Draw an exemplar instead.")
 
 
-def search(
-    dataset: rasterio.DatasetReader, profile: Profile, roles: Roles, word: str, area: Box, avoid: np.ndarray | None = None
-) -> Search:
+def search(layer: Layer, word: str, area: Box, avoid: np.ndarray | None = None) -> Search:
     """Windows inside `area` that look like `word`; `avoid` (H, W of area) are pixels they must not hold."""
-    name = canonical(word)
-    view = _read_view(dataset, profile, roles, area)
+    name, profile, roles = canonical(word), layer.profile, layer.roles
+    view = _read_view(layer, area)
     blocked = np.zeros(view.valid.shape, bool) if avoid is None else _shrunk_any(avoid, view.valid.shape)
     rule = _rule_for(name, roles, profile.gsd_m)
     if rule is not None:
@@ -107,8 +105,9 @@ class _View:
         return np.stack([s for s in seen if s is not None], axis=-1)
 
 
-def _read_view(dataset: rasterio.DatasetReader, profile: Profile, roles: Roles, area: Box) -> _View:
+def _read_view(layer: Layer, area: Box) -> _View:
     """Read at 0.6 m (finer layers are averaged down), or natively where the layer is coarser or too small."""
+    dataset, profile, roles = layer.dataset, layer.profile, layer.roles
     factor = max(1.0, GSD_M / profile.gsd_m)
     # A layer of only a few windows is searched at its own detail.
     factor = min(factor, max(1.0, min(area.width, area.height) / (3 * WINDOW_PX)))
@@ -292,13 +291,13 @@ def sources(found: Search) -> tuple[Hit, ...]:
     return tuple(h for h in found.hits if h.agreement >= least)
 
 
-def thumbnail(dataset: rasterio.DatasetReader, profile: Profile, roles: Roles, box: Box, side: int = 96) -> str:
+def thumbnail(layer: Layer, box: Box, side: int = 96) -> str:
     """A PNG of the window for the eye, base64."""
-    bands = data_bands(profile)
-    seen = [roles.index(r) for r in ("red", "green", "blue")]
+    bands = data_bands(layer.profile)
+    seen = [layer.roles.index(r) for r in ("red", "green", "blue")]
     chosen = [bands[i] for i in seen if i is not None] if None not in seen else [bands[0]] * 3
-    data = dataset.read([b + 1 for b in chosen], window=box.window, out_shape=(3, side, side)).astype(np.float32)
-    low, high = (0.0, 255.0) if profile.dtype == "uint8" else np.nanpercentile(data, (1, 99))
+    data = layer.dataset.read([b + 1 for b in chosen], window=box.window, out_shape=(3, side, side)).astype(np.float32)
+    low, high = (0.0, 255.0) if layer.profile.dtype == "uint8" else np.nanpercentile(data, (1, 99))
     shown = np.clip((np.nan_to_num(data) - low) / max(high - low, 1e-9) * 255, 0, 255).astype(np.uint8)
     stream = io.BytesIO()
     Image.fromarray(shown.transpose(1, 2, 0)).save(stream, "PNG")

@@ -14,7 +14,7 @@ from . import api, bands, interpreter, masks, openapi, provenance, registry, ret
 from .api import AUTO, ENDED, SUCCESSFUL, EditRequest, Found, SearchRequest, SearchResult
 from .errors import BadRequest, CannotEdit, ResultNotReady, UnknownJob
 from .health import health
-from .raster import opened, profile_of
+from .raster import opened
 from .services import Services
 
 blueprint = Blueprint("landbrush", __name__)
@@ -206,13 +206,11 @@ def search() -> Response:
     """Windows of a raster that look like a word, with thumbnails to tick."""
     wanted = SearchRequest.from_json(_body(), "search")
     with opened(_services().path_of(wanted.raster)) as dataset:
-        profile = profile_of(dataset)
-        roles = bands.roles_of(profile, wanted.band_roles)
-        area = masks.extent_box(wanted.extent, profile)
-        result = retrieval.search(dataset, profile, roles, wanted.word, area)
+        layer = bands.Layer.of(dataset, wanted.band_roles)
+        area = masks.extent_box(wanted.extent, layer.profile)
+        result = retrieval.search(layer, wanted.word, area)
         found = tuple(
-            Found(masks.as_polygons(hit.box, profile), round(hit.agreement, 2),
-                  retrieval.thumbnail(dataset, profile, roles, hit.box))
+            Found(masks.as_polygons(hit.box, layer.profile), round(hit.agreement, 2), retrieval.thumbnail(layer, hit.box))
             for hit in result.hits[: wanted.most]
         )
     return jsonify(SearchResult(result.word, result.rule, found, result.reason).to_json())

@@ -10,6 +10,7 @@ import numpy as np
 from ..api import EditorInfo, Option
 from ..errors import CannotEdit
 from ..synthesis.copying import copy
+from ..synthesis.pyramid import Level
 from .base import Editor, OnStep, Scene
 
 
@@ -41,5 +42,5 @@ class Copy(Editor):
             raise CannotEdit(f"turn_degrees is {options['turn_degrees']}; it must be 0, 90, 180 or 270.")
         on_step(0, 1)
         source = exemplars[seed % len(exemplars)]
-        return copy(scene.image, scene.mask, scene.valid, source.image, source.usable,
+        return copy(Level(scene.image, scene.mask, scene.valid), source.image, source.usable,
                     options["turn_degrees"] // 90, options["tone"])

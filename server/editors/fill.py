@@ -10,6 +10,7 @@ import numpy as np
 from ..api import EditorInfo, Option
 from ..errors import CannotEdit
 from ..synthesis.fill import FillSettings, fill
+from ..synthesis.pyramid import Level
 from .base import Editor, OnStep, Scene
 
 FEWEST_PIXELS = 150
@@ -53,4 +54,4 @@ class Fill(Editor):
             raise CannotEdit(
                 f"The exemplar holds {pixels} usable pixels; at least {FEWEST_PIXELS} are needed. Draw a larger area.")
         settings = FillSettings(options["keep_objects"], options["outline_px"], options["mirror"])
-        return fill(scene.image, scene.mask, scene.valid, exemplars, seed, settings, on_step)
+        return fill(Level(scene.image, scene.mask, scene.valid), exemplars, seed, settings, on_step)

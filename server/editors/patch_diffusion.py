@@ -13,7 +13,8 @@ from scipy import ndimage
 from ..api import EditorInfo, Option
 from ..errors import CannotEdit
 from ..models.noise import AnchoredNoise
-from ..models.patch_sampler import Schedule, harmonised, sample
+from ..models.patch_sampler import Draw, harmonised, sample
+from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
 from .base import Editor, OnStep, Scene
 
@@ -40,7 +41,8 @@ class _PatchDiffusion(Editor):
             raise CannotEdit(f"{self.info.title} needs more ground: the window holds {int(usable.sum())} valid pixels.")
         scaling = Scaling.of(scene.image, usable)
         image = scaling.scaled(scene.image)
-        out = self.drawn(image, scene.mask, usable, options, AnchoredNoise(seed, scene.origin), on_step)
+        draw = Draw(AnchoredNoise(seed, scene.origin), _device(), on_step)
+        out = self.drawn(Level(image, scene.mask, usable), options, draw)
         return np.where(scene.mask, scaling.restored(out), scene.image).astype(np.float32)
 
     def usable(self, scene: Scene) -> np.ndarray:
@@ -48,9 +50,8 @@ class _PatchDiffusion(Editor):
         return scene.valid
 
     @abstractmethod
-    def drawn(self, image: np.ndarray, mask: np.ndarray, usable: np.ndarray, options: Mapping[str, Any],
-              noise: AnchoredNoise, on_step: OnStep) -> np.ndarray:
-        """The image (C, H, W, scaled to about [-1, 1]) with the mask drawn anew."""
+    def drawn(self, window: Level, options: Mapping[str, Any], draw: Draw) -> np.ndarray:
+        """The window's image (C, H, W, scaled to about [-1, 1]) with its hole drawn anew."""
 
 
 class Variation(_PatchDiffusion):
@@ -67,10 +68,9 @@ class Variation(_PatchDiffusion):
         ),
     )
 
-    def drawn(self, image: np.ndarray, mask: np.ndarray, usable: np.ndarray, options: Mapping[str, Any],
-              noise: AnchoredNoise, on_step: OnStep) -> np.ndarray:
+    def drawn(self, window: Level, options: Mapping[str, Any], draw: Draw) -> np.ndarray:
         """See models.patch_sampler.sample."""
-        return sample(image, mask, usable, options["strength"], noise, Schedule(), _device(), on_step)
+        return sample(window, options["strength"], draw)
 
 
 class Harmonise(_PatchDiffusion):
@@ -94,9 +94,10 @@ class Harmonise(_PatchDiffusion):
         around = scene.valid & ~scene.mask
         return around if around.sum() > 4 * FEWEST_PIXELS else scene.valid
 
-    def drawn(self, image: np.ndarray, mask: np.ndarray, usable: np.ndarray, options: Mapping[str, Any],
-              noise: AnchoredNoise, on_step: OnStep) -> np.ndarray:
+    def drawn(self, window: Level, options: Mapping[str, Any], draw: Draw) -> np.ndarray:
         """See models.patch_sampler.harmonised."""
         rim = options["rim_px"]
-        part = mask & (ndimage.distance_transform_edt(mask) <= rim) if rim else mask
-        return harmonised(image, part, usable, options["strength"], noise, _device(), on_step)
+        if rim:
+            near = ndimage.distance_transform_edt(window.hole) <= rim
+            window = Level(window.image, window.hole & near, window.usable)
+        return harmonised(window, options["strength"], draw)

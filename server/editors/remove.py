@@ -9,6 +9,7 @@ import numpy as np
 
 from ..api import EditorInfo, Option
 from ..errors import CannotEdit
+from ..synthesis.pyramid import Level
 from ..synthesis.remove import RemoveSettings, remove
 from .base import Editor, OnStep, Scene
 
@@ -42,4 +43,4 @@ class Remove(Editor):
         if (scene.valid & ~scene.mask).sum() < 200:
             raise CannotEdit("There is too little valid ground around the polygon to copy from.")
         settings = RemoveSettings(reach_px=options["reach_px"], guard=options["guard"])
-        return remove(scene.image, scene.mask, scene.valid, seed, settings, on_step)
+        return remove(Level(scene.image, scene.mask, scene.valid), seed, settings, on_step)

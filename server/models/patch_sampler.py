@@ -54,20 +54,26 @@ def _steps(start: float, count: int) -> np.ndarray:
     return np.linspace(min(start, 1 - 1e-4), 0, count + 1)
 
 
-def sample(
-    image: np.ndarray, mask: np.ndarray, usable: np.ndarray, strength: float, noise: AnchoredNoise, how: Schedule, device: str,
-    on_step: OnStep = lambda step, total: None,
-) -> np.ndarray:
-    """A random sample of the image's patch world inside `mask`; outside it the image.
+@dataclass(frozen=True)
+class Draw:
+    """What a sample is drawn with: its noise, the device, and whom to tell of each step (which may raise)."""
+
+    noise: AnchoredNoise
+    device: str = "cpu"
+    on_step: OnStep = lambda step, total: None
+
+
+def sample(window: Level, strength: float, draw: Draw, how: Schedule = Schedule()) -> np.ndarray:
+    """A random sample of the image's patch world inside the window's hole; outside it the image.
 
     `strength` 1 starts from pure noise at the coarsest level: a new picture of
     the same ground. Less keeps what is coarser than the levels it reaches.
     """
-    height, width = mask.shape
+    height, width = window.hole.shape
     count = pyramid.count_levels(min(height, width), how.coarsest_px, how.levels)
-    levels = pyramid.build(pyramid.padded(Level(image, mask, usable), 2 ** (count - 1)), count)
+    levels = pyramid.build(pyramid.padded(window, 2 ** (count - 1)), count)
     depth = max(0, round(strength * count) - 1)
-    rng = np.random.default_rng(noise.seed)
+    rng = np.random.default_rng(draw.noise.seed)
     result = levels[depth].image
     copied = min(how.copied_levels, depth)
     total = how.coarse_steps + (depth - copied) * how.fine_steps + copied
@@ -78,13 +84,18 @@ def sample(
         base = here.image if coarsest else np.where(here.hole, doubled(result), here.image)
         start = (1.0 if strength >= 1 else 0.75) if coarsest else how.start
         noise_levels = _steps(start, how.coarse_steps if coarsest else how.fine_steps)
-        denoiser = PatchDenoiser(here.image, here.usable, device)
-        eps = noise.normal(base.shape, number)
-        result, done = _denoised(denoiser, here, base, noise_levels, eps, on_step, (done, total))
+        denoiser = PatchDenoiser(here.image, here.usable, draw.device)
+        start_from = _Start(base, noise_levels, draw.noise.normal(base.shape, number))
+
+        def tell(step: int, _: int, before: int = done) -> None:
+            draw.on_step(before + step, total)
+
+        result = _denoised(denoiser, here, start_from, tell)
+        done += len(noise_levels) - 1
     if copied:
-        on_step(done, total)
+        draw.on_step(done, total)
         result = _copied_along(levels[: copied + 1], result, rng)
-    return np.where(mask, result[:, :height, :width], image)
+    return np.where(window.hole, result[:, :height, :width], window.image)
 
 
 def _copied_along(levels: list[Level], drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -116,29 +127,29 @@ def _copied_along(levels: list[Level], drawn: np.ndarray, rng: np.random.Generat
     return poisson.blended(field, fine.image, fine.hole, 0.05, fine.usable & ~fine.hole)
 
 
-def harmonised(
-    image: np.ndarray, mask: np.ndarray, usable: np.ndarray, strength: float, noise: AnchoredNoise, device: str,
-    on_step: OnStep = lambda step, total: None,
-) -> np.ndarray:
-    """Redraw `mask` lightly with the surroundings' patches: `strength` is the noise level it starts from."""
-    here = Level(image, mask, usable)
-    levels, eps = _steps(strength, 4), noise.normal(image.shape)
-    result, _ = _denoised(PatchDenoiser(image, usable, device), here, image, levels, eps, on_step, (0, 4))
-    return np.where(mask, result, image)
+def harmonised(window: Level, strength: float, draw: Draw) -> np.ndarray:
+    """Redraw the hole lightly with the usable patches: `strength` is the noise level it starts from."""
+    start = _Start(window.image, _steps(strength, 4), draw.noise.normal(window.image.shape))
+    return _denoised(PatchDenoiser(window.image, window.usable, draw.device), window, start, draw.on_step)
 
 
-def _denoised(
-    denoiser: PatchDenoiser, here: Level, base: np.ndarray, noise_levels: np.ndarray, eps: np.ndarray,
-    on_step: OnStep, progress: tuple[int, int],
-) -> tuple[np.ndarray, int]:
-    done, total = progress
-    first = noise_levels[0]
-    x = (1 - first) * base + first * eps
-    for now, then in zip(noise_levels[:-1], noise_levels[1:], strict=True):
-        on_step(done, total)
+@dataclass(frozen=True)
+class _Start:
+    """What denoising begins with: an image, the noise levels to take, and the noise."""
+
+    image: np.ndarray
+    levels: np.ndarray
+    eps: np.ndarray
+
+
+def _denoised(denoiser: PatchDenoiser, here: Level, start: _Start, on_step: OnStep) -> np.ndarray:
+    """Deterministic steps down the noise levels; known pixels are re-noised at each."""
+    levels, eps = start.levels, start.eps
+    x = (1 - levels[0]) * start.image + levels[0] * eps
+    for step, (now, then) in enumerate(zip(levels[:-1], levels[1:], strict=True)):
+        on_step(step, len(levels) - 1)
         known = (1 - now) * here.image + now * eps
         x = np.where(here.hole, x, known)
         clean = denoiser.denoise(x.astype(np.float32), 1 - now, now)
         x = (1 - then) * clean + then * (x - (1 - now) * clean) / now
-        done += 1
-    return np.where(here.hole, x, here.image).astype(np.float32), done
+    return np.where(here.hole, x, here.image).astype(np.float32)

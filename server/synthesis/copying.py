@@ -7,19 +7,20 @@ from scipy import ndimage
 
 from . import poisson
 from .field import Bank, Field, Targets
+from .pyramid import Level
 from .scaling import Scaling
 
 
 def copy(
-    image: np.ndarray, mask: np.ndarray, valid: np.ndarray, source: np.ndarray, usable: np.ndarray,
-    turn: int = 0, fidelity: float = 0.08,
+    window: Level, source: np.ndarray, usable: np.ndarray, turn: int = 0, fidelity: float = 0.08
 ) -> np.ndarray:
-    """Lay `source` (C, h, w), where `usable`, on every part of `mask` (H, W), middle on middle.
+    """Lay `source` (C, h, w), where `usable`, on every part of the window's hole, middle on middle.
 
     `turn` rotates the source by that many quarter turns against the clock. What
-    does not fit into a part of the mask is cut off; what of the mask the source
+    does not fit into a part of the hole is cut off; what of the hole the source
     does not reach stays as it is.
     """
+    image, mask, valid = window.image, window.hole, window.usable
     source, usable = np.rot90(source, turn, (1, 2)), np.rot90(usable, turn)
     scaling = Scaling.of(image, valid)
     scaled, pasted = scaling.scaled(image), scaling.scaled(np.where(usable, source, 0))

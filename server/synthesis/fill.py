@@ -40,10 +40,11 @@ Usable = tuple[np.ndarray, np.ndarray]
 
 
 def fill(
-    image: np.ndarray, mask: np.ndarray, valid: np.ndarray, exemplars: Sequence[Usable], seed: int,
-    settings: FillSettings = FillSettings(), on_stage: OnStage = lambda step, total: None,
+    around: Level, exemplars: Sequence[Usable], seed: int, settings: FillSettings = FillSettings(),
+    on_stage: OnStage = lambda step, total: None,
 ) -> np.ndarray:
-    """Fill `mask` (H, W) of `image` (C, H, W) with what the exemplars show; outside it nothing changes."""
+    """The image with its hole filled with what the exemplars show; outside it nothing changes."""
+    image, mask, valid = around.image, around.hole, around.usable
     rng = np.random.default_rng(seed)
     canvas, usable = _canvas(exemplars, settings.mirror)
     scaling = Scaling.of(*_both(image, valid & ~mask, canvas, usable))

@@ -64,18 +64,22 @@ def blended(
             weight = 1 / (1 + (mismatch / EDGE) ** 4)
             np.add.at(diagonal, p, weight)
             np.add.at(right, p, weight[:, None] * wanted)
-    return _solved(image, (rows, cols), pairs, diagonal, right, copy)
+    out = image.copy()
+    out[:, rows, cols] = _solved(pairs, diagonal, right, copy).T
+    return out
 
 
-def _solved(image, where, pairs, diagonal, right, copy) -> np.ndarray:  # type: ignore[no-untyped-def]
+Pairs = list[tuple[np.ndarray, np.ndarray]]
+
+
+def _solved(pairs: Pairs, diagonal: np.ndarray, right: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Unknowns (n, C) of the system with that diagonal, -1 for every pair of neighbours, and right sides (n, C)."""
     count = len(diagonal)
     p = np.concatenate([pair[0] for pair in pairs])
     q = np.concatenate([pair[1] for pair in pairs])
     off = sparse.coo_matrix((np.full(len(p), -1.0), (p, q)), shape=(count, count))
     matrix = (off + off.T + sparse.diags(diagonal)).tocsr()
     scale = sparse.diags(1 / diagonal)
-    out = image.copy()
-    for band in range(image.shape[0]):
-        solution, _ = cg(matrix, right[:, band], x0=copy[:, band], rtol=1e-4, maxiter=400, M=scale)
-        out[band][where] = solution
-    return out
+    columns = [cg(matrix, right[:, band], x0=start[:, band], rtol=1e-4, maxiter=400, M=scale)[0]
+               for band in range(right.shape[1])]
+    return np.stack(columns, axis=1)

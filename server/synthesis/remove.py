@@ -41,10 +41,11 @@ class RemoveSettings:
 
 
 def remove(
-    image: np.ndarray, hole: np.ndarray, valid: np.ndarray, seed: int,
-    settings: RemoveSettings = RemoveSettings(), on_stage: OnStage = lambda step, total: None,
+    window: Level, seed: int, settings: RemoveSettings = RemoveSettings(),
+    on_stage: OnStage = lambda step, total: None,
 ) -> np.ndarray:
-    """Fill `hole` (H, W) of `image` (C, H, W); pixels that are not `valid` are neither copied nor leant on."""
+    """The window's image with its hole filled; pixels that are not usable are neither copied nor leant on."""
+    image, hole, valid = window.image, window.hole, window.usable
     scaling = Scaling.of(image, valid & ~hole)
     usable = _usable(hole, valid, settings.reach_px)
     crop = _crop(hole, usable)
@@ -138,7 +139,6 @@ def _fill(
     known = np.pad(known, ((0, level.hole.shape[0] - height), (0, level.hole.shape[1] - width)))
     levels = pyramid.build(level, count)
     field: Field | None = None
-    image = levels[-1].image
     for number in range(count - 1, -1, -1):
         on_stage(count - 1 - number, count + 1)
         here = levels[number]
@@ -150,7 +150,7 @@ def _fill(
         bank = Bank(here.image, ok, basis.project(here.image))
         targets = Targets(ndimage.binary_dilation(here.hole, iterations=min(patch // 2, 3)))
         if field is None:
-            field, image = _start(here, bank, targets, basis, known, rng)
+            field, image = _start(here, Field(targets, bank, targets.rows, targets.cols), basis, known, rng)
         else:
             field = field.upsampled(targets, bank)
             field.cost[:] = 0
@@ -169,13 +169,14 @@ def _fill(
 
 
 def _start(
-    here: Level, bank: Bank, targets: Targets, basis: PatchBasis, known: np.ndarray, rng: np.random.Generator
+    here: Level, field: Field, basis: PatchBasis, known: np.ndarray, rng: np.random.Generator
 ) -> tuple[Field, np.ndarray]:
     """Onion peel, then rounds of exact search and voting, then whole pieces."""
     step = known.shape[0] // here.hole.shape[0]
     valid = known.reshape(here.hole.shape[0], step, here.hole.shape[1], step).mean(axis=(1, 3)) > 0.5
-    image, rows, cols = onion.peel(here.image, here.hole, bank.ok, valid, rng)
-    field = Field(targets, bank, rows[targets.rows, targets.cols], cols[targets.rows, targets.cols])
+    image, rows, cols = onion.peel(here.image, here.hole, field.bank.ok, valid, rng)
+    at = field.targets.rows, field.targets.cols
+    field = Field(field.targets, field.bank, rows[at], cols[at])
     for _ in range(3):
         field.look(basis.project(image))
         field.exact(OCCURRENCE[0])

@@ -25,7 +25,7 @@ def assign(field: Field, image: np.ndarray, hole: np.ndarray, rim: bool = True) 
     pixels = bank.image.reshape(bank.image.shape[0], -1).T
     known = image.reshape(image.shape[0], -1).T
     median = max(float(np.median(field.cost)), 1e-9)
-    scene = _Seams(field, neighbours, pixels, known, inside, rim)
+    scene = _Seams(field, neighbours, pixels, inside, known if rim else None)
     for turn in range(PASSES):
         slots = np.nonzero(inside & ((targets.rows + targets.cols) % 2 == turn % 2))[0]
         best = field.cost[slots] / median + 4 * SEAM_WEIGHT * scene.cost(slots, field.rows[slots], field.cols[slots])
@@ -51,10 +51,9 @@ def assign(field: Field, image: np.ndarray, hole: np.ndarray, rim: bool = True) 
 class _Seams:
     """The seam term of a set of targets under proposed sources."""
 
-    def __init__(self, field: Field, neighbours: list, pixels: np.ndarray, known: np.ndarray,
-                 inside: np.ndarray, rim: bool) -> None:
-        self.field, self.neighbours, self.pixels, self.known = field, neighbours, pixels, known
-        self.inside, self.rim = inside, rim
+    def __init__(self, field: Field, neighbours: list, pixels: np.ndarray, inside: np.ndarray,
+                 known: np.ndarray | None) -> None:
+        self.field, self.neighbours, self.pixels, self.inside, self.known = field, neighbours, pixels, inside, known
 
     def _at(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         height, width = self.field.bank.ok.shape
@@ -76,7 +75,7 @@ class _Seams:
             here = np.abs(self._at(other_rows - down, other_cols - right) - own[mine]).mean(axis=1)
             there = np.abs(self._at(rows[mine] + down, cols[mine] + right) - self._at(other_rows, other_cols))
             total[mine] += 2 * (here + there.mean(axis=1)) + SEAM_COST
-            if self.rim:
+            if self.known is not None:
                 edge = np.nonzero(~filled)[0]
                 at_rows, at_cols = targets.rows[slots[edge]] + down, targets.cols[slots[edge]] + right
                 height, width = targets.shape

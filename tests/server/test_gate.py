@@ -11,7 +11,7 @@ from affine import Affine
 from landbrush.server import gate
 from landbrush.server.errors import NoSpace, PromiseBroken
 from landbrush.server.masks import Region
-from landbrush.server.raster import Box, WriteOptions, opened, write_geotiff
+from landbrush.server.raster import Box, Mosaic, WriteOptions, opened, write_geotiff
 from rasterio.warp import Resampling, calculate_default_transform, reproject
 
 from tests.server.conftest import RGB, in_type, scene, write
@@ -22,7 +22,7 @@ def pair(rgb, tmp_path):
     """A source, a faithful copy of it, and a region in its middle."""
     copy = tmp_path / "copy.tif"
     with opened(rgb) as source:
-        write_geotiff(source, Box(0, 0, 160, 160), [], copy, WriteOptions())
+        write_geotiff(source, Mosaic(Box(0, 0, 160, 160)), copy, WriteOptions())
     mask = np.zeros((40, 40), bool)
     mask[10:30, 10:30] = True
     return rgb, copy, [Region(Box(60, 60, 40, 40), mask)]
@@ -128,5 +128,5 @@ def test_nan_equals_itself_and_minus_zero_is_not_zero(tmp_path):
 
 def test_a_failed_write_leaves_nothing_behind(rgb, tmp_path):
     with opened(rgb) as source, pytest.raises(NoSpace, match="could not be written"):
-        write_geotiff(source, Box(0, 0, 160, 160), [], tmp_path / "missing" / "a.tif", WriteOptions())
+        write_geotiff(source, Mosaic(Box(0, 0, 160, 160)), tmp_path / "missing" / "a.tif", WriteOptions())
     assert not (tmp_path / "missing").exists()

@@ -8,7 +8,8 @@ import torch
 from landbrush.server.models import patch_denoiser
 from landbrush.server.models.noise import AnchoredNoise
 from landbrush.server.models.patch_denoiser import PatchDenoiser
-from landbrush.server.models.patch_sampler import Schedule, harmonised, sample
+from landbrush.server.models.patch_sampler import Draw, harmonised, sample
+from landbrush.server.synthesis.pyramid import Level
 
 from tests.server.conftest import scene
 
@@ -93,10 +94,10 @@ def test_samples_keep_what_is_known_and_differ_by_seed():
     mask[30:70, 30:70] = True
     usable = np.ones_like(mask)
     steps = []
-    first = sample(image, mask, usable, 1.0, AnchoredNoise(0), Schedule(), "cpu", lambda s, n: steps.append((s, n)))
+    first = sample(Level(image, mask, usable), 1.0, Draw(AnchoredNoise(0), "cpu", lambda s, n: steps.append((s, n))))
     assert (first[:, ~mask] == image[:, ~mask]).all()
-    assert (first == sample(image, mask, usable, 1.0, AnchoredNoise(0), Schedule(), "cpu")).all()
-    assert (first != sample(image, mask, usable, 1.0, AnchoredNoise(1), Schedule(), "cpu"))[:, mask].mean() > 0.9
+    assert (first == sample(Level(image, mask, usable), 1.0, Draw(AnchoredNoise(0)))).all()
+    assert (first != sample(Level(image, mask, usable), 1.0, Draw(AnchoredNoise(1))))[:, mask].mean() > 0.9
     assert [s for s, _ in steps] == list(range(steps[0][1]))
     calm = first[:, mask].std() / image[:, mask].std()
     assert 0.5 < calm < 1.6
@@ -107,7 +108,7 @@ def test_harmonise_softens_a_pasted_step():
     image[:, 40:56, 40:56] += 0.25
     mask = np.zeros((96, 96), bool)
     mask[34:62, 34:62] = True
-    out = harmonised(image, mask, ~mask, 0.5, AnchoredNoise(0), "cpu")
+    out = harmonised(Level(image, mask, ~mask), 0.5, Draw(AnchoredNoise(0)))
     step = lambda i: abs(i[:, 40:56, 40:56].mean() - i[:, 60:70, 60:70].mean())
     assert step(out) < step(image) and (out[:, ~mask] == image[:, ~mask]).all()
 

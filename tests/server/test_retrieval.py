@@ -8,10 +8,10 @@ import rasterio
 from affine import Affine
 from landbrush.server import retrieval
 from landbrush.server.api import EditRequest
-from landbrush.server.bands import roles_of
+from landbrush.server.bands import Layer
 from landbrush.server.edit import Files, edit
 from landbrush.server.errors import BadRequest
-from landbrush.server.raster import opened, profile_of
+from landbrush.server.raster import opened
 from rasterio.enums import ColorInterp
 
 from tests.server.conftest import RGB, in_type, inputs, scene, square, write
@@ -19,8 +19,8 @@ from tests.server.conftest import RGB, in_type, inputs, scene, square, write
 
 def look(path, word, **roles):
     with opened(path) as dataset:
-        profile = profile_of(dataset)
-        return retrieval.search(dataset, profile, roles_of(profile, roles), word, profile.box)
+        layer = Layer.of(dataset, roles)
+        return retrieval.search(layer, word, layer.profile.box)
 
 
 @pytest.fixture
@@ -91,8 +91,8 @@ def test_a_neon_scene_is_forest_and_nothing_else(data):
 def test_naip_water_windows_are_water(data):
     path = data / "naip_landsat_timeseries/naip/m_4709963_se_14_1_20200831.tif"
     with opened(path) as dataset:
-        profile = profile_of(dataset)
-        found = retrieval.search(dataset, profile, roles_of(profile, {}), "lake", profile.box)
+        layer = Layer.of(dataset, {})
+        found = retrieval.search(layer, "lake", layer.profile.box)
         for hit in found.hits[:5]:
             values = dataset.read(window=hit.box.window).astype(float)
             assert (values[1] > values[3]).mean() > 0.95

@@ -9,6 +9,7 @@ from landbrush.server.synthesis.copying import copy
 from landbrush.server.synthesis.features import PatchBasis, eroded
 from landbrush.server.synthesis.field import Bank, Field, Targets
 from landbrush.server.synthesis.fill import FillSettings, fill
+from landbrush.server.synthesis.pyramid import Level
 from landbrush.server.synthesis.remove import RemoveSettings, remove
 from landbrush.server.synthesis.scaling import Scaling
 
@@ -29,7 +30,7 @@ def test_stripes_go_on_through_a_removed_object():
     hole = disk(truth.shape[1:], 64, 64, 14)
     image = truth.copy()
     image[:, disk(truth.shape[1:], 64, 64, 10)] = 0.95
-    out = remove(image, hole, np.ones_like(hole), 0)
+    out = remove(Level(image, hole, np.ones_like(hole)), 0)
     assert (out[:, ~hole] == image[:, ~hole]).all()
     error = np.sqrt(((out - truth)[:, hole] ** 2).mean())
     assert error < 0.09  # stripes have a standard deviation of 0.21
@@ -41,7 +42,7 @@ def test_invalid_pixels_are_never_copied():
     valid[:, :50] = False
     image[:, ~valid] = 50.0
     hole = disk(valid.shape, 64, 80, 12)
-    out = remove(image, hole, valid, 0)
+    out = remove(Level(image, hole, valid), 0)
     assert out[:, hole].max() < 1.2
 
 
@@ -50,7 +51,7 @@ def test_invalid_pixels_are_never_copied():
 def test_any_number_of_bands_and_any_range(bands, scale):
     image = stripes(96, 96, bands) * scale
     hole = disk(image.shape[1:], 48, 48, 10)
-    out = remove(image, hole, np.ones_like(hole), 1)
+    out = remove(Level(image, hole, np.ones_like(hole)), 1)
     assert np.isfinite(out).all()
     assert 0.1 * scale < out[:, hole].min() and out[:, hole].max() < 0.9 * scale
 
@@ -59,15 +60,15 @@ def test_seeds_are_variants_and_repeatable():
     image = stripes() + 0.1 * np.random.default_rng(1).standard_normal((3, 128, 128)).astype(np.float32)
     hole = disk(image.shape[1:], 64, 64, 14)
     valid = np.ones_like(hole)
-    first = remove(image, hole, valid, 0)
-    assert (first == remove(image, hole, valid, 0)).all() and (first != remove(image, hole, valid, 1)).any()
+    first = remove(Level(image, hole, valid), 0)
+    assert (first == remove(Level(image, hole, valid), 0)).all() and (first != remove(Level(image, hole, valid), 1)).any()
 
 
 def test_a_hole_at_the_window_border():
     image = stripes()
     hole = np.zeros(image.shape[1:], bool)
     hole[:30, 100:] = True
-    out = remove(image, hole, np.ones_like(hole), 0)
+    out = remove(Level(image, hole, np.ones_like(hole)), 0)
     assert np.isfinite(out).all() and out[:, hole].std() > 0.1
 
 
@@ -77,7 +78,7 @@ def test_the_guard_keeps_look_alikes_out():
     objects = disk((160, 160), 80, 60, 12) | disk((160, 160), 80, 110, 12)
     image[:, objects] = 0.9
     hole = disk((160, 160), 80, 60, 16)
-    out = remove(image, hole, np.ones_like(hole), 0, RemoveSettings(guard=True))
+    out = remove(Level(image, hole, np.ones_like(hole)), 0, RemoveSettings(guard=True))
     assert (out[:, hole].mean(axis=0) > 0.7).mean() < 0.02
 
 
@@ -87,7 +88,7 @@ def test_fill_takes_its_colours_from_the_exemplar():
     exemplar = (0.2 + 0.05 * rng.standard_normal((3, 60, 70))).astype(np.float32)
     mask = disk(image.shape[1:], 64, 64, 30)
     for keep in (False, True):
-        out = fill(image, mask, np.ones_like(mask), [(exemplar, np.ones((60, 70), bool))], 0, FillSettings(keep))
+        out = fill(Level(image, mask, np.ones_like(mask)), [(exemplar, np.ones((60, 70), bool))], 0, FillSettings(keep))
         core = disk(mask.shape, 64, 64, 14)
         assert abs(out[:, core].mean() - 0.2) < 0.03 and 0.03 < out[:, core].std() < 0.08
         assert (out[:, ~mask] == image[:, ~mask]).all()
@@ -100,7 +101,7 @@ def test_fill_never_copies_unusable_exemplar_pixels():
     usable[20:30] = False
     exemplar[:, 20:30] = 9.0
     mask = disk(image.shape[1:], 64, 64, 26)
-    out = fill(image, mask, np.ones_like(mask), [(exemplar, usable)], 0)
+    out = fill(Level(image, mask, np.ones_like(mask)), [(exemplar, usable)], 0)
     assert out[:, mask].max() < 1.3
 
 
@@ -108,7 +109,7 @@ def test_tiny_and_thin_exemplars_still_fill():
     image, mask = stripes(), disk((128, 128), 64, 64, 20)
     for shape in ((12, 14), (6, 60), (60, 5)):
         exemplar = np.random.default_rng(0).random((3, *shape)).astype(np.float32)
-        out = fill(image, mask, np.ones_like(mask), [(exemplar, np.ones(shape, bool))], 0)
+        out = fill(Level(image, mask, np.ones_like(mask)), [(exemplar, np.ones(shape, bool))], 0)
         assert np.isfinite(out).all()
 
 
@@ -117,7 +118,7 @@ def test_copy_puts_the_source_in_the_middle_of_every_part():
     source = np.full((3, 21, 21), 0.4, np.float32)
     source[:, 7:14, 7:14] = 0.9
     mask = disk((100, 160), 50, 40, 18) | disk((100, 160), 50, 120, 18)
-    out = copy(image, mask, np.ones_like(mask), source, np.ones((21, 21), bool))
+    out = copy(Level(image, mask, np.ones_like(mask)), source, np.ones((21, 21), bool))
     assert abs(out[:, 50, 40] - 0.9).max() < 0.05 and abs(out[:, 50, 120] - 0.9).max() < 0.05
     assert abs(out[:, 50, 80] - 0.4).max() == 0 and (out[:, ~mask] == image[:, ~mask]).all()
 
