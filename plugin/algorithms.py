@@ -67,6 +67,10 @@ class _Algorithm(QgsProcessingAlgorithm):
             raise QgsProcessingException(f"The output must be a GeoTIFF (.tif), not '{target.suffix}'.")
         try:
             wish, inputs = self._wish(parameters, context)
+            for path in (inputs.raster, inputs.exemplar, inputs.elevation):
+                if path is not None and target.exists() and path.samefile(target):
+                    raise PluginError(f"OUTPUT is the file that is edited or copied from ({path}); choose another, so that "
+                                      "nothing is lost.")
             path, manifest = self._run(parameters, context, feedback, (wish, inputs, target.parent))
         except Cancelled:
             return {}

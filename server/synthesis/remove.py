@@ -14,7 +14,11 @@ from .field import Bank, Field, Search, Targets
 from .pyramid import Level
 from .scaling import Scaling
 
-PATCHES = (7, 7, 9, 9)
+PATCHES = (7, 7, 9, 9, 9, 9)
+LARGE_HOLE_PX = 160
+"""The ground for a larger hole comes from half its own size around, else it repeats."""
+COARSEST_HOLE_PX = 16
+"""A large hole takes more levels, down to about this side, so that it is laid out as a whole first."""
 TEXTURE_WEIGHT = 6.0
 GUARD_SHARE = 0.65
 FEWEST_CENTRES = 200
@@ -65,6 +69,9 @@ def remove(
 def _usable(hole: np.ndarray, valid: np.ndarray, reach: int) -> np.ndarray:
     """Pixels to copy from: valid, 2 px off the hole, near its box; widened where that is too little."""
     rows, cols = np.nonzero(hole)
+    side = int(max(np.ptp(rows), np.ptp(cols))) + 1
+    if side > LARGE_HOLE_PX:
+        reach = max(reach, side // 2)
     free = valid & ~ndimage.binary_dilation(hole, iterations=2)
     while True:
         near = np.zeros_like(hole)
@@ -132,7 +139,7 @@ def _fill(
     level: Level, known: np.ndarray, rng: np.random.Generator, settings: RemoveSettings, on_stage: OnStage
 ) -> np.ndarray:
     bands, (height, width) = level.image.shape[0], level.hole.shape
-    count = pyramid.count_levels(min(height, width), 28, 4)
+    count = _count_levels(level.hole)
     if settings.texture:
         level = _with_texture(level, known)
     level = pyramid.padded(level, 2 ** (count - 1))
@@ -166,6 +173,14 @@ def _fill(
     field.bank = Bank(plain, field.bank.ok, field.bank.features)
     result = poisson.blended(field, levels[0].image[:bands], levels[0].hole, settings.fidelity, known)
     return result[:, :height, :width]
+
+
+def _count_levels(hole: np.ndarray) -> int:
+    usual = pyramid.count_levels(min(hole.shape), 28, 4)
+    rows, cols = np.nonzero(hole)
+    side = int(min(np.ptp(rows), np.ptp(cols))) + 1
+    return max(usual, min(pyramid.count_levels(side, COARSEST_HOLE_PX, len(PATCHES)),
+                          pyramid.count_levels(min(hole.shape), 20, len(PATCHES))))
 
 
 def _start(

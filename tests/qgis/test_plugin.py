@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 from qgis.core import QgsApplication, QgsProject, QgsVectorLayer
@@ -138,6 +139,7 @@ def test_processing_algorithm_starts_its_own_server(provider, raster, polygons, 
         ({"EDITOR": "nonsense"}, "no editor"),
         ({"PROMPT": ""}, "prompt: empty"),
         ({"OUTPUT": "out.png"}, "GeoTIFF"),
+        ({"BAND_ROLES": "nir"}, "not of the form"),
     ],
 )
 def test_processing_errors_are_sentences(provider, raster, polygons, tmp_path, change, words):
@@ -150,6 +152,17 @@ def test_processing_errors_are_sentences(provider, raster, polygons, tmp_path, c
     with pytest.raises(QgsProcessingException, match=words):
         processing.run("landbrush:edit", parameters)
     assert not (tmp_path / "o.tif").exists()
+
+
+def test_processing_never_writes_over_its_input(provider, raster, polygons):
+    import processing
+    from qgis.core import QgsProcessingException
+
+    before = Path(raster.source()).read_bytes()
+    with pytest.raises(QgsProcessingException, match="nothing is lost"):
+        processing.run("landbrush:edit", {"INPUT": raster, "POLYGONS": str(polygons), "PROMPT": "snow",
+                                          "OUTPUT": raster.source()})
+    assert Path(raster.source()).read_bytes() == before
 
 
 def test_every_editor_is_an_algorithm_with_its_options(provider, raster, polygons, tmp_path, helpers):

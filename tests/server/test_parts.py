@@ -123,15 +123,45 @@ def test_command_line_edit(tmp_path, rgb, capsys):
     code = command.main(["edit", str(rgb), "--polygons", str(areas), "--crs", "EPSG:32617", "--prompt", "snow",
                          "--option", "depth_cm=40", "--seed", "3", "--output", str(out)])
     assert code == 0 and "0 of" in capsys.readouterr().out
-    assert json.loads(out.with_suffix(".json").read_text())["options"]["depth_cm"] == 40
+    assert json.loads(out.with_suffix(".manifest.json").read_text())["options"]["depth_cm"] == 40
     with rasterio.open(out) as dataset:
         assert dataset.tags()["LANDBRUSH_SEED"] == "3"
-    assert sorted(p.name for p in out.parent.iterdir()) == ["out.json", "out.tif"]
+    assert sorted(p.name for p in out.parent.iterdir()) == ["out.manifest.json", "out.tif"]
     for wrong in (["--option", "depth_cm"], ["--option", "depth_cm=x"], ["--editor", "nonsense"], ["--crs", "EPSG:0"]):
-        assert command.main(["edit", str(rgb), "--polygons", str(areas), "--prompt", "snow", "--output", str(out), *wrong]) == 1
+        assert command.main(["edit", str(rgb), "--polygons", str(areas), "--prompt", "snow",
+                             "--output", str(out), "--overwrite", *wrong]) == 1
     (tmp_path / "bad.geojson").write_text("{")
-    assert command.main(["edit", str(rgb), "--polygons", str(tmp_path / "bad.geojson"), "--output", str(out)]) == 1
+    assert command.main(["edit", str(rgb), "--polygons", str(tmp_path / "bad.geojson"), "--output", str(out),
+                         "--overwrite"]) == 1
     assert "cannot be read as GeoJSON" in capsys.readouterr().err
+    for strange in ("[1]", '{"type": "FeatureCollection", "features": 3}', '{"type": "MultiPolygon", "coordinates": 1}', "null"):
+        (tmp_path / "bad.geojson").write_text(strange)
+        assert command.main(["edit", str(rgb), "--polygons", str(tmp_path / "bad.geojson"), "--output", str(out),
+                             "--overwrite"]) == 1
+        assert "bad.geojson" in capsys.readouterr().err
+
+
+def test_the_command_line_never_writes_over_its_inputs(tmp_path, rgb, capsys):
+    areas = tmp_path / "areas.manifest.json"
+    areas.write_text(json.dumps(ring(rgb, square(60, 60, 100, 100))))
+    link = tmp_path / "link.tif"
+    link.symlink_to(rgb)
+    before = rgb.read_bytes(), areas.read_bytes()
+
+    def run(output, *more):
+        code = command.main(["edit", str(rgb), "--polygons", str(areas), "--crs", "EPSG:32617", "--prompt", "snow",
+                             "--output", str(output), *more])
+        return code, capsys.readouterr().err
+
+    for target in (rgb, link, tmp_path / "areas.tif"):
+        code, told = run(target, "--overwrite")
+        assert code == 1 and "one of the inputs" in told
+    assert run(tmp_path / "fine.tif")[0] == 0
+    code, told = run(tmp_path / "fine.tif")
+    assert code == 1 and "already there" in told
+    assert run(tmp_path / "fine.tif", "--overwrite")[0] == 0
+    assert "suffix .tif" in run(tmp_path / "fine.png")[1]
+    assert (rgb.read_bytes(), areas.read_bytes()) == before
 
 
 def test_doctor(tmp_path, capsys):
