@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from qgis.core import (
     QgsFeatureRequest,
@@ -21,11 +22,12 @@ from ..server.api import AUTO, Blend, Output
 from . import settings
 from .errors import Cancelled, PluginError
 from .local_server import ROOT, BlockingServer
-from .parameters import AREAS, COMPRESSIONS, advanced, elevation, exemplar, of_option, option_value, polygons, tr, whole_number
+from .parameters import AREAS, advanced, elevation, exemplar, of_option, option_value, polygons, tr, whole_number
 from .request import Area, Wish, band_roles_of, layer_path
 from .task import Connection, Inputs, run_edit
 
 ICON = str(ROOT / "resources" / "icons" / "landbrush.svg")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PROMISE = ("Gives a new GeoTIFF on the same pixel grid; outside the polygons not one bit changes.\n\nWithout SERVER the "
            "address in the plugin's settings is used; a local server is started for the time of the run.")
 
@@ -75,7 +77,9 @@ class _Algorithm(QgsProcessingAlgorithm):
         except Cancelled:
             return {}
         except PluginError as error:
-            raise QgsProcessingException(f"{error.message}\n{error.details}") from error
+            if error.details and error.message not in error.details:
+                feedback.pushDebugInfo(error.details)
+            raise QgsProcessingException(error.message) from error
         os.replace(path, target)
         gate = manifest["gate"]
         feedback.pushInfo(f"{manifest['editor']}: {manifest['engine']}")
@@ -96,7 +100,9 @@ class _Algorithm(QgsProcessingAlgorithm):
         url = self.parameterAsString(parameters, "SERVER", context) or os.environ.get("LANDBRUSH_URL", "")
         token = self.parameterAsString(parameters, "TOKEN", context) or os.environ.get("LANDBRUSH_TOKEN", "")
         if url:
-            return run(url, token or settings.token(), True)
+            # The saved token is for the saved address alone, and only this machine can read this machine's paths.
+            saved = settings.token() if url.rstrip("/") == settings.get("server/url").rstrip("/") else ""
+            return run(url, token or saved, urlsplit(url).hostname in LOOPBACK)
         if not settings.get("server/local"):
             return run(settings.get("server/url"), settings.token(), False)
         with BlockingServer(feedback.isCanceled) as (address, secret):
@@ -105,7 +111,7 @@ class _Algorithm(QgsProcessingAlgorithm):
     def _wish(self, parameters, context):
         layer, path = self._file(parameters, "INPUT", context)
         if path is None:
-            raise PluginError("INPUT must be a raster file. Export web layers to a file first.")
+            raise PluginError("INPUT: choose a raster layer.")
         area = self._area(parameters, "POLYGONS", context)
         if area is None:
             raise PluginError("POLYGONS holds no polygon.")
@@ -127,7 +133,7 @@ class _Algorithm(QgsProcessingAlgorithm):
             blend=Blend(grow_px=number("GROW"), beyond_px=number("BEYOND"), feather_px=number("FEATHER"),
                         context_px=number("CONTEXT"), radiometric_match=self.parameterAsBoolean(parameters, "MATCH", context)),
             output=Output(AREAS[self.parameterAsEnum(parameters, "AREA", context)],
-                          COMPRESSIONS[self.parameterAsEnum(parameters, "COMPRESSION", context)],
+                          self.parameterAsEnumString(parameters, "COMPRESSION", context),
                           self.parameterAsBoolean(parameters, "COG", context)),
         )
         other, heights = (self._file(parameters, name, context)[1] for name in ("EXEMPLAR_RASTER", "ELEVATION"))
@@ -140,7 +146,10 @@ class _Algorithm(QgsProcessingAlgorithm):
         layer = self.parameterAsRasterLayer(parameters, name, context)
         if layer is None:
             raise PluginError(f"{name}: '{parameters[name]}' is not a raster layer.")
-        return layer, layer_path(layer)
+        path = layer_path(layer)
+        if path is None:
+            raise PluginError(f"{name}: '{layer.name()}' is not a raster file. Export it to a file first.")
+        return layer, path
 
     def _area(self, parameters, name, context):
         if self.parameterDefinition(name) is None:

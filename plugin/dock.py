@@ -386,7 +386,7 @@ class LandbrushDock(DockForm):
             self.canvas.unsetMapTool(tool)
             tool.dispose()
         self.server.blockSignals(True)
-        self.server.stop()
+        self.server.stop(closing=True)
 
 
 def _wkt(geometry):

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from qgis.core import (
+    Qgis,
     QgsCoordinateReferenceSystem,
     QgsLayerMetadata,
     QgsMapLayerStyle,
@@ -47,8 +48,10 @@ def plan_export(layer, extent, resolution):
         raise PluginError(
             f"{width} x {height} pixels are too many to export (at most {LARGEST_EXPORT_PX} a side). "
             "Choose a smaller area or a coarser resolution.")
-    pipe = QgsRasterPipe()
-    if not pipe.set(layer.dataProvider().clone()) or not pipe.set(layer.renderer().clone()):
+    pipe, provider = QgsRasterPipe(), layer.dataProvider().clone()
+    # Web maps come as pictures and need the renderer; of data the values count, not how they are shown.
+    painted = provider.dataType(1) in (Qgis.DataType.ARGB32, Qgis.DataType.ARGB32_Premultiplied)
+    if not pipe.set(provider) or (painted and not pipe.set(layer.renderer().clone())):
         raise PluginError(f"The layer '{layer.name()}' cannot be exported.")
     box = QgsRectangle(extent.xMinimum(), extent.yMaximum() - height * resolution,
                        extent.xMinimum() + width * resolution, extent.yMaximum())

@@ -1,7 +1,8 @@
 """The server on this machine: found, installed, started and stopped as a child process.
 
-It runs in its own Python environment, never in QGIS's. Everything is signals;
-nothing here waits on the GUI thread.
+It runs in its own Python environment, never in QGIS's. LocalServer, which the
+panel uses, is all signals and waits only when QGIS closes; BlockingServer is for
+scripts and Processing's threads.
 """
 
 import json
@@ -10,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from qgis.PyQt.QtCore import QObject, QProcess, QProcessEnvironment, pyqtSignal
+from qgis.PyQt.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, pyqtSignal
 
 from . import settings
 from .errors import PluginError
@@ -19,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 STOPPED, INSTALLING, STARTING, RUNNING, FAILED = "stopped", "installing", "starting", "running", "failed"
 INCOMPLETE = "incomplete"
 START_TIMEOUT_MS = 120_000
+STOP_TIMEOUT_MS = 3000
+OLDEST_PYTHON = (3, 10)
 
 
 def environment_folder():
@@ -47,7 +50,17 @@ def base_python():
     """A plain Python to make the environment with."""
     names = ("python3.12", "python3.11", "python3.13", "python3.10", "python3", "python")
     found = [shutil.which(name) for name in names]
-    return next((f for f in found if f), None) or (sys.executable if "python" in Path(sys.executable).name else None)
+    found.append(sys.executable if "python" in Path(sys.executable).name else None)
+    return next((f for f in found if f and _new_enough(f)), None)
+
+
+def _new_enough(program):
+    """Whether a Python is one that the server runs on."""
+    asked = QProcess()
+    asked.setProcessEnvironment(child_environment())
+    asked.start(program, ["-c", f"import sys; sys.exit(sys.version_info < {OLDEST_PYTHON})"])
+    ended = asked.waitForFinished(5000) and asked.exitStatus() == QProcess.ExitStatus.NormalExit
+    return ended and asked.exitCode() == 0
 
 
 def requirement():
@@ -110,7 +123,7 @@ class LocalServer(QObject):
             return
         python = find_python()
         if python is None:
-            self._set(FAILED, "The server is not installed yet. Press 'Install' (about 1.5 GB), or name a Python that "
+            self._set(FAILED, "The server is not installed yet. Press 'Install server' (about 1.5 GB), or name a Python that "
                       "has it in the settings.")
             return
         self.output = self.errors = ""
@@ -159,16 +172,26 @@ class LocalServer(QObject):
         if self.state == RUNNING and not running:
             self._set(FAILED, "The server is gone. Start it again.")
 
-    def stop(self):
-        """Ask the child to end, and end it if it does not."""
+    def stop(self, closing=False):
+        """Ask the child to end, and end it if it does not. `closing`: at once, since nobody will be there to look."""
         process, self.process = self.process, None
         self.state = STOPPED
         if process is not None and process.state() != QProcess.ProcessState.NotRunning:
-            process.blockSignals(True)
-            process.terminate()
-            if not process.waitForFinished(1500):
+            process.readyReadStandardOutput.disconnect()
+            process.readyReadStandardError.disconnect()
+            process.finished.disconnect()
+            process.errorOccurred.disconnect()
+            if closing:
+                # Jobs are durable, so that nothing is lost by it.
                 process.kill()
-                process.waitForFinished(1500)
+                process.waitForFinished(1000)
+            else:
+                process.finished.connect(process.deleteLater)
+                process.terminate()
+                timer = QTimer(process)  # goes with the process, so that it never kills what has ended
+                timer.setSingleShot(True)
+                timer.timeout.connect(process.kill)
+                timer.start(STOP_TIMEOUT_MS)
         self._set(STOPPED, "Server stopped")
 
     def install(self):
@@ -225,7 +248,7 @@ class BlockingServer:
         """Return (url, token)."""
         python = find_python()
         if python is None:
-            raise PluginError("The Landbrush server is not installed. Open the Landbrush panel and press 'Install'.")
+            raise PluginError("The Landbrush server is not installed. Open the Landbrush panel and press 'Install server'.")
         self.process = QProcess()
         self.process.setProcessEnvironment(child_environment())
         self.process.setStandardErrorFile(QProcess.nullDevice())

@@ -16,7 +16,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 from . import settings
 
 AREAS = ("window", "layer")
-COMPRESSIONS = ("deflate", "zstd", "none")
+COMPRESSIONS = ["deflate", "zstd", "none"]
 
 
 def tr(text):
@@ -47,7 +47,7 @@ def advanced():
                                       settings.get("blend/radiometric_match")),
         QgsProcessingParameterString("BAND_ROLES", tr("Bands, where the file does not say (nir=4 red=1)"), "", optional=True),
         QgsProcessingParameterEnum("AREA", tr("Write"), [tr("the edited window"), tr("the whole layer")], defaultValue=0),
-        QgsProcessingParameterEnum("COMPRESSION", tr("Compression"), [c.upper() for c in COMPRESSIONS], defaultValue=0),
+        QgsProcessingParameterEnum("COMPRESSION", tr("Compression"), COMPRESSIONS, False, "deflate", usesStaticStrings=True),
         QgsProcessingParameterBoolean("COG", tr("Cloud Optimized GeoTIFF"), False),
         QgsProcessingParameterString("SERVER", tr("Server address"), "", optional=True),
         QgsProcessingParameterString("TOKEN", tr("Server token"), "", optional=True),
@@ -81,8 +81,8 @@ def of_option(option):
     if option.type == "boolean":
         found = QgsProcessingParameterBoolean(name, title, bool(option.default))
     elif option.type == "string" and option.choices:
-        shown = [choice or tr("(not given)") for choice in option.choices]
-        found = QgsProcessingParameterEnum(name, title, shown, defaultValue=option.choices.index(option.default))
+        found = QgsProcessingParameterEnum(name, title, list(option.choices), False, option.default,
+                                           optional="" in option.choices, usesStaticStrings=True)
     elif option.type == "string":
         found = QgsProcessingParameterString(name, title, str(option.default), optional=True)
     else:
@@ -102,7 +102,7 @@ def option_value(algorithm, option, parameters, context):
     if option.type == "boolean":
         return algorithm.parameterAsBoolean(parameters, name, context)
     if option.type == "string" and option.choices:
-        return option.choices[algorithm.parameterAsEnum(parameters, name, context)]
+        return algorithm.parameterAsEnumString(parameters, name, context)
     if option.type == "string":
         return algorithm.parameterAsString(parameters, name, context)
     if option.type == "integer":

@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsGeometry, QgsProject, QgsRectangle
 
-from ..server.api import AUTO, BAND_ROLES, Blend, EditRequest, Exemplar, Extent, Output, Polygons, RasterRef
+from ..server.api import AUTO, BAND_ROLES, Blend, ContractError, EditRequest, Exemplar, Extent, Output, Polygons, RasterRef
 from .errors import PluginError
 
 
@@ -103,7 +103,14 @@ def in_layer_crs(area, layer):
 
 
 def build(wish, raster, exemplar_raster=None, elevation=None):
-    """The EditRequest of a wish, once every raster has a RasterRef."""
+    """The EditRequest of a wish, once every raster has a RasterRef; raises PluginError for what cannot be asked."""
+    try:
+        return _built(wish, raster, exemplar_raster, elevation)
+    except ContractError as error:
+        raise PluginError(f"This cannot be asked of the server. {error}") from error
+
+
+def _built(wish, raster, exemplar_raster, elevation):
     exemplar = None
     if wish.exemplar is not None:
         exemplar = Exemplar(polygons_of(wish.exemplar, "exemplar"), exemplar_raster)

@@ -1,7 +1,7 @@
 """The list of results: layers of this session, and what earlier sessions left on the server."""
 
 from qgis.core import QgsProject
-from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtCore import QDateTime, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QListWidget, QListWidgetItem
 
 from ..server.api import SUCCESSFUL
@@ -9,6 +9,13 @@ from .layers import shown_jobs
 
 MOST_EARLIER = 20
 LAYER, JOB = Qt.ItemDataRole.UserRole, Qt.ItemDataRole.UserRole + 1
+
+
+def _title(job):
+    """What a job was, and when, in the user's own time."""
+    said = (job.report.get("understood") or {}).get("prompt") or job.report.get("editor") or job.processID
+    ended = QDateTime.fromString((job.finished or job.created)[:19] + "Z", Qt.DateFormat.ISODate).toLocalTime()
+    return f"{said}, {ended.toString('yyyy-MM-dd hh:mm')}"
 
 
 class ResultList(QListWidget):
@@ -26,8 +33,8 @@ class ResultList(QListWidget):
         """Put a result on top."""
         self._drop(manifest.get("job", ""))
         item = QListWidgetItem(layer.name())
-        laps = ", ".join(f"{name} {value}" for name, value in manifest["options"].items())
-        item.setToolTip(f"{manifest['engine']}\n{laps}\n{manifest['seconds']['total']:.1f} s")
+        options = ", ".join(f"{name} {value}" for name, value in manifest["options"].items())
+        item.setToolTip(f"{manifest['engine']}\n{options}\n{manifest['seconds']['total']:.1f} s")
         item.setData(LAYER, layer.id())
         self.insertItem(0, item)
 
@@ -37,7 +44,7 @@ class ResultList(QListWidget):
         shown = shown_jobs()
         earlier = [job for job in jobs if job.status == SUCCESSFUL and job.jobID not in shown]
         for job in earlier[:MOST_EARLIER]:
-            item = QListWidgetItem(f"Earlier: {job.processID}, {job.finished or job.created}")
+            item = QListWidgetItem(f"Earlier: {_title(job)}")
             item.setToolTip("Still on the server. Double-click to add it as a layer.")
             item.setForeground(self.palette().placeholderText())
             item.setData(JOB, job.jobID)

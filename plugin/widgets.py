@@ -208,7 +208,7 @@ class FoundList(QListWidget):
         self.hide()
 
     def show_found(self, result):
-        """Fill from a SearchResult; the first is ticked."""
+        """Fill from a SearchResult; the first three are ticked."""
         self.clear()
         for index, found in enumerate(result.found):
             pixmap = QPixmap()

@@ -1,7 +1,7 @@
 """The prompt, what was understood of it, and choices where that is not clear."""
 
 from qgis.PyQt.QtCore import QTimer, pyqtSignal
-from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QGridLayout, QLabel, QPlainTextEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 HINT = "What should be there? For instance: remove the shed - forest here - flooded - snow"
 LISTEN_MS = 700
@@ -27,7 +27,7 @@ class WordsBox(QWidget):
         self.adjust = QPushButton("Adjust what was understood")
         self.adjust.setToolTip("Put it into the editor and its options, to change any part before it runs")
         self.choices = QWidget()
-        self.choices_row = QHBoxLayout(self.choices)
+        self.choices_row = QGridLayout(self.choices)
         self.choices_row.setContentsMargins(0, 0, 0, 0)
         for widget in (self.prompt, self.meaning, self.adjust, self.choices):
             column.addWidget(widget)
@@ -62,11 +62,13 @@ class WordsBox(QWidget):
         self.meaning.setVisible(meaning is not None)
         while self.choices_row.count():
             self.choices_row.takeAt(0).widget().deleteLater()
-        for choice in (meaning.choices if meaning else ())[:4]:
+        for number, choice in enumerate((meaning.choices if meaning else ())[:4]):
             button = QPushButton(choice.title)
             # The user says what was meant: it is put into words that are clear.
             button.clicked.connect(lambda _=False, title=choice.title: self.prompt.setPlainText(title))
-            self.choices_row.addWidget(button)
+            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            button.setToolTip(choice.title)
+            self.choices_row.addWidget(button, number // 2, number % 2)
         self.choices.setVisible(bool(meaning and meaning.choices))
         self.adjust.setVisible(bool(meaning and meaning.editor in editors))
         self.understood_changed.emit()

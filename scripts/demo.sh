@@ -16,10 +16,17 @@ fi
 scripts/install-server.sh "${EXTRAS:-server}"
 scripts/install-qgis.sh "${QGIS_SUITE:-any}"
 [ -n "${RASTER:-}" ] || DEMO_RASTER=$(realpath "$(scripts/sample-image.sh)")
-mkdir -p "$out"
-rm -f "$out"/*.tif "$out"/*.json "$out"/*.png "$out"/demo.log
-export DEMO_RASTER DEMO_OUT=$out
+fresh=$(pwd)/.cache/demo-out
+rm -rf "$fresh" && mkdir -p "$fresh" "$out"
+export DEMO_RASTER DEMO_OUT=$fresh
 echo "editing $DEMO_RASTER inside QGIS ..."
 scripts/qgis-desktop.sh .cache/demo-profile scripts/demo_in_qgis.py
-[ -f "$out/summary.json" ] || { echo "QGIS ended without a summary; its output:" >&2; tail -30 .cache/demo-profile/qgis.log >&2; exit 1; }
-.venv/bin/python scripts/check_results.py "${out#"$(pwd)"/}"
+[ -f "$fresh/summary.json" ] || { echo "QGIS ended without a summary; its output:" >&2; tail -30 .cache/demo-profile/qgis.log >&2; exit 1; }
+if ! .venv/bin/python scripts/check_results.py "${fresh#"$(pwd)"/}"; then
+    echo "the former results in ${out#"$(pwd)"/} stay as they were; what this run left is in ${fresh#"$(pwd)"/}" >&2
+    exit 1
+fi
+# Only now do new results take the place of old ones.
+rm -f "$out"/*.tif "$out"/*.json "$out"/*.png "$out"/demo.log
+mv "$fresh"/* "$out"/
+echo "GeoTIFFs, manifests, pictures and QGIS screenshots are in ${out#"$(pwd)"/}/"

@@ -91,7 +91,7 @@ def note(rows, name, layer, source):
     result = OUT / f"{name}.tif"
     shutil.copyfile(layer.source(), result)
     (OUT / f"{name}.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False), "utf8")
-    rows.append({"name": name, "source": source, "result": str(result), "layer": layer.name()})
+    rows.append({"name": name, "source": source, "result": result.name, "layer": layer.name()})
     say("result", name, layer.name())
 
 

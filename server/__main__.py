@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import os
+import socket
 import sys
 import tempfile
 import time
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import provenance
+from . import provenance, registry
 from .api import AUTO, Blend, ContractError, EditRequest, Exemplar, Output, Polygons, RasterRef
 from .errors import BadRequest, Dismissed, ServerError
 from .settings import ADDRESS, Settings, default_home, lock_home, token_of
@@ -23,10 +24,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point of `landbrush-server` and `python -m landbrush.server`."""
     given = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("rasterio").setLevel(logging.ERROR)  # its sentences come with the errors raised
     try:
         return given.run(given)
     except (ServerError, ContractError) as error:
         print(f"\nlandbrush-server: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"\nlandbrush-server: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, Dismissed):
         return 130
@@ -46,17 +51,18 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--allow-host", action="append", default=[], help="further name this server is reached by")
     serve.set_defaults(run=_serve)
     edit = commands.add_parser("edit", help="edit a file, without a server")
-    edit.add_argument("raster", type=Path)
+    edit.add_argument("raster", type=Path, help="the raster to edit; it is only read")
     edit.add_argument("--polygons", type=Path, required=True, help="GeoJSON file; its 'crs' member or --crs names the CRS")
     edit.add_argument("--crs", default="", help="CRS of the polygons (default: the GeoJSON's, EPSG:4326)")
-    edit.add_argument("--prompt", default="")
-    edit.add_argument("--editor", default=AUTO)
+    edit.add_argument("--prompt", default="", help="what should be there, in English")
+    edit.add_argument("--editor", default=AUTO, help="auto: as the prompt says; else " + ", ".join(registry.EDITORS))
     edit.add_argument("--exemplar", type=Path, help="GeoJSON file of the area to copy from")
     edit.add_argument("--exemplar-raster", type=Path, help="the raster the exemplar lies in, if another")
     edit.add_argument("--protect", type=Path, help="GeoJSON file of areas inside the polygons that stay as they are")
     edit.add_argument("--elevation", type=Path, help="elevation model in metres")
-    edit.add_argument("--option", action="append", default=[], metavar="NAME=VALUE")
-    edit.add_argument("--seed", type=int, default=0)
+    edit.add_argument("--option", action="append", default=[], metavar="NAME=VALUE",
+                      help="of the editor, for instance depth_cm=40; a wrong name lists them")
+    edit.add_argument("--seed", type=int, default=0, help="same seed, same result; another, another")
     edit.add_argument("--area", choices=("window", "layer"), default="window", help="write the edited window, or the whole layer")
     edit.add_argument("--cog", action="store_true", help="write a Cloud Optimized GeoTIFF")
     edit.add_argument("--compression", choices=("deflate", "zstd", "none"), default="deflate")
@@ -76,6 +82,9 @@ def _serve(given: argparse.Namespace) -> int:
 
     from .app import create_app
 
+    for root in given.root:
+        if not root.is_dir():
+            raise BadRequest(f"--root {root}: there is no such folder.")
     settings = Settings(given.home, given.host, given.port, tuple(given.root), token_of(given.home), given.workers,
                         given.upload_limit_mb, extra_hosts=tuple(given.allow_host))
     held = lock_home(given.home)
@@ -84,6 +93,7 @@ def _serve(given: argparse.Namespace) -> int:
         print(f"landbrush-server: {given.home} is in use by a running server; see the address above.", file=sys.stderr)
         return 3
     (given.home / ADDRESS).unlink(missing_ok=True)
+    _check_port(given.host, given.port)
     app = create_app(settings)
     server = waitress.create_server(app, host=given.host, port=given.port, threads=16, ident="landbrush",
                                     max_request_body_size=given.upload_limit_mb * 1_000_000 + 1_000_000)
@@ -98,6 +108,18 @@ def _serve(given: argparse.Namespace) -> int:
         logging.shutdown()
         # A running job starts again at the next start; waiting for it here could take long.
         os._exit(0)
+
+
+def _check_port(host: str, port: int) -> None:
+    """Before anything is begun: jobs of a former start would run and then be thrown away."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise BadRequest(
+            f"{host}:{port} cannot be listened on: {error.strerror}. Choose another --port (0: any free one).") from error
 
 
 def _address_of_the_other(home: Path) -> str:
@@ -170,7 +192,7 @@ def _edit(given: argparse.Namespace) -> int:
         blend=Blend(grow_px=given.grow, feather_px=given.feather),
         output=Output(given.area, given.compression, given.cog),
     )
-    given.output.parent.mkdir(parents=True, exist_ok=True)
+    request = EditRequest.from_json(request.to_json())  # the same limits as over HTTP
     with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=given.output.parent) as folder:
         report = edit(request, given.editor, Files(given.raster, given.exemplar_raster, given.elevation), Path(folder),
                       _print_progress)
@@ -187,6 +209,8 @@ def _edit(given: argparse.Namespace) -> int:
 
 def _check_targets(given: argparse.Namespace, targets: tuple[Path, ...]) -> None:
     """Refuse to write over what is read, and over anything else unless that is wanted."""
+    if not given.output.parent.is_dir():
+        raise BadRequest(f"--output {given.output}: there is no folder {given.output.parent}.")
     if given.output.suffix.lower() not in (".tif", ".tiff"):
         raise BadRequest(f"--output {given.output}: the result is a GeoTIFF; give it the suffix .tif.")
     read = [given.raster, given.exemplar_raster, given.elevation, given.polygons, given.exemplar, given.protect]

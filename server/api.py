@@ -279,7 +279,7 @@ class EditRequest(Message):
 
     def __post_init__(self) -> None:
         if self.api_version.split(".")[0] != API_VERSION.split(".")[0]:
-            raise ContractError("EditRequest.api_version", f"'{self.api_version}' is not {API_VERSION}; update the older side.")
+            raise ContractError("EditRequest.api_version", f"'{self.api_version}' is not {API_VERSION}. Update the older side.")
 
 
 @dataclass(frozen=True)

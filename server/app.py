@@ -55,7 +55,7 @@ def _guard() -> None:
                         f"{', '.join(sorted(services.settings.hosts))}.")
     if request.endpoint not in OPEN_ENDPOINTS and not services.knows(request.headers.get("Authorization", "")):
         raise Unauthorised("Send the server's token as 'Authorization: Bearer TOKEN'. It is in the file 'token' of "
-                           "the server's home folder, and is printed when the server starts.")
+                           "the server's home folder, which is named when the server starts.")
     if request.endpoint != "landbrush.upload" and (request.content_length or 0) > MAX_JSON_BYTES:
         raise BadRequest(f"The body has {request.content_length:,} bytes; at most {MAX_JSON_BYTES:,} are taken.")
 

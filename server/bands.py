@@ -1,9 +1,10 @@
 """Native bands to what an editor sees, and back.
 
 Editors see float32 bands that are about [0, 1]; the way back is the exact
-inverse for integer types, so a value that an editor copies comes back as the
-same integer. Which band is what (its role) is taken from the file, then from
-well-known layouts, and can be overruled by the request.
+inverse for integers whose range spans less than 2^23 steps, so a value that an
+editor copies comes back as the same integer (wider ranges are rounded). Which
+band is what (its role) is taken from the file, then from well-known layouts, and
+can be overruled by the request.
 """
 
 from __future__ import annotations
@@ -159,27 +160,23 @@ def stretch_of(profile: Profile, roles: Roles, block: Block) -> Stretch:
 
 
 def write_back(image: np.ndarray, stretch: Stretch, block: Block, profile: Profile) -> np.ndarray:
-    """The edited image in native type, all bands; what an editor does not see is kept.
-
-    A pixel that would read as nodata is moved by the smallest step, so that no
-    edited pixel disappears.
-    """
+    """The edited image in native type, all bands; what an editor does not see is kept."""
     values = block.values.copy()
     values[list(stretch.bands)] = stretch.native(image, profile)
-    return _away_from_nodata(values, profile, stretch)
+    return values
 
 
-def _away_from_nodata(values: np.ndarray, profile: Profile, stretch: Stretch) -> np.ndarray:
+def away_from_nodata(values: np.ndarray, mask: np.ndarray, profile: Profile) -> np.ndarray:
+    """A pixel of the mask that would read as nodata is moved by the smallest step, so that no edited pixel disappears."""
     nodata = profile.nodata
     if nodata is None or np.isnan(nodata):
         return values
-    kind = values.dtype
+    kind, bands = values.dtype, data_bands(profile)
     if kind.kind in "iu" and not np.iinfo(kind).min <= nodata <= np.iinfo(kind).max:
         return values
-    bands = list(stretch.bands)
-    gone = (values[bands] == kind.type(nodata)).all(axis=0)
+    value = kind.type(nodata)
+    gone = mask & (values[bands] == value).all(axis=0)
     if gone.any():
-        value = kind.type(nodata)
         if kind.kind == "f":
             beside = np.nextafter(value, kind.type(0) if value else kind.type(1))
         else:

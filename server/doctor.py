@@ -18,7 +18,7 @@ def examine(home: Path) -> tuple[list[str], bool]:
     lines = [f"Python {platform.python_version()} ({sys.executable})"]
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        lines.append(f"MISSING packages: {', '.join(missing)}. Run: pip install 'landbrush[server]'")
+        lines.append(f"MISSING packages: {', '.join(missing)}. Install this checkout with its extra: pip install '.[server]'")
         return lines, False
     from . import provenance
     from .health import device, free_memory_mb

@@ -24,9 +24,11 @@ from . import bands, blend, exemplars, gate, masks, provenance, tiling
 from .api import AUTO, MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE, EditRequest
 from .bands import Layer
 from .editors.base import Patch, Scene
+from .errors import CannotEdit
+from .geotiff import Mosaic, WriteOptions, write_geotiff
 from .masks import Placing, Region
 from .plan import Plan, plan
-from .raster import Block, Box, Mosaic, WriteOptions, opened, read_window, write_geotiff
+from .raster import Block, Box, opened, read_window
 
 Progress = Callable[[str, int, int], None]
 """Called with stage, step, steps; raises Dismissed to stop the edit."""
@@ -137,7 +139,7 @@ def _place(job: _Job, progress: Progress) -> tuple[list, list[Region], Box]:
     limit = masks.extent_box(request.extent, profile)
     side = max((int(max(s.bounds[2] - s.bounds[0], s.bounds[3] - s.bounds[1])) for s in shapes), default=1)
     context = max(blended.context_px, todo.editor.context_px(min(side, 4096))) + blended.beyond_px
-    placing = Placing(profile.box, limit, blended.grow_px, context)
+    placing = Placing(profile.box, limit, blended.grow_px, context, profile.count)
     regions = masks.regions(shapes, protect, placing, lambda i, n: progress("reading", i, n))
     if request.output.area == "layer":
         return shapes, regions, profile.box
@@ -165,7 +167,7 @@ def _sources(
     if request.exemplar is not None:
         return tuple(exemplars.drawn(request.exemplar, layer, other, shapes)), None
     progress("searching", 0, 1)
-    patches, search = exemplars.found(todo.word, layer, layer.profile.box, shapes)
+    patches, search = exemplars.found(todo.word, layer, shapes)
     windows = [{"box": [h.box.col, h.box.row, h.box.width, h.box.height], "agreement": round(h.agreement, 2)}
                for h in search.hits]
     pixels = sum(int(patch.usable.sum()) for patch in patches)
@@ -207,7 +209,8 @@ def _edit_region(
         result = blend.match_ring(result, image, drawn, block.valid)
     native = bands.write_back(result, stretch, block, layer.profile)
     opacity = blend.feather(mask, request.blend.feather_px if editor.soft_edge else 0)
-    return blend.composite(block.values, native, opacity, mask), skipped
+    mixed = blend.composite(block.values, native, opacity, mask)
+    return bands.away_from_nodata(mixed, mask, layer.profile), skipped
 
 
 def _without_specks(block: Block, mask: np.ndarray, layer: Layer) -> Block:
@@ -226,13 +229,17 @@ def _without_specks(block: Block, mask: np.ndarray, layer: Layer) -> Block:
 
 
 def _elevation(layer: Layer, box: Box, elevation: rasterio.DatasetReader) -> np.ndarray:
-    """Heights on the window's own grid, NaN where the model has none."""
+    """Heights in metres on the window's own grid, NaN where the model has none."""
+    if (elevation.crs is None) != (layer.profile.crs is None):
+        raise CannotEdit("One of layer and elevation model has no CRS; assign one, so that they can be laid over one another.")
     heights = np.full((box.height, box.width), np.nan, np.float32)
     reproject(
         rasterio.band(elevation, 1), heights, dst_transform=layer.profile.transform_of(box),
         dst_crs=layer.profile.crs or elevation.crs, dst_nodata=np.nan, resampling=Resampling.bilinear,
     )
-    return heights
+    if not np.isfinite(heights).any():
+        raise CannotEdit("The elevation model holds no height where the polygons are. Does it cover them?")
+    return heights * np.float32(elevation.scales[0]) + np.float32(elevation.offsets[0])
 
 
 def _in_crs(shapes: list, layer: Layer) -> shapely.Geometry:
@@ -249,13 +256,20 @@ def _preview(layer: Layer, result: Path, box: Box, folder: Path) -> None:
 
 
 REPEATS_FROM = 4.0
+LITTLE_CHANGED = 0.6
 
 
-def _notes(nodata: int, search: dict[str, Any] | None, checked: gate.GateReport) -> list[str]:
+def _notes(job: _Job, nodata: int, search: dict[str, Any] | None, checked: gate.GateReport) -> list[str]:
     """What the user should know of this result, in sentences."""
-    notes = []
+    notes, roles = [], job.layer.roles
+    changed = checked.pixels_inside_changed / max(checked.pixels_inside, 1)
     if nodata:
         notes.append(f"{nodata:,} pixels inside the polygons are nodata and were left.")
+    if changed < LITTLE_CHANGED:
+        notes.append(f"Only {changed:.0%} of the polygons' pixels changed.")
+    if len(roles.names) > 3 and roles.source.startswith("assumed") and any(roles.names):
+        guess = ", ".join(f"{role}={band + 1}" for band, role in enumerate(roles.names) if role)
+        notes.append(f"The file does not name its bands; taken as {guess}. State them if that is wrong.")
     if search and checked.pixels_inside > REPEATS_FROM * max(search["pixels"], 1):
         notes.append(f"Only {search['pixels']:,} pixels of '{search['word']}' were found for {checked.pixels_inside:,} to "
                      "fill, so it repeats. Draw a larger exemplar.")
@@ -280,7 +294,7 @@ def _report(
         "request": request.to_json(),
         "gate": checked.to_json(),
         "pixels_left_nodata": nodata,
-        "notes": _notes(nodata, search, checked),
+        "notes": _notes(job, nodata, search, checked),
         "window": [box.col, box.row, box.width, box.height],
         "crs": layer.profile.crs.to_string() if layer.profile.crs else None,
         "transform": list(layer.profile.transform_of(box))[:6],

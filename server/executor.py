@@ -1,8 +1,9 @@
 """Running jobs: the seam to compute is a concurrent.futures.Executor.
 
-By default one worker thread a device in this process. Any other Executor will
-do (for instance distributed's Client.get_executor): what is submitted is a
-module-level function with a path, and state never comes from the future.
+By default one worker thread a device in this process. What is submitted is a
+module-level function with a path, and state never comes from the future. Workers
+in other processes need a lock of their own over a job's folder in place of
+`jobs.state`, which holds within this process.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from pathlib import Path
 
 from .api import DISMISSED, FAILED, RUNNING, SUCCESSFUL, JobInfo, Problem
 from .edit import edit
-from .errors import Dismissed, ServerError
-from .jobs import JobStore, is_dismissed, load_job, load_status, now, save_status, state, summary
+from .errors import CannotEdit, Dismissed, ServerError
+from .jobs import JobStore, is_dismissed, load_job, load_status, now, save_status, started, state, summary
 
 log = logging.getLogger(__name__)
 SHARES = {"understanding": (0, 2), "reading": (2, 5), "searching": (5, 12), "editing": (12, 92),
           "writing": (92, 96), "checking": (96, 99)}
 """Where each stage lies on the way from 0 to 100 %."""
 WRITE_EVERY_S = 0.2
+MOST_STARTS = 3
 
 
 class Runner:
@@ -45,7 +47,7 @@ class Runner:
         return len(folders)
 
     def close(self) -> None:
-        """Drop the queue and wait for the running step; unfinished jobs go on at the next start."""
+        """Drop the queue; what runs is not waited for. Unfinished jobs go on at the next start."""
         self.executor.shutdown(wait=False, cancel_futures=True)
 
 
@@ -95,6 +97,9 @@ def run_job(path: str) -> None:
     _save_unless_dismissed(folder, info)
     progress = _Progress(folder, info)
     try:
+        if started(folder) > MOST_STARTS:
+            raise CannotEdit(f"The server ended {MOST_STARTS} times while this job ran, so it is not begun again: most likely "
+                             "it needs more memory than there is. Choose a smaller polygon.")
         job = load_job(folder)
         report = edit(job.request, job.process_id, job.files, folder, progress)
         ended = replace(progress.info, status=SUCCESSFUL, progress=100, stage="done", report=summary(report))

@@ -95,13 +95,16 @@ def _resampled(patch: Patch, theirs: Profile, box: Box, target: Profile) -> Patc
     return Patch(image, usable > 0.99)
 
 
-def found(word: str, layer: Layer, area: Box, keep_out: list) -> tuple[list[Patch], retrieval.Search]:
-    """Patches of windows that look like the word; raises NotFoundInLayer with the reason."""
-    avoid = burn(keep_out, area)
-    result = retrieval.search(layer, word, area, avoid)
+def found(word: str, layer: Layer, keep_out: list) -> tuple[list[Patch], retrieval.Search]:
+    """Patches of windows around the shapes `keep_out` that look like the word; raises NotFoundInLayer with the reason."""
+    xmin, ymin, xmax, ymax = (round(v) for v in shapely.total_bounds(keep_out))
+    whole, reach = layer.profile.box, retrieval.reach_px(layer) // 2
+    around = Box(xmin, ymin, xmax - xmin, ymax - ymin).clipped(whole).grown(reach, whole)
+    result = retrieval.search(layer, word, around, keep_out)
     hits = retrieval.sources(result)
     if not hits:
-        raise NotFoundInLayer(f"'{word}' was not found in this layer. {result.reason}")
+        where = "" if around == whole else f" within {reach * layer.profile.gsd_m:,.0f} m of the polygons"
+        raise NotFoundInLayer(f"'{word}' was not found in this layer{where}. {result.reason}")
     patches = []
     for hit in hits:
         block = read_window(layer.dataset, hit.box)

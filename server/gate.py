@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from rasterio.enums import ColorInterp
 
 from .errors import PromiseBroken, RasterUnreadable
 from .masks import Region, profile_crs
@@ -70,7 +71,9 @@ def _profile_faults(ours: Profile, theirs: Profile, box: Box) -> list[str]:
         faults.append(f"it has {theirs.width} x {theirs.height} pixels, the window {box.width} x {box.height}")
     if _grid_shift_px(ours, theirs, box) > GRID_TOLERANCE_PX:
         faults.append(f"its affine is {tuple(theirs.transform)[:6]}, not {tuple(ours.transform_of(box))[:6]}")
-    same = ("count", "dtype", "descriptions", "colorinterp", "scales", "offsets", "has_mask")
+    if _colours(ours) != _colours(theirs):
+        faults.append(f"its colorinterp is {theirs.colorinterp}, the source's {ours.colorinterp}")
+    same = ("count", "dtype", "descriptions", "scales", "offsets", "has_mask")
     for name in same:
         if getattr(ours, name) != getattr(theirs, name):
             faults.append(f"its {name} is {getattr(theirs, name)}, the source's {getattr(ours, name)}")
@@ -79,6 +82,12 @@ def _profile_faults(ours: Profile, theirs: Profile, box: Box) -> list[str]:
     if [u or "" for u in ours.units] != [u or "" for u in theirs.units]:
         faults.append(f"its units are {theirs.units}, the source's {ours.units}")
     return faults
+
+
+def _colours(profile: Profile) -> tuple[ColorInterp, ...]:
+    """A first band of no colour counts as grey, since a GeoTIFF reads it as that."""
+    first, *others = profile.colorinterp
+    return (ColorInterp.gray if first == ColorInterp.undefined else first, *others)
 
 
 def _grid_shift_px(ours: Profile, theirs: Profile, box: Box) -> float:

@@ -92,6 +92,9 @@ OBJECT_CLASSES = ("residential", "parking", "road", "industrial", "solar")
 _NUMBER = r"(\d+(?:[.,]\d+)?|one|two|three|four|five|half a|ten|fifty|a hundred)\s*"
 _METRES = re.compile(_NUMBER + r"(km|kilomet\w+|m|metres?|meters?|cm|centimet\w+|ft|feet|foot)\b")
 _WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "half a": 0.5, "ten": 10, "fifty": 50, "a hundred": 100}
+_DEPTHS = {r"\bankle": 0.1, r"\bdoor ?steps?\b|\bthreshold": 0.25, r"\bknee": 0.5, r"\bwaist|\bwindow ?sills?": 1.0,
+           r"\bchest|\bdoor ?handles?": 1.3, r"\beaves|\brooftops?\b|\broofs?\b|\bfirst floor": 3.0}
+"""Depth of water in metres where it is said by what it reaches."""
 _UNITS = {"k": 1000.0, "c": 0.01, "f": 0.3048, "m": 1.0}
 
 
@@ -280,6 +283,8 @@ def _options(operation: str, severity: str, text: str) -> dict[str, Any]:
             options["visibility_m"] = metres
         elif operation == "snow" and 0 < metres <= 3:
             options["depth_cm"] = metres * 100
+    elif operation == "flood":
+        options.update(next(({"level_m": depth} for word, depth in _DEPTHS.items() if re.search(word, text)), {}))
     if operation in OBJECT_CLASSES:
         options["keep_objects"] = True
     if operation in LAND_COVERS:
@@ -302,6 +307,6 @@ def _sentence(found: Interpretation) -> str:
     if found.severity:
         parts.append(f"({found.severity} severity)")
     if found.protect:
-        parts.append(f"- leave {found.protect} alone")
+        parts.append(f"- leave {found.protect} alone (draw it under 'Leave as it is')")
     sentence = " ".join(parts)
     return sentence if found.sure else f"Perhaps: {sentence}. Please choose."

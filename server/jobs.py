@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 _ID = re.compile(r"^[0-9a-f]{32}$")
 state = threading.RLock()
 """Held by whoever looks at a job's state and then changes it: views that dismiss, workers that report."""
-REQUEST, STATUS, DISMISSAL = "request.json", "status.json", "dismissed"
+REQUEST, STATUS, DISMISSAL, STARTS = "request.json", "status.json", "dismissed", "starts"
 
 
 def now() -> str:
@@ -83,6 +83,17 @@ def _marked(marker: Path) -> dict[str, str] | None:
         return None
 
 
+def _as_dismissed(info: JobInfo) -> JobInfo:
+    return replace(info, status=DISMISSED, finished=now(), message="dismissed", eta_s=None, report={})
+
+
+def started(folder: Path) -> int:
+    """Note that the job is begun, and tell how often it has been: a job that ends the server is not begun for ever."""
+    with open(folder / STARTS, "a", encoding="ascii") as stream:
+        stream.write("x")
+    return (folder / STARTS).stat().st_size
+
+
 class JobStore:
     """All jobs below one folder."""
 
@@ -105,7 +116,7 @@ class JobStore:
         with state:
             marker = self.root / f"key-{hashlib.sha256(key.encode()).hexdigest()}" if key else None
             known = _marked(marker) if marker is not None else None
-            if known is not None:
+            if known is not None and (self.root / known["job"] / STATUS).exists():
                 return self._same(known, print_of_body), False
             job_id = uuid.uuid4().hex
             folder = self.root / job_id
@@ -113,9 +124,10 @@ class JobStore:
             try:
                 folder.mkdir()
                 write_json(folder / REQUEST, body)
-                save_status(folder, info)
                 if marker is not None:
                     write_json(marker, {"job": job_id, "request": print_of_body})
+                # Last, since a folder is a job once it has a status.
+                save_status(folder, info)
             except OSError as error:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise NoSpace(f"The job could not be stored in {self.root}: {error}.") from error
@@ -158,19 +170,26 @@ class JobStore:
             (folder / DISMISSAL).touch()
             for name in RESULT_FILES:
                 (folder / name).unlink(missing_ok=True)
-            info = replace(info, status=DISMISSED, finished=now(), message="dismissed", eta_s=None, report={})
+            info = _as_dismissed(info)
             save_status(folder, info)
             return info
 
     def unfinished(self) -> list[Path]:
         """Folders of jobs to run again after a restart: the interrupted first, then the queue in its order."""
         left = [i for i in self.every() if i.status in (ACCEPTED, RUNNING)]
+        for info in [i for i in left if is_dismissed(self.root / i.jobID)]:
+            # A former process ended between the mark and the status.
+            save_status(self.root / info.jobID, _as_dismissed(info))
+            left.remove(info)
         left.sort(key=lambda info: (info.status != RUNNING, info.created))
         return [self.root / info.jobID for info in left]
 
     def forget_older_than(self, days: float) -> int:
         """Delete jobs that ended longer ago than that; returns how many."""
         count, limit = 0, time.time() - days * 86400
+        for folder in list(self.root.iterdir()):
+            if _ID.match(folder.name) and not (folder / STATUS).exists():
+                shutil.rmtree(folder, ignore_errors=True)  # accepted half when a former process ended
         for info in list(self.every()):
             folder = self.root / info.jobID
             if info.status in ENDED and (folder / STATUS).stat().st_mtime < limit:

@@ -22,7 +22,8 @@ from .api import Extent, Polygons
 from .errors import BadRequest, CannotEdit, OutsideRaster
 from .raster import Box, OnPart, Profile
 
-MAX_REGION_PIXELS = 64_000_000
+MAX_REGION_VALUES = 200_000_000
+"""Pixels times bands of a window that is edited in one piece: with its copies about 5 GB."""
 PIECES_PER_SIDE = 64
 """A polygon in another CRS is cut into this many pieces per extent before it is reprojected."""
 
@@ -58,14 +59,39 @@ def _to_raster_crs(shape: BaseGeometry, crs: str, profile: Profile, what: str) -
             "or give the polygons in its pixel coordinates without a CRS.")
     if theirs == ours:
         return _wrapped(shape, profile) if ours.is_geographic else shape
+    change = pyproj.Transformer.from_crs(theirs, ours, always_xy=True)
+    frame = _frame(profile)
+    moved = _reprojected(shape, change)
+    if not _finite(moved) or not (shapely.intersects(moved, frame) or ours.is_geographic):
+        # Far beyond a projection's own area positions are wrong or infinite: only what is near counts.
+        back = pyproj.Transformer.from_crs(ours, theirs, always_xy=True)
+        around = _reprojected(frame, back)
+        if _finite(around):
+            xmin, ymin, xmax, ymax = around.bounds
+            moved = _reprojected(shape & shapely.box(2 * xmin - xmax, 2 * ymin - ymax, 2 * xmax - xmin, 2 * ymax - ymin), change)
+    if not _finite(moved):
+        raise OutsideRaster(f"{what}: some positions cannot be expressed in the raster's CRS ({ours.name}).")
+    return _wrapped(moved, profile) if ours.is_geographic else moved
+
+
+def _frame(profile: Profile) -> BaseGeometry:
+    """The raster's outline in its own CRS."""
+    corners = ((0, 0), (profile.width, 0), (profile.width, profile.height), (0, profile.height))
+    return shapely.Polygon([profile.transform @ corner for corner in corners])
+
+
+def _reprojected(shape: BaseGeometry, change: pyproj.Transformer) -> BaseGeometry:
+    """Moved vertex by vertex, long edges cut into pieces first."""
+    if shape.is_empty:
+        return shape
     xmin, ymin, xmax, ymax = shape.bounds
     step = max(xmax - xmin, ymax - ymin) / PIECES_PER_SIDE
     dense = shapely.segmentize(shape, step) if step > 0 else shape
-    change = pyproj.Transformer.from_crs(theirs, ours, always_xy=True)
-    moved = shapely.transform(dense, lambda xy: np.column_stack(change.transform(xy[:, 0], xy[:, 1])))
-    if not np.isfinite(shapely.get_coordinates(moved)).all():
-        raise OutsideRaster(f"{what}: some positions cannot be expressed in the raster's CRS ({ours.name}).")
-    return _wrapped(moved, profile) if ours.is_geographic else moved
+    return shapely.transform(dense, lambda xy: np.column_stack(change.transform(xy[:, 0], xy[:, 1])))
+
+
+def _finite(shape: BaseGeometry) -> bool:
+    return bool(np.isfinite(shapely.get_coordinates(shape)).all())
 
 
 def _wrapped(shape: BaseGeometry, profile: Profile) -> BaseGeometry:
@@ -147,11 +173,6 @@ def burn(shapes: Sequence[BaseGeometry], box: Box) -> np.ndarray:
     return mask
 
 
-def grow(mask: np.ndarray, by: int) -> np.ndarray:
-    """The mask enlarged by `by` pixels (Euclidean)."""
-    return mask if by <= 0 else ndimage.distance_transform_edt(~mask) <= by
-
-
 def merged_boxes(boxes: Sequence[Box]) -> list[Box]:
     """Join boxes that overlap until none does."""
     left = [shapely.box(b.col, b.row, b.col + b.width, b.row + b.height) for b in boxes]
@@ -173,6 +194,7 @@ class Placing:
     limit: Box
     grow_px: int = 0
     context_px: int = 0
+    bands: int = 1
 
 
 def grown(mask: np.ndarray, by_px: int) -> np.ndarray:
@@ -201,13 +223,13 @@ def regions(
         frame = shapely.box(box.col, box.row, box.col + box.width, box.row + box.height)
         here = [shapes[i] for i in inside.query(frame)]
         kept = [protect[i] for i in spared.query(frame)]
-        if box.width * box.height > MAX_REGION_PIXELS:
+        if box.width * box.height * placing.bands > MAX_REGION_VALUES:
             raise CannotEdit(
-                f"One polygon covers {box.width} x {box.height} pixels with its surroundings; at most "
-                f"{MAX_REGION_PIXELS // 1_000_000} million are edited in one piece. Divide it.")
+                f"One polygon covers {box.width} x {box.height} pixels of {placing.bands} bands with its surroundings; at most "
+                f"{MAX_REGION_VALUES // placing.bands // 1_000_000} million pixels are edited in one piece. Divide it.")
         allowed = np.zeros((box.height, box.width), bool)
         allowed[limit.clipped(box).seen_from(box).slices] = True
-        mask = grow(burn(here, box), reach) & allowed & ~burn(kept, box)
+        mask = grown(burn(here, box), reach) & allowed & ~burn(kept, box)
         if mask.any():
             found.append(Region(box, mask))
     if not found:

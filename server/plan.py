@@ -8,7 +8,11 @@ from typing import Any
 from . import interpreter, lexicon, registry, retrieval
 from .api import AUTO, EditRequest, Interpretation
 from .editors.base import Editor
+from .editors.fill import LAND_COVERS
 from .errors import BadRequest, CannotEdit, WeightsMissing
+
+KEEPS_BY_ITSELF = ("flood", "burn")
+"""Operators that spare what stands or does not burn without being told where it is."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ def _word(request: EditRequest, editor: Editor) -> str:
     if understood is None or not understood.to_class:
         raise CannotEdit(
             "Fill like there needs an exemplar, or a prompt that names a land cover "
-            f"({', '.join(lexicon.CLASSES)}). Draw an exemplar area.")
+            f"({', '.join(LAND_COVERS)}). Draw an exemplar area.")
     return understood.to_class
 
 
@@ -68,6 +72,14 @@ def _from_words(request: EditRequest) -> Plan:
         raise CannotEdit(
             f"Taking {understood.from_class} off a picture needs what lies below it; remove only fills small areas "
             "from their surroundings. Choose the editor 'remove' to do that anyway.")
+    if understood.protect and request.protect is None and operation not in KEEPS_BY_ITSELF:
+        raise CannotEdit(
+            f"You ask to leave {understood.protect} alone, which words alone cannot point at: draw those areas as protected "
+            "(in the panel: Leave as it is), or leave that part of the sentence out.")
+    if operation in lexicon.CLASSES and operation not in LAND_COVERS and request.exemplar is None:
+        raise CannotEdit(
+            f"{lexicon.OPERATIONS[operation]} cannot be looked for in a layer ({', '.join(LAND_COVERS)} can): draw an exemplar "
+            "that shows it, in this or another layer.")
     editor = registry.editor(understood.editor)
     named = {o.name for o in editor.info.options}
     options = {k: v for k, v in understood.options.items() if k in named}

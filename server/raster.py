@@ -1,4 +1,4 @@
-"""Reading windows of a raster and writing results on the very same grid.
+"""Opening rasters, describing them, and reading windows of them; geotiff.py writes.
 
 A raster is described by its `Profile`, which carries everything that must come
 back unchanged: CRS, affine (also rotated or sheared), type, bands, descriptions,
@@ -10,28 +10,34 @@ asked for are read, whatever the size of the file.
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
+import functools
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyproj
 import rasterio
 import rasterio.shutil
 from affine import Affine
+from rasterio import warp
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from .errors import NoSpace, RasterUnreadable
+from .errors import RasterUnreadable
 
 EDITABLE_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 COPY_SIDE = 2048
 """Side of the squares in which unchanged pixels are copied and compared."""
+
+
+OnPart = Callable[[int, int], None]
+"""Called as on_part(part, parts) while a file is copied or compared; may raise Dismissed."""
 
 
 @dataclass(frozen=True)
@@ -121,34 +127,58 @@ class Profile:
         """Affine of a window of this raster."""
         return self.transform @ Affine.translation(box.col, box.row)
 
-    @property
+    @functools.cached_property
     def gsd_m(self) -> float:
-        """Ground size of a pixel in metres: the root of its area, at the raster's middle."""
+        """Ground size of a pixel in metres: the root of its area, at the raster's middle.
+
+        Measured on the ellipsoid, since a map's metres may be far from the ground's: those of Web
+        Mercator are half as long at 60 degrees. Map units where the CRS has no place on the Earth.
+        """
         t = self.transform
-        area = abs(t.a * t.e - t.b * t.d)
+        plain = float(abs(t.a * t.e - t.b * t.d) ** 0.5)
         if self.crs is None:
-            return area**0.5
-        if self.crs.is_geographic:
-            _, latitude = t @ (self.width / 2, self.height / 2)
-            area *= 111_320.0**2 * max(np.cos(np.radians(latitude)), 1e-3)
-            return float(area**0.5)
-        return float(area**0.5 * _metres(self.crs))
+            return plain
+        col, row = self.width / 2, self.height / 2
+        xs, ys = zip(*(t @ at for at in ((col, row), (col + 1, row), (col, row + 1))), strict=True)
+        try:
+            lon, lat = warp.transform(self.crs, "EPSG:4326", xs, ys)
+            (across, down), (first, second) = _bearings(lon, lat)
+        except (RasterioError, CPLE_BaseError, ValueError):
+            return plain * _metres(self.crs)
+        ground = (first * second * abs(np.sin(np.radians(across - down)))) ** 0.5
+        return float(ground) if np.isfinite(ground) and ground > 0 else plain * _metres(self.crs)
+
+
+def _bearings(lon: Sequence[float], lat: Sequence[float]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Bearings in degrees and lengths in metres from the first point to the second and to the third."""
+    ellipsoid = pyproj.Geod(ellps="WGS84")
+    found = [ellipsoid.inv(lon[0], lat[0], lon[i], lat[i]) for i in (1, 2)]
+    return (found[0][0], found[1][0]), (found[0][2], found[1][2])
 
 
 def _metres(crs: CRS) -> float:
     try:
         return crs.linear_units_factor[1]
-    except RasterioError:
+    except (RasterioError, CPLE_BaseError, ValueError):
         return 1.0
 
 
+FORMATS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "HFA", "ENVI", "EHdr", "ERS", "AAIGrid", "SRTMHGT", "USGSDEM", "DTED",
+           "NITF", "PCIDSK", "RST", "SAGA", "BMP", "GIF", "WEBP", "JPEGXL", "GPKG", "netCDF", "KEA", "ZMap")
+"""Formats that are read. None of them names other files or addresses to read from, as a VRT does, which GDAL knows
+by its content whatever the file is called; so a VRT is opened only where the file's name says that it is one."""
+NO_NETWORK = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none", "GDAL_HTTP_MAX_RETRY": "0"}
+"""GDAL opens no address for this program, also where a VRT names one."""
+
+
 @contextlib.contextmanager
-def opened(path: str | Path, **options: object) -> Iterator[rasterio.DatasetReader]:
+def opened(path: str | Path) -> Iterator[rasterio.DatasetReader]:
     """Open for reading; raises RasterUnreadable with a sentence where GDAL cannot."""
+    formats = ["VRT"] if Path(path).suffix.lower() == ".vrt" else list(FORMATS)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), rasterio.Env(**NO_NETWORK):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path, **options) as dataset:
+            with DatasetReader(str(path), driver=formats) as dataset:
                 yield dataset
     except RasterioError as error:
         raise RasterUnreadable(f"{Path(path).name} cannot be read as a raster: {error}") from error
@@ -158,6 +188,10 @@ def profile_of(dataset: rasterio.DatasetReader) -> Profile:
     """Describe an open raster; raises RasterUnreadable for kinds that cannot be edited."""
     name = Path(dataset.name).name
     types = set(dataset.dtypes)
+    if not types:
+        inner = ", ".join(s.rpartition(":")[2] for s in dataset.subdatasets[:8])
+        raise RasterUnreadable(f"{name} holds no raster of its own" + (f" but several inside ({inner})" if inner else "")
+                               + "; export the one to edit as a GeoTIFF.")
     if len(types) > 1:
         raise RasterUnreadable(f"{name} mixes types {', '.join(sorted(types))}; give its bands one type.")
     dtype = types.pop()
@@ -170,6 +204,9 @@ def profile_of(dataset: rasterio.DatasetReader) -> Profile:
         raise RasterUnreadable(
             f"{name} has a colour palette; its values are classes, not brightness. "
             "Convert it to RGB first (Raster > Conversion > PCT to RGB).")
+    if dataset.gcps[0]:
+        raise RasterUnreadable(f"{name} has ground control points instead of a pixel grid; warp it first (Raster > "
+                               "Projections > Warp).")
     nodata = dataset.nodatavals
     if len({repr(v) for v in nodata}) > 1:
         raise RasterUnreadable(f"{name} has a nodata value per band ({nodata}); give its bands one.")
@@ -218,145 +255,3 @@ def read_window(dataset: rasterio.DatasetReader, box: Box) -> Block:
     if values.dtype.kind == "f":
         valid &= np.isfinite(values).all(axis=0)
     return Block(box, values, valid)
-
-
-@dataclass(frozen=True)
-class WriteOptions:
-    """Compression (deflate, zstd, none), COG layout, tags to add."""
-
-    compression: str = "deflate"
-    cog: bool = False
-    tags: tuple[tuple[str, str], ...] = ()
-
-
-def _creation_options(profile: Profile, box: Box, options: WriteOptions) -> dict[str, object]:
-    creation: dict[str, object] = {
-        "driver": "GTiff",
-        "width": box.width,
-        "height": box.height,
-        "count": profile.count,
-        "dtype": profile.dtype,
-        "crs": profile.crs,
-        "transform": profile.transform_of(box),
-        "nodata": profile.nodata,
-        "bigtiff": "IF_SAFER",
-        # A dropped block reads back as +0 or nodata: of floats that loses -0 and the bits of NaN.
-        "sparse_ok": "FALSE" if profile.dtype.startswith("float") else "TRUE",
-        "tiled": True,
-        "blockxsize": 256,
-        "blockysize": 256,
-    }
-    if options.compression != "none":
-        creation["compress"] = options.compression
-        if options.compression == "deflate":
-            creation["zlevel"] = 4  # level 6 takes a third longer for two percent
-        if not profile.bits:
-            creation["predictor"] = 3 if profile.dtype.startswith("float") else 2
-    if profile.bits:
-        creation["nbits"] = profile.bits
-    rgb = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-    creation["photometric"] = "RGB" if profile.colorinterp[:3] == rgb else profile.photometric
-    if profile.alpha is not None and profile.alpha == profile.count - 1:
-        creation["alpha"] = "YES"
-    return creation
-
-
-def _describe(target: rasterio.io.DatasetWriter, profile: Profile, options: WriteOptions) -> None:
-    stale = ("STATISTICS_",)
-    target.update_tags(**{k: v for k, v in profile.tags.items() if not k.startswith(stale)})
-    target.update_tags(**dict(options.tags))
-    target.colorinterp = profile.colorinterp
-    target.scales, target.offsets = profile.scales, profile.offsets
-    target.units = tuple(u or "" for u in profile.units)
-    for index in range(1, profile.count + 1):
-        if profile.descriptions[index - 1]:
-            target.set_band_description(index, profile.descriptions[index - 1])
-        tags = {k: v for k, v in profile.band_tags[index - 1].items() if not k.startswith(stale)}
-        target.update_tags(index, **tags)
-
-
-Patch = tuple[Box, np.ndarray]
-"""Pixels to lay over the copy: where, and values (bands, rows, columns) in the native type."""
-
-
-OnPart = Callable[[int, int], None]
-"""Called as on_part(part, parts) while a file is copied or compared; may raise Dismissed."""
-
-
-@dataclass(frozen=True)
-class Mosaic:
-    """What is written: the window `box` of a raster, with patches laid over it."""
-
-    box: Box
-    patches: Sequence[Patch] = ()
-
-
-def write_geotiff(
-    source: rasterio.DatasetReader, mosaic: Mosaic, target: str | Path, options: WriteOptions,
-    on_part: OnPart = lambda part, parts: None,
-) -> None:
-    """Write a mosaic on `source` as a GeoTIFF.
-
-    Everything else is copied square by square, so memory does not follow the
-    file's size. The file appears under its name only when it is complete.
-    """
-    target = Path(target)
-    try:
-        with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=target.parent) as folder:
-            draft = Path(folder) / "draft.tif"
-            with rasterio.Env(GDAL_PAM_ENABLED="NO", GDAL_TIFF_INTERNAL_MASK="YES"):
-                _write_draft(source, mosaic, draft, options, on_part)
-                if options.cog:
-                    bits = profile_of(source).bits
-                    draft = _as_cog(draft, Path(folder) / "cog.tif", options, predict=not bits)
-            os.replace(draft, target)
-    except (OSError, RasterioError, CPLE_BaseError) as error:
-        raise NoSpace(
-            f"{target} could not be written: {error}. Is the disk full or the folder read-only?") from error
-
-
-def _write_draft(
-    source: rasterio.DatasetReader, mosaic: Mosaic, draft: Path, options: WriteOptions, on_part: OnPart
-) -> None:
-    profile, box, patches = profile_of(source), mosaic.box, mosaic.patches
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(draft, "w", **_creation_options(profile, box, options)) as out:
-            _describe(out, profile, options)
-            parts = list(box.squares())
-            for number, part in enumerate(parts):
-                on_part(number, len(parts))
-                covered = any(where.clipped(part) == part for where, _ in patches)
-                shape = (profile.count, part.height, part.width)
-                values = np.empty(shape, profile.dtype) if covered else source.read(window=part.window)
-                for where, pixels in patches:
-                    _lay(values, part, where, pixels)
-                here = part.seen_from(box).window
-                out.write(values, window=here)
-                if profile.has_mask:
-                    out.write_mask(source.dataset_mask(window=part.window), window=here)
-            _add_overviews(out, box)
-
-
-def _lay(values: np.ndarray, part: Box, where: Box, pixels: np.ndarray) -> None:
-    both = where.clipped(part)
-    if both.width and both.height:
-        rows, cols = both.seen_from(part).slices
-        from_rows, from_cols = both.seen_from(where).slices
-        values[:, rows, cols] = pixels[:, from_rows, from_cols]
-
-
-def _add_overviews(out: rasterio.io.DatasetWriter, box: Box) -> None:
-    """Before the file is closed, while its blocks are still in memory."""
-    levels = [2**k for k in range(1, 12) if max(box.width, box.height) / 2**k > 128]
-    if levels:
-        with rasterio.Env(ZLEVEL_OVERVIEW="1"):  # only looked at; packing them better would cost more than it saves
-            out.build_overviews(levels, rasterio.enums.Resampling.average)
-
-
-def _as_cog(draft: Path, target: Path, options: WriteOptions, predict: bool) -> Path:
-    creation = {"COMPRESS": options.compression.upper(), "BLOCKSIZE": 256, "BIGTIFF": "IF_SAFER"}
-    if options.compression != "none" and predict:
-        creation["PREDICTOR"] = "YES"
-    rasterio.shutil.copy(draft, target, driver="COG", **creation)
-    return target

@@ -10,13 +10,16 @@ from __future__ import annotations
 import base64
 import functools
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import rasterio
+from affine import Affine
 from PIL import Image
+from rasterio.features import rasterize
 from scipy import ndimage
+from shapely.geometry.base import BaseGeometry
 
 from .bands import Layer, Roles, data_bands
 from .errors import BadRequest
@@ -73,11 +76,15 @@ def canonical(word: str) -> str:
         "Draw an exemplar instead.")
 
 
-def search(layer: Layer, word: str, area: Box, avoid: np.ndarray | None = None) -> Search:
-    """Windows inside `area` that look like `word`; `avoid` (H, W of area) are pixels they must not hold."""
+def search(layer: Layer, word: str, area: Box, avoid: Sequence[BaseGeometry] = ()) -> Search:
+    """Windows inside `area` that look like `word` and do not touch the shapes to `avoid` (in pixels of the layer).
+
+    Of a large area only the middle is searched, so that time and memory do not follow the layer's size.
+    """
     name, profile, roles = canonical(word), layer.profile, layer.roles
+    area = _middle(area, reach_px(layer))
     view = _read_view(layer, area)
-    blocked = np.zeros(view.valid.shape, bool) if avoid is None else _shrunk_any(avoid, view.valid.shape)
+    blocked = _blocked(avoid, area, view)
     rule = _rule_for(name, roles, profile.gsd_m)
     if rule is not None:
         return _by_rule(name, rule, view, blocked, area)
@@ -132,13 +139,23 @@ def _display_range(data: np.ndarray, valid: np.ndarray, roles: Roles, dtype: str
     return float(low), float(high if high > low else low + 1)
 
 
-def _shrunk_any(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    zoom = (mask.shape[0] / shape[0], mask.shape[1] / shape[1])
-    size = tuple(int(2 * np.ceil(z / 2) + 1) for z in zoom)
-    grown = ndimage.maximum_filter(mask, size)
-    rows = np.minimum((np.arange(shape[0]) * zoom[0]).astype(int), mask.shape[0] - 1)
-    cols = np.minimum((np.arange(shape[1]) * zoom[1]).astype(int), mask.shape[1] - 1)
-    return grown[rows][:, cols]
+def reach_px(layer: Layer) -> int:
+    """Largest side that is searched, in pixels of the layer."""
+    return round(LARGEST_SIDE_PX * max(1.0, GSD_M / layer.profile.gsd_m))
+
+
+def _middle(area: Box, side: int) -> Box:
+    width, height = min(area.width, side), min(area.height, side)
+    return Box(area.col + (area.width - width) // 2, area.row + (area.height - height) // 2, width, height)
+
+
+def _blocked(shapes: Sequence[BaseGeometry], area: Box, view: _View) -> np.ndarray:
+    """Pixels of the view that a shape touches."""
+    height, width = view.valid.shape
+    if not shapes:
+        return np.zeros((height, width), bool)
+    scale = Affine.translation(area.col, area.row) @ Affine.scale(area.width / width, area.height / height)
+    return rasterize([(shape, 1) for shape in shapes], out_shape=(height, width), transform=scale, all_touched=True) > 0
 
 
 Rule = Callable[[_View], np.ndarray]
@@ -268,7 +285,7 @@ def _by_network(name: str, view: _View, blocked: np.ndarray, area: Box) -> Searc
     return Search(name, "scene agreement", tuple(hits), reason)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=1)
 def _agreement(windows: bytes, count: int) -> np.ndarray:
     """Cached by content, so that another word on the same layer costs nothing."""
     array = np.frombuffer(windows, np.uint8).reshape(count, WINDOW_PX, WINDOW_PX, 3).copy()

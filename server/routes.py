@@ -168,6 +168,8 @@ def _finished(job_id: str) -> None:
     info = _services().store.info(job_id)
     if info.status == api.FAILED:
         raise CannotEdit(f"The job failed: {info.message}")
+    if info.status == api.DISMISSED:
+        raise UnknownJob("The job was dismissed; it has no results.")
     if info.status != SUCCESSFUL:
         raise ResultNotReady(f"The job is {info.status}; its result is there once it is successful.")
 

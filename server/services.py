@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import html
 import os
+import re
 import tempfile
 import time
 from dataclasses import dataclass
@@ -25,7 +27,9 @@ from .raster import opened, profile_of
 from .settings import Settings
 
 UPLOAD_DRIVERS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "HFA")
-"""Formats taken as uploads: none of them can refer to other files or addresses."""
+"""Formats taken as uploads; read again, they are opened as what `raster.FORMATS` allows, never as a VRT."""
+VRT_SIDE = 20_000_000
+"""Bytes of a VRT that are looked through for its sources."""
 CHUNK = 1 << 20
 
 
@@ -40,7 +44,8 @@ class Services:
     def knows(self, authorisation: str) -> bool:
         """Whether the header carries this server's token."""
         scheme, _, token = authorisation.partition(" ")
-        return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self.settings.token.encode())
+        ours = self.settings.token
+        return bool(ours) and scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), ours.encode())
 
     def accept(self, process_id: str, request: EditRequest, key: str) -> tuple[JobInfo, bool]:
         """Check what can be checked without pixels, store the job and queue it."""
@@ -92,7 +97,24 @@ class Services:
                 "server with --root FOLDER.")
         if not path.is_file():
             raise RasterUnreadable(f"There is no file '{ref.path[:200]}'.")
+        if path.suffix.lower() == ".vrt":
+            self._check_sources(path)
         return path
+
+    def _check_sources(self, path: Path) -> None:
+        """Refuse a VRT that reads from elsewhere than the roots; VRTs within VRTs are followed."""
+        left, seen = [path], set()
+        while left:
+            here = left.pop()
+            seen.add(here)
+            for name in _sources_of(here):
+                source = Path(name if os.path.isabs(name) else here.parent / name).resolve()
+                inside = any(source.is_relative_to(root.resolve()) for root in self.settings.roots)
+                if name.startswith("/vsi") or "://" in name or not inside or not source.is_file():
+                    raise Forbidden(f"'{path.name}' reads from '{name[:200]}', which is no file below a folder this server may "
+                                    "read. Make a GeoTIFF of it first.")
+                if source.suffix.lower() == ".vrt" and source not in seen:
+                    left.append(source)
 
     def receive(self, stream: IO[bytes], length: int | None) -> str:
         """Store an upload under the hash of its content, whole or not at all."""
@@ -134,6 +156,15 @@ def purge_uploads(settings: Settings, store: JobStore) -> int:
             path.unlink(missing_ok=True)
             count += 1
     return count
+
+
+def _sources_of(path: Path) -> list[str]:
+    """Names of the files a VRT reads, as they stand in it."""
+    if path.stat().st_size > VRT_SIDE:
+        raise RasterUnreadable(f"{path.name} is too large for a VRT ({path.stat().st_size:,} bytes).")
+    text = path.read_text("utf8", "replace")
+    found = re.findall(r"<(?:SourceFilename|SourceDataset|PixelFunctionCode)[^>]*>([^<]*)<", text)
+    return [html.unescape(name).strip() for name in found]
 
 
 def _check_upload(path: Path, size: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -55,16 +56,21 @@ class Settings:
         return frozenset((*LOOPBACK, *own, *self.extra_hosts))
 
 
+SHORTEST_TOKEN = 16
+
+
 def token_of(home: Path) -> str:
     """The server's token, made at first start and readable by its owner only."""
     path = home / "token"
-    if path.exists():
-        return path.read_text("ascii").strip()
+    token = path.read_text("ascii").strip() if path.exists() else ""
+    if len(token) >= SHORTEST_TOKEN:
+        return token
     home.mkdir(parents=True, exist_ok=True)
     token = secrets.token_urlsafe(32)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    handle, draft = tempfile.mkstemp(prefix=".token-", dir=home)  # readable by its owner only
     with os.fdopen(handle, "w") as stream:
         stream.write(token)
+    os.replace(draft, path)
     return token
 
 

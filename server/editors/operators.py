@@ -125,8 +125,11 @@ class FloodEditor(_Operator):
     def apply(self, ground: Ground, scene: Scene, options: Mapping[str, Any], seed: int) -> np.ndarray:
         """See operators.disaster.flood."""
         if scene.elevation is not None:
-            low = np.nanmin(np.where(scene.mask, scene.elevation, np.inf))
-            if not np.isfinite(low) or low > options["level_m"]:
+            here = scene.elevation[scene.mask]
+            low = np.nanmin(here) if np.isfinite(here).any() else np.inf
+            if not np.isfinite(low):
+                raise CannotEdit("The elevation model holds no height inside the polygon. Does it cover it?")
+            if low > options["level_m"]:
                 raise CannotEdit(
                     f"The water level {options['level_m']:g} m is below all the ground in the polygon (lowest "
                     f"{low:g} m in the elevation model). Raise the level.")

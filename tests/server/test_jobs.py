@@ -312,3 +312,40 @@ def test_the_token_is_the_owners_alone(tmp_path):
     assert len(path.read_text()) >= 32
     if os.name == "posix":
         assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_job_that_ends_the_server_is_given_up(settings, rgb):
+    """Each start of a server begins it again, up to three times."""
+    code = """
+import os, sys, json
+from pathlib import Path
+from landbrush.server import executor
+executor.edit = lambda *a: os._exit(9)
+executor.run_job(sys.argv[1])
+"""
+    store = JobStore(settings.jobs)
+    info, _ = store.create("remove", EditRequest.from_json(inputs(rgb)), Files(rgb))
+    folder = store.folder(info.jobID)
+    for _ in range(3):
+        assert subprocess.run([sys.executable, "-c", code, str(folder)], check=False).returncode == 9
+        assert store.unfinished() == [folder]
+    run_job(str(folder))
+    ended = load_status(folder)
+    assert ended.status == "failed" and "not begun again" in ended.message
+
+
+def test_what_a_crash_left_half_done_is_put_right(settings, rgb):
+    store = JobStore(settings.jobs)
+    request = EditRequest.from_json(inputs(rgb))
+    dismissed, _ = store.create("remove", request, Files(rgb), "first")
+    (store.folder(dismissed.jobID) / "dismissed").touch()
+    half, _ = store.create("remove", request, Files(rgb), "second")
+    (store.folder(half.jobID) / "status.json").unlink()
+    assert JobStore(settings.jobs).unfinished() == []
+    assert store.info(dismissed.jobID).status == "dismissed"
+    again, new = store.create("remove", request, Files(rgb), "second")
+    assert new and again.jobID != half.jobID
+    store.forget_older_than(14)
+    assert not (settings.jobs / half.jobID).exists() and (settings.jobs / again.jobID).exists()
+    same, new = store.create("remove", request, Files(rgb), "second")
+    assert same.jobID == again.jobID and not new

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
+from landbrush.server import masks
 from landbrush.server.api import EditRequest
 from landbrush.server.edit import Files, edit
-from landbrush.server.errors import RasterUnreadable
+from landbrush.server.errors import CannotEdit, OutsideRaster, RasterUnreadable
+from landbrush.server.raster import opened, profile_of
+from rasterio.control import GroundControlPoint
 
 from tests.server.conftest import RGB, in_type, ring, scene, square, write
 from tests.server.test_matrix import BLOCK, compare, inside_only, run
@@ -119,3 +123,85 @@ def test_nodata_specks_inside_do_not_poke_through(tmp_path):
         valid = dataset.dataset_mask() > 0
     assert valid[75:77, 72:75].all() and not valid[82:92, 82:92].any() and not valid[20, 20]
     assert report["pixels_left_nodata"] == 100 and report["gate"]["pixels_outside_different"] == 0
+
+
+def test_a_polygon_beside_the_raster_changes_nothing_however_much_it_grows(tmp_path, rgb):
+    """Its bounding box overlaps the raster's corner, itself it does not."""
+    beside = [(-2, -60), (40, -60), (-2, -8)]
+    for grow in (0, 3, 8):
+        with pytest.raises(OutsideRaster):
+            run(rgb, tmp_path, "remove", beside, blend={"grow_px": grow})
+    assert not masks.grown(np.zeros((50, 50), bool), 3).any()
+
+
+@pytest.mark.parametrize("process", ["variation", "harmonise", "snow"])
+@pytest.mark.parametrize("dtype", ["uint8", "int16"])
+def test_a_soft_edge_never_makes_nodata(tmp_path, process, dtype):
+    rng = np.random.default_rng(0)
+    values = rng.integers(90, 111, (3, 160, 160))
+    values[values == 100] = 101
+    path = write(tmp_path / "a.tif", values.astype(dtype), nodata=100, colorinterp=RGB)
+    report, result = run(path, tmp_path, process, blend={"feather_px": 8})
+    compare(path, result, report)
+    assert report["gate"]["validity_different"] == 0 and report["gate"]["pixels_inside_changed"] > 100
+
+
+def test_what_a_grid_or_a_geotiff_cannot_keep_is_refused(tmp_path):
+    path = write(tmp_path / "a.tif", in_type(scene(3, 160, 160), "uint8"), colorinterp=RGB)
+    mask = np.full((160, 160), 255, "uint8")
+    mask[:80] = 128
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK="NO"), rasterio.open(path, "r+") as dataset:
+        dataset.write_mask(mask)
+    with pytest.raises(RasterUnreadable, match="between 0 and 255"):
+        run(path, tmp_path)
+    gcps = [GroundControlPoint(r, c, 400000 + c / 2, 3285000 - r / 2) for r, c in ((0, 0), (0, 160), (160, 0), (160, 160))]
+    with rasterio.open(tmp_path / "g.tif", "w", driver="GTiff", width=160, height=160, count=1, dtype="uint8", gcps=gcps,
+                       crs="EPSG:32617") as out:
+        out.write(np.ones((1, 160, 160), "uint8"))
+    with pytest.raises(RasterUnreadable, match="ground control points"):
+        run(tmp_path / "g.tif", tmp_path)
+
+
+@pytest.mark.parametrize("driver", ["ENVI", "AAIGrid", "HFA", "PNG"])
+def test_other_formats(tmp_path, driver):
+    values = in_type(scene(1, 160, 160), "uint8")
+    source = write(tmp_path / "a.tif", values)
+    path = tmp_path / {"ENVI": "b.img", "AAIGrid": "b.asc", "HFA": "b.img", "PNG": "b.png"}[driver]
+    rasterio.shutil.copy(source, path, driver=driver)
+    report, result = run(path, tmp_path)
+    changed, *_ = compare(path, result, report)
+    inside_only(changed, report, BLOCK)
+
+
+@pytest.mark.parametrize(("crs", "transform", "metres"), [
+    ("EPSG:3857", Affine(1, 0, 1e6, 0, -1, 8399737.9), 0.5), ("EPSG:32617", Affine(0.5, 0, 5e5, 0, -0.5, 3285000), 0.4998),
+    ("EPSG:2263", Affine(1, 0, 9.8e5, 0, -1, 2e5), 0.3048), ("EPSG:4326", Affine(1e-5, 0, 10, 0, -1e-5, 60), 0.788)])
+def test_the_ground_size_of_a_pixel(tmp_path, crs, transform, metres):
+    path = write(tmp_path / "a.tif", np.ones((1, 64, 64), "uint8"), crs=crs, transform=transform)
+    with opened(path) as dataset:
+        assert profile_of(dataset).gsd_m == pytest.approx(metres, rel=5e-3)
+
+
+def test_a_polygon_of_the_whole_world_covers_the_raster(tmp_path, rgb):
+    world = {"type": "Polygon", "coordinates": [[[-180, -80], [180, -80], [180, 80], [-180, 80], [-180, -80]]]}
+    report, result = run(rgb, tmp_path, "snow", polygons={"geometry": world, "crs": "EPSG:4326"})
+    compare(rgb, result, report)
+    assert report["gate"]["pixels_inside"] == 160 * 160
+
+
+def test_an_elevation_model_has_a_place_and_a_scale(tmp_path, rgb):
+    heights = np.full((1, 160, 160), 1000, "int16")
+    heights[:, :, 80:] = 2000
+    scaled = write(tmp_path / "dem.tif", heights, scales=[0.01])
+    with rasterio.open(rgb) as dataset:
+        body = {"raster": {"path": str(rgb)}, "polygons": {"geometry": ring(rgb, BLOCK)}, "options": {"level_m": 12.0}}
+        assert dataset.crs is not None
+    request = EditRequest.from_json(body)
+    report = edit(request, "flood", Files(rgb, None, scaled), tmp_path, lambda *a: None)
+    assert report["gate"]["pixels_inside_changed"] == pytest.approx(14 * 28, rel=0.2), "only the left half lies below 12 m"
+    nowhere = write(tmp_path / "nowhere.tif", heights, crs=None)
+    with pytest.raises(CannotEdit, match="has no CRS"):
+        edit(request, "flood", Files(rgb, None, nowhere), tmp_path, lambda *a: None)
+    far = write(tmp_path / "far.tif", heights, transform=Affine(0.5, 0, 500000, 0, -0.5, 3285000))
+    with pytest.raises(CannotEdit, match="no height"):
+        edit(request, "flood", Files(rgb, None, far), tmp_path, lambda *a: None)

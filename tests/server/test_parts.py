@@ -120,6 +120,7 @@ def test_command_line_edit(tmp_path, rgb, capsys):
     areas.write_text(json.dumps({"type": "FeatureCollection", "features": [
         {"type": "Feature", "properties": {}, "geometry": ring(rgb, square(60, 60, 100, 100))}]}))
     out = tmp_path / "new" / "out.tif"
+    out.parent.mkdir()
     code = command.main(["edit", str(rgb), "--polygons", str(areas), "--crs", "EPSG:32617", "--prompt", "snow",
                          "--option", "depth_cm=40", "--seed", "3", "--output", str(out)])
     assert code == 0 and "0 of" in capsys.readouterr().out
@@ -160,7 +161,8 @@ def test_the_command_line_never_writes_over_its_inputs(tmp_path, rgb, capsys):
     code, told = run(tmp_path / "fine.tif")
     assert code == 1 and "already there" in told
     assert run(tmp_path / "fine.tif", "--overwrite")[0] == 0
-    assert "suffix .tif" in run(tmp_path / "fine.png")[1]
+    assert "suffix .tif" in run(tmp_path / "fine.png")[1] and "no folder" in run(tmp_path / "none" / "fine.tif")[1]
+    assert "grow_px" in run(tmp_path / "grown.tif", "--grow", "-5")[1]
     assert (rgb.read_bytes(), areas.read_bytes()) == before
 
 

@@ -1,0 +1,145 @@
+"""Files and requests made to get at what they should not: other files, addresses, a server without a token."""
+
+from __future__ import annotations
+
+import http.server
+import io
+import socket
+import threading
+
+import pytest
+from landbrush.server import __main__ as command
+from landbrush.server.app import create_app
+from landbrush.server.errors import RasterUnreadable
+from landbrush.server.raster import opened
+from landbrush.server.settings import Settings, token_of
+from PIL import Image
+
+from tests.server.conftest import RGB, finished, in_type, inputs, scene, write
+
+VRT = """<VRTDataset rasterXSize="160" rasterYSize="160"><GeoTransform>400000, 0.5, 0, 3285000, 0, -0.5</GeoTransform>
+<VRTRasterBand dataType="Byte" band="1"><SimpleSource><SourceFilename relativeToVRT="{relative}">{name}</SourceFilename>
+<SourceProperties RasterXSize="160" RasterYSize="160" DataType="Byte" BlockXSize="160" BlockYSize="160"/></SimpleSource>
+</VRTRasterBand></VRTDataset>"""
+
+
+@pytest.fixture
+def secret(tmp_path_factory):
+    """A raster outside every root."""
+    return write(tmp_path_factory.mktemp("secret") / "secret.tif", in_type(scene(1, 160, 160), "uint8"))
+
+
+@pytest.fixture
+def listener():
+    """An HTTP server that notes who asks."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(404)
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1], asked
+    server.shutdown()
+    server.server_close()
+
+
+def jpeg_and_vrt(name):
+    """A JPEG whose comment is a VRT: GDAL knows a VRT by its first kilobyte."""
+    picture = io.BytesIO()
+    Image.fromarray(in_type(scene(3, 160, 160), "uint8").transpose(1, 2, 0)).save(picture, "JPEG")
+    vrt = VRT.format(relative=0, name=name).encode() + b"\0"
+    return b"\xff\xd8\xff\xfe" + (len(vrt) + 2).to_bytes(2, "big") + vrt + picture.getvalue()[2:]
+
+
+def test_an_upload_is_never_opened_as_a_vrt(client, secret, settings):
+    answer = client.post("/rasters", data=jpeg_and_vrt(secret))
+    assert answer.status_code == 201
+    upload = answer.get_json()["upload"]
+    with opened(settings.uploads / upload) as dataset:
+        assert dataset.driver == "JPEG" and dataset.files == [str(settings.uploads / upload)]
+    plain = client.post("/rasters", data=VRT.format(relative=0, name=secret).encode())
+    assert plain.status_code == 422 and "not a raster of a kind" in plain.get_json()["detail"]
+
+
+@pytest.mark.parametrize("name", ["{secret}", "/vsicurl/http://127.0.0.1:{port}/a.tif", "http://127.0.0.1:{port}/a.tif",
+                                  "../{above}", "missing.tif"])
+def test_a_vrt_reads_from_the_roots_alone(client, tmp_path, secret, listener, name):
+    port, asked = listener
+    vrt = tmp_path / "a.vrt"
+    vrt.write_text(VRT.format(relative=1, name=name.format(secret=secret, port=port, above=secret.name)))
+    answer = client.post("/processes/snow/execution", json={"inputs": {
+        "raster": {"path": str(vrt)}, "polygons": {"geometry": {"type": "Polygon", "coordinates": [[
+            [400030, 3284970], [400050, 3284970], [400050, 3284950], [400030, 3284970]]]}}}})
+    assert answer.status_code == 403 and "reads from" in answer.get_json()["detail"]
+    assert asked == []
+
+
+def test_a_vrt_of_files_in_the_roots_is_edited(client, tmp_path):
+    write(tmp_path / "part.tif", in_type(scene(1, 160, 160), "uint8"))
+    vrt = tmp_path / "mosaic.vrt"
+    vrt.write_text(VRT.format(relative=1, name="part.tif"))
+    job = client.post("/processes/remove/execution", json={"inputs": inputs(vrt)}).get_json()
+    info = finished(client, job["jobID"])
+    assert info["status"] == "successful" and info["report"]["gate"]["pixels_outside_different"] == 0
+
+
+def test_gdal_opens_no_address(tmp_path, listener):
+    port, asked = listener
+    for name, content in (("a.vrt", VRT.format(relative=0, name=f"/vsicurl/http://127.0.0.1:{port}/a.tif")),
+                          ("b.xml", f"<GDAL_WMS><Service name='TMS'><ServerUrl>http://127.0.0.1:{port}/</ServerUrl></Service>"
+                                    "<DataWindow><SizeX>10</SizeX><SizeY>10</SizeY></DataWindow></GDAL_WMS>")):
+        (tmp_path / name).write_text(content)
+        with pytest.raises((RasterUnreadable, Exception), match=r".+"), opened(tmp_path / name) as dataset:
+            dataset.read()
+    with pytest.raises(RasterUnreadable), opened(f"/vsicurl/http://127.0.0.1:{port}/a.tif"):
+        pass
+    assert asked == []
+
+
+def test_an_empty_token_opens_nothing(tmp_path):
+    (tmp_path / "token").write_text("")
+    token = token_of(tmp_path)
+    assert len(token) > 30 and token_of(tmp_path) == token
+    assert (tmp_path / "token").stat().st_mode & 0o077 == 0
+    app = create_app(Settings(home=tmp_path / "home", token=""))
+    for header in ("Bearer ", "Bearer", ""):
+        assert app.test_client().get("/jobs", headers={"Authorization": header}).status_code == 401
+
+
+def test_files_without_a_raster_or_a_place_are_no_fault_of_the_server(client, tmp_path):
+    import rasterio
+
+    container = tmp_path / "two.gpkg"
+    for table in ("a", "b"):
+        with rasterio.open(container, "w", driver="GPKG", width=64, height=64, count=3, dtype="uint8", crs="EPSG:32617",
+                           transform=rasterio.Affine(0.5, 0, 400000, 0, -0.5, 3285000), RASTER_TABLE=table,
+                           APPEND_SUBDATASET="YES" if table == "b" else "NO") as out:
+            out.write(in_type(scene(3, 64, 64), "uint8"))
+    answer = client.post("/processes/snow/execution", json={"inputs": {"raster": {"path": str(container)}, "polygons": {
+        "geometry": {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}}}})
+    assert answer.status_code == 422 and "no raster of its own" in answer.get_json()["detail"]
+    local = 'LOCAL_CS["site",UNIT["metre",1]]'
+    path = write(tmp_path / "local.tif", in_type(scene(3, 160, 160), "uint8"), crs=local, colorinterp=RGB)
+    answer = client.post("/searches", json={"raster": {"path": str(path)}, "word": "forest"})
+    assert answer.status_code == 200
+    job = client.post("/processes/snow/execution", json={"inputs": inputs(path)}).get_json()
+    assert finished(client, job["jobID"])["status"] == "successful"
+
+
+def test_a_port_in_use_is_told_before_anything_begins(tmp_path, capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert command.main(["serve", "--home", str(tmp_path / "h"), "--port", str(port)]) == 1
+    assert f":{port} cannot be listened on" in capsys.readouterr().err
+    assert command.main(["serve", "--home", str(tmp_path / "h"), "--root", str(tmp_path / "none")]) == 1
+    assert "no such folder" in capsys.readouterr().err
