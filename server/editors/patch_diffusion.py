@@ -43,7 +43,8 @@ class _PatchDiffusion(Editor):
         image = scaling.scaled(scene.image)
         draw = Draw(AnchoredNoise(seed, scene.origin), _device(), on_step)
         out = self.drawn(Level(image, scene.mask, usable), options, draw)
-        return np.where(scene.mask, scaling.restored(out), scene.image).astype(np.float32)
+        kept = ~scene.mask & (not self.redraws_surroundings)
+        return np.where(kept, scene.image, scaling.restored(out)).astype(np.float32)
 
     def usable(self, scene: Scene) -> np.ndarray:
         """Pixels whose patches may be used."""
@@ -76,6 +77,7 @@ class Variation(_PatchDiffusion):
 class Harmonise(_PatchDiffusion):
     """Make a pasted or odd patch fit in."""
 
+    redraws_surroundings = True
     info = EditorInfo(
         id="harmonise",
         title="Harmonise",
@@ -96,8 +98,8 @@ class Harmonise(_PatchDiffusion):
 
     def drawn(self, window: Level, options: Mapping[str, Any], draw: Draw) -> np.ndarray:
         """See models.patch_sampler.harmonised."""
-        rim = options["rim_px"]
+        rim, hole = options["rim_px"], window.hole
         if rim:
-            near = ndimage.distance_transform_edt(window.hole) <= rim
-            window = Level(window.image, window.hole & near, window.usable)
-        return harmonised(window, options["strength"], draw)
+            hole = hole & (ndimage.distance_transform_edt(hole) <= rim)
+        drawn = harmonised(Level(window.image, hole, window.usable), options["strength"], draw)
+        return np.where(window.hole & ~hole, window.image, drawn)

@@ -90,7 +90,7 @@ def sample(window: Level, strength: float, draw: Draw, how: Schedule = Schedule(
         def tell(step: int, _: int, before: int = done) -> None:
             draw.on_step(before + step, total)
 
-        result = _denoised(denoiser, here, start_from, tell)
+        result = np.where(here.hole, _denoised(denoiser, here, start_from, tell), here.image)
         done += len(noise_levels) - 1
     if copied:
         draw.on_step(done, total)
@@ -128,7 +128,10 @@ def _copied_along(levels: list[Level], drawn: np.ndarray, rng: np.random.Generat
 
 
 def harmonised(window: Level, strength: float, draw: Draw) -> np.ndarray:
-    """Redraw the hole lightly with the usable patches: `strength` is the noise level it starts from."""
+    """Redraw the hole lightly with the usable patches: `strength` is the noise level it starts from.
+
+    What surrounds the hole is returned as the denoiser sees it, by which its drift in tone can be measured.
+    """
     start = _Start(window.image, _steps(strength, 4), draw.noise.normal(window.image.shape))
     return _denoised(PatchDenoiser(window.image, window.usable, draw.device), window, start, draw.on_step)
 
@@ -143,7 +146,7 @@ class _Start:
 
 
 def _denoised(denoiser: PatchDenoiser, here: Level, start: _Start, on_step: OnStep) -> np.ndarray:
-    """Deterministic steps down the noise levels; known pixels are re-noised at each."""
+    """Deterministic steps down the noise levels; known pixels are re-noised at each, and returned denoised too."""
     levels, eps = start.levels, start.eps
     x = (1 - levels[0]) * start.image + levels[0] * eps
     for step, (now, then) in enumerate(zip(levels[:-1], levels[1:], strict=True)):
@@ -152,4 +155,4 @@ def _denoised(denoiser: PatchDenoiser, here: Level, start: _Start, on_step: OnSt
         x = np.where(here.hole, x, known)
         clean = denoiser.denoise(x.astype(np.float32), 1 - now, now)
         x = (1 - then) * clean + then * (x - (1 - now) * clean) / now
-    return np.where(here.hole, x, here.image).astype(np.float32)
+    return x.astype(np.float32)

@@ -327,6 +327,22 @@ def test_what_is_drawn_beyond_the_polygon_is_not_kept(tmp_path, rgb, process):
     assert report["gate"]["pixels_inside"] == plain["gate"]["pixels_inside"] and result.read_bytes() != before
 
 
+def test_radiometric_match_takes_out_the_drift_of_an_editor_that_redraws(tmp_path, rgb, monkeypatch):
+    """An editor that brightens everything it draws is brought back to the ring, unless that is switched off."""
+    from landbrush.server import registry
+
+    editor = registry.EDITORS["harmonise"]
+    plain = editor.edit
+    monkeypatch.setattr(editor, "edit", lambda *a: plain(*a) + np.float32(0.1))
+
+    def brightness(match):
+        _, result = run(rgb, tmp_path, "harmonise", blend={"radiometric_match": match, "feather_px": 0})
+        with rasterio.open(result) as dataset:
+            return float(dataset.read()[:, 12:-12, 12:-12].mean())
+
+    assert brightness(False) - brightness(True) == pytest.approx(25.5, abs=3)
+
+
 def test_same_request_same_bytes_another_seed_other_bytes(tmp_path, rgb):
     def once(seed, process):
         _, result = run(rgb, tmp_path, process, seed=seed)

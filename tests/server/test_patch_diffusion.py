@@ -110,7 +110,9 @@ def test_harmonise_softens_a_pasted_step():
     mask[34:62, 34:62] = True
     out = harmonised(Level(image, mask, ~mask), 0.5, Draw(AnchoredNoise(0)))
     step = lambda i: abs(i[:, 40:56, 40:56].mean() - i[:, 60:70, 60:70].mean())
-    assert step(out) < step(image) and (out[:, ~mask] == image[:, ~mask]).all()
+    assert step(out) < step(image)
+    around = np.abs(out - image)[:, ~mask]
+    assert 0 < around.mean() < 0.1, "what surrounds the hole comes back denoised, near what it was"
 
 
 def test_an_image_without_a_patch_is_refused():
