@@ -115,7 +115,8 @@ class FloodEditor(_Operator):
             Option("level_m", "number", 1.5, "Water level", minimum=-500.0, maximum=9000.0, unit="m",
                    help="With an elevation model: height of the water surface in its units. "
                    "Without: depth in the middle of the polygon."),
-            Option("clarity_m", "number", 0.4, "Depth at which the ground fades", minimum=0.02, maximum=50.0, unit="m"),
+            Option("clarity_m", "number", 0.4, "Depth at which the ground fades", minimum=0.02, maximum=50.0, unit="m",
+                   help="In clear water; mud shortens it."),
             Option("mud", "number", 0.8, "Mud", minimum=0.0, maximum=1.0, help="0 clear, 1 brown."),
             Option("keep_tall", "boolean", True, "Roofs and crowns stay above water"),
             Option("object_height_m", "number", 3.0, "Their height", minimum=0.0, maximum=100.0, unit="m"),

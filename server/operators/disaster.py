@@ -17,10 +17,15 @@ CHAR = {"red": 0.13, "green": 0.115, "blue": 0.11, "pan": 0.12, "nir": 0.16, "sw
 ASH = {"red": 0.42, "green": 0.4, "blue": 0.39, "pan": 0.4, "nir": 0.32, "swir1": 0.42, "swir2": 0.44}
 
 
+MUD_HIDES = 0.8
+"""Share of the clarity that the brownest water has lost."""
+
+
 @dataclass(frozen=True)
 class Flood:
     """`level_m`: water level in the elevation model's heights (with `elevation`), else the depth in the
-    polygon's middle; `clarity_m`: depth at which the ground has mostly gone; `mud` 0 clear ... 1 brown;
+    polygon's middle; `clarity_m`: depth at which the ground has mostly gone
+    in clear water; `mud` 0 clear ... 1 brown;
     `keep_tall`: roofs and crowns stay above water up to `object_height_m`."""
 
     level_m: float = 1.5
@@ -41,7 +46,8 @@ def flood(ground: Ground, how: Flood, seed: int, elevation: np.ndarray | None = 
         shore_px = min(max(3.0, 6 / max(ground.gsd_m, 0.05)), 0.12 * deepest if deepest < 1e6 else 14.0)
         inside = ground.depth(min(max(shore_px, 0.18 * deepest), 40.0) if deepest < 1e6 else 0.0, seed)
         depth = how.level_m * smoothstep(inside / (2 * shore_px)) * (inside > 0)
-    opacity = 1 - np.exp(-np.clip(depth, 0, None) / max(how.clarity_m, 1e-3))
+    clarity_m = how.clarity_m * (1 - MUD_HIDES * how.mud)
+    opacity = 1 - np.exp(-np.clip(depth, 0, None) / max(clarity_m, 1e-3))
     if how.keep_tall:
         above = tall(ground) * smoothstep((how.object_height_m - depth) / 0.6)
         opacity = opacity * (1 - above)
