@@ -161,8 +161,11 @@ def stretch_of(profile: Profile, roles: Roles, block: Block) -> Stretch:
 
 def write_back(image: np.ndarray, stretch: Stretch, block: Block, profile: Profile) -> np.ndarray:
     """The edited image in native type, all bands; what an editor does not see is kept."""
+    native = stretch.native(image, profile)
+    if stretch.bands == tuple(range(len(block.values))):
+        return native
     values = block.values.copy()
-    values[list(stretch.bands)] = stretch.native(image, profile)
+    values[list(stretch.bands)] = native
     return values
 
 

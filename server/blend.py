@@ -9,11 +9,11 @@ from scipy import ndimage
 def feather(mask: np.ndarray, feather_px: int) -> np.ndarray:
     """Opacity (H, W) in [0, 1]: 0 outside the mask, rising to 1 over `feather_px` pixels inside it.
 
-    A part too small for the whole feather gets one that fits, so that its
+    The mask itself where nothing is soft. A part too small for the whole feather gets one that fits, so that its
     middle is always fully edited.
     """
     if feather_px <= 0 or mask.all() or not mask.any():
-        return mask.astype(np.float32)
+        return mask
     depth = ndimage.distance_transform_edt(mask)
     parts, _ = ndimage.label(mask, np.ones((3, 3)))
     deepest = ndimage.maximum(depth, parts, np.arange(parts.max() + 1))
@@ -38,14 +38,16 @@ def match_ring(
 
 
 def composite(source: np.ndarray, edited: np.ndarray, opacity: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Mix native values by `opacity`; outside `mask` the source's own bits, inside in its type."""
-    soft = mask & (opacity < 1)
-    out = source.copy()
-    np.copyto(out, edited, where=mask & ~soft)
-    if soft.any():
+    """Mix native values by `opacity`; outside `mask` the source's own bits, inside in its type.
+
+    `edited` is overwritten and returned: of a large window another copy costs more than the mixing.
+    """
+    if opacity.dtype != bool:
+        soft = mask & (opacity < 1)
         weight = opacity[soft].astype(np.float64)
         mixed = edited[:, soft] * weight + source[:, soft] * (1 - weight)
         if source.dtype.kind in "iu":
             mixed = np.rint(mixed)
-        out[:, soft] = mixed.astype(source.dtype)
-    return out
+        edited[:, soft] = mixed.astype(source.dtype)
+    np.copyto(edited, source, where=~mask)
+    return edited

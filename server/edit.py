@@ -192,7 +192,7 @@ def _edit_region(
         image[:, ~block.valid] = 0
     heights = _elevation(layer, region.box, job.elevation) if job.elevation is not None else None
     # Two masks: what the editor draws, and, feathered inside the polygon, what is taken of it.
-    drawn = masks.grown(mask, request.blend.beyond_px) & block.valid
+    drawn = masks.grown(mask, request.blend.beyond_px) & block.valid if request.blend.beyond_px else mask
     scene = Scene(image, block.valid, drawn, layer.roles.names, layer.profile.gsd_m,
                   (region.box.row, region.box.col), patches, heights)
     editor = todo.editor
