@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import platform
 import uuid
@@ -21,6 +22,7 @@ DISCLAIMER = "Synthetic imagery: the pixels inside the polygons were made by a p
 _PACKAGES = ("landbrush", "numpy", "scipy", "torch", "rasterio", "faiss-cpu")
 
 
+@functools.cache
 def version() -> str:
     """The version in metadata.txt, the one place that holds it."""
     text = (Path(__file__).resolve().parents[1] / "metadata.txt").read_text("utf8")
@@ -29,13 +31,18 @@ def version() -> str:
 
 def versions() -> dict[str, str]:
     """Versions of what took part."""
+    return dict(_versions())
+
+
+@functools.cache
+def _versions() -> tuple[tuple[str, str], ...]:
     found = {"landbrush": version(), "python": platform.python_version(), "gdal": rasterio.__gdal_version__}
     for package in _PACKAGES[1:]:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
-    return found
+    return tuple(found.items())
 
 
 def tags(request: EditRequest, engine: str, editor_id: str, mask_wkb: str) -> tuple[tuple[str, str], ...]:
