@@ -15,7 +15,7 @@ from .pyramid import Level
 from .scaling import Scaling
 
 PATCHES = (7, 7, 9, 9, 9, 9)
-LARGE_HOLE_PX = 160
+LARGE_HOLE_PX = 256
 """The ground for a larger hole comes from half its own size around, else it repeats."""
 COARSEST_HOLE_PX = 16
 """A large hole takes more levels, down to about this side, so that it is laid out as a whole first."""
