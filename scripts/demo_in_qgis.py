@@ -96,18 +96,24 @@ def note(rows, name, layer, source):
 
 
 def sample(dock, layer, rows):
+    """Each edit goes on with the result before; what is copied comes from the image as it was."""
+    dock.go_on.setChecked(True)
     for name, prompt, polygon, exemplar in CASES:
+        iface.messageBar().clearWidgets()
+        edited = dock.layer.currentLayer()
         dock.tool.clear()
         dock.exemplar_tool.clear()
         dock.exemplar.choose("nothing")
         draw(dock.area, layer, polygon)
         if exemplar:
             draw(dock.exemplar, layer, exemplar)
+            dock.exemplar_layer.setLayer(layer)
         write_prompt(dock, prompt)
         result = press_run(dock)
-        note(rows, name, result, layer.source())
+        note(rows, name, result, edited.source())
         dock.tool.clear()
         dock.exemplar_tool.clear()
+        dock.exemplar_layer.setLayer(None)
         settle()
         shot(f"qgis-{name}")
 
