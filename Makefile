@@ -2,7 +2,7 @@
 PY = .venv/bin/python
 BUILD = build/landbrush
 
-.PHONY: demo test test-server test-qgis run lint types imports scan package bench install clean
+.PHONY: demo test test-server test-qgis run lint types imports scan package bench bench-single-image install clean
 
 demo:        ## the main job on a real image inside the QGIS desktop (RASTER= PROMPT= POLYGONS= for your own)
 	scripts/demo.sh
@@ -42,6 +42,9 @@ scan: package ## the QGIS repository's security scan on the built plugin
 
 bench: install ## every figure on a line of its own
 	$(PY) benchmarks/run.py
+
+bench-single-image: install ## figures of single-image editing
+	$(PY) benchmarks/single_image.py
 
 clean:
 	rm -rf build demo .cache .venv .venv-qgis *.egg-info

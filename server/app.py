@@ -12,6 +12,7 @@ from .api import ContractError, Problem
 from .errors import BadRequest, Forbidden, ServerError, Unauthorised
 from .executor import Runner
 from .jobs import JobStore
+from .models import weights
 from .routes import blueprint
 from .services import Services, purge_uploads
 from .settings import Settings, token_of
@@ -33,6 +34,7 @@ def create_app(settings: Settings, executor: Executor | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["landbrush"] = services
     app.before_request(_guard)
+    weights.use_folder(settings.home / "models")
     app.register_error_handler(ServerError, _server_error)
     app.register_error_handler(ContractError, lambda error: _server_error(BadRequest(str(error))))
     app.register_error_handler(HTTPException, _http_error)

@@ -13,6 +13,7 @@ from .editors.fill import Fill
 from .editors.operators import BurnEditor, FloodEditor, FogEditor, LowLightEditor, SnowEditor
 from .editors.patch_diffusion import Harmonise, Variation
 from .editors.remove import Remove
+from .editors.sinddm import LearnedVariation
 from .errors import BadRequest, UnknownProcess
 
 EDITORS: dict[str, Editor] = {
@@ -23,6 +24,7 @@ EDITORS: dict[str, Editor] = {
         Copy(),
         Variation(),
         Harmonise(),
+        LearnedVariation(),
         FogEditor(),
         SnowEditor(),
         LowLightEditor(),

@@ -1,0 +1,98 @@
+"""Single-image editing, closed form and learned: every figure on a line of its own, `figure NAME VALUE UNIT`.
+
+usage: python benchmarks/single_image.py [part ...]     parts: closed learned
+
+CPU-seconds of one thread, on a 250 x 167 px part of an aerial image, as the reference's cost was measured.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+
+import statistics
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+
+warnings.simplefilter("ignore")
+torch.set_num_threads(1)
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import cases  # noqa: E402 - beside this file
+from run import figure  # noqa: E402
+
+HEIGHT, WIDTH = 167, 250
+SEEDS = (0, 1)
+
+
+def picture() -> np.ndarray:
+    """A residential part of Joplin, scaled to [-1, 1]."""
+    return cases.picture(cases.REMOVE[0])[:, 640 : 640 + HEIGHT, 300 : 300 + WIDTH] * 2 - 1
+
+
+def judged(prefix: str, samples: list[np.ndarray], image: np.ndarray) -> None:
+    from landbrush.server.evaluation.patch_statistics import nearest_distance, sliced_wasserstein
+
+    distances = [sliced_wasserstein(sample, image) for sample in samples]
+    for level in range(3):
+        figure(f"{prefix}swd_l{level}", statistics.mean(d[level] for d in distances), "of [-1, 1]")
+    figure(f"{prefix}coherence", statistics.mean(nearest_distance(s, image) for s in samples), "squared, a value")
+    figure(f"{prefix}completeness", statistics.mean(nearest_distance(image, s) for s in samples), "squared, a value")
+
+
+def closed() -> None:
+    from landbrush.server.models.noise import AnchoredNoise
+    from landbrush.server.models.patch_denoiser import PatchDenoiser
+    from landbrush.server.models.patch_sampler import Draw, Schedule, sample
+    from landbrush.server.synthesis import pyramid
+    from landbrush.server.synthesis.pyramid import Level
+
+    image = picture()
+    whole = np.ones(image.shape[1:], bool)
+    start = time.process_time()
+    count = pyramid.count_levels(min(whole.shape), 24, Schedule().levels)
+    for level in pyramid.build(pyramid.padded(Level(image, whole, whole), 2 ** (count - 1)), count):
+        PatchDenoiser(level.image, level.usable)
+    figure("build_cpu_s", time.process_time() - start, "CPU-s")
+    samples, times = [], []
+    for seed in SEEDS:
+        start = time.process_time()
+        samples.append(sample(Level(image, whole, whole), 1.0, Draw(AnchoredNoise(seed))))
+        times.append(time.process_time() - start)
+    figure("sample_cpu_s", statistics.mean(times), "CPU-s, building included")
+    judged("", samples, image)
+
+
+def learned() -> None:
+    from landbrush.server.models.noise import AnchoredNoise
+    from landbrush.server.models.sinddm import Pyramid
+    from landbrush.server.models.sinddm_sampler import Known, sample
+    from landbrush.server.training.sinddm import Recipe, Trainer
+
+    image = picture()
+    known = Pyramid.of(image.astype(np.float32))
+    trainer = Trainer(known, Recipe(steps=int(os.environ.get("STEPS", "300")), width=64))
+    start = time.process_time()
+    net = trainer.run()
+    figure("learned_train_cpu_s", time.process_time() - start, f"CPU-s, {trainer.step} steps, {trainer.pixels / 1e6:.1f} Mpixel")
+    figure("learned_loss", trainer.loss, "L1 on the noise")
+    holes = tuple(np.ones(level.shape[1:], bool) for level in known.images)
+    start = time.process_time()
+    samples = [sample(net, Known(known, holes), AnchoredNoise(seed)) for seed in SEEDS]
+    figure("learned_sample_cpu_s", (time.process_time() - start) / len(SEEDS), "CPU-s")
+    judged("learned_", samples, image)
+
+
+PARTS = {"closed": closed, "learned": learned}
+
+if __name__ == "__main__":
+    if not cases.DATA.is_dir():
+        sys.exit(f"no imagery at {cases.DATA} (set LANDBRUSH_DATA)")
+    for name in sys.argv[1:] or PARTS:
+        PARTS[name]()

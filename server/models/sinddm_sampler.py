@@ -1,0 +1,117 @@
+"""Sampling with a learned SinDDM: ancestral at the coarsest scale, deterministic above, the known pixels re-noised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .noise import AnchoredNoise
+from .sinddm import GAMMA_MOST, STEPS, Diffusion, Pyramid, SinDDMNet, enlarged
+
+OnStep = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is there already: the image's pyramid and, for each of its scales, the pixels (H, W) to draw."""
+
+    pyramid: Pyramid
+    holes: tuple[np.ndarray, ...]
+
+
+def count_steps(pyramid: Pyramid) -> int:
+    """Network calls of one sample."""
+    return sum(pyramid.first_levels(Diffusion.cosine()))
+
+
+def sample(net: SinDDMNet, known: Known, noise: AnchoredNoise, on_step: OnStep = lambda step, total: None) -> np.ndarray:
+    """A sample (C, H, W) of the image's world inside the holes; outside them the image itself.
+
+    The known pixels are brought to each step's noise level and put back, so that what is drawn goes with them.
+    """
+    with torch.no_grad():
+        return _sampled(net.eval(), known, noise, on_step)
+
+
+def _sampled(net: SinDDMNet, known: Known, noise: AnchoredNoise, on_step: OnStep) -> np.ndarray:
+    device = next(net.parameters()).device
+    pyramid, diffusion = known.pyramid, Diffusion.cosine()
+    starts, total = pyramid.first_levels(diffusion), count_steps(pyramid)
+    generator = torch.Generator().manual_seed(noise.seed)
+    image, done = torch.empty(0), 0
+    for scale, start in enumerate(starts):
+        here = _Scale.of(known, scale, noise, device)
+        up = enlarged(image, here.image.shape[2:]) if scale else None
+        gamma = np.minimum(diffusion.gammas(pyramid.blurs[scale]), GAMMA_MOST) if scale else np.zeros(STEPS)
+        x = here.eps if up is None else _noised(up, here.eps, diffusion, start)
+        for level in range(start - 1, -1, -1):
+            on_step(done, total)
+            x = here.with_known(x, diffusion, level, float(gamma[level]))
+            asked = torch.full((1,), level, device=device), torch.full((1,), scale, device=device)
+            eps = net(x, *asked)
+            if up is None:
+                x = _ancestral(x, eps, diffusion, level, generator)
+            else:
+                x = _deterministic(x, eps, up, diffusion, (level, gamma))
+            done += 1
+        image = torch.where(here.hole, x.clamp(-1.5, 1.5), here.image)
+    return image[0].cpu().numpy()
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """One scale as tensors: image, its blurred twin, hole and noise, each (1, C or 1, H, W)."""
+
+    image: torch.Tensor
+    blurred: torch.Tensor
+    hole: torch.Tensor
+    eps: torch.Tensor
+
+    @classmethod
+    def of(cls, known: Known, scale: int, noise: AnchoredNoise, device: torch.device) -> _Scale:
+        """`noise` is anchored to the pixels of the finest scale; each scale has its own."""
+        image = known.pyramid.images[scale]
+        eps = AnchoredNoise(noise.seed + 7919 * scale, noise.origin).normal(image.shape)
+        parts = (image, known.pyramid.blurred[scale], known.holes[scale][None], eps)
+        return cls(*(torch.from_numpy(np.array(part))[None].to(device) for part in parts))
+
+    def with_known(self, x: torch.Tensor, diffusion: Diffusion, level: int, gamma: float) -> torch.Tensor:
+        """x with the known pixels as they are at that noise level."""
+        mixed = gamma * self.blurred + (1 - gamma) * self.image
+        return torch.where(self.hole, x, _noised(mixed, self.eps, diffusion, level))
+
+
+def _noised(image: torch.Tensor, eps: torch.Tensor, diffusion: Diffusion, level: int) -> torch.Tensor:
+    bar = float(diffusion.alphas_bar[min(level, STEPS - 1)])
+    return bar**0.5 * image + (1 - bar) ** 0.5 * eps
+
+
+def _ancestral(x: torch.Tensor, eps: torch.Tensor, diffusion: Diffusion, level: int, generator: torch.Generator) -> torch.Tensor:
+    """One step of the posterior q(x_{t-1} | x_t, x_0) (Ho et al., 2020, eq. 6 and 7)."""
+    bar = float(diffusion.alphas_bar[level])
+    before = float(diffusion.alphas_bar[level - 1]) if level else 1.0
+    beta = 1 - bar / before
+    clean = ((x - (1 - bar) ** 0.5 * eps) / bar**0.5).clamp(-1, 1)
+    mean = before**0.5 * beta / (1 - bar) * clean + (bar / before) ** 0.5 * (1 - before) / (1 - bar) * x
+    if level == 0:
+        return mean
+    fresh = torch.randn(x.shape, generator=generator).to(x.device)
+    return mean + (beta * (1 - before) / (1 - bar)) ** 0.5 * fresh
+
+
+def _deterministic(
+    x: torch.Tensor, eps: torch.Tensor, up: torch.Tensor, diffusion: Diffusion, at: tuple[int, np.ndarray]
+) -> torch.Tensor:
+    """One step above the coarsest scale: the blurred share taken out of the signal, less of it put back (omega = 0)."""
+    level, gamma = at
+    bar = float(diffusion.alphas_bar[level])
+    mixed = ((x - (1 - bar) ** 0.5 * eps) / bar**0.5).clamp(-1, 1)
+    clean = (mixed - float(gamma[level]) * up) / (1 - float(gamma[level]))
+    if level == 0:
+        return clean
+    before, share = float(diffusion.alphas_bar[level - 1]), float(gamma[level - 1])
+    less = (share * up + (1 - share) * clean).clamp(-1, 1)
+    return before**0.5 * less + (1 - before) ** 0.5 * (x - bar**0.5 * mixed) / (1 - bar) ** 0.5

@@ -1,0 +1,1 @@
+"""Learning models from images: one file a method."""

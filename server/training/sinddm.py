@@ -1,0 +1,184 @@
+"""Learning SinDDM from one image, in far fewer pixels than its reference.
+
+The reference trains 32 copies of the whole image a step, every noise level at every scale, for 120,000 steps. Here a
+scale above the coarsest trains only the levels that sampling uses (t < T[s]), each step takes about the same number of
+pixels whatever the scale, large scales are cut into crops, whose rim within the network's reach does not count, and
+the rate goes up and down once. L1 loss on the noise; an exponential mean of the weights is what samples.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..errors import WeightsMissing
+from ..models import weights
+from ..models.sinddm import REACH, STEPS, Diffusion, Pyramid, SinDDMNet
+
+OnStep = Callable[[int, int, float], None]
+"""Called as on_step(step, steps, loss); may raise to stop, after which the work so far is kept."""
+CROP_PX = 112
+SAVE_EVERY = 200
+LOSS_MEMORY = 0.98
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`steps` of training, `width` of the network, `rate`: the highest learning rate, `decay` of the mean of weights."""
+
+    steps: int = 1000
+    width: int = 64
+    rate: float = 2e-3
+    decay: float = 0.995
+    seed: int = 0
+
+
+def one_cycle(step: int, steps: int, highest: float) -> float:
+    """The learning rate: from 1/25 of the highest up to it over a fifth of the steps, then down to nothing, as cosines
+    (Smith and Topin, 2018)."""
+    rise = max(0.2 * steps, 1)
+    if step < rise:
+        return highest * (0.04 + 0.96 * (1 - math.cos(math.pi * step / rise)) / 2)
+    return highest * (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1))) / 2
+
+
+class Trainer:
+    """One image's training; `state` and `resume` make it go on after a stop as if there had been none."""
+
+    def __init__(self, pyramid: Pyramid, recipe: Recipe, device: str = "cpu") -> None:
+        torch.manual_seed(recipe.seed)
+        self.pyramid, self.recipe, self.device = pyramid, recipe, torch.device(device)
+        self.diffusion = Diffusion.cosine()
+        self.levels = pyramid.first_levels(self.diffusion)
+        self.net = SinDDMNet(pyramid.images[0].shape[0], recipe.width).to(self.device)
+        self.mean = copy.deepcopy(self.net).eval().requires_grad_(False)
+        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=recipe.rate)
+        self.step, self.pixels, self.loss = 0, 0, 1.0
+
+    def run(self, path: Path | None = None, on_step: OnStep = lambda step, steps, loss: None) -> SinDDMNet:
+        """Train to the recipe's last step, keeping the state at `path`; returns the mean network."""
+        try:
+            while self.step < self.recipe.steps:
+                on_step(self.step, self.recipe.steps, self.loss)
+                self._one()
+                if path is not None and self.step % SAVE_EVERY == 0:
+                    self.save(path)
+        finally:
+            if path is not None:
+                self.save(path)
+        return self.mean
+
+    def _one(self) -> None:
+        # A generator a step, so that a training that was stopped draws what it would have drawn.
+        rng = np.random.default_rng((self.recipe.seed, self.step))
+        scale = int(rng.integers(len(self.pyramid)))
+        batch = self._batch(scale, rng)
+        x, eps, t, counts = (torch.from_numpy(part).to(self.device) for part in batch)
+        predicted = self.net(x, t, torch.full_like(t, scale))
+        error = (predicted - eps).abs() * counts
+        loss = error.sum() / (counts.sum() * eps.shape[1])
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        for group in self.optimiser.param_groups:
+            group["lr"] = one_cycle(self.step, self.recipe.steps, self.recipe.rate)
+        self.optimiser.step()
+        self.step += 1
+        self.pixels += x.shape[0] * x.shape[2] * x.shape[3]
+        self.loss = LOSS_MEMORY * self.loss + (1 - LOSS_MEMORY) * float(loss.detach())
+        decay = min(self.recipe.decay, (1 + self.step) / (10 + self.step))
+        for kept, new in zip(self.mean.parameters(), self.net.parameters(), strict=True):
+            kept.lerp_(new.detach(), 1 - decay)
+
+    def _batch(self, scale: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Noisy crops (B, C, h, w), their noise, their levels (B,), and which pixels count (B, 1, h, w)."""
+        image, blurred = self.pyramid.images[scale], self.pyramid.blurred[scale]
+        height, width = image.shape[1:]
+        size = (min(height, CROP_PX), min(width, CROP_PX))
+        count = max(1, CROP_PX * CROP_PX // (size[0] * size[1]))
+        gammas = self.diffusion.gammas(self.pyramid.blurs[scale]) if scale else np.zeros(STEPS)
+        levels = rng.integers(0, max(self.levels[scale], 1), count)
+        noisy, noises, counted = [], [], []
+        for level in levels:
+            rows, cols = (self._cut(length, side, rng) for length, side in zip((height, width), size, strict=True))
+            cut = image[:, rows, cols]
+            mixed = gammas[level] * blurred[:, rows, cols] + (1 - gammas[level]) * cut
+            eps = rng.standard_normal(cut.shape, np.float32)
+            bar = self.diffusion.alphas_bar[level]
+            noisy.append(np.sqrt(bar) * mixed + np.sqrt(1 - bar) * eps)
+            noises.append(eps)
+            counted.append(_countable(rows, cols, (height, width))[None])
+        return (np.stack(noisy).astype(np.float32), np.stack(noises), levels.astype(np.int64),
+                np.stack(counted).astype(np.float32))
+
+    @staticmethod
+    def _cut(length: int, side: int, rng: np.random.Generator) -> slice:
+        start = int(rng.integers(length - side + 1))
+        return slice(start, start + side)
+
+    def save(self, path: Path) -> None:
+        """Weights, their mean, the optimiser's moments and the step."""
+        tensors = {f"model.denoise_fn.{k}": v for k, v in self.net.state_dict().items()}
+        tensors |= {f"ema.denoise_fn.{k}": v for k, v in self.mean.state_dict().items()}
+        for number, moments in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{k}": torch.as_tensor(v) for k, v in moments.items()}
+        about = {"recipe": json.dumps(asdict(self.recipe)), "step": str(self.step), "pixels": str(self.pixels),
+                 "loss": f"{self.loss:.6f}"}
+        weights.save(path, tensors, about)
+
+    def resume(self, path: Path) -> bool:
+        """Go on from a state that `save` kept of the same recipe; False where there is none."""
+        if not path.is_file():
+            return False
+        tensors, about = weights.load(path)
+        if about.get("recipe") != json.dumps(asdict(self.recipe)):
+            return False
+        for name, net in (("model", self.net), ("ema", self.mean)):
+            net.load_state_dict(_below(tensors, f"{name}.denoise_fn."))
+        state = self.optimiser.state_dict()
+        for key, value in _below(tensors, "optimiser.").items():
+            number, _, moment = key.partition(".")
+            state["state"].setdefault(int(number), {})[moment] = value
+        self.optimiser.load_state_dict(state)
+        self.step, self.pixels, self.loss = int(about["step"]), int(about["pixels"]), float(about["loss"])
+        return True
+
+
+def _countable(rows: slice, cols: slice, whole: tuple[int, int]) -> np.ndarray:
+    """Pixels of a crop whose whole surroundings within the network's reach are in it, or that lie at the image's edge."""
+    keep = np.ones((rows.stop - rows.start, cols.stop - cols.start), bool)
+    if rows.start > 0:
+        keep[:REACH] = False
+    if rows.stop < whole[0]:
+        keep[-REACH:] = False
+    if cols.start > 0:
+        keep[:, :REACH] = False
+    if cols.stop < whole[1]:
+        keep[:, -REACH:] = False
+    return keep
+
+
+def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def network_of(path: Path) -> SinDDMNet:
+    """A trained network: a file of ours, or a checkpoint of the reference (its mean weights under `ema`)."""
+    tensors, _ = weights.load(path)
+    if isinstance(tensors.get("ema"), dict):
+        found = _below(tensors["ema"], "denoise_fn.")
+    else:
+        found = _below(tensors, "ema.denoise_fn.") or _below(tensors, "denoise_fn.") or tensors
+    try:
+        bands, half = found["final_conv.0.weight"].shape[:2]
+        net = SinDDMNet(bands, 2 * half)
+        net.load_state_dict(found)
+    except (KeyError, RuntimeError, AttributeError) as error:
+        raise WeightsMissing(f"{path} holds no SinDDM network: {error}") from error
+    return net.eval().requires_grad_(False)
