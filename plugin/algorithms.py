@@ -23,7 +23,7 @@ from . import settings
 from .errors import Cancelled, PluginError
 from .local_server import ROOT, BlockingServer
 from .parameters import AREAS, advanced, elevation, exemplar, of_option, option_value, polygons, tr, whole_number
-from .request import Area, Wish, band_roles_of, layer_path
+from .request import Area, Wish, band_roles_of, file_of
 from .task import Connection, Inputs, run_edit
 
 ICON = str(ROOT / "resources" / "icons" / "landbrush.svg")
@@ -146,10 +146,7 @@ class _Algorithm(QgsProcessingAlgorithm):
         layer = self.parameterAsRasterLayer(parameters, name, context)
         if layer is None:
             raise PluginError(f"{name}: '{parameters[name]}' is not a raster layer.")
-        path = layer_path(layer)
-        if path is None:
-            raise PluginError(f"{name}: '{layer.name()}' is not a raster file. Export it to a file first.")
-        return layer, path
+        return layer, file_of(layer, name)
 
     def _area(self, parameters, name, context):
         if self.parameterDefinition(name) is None:

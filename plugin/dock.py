@@ -1,23 +1,26 @@
 """The Landbrush panel: what to edit, what should be there, and what came of it."""
 
 import secrets
+import time
 from dataclasses import replace
 
 from qgis.core import Qgis, QgsApplication, QgsCoordinateReferenceSystem, QgsGeometry, QgsMessageLog, QgsProject
 from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtGui import QPixmap
 
-from ..server.api import AUTO, Blend, Output, RasterRef, SearchRequest
+from ..server.api import AUTO, PREVIEW_FILE, Blend, Output, RasterRef, SearchRequest
 from . import settings
 from .editors import remember
 from .errors import Cancelled, PluginError, ServerUnreachable
 from .form import DockForm
 from .layers import add_result, plan_export, source_of
 from .local_server import FAILED, INSTALLING, RUNNING, STARTING, LocalServer, find_python
-from .request import Area, Wish, band_roles_of, in_layer_crs, layer_path
+from .request import Area, Wish, band_roles_of, file_of, geometry_of, in_layer_crs, layer_path
 from .task import CallTask, Connection, EditTask, Inputs, fetch
 from .widgets import NOTHING
 
 TAG = "Landbrush"
+PREVIEW_EVERY_S, PREVIEW_PX = 4.0, 260
 
 
 class LandbrushDock(DockForm):
@@ -27,7 +30,7 @@ class LandbrushDock(DockForm):
         super().__init__(iface.mapCanvas(), parent)
         self.iface = iface
         self.tasks, self.task, self.infos = [], None, {}
-        self.last_error, self.waiting = None, []
+        self.last_error, self.waiting, self.look_again = None, [], 0.0
         self.server = LocalServer(self)
         self.server.changed.connect(self._server_changed)
         self._connect()
@@ -161,7 +164,7 @@ class LandbrushDock(DockForm):
             provider.refreshAlgorithms()
         self._update()
 
-    def _ask(self, title, call, on_answer):
+    def _ask(self, title, call, on_answer, on_error=None):
         connection = self.connection()
         if connection is None:
             return
@@ -172,7 +175,7 @@ class LandbrushDock(DockForm):
             if done.error is None:
                 on_answer(done.answer)
             else:
-                self._fail(done.error)
+                (on_error or self._fail)(done.error)
 
         task.ended.connect(answered)
         self.tasks.append(task)
@@ -246,7 +249,7 @@ class LandbrushDock(DockForm):
     def _exemplar(self, layer):
         ticked = self.found.ticked() if self.found.isVisible() else []
         if ticked and self.exemplar.source.currentData() == NOTHING:
-            parts = [QgsGeometry.fromWkt(_wkt(p.geometry)) for p in ticked]
+            parts = [geometry_of(p) for p in ticked]
             crs = QgsCoordinateReferenceSystem.fromWkt(ticked[0].crs) if ticked[0].crs else layer.crs()
             return Area(QgsGeometry.collectGeometry(parts), crs)
         return self.exemplar.area(self.canvas, layer)
@@ -260,16 +263,10 @@ class LandbrushDock(DockForm):
             box.grow(margin)
             found.export = plan_export(wish.layer, box, self.resolution.value())
         if wish.exemplar is not None and wish.exemplar_layer is not None and wish.exemplar_layer is not wish.layer:
-            found.exemplar = self._file_of(wish.exemplar_layer, "exemplar")
+            found.exemplar = file_of(wish.exemplar_layer, "exemplar")
         if wish.elevation_layer is not None:
-            found.elevation = self._file_of(wish.elevation_layer, "elevation")
+            found.elevation = file_of(wish.elevation_layer, "elevation")
         return found
-
-    def _file_of(self, layer, what):
-        path = layer_path(layer)
-        if path is None:
-            raise PluginError(f"The {what} layer '{layer.name()}' is not a file. Export it first.")
-        return path
 
     def run(self):
         """Start an edit, or as many as variants are wanted, one after the other."""
@@ -310,7 +307,7 @@ class LandbrushDock(DockForm):
 
     def _progressed(self, info):
         self.bar.setValue(info.progress)
-        text = info.stage
+        text = f"{info.stage}: {info.message}" if info.message else info.stage
         if info.steps > 1:
             text += f" - step {info.step} of {info.steps}"
         if info.eta_s:
@@ -318,9 +315,21 @@ class LandbrushDock(DockForm):
         if info.position:
             text = f"waiting, {info.position} ahead"
         self.status.setText(text)
+        if any(link.get("rel") == "preview" for link in info.links) and time.monotonic() > self.look_again:
+            self.look_again = time.monotonic() + PREVIEW_EVERY_S
+            self._ask("Landbrush: preview", lambda client: client.result(info.jobID, PREVIEW_FILE), self._show_preview,
+                      lambda error: None)  # the job has just ended
+
+    def _show_preview(self, content):
+        picture = QPixmap()
+        if self.task is not None and picture.loadFromData(content):
+            side = min(self.preview.parentWidget().width(), PREVIEW_PX)
+            self.preview.setPixmap(picture.scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio))
+            self.preview.show()
 
     def _ended(self, task):
         self.task = None
+        self.preview.hide()
         self.tasks.remove(task)
         if task.error is None:
             # The source may have been removed from the project meanwhile.
@@ -387,8 +396,3 @@ class LandbrushDock(DockForm):
             tool.dispose()
         self.server.blockSignals(True)
         self.server.stop(closing=True)
-
-
-def _wkt(geometry):
-    ring = ", ".join(f"{x:.17g} {y:.17g}" for x, y in (p[:2] for p in geometry["coordinates"][0]))
-    return f"POLYGON (({ring}))"

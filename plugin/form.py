@@ -165,8 +165,12 @@ class DockForm(QDockWidget):
         self.bar.setRange(0, 100)
         self.status = QLabel()
         self.status.setWordWrap(True)
+        self.preview = QLabel()
+        self.preview.setToolTip("Unfinished")
+        self.preview.hide()
         column.addLayout(row)
         column.addWidget(self.bar)
+        column.addWidget(self.preview)
         column.addWidget(self.status)
         return column
 

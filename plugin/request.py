@@ -67,6 +67,12 @@ def polygons_of(area, what="area"):
     return Polygons({"type": data["type"], "coordinates": data["coordinates"]}, wkt_of(area.crs))
 
 
+def geometry_of(polygons):
+    """The outer ring of a window found on the server as a geometry of QGIS."""
+    ring = ", ".join(f"{x:.17g} {y:.17g}" for x, y in (p[:2] for p in polygons.geometry["coordinates"][0]))
+    return QgsGeometry.fromWkt(f"POLYGON (({ring}))")
+
+
 def _flat(coordinates):
     """Without heights."""
     if coordinates and isinstance(coordinates[0], (int, float)):
@@ -92,6 +98,14 @@ def layer_path(layer):
         return None
     path = Path(layer.source().split("|")[0])
     return path if path.is_file() else None
+
+
+def file_of(layer, what):
+    """The file of a raster layer; raises PluginError where it has none."""
+    path = layer_path(layer)
+    if path is None:
+        raise PluginError(f"The {what} layer '{layer.name()}' is not a raster file. Export it to a file first.")
+    return path
 
 
 def in_layer_crs(area, layer):

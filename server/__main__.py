@@ -221,8 +221,8 @@ def _check_targets(given: argparse.Namespace, targets: tuple[Path, ...]) -> None
             raise BadRequest(f"{target} is already there; choose another --output, or add --overwrite.")
 
 
-def _print_progress(stage: str, step: int, steps: int) -> None:
-    print(f"\r{stage} {step}/{steps}   ", end="", file=sys.stderr, flush=True)
+def _print_progress(stage: str, step: int, steps: int, _picture: object = None, note: str = "") -> None:
+    print(f"\r{stage} {step}/{steps} {note}   ", end="", file=sys.stderr, flush=True)
 
 
 def _doctor(given: argparse.Namespace) -> int:

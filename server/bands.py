@@ -135,6 +135,13 @@ class Stretch:
             np.array(self.high)[:, None, None] - low).astype(np.float64 if wide else np.float32)
 
 
+def picture(seen: np.ndarray, roles: Roles) -> np.ndarray:
+    """An image as an editor sees it (C, H, W) as bytes for the eye (H, W, 3); its first band where it has no colours."""
+    found = [roles.index(role) for role in ("red", "green", "blue")]
+    chosen = seen[[i for i in found if i is not None]] if None not in found else seen[[0, 0, 0]]
+    return (np.clip(np.nan_to_num(chosen), 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
+
+
 def _strips(height: int, rows: int = 32) -> Iterator[slice]:
     """Strips of rows small enough for the processor's cache: several times faster than whole arrays."""
     return (slice(start, min(start + rows, height)) for start in range(0, height, rows))

@@ -30,8 +30,9 @@ from .masks import Placing, Region
 from .plan import Plan, plan
 from .raster import Block, Box, opened, read_window
 
-Progress = Callable[[str, int, int], None]
-"""Called with stage, step, steps; raises Dismissed to stop the edit."""
+Progress = Callable[..., None]
+"""Called with stage, step, steps, and while editing where there is one an unfinished picture (H, W, 3, bytes) and a
+note; raises Dismissed to stop the edit."""
 
 
 WINDOW_MARGIN_PX = 8
@@ -66,8 +67,8 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
         # 3. The edit itself, window by window, as arrays.
         edited, left = [], 0
         for index, region in enumerate(regions):
-            def on_step(step: int, total: int, done: int = index) -> None:
-                progress("editing", done * total + step, total * len(regions))
+            def on_step(step: int, total: int, *shown: Any, done: int = index) -> None:
+                progress("editing", done * total + step, total * len(regions), *shown)
 
             pixels, skipped = _edit_region(job, region, patches, on_step)
             edited.append((region.box, pixels))
@@ -175,7 +176,7 @@ def _sources(
 
 
 def _edit_region(
-    job: _Job, region: Region, patches: tuple[Patch, ...], on_step: Callable[[int, int], None]
+    job: _Job, region: Region, patches: tuple[Patch, ...], on_step: Callable[..., None]
 ) -> tuple[np.ndarray, int]:
     """Native pixels (bands, H, W) of one region with its mask edited, and how many nodata pixels were left as they are."""
     request, layer, todo = job.request, job.layer, job.todo
@@ -199,8 +200,9 @@ def _edit_region(
     tiles = tiling.cut(scene, editor.tile_px, editor.overlap_px)
 
     def edit_tile(index: int, part: Scene) -> np.ndarray:
-        def step(done: int, total: int, preview: np.ndarray | None = None) -> None:
-            on_step(index * total + done, total * len(tiles))
+        def step(done: int, total: int, preview: np.ndarray | None = None, note: str = "") -> None:
+            picture = bands.picture(preview, layer.roles) if preview is not None and len(tiles) == 1 else None
+            on_step(index * total + done, total * len(tiles), picture, note)
 
         return editor.edit(part, request.prompt, todo.options, request.seed, step)
 

@@ -8,6 +8,7 @@ in other processes need a lock of their own over a job's folder in place of
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 import traceback
@@ -15,16 +16,20 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from .api import DISMISSED, FAILED, RUNNING, SUCCESSFUL, JobInfo, Problem
+import numpy as np
+
+from .api import DISMISSED, FAILED, PREVIEW_FILE, RUNNING, SUCCESSFUL, JobInfo, Problem
 from .edit import edit
 from .errors import CannotEdit, Dismissed, ServerError
 from .jobs import JobStore, is_dismissed, load_job, load_status, now, save_status, started, state, summary
+from .provenance import write_picture
 
 log = logging.getLogger(__name__)
 SHARES = {"understanding": (0, 2), "reading": (2, 5), "searching": (5, 12), "editing": (12, 92),
           "writing": (92, 96), "checking": (96, 99)}
 """Where each stage lies on the way from 0 to 100 %."""
 WRITE_EVERY_S = 0.2
+PREVIEW_EVERY_S = 2.0
 MOST_STARTS = 3
 
 
@@ -57,11 +62,15 @@ class _Progress:
     def __init__(self, folder: Path, info: JobInfo) -> None:
         self.folder, self.info = folder, info
         self.started, self.written = time.monotonic(), 0.0
-        self.editing_since = 0.0
+        self.editing_since, self.shown = 0.0, -PREVIEW_EVERY_S
 
-    def __call__(self, stage: str, step: int, steps: int) -> None:
+    def __call__(self, stage: str, step: int, steps: int, picture: np.ndarray | None = None, note: str = "") -> None:
         if is_dismissed(self.folder):
             raise Dismissed
+        if picture is not None and time.monotonic() - self.shown > PREVIEW_EVERY_S:
+            self.shown = time.monotonic()
+            with contextlib.suppress(OSError):  # a full disk ends the edit where it writes, not here
+                write_picture(picture, self.folder / PREVIEW_FILE)
         new_stage = stage != self.info.stage
         if stage == "editing" and new_stage:
             self.editing_since = time.monotonic()
@@ -72,7 +81,8 @@ class _Progress:
         if stage == "editing" and step > 0:
             spent = time.monotonic() - self.editing_since
             eta = round(spent / step * max(steps - step, 0), 1)
-        self.info = replace(self.info, stage=stage, step=step, steps=steps, progress=progress, eta_s=eta)
+        self.info = replace(self.info, stage=stage, step=step, steps=steps, progress=progress, eta_s=eta,
+                            message=note if stage == "editing" else "")
         if new_stage or time.monotonic() - self.written > WRITE_EVERY_S:
             self.written = time.monotonic()
             _save_unless_dismissed(self.folder, self.info)
@@ -102,7 +112,7 @@ def run_job(path: str) -> None:
                              "it needs more memory than there is. Choose a smaller polygon.")
         job = load_job(folder)
         report = edit(job.request, job.process_id, job.files, folder, progress)
-        ended = replace(progress.info, status=SUCCESSFUL, progress=100, stage="done", report=summary(report))
+        ended = replace(progress.info, status=SUCCESSFUL, progress=100, stage="done", message="", report=summary(report))
     except Dismissed:
         ended = replace(progress.info, status=DISMISSED, message="dismissed")
     except ServerError as error:

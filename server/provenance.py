@@ -87,6 +87,11 @@ def write_preview(result: Path, box: Box, rgb: list[int], path: Path, side: int 
     finite = np.isfinite(data)
     low, high = (0.0, 255.0) if is_byte or not finite.any() else np.percentile(data[finite], (1, 99))
     shown = np.clip((np.nan_to_num(data) - low) / max(high - low, 1e-9) * 255, 0, 255).astype(np.uint8)
+    write_picture(shown.transpose(1, 2, 0), path)
+
+
+def write_picture(picture: np.ndarray, path: Path) -> None:
+    """Bytes (H, W, 3) as a PNG, whole or not at all."""
     draft = path.with_name(f".{path.name}.part")
-    Image.fromarray(shown.transpose(1, 2, 0)).save(draft, "PNG", compress_level=1)
+    Image.fromarray(picture).save(draft, "PNG", compress_level=1)
     draft.replace(path)

@@ -114,6 +114,8 @@ def execution(process_id: str) -> tuple[Response, int]:
 def _job_json(info: api.JobInfo) -> dict[str, Any]:
     path = api.route("job", job_id=info.jobID)
     links = [_link("self", path)]
+    if info.status == api.RUNNING and (_services().store.folder(info.jobID) / api.PREVIEW_FILE).exists():
+        links.append(_link("preview", f"{path}/results/{api.PREVIEW_FILE}", "image/png"))
     if info.status == SUCCESSFUL:
         links.append(_link("http://www.opengis.net/def/rel/ogc/1.0/results", f"{path}/results"))
     return {**info.to_json(), "type": "process", "links": links}
@@ -179,8 +181,9 @@ def result_file(job_id: str, name: str) -> Response:
     """A result file, with ETag and Range."""
     if name not in api.RESULT_FILES:
         raise UnknownJob(f"A job has no file '{name[:60]}'; it has {', '.join(api.RESULT_FILES)}.")
-    _finished(job_id)
     path = _services().store.folder(job_id) / name
+    if not (name == api.PREVIEW_FILE and path.exists() and _services().store.info(job_id).status == api.RUNNING):
+        _finished(job_id)
     return send_file(path.resolve(), mimetype=api.RESULT_FILES[name].split(";")[0], conditional=True, etag=True,
                      download_name=name)
 

@@ -12,8 +12,8 @@ import numpy as np
 from ..api import EditorInfo
 
 OnStep = Callable[..., None]
-"""Called as on_step(step, total, preview=None) once a step, with an unfinished image (C, H, W) where there is one;
-raises Dismissed when the job was dismissed."""
+"""Called as on_step(step, total, preview=None, note="") once a step, with an unfinished image (C, H, W) where there is
+one, and what to tell the user; raises Dismissed when the job was dismissed."""
 
 
 @dataclass(frozen=True)

@@ -27,19 +27,24 @@ def count_steps(pyramid: Pyramid) -> int:
     return sum(pyramid.first_levels(Diffusion.cosine()))
 
 
-def sample(net: SinDDMNet, known: Known, noise: AnchoredNoise, on_step: OnStep = lambda step, total: None) -> np.ndarray:
+def sample(
+    net: SinDDMNet, known: Known, noise: AnchoredNoise, on_step: OnStep = lambda step, total: None, scales: int = 0
+) -> np.ndarray:
     """A sample (C, H, W) of the image's world inside the holes; outside them the image itself.
+
+    `scales`: end after so many, at the size of the last (0: all).
 
     The known pixels are brought to each step's noise level and put back, so that what is drawn goes with them.
     """
     with torch.no_grad():
-        return _sampled(net.eval(), known, noise, on_step)
+        return _sampled(net.eval(), known, noise, on_step, scales or len(known.pyramid))
 
 
-def _sampled(net: SinDDMNet, known: Known, noise: AnchoredNoise, on_step: OnStep) -> np.ndarray:
+def _sampled(net: SinDDMNet, known: Known, noise: AnchoredNoise, on_step: OnStep, scales: int) -> np.ndarray:
     device = next(net.parameters()).device
     pyramid, diffusion = known.pyramid, Diffusion.cosine()
-    starts, total = pyramid.first_levels(diffusion), count_steps(pyramid)
+    starts = pyramid.first_levels(diffusion)[:scales]
+    total = sum(starts)
     generator = torch.Generator().manual_seed(noise.seed)
     image, done = torch.empty(0), 0
     for scale, start in enumerate(starts):

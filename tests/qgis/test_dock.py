@@ -263,6 +263,18 @@ def test_the_land_cover_understood_can_be_changed(served, raster):
     assert served.options.values() == {"word": "forest"}
 
 
+def test_a_long_training_shows_its_loss_and_a_picture(served, raster, helpers):
+    served.editor.setCurrentIndex(served.editor.findData("sinddm"))
+    served.options.set_values({"width": "32", "steps": 100_000})
+    draw(served, raster)
+    QTest.mouseClick(served.run_button, Qt.MouseButton.LeftButton)
+    assert helpers.wait(lambda: served.preview.isVisibleTo(served), 90), served.status.text()
+    assert "training, loss" in served.status.text() and served.preview.pixmap().width() > 50
+    QTest.mouseClick(served.cancel_button, Qt.MouseButton.LeftButton)
+    assert helpers.wait(lambda: served.task is None, 30)
+    assert served.status.text() == "Cancelled." and not served.preview.isVisibleTo(served)
+
+
 def test_undo_of_vertices(dock, raster):
     QTest.mouseClick(dock.area.draw, Qt.MouseButton.LeftButton)
     click(dock.canvas, raster, [(10, 10), (60, 10), (60, 60)], finish=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -210,3 +211,26 @@ def test_through_the_main_path(tmp_path, folder, bands):
     assert (out / "result.tif").read_bytes() == first
     assert len([s for s in stages if s[0] == "editing"]) == trained - 3, "what was learned is not learned again"
     assert json.loads((out / "manifest.json").read_text())["engine"].startswith("SinDDM")
+
+
+def test_training_shows_its_loss_and_a_preview(client, app, tmp_path, monkeypatch):
+    """While it runs the job has a link to an unfinished picture; dismissed, it keeps what it learned."""
+    monkeypatch.setattr("landbrush.server.editors.sinddm.PREVIEW_EVERY", 2)
+    path = write(tmp_path / "a.tif", in_type(scene(3, 160, 160), "uint8"), colorinterp=RGB)
+    body = inputs(path, square(60, 60, 100, 100), options={"steps": 100_000, "width": "32"})
+    job = client.post("/processes/sinddm/execution", json={"inputs": body}).get_json()["jobID"]
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        info = client.get(f"/jobs/{job}?wait=2").get_json()
+        if any(link["rel"] == "preview" for link in info["links"]):
+            break
+    assert info["message"].startswith("training, loss") and info["status"] == "running"
+    answer = client.get(f"/jobs/{job}/results/preview.png")
+    assert answer.status_code == 200 and answer.data[:4] == b"\x89PNG"
+    assert client.get(f"/jobs/{job}/results/result.tif").status_code == 404
+    client.delete(f"/jobs/{job}")
+    models = app.extensions["landbrush"].settings.home / "models"
+    while not list(models.glob("sinddm-*.safetensors")) and time.monotonic() < end:
+        time.sleep(0.05)
+    tensors, about = weights.load(next(models.glob("sinddm-*.safetensors")))
+    assert int(about["step"]) >= 2 and "ema.denoise_fn.l1.ds_conv.weight" in tensors
