@@ -9,9 +9,16 @@ import numpy as np
 
 from ..api import EditorInfo, Option
 from ..errors import CannotEdit
+from ..models.noise import AnchoredNoise
+from ..models.patch_denoiser import best_device
+from ..models.patch_sampler import Draw, content_copied
 from ..synthesis.copying import copy
 from ..synthesis.pyramid import Level
+from ..synthesis.scaling import Scaling
 from .base import Editor, OnStep, Scene
+
+FEWEST_PIXELS = 600
+GRADIENTS, PATCHES = "gradients", "patch diffusion"
 
 
 class Copy(Editor):
@@ -23,15 +30,22 @@ class Copy(Editor):
         title="Copy",
         description="Puts the content of a source polygon (drawn as the exemplar) into every target polygon, "
         "middle on middle, and blends it in.",
-        engine="gradient-domain pasting (robust screened Poisson)",
+        engine="gradient-domain pasting (robust screened Poisson), or closed-form single-image diffusion",
         needs=("exemplar",),
         options=(
             Option("turn_degrees", "integer", 0, "Turn", minimum=0, maximum=270, unit="degrees",
                    help="Rotates the source in steps of 90 degrees; shadows turn with it."),
+            Option("method", "string", PATCHES, "Blend by", choices=(PATCHES, GRADIENTS),
+                   help="Patch diffusion draws the content's rim anew with the window's patches, so that it goes over into the "
+                   "ground; gradients fit the tone alone, keep every detail, and are faster."),
             Option("tone", "number", 0.08, "Keep the source's own tone", minimum=0.0, maximum=1.0,
                    help="0: takes on the tone of the new place; 1: keeps its own."),
         ),
     )
+
+    def context_px(self, side_px: int) -> int:
+        """Enough ground to go over into."""
+        return 48
 
     def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
         """Paste the first exemplar; several are pasted in turn, seed by seed."""
@@ -42,5 +56,12 @@ class Copy(Editor):
             raise CannotEdit(f"turn_degrees is {options['turn_degrees']}; it must be 0, 90, 180 or 270.")
         on_step(0, 1)
         source = exemplars[seed % len(exemplars)]
-        return copy(Level(scene.image, scene.mask, scene.valid), source.image, source.usable,
-                    options["turn_degrees"] // 90, options["tone"])
+        window, turn = Level(scene.image, scene.mask, scene.valid), options["turn_degrees"] // 90
+        laid, hole = copy(window, source.image, source.usable, turn, options["tone"])
+        # A window too small for patches to learn from is left at that.
+        if options["method"] == GRADIENTS or (scene.valid & ~scene.mask).sum() < FEWEST_PIXELS or min(hole.shape) < 24:
+            return laid
+        scaling = Scaling.of(laid, scene.valid | hole)
+        draw = Draw(AnchoredNoise(seed, scene.origin), best_device(), on_step)
+        drawn = content_copied(Level(scaling.scaled(laid), hole, scene.valid), draw)
+        return np.where(hole, scaling.restored(drawn), scene.image).astype(np.float32)

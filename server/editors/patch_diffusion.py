@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from scipy import ndimage
 
 from ..api import EditorInfo, Option
 from ..errors import CannotEdit
 from ..models.noise import AnchoredNoise
+from ..models.patch_denoiser import best_device
 from ..models.patch_sampler import Draw, harmonised, sample
 from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
@@ -20,10 +20,6 @@ from .base import Editor, OnStep, Scene
 
 ENGINE = "closed-form single-image diffusion (the window's own patches)"
 FEWEST_PIXELS = 600
-
-
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class _PatchDiffusion(Editor):
@@ -41,7 +37,7 @@ class _PatchDiffusion(Editor):
             raise CannotEdit(f"{self.info.title} needs more ground: the window holds {int(usable.sum())} valid pixels.")
         scaling = Scaling.of(scene.image, usable)
         image = scaling.scaled(scene.image)
-        draw = Draw(AnchoredNoise(seed, scene.origin), _device(), on_step)
+        draw = Draw(AnchoredNoise(seed, scene.origin), best_device(), on_step)
         out = self.drawn(Level(image, scene.mask, usable), options, draw)
         kept = ~scene.mask & (not self.redraws_surroundings)
         return np.where(kept, scene.image, scaling.restored(out)).astype(np.float32)

@@ -30,6 +30,11 @@ EXACT_PATCHES = 4096
 """Up to this many patches the softmax runs over all of them on a CPU too."""
 
 
+def best_device() -> str:
+    """Where the denoiser runs: a GPU where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 @dataclass
 class PatchDenoiser:
     """Denoises images of one pyramid level whose patches come from `image` (C, H, W) where `usable`."""

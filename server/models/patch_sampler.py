@@ -136,6 +136,40 @@ def harmonised(window: Level, strength: float, draw: Draw) -> np.ndarray:
     return _denoised(PatchDenoiser(window.image, window.usable, draw.device), window, start, draw.on_step)
 
 
+CONTENT_SHARE = 0.8
+"""Han et al.'s eta of eq. 15."""
+RIM_PX = 3
+
+
+def content_copied(window: Level, draw: Draw, start: float = 0.6) -> np.ndarray:
+    """Settle content that was pasted into the window's hole among the window's own patches.
+
+    At every step of every scale but the finest the estimate inside the hole becomes 0.8 of the pasted content and 0.2
+    of itself (Han et al., eq. 15); the finest scale is left free to make the rim. Starts from the pasted picture at
+    noise level `start`, so that everything else stays where it is; what is outside the hole is the image.
+    """
+    height, width = window.hole.shape
+    count = pyramid.count_levels(min(height, width), 24, 3)
+    levels = pyramid.build(pyramid.padded(window, 2 ** (count - 1)), count)
+    result, total = levels[-1].image, 4 * count
+    for number in range(count - 1, -1, -1):
+        here = levels[number]
+        base = here.image if number == count - 1 else np.where(here.hole, doubled(result), here.image)
+        begin = _Start(base, _steps(start if number else 0.3, 4), draw.noise.normal(base.shape, number))
+
+        def tell(step: int, _: int, before: int = 4 * (count - 1 - number)) -> None:
+            draw.on_step(before + step, total)
+
+        # No patch across the outline of what was pasted, else the outline would be drawn again; and near it the
+        # content has no say, so that there is room for a transition.
+        inner = ndimage.binary_erosion(here.hole, iterations=RIM_PX, border_value=1)
+        outline = here.hole & ~ndimage.binary_erosion(here.hole, border_value=1)
+        denoiser = PatchDenoiser(here.image, (here.usable | here.hole) & ~outline, draw.device)
+        drawn = _denoised(denoiser, here, begin, tell, CONTENT_SHARE * inner if number else 0.0)
+        result = np.where(here.hole, drawn, here.image)
+    return np.where(window.hole, result[:, :height, :width], window.image)
+
+
 @dataclass(frozen=True)
 class _Start:
     """What denoising begins with: an image, the noise levels to take, and the noise."""
@@ -145,8 +179,13 @@ class _Start:
     eps: np.ndarray
 
 
-def _denoised(denoiser: PatchDenoiser, here: Level, start: _Start, on_step: OnStep) -> np.ndarray:
-    """Deterministic steps down the noise levels; known pixels are re-noised at each, and returned denoised too."""
+def _denoised(
+    denoiser: PatchDenoiser, here: Level, start: _Start, on_step: OnStep, content: float | np.ndarray = 0.0
+) -> np.ndarray:
+    """Deterministic steps down the noise levels; known pixels are re-noised at each, and returned denoised too.
+
+    `content`: share of what the level shows already that each estimate is drawn to, one for all or by pixel (H, W).
+    """
     levels, eps = start.levels, start.eps
     x = (1 - levels[0]) * start.image + levels[0] * eps
     for step, (now, then) in enumerate(zip(levels[:-1], levels[1:], strict=True)):
@@ -154,5 +193,7 @@ def _denoised(denoiser: PatchDenoiser, here: Level, start: _Start, on_step: OnSt
         known = (1 - now) * here.image + now * eps
         x = np.where(here.hole, x, known)
         clean = denoiser.denoise(x.astype(np.float32), 1 - now, now)
-        x = (1 - then) * clean + then * (x - (1 - now) * clean) / now
+        noise = (x - (1 - now) * clean) / now
+        clean = content * here.image + (1 - content) * clean
+        x = (1 - then) * clean + then * noise
     return x.astype(np.float32)

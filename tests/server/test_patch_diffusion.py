@@ -8,7 +8,7 @@ import torch
 from landbrush.server.models import patch_denoiser
 from landbrush.server.models.noise import AnchoredNoise
 from landbrush.server.models.patch_denoiser import PatchDenoiser
-from landbrush.server.models.patch_sampler import Draw, harmonised, sample
+from landbrush.server.models.patch_sampler import Draw, content_copied, harmonised, sample
 from landbrush.server.synthesis.pyramid import Level
 
 from tests.server.conftest import scene
@@ -127,3 +127,22 @@ def test_noise_is_fixed_to_the_raster_not_the_window():
     assert abs(whole.mean()) < 0.02 and abs(whole.std() - 1) < 0.02
     assert (AnchoredNoise(4, (-30, 50)).normal((2, 200, 180)) != whole).mean() > 0.99
     assert (AnchoredNoise(3, (-30, 50)).normal((2, 200, 180), 1) != whole).mean() > 0.99
+
+
+def test_pasted_content_stays_and_its_rim_goes_over_into_the_ground():
+    image = picture(96)
+    mask = np.zeros((96, 96), bool)
+    mask[30:66, 30:66] = True
+    pasted = image.copy()
+    pasted[:, mask] = (image[:, mask] + 0.35)  # the ground that came along is brighter than here ...
+    pasted[:, 40:56, 40:56] = 0.9  # ... and this is what was meant
+    drawn = content_copied(Level(pasted, mask, np.ones_like(mask)), Draw(AnchoredNoise(0)))
+    assert (drawn[:, ~mask] == pasted[:, ~mask]).all()
+    assert drawn[:, 44:52, 44:52].mean() > 0.75, "the content is still there"
+
+    def jump(picture):
+        inside, outside = picture[:, 32:64, 30:32].mean(), picture[:, 32:64, 28:30].mean()
+        return abs(inside - outside)
+
+    assert jump(drawn) < 0.7 * jump(pasted)
+    assert (drawn == content_copied(Level(pasted, mask, np.ones_like(mask)), Draw(AnchoredNoise(0)))).all()

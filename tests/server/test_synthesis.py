@@ -118,9 +118,10 @@ def test_copy_puts_the_source_in_the_middle_of_every_part():
     source = np.full((3, 21, 21), 0.4, np.float32)
     source[:, 7:14, 7:14] = 0.9
     mask = disk((100, 160), 50, 40, 18) | disk((100, 160), 50, 120, 18)
-    out = copy(Level(image, mask, np.ones_like(mask)), source, np.ones((21, 21), bool))
+    out, laid = copy(Level(image, mask, np.ones_like(mask)), source, np.ones((21, 21), bool))
     assert abs(out[:, 50, 40] - 0.9).max() < 0.05 and abs(out[:, 50, 120] - 0.9).max() < 0.05
     assert abs(out[:, 50, 80] - 0.4).max() == 0 and (out[:, ~mask] == image[:, ~mask]).all()
+    assert (laid <= mask).all() and 0 < laid.sum() <= 2 * 21 * 21
 
 
 def test_field_exact_is_the_nearest_neighbour():
