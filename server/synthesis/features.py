@@ -27,6 +27,10 @@ def centres(usable: np.ndarray, patch: int, enough: int) -> tuple[np.ndarray, in
         patch -= 2
 
 
+EXACT_VALUES = 1000
+"""Up to so many values a patch the principal axes are exact."""
+
+
 @dataclass(frozen=True)
 class PatchBasis:
     """A projection of P x P patches with C bands on their principal components."""
@@ -48,8 +52,7 @@ class PatchBasis:
         windows = np.lib.stride_tricks.sliding_window_view(_reflected(image, half), (patch, patch), axis=(1, 2))
         samples = windows[:, rows, cols].transpose(1, 0, 2, 3).reshape(len(rows), -1)
         samples = samples - samples.mean(axis=0)
-        _, vectors = np.linalg.eigh(samples.T.astype(np.float64) @ samples)
-        top = vectors[:, ::-1][:, : min(components, vectors.shape[1])]
+        top = _principal(samples, min(components, samples.shape[1]))
         return cls(np.ascontiguousarray(top.T.reshape(-1, bands, patch, patch), dtype=np.float32), patch)
 
     def project(self, image: np.ndarray) -> np.ndarray:
@@ -58,6 +61,20 @@ class PatchBasis:
         tensor = torch.from_numpy(np.ascontiguousarray(_reflected(image, half)))[None]
         seen = functional.conv2d(tensor, torch.from_numpy(self.kernels))[0]
         return np.ascontiguousarray(seen.permute(1, 2, 0).numpy())
+
+
+def _principal(samples: np.ndarray, components: int) -> np.ndarray:
+    """The leading principal axes (values, components) of centred samples (n, values)."""
+    if samples.shape[1] <= EXACT_VALUES:
+        _, vectors = np.linalg.eigh(samples.T.astype(np.float64) @ samples)
+        return vectors[:, ::-1][:, :components]
+    # Many bands: the whole spectrum would take tens of seconds, and only its beginning is wanted (Halko, Martinsson,
+    # Tropp, Finding structure with randomness, 2011).
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        _, _, vectors = torch.pca_lowrank(
+            torch.from_numpy(np.ascontiguousarray(samples)), min(components + 16, *samples.shape), center=False, niter=2)
+    return vectors[:, :components].numpy()
 
 
 def _reflected(image: np.ndarray, half: int) -> np.ndarray:

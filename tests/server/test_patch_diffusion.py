@@ -9,6 +9,8 @@ from landbrush.server.models import patch_denoiser
 from landbrush.server.models.noise import AnchoredNoise
 from landbrush.server.models.patch_denoiser import PatchDenoiser
 from landbrush.server.models.patch_sampler import Draw, content_copied, harmonised, sample
+from landbrush.server.synthesis import features
+from landbrush.server.synthesis.features import PatchBasis, eroded
 from landbrush.server.synthesis.pyramid import Level
 
 from tests.server.conftest import scene
@@ -146,3 +148,20 @@ def test_pasted_content_stays_and_its_rim_goes_over_into_the_ground():
 
     assert jump(drawn) < 0.7 * jump(pasted)
     assert (drawn == content_copied(Level(pasted, mask, np.ones_like(mask)), Draw(AnchoredNoise(0)))).all()
+
+
+def test_many_bands_find_nearly_the_same_axes():
+    """Above 1,000 values a patch the principal axes are found at random; they hold as much of the variance."""
+    rng = np.random.default_rng(0)
+    image = np.concatenate([picture(64) for _ in range(3)]) + 0.05 * rng.standard_normal((9, 64, 64)).astype(np.float32)
+    ok = eroded(np.ones((64, 64), bool), 11)
+    assert 9 * 11 * 11 > 1000
+    held = []
+    for most in (1000, 5000):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(features, "EXACT_VALUES", most)
+            basis = PatchBasis.fit(image, ok, 11, np.random.default_rng(1), 24)
+            again = PatchBasis.fit(image, ok, 11, np.random.default_rng(1), 24)
+        assert (basis.kernels == again.kernels).all()
+        held.append(float(basis.project(image)[ok].var(axis=0).sum()))
+    assert held[0] == pytest.approx(held[1], rel=0.01)
