@@ -16,6 +16,7 @@ import rasterio
 from rasterio.enums import ColorInterp
 
 from .errors import PromiseBroken, RasterUnreadable
+from .geotiff import rpcs_of
 from .masks import Region, profile_crs
 from .raster import Box, OnPart, Profile, opened, profile_of
 
@@ -51,6 +52,8 @@ def verify(
         with opened(result) as written:
             theirs = profile_of(written)
             faults = _profile_faults(ours, theirs, box)
+            if repr(rpcs_of(source, box)) != repr(written.rpcs):
+                faults.append("its camera model (RPC) is not the source's")
             if faults:
                 raise PromiseBroken(f"{Path(result).name}: " + "; ".join(faults))
             report = _compare(source, written, box, regions, on_part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import tempfile
 import warnings
@@ -15,6 +16,7 @@ import rasterio.shutil
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.rpc import RPC
 
 from .errors import NoSpace, RasterUnreadable
 from .raster import Box, OnPart, Profile, profile_of
@@ -119,6 +121,9 @@ def _write_draft(
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(draft, "w", **_creation_options(profile, box, options)) as out:
             _describe(out, profile, options)
+            rpcs = rpcs_of(source, box)
+            if rpcs is not None:
+                out.rpcs = rpcs
             parts = list(box.squares())
             for number, part in enumerate(parts):
                 on_part(number, len(parts))
@@ -141,6 +146,16 @@ def _clear_mask(source: rasterio.DatasetReader, part: Box) -> np.ndarray:
         raise RasterUnreadable(f"{Path(source.name).name} has a mask with values between 0 and 255, which a GeoTIFF cannot "
                                "hold; make an alpha band of it, or a mask of 0 and 255.")
     return mask
+
+
+def rpcs_of(source: rasterio.DatasetReader, box: Box) -> RPC | None:
+    """The rational polynomial camera model of a window, where the raster has one: counted from the window's corner."""
+    if source.rpcs is None:
+        return None
+    found = copy.copy(source.rpcs)
+    found.line_off -= box.row
+    found.samp_off -= box.col
+    return found
 
 
 def _lay(values: np.ndarray, part: Box, where: Box, pixels: np.ndarray) -> None:

@@ -13,6 +13,7 @@ from landbrush.server.edit import Files, edit
 from landbrush.server.errors import CannotEdit, OutsideRaster, RasterUnreadable
 from landbrush.server.raster import opened, profile_of
 from rasterio.control import GroundControlPoint
+from rasterio.rpc import RPC
 
 from tests.server.conftest import RGB, in_type, ring, scene, square, write
 from tests.server.test_matrix import BLOCK, compare, inside_only, run
@@ -205,3 +206,22 @@ def test_an_elevation_model_has_a_place_and_a_scale(tmp_path, rgb):
     far = write(tmp_path / "far.tif", heights, transform=Affine(0.5, 0, 500000, 0, -0.5, 3285000))
     with pytest.raises(CannotEdit, match="no height"):
         edit(request, "flood", Files(rgb, None, far), tmp_path, lambda *a: None)
+
+
+def test_a_camera_model_goes_with_the_window(tmp_path):
+    zeros = [0.0] * 17
+    model = RPC(height_off=5.0, height_scale=500.0, lat_off=29.7, lat_scale=0.1, line_off=80.0, line_scale=80.0, long_off=-82.0,
+                long_scale=0.1, samp_off=81.0, samp_scale=80.0, line_num_coeff=[0.0, 0.0, 1.0, *zeros],
+                line_den_coeff=[1.0, 0.0, 0.0, *zeros], samp_num_coeff=[0.0, 1.0, 0.0, *zeros],
+                samp_den_coeff=[1.0, 0.0, 0.0, *zeros], err_bias=-1.0, err_rand=-1.0)
+    path = write(tmp_path / "a.tif", in_type(scene(1, 160, 160), "uint16"))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.rpcs = model
+    report, result = run(path, tmp_path)
+    col, row, *_ = report["window"]
+    with rasterio.open(result) as dataset:
+        assert (dataset.rpcs.line_off, dataset.rpcs.samp_off) == (80.0 - row, 81.0 - col) and row > 0
+        assert dataset.rpcs.lat_off == 29.7 and dataset.rpcs.line_num_coeff == model.line_num_coeff
+    _, cog = run(path, tmp_path, output={"area": "layer", "cog": True})
+    with rasterio.open(cog) as dataset:
+        assert dataset.rpcs.line_off == 80.0
