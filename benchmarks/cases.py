@@ -116,7 +116,6 @@ def _mean_step(image: np.ndarray, where: np.ndarray) -> float:
 
 def rim(image: np.ndarray, mask: np.ndarray, width: int = 8) -> float:
     """Mean jump across the mask's edge over the mean jump within `width` pixels either side of it."""
-    near = (ndimage.distance_transform_edt(mask) <= width) & (ndimage.distance_transform_edt(~mask) <= width)
     near = ((ndimage.distance_transform_edt(mask) <= width) & mask) | (
         (ndimage.distance_transform_edt(~mask) <= width) & ~mask)
     across, down = _steps(image)

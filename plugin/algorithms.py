@@ -33,7 +33,10 @@ PROMISE = ("Gives a new GeoTIFF on the same pixel grid; outside the polygons not
 
 
 class _Algorithm(QgsProcessingAlgorithm):
-    """Edits a raster inside polygons; runs in a worker thread and without a GUI."""
+    """Edits a raster inside polygons; runs in a worker thread and without a GUI.
+
+    Subclasses say `own_parameters` and `what`; abc cannot demand it, since QGIS's classes have a metaclass of their own.
+    """
 
     def icon(self):
         """The plugin's icon."""

@@ -15,7 +15,7 @@ from .errors import Cancelled, PluginError, ServerUnreachable
 from .form import DockForm
 from .layers import add_result, plan_export, source_of
 from .local_server import FAILED, INSTALLING, RUNNING, STARTING, LocalServer, find_python
-from .request import Area, Wish, band_roles_of, file_of, geometry_of, in_layer_crs, layer_path
+from .request import Area, Wish, band_roles_of, canvas_area, file_of, geometry_of, in_layer_crs, layer_path, searched_extent
 from .task import CallTask, Connection, EditTask, Inputs, fetch
 from .widgets import NOTHING
 
@@ -83,10 +83,8 @@ class LandbrushDock(DockForm):
     def _layer_changed(self, *_):
         layer = self.layer.currentLayer()
         if layer is not None and layer_path(layer) is None:
-            canvas = self.canvas.mapSettings()
-            shown = Area(QgsGeometry.fromRect(self.canvas.extent()), canvas.destinationCrs())
-            width = in_layer_crs(shown, layer).boundingBox().width()
-            self.resolution.setValue(width / max(canvas.outputSize().width(), 1))
+            width = in_layer_crs(canvas_area(self.canvas), layer).boundingBox().width()
+            self.resolution.setValue(width / max(self.canvas.mapSettings().outputSize().width(), 1))
         self._update()
 
     def _use_tool(self, tool, on):
@@ -201,10 +199,12 @@ class LandbrushDock(DockForm):
             self.say("Examples can be found in layers that are files.", Qgis.MessageLevel.Warning)
             return
         word, shared = self.words.understood.to_class, self.connection() is not None and self.connection().shares_files
+        extent = searched_extent(self.area.area(self.canvas, layer) or canvas_area(self.canvas), layer)
+        bands = self.bands.text()
 
         def call(client):
             raster = RasterRef(path=str(path)) if shared else RasterRef(upload=client.upload(path))
-            return client.search(SearchRequest(raster, word))
+            return client.search(SearchRequest(raster, word, extent, band_roles_of(bands)))
 
         self.status.setText(f"Looking for {word} in {layer.name()} ...")
         self._ask("Landbrush: looking for examples", call, self._show_found)

@@ -40,6 +40,11 @@ class Wish:
     output: Output = Output()
 
 
+def canvas_area(canvas):
+    """What the map canvas shows."""
+    return Area(QgsGeometry.fromRect(canvas.extent()), canvas.mapSettings().destinationCrs())
+
+
 def wkt_of(crs):
     """WKT2 of a CRS; '' for none."""
     if not crs.isValid():
@@ -114,6 +119,18 @@ def in_layer_crs(area, layer):
     if area.crs.isValid() and layer.crs().isValid() and area.crs != layer.crs():
         geometry.transform(QgsCoordinateTransform(area.crs, layer.crs(), QgsProject.instance()))
     return geometry
+
+
+SEARCHED_PX = 1536
+"""Half of what the server searches at most: of a larger extent it takes the middle."""
+
+
+def searched_extent(area, layer):
+    """Where to look for examples: around the area, as a fill by word does. None: all of a layer that lies elsewhere."""
+    box = in_layer_crs(area, layer).boundingBox()
+    box.grow(SEARCHED_PX * max(layer.rasterUnitsPerPixelX(), layer.rasterUnitsPerPixelY()))
+    box = box.intersect(layer.extent())
+    return None if box.isEmpty() else Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
 
 
 def build(wish, raster, exemplar_raster=None, elevation=None):

@@ -107,7 +107,8 @@ def _uploaded(client, path):
 
 
 class _Task(QgsTask):
-    """Work in a thread. Subclasses say what in `work`; signal `ended(task)` comes on the GUI thread."""
+    """Work in a thread. Subclasses say what in `work` (abc cannot demand it: QGIS's classes have a metaclass of their
+    own); signal `ended(task)` comes on the GUI thread."""
 
     ended = pyqtSignal(object)
 

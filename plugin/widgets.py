@@ -22,7 +22,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from .request import Area
+from .request import Area, canvas_area
 
 try:
     from qgis.core import Qgis
@@ -178,7 +178,7 @@ class AreaPicker(QWidget):
         if name == SELECTED:
             return self._selected()
         if name == CANVAS:
-            return Area(QgsGeometry.fromRect(canvas.extent()), canvas.mapSettings().destinationCrs())
+            return canvas_area(canvas)
         if name == WHOLE and layer is not None:
             return Area(QgsGeometry.fromRect(layer.extent()), layer.crs())
         return None

@@ -70,13 +70,6 @@ class Box:
         bottom = min(self.row + self.height, within.row + within.height)
         return Box(col, row, max(0, right - col), max(0, bottom - row))
 
-    def joined(self, other: Box) -> Box:
-        """The smallest rectangle around both."""
-        col, row = min(self.col, other.col), min(self.row, other.row)
-        right = max(self.col + self.width, other.col + other.width)
-        bottom = max(self.row + self.height, other.row + other.height)
-        return Box(col, row, right - col, bottom - row)
-
     def seen_from(self, origin: Box) -> Box:
         """The same pixels, counted from the corner of `origin`."""
         return Box(self.col - origin.col, self.row - origin.row, self.width, self.height)

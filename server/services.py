@@ -28,7 +28,7 @@ from .settings import Settings
 
 UPLOAD_DRIVERS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "HFA")
 """Formats taken as uploads; read again, they are opened as what `raster.FORMATS` allows, never as a VRT."""
-VRT_SIDE = 20_000_000
+LARGEST_VRT = 20_000_000
 """Bytes of a VRT that are looked through for its sources."""
 CHUNK = 1 << 20
 
@@ -160,7 +160,7 @@ def purge_uploads(settings: Settings, store: JobStore) -> int:
 
 def _sources_of(path: Path) -> list[str]:
     """Names of the files a VRT reads, as they stand in it."""
-    if path.stat().st_size > VRT_SIDE:
+    if path.stat().st_size > LARGEST_VRT:
         raise RasterUnreadable(f"{path.name} is too large for a VRT ({path.stat().st_size:,} bytes).")
     text = path.read_text("utf8", "replace")
     found = re.findall(r"<(?:SourceFilename|SourceDataset|PixelFunctionCode)[^>]*>([^<]*)<", text)

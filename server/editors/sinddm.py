@@ -41,6 +41,8 @@ class LearnedVariation(Editor):
                    "Stopped, it goes on."),
             Option("width", "string", "64", "Width of the network", choices=("32", "64", "96", "160"),
                    help="160 is the reference's 1.1 million parameters."),
+            Option("as_released", "boolean", False, "Scales begin as in the released code",
+                   help="Which measures the blurring of each scale on bytes that wrap around, instead of by a constant."),
         ),
     )
 
@@ -59,10 +61,11 @@ class LearnedVariation(Editor):
                              f"{LARGEST_PX * 4:,}). Choose a smaller polygon, or Variation.")
         scaling = Scaling.of(scene.image, scene.valid)
         image = np.clip(scaling.scaled(scene.image), -1, 1)
-        pyramid = Pyramid.of(image)
+        pyramid = Pyramid.of(image, options["as_released"])
         recipe = Recipe(steps=options["steps"], width=int(options["width"]))
         trainer = Trainer(pyramid, recipe, "cuda" if torch.cuda.is_available() else "cpu")
-        path = weights.cached("sinddm", image.tobytes(), json.dumps([image.shape, asdict(recipe)]).encode())
+        how = json.dumps([image.shape, options["as_released"], asdict(recipe)])
+        path = weights.cached("sinddm", image.tobytes(), how.encode())
         trainer.resume(path)
         total = recipe.steps + count_steps(pyramid)
         known, noise = Known(pyramid, tuple(_holes(scene.mask, pyramid))), AnchoredNoise(seed, scene.origin)

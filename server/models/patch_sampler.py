@@ -194,6 +194,7 @@ def _denoised(
         x = np.where(here.hole, x, known)
         clean = denoiser.denoise(x.astype(np.float32), 1 - now, now)
         noise = (x - (1 - now) * clean) / now
-        clean = content * here.image + (1 - content) * clean
+        if np.any(content):
+            clean = content * here.image + (1 - content) * clean
         x = (1 - then) * clean + then * noise
     return x.astype(np.float32)

@@ -275,6 +275,30 @@ def test_a_long_training_shows_its_loss_and_a_picture(served, raster, helpers):
     assert served.status.text() == "Cancelled." and not served.preview.isVisibleTo(served)
 
 
+def test_examples_are_looked_for_around_the_area(served, raster, helpers, monkeypatch):
+    from landbrush.plugin import request
+    from landbrush.plugin.client import EditClient
+
+    asked = []
+    plain = EditClient.search
+    monkeypatch.setattr(EditClient, "search", lambda self, wanted: asked.append(wanted) or plain(self, wanted))
+    monkeypatch.setattr(request, "SEARCHED_PX", 20)
+    QTest.keyClicks(served.words.prompt, "parking lot here")
+    assert helpers.wait(lambda: served.words.understood is not None)
+    draw(served, raster)
+    QTest.keyClicks(served.bands, "red=first")
+    QTest.mouseClick(served.find, Qt.MouseButton.LeftButton)
+    assert helpers.wait(lambda: "not of the form" in served.status.text(), 10) and not asked
+    served.bands.setText("red=1 green=2 blue=3")
+    QTest.mouseClick(served.find, Qt.MouseButton.LeftButton)
+    assert helpers.wait(lambda: "looks" in served.status.text() or "windows" in served.status.text() or "small" in
+                        served.status.text(), 30), served.status.text()
+    box, extent = asked[0].extent, raster.extent()
+    assert abs(box.xmin - (extent.xMinimum() + 0.5 * (104 - 20))) < 1.5
+    assert abs(box.ymax - (extent.yMaximum() - 0.5 * (84 - 20))) < 1.5
+    assert asked[0].band_roles == {"red": 1, "green": 2, "blue": 3}
+
+
 def test_undo_of_vertices(dock, raster):
     QTest.mouseClick(dock.area.draw, Qt.MouseButton.LeftButton)
     click(dock.canvas, raster, [(10, 10), (60, 10), (60, 60)], finish=False)

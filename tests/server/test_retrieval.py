@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import rasterio
 from affine import Affine
 from landbrush.server import retrieval
 from landbrush.server.api import EditRequest
@@ -49,8 +48,8 @@ def test_a_fill_from_little_says_that_it_repeats(lake, tmp_path):
     assert few["search"]["word"] == "water" and few["search"]["pixels"] > 0 and few["notes"] == []
     many = inputs(lake, square(126, 2, 238, 238), options={"word": "water"})
     many = edit(EditRequest.from_json(many), "fill", Files(lake), tmp_path, lambda *a: None)
-    repeats = many["gate"]["pixels_inside"] > 4 * many["search"]["pixels"]
-    assert repeats == any("it repeats" in note for note in many["notes"])
+    assert many["gate"]["pixels_inside"] > 4 * many["search"]["pixels"]
+    assert [note for note in many["notes"] if "it repeats" in note]
 
 
 def test_what_is_not_there_is_not_found(lake):
@@ -105,4 +104,3 @@ def test_sources_are_not_far_behind_the_best():
     hits = tuple(retrieval.Hit(Box(0, 0, 64, 64), a) for a in (6.0, 5.0, 4.0, 2.6))
     kept = retrieval.sources(retrieval.Search("forest", "scene agreement", hits))
     assert [h.agreement for h in kept] == [6.0, 5.0]
-    assert rasterio.__version__
