@@ -1,6 +1,6 @@
 """Single-image editing, closed form and learned: every figure on a line of its own, `figure NAME VALUE UNIT`.
 
-usage: python benchmarks/single_image.py [part ...]     parts: closed learned
+usage: python benchmarks/single_image.py [part ...]     parts: closed learned ratio
 
 CPU-seconds of one thread, on a 250 x 167 px part of an aerial image, as the reference's cost was measured.
 """
@@ -89,7 +89,38 @@ def learned() -> None:
     judged("learned_", samples, image)
 
 
-PARTS = {"closed": closed, "learned": learned}
+def ratio() -> None:
+    """Pixels to the same loss: the reference's recipe (32 copies of the whole image, every level, rate 1e-3) and ours, at one width."""
+    from landbrush.server.models.sinddm import STEPS, Pyramid
+    from landbrush.server.training.sinddm import Recipe, Trainer, mean_loss, noised
+
+    class Reference(Trainer):
+        def rate(self) -> float:
+            return 1e-3
+
+        def batch(self, scale: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+            levels = rng.integers(0, STEPS, 32)
+            noises = rng.standard_normal((32, *self.pyramid.images[scale].shape), np.float32)
+            noisy = np.stack([noised(self.pyramid, scale, int(t), eps) for t, eps in zip(levels, noises, strict=True)])
+            return noisy, noises, levels, np.ones((32, 1, *noisy.shape[2:]), np.float32)
+
+    width, iterations = int(os.environ.get("WIDTH", "64")), int(os.environ.get("ITERATIONS", "60"))
+    pyramid = Pyramid.of(picture().astype(np.float32))
+    reference = Reference(pyramid, Recipe(steps=iterations, width=width))
+    reference.run()
+    wanted = mean_loss(reference.net, pyramid)
+    figure("learned_reference_loss", wanted, f"L1, {iterations} iterations, {reference.pixels / 1e6:.1f} Mpixel, width {width}")
+    for steps in (50, 75, 100, 150, 200, 300, 450, 700, 1000, 1500):
+        ours = Trainer(pyramid, Recipe(steps=steps, width=width))
+        ours.run()
+        loss = mean_loss(ours.mean, pyramid)
+        figure(f"learned_loss_{steps}", loss, f"L1, {ours.pixels / 1e6:.2f} Mpixel")
+        if loss <= wanted or ours.pixels > reference.pixels:
+            break
+    figure("learned_pixels_ratio", ours.pixels / reference.pixels, "of the reference's pixels to the same loss")
+
+
+PARTS = {"closed": closed, "learned": learned, "ratio": ratio}
 
 if __name__ == "__main__":
     if not cases.DATA.is_dir():

@@ -11,7 +11,8 @@ from ..api import EditorInfo, Option
 from ..errors import CannotEdit
 from ..models.noise import AnchoredNoise
 from ..models.patch_denoiser import best_device
-from ..models.patch_sampler import Draw, content_copied
+from ..models.patch_modes import content_copied
+from ..models.patch_sampler import Draw
 from ..synthesis.copying import copy
 from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling

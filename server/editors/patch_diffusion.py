@@ -13,7 +13,8 @@ from ..api import EditorInfo, Option
 from ..errors import CannotEdit
 from ..models.noise import AnchoredNoise
 from ..models.patch_denoiser import best_device
-from ..models.patch_sampler import Draw, harmonised, sample
+from ..models.patch_modes import harmonised
+from ..models.patch_sampler import Draw, Schedule, sample
 from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
 from .base import Editor, OnStep, Scene
@@ -93,7 +94,7 @@ class Harmonise(_PatchDiffusion):
         return around if around.sum() > 4 * FEWEST_PIXELS else scene.valid
 
     def drawn(self, window: Level, options: Mapping[str, Any], draw: Draw) -> np.ndarray:
-        """See models.patch_sampler.harmonised."""
+        """See models.patch_modes.harmonised."""
         rim, hole = options["rim_px"], window.hole
         if rim:
             hole = hole & (ndimage.distance_transform_edt(hole) <= rim)

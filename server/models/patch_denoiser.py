@@ -37,13 +37,18 @@ def best_device() -> str:
 
 @dataclass
 class PatchDenoiser:
-    """Denoises images of one pyramid level whose patches come from `image` (C, H, W) where `usable`."""
+    """Denoises images of one pyramid level whose patches come from `image` (C, H, W) where `usable`.
+
+    `log_prior` (H, W): how much likelier the patch around a pixel is than another before anything is seen; with it the
+    softmax runs over log_prior_j - |x_t - a y_j|^2 / (2 s^2). By it words choose the content.
+    """
 
     image: np.ndarray
     usable: np.ndarray
     device: str = "cpu"
     patch: int = PATCH
     seed: int = 0
+    log_prior: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self.patch = min(self.patch, (min(self.usable.shape) - 1) // 2 * 2 - 1)
@@ -58,12 +63,15 @@ class PatchDenoiser:
         rng = np.random.default_rng(self.seed)
         self.basis = PatchBasis.fit(self.image, ok, self.patch, rng, COMPONENTS)
         self.keys = np.ascontiguousarray(self.basis.project(self.image)[self.rows, self.cols])
+        self.prior = (np.zeros(len(self.rows), np.float32) if self.log_prior is None
+                      else self.log_prior[self.rows, self.cols].astype(np.float32))
         self._index: Any = None
 
     def denoise(self, noisy: np.ndarray, signal: float, noise: float) -> np.ndarray:
         """Posterior mean of the image (C, H, W) behind `noisy` = signal * image + noise * eps."""
         if signal < 1e-3:
-            mean = self.image[:, self.usable].mean(axis=1)
+            share = self.usable * (1.0 if self.log_prior is None else np.exp(self.log_prior - self.log_prior.max()))
+            mean = np.tensordot(self.image, share.astype(np.float32) / share.sum(), 2)
             return np.broadcast_to(mean[:, None, None], noisy.shape).astype(np.float32)
         queries = self.basis.project(noisy).reshape(-1, self.keys.shape[1])
         if self.device != "cpu":
@@ -97,7 +105,7 @@ class PatchDenoiser:
             self._index, self._cut = index, self._values()
         distance, found = self._index.search(np.ascontiguousarray(queries / signal), NEAREST)
         distance = np.where(found < 0, np.inf, distance)
-        logits = -distance * signal**2 / (2 * noise**2)
+        logits = self.prior[found] - distance * signal**2 / (2 * noise**2)
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         weights /= weights.sum(axis=1, keepdims=True)
         out = np.zeros((len(queries), self._cut.shape[1]), np.float32)
@@ -110,7 +118,7 @@ class PatchDenoiser:
         squares = (self.keys**2).sum(axis=1)
         out = np.empty((len(queries), values.shape[1]), np.float32)
         for start in range(0, len(queries), 4096):
-            logits = (signal * queries[start : start + 4096] @ self.keys.T - signal**2 * squares / 2) / noise**2
+            logits = (signal * queries[start : start + 4096] @ self.keys.T - signal**2 * squares / 2) / noise**2 + self.prior
             logits -= logits.max(axis=1, keepdims=True)
             weights = np.exp(logits)
             out[start : start + 4096] = (weights / weights.sum(axis=1, keepdims=True)) @ values
@@ -120,7 +128,8 @@ class PatchDenoiser:
         """softmax((a <q, y> - a^2 |y|^2 / 2) / s^2) as scaled dot-product attention, all patches."""
         keys = torch.from_numpy(self.keys).to(self.device)
         values = torch.from_numpy(self._values()).to(self.device)
-        bias = -(signal**2) * keys.square().sum(1, keepdim=True) / 2
+        prior = torch.from_numpy(self.prior).to(self.device)[:, None]
+        bias = noise**2 * prior - signal**2 * keys.square().sum(1, keepdim=True) / 2
         key = torch.cat([signal * keys, bias], dim=1)[None]
         asked = torch.from_numpy(np.ascontiguousarray(queries)).to(self.device)
         asked = torch.cat([asked, torch.ones_like(asked[:, :1])], dim=1)[None]

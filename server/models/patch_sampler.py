@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -27,12 +28,22 @@ APART = 3
 """Copies at the coarsest copied level come from at least this far, so that they are not the original again."""
 
 
+class Guide(Protocol):
+    """What steers the estimate at each step, for instance towards words."""
+
+    def steer(self, clean: np.ndarray, hole: np.ndarray, noise: float) -> np.ndarray:
+        """The estimate (C, H, W) moved inside the hole (H, W); `noise`: the noise level of this step."""
+        ...
+
+
 @dataclass(frozen=True)
 class Schedule:
     """Steps at the coarsest and at finer levels, and the noise level the finer ones start from.
 
     The posterior mean is smooth, so the `copied_levels` finest levels are not
-    denoised but copied coherently from the image along the sample.
+    denoised but copied coherently from the image along the sample. `turns` above
+    1 takes each step so often, with fresh noise in between, so that what is drawn
+    and what is known settle on one another (RePaint, Lugmayr et al., 2022).
     """
 
     coarse_steps: int = 10
@@ -41,6 +52,30 @@ class Schedule:
     levels: int = 4
     coarsest_px: int = 24
     copied_levels: int = 1
+    turns: int = 1
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where patches come from, if not from the window itself: image (C, h, w), usable (h, w), and how likely each is."""
+
+    image: np.ndarray
+    usable: np.ndarray
+    log_prior: np.ndarray | None = None
+
+    def levels(self, count: int) -> list[Source]:
+        """From fine to coarse, each half as large as the one before."""
+        level = pyramid.padded(Level(self.image, np.zeros_like(self.usable), self.usable), 2 ** (count - 1))
+        prior = self.log_prior
+        if prior is not None:
+            extra = (level.usable.shape[0] - prior.shape[0], level.usable.shape[1] - prior.shape[1])
+            prior = np.pad(prior, ((0, extra[0]), (0, extra[1])))
+        return [Source(one.image, one.usable, None if prior is None else prior[:: 2**n, :: 2**n])
+                for n, one in enumerate(pyramid.build(level, count))]
+
+    def denoiser(self, device: str, **how: int) -> PatchDenoiser:
+        """Of this level's patches."""
+        return PatchDenoiser(self.image, self.usable, device, log_prior=self.log_prior, **how)
 
 
 def doubled(image: np.ndarray) -> np.ndarray:
@@ -49,29 +84,35 @@ def doubled(image: np.ndarray) -> np.ndarray:
     return functional.interpolate(tensor, scale_factor=2, mode="bicubic", align_corners=False)[0].numpy()
 
 
-def _steps(start: float, count: int) -> np.ndarray:
+def noise_levels(start: float, count: int) -> np.ndarray:
     """Noise levels from `start` (at most 1 - 1e-4) down to 0 in equal steps."""
     return np.linspace(min(start, 1 - 1e-4), 0, count + 1)
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What a sample is drawn with: its noise, the device, and whom to tell of each step (which may raise)."""
+    """What a sample is drawn with: its noise, the device, whom to tell of each step (which may raise), what steers it."""
 
     noise: AnchoredNoise
     device: str = "cpu"
     on_step: OnStep = lambda step, total: None
+    guide: Guide | None = None
 
 
-def sample(window: Level, strength: float, draw: Draw, how: Schedule = Schedule()) -> np.ndarray:
+def sample(
+    window: Level, strength: float, draw: Draw, how: Schedule = Schedule(), source: Source | None = None
+) -> np.ndarray:
     """A random sample of the image's patch world inside the window's hole; outside it the image.
 
     `strength` 1 starts from pure noise at the coarsest level: a new picture of
     the same ground. Less keeps what is coarser than the levels it reaches.
+    `source`: patches from elsewhere instead of the window's own.
     """
     height, width = window.hole.shape
-    count = pyramid.count_levels(min(height, width), how.coarsest_px, how.levels)
+    side = min(height, width, *(source.usable.shape if source else ()))
+    count = pyramid.count_levels(side, how.coarsest_px, how.levels)
     levels = pyramid.build(pyramid.padded(window, 2 ** (count - 1)), count)
+    sources = (source or Source(levels[0].image, levels[0].usable)).levels(count)
     depth = max(0, round(strength * count) - 1)
     rng = np.random.default_rng(draw.noise.seed)
     result = levels[depth].image
@@ -82,35 +123,38 @@ def sample(window: Level, strength: float, draw: Draw, how: Schedule = Schedule(
         here = levels[number]
         coarsest = number == depth
         base = here.image if coarsest else np.where(here.hole, doubled(result), here.image)
-        start = (1.0 if strength >= 1 else 0.75) if coarsest else how.start
-        noise_levels = _steps(start, how.coarse_steps if coarsest else how.fine_steps)
-        denoiser = PatchDenoiser(here.image, here.usable, draw.device)
-        start_from = _Start(base, noise_levels, draw.noise.normal(base.shape, number))
+        first = (1.0 if strength >= 1 else 0.75) if coarsest else how.start
+        steps = noise_levels(first, how.coarse_steps if coarsest else how.fine_steps)
+        start = Start(base, steps, draw.noise.normal(base.shape, number), how.turns, number)
 
         def tell(step: int, _: int, before: int = done) -> None:
             draw.on_step(before + step, total)
 
-        result = np.where(here.hole, _denoised(denoiser, here, start_from, tell), here.image)
-        done += len(noise_levels) - 1
+        told = Draw(draw.noise, draw.device, tell, draw.guide)
+        result = np.where(here.hole, denoised(sources[number].denoiser(draw.device), here, start, told), here.image)
+        done += len(steps) - 1
     if copied:
         draw.on_step(done, total)
-        result = _copied_along(levels[: copied + 1], result, rng)
+        own = 0 if source else APART
+        result = copied_along(levels[: copied + 1], sources, result, rng, own)
     return np.where(window.hole, result[:, :height, :width], window.image)
 
 
-def _copied_along(levels: list[Level], drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Coherent copies from the image that look like the sample `drawn` of the coarsest of `levels`."""
+def copied_along(
+    levels: list[Level], sources: list[Source], drawn: np.ndarray, rng: np.random.Generator, apart: int
+) -> np.ndarray:
+    """Coherent copies from the sources that look like the sample `drawn` of the coarsest of `levels`."""
     field: Field | None = None
     for number in range(len(levels) - 1, -1, -1):
-        here = levels[number]
-        ok, patch = centres(here.usable, 7, 200)
-        basis = PatchBasis.fit(here.image, ok, patch, rng)
-        bank = Bank(here.image, ok, basis.project(here.image))
+        here, there = levels[number], sources[number]
+        ok, patch = centres(there.usable, 7, 200)
+        basis = PatchBasis.fit(there.image, ok, patch, rng)
+        bank = Bank(there.image, ok, basis.project(there.image))
         targets = Targets(ndimage.binary_dilation(here.hole, iterations=2))
         if field is None:
             picture = drawn
             start = rng.integers(0, len(bank.rows), len(targets))
-            field = Field(targets, bank, bank.rows[start], bank.cols[start], APART)
+            field = Field(targets, bank, bank.rows[start], bank.cols[start], apart)
             field.look(basis.project(picture))
             field.settle(rng)
         else:
@@ -123,78 +167,54 @@ def _copied_along(levels: list[Level], drawn: np.ndarray, rng: np.random.Generat
         field.look(basis.project(picture))
     assert field is not None
     fine = levels[0]
-    seams.assign(field, fine.image, fine.hole)
-    return poisson.blended(field, fine.image, fine.hole, 0.05, fine.usable & ~fine.hole)
-
-
-def harmonised(window: Level, strength: float, draw: Draw) -> np.ndarray:
-    """Redraw the hole lightly with the usable patches: `strength` is the noise level it starts from.
-
-    What surrounds the hole is returned as the denoiser sees it, by which its drift in tone can be measured.
-    """
-    start = _Start(window.image, _steps(strength, 4), draw.noise.normal(window.image.shape))
-    return _denoised(PatchDenoiser(window.image, window.usable, draw.device), window, start, draw.on_step)
-
-
-CONTENT_SHARE = 0.8
-"""Han et al.'s eta of eq. 15."""
-RIM_PX = 3
-
-
-def content_copied(window: Level, draw: Draw, start: float = 0.6) -> np.ndarray:
-    """Settle content that was pasted into the window's hole among the window's own patches.
-
-    At every step of every scale but the finest the estimate inside the hole becomes 0.8 of the pasted content and 0.2
-    of itself (Han et al., eq. 15); the finest scale is left free to make the rim. Starts from the pasted picture at
-    noise level `start`, so that everything else stays where it is; what is outside the hole is the image.
-    """
-    height, width = window.hole.shape
-    count = pyramid.count_levels(min(height, width), 24, 3)
-    levels = pyramid.build(pyramid.padded(window, 2 ** (count - 1)), count)
-    result, total = levels[-1].image, 4 * count
-    for number in range(count - 1, -1, -1):
-        here = levels[number]
-        base = here.image if number == count - 1 else np.where(here.hole, doubled(result), here.image)
-        begin = _Start(base, _steps(start if number else 0.3, 4), draw.noise.normal(base.shape, number))
-
-        def tell(step: int, _: int, before: int = 4 * (count - 1 - number)) -> None:
-            draw.on_step(before + step, total)
-
-        # No patch across the outline of what was pasted, else the outline would be drawn again; and near it the
-        # content has no say, so that there is room for a transition.
-        inner = ndimage.binary_erosion(here.hole, iterations=RIM_PX, border_value=1)
-        outline = here.hole & ~ndimage.binary_erosion(here.hole, border_value=1)
-        denoiser = PatchDenoiser(here.image, (here.usable | here.hole) & ~outline, draw.device)
-        drawn = _denoised(denoiser, here, begin, tell, CONTENT_SHARE * inner if number else 0.0)
-        result = np.where(here.hole, drawn, here.image)
-    return np.where(window.hole, result[:, :height, :width], window.image)
+    known = fine.usable & ~fine.hole
+    seams.assign(field, fine.image, fine.hole, rim=bool(known.any()))
+    return poisson.blended(field, fine.image, fine.hole, 0.05, known if known.any() else None)
 
 
 @dataclass(frozen=True)
-class _Start:
-    """What denoising begins with: an image, the noise levels to take, and the noise."""
+class Start:
+    """What denoising begins with: an image, the noise levels to take, the noise, and how often each step is taken.
+
+    `number`: the pyramid level, 0 the finest; `inverted`: the image is a noisy one already, at the first level (see patch_modes.inverted).
+    """
 
     image: np.ndarray
     levels: np.ndarray
     eps: np.ndarray
+    turns: int = 1
+    number: int = 0
+    inverted: bool = False
 
 
-def _denoised(
-    denoiser: PatchDenoiser, here: Level, start: _Start, on_step: OnStep, content: float | np.ndarray = 0.0
+def denoised(
+    denoiser: PatchDenoiser, here: Level, start: Start, draw: Draw, content: float | np.ndarray = 0.0
 ) -> np.ndarray:
     """Deterministic steps down the noise levels; known pixels are re-noised at each, and returned denoised too.
 
     `content`: share of what the level shows already that each estimate is drawn to, one for all or by pixel (H, W).
     """
     levels, eps = start.levels, start.eps
-    x = (1 - levels[0]) * start.image + levels[0] * eps
+    x = start.image if start.inverted else (1 - levels[0]) * start.image + levels[0] * eps
     for step, (now, then) in enumerate(zip(levels[:-1], levels[1:], strict=True)):
-        on_step(step, len(levels) - 1)
-        known = (1 - now) * here.image + now * eps
-        x = np.where(here.hole, x, known)
-        clean = denoiser.denoise(x.astype(np.float32), 1 - now, now)
-        noise = (x - (1 - now) * clean) / now
-        if np.any(content):
-            clean = content * here.image + (1 - content) * clean
-        x = (1 - then) * clean + then * noise
+        draw.on_step(step, len(levels) - 1)
+        for turn in range(start.turns if then > 0 else 1):
+            if turn:
+                fresh = AnchoredNoise(draw.noise.seed + 7919 * (100 * step + turn), draw.noise.origin)
+                x = noisier(x, then, now, fresh.normal(x.shape, start.number))
+            known = (1 - now) * here.image + now * eps
+            x = np.where(here.hole, x, known)
+            clean = denoiser.denoise(x.astype(np.float32), 1 - now, now)
+            noise = (x - (1 - now) * clean) / now
+            if np.any(content):
+                clean = content * here.image + (1 - content) * clean
+            if draw.guide is not None:
+                clean = draw.guide.steer(clean, here.hole, float(now))
+            x = (1 - then) * clean + then * noise
     return x.astype(np.float32)
+
+
+def noisier(x: np.ndarray, now: float, then: float, eps: np.ndarray) -> np.ndarray:
+    """An image at noise level `now` taken up to level `then`: scaled to the smaller signal, the missing variance added."""
+    ratio = (1 - then) / (1 - now)
+    return ratio * x + np.sqrt(max(then**2 - (ratio * now) ** 2, 0.0)) * eps

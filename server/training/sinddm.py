@@ -59,6 +59,9 @@ class Trainer:
         self.levels = pyramid.first_levels(self.diffusion)
         self.net = SinDDMNet(pyramid.images[0].shape[0], recipe.width).to(self.device)
         self.mean = copy.deepcopy(self.net).eval().requires_grad_(False)
+        self.on_gpu = self.device.type == "cuda"
+        # Bytes of bfloat16 and a compiled graph pay on a GPU only; on a CPU both are slower.
+        self.predict = torch.compile(self.net, dynamic=True) if self.on_gpu else self.net
         self.optimiser = torch.optim.Adam(self.net.parameters(), lr=recipe.rate)
         self.step, self.pixels, self.loss = 0, 0, 1.0
 
@@ -79,15 +82,16 @@ class Trainer:
         # A generator a step, so that a training that was stopped draws what it would have drawn.
         rng = np.random.default_rng((self.recipe.seed, self.step))
         scale = int(rng.integers(len(self.pyramid)))
-        batch = self._batch(scale, rng)
+        batch = self.batch(scale, rng)
         x, eps, t, counts = (torch.from_numpy(part).to(self.device) for part in batch)
-        predicted = self.net(x, t, torch.full_like(t, scale))
-        error = (predicted - eps).abs() * counts
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.on_gpu):
+            predicted = self.predict(x, t, torch.full_like(t, scale))
+        error = (predicted.float() - eps).abs() * counts
         loss = error.sum() / (counts.sum() * eps.shape[1])
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         for group in self.optimiser.param_groups:
-            group["lr"] = one_cycle(self.step, self.recipe.steps, self.recipe.rate)
+            group["lr"] = self.rate()
         self.optimiser.step()
         self.step += 1
         self.pixels += x.shape[0] * x.shape[2] * x.shape[3]
@@ -96,22 +100,21 @@ class Trainer:
         for kept, new in zip(self.mean.parameters(), self.net.parameters(), strict=True):
             kept.lerp_(new.detach(), 1 - decay)
 
-    def _batch(self, scale: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def rate(self) -> float:
+        """The learning rate of this step."""
+        return one_cycle(self.step, self.recipe.steps, self.recipe.rate)
+
+    def batch(self, scale: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Noisy crops (B, C, h, w), their noise, their levels (B,), and which pixels count (B, 1, h, w)."""
-        image, blurred = self.pyramid.images[scale], self.pyramid.blurred[scale]
-        height, width = image.shape[1:]
+        height, width = self.pyramid.images[scale].shape[1:]
         size = (min(height, CROP_PX), min(width, CROP_PX))
         count = max(1, CROP_PX * CROP_PX // (size[0] * size[1]))
-        gammas = self.diffusion.gammas(self.pyramid.blurs[scale]) if scale else np.zeros(STEPS)
         levels = rng.integers(0, max(self.levels[scale], 1), count)
         noisy, noises, counted = [], [], []
         for level in levels:
             rows, cols = (self._cut(length, side, rng) for length, side in zip((height, width), size, strict=True))
-            cut = image[:, rows, cols]
-            mixed = gammas[level] * blurred[:, rows, cols] + (1 - gammas[level]) * cut
-            eps = rng.standard_normal(cut.shape, np.float32)
-            bar = self.diffusion.alphas_bar[level]
-            noisy.append(np.sqrt(bar) * mixed + np.sqrt(1 - bar) * eps)
+            eps = rng.standard_normal((self.pyramid.images[scale].shape[0], *size), np.float32)
+            noisy.append(noised(self.pyramid, scale, int(level), eps, (rows, cols)))
             noises.append(eps)
             counted.append(_countable(rows, cols, (height, width))[None])
         return (np.stack(noisy).astype(np.float32), np.stack(noises), levels.astype(np.int64),
@@ -148,6 +151,29 @@ class Trainer:
         self.optimiser.load_state_dict(state)
         self.step, self.pixels, self.loss = int(about["step"]), int(about["pixels"]), float(about["loss"])
         return True
+
+
+def noised(pyramid: Pyramid, scale: int, level: int, eps: np.ndarray, cut: tuple[slice, slice] = (slice(None), slice(None))) -> np.ndarray:
+    """What the network is shown at one scale and noise level: sqrt(abar) (gamma blurred + (1 - gamma) image) + sqrt(1 - abar) eps."""
+    diffusion = Diffusion.cosine()
+    gamma = diffusion.gammas(pyramid.blurs[scale])[level] if scale else 0.0
+    bar = diffusion.alphas_bar[level]
+    image, blurred = (kind[scale][(slice(None), *cut)] for kind in (pyramid.images, pyramid.blurred))
+    return (np.sqrt(bar) * (gamma * blurred + (1 - gamma) * image) + np.sqrt(1 - bar) * eps).astype(np.float32)
+
+
+def mean_loss(net: SinDDMNet, pyramid: Pyramid, draws: int = 4) -> float:
+    """Mean absolute error of the noise over the levels that sampling uses, every scale alike, on noise that training never drew."""
+    rng, device = np.random.default_rng(2**31), next(net.parameters()).device
+    errors = []
+    for scale, most in enumerate(pyramid.first_levels(Diffusion.cosine())):
+        for level in np.linspace(0, max(most - 1, 0), draws).round().astype(int):
+            eps = rng.standard_normal(pyramid.images[scale].shape, np.float32)
+            x = torch.from_numpy(noised(pyramid, scale, int(level), eps))[None].to(device)
+            with torch.no_grad():
+                found = net(x, *(torch.full((1,), number, device=device) for number in (int(level), scale)))
+            errors.append(float((found[0].cpu() - torch.from_numpy(eps)).abs().mean()))
+    return float(np.mean(errors))
 
 
 def _countable(rows: slice, cols: slice, whole: tuple[int, int]) -> np.ndarray:

@@ -8,7 +8,8 @@ import torch
 from landbrush.server.models import patch_denoiser
 from landbrush.server.models.noise import AnchoredNoise
 from landbrush.server.models.patch_denoiser import PatchDenoiser
-from landbrush.server.models.patch_sampler import Draw, content_copied, harmonised, sample
+from landbrush.server.models.patch_modes import content_copied, harmonised
+from landbrush.server.models.patch_sampler import Draw, sample
 from landbrush.server.synthesis import features
 from landbrush.server.synthesis.features import PatchBasis, eroded
 from landbrush.server.synthesis.pyramid import Level

@@ -143,10 +143,10 @@ def test_crops_count_where_the_network_sees_everything():
     finest = len(pyramid) - 1
     rng = np.random.default_rng(0)
     for _ in range(5):
-        noisy, noise, levels, counted = trainer._batch(finest, rng)
+        noisy, noise, levels, counted = trainer.batch(finest, rng)
         assert noisy.shape == noise.shape == (1, 3, 112, 112) and levels.max() < trainer.levels[finest]
         assert 0.4 < counted.mean() < 1
-    noisy, _, levels, counted = trainer._batch(0, rng)
+    noisy, _, levels, counted = trainer.batch(0, rng)
     assert counted.all() and noisy.shape[0] > 1 and noisy.shape[2:] == pyramid.images[0].shape[1:]
 
 
