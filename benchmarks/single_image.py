@@ -90,7 +90,7 @@ def learned() -> None:
 
 
 def ratio() -> None:
-    """Pixels to the same loss: the reference's recipe (32 copies of the whole image, every level, rate 1e-3) and ours, at one width."""
+    """Pixels to the same loss, at one width: ours, and the reference's recipe (32 whole copies, every level, rate 1e-3)."""
     from landbrush.server.models.sinddm import STEPS, Pyramid
     from landbrush.server.training.sinddm import Recipe, Trainer, mean_loss, noised
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,14 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 from scipy import ndimage
 
-from . import bands, blend, exemplars, gate, masks, provenance, tiling
+from . import bands, blend, exemplars, gate, masks, prompts, provenance, tiling
 from .api import AUTO, MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE, EditRequest
 from .bands import Layer
 from .editors.base import Patch, Scene
 from .errors import CannotEdit
 from .geotiff import Mosaic, WriteOptions, write_geotiff
 from .masks import Placing, Region
+from .models import image_text, weights
 from .plan import Plan, plan
 from .raster import Block, Box, opened, read_window
 
@@ -55,9 +56,9 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
     """Make result.tif, manifest.json and preview.png in `folder`; returns the report of the edit."""
     clock = _Clock()
     progress("understanding", 0, 1)
-    todo = plan(request, process_id)
+    todo = _paraphrased(plan(request, process_id), request.prompt)
     with _layer(request, files) as layer, _opened(files.exemplar) as other, _opened(files.elevation) as elevation:
-        job = _Job(request, todo, layer, elevation, clock)
+        job = _Job(request, todo, layer, elevation, clock, {})
         # 1. Where: polygons on the raster's own grid.
         progress("reading", 0, 1)
         shapes, regions, out_box = _place(job, progress)
@@ -96,6 +97,14 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
     return report
 
 
+def _paraphrased(todo: Plan, prompt: str) -> Plan:
+    """The plan with the sentences that an image-text model will be asked for, where they are not given."""
+    if not todo.paraphrased or todo.options["paraphrases"].strip() or not prompt.strip():
+        return todo
+    texts = prompts.ensemble(prompt, todo.options["ensemble"]).texts
+    return replace(todo, options={**todo.options, "paraphrases": "\n".join(texts)})
+
+
 @dataclass(frozen=True)
 class _Job:
     """What all steps of one edit share."""
@@ -105,6 +114,7 @@ class _Job:
     layer: Layer
     elevation: rasterio.DatasetReader | None
     clock: _Clock
+    drawn: dict[str, Any]
 
 
 class _Clock:
@@ -167,8 +177,13 @@ def _sources(
         return (), None
     if request.exemplar is not None:
         return tuple(exemplars.drawn(request.exemplar, layer, other, shapes)), None
+    if not (todo.word or todo.by_text):
+        return (), None
     progress("searching", 0, 1)
-    patches, search = exemplars.found(todo.word, layer, shapes)
+    by_text = None
+    if todo.by_text:
+        by_text = image_text.load(Path(weights.chosen("image-text"))), todo.options["paraphrases"].splitlines()
+    patches, search = exemplars.found(todo.word, layer, shapes, by_text)
     windows = [{"box": [h.box.col, h.box.row, h.box.width, h.box.height], "agreement": round(h.agreement, 2)}
                for h in search.hits]
     pixels = sum(int(patch.usable.sum()) for patch in patches)
@@ -200,7 +215,10 @@ def _edit_region(
     tiles = tiling.cut(scene, editor.tile_px, editor.overlap_px)
 
     def edit_tile(index: int, part: Scene) -> np.ndarray:
-        def step(done: int, total: int, preview: np.ndarray | None = None, note: str = "") -> None:
+        def step(
+            done: int, total: int, preview: np.ndarray | None = None, note: str = "", about: Mapping[str, Any] | None = None
+        ) -> None:
+            job.drawn.update(about or {})
             picture = bands.picture(preview, layer.roles) if preview is not None and len(tiles) == 1 else None
             on_step(index * total + done, total * len(tiles), picture, note)
 
@@ -210,7 +228,7 @@ def _edit_region(
     if request.blend.radiometric_match and editor.redraws_surroundings:
         result = blend.match_ring(result, image, drawn, block.valid)
     native = bands.write_back(result, stretch, block, layer.profile)
-    opacity = blend.feather(mask, request.blend.feather_px if editor.soft_edge else 0)
+    opacity = blend.feather(mask, request.blend.feather_px if editor.feathers(todo.options) else 0)
     mixed = blend.composite(block.values, native, opacity, mask)
     return bands.away_from_nodata(mixed, mask, layer.profile), skipped
 
@@ -293,6 +311,7 @@ def _report(
         "seed": request.seed,
         "options": todo.options,
         "search": search,
+        "drawn": job.drawn,
         "request": request.to_json(),
         "gate": checked.to_json(),
         "pixels_left_nodata": nodata,

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import rasterio
 import shapely
 from affine import Affine
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
+from scipy import ndimage
 
-from . import retrieval
+from . import retrieval, text_retrieval
 from .api import Exemplar
 from .bands import Layer, Roles, data_bands, roles_of, stretch_of
 from .editors.base import Patch
 from .errors import CannotEdit, NotFoundInLayer, OutsideRaster
 from .masks import burn, pixel_polygons
+from .models.image_text import ImageText
 from .raster import Block, Box, Profile, profile_of, read_window
 
 MOST_PIXELS = 4_000_000
+TEXTURES = ("forest", "shrub")
+"""Words for what has grain, unlike the gaps in it."""
+GRAIN_PX = 25
+SMOOTHEST = 30
+"""Per cent of the windows' pixels that are not copied where the word is for something with grain."""
+LEAST_DEEP_PX = 400
 
 
 def drawn(exemplar: Exemplar, layer: Layer, other: rasterio.DatasetReader | None, keep_out: list) -> list[Patch]:
@@ -95,19 +105,40 @@ def _resampled(patch: Patch, theirs: Profile, box: Box, target: Profile) -> Patc
     return Patch(image, usable > 0.99)
 
 
-def found(word: str, layer: Layer, keep_out: list) -> tuple[list[Patch], retrieval.Search]:
-    """Patches of windows around the shapes `keep_out` that look like the word; raises NotFoundInLayer with the reason."""
+def found(
+    word: str, layer: Layer, keep_out: list, by_text: tuple[ImageText, list[str]] | None = None
+) -> tuple[list[Patch], retrieval.Search]:
+    """Patches of windows around the shapes `keep_out` that look like the word, or like sentences to an image-text model.
+
+    Raises NotFoundInLayer with the reason.
+    """
     xmin, ymin, xmax, ymax = (round(v) for v in shapely.total_bounds(keep_out))
     whole, reach = layer.profile.box, retrieval.reach_px(layer) // 2
     around = Box(xmin, ymin, xmax - xmin, ymax - ymin).clipped(whole).grown(reach, whole)
-    result = retrieval.search(layer, word, around, keep_out)
+    if by_text is None:
+        result = retrieval.search(layer, word, around, keep_out)
+    else:
+        result = text_retrieval.search(layer, *by_text, around, keep_out)
     hits = retrieval.sources(result)
     if not hits:
         where = "" if around == whole else f" within {reach * layer.profile.gsd_m:,.0f} m of the polygons"
-        raise NotFoundInLayer(f"'{word}' was not found in this layer{where}. {result.reason}")
+        raise NotFoundInLayer(f"'{result.word[:80]}' was not found in this layer{where}. {result.reason}")
     patches = []
     for hit in hits:
         block = read_window(layer.dataset, hit.box)
         usable = block.valid & ~burn(keep_out, hit.box)
-        patches.append(_seen(layer.profile, layer.roles, block, usable))
-    return patches, result
+        weight = 0.0 if result.rule == "index rule" else hit.agreement - hits[0].agreement
+        patches.append(replace(_seen(layer.profile, layer.roles, block, usable), log_weight=weight))
+    return (_grainy(patches) if result.word in TEXTURES else patches), result
+
+
+def _grainy(patches: list[Patch]) -> list[Patch]:
+    """Without the smoothest of the windows' ground: a window of forest holds clearings, and copying drifts to them."""
+    energies = []
+    for patch in patches:
+        grey = patch.image.mean(axis=0)
+        energies.append(ndimage.uniform_filter(np.abs(grey - ndimage.uniform_filter(grey, 9)), GRAIN_PX))
+    least = np.percentile(np.concatenate([e[p.usable] for e, p in zip(energies, patches, strict=True)]), SMOOTHEST)
+    kept = [replace(p, usable=p.usable & (e > least)) for e, p in zip(energies, patches, strict=True)]
+    deep = sum(int(ndimage.binary_erosion(p.usable, iterations=5).sum()) for p in kept)
+    return [p for p in kept if p.usable.any()] if deep > LEAST_DEEP_PX else patches

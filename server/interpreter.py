@@ -14,7 +14,7 @@ from typing import Any
 
 from . import lexicon
 from .api import Choice, Interpretation
-from .editors.fill import LAND_COVERS
+from .editors.base import LAND_COVERS
 from .lexicon import CLASSES, FROM_FIRST, OPERATIONS, PROTECT_AFTER, PROTECT_BEFORE, TO_FIRST, Mention, mentions
 from .models import sentences
 

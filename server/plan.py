@@ -7,9 +7,9 @@ from typing import Any
 
 from . import interpreter, lexicon, registry, retrieval
 from .api import AUTO, EditRequest, Interpretation
-from .editors.base import Editor
-from .editors.fill import LAND_COVERS
+from .editors.base import LAND_COVERS, Editor
 from .errors import BadRequest, CannotEdit, WeightsMissing
+from .models import weights
 
 KEEPS_BY_ITSELF = ("flood", "burn")
 """Operators that spare what stands or does not burn without being told where it is."""
@@ -17,13 +17,20 @@ KEEPS_BY_ITSELF = ("flood", "burn")
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be done. `word` is the land cover to look for in the layer, where no exemplar was drawn."""
+    """What will be done. `word` is the land cover to look for in the layer, where no exemplar was drawn; `by_text`: an
+    image-text model looks for the words themselves instead."""
 
     editor: Editor
     options: dict[str, Any]
     operation: str
     word: str = ""
     understood: Interpretation | None = None
+    by_text: bool = False
+
+    @property
+    def paraphrased(self) -> bool:
+        """Whether sentences that say the same as the prompt are of use."""
+        return "paraphrases" in self.options and bool(weights.chosen("image-text"))
 
 
 def plan(request: EditRequest, process_id: str) -> Plan:
@@ -32,23 +39,31 @@ def plan(request: EditRequest, process_id: str) -> Plan:
         return _from_words(request)
     editor = registry.editor(process_id)
     options = registry.options_of(editor.info, request.options)
+    if "prompt" in editor.info.needs and not request.prompt.strip():
+        raise BadRequest(f"prompt: empty. {editor.info.title} needs words: say what should be there.")
     word = ""
     if editor.info.takes("exemplar") and request.exemplar is None:
-        word = options.get("word", "") or _word(request, editor)
+        if editor.searches(options):
+            if editor.reads_text and weights.chosen("image-text") and not options.get("word"):
+                return Plan(editor, options, process_id, by_text=True)
+            word = options.get("word", "") or _word(request)
+            options |= {"word": word} if "word" in options else {}
+            if word in interpreter.OBJECT_CLASSES and "keep_objects" not in request.options and "keep_objects" in options:
+                options["keep_objects"] = True
+        elif "exemplar" in editor.info.needs:
+            raise CannotEdit(f"{editor.info.title} needs a source: draw the area to copy from as the exemplar.")
     return Plan(editor, options, process_id, word)
 
 
-def _word(request: EditRequest, editor: Editor) -> str:
-    if editor.info.id != "fill":
-        raise CannotEdit(f"{editor.info.title} needs a source: draw the area to copy from as the exemplar.")
+def _word(request: EditRequest) -> str:
     try:
         return retrieval.canonical(request.prompt)
     except BadRequest:
         pass
     understood = interpreter.interpret(request.prompt) if request.prompt.strip() else None
-    if understood is None or not understood.to_class:
+    if understood is None or understood.to_class not in LAND_COVERS:
         raise CannotEdit(
-            "Fill like there needs an exemplar, or a prompt that names a land cover "
+            "This needs an exemplar, or a prompt that names a land cover which can be looked for in the layer "
             f"({', '.join(LAND_COVERS)}). Draw an exemplar area.")
     return understood.to_class
 

@@ -14,6 +14,7 @@ from .editors.operators import BurnEditor, FloodEditor, FogEditor, LowLightEdito
 from .editors.patch_diffusion import Harmonise, Variation
 from .editors.remove import Remove
 from .editors.sinddm import LearnedVariation
+from .editors.text import TextEdit
 from .errors import BadRequest, UnknownProcess
 
 EDITORS: dict[str, Editor] = {
@@ -22,6 +23,7 @@ EDITORS: dict[str, Editor] = {
         Remove(),
         Fill(),
         Copy(),
+        TextEdit(),
         Variation(),
         Harmonise(),
         LearnedVariation(),

@@ -33,6 +33,7 @@ FINEST_NETWORK_GSD_M = 1.0
 STRIDE_PX = 32
 LARGEST_SIDE_PX = 3072
 """At most so many pixels a side are searched, at the working GSD; more of the layer is not looked at."""
+NETWORK = "scene agreement"
 RULE_WINDOW_PX = 48
 RULE_SHARE = 0.9
 MOST_SOURCES = 8
@@ -82,9 +83,7 @@ def search(layer: Layer, word: str, area: Box, avoid: Sequence[BaseGeometry] = (
     Of a large area only the middle is searched, so that time and memory do not follow the layer's size.
     """
     name, profile, roles = canonical(word), layer.profile, layer.roles
-    area = _middle(area, reach_px(layer))
-    view = _read_view(layer, area)
-    blocked = _blocked(avoid, area, view)
+    view, blocked, area = view_of(layer, area, avoid)
     rule = _rule_for(name, roles, profile.gsd_m)
     if rule is not None:
         return _by_rule(name, rule, view, blocked, area)
@@ -96,8 +95,15 @@ def search(layer: Layer, word: str, area: Box, avoid: Sequence[BaseGeometry] = (
     return _by_network(name, view, blocked, area)
 
 
+def view_of(layer: Layer, area: Box, avoid: Sequence[BaseGeometry]) -> tuple[View, np.ndarray, Box]:
+    """The middle of the area at its working GSD, the pixels of it to avoid, and the box that it shows."""
+    area = _middle(area, reach_px(layer))
+    view = _read_view(layer, area)
+    return view, _blocked(avoid, area, view), area
+
+
 @dataclass(frozen=True)
-class _View:
+class View:
     """The searched area at its working GSD: bands by role (H, W) in [0, 255], validity, scale to native."""
 
     bands: dict[str, np.ndarray]
@@ -107,12 +113,13 @@ class _View:
 
     @property
     def rgb(self) -> np.ndarray:
+        """(H, W, 3); grey where there are no colours."""
         grey = self.bands.get("pan")
         seen = [self.bands.get(role, grey) for role in ("red", "green", "blue")]
         return np.stack([s for s in seen if s is not None], axis=-1)
 
 
-def _read_view(layer: Layer, area: Box) -> _View:
+def _read_view(layer: Layer, area: Box) -> View:
     """Read at 0.6 m (finer layers are averaged down), or natively where the layer is coarser or too small."""
     dataset, profile, roles = layer.dataset, layer.profile, layer.roles
     factor = max(1.0, GSD_M / profile.gsd_m)
@@ -128,7 +135,7 @@ def _read_view(layer: Layer, area: Box) -> _View:
     low, high = _display_range(data, valid, roles, profile.dtype)
     shown = {role: np.clip((np.nan_to_num(data[i]) - low) / (high - low), 0, 1) * 255
              for i, role in enumerate(roles.names) if role}
-    return _View(shown, valid, factor, profile.gsd_m * factor)
+    return View(shown, valid, factor, profile.gsd_m * factor)
 
 
 def _display_range(data: np.ndarray, valid: np.ndarray, roles: Roles, dtype: str) -> tuple[float, float]:
@@ -149,7 +156,7 @@ def _middle(area: Box, side: int) -> Box:
     return Box(area.col + (area.width - width) // 2, area.row + (area.height - height) // 2, width, height)
 
 
-def _blocked(shapes: Sequence[BaseGeometry], area: Box, view: _View) -> np.ndarray:
+def _blocked(shapes: Sequence[BaseGeometry], area: Box, view: View) -> np.ndarray:
     """Pixels of the view that a shape touches."""
     height, width = view.valid.shape
     if not shapes:
@@ -158,7 +165,7 @@ def _blocked(shapes: Sequence[BaseGeometry], area: Box, view: _View) -> np.ndarr
     return rasterize([(shape, 1) for shape in shapes], out_shape=(height, width), transform=scale, all_touched=True) > 0
 
 
-Rule = Callable[[_View], np.ndarray]
+Rule = Callable[[View], np.ndarray]
 
 
 def _rule_for(name: str, roles: Roles, gsd_m: float) -> Rule | None:
@@ -170,18 +177,18 @@ def _rule_for(name: str, roles: Roles, gsd_m: float) -> Rule | None:
     return None
 
 
-def _deviation(view: _View) -> np.ndarray:
+def _deviation(view: View) -> np.ndarray:
     grey = view.rgb.mean(axis=-1)
     mean = ndimage.uniform_filter(grey, 7)
     return np.sqrt(np.maximum(ndimage.uniform_filter(grey**2, 7) - mean**2, 0))
 
 
-def _ndvi(view: _View) -> np.ndarray:
+def _ndvi(view: View) -> np.ndarray:
     nir, red = view.bands["nir"], view.bands["red"]
     return (nir - red) / np.maximum(nir + red, 1)
 
 
-def _is_water(view: _View) -> np.ndarray:
+def _is_water(view: View) -> np.ndarray:
     green, nir = view.bands["green"], view.bands["nir"]
     ndwi = (green - nir) / np.maximum(green + nir, 1)
     return ndwi > np.clip(_otsu(ndwi[view.valid]), -0.05, 0.3)
@@ -198,27 +205,27 @@ def _otsu(values: np.ndarray) -> float:
     return float(middle[np.argmax(below * above * (first - second) ** 2)])
 
 
-def _brighter_than(view: _View, share: float) -> np.ndarray:
+def _brighter_than(view: View, share: float) -> np.ndarray:
     grey = view.rgb.mean(axis=-1)
     return grey > np.percentile(grey[view.valid], share)
 
 
-def _farmland(view: _View) -> np.ndarray:
+def _farmland(view: View) -> np.ndarray:
     deviation = _deviation(view)
     return (_ndvi(view) > 0.3) & ~_is_water(view) & (deviation < 0.7 * np.median(deviation[view.valid]))
 
 
-def _bare_rgb(view: _View) -> np.ndarray:
+def _bare_rgb(view: View) -> np.ndarray:
     red, green, blue = view.bands["red"], view.bands["green"], view.bands["blue"]
     return (red > 1.03 * green) & (green > 1.08 * blue) & _brighter_than(view, 70) & (_deviation(view) < 14)
 
 
-def _asphalt(view: _View) -> np.ndarray:
+def _asphalt(view: View) -> np.ndarray:
     top, low = view.rgb.max(axis=-1), view.rgb.min(axis=-1)
     return ((top - low) / np.maximum(top, 1) < 0.09) & (_deviation(view) < 7) & ~_brighter_than(view, 60)
 
 
-def _grass_rgb(view: _View) -> np.ndarray:
+def _grass_rgb(view: View) -> np.ndarray:
     red, green, blue = view.bands["red"], view.bands["green"], view.bands["blue"]
     excess = (2 * green - red - blue) / np.maximum(red + green + blue, 1)
     return (excess > 0.05) & (_deviation(view) < 7)
@@ -233,7 +240,7 @@ _NIR_RULES: dict[str, Rule] = {
 _RGB_RULES: dict[str, Rule] = {"bare": _bare_rgb, "asphalt": _asphalt, "grass": _grass_rgb}
 
 
-def _by_rule(name: str, rule: Rule, view: _View, blocked: np.ndarray, area: Box) -> Search:
+def _by_rule(name: str, rule: Rule, view: View, blocked: np.ndarray, area: Box) -> Search:
     if not view.valid.any():
         return Search(name, "index rule", (), "The layer holds no valid pixel here.")
     mask = ndimage.binary_opening(rule(view) & view.valid) & ~blocked
@@ -249,24 +256,24 @@ def _by_rule(name: str, rule: Rule, view: _View, blocked: np.ndarray, area: Box)
         row, col = np.unravel_index(np.argmax(score), score.shape)
         if share[row, col] < RULE_SHARE or score[row, col] <= 0:
             break
-        hits.append(Hit(_native(Box(int(col) - half, int(row) - half, side, side), view, area), float(share[row, col])))
+        hits.append(Hit(native_box(Box(int(col) - half, int(row) - half, side, side), view, area), float(share[row, col])))
         score[max(0, row - side) : row + side, max(0, col - side) : col + side] = 0
     reason = "" if hits else f"No window of this layer is {RULE_SHARE:.0%} {name} by its index rule."
     return Search(name, "index rule", tuple(hits), reason)
 
 
-def _by_network(name: str, view: _View, blocked: np.ndarray, area: Box) -> Search:
+def _by_network(name: str, view: View, blocked: np.ndarray, area: Box) -> Search:
     rgb = view.rgb.round().astype(np.uint8)
     height, width = view.valid.shape
     if min(height, width) < WINDOW_PX:
-        return Search(name, "scene agreement", (),
+        return Search(name, NETWORK, (),
                       f"The layer is too small: {width} x {height} pixels at {view.gsd_m:.2g} m, "
                       f"one window needs {WINDOW_PX}.")
     corners = [(r, c) for r in range(0, height - WINDOW_PX + 1, STRIDE_PX)
                for c in range(0, width - WINDOW_PX + 1, STRIDE_PX)
                if view.valid[r : r + WINDOW_PX, c : c + WINDOW_PX].mean() > LEAST_VALID]
     if not corners:
-        return Search(name, "scene agreement", (), "No window of this layer is free of nodata.")
+        return Search(name, NETWORK, (), "No window of this layer is free of nodata.")
     windows = np.stack([rgb[r : r + WINDOW_PX, c : c + WINDOW_PX] for r, c in corners])
     scores = _agreement(windows.tobytes(), len(windows))[:, scene_words.words().index(name)].copy()
     for index, (r, c) in enumerate(corners):
@@ -279,10 +286,10 @@ def _by_network(name: str, view: _View, blocked: np.ndarray, area: Box) -> Searc
         if scores[best] < MARGIN:
             break
         r, c = corners[best]
-        hits.append(Hit(_native(Box(c, r, WINDOW_PX, WINDOW_PX), view, area), float(scores[best])))
+        hits.append(Hit(native_box(Box(c, r, WINDOW_PX, WINDOW_PX), view, area), float(scores[best])))
         scores[(np.abs(places - places[best]) < WINDOW_PX).all(axis=1)] = -np.inf
     reason = "" if hits else f"Nothing in this layer looks enough like {name}. Draw an exemplar, here or in another layer."
-    return Search(name, "scene agreement", tuple(hits), reason)
+    return Search(name, NETWORK, tuple(hits), reason)
 
 
 @functools.lru_cache(maxsize=1)
@@ -292,7 +299,8 @@ def _agreement(windows: bytes, count: int) -> np.ndarray:
     return scene_words.agreement(scene_words.features(array))
 
 
-def _native(box: Box, view: _View, area: Box) -> Box:
+def native_box(box: Box, view: View, area: Box) -> Box:
+    """A box of the view in pixels of the layer."""
     f = view.native_per_px
     return Box(area.col + round(box.col * f), area.row + round(box.row * f),
                max(1, round(box.width * f)), max(1, round(box.height * f))).clipped(area)
@@ -304,6 +312,8 @@ def sources(found: Search) -> tuple[Hit, ...]:
         return ()
     if found.rule == "index rule":
         return found.hits[:4]
+    if found.rule != NETWORK:
+        return tuple(h for h in found.hits if h.agreement >= found.hits[0].agreement - 3)
     least = max(MARGIN, found.hits[0].agreement - 1.5)
     return tuple(h for h in found.hits if h.agreement >= least)
 

@@ -12,16 +12,25 @@ import numpy as np
 from ..api import EditorInfo
 
 OnStep = Callable[..., None]
-"""Called as on_step(step, total, preview=None, note="") once a step, with an unfinished image (C, H, W) where there is
-one, and what to tell the user; raises Dismissed when the job was dismissed."""
+"""Called as on_step(step, total, preview=None, note="", about=None) once a step, with an unfinished image (C, H, W) where
+there is one, what to tell the user, and facts to record with the result; raises Dismissed when the job was dismissed."""
+
+
+LAND_COVERS = ("forest", "shrub", "grass", "farmland", "bare", "beach", "water", "residential", "industrial", "parking",
+               "asphalt", "road")
+"""What can be looked for in a layer by word where no exemplar is drawn."""
 
 
 @dataclass(frozen=True)
 class Patch:
-    """Pixels to copy from: image (C, h, w) as seen, and which of them may be used (h, w)."""
+    """Pixels to copy from: image (C, h, w) as seen, and which of them may be used (h, w).
+
+    `log_weight`: by how much better it fits the words than another, as a log-odds; 0 for the best or a drawn one.
+    """
 
     image: np.ndarray
     usable: np.ndarray
+    log_weight: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,7 @@ class Editor(ABC):
     far tiles overlap, `soft_edge` whether the rim may be feathered: editors that
     make their own rim say no. `redraws_surroundings`: outside the mask too it
     gives what it drew, by which its drift in tone is measured and taken out.
+    `reads_text`: an image-text model, where there is one, finds its exemplars.
     """
 
     info: EditorInfo
@@ -74,6 +84,15 @@ class Editor(ABC):
     overlap_px = 64
     soft_edge = True
     redraws_surroundings = False
+    reads_text = False
+
+    def feathers(self, options: Mapping[str, Any]) -> bool:
+        """Whether the rim may be feathered with these options."""
+        return self.soft_edge
+
+    def searches(self, options: Mapping[str, Any]) -> bool:
+        """Whether exemplars are looked for in the layer where none is drawn."""
+        return False
 
     def context_px(self, side_px: int) -> int:
         """Surroundings wanted around a mask whose longer side is `side_px`."""

@@ -11,12 +11,9 @@ from ..api import EditorInfo, Option
 from ..errors import CannotEdit
 from ..synthesis.fill import FillSettings, fill
 from ..synthesis.pyramid import Level
-from .base import Editor, OnStep, Scene
+from .base import LAND_COVERS, Editor, OnStep, Scene
 
 FEWEST_PIXELS = 150
-LAND_COVERS = ("forest", "shrub", "grass", "farmland", "bare", "beach", "water", "residential", "industrial", "parking",
-               "asphalt", "road")
-"""What can be looked for in a layer where no exemplar is drawn."""
 
 
 class Fill(Editor):
@@ -41,6 +38,10 @@ class Fill(Editor):
                    help="More variety; turns shadows and rows the other way."),
         ),
     )
+
+    def searches(self, options: Mapping[str, Any]) -> bool:
+        """Always."""
+        return True
 
     def context_px(self, side_px: int) -> int:
         """Enough to find transitions like the one the rim needs."""

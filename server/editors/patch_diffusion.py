@@ -14,7 +14,7 @@ from ..errors import CannotEdit
 from ..models.noise import AnchoredNoise
 from ..models.patch_denoiser import best_device
 from ..models.patch_modes import harmonised
-from ..models.patch_sampler import Draw, Schedule, sample
+from ..models.patch_sampler import Draw, sample
 from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
 from .base import Editor, OnStep, Scene

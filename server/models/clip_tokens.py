@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +25,21 @@ def tokeniser(folder: Path) -> Any:
     if (folder / "tokenizer.json").is_file():
         return Tokenizer.from_file(str(folder / "tokenizer.json"))
     if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        import json
-
         vocabulary = json.loads((folder / "vocab.json").read_text("utf8"))
         lines = (folder / "merges.txt").read_text("utf8").splitlines()
-        return _made(vocabulary, [tuple(line.split()) for line in lines if line and not line.startswith("#version")])
+        return _made(vocabulary, _pairs(line for line in lines if not line.startswith("#version")))
     for place in (folder / MERGES, _packaged()):
         if place is not None and place.is_file():
             with gzip.open(place, "rt", encoding="utf8") as stream:
-                merges = [tuple(line.split()) for line in stream.read().split("\n")[1 : MERGES_USED + 1]]
+                merges = _pairs(stream.read().split("\n")[1 : MERGES_USED + 1])
             return _made(_vocabulary(merges), merges)
     raise WeightsMissing(
         f"CLIP's vocabulary is neither in {folder} (tokenizer.json, vocab.json with merges.txt, or {MERGES}) nor installed: "
         "pip install --no-deps open_clip_torch")
+
+
+def _pairs(lines: Iterable[str]) -> list[tuple[str, str]]:
+    return [(first, second) for first, second in (line.split() for line in lines if line.strip())]
 
 
 def _packaged() -> Path | None:
@@ -53,13 +57,13 @@ def _letters() -> list[str]:
     return [chr(byte) for byte in plain] + [chr(256 + place) for place in range(len(others))]
 
 
-def _vocabulary(merges: list[tuple[str, ...]]) -> dict[str, int]:
+def _vocabulary(merges: list[tuple[str, str]]) -> dict[str, int]:
     letters = _letters()
     words = letters + [letter + "</w>" for letter in letters] + ["".join(merge) for merge in merges] + [START, END]
     return {word: number for number, word in enumerate(words)}
 
 
-def _made(vocabulary: dict[str, int], merges: list[tuple[str, ...]]) -> Any:
+def _made(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Any:
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
     found = Tokenizer(models.BPE(vocabulary, merges, end_of_word_suffix="</w>", unk_token=END))

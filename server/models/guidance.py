@@ -82,7 +82,7 @@ class TextGuide:
         """See Guide; the gradient is of the loss at `clean`."""
         if noise < self.how.least_noise or noise > 0.95 or not hole.any() or self._done():
             return clean
-        gradient = self._gradient(clean)
+        gradient = self._gradient(clean, hole)
         mask = self._masked(gradient, hole)
         first, fading = self.before is None, self.how.fade_from > 0
         if first or fading:
@@ -100,14 +100,18 @@ class TextGuide:
             return hole.astype(np.float32)
         return _enlarged(self.mask[None], hole.shape)[0] * hole
 
-    def _gradient(self, clean: np.ndarray) -> np.ndarray:
+    def _gradient(self, clean: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        """Of the similarity, which is asked for the hole and a little around it: the words are about that."""
         rng = np.random.default_rng((self.seed, len(self.losses)))
-        x = torch.from_numpy(np.ascontiguousarray(clean, np.float32)).requires_grad_(True)
+        box = around(hole)
+        x = torch.from_numpy(np.ascontiguousarray(clean[:, box[0], box[1]], np.float32)).requires_grad_(True)
         loss = self.loss(x, rng)
         loss.backward()
         self.losses.append(float(loss.detach()))
         assert x.grad is not None
-        return -x.grad.numpy()
+        out = np.zeros_like(clean, np.float32)
+        out[:, box[0], box[1]] = -x.grad.numpy()
+        return out
 
     def _done(self) -> bool:
         """Whether the loss, as a mean of three steps since views differ, has stopped falling."""
@@ -116,6 +120,16 @@ class TextGuide:
             return False
         smooth = np.convolve(self.losses, np.ones(3) / 3, "valid")
         return bool(smooth[-wait:].min() >= smooth[:-wait].min())
+
+
+def around(hole: np.ndarray, more: float = 0.15) -> tuple[slice, slice]:
+    """The hole's bounding box, wider by that share of its sides."""
+    slices = []
+    for axis in (1, 0):
+        found = np.nonzero(hole.any(axis=axis))[0]
+        margin = int(more * (found[-1] + 1 - found[0]))
+        slices.append(slice(max(0, int(found[0]) - margin), int(found[-1]) + 1 + margin))
+    return slices[0], slices[1]
 
 
 def _enlarged(image: np.ndarray, shape: Sequence[int]) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from scipy import ndimage
 
@@ -77,7 +79,7 @@ def inverted(denoiser: PatchDenoiser, image: np.ndarray, start: float, steps: in
 def _framed(window: Level) -> Level:
     """The window with a mirrored frame, so that its own border is made of whole patches too."""
     widths = ((FRAME_PX, FRAME_PX), (FRAME_PX, FRAME_PX))
-    how = "reflect" if min(window.hole.shape) > FRAME_PX else "edge"
+    how: Literal["reflect", "edge"] = "reflect" if min(window.hole.shape) > FRAME_PX else "edge"
     return Level(np.pad(window.image, ((0, 0), *widths), mode=how), np.pad(window.hole, widths, mode="edge"),
                  np.pad(window.usable, widths, mode=how))
 

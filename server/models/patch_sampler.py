@@ -176,7 +176,8 @@ def copied_along(
 class Start:
     """What denoising begins with: an image, the noise levels to take, the noise, and how often each step is taken.
 
-    `number`: the pyramid level, 0 the finest; `inverted`: the image is a noisy one already, at the first level (see patch_modes.inverted).
+    `number`: the pyramid level, 0 the finest; `inverted`: the image is a noisy one already, at the first level (see
+    patch_modes.inverted).
     """
 
     image: np.ndarray

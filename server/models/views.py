@@ -45,7 +45,8 @@ def _placement(cropped: bool, rng: np.random.Generator) -> Matrix:
     if rng.random() < 0.8:
         angle = math.radians(rng.uniform(-TURN_DEGREES, TURN_DEGREES))
         right, down = rng.uniform(-2 * SHIFT, 2 * SHIFT, 2)
-        found = found @ np.array([[math.cos(angle), -math.sin(angle), right], [math.sin(angle), math.cos(angle), down], [0, 0, 1]])
+        cosine, sine = math.cos(angle), math.sin(angle)
+        found = found @ np.array([[cosine, -sine, right], [sine, cosine, down], [0, 0, 1]])
     if rng.random() < 0.5:
         found = found @ _perspective(rng)
     return found

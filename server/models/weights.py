@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -11,10 +12,22 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ..errors import NoSpace, WeightsMissing
+from ..errors import BadRequest, NoSpace, WeightsMissing
 from ..settings import default_home
 
+KINDS = {
+    "image-text": "CLIP or RemoteCLIP: a folder of transformers, or a file of open_clip (RN50, ViT-B-32, ViT-L-14)",
+    "second-image-text": "another one, which shares nothing with the first, to rank candidates",
+    "language": "folder of an instruction model that transformers reads, to paraphrase prompts",
+    "endpoint": "URL of an OpenAI-compatible service, to paraphrase prompts (http://127.0.0.1:11434/v1)",
+    "endpoint-model": "name of the model there",
+    "endpoint-key-file": "file with the key for it (or the environment's LANDBRUSH_ENDPOINT_KEY)",
+}
+"""What the user may point to. Nothing of it is needed for an edit without words' guidance, and nothing is downloaded."""
+CHOSEN = "chosen.json"
+
 _folder: Path | None = None
+_given: dict[str, str] = {}
 
 
 def use_folder(folder: Path) -> None:
@@ -26,6 +39,46 @@ def use_folder(folder: Path) -> None:
 def folder() -> Path:
     """Where learned weights are kept."""
     return _folder or default_home() / "models"
+
+
+def chosen(kind: str) -> str:
+    """The path or name that the user gave for a kind; empty where none was given."""
+    if kind in _given:
+        return _given[kind]
+    return _stored().get(kind, "")
+
+
+def give(kind: str, value: str) -> None:
+    """Use that value in this process only; raises BadRequest for an unknown kind."""
+    _given[_known(kind)] = value
+
+
+def choose(kind: str, value: str) -> None:
+    """Keep that value in the folder, for this and later processes; empty forgets it."""
+    values = {**_stored(), _known(kind): value}
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(prefix=".chosen-", dir=folder())
+        with os.fdopen(handle, "w", encoding="utf8") as stream:
+            json.dump({key: text for key, text in values.items() if text}, stream, indent=1)
+        os.replace(draft, folder() / CHOSEN)
+    except OSError as error:
+        raise NoSpace(f"The choice could not be written to {folder()}: {error}.") from error
+
+
+def _known(kind: str) -> str:
+    if kind not in KINDS:
+        raise BadRequest(f"'{kind[:60]}' is no kind of model; there are {', '.join(KINDS)}.")
+    return kind
+
+
+def _stored() -> dict[str, str]:
+    path = folder() / CHOSEN
+    try:
+        found = json.loads(path.read_text("utf8")) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise BadRequest(f"{path} cannot be read ({error}). Mend or delete it.") from error
+    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
 
 def cached(kind: str, *contents: bytes) -> Path:

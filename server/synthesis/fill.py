@@ -39,23 +39,48 @@ Usable = tuple[np.ndarray, np.ndarray]
 """An exemplar: image (C, h, w) and the pixels (h, w) that may be copied."""
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A fill before it is drawn: the exemplars on one canvas, scaled; to which exemplar each pixel belongs (h, w); the
+    box of the window (rows, columns) that is drawn; the scaling."""
+
+    bank: Level
+    owner: np.ndarray
+    box: tuple[slice, slice]
+    scaling: Scaling
+
+
+def prepared(around: Level, exemplars: Sequence[Usable], mirror: bool = False) -> Prepared:
+    """Lay out what a fill of the hole is drawn from."""
+    image, mask, valid = around.image, around.hole, around.usable
+    canvas, usable, owner = _canvas(exemplars, mirror)
+    scaling = Scaling.of(*_both(image, valid & ~mask, canvas, usable))
+    rows, cols = np.nonzero(mask)
+    box = (slice(max(0, rows.min() - MARGIN_PX), rows.max() + MARGIN_PX + 1),
+           slice(max(0, cols.min() - MARGIN_PX), cols.max() + MARGIN_PX + 1))
+    return Prepared(Level(scaling.scaled(canvas), np.zeros_like(usable), usable), owner, box, scaling)
+
+
 def fill(
     around: Level, exemplars: Sequence[Usable], seed: int, settings: FillSettings = FillSettings(),
     on_stage: OnStage = lambda step, total: None,
 ) -> np.ndarray:
     """The image with its hole filled with what the exemplars show; outside it nothing changes."""
-    image, mask, valid = around.image, around.hole, around.usable
     rng = np.random.default_rng(seed)
-    canvas, usable = _canvas(exemplars, settings.mirror)
-    scaling = Scaling.of(*_both(image, valid & ~mask, canvas, usable))
-    rows, cols = np.nonzero(mask)
-    box = (slice(max(0, rows.min() - MARGIN_PX), rows.max() + MARGIN_PX + 1),
-           slice(max(0, cols.min() - MARGIN_PX), cols.max() + MARGIN_PX + 1))
-    bank = Level(scaling.scaled(canvas), np.zeros_like(usable), usable)
-    synthetic = _synthesised(bank, mask[box], rng, settings, on_stage)
-    scaled = scaling.scaled(image)
+    ready = prepared(around, exemplars, settings.mirror)
+    synthetic = _synthesised(ready.bank, around.hole[ready.box], rng, settings, on_stage)
+    on_stage(3, 4)
+    return settled(around, ready, synthetic, settings.outline_px, rng)
+
+
+def settled(
+    around: Level, ready: Prepared, synthetic: np.ndarray, outline_px: float, rng: np.random.Generator
+) -> np.ndarray:
+    """The image with `synthetic` (C, box, scaled) laid into its hole and the rim drawn from transitions found around it."""
+    image, mask, valid, box = around.image, around.hole, around.usable, ready.box
+    scaled = ready.scaling.scaled(image)
     window = _window(box, mask.shape)
-    depth = rim.wavy(mask[window], _amplitude(mask, settings.outline_px), rng)
+    depth = rim.wavy(mask[window], _amplitude(mask, outline_px), rng)
     inside = mask[window] & (depth > 0)
     laid = scaled[:, window[0], window[1]].copy()
     shift = (box[0].start - window[0].start, box[1].start - window[1].start)
@@ -63,13 +88,12 @@ def fill(
     whole[:, shift[0] : shift[0] + synthetic.shape[1], shift[1] : shift[1] + synthetic.shape[2]] = synthetic
     laid[:, inside] = whole[:, inside]
     band = mask[window] & (depth > -4) & (depth <= _band(mask, inside))
-    on_stage(3, 4)
     if band.any():
         laid = rim.reinpaint(laid, band, valid[window] | mask[window], rng)
     out = image.copy()
     here = np.zeros_like(mask)
     here[window] = mask[window]
-    out[:, here] = scaling.restored(laid)[:, mask[window]]
+    out[:, here] = ready.scaling.restored(laid)[:, mask[window]]
     return out
 
 
@@ -93,23 +117,24 @@ def _window(box: tuple[slice, slice], shape: tuple[int, int]) -> tuple[slice, sl
             slice(max(0, box[1].start - reach), min(shape[1], box[1].stop + reach)))
 
 
-def _canvas(exemplars: Sequence[Usable], mirror: bool) -> Usable:
-    """All exemplars side by side, with gaps that cannot be copied."""
+def _canvas(exemplars: Sequence[Usable], mirror: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All exemplars side by side, with gaps that cannot be copied: image, usable pixels, number of the exemplar."""
     parts = list(exemplars)
     if mirror:
         parts += [(picture[:, :, ::-1], usable[:, ::-1]) for picture, usable in exemplars]
     height = max(p.shape[1] for p, _ in parts)
     width = sum(p.shape[2] + GAP_PX for p, _ in parts) - GAP_PX
     canvas = np.zeros((parts[0][0].shape[0], height, width), np.float32)
-    allowed = np.zeros((height, width), bool)
+    allowed, owner = np.zeros((height, width), bool), np.zeros((height, width), np.int32)
     col = 0
-    for picture, usable in parts:
+    for number, (picture, usable) in enumerate(parts):
         rows, cols = usable.shape
         canvas[:, :rows, col : col + cols] = picture
         allowed[:rows, col : col + cols] = usable
+        owner[:, col : col + cols + GAP_PX] = number % len(exemplars)
         col += cols + GAP_PX
     allowed &= np.isfinite(canvas).all(axis=0)
-    return np.where(allowed, canvas, 0), allowed
+    return np.where(allowed, canvas, 0), allowed, owner
 
 
 def _synthesised(

@@ -20,7 +20,7 @@ import torch
 
 from ..errors import WeightsMissing
 from ..models import weights
-from ..models.sinddm import REACH, STEPS, Diffusion, Pyramid, SinDDMNet
+from ..models.sinddm import REACH, Diffusion, Pyramid, SinDDMNet
 
 OnStep = Callable[[int, int, float], None]
 """Called as on_step(step, steps, loss); may raise to stop, after which the work so far is kept."""
@@ -153,8 +153,13 @@ class Trainer:
         return True
 
 
-def noised(pyramid: Pyramid, scale: int, level: int, eps: np.ndarray, cut: tuple[slice, slice] = (slice(None), slice(None))) -> np.ndarray:
-    """What the network is shown at one scale and noise level: sqrt(abar) (gamma blurred + (1 - gamma) image) + sqrt(1 - abar) eps."""
+WHOLE = (slice(None), slice(None))
+
+
+def noised(
+    pyramid: Pyramid, scale: int, level: int, eps: np.ndarray, cut: tuple[slice, slice] = WHOLE
+) -> np.ndarray:
+    """What the network is shown: sqrt(abar) (gamma blurred + (1 - gamma) image) + sqrt(1 - abar) eps, at a scale and level."""
     diffusion = Diffusion.cosine()
     gamma = diffusion.gammas(pyramid.blurs[scale])[level] if scale else 0.0
     bar = diffusion.alphas_bar[level]
@@ -163,7 +168,7 @@ def noised(pyramid: Pyramid, scale: int, level: int, eps: np.ndarray, cut: tuple
 
 
 def mean_loss(net: SinDDMNet, pyramid: Pyramid, draws: int = 4) -> float:
-    """Mean absolute error of the noise over the levels that sampling uses, every scale alike, on noise that training never drew."""
+    """Mean absolute error of the noise over the levels that sampling uses, every scale alike, on noise not trained on."""
     rng, device = np.random.default_rng(2**31), next(net.parameters()).device
     errors = []
     for scale, most in enumerate(pyramid.first_levels(Diffusion.cosine())):

@@ -55,7 +55,8 @@ def test_both_layouts_of_one_network_agree(tmp_path):
     state = theirs.net.state_dict()
     renamed = {"token_embedding.weight": state["text_model.embeddings.token_embedding.weight"],
                "positional_embedding": state["text_model.embeddings.position_embedding.weight"],
-               "ln_final.weight": state["text_model.final_layer_norm.weight"], "ln_final.bias": state["text_model.final_layer_norm.bias"],
+               "ln_final.weight": state["text_model.final_layer_norm.weight"],
+               "ln_final.bias": state["text_model.final_layer_norm.bias"],
                "text_projection": state["text_projection.weight"].T, "logit_scale": state["logit_scale"],
                "visual.conv1.weight": state["vision_model.embeddings.patch_embedding.weight"],
                "visual.class_embedding": state["vision_model.embeddings.class_embedding"],

@@ -104,7 +104,8 @@ def _transformers(path, seed):
     torch.manual_seed(seed)
     tower = {"hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 1, "num_attention_heads": 1}
     config = CLIPConfig(
-        text_config={**tower, "vocab_size": VOCABULARY, "max_position_embeddings": 77, "bos_token_id": 49406, "eos_token_id": 49407},
+        text_config={**tower, "vocab_size": VOCABULARY, "max_position_embeddings": 77, "bos_token_id": VOCABULARY - 2,
+                     "eos_token_id": VOCABULARY - 1},
         vision_config={**tower, "image_size": 64, "patch_size": 16}, projection_dim=32)
     CLIPModel(config).save_pretrained(path)
     return path

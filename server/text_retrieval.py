@@ -1,0 +1,68 @@
+"""Words to windows by an image-text model: whatever the sentences say, in the user's own layer.
+
+A window's agreement is how much nearer it is to the sentences than to what any window is near to ("an aerial
+photograph"), in the model's own log-odds. Where no window is nearer, nothing was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from shapely.geometry.base import BaseGeometry
+
+from .bands import Layer
+from .models.image_text import ImageText
+from .raster import Box
+from .retrieval import LEAST_VALID, Hit, Search, View, native_box, view_of
+
+NEUTRAL = ("an aerial photograph", "a satellite image", "remote sensing imagery", "ground seen from above")
+WINDOW_PX = 96
+MOST_WINDOWS = 256
+MOST_HITS = 8
+LOG_ODDS = 100.0
+"""CLIP's learned scale of its cosines."""
+BATCH = 16
+
+
+def search(
+    layer: Layer, model: ImageText, texts: Sequence[str], area: Box, avoid: Sequence[BaseGeometry] = ()
+) -> Search:
+    """Windows inside `area` that the sentences describe and that do not touch the shapes to `avoid` (pixels of the layer)."""
+    view, blocked, area = view_of(layer, area, avoid)
+    side = min(WINDOW_PX, *view.valid.shape)
+    rgb = torch.from_numpy(np.ascontiguousarray(view.rgb.transpose(2, 0, 1), np.float32)) / 255
+    corners = _corners(view, blocked, side)
+    rule = f"image-text model {model.name}"
+    if not corners:
+        return Search(texts[0], rule, (), "No window of this layer is free of nodata and of the polygons.")
+    asked = torch.stack([model.text(group).mean(0) for group in (list(texts), list(NEUTRAL))])
+    asked = torch.nn.functional.normalize(asked, dim=1)
+    found = []
+    with torch.no_grad():
+        for start in range(0, len(corners), BATCH):
+            cut = torch.stack([rgb[:, r : r + side, c : c + side] for r, c in corners[start : start + BATCH]])
+            found.append((model.image(cut) @ asked.T).cpu().numpy())
+    cosines = np.concatenate(found)
+    odds = LOG_ODDS * (cosines[:, 0] - cosines[:, 1])
+    hits: list[Hit] = []
+    places, open_ = np.array(corners), odds > 0
+    while len(hits) < MOST_HITS and open_.any():
+        best = int(np.argmax(np.where(open_, odds, -np.inf)))
+        row, col = corners[best]
+        hits.append(Hit(native_box(Box(col, row, side, side), view, area), float(odds[best])))
+        open_ &= ~(np.abs(places - places[best]) < side).all(axis=1)
+    reason = "" if hits else (f"No window of this layer is nearer to '{texts[0][:80]}' than to an aerial photograph of anything. "
+                              "Draw an exemplar, here or in another layer.")
+    return Search(texts[0], rule, tuple(hits), reason)
+
+
+def _corners(view: View, blocked: np.ndarray, side: int) -> list[tuple[int, int]]:
+    """First pixels of windows on a grid that gives at most MOST_WINDOWS of them."""
+    height, width = view.valid.shape
+    stride = side // 2
+    while (height // stride) * (width // stride) > MOST_WINDOWS:
+        stride += side // 8
+    return [(r, c) for r in range(0, height - side + 1, stride) for c in range(0, width - side + 1, stride)
+            if view.valid[r : r + side, c : c + side].mean() > LEAST_VALID and not blocked[r : r + side, c : c + side].any()]
