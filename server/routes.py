@@ -10,8 +10,8 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request, send_file
 
-from . import api, bands, interpreter, masks, openapi, provenance, registry, retrieval
-from .api import AUTO, ENDED, SUCCESSFUL, EditRequest, Found, SearchRequest, SearchResult
+from . import api, bands, interpreter, masks, openapi, prompts, provenance, registry, retrieval
+from .api import AUTO, ENDED, SUCCESSFUL, EditRequest, EnsembleRequest, Found, SearchRequest, SearchResult
 from .errors import BadRequest, CannotEdit, ResultNotReady, UnknownJob
 from .health import health
 from .raster import opened
@@ -204,6 +204,13 @@ def interpretation() -> Response:
     if len(body["prompt"]) > api.MAX_PROMPT_CHARS:
         raise BadRequest(f"prompt: {len(body['prompt'])} characters; at most {api.MAX_PROMPT_CHARS} are taken.")
     return jsonify(interpreter.interpret(body["prompt"].encode("utf8", "replace").decode()).to_json())
+
+
+@blueprint.post(api.ROUTES["ensembles"])
+def ensemble() -> Response:
+    """Sentences that say the same as a prompt, to look at and change before they are used."""
+    wanted = EnsembleRequest.from_json(_body(), "ensemble")
+    return jsonify(prompts.ensemble(wanted.prompt, wanted.source, wanted.count).to_json())
 
 
 @blueprint.post(api.ROUTES["searches"])

@@ -14,7 +14,7 @@ from ..errors import CannotEdit
 from ..models.noise import AnchoredNoise
 from ..models.patch_denoiser import best_device
 from ..models.patch_modes import harmonised
-from ..models.patch_sampler import Draw, sample
+from ..models.patch_sampler import Draw, Schedule, sample
 from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
 from .base import Editor, OnStep, Scene
@@ -63,12 +63,14 @@ class Variation(_PatchDiffusion):
         options=(
             Option("strength", "number", 1.0, "Strength", minimum=0.1, maximum=1.0,
                    help="1: everything new. Less keeps the large shapes."),
+            Option("resampling", "integer", 1, "Turns a step", minimum=1, maximum=8,
+                   help="Each step is taken so often, with fresh noise in between (RePaint): slower, smoother."),
         ),
     )
 
     def drawn(self, window: Level, options: Mapping[str, Any], draw: Draw) -> np.ndarray:
         """See models.patch_sampler.sample."""
-        return sample(window, options["strength"], draw)
+        return sample(window, options["strength"], draw, Schedule(turns=options["resampling"]))
 
 
 class Harmonise(_PatchDiffusion):

@@ -1,4 +1,4 @@
-"""Variation by a network that learns the window: SinDDM, the reference under Han et al.'s editing."""
+"""Variation, and text edit, by a network that learns the window: SinDDM, the reference under Han et al.'s editing."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from ..api import EditorInfo, Option
-from ..errors import CannotEdit
+from ..errors import CannotEdit, WeightsMissing
 from ..models import weights
+from ..models.guidance import Steering
 from ..models.noise import AnchoredNoise
-from ..models.sinddm import LARGEST_PX, Pyramid, resized
+from ..models.patch_denoiser import best_device
+from ..models.sinddm import LARGEST_PX, Pyramid, SinDDMNet, resized
 from ..models.sinddm_sampler import Known, count_steps, sample
 from ..synthesis.scaling import Scaling
-from ..training.sinddm import Recipe, Trainer
+from ..training.sinddm import Recipe, Trainer, network_of
 from .base import Editor, OnStep, Scene
+from .guided import OPTIONS, guide_of, record_of, sentences_of, shown_of
 
 SMALLEST_SIDE_PX = 64
 PREVIEW_EVERY = 100
@@ -33,8 +35,10 @@ class LearnedVariation(Editor):
         id="sinddm",
         title="Variation, learned",
         description="Redraws the polygon with a network that is trained on the window first: minutes to hours without a GPU, "
-        "kept for the next time. The published reference: few steps give coloured blobs, Variation does better in seconds.",
+        "kept for the next time. The published reference: few steps give coloured blobs, Variation does better in seconds. "
+        "With a prompt and an image-text model the words guide it.",
         engine="SinDDM (single-image denoising diffusion, trained on this window)",
+        needs=("prompt?",),
         options=(
             Option("steps", "integer", 30_000, "Training steps", minimum=1, maximum=200_000,
                    help="A fifth of a second each at width 64 on one processor core; the reference takes 120,000. "
@@ -43,6 +47,10 @@ class LearnedVariation(Editor):
                    help="160 is the reference's 1.1 million parameters."),
             Option("as_released", "boolean", False, "Scales begin as in the released code",
                    help="Which measures the blurring of each scale on bytes that wrap around, instead of by a constant."),
+            Option("checkpoint", "string", "", "Trained network",
+                   help="Name of a file in the folder models/sinddm of the server's home, ours or the reference's model-*.pt; "
+                   "empty: train on this window."),
+            *OPTIONS,
         ),
     )
 
@@ -62,26 +70,61 @@ class LearnedVariation(Editor):
         scaling = Scaling.of(scene.image, scene.valid)
         image = np.clip(scaling.scaled(scene.image), -1, 1)
         pyramid = Pyramid.of(image, options["as_released"])
+        guide = None
+        if prompt.strip():
+            how = Steering(options["guidance"])
+            guide = guide_of(shown_of(scene, scaling), sentences_of(prompt, options), options, how, seed)
+        known, noise = Known(pyramid, tuple(_holes(scene.mask, pyramid)), guide), AnchoredNoise(seed, scene.origin)
+        if options["checkpoint"]:
+            net, before = _named(options["checkpoint"], image.shape[0]), 0
+        else:
+            net, before = self._trained(scene, scaling, pyramid, options, on_step), options["steps"]
+
+        def step(done: int, total: int) -> None:
+            on_step(before + done, before + total)
+
+        drawn = sample(net, known, noise, step)
+        on_step(1, 1, None, "", record_of(guide))
+        return _laid(scene, scaling, drawn)
+
+    def _trained(
+        self, scene: Scene, scaling: Scaling, pyramid: Pyramid, options: Mapping[str, Any], on_step: OnStep
+    ) -> SinDDMNet:
+        """The network of this window: learned so far, and on to the last step."""
         recipe = Recipe(steps=options["steps"], width=int(options["width"]))
-        trainer = Trainer(pyramid, recipe, "cuda" if torch.cuda.is_available() else "cpu")
+        trainer = Trainer(pyramid, recipe, best_device())
+        image = pyramid.images[-1]
         how = json.dumps([image.shape, options["as_released"], asdict(recipe)])
         path = weights.cached("sinddm", image.tobytes(), how.encode())
         trainer.resume(path)
+        whole = Known(pyramid, tuple(np.ones(level.shape[1:], bool) for level in pyramid.images))
         total = recipe.steps + count_steps(pyramid)
-        known, noise = Known(pyramid, tuple(_holes(scene.mask, pyramid))), AnchoredNoise(seed, scene.origin)
 
-        def laid(drawn: np.ndarray) -> np.ndarray:
-            return np.where(scene.mask, scaling.restored(drawn), scene.image).astype(np.float32)
-
-        def trained(step: int, steps: int, loss: float) -> None:
+        def told(step: int, _: int, loss: float) -> None:
             shown = None
             if step and step % PREVIEW_EVERY == 0:
-                coarse = sample(trainer.mean, known, noise, scales=1)
-                shown = laid(resized(coarse, (height, width), Image.Resampling.BILINEAR))
+                coarse = sample(trainer.mean, whole, AnchoredNoise(0, scene.origin), scales=1)
+                shown = _laid(scene, scaling, resized(coarse, scene.mask.shape, Image.Resampling.BILINEAR))
             on_step(step, total, shown, f"training, loss {loss:.3f}")
 
-        net = trainer.run(path, trained)
-        return laid(sample(net, known, noise, lambda step, steps: on_step(recipe.steps + step, total)))
+        return trainer.run(path, told)
+
+
+def _laid(scene: Scene, scaling: Scaling, drawn: np.ndarray) -> np.ndarray:
+    return np.where(scene.mask, scaling.restored(drawn), scene.image).astype(np.float32)
+
+
+def _named(name: str, bands: int) -> SinDDMNet:
+    """A trained network of the folder for them; raises WeightsMissing."""
+    folder = weights.folder() / "sinddm"
+    path = folder / name
+    if path.parent != folder or not path.is_file():
+        there = ", ".join(sorted(p.name for p in folder.glob("*.*"))) if folder.is_dir() else ""
+        raise WeightsMissing(f"checkpoint: no file '{name[:80]}' in {folder}" + (f"; there are {there}." if there else "."))
+    net = network_of(path).to(best_device())
+    if net.final_conv[0].out_channels != bands:
+        raise CannotEdit(f"checkpoint: {name[:80]} was trained on {net.final_conv[0].out_channels} bands, the layer has {bands}.")
+    return net
 
 
 def _holes(mask: np.ndarray, pyramid: Pyramid) -> list[np.ndarray]:

@@ -40,7 +40,7 @@ class TextEdit(Editor):
         id="text",
         title="Text edit",
         description="Puts into the polygon what the words say: from windows of the layer that look like them, or from an "
-        "exemplar; or keeps the layout and changes its looks. With CLIP or RemoteCLIP on this machine the words guide every step.",
+        "exemplar; or keeps the layout and changes its looks. With CLIP or RemoteCLIP on this machine words guide every step.",
         engine="single-image diffusion in closed form, exemplar-based synthesis, image-text guidance where a model is named",
         needs=("prompt", "exemplar?"),
         options=(

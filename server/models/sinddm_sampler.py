@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from .noise import AnchoredNoise
+from .patch_sampler import Guide
 from .sinddm import GAMMA_MOST, STEPS, Diffusion, Pyramid, SinDDMNet, enlarged
 
 OnStep = Callable[[int, int], None]
@@ -16,10 +17,11 @@ OnStep = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Known:
-    """What is there already: the image's pyramid and, for each of its scales, the pixels (H, W) to draw."""
+    """What is there already: the image's pyramid and, for each of its scales, the pixels (H, W) to draw; what steers them."""
 
     pyramid: Pyramid
     holes: tuple[np.ndarray, ...]
+    guide: Guide | None = None
 
 
 def count_steps(pyramid: Pyramid) -> int:
@@ -57,8 +59,14 @@ def _sampled(net: SinDDMNet, known: Known, noise: AnchoredNoise, on_step: OnStep
             x = here.with_known(x, diffusion, level, float(gamma[level]))
             asked = torch.full((1,), level, device=device), torch.full((1,), scale, device=device)
             eps = net(x, *asked)
-            if up is None:
-                x = _ancestral(x, eps, diffusion, level, generator)
+            # Guided, the blurred share is left out and every scale takes ancestral steps, as the reference does; the
+            # coarsest scale is never guided.
+            guide = known.guide if up is not None else None
+            if up is None or guide is not None:
+                clean = _clean(x, eps, diffusion, level)
+                if guide is not None:
+                    clean = _steered(clean, guide, here.hole, diffusion, level)
+                x = _ancestral(x, clean, diffusion, level, generator)
             else:
                 x = _deterministic(x, eps, up, diffusion, (level, gamma))
             done += 1
@@ -94,12 +102,25 @@ def _noised(image: torch.Tensor, eps: torch.Tensor, diffusion: Diffusion, level:
     return bar**0.5 * image + (1 - bar) ** 0.5 * eps
 
 
-def _ancestral(x: torch.Tensor, eps: torch.Tensor, diffusion: Diffusion, level: int, generator: torch.Generator) -> torch.Tensor:
+def _clean(x: torch.Tensor, eps: torch.Tensor, diffusion: Diffusion, level: int) -> torch.Tensor:
+    bar = float(diffusion.alphas_bar[level])
+    return ((x - (1 - bar) ** 0.5 * eps) / bar**0.5).clamp(-1, 1)
+
+
+def _steered(clean: torch.Tensor, guide: Guide, hole: torch.Tensor, diffusion: Diffusion, level: int) -> torch.Tensor:
+    sigma = float(diffusion.sigmas[level])
+    with torch.enable_grad():
+        out = guide.steer(clean[0].cpu().numpy(), hole[0, 0].cpu().numpy(), sigma / (1 + sigma))
+    return torch.from_numpy(out)[None].to(clean)
+
+
+def _ancestral(
+    x: torch.Tensor, clean: torch.Tensor, diffusion: Diffusion, level: int, generator: torch.Generator
+) -> torch.Tensor:
     """One step of the posterior q(x_{t-1} | x_t, x_0) (Ho et al., 2020, eq. 6 and 7)."""
     bar = float(diffusion.alphas_bar[level])
     before = float(diffusion.alphas_bar[level - 1]) if level else 1.0
     beta = 1 - bar / before
-    clean = ((x - (1 - bar) ** 0.5 * eps) / bar**0.5).clamp(-1, 1)
     mean = before**0.5 * beta / (1 - bar) * clean + (bar / before) ** 0.5 * (1 - before) / (1 - bar) * x
     if level == 0:
         return mean

@@ -24,6 +24,7 @@ KINDS = {
     "endpoint-key-file": "file with the key for it (or the environment's LANDBRUSH_ENDPOINT_KEY)",
 }
 """What the user may point to. Nothing of it is needed for an edit without words' guidance, and nothing is downloaded."""
+PATHS = ("image-text", "second-image-text", "language", "endpoint-key-file")
 CHOSEN = "chosen.json"
 
 _folder: Path | None = None

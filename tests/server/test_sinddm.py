@@ -101,9 +101,10 @@ def test_steps_against_numpy():
     beta = 1 - bar / before
     clean = np.clip((x - np.sqrt(1 - bar) * eps) / np.sqrt(bar), -1, 1)
     mean = (np.sqrt(before) * beta * clean + np.sqrt(bar / before) * (1 - before) * x) / (1 - bar)
+    assert np.allclose(sinddm_sampler._clean(torch.from_numpy(x), torch.from_numpy(eps), diffusion, level), clean, atol=1e-5)
     fresh = torch.randn(x.shape, generator=torch.Generator().manual_seed(1)).numpy()
     wanted = mean + np.sqrt(beta * (1 - before) / (1 - bar)) * fresh
-    found = sinddm_sampler._ancestral(torch.from_numpy(x), torch.from_numpy(eps), diffusion, level,
+    found = sinddm_sampler._ancestral(torch.from_numpy(x), torch.from_numpy(clean), diffusion, level,
                                       torch.Generator().manual_seed(1))
     assert np.allclose(found.numpy(), wanted, atol=1e-5)
 

@@ -1,0 +1,70 @@
+"""`landbrush-server evaluate`: the published experiments, on the user's own data."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .errors import BadRequest
+from .settings import default_home
+
+
+def add_commands(commands: Any, add_model_option: Callable[[argparse.ArgumentParser], None]) -> None:
+    """The parsers of `evaluate`'s experiments."""
+    evaluate = commands.add_parser("evaluate", help="run a published experiment on your own data")
+    kinds = evaluate.add_subparsers(required=True, metavar="EXPERIMENT")
+    single = kinds.add_parser("single-image", help="CLIP scores of text-guided edits, with baselines (Han et al., Table I)")
+    single.add_argument("--cases", type=Path, required=True, help="TOML file: images, prompts, polygons; see docs/evaluate.md")
+    single.set_defaults(run=_single_image)
+    change = kinds.add_parser("change-detection", help="does augmentation with edited pairs help to find damage? (Table II)")
+    change.add_argument("--data", type=Path, required=True, help="folder of pairs in the layout of ABCD or xBD")
+    change.add_argument("--pairs", default="5,10,30,50", help="numbers of real pairs to train on")
+    change.add_argument("--seeds", type=int, default=3, help="trainings a number")
+    change.add_argument("--generated", type=float, default=1.0, help="edited pairs a real one")
+    change.add_argument("--epochs", type=int, default=30)
+    change.add_argument("--size", type=int, default=128, help="side of a pair's pictures, in pixels")
+    change.add_argument("--width", type=int, default=64, help="channels of the first stage: 64 is ResNet-18")
+    change.add_argument("--test-pairs", type=int, default=400, help="at most so many pairs to test on")
+    change.set_defaults(run=_change_detection)
+    for parser in (single, change):
+        parser.add_argument("--output", type=Path, required=True, help="folder for the table, pictures and settings")
+        parser.add_argument("--home", type=Path, default=default_home(), help="folder in which models are named and kept")
+        add_model_option(parser)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _folder(path: Path) -> Path:
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise BadRequest(f"--output {path} is there and not empty; choose a new folder, so that nothing is lost.")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _single_image(given: argparse.Namespace) -> int:
+    from . import single_image_cases
+
+    protocol = single_image_cases.read(given.cases)
+    path = single_image_cases.run(protocol, _folder(given.output), _say)
+    print(path.read_text("utf8"))
+    return 0
+
+
+def _change_detection(given: argparse.Namespace) -> int:
+    from . import augmentation
+
+    try:
+        counts = tuple(int(number) for number in given.pairs.split(","))
+    except ValueError as error:
+        raise BadRequest(f"--pairs {given.pairs}: write whole numbers, as 5,10,30,50.") from error
+    if min(counts) < 2 or given.seeds < 1 or given.epochs < 1:
+        raise BadRequest("--pairs must be at least 2 each, --seeds and --epochs at least 1.")
+    how = augmentation.Experiment(counts, given.seeds, given.generated, given.epochs, (given.size, given.width, given.test_pairs))
+    path = augmentation.run(given.data, how, _folder(given.output), _say)
+    print(path.read_text("utf8"))
+    return 0

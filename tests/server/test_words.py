@@ -1,0 +1,312 @@
+"""Words: paraphrases, image-text retrieval, the text editor with and without a model, and models that are named."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from landbrush.server import __main__, prompts, registry
+from landbrush.server.api import EditRequest, Output, Polygons, RasterRef
+from landbrush.server.edit import Files, edit
+from landbrush.server.editors.base import Patch, Scene
+from landbrush.server.errors import BadRequest, CannotEdit, NotFoundInLayer, WeightsMissing
+from landbrush.server.models import weights
+
+from tests.server import tiny_clip
+from tests.server.conftest import in_type, ring, scene, square, write
+
+
+@pytest.fixture(autouse=True)
+def models(tmp_path, monkeypatch):
+    """No model of the machine's, and none left behind."""
+    monkeypatch.setattr(weights, "_folder", tmp_path / "models")
+    monkeypatch.setattr(weights, "_given", {})
+    return tmp_path / "models"
+
+
+def options_of(editor_id, **given):
+    return registry.options_of(registry.editor(editor_id).info, given)
+
+
+# ---- paraphrases ----------------------------------------------------------------------------------------------------
+
+
+def test_templates_keep_the_prompt_first_and_change_known_words():
+    found = prompts.ensemble("a flooded residential area", count=6).texts
+    assert found[0] == "a flooded residential area" and len(set(found)) == 6
+    assert any("inundated" in text for text in found) and not any("{" in text for text in found)
+
+
+def test_any_prompt_has_paraphrases_and_one_is_enough():
+    assert len(prompts.ensemble("xyzzy", count=4).texts) == 4
+    assert prompts.ensemble("snow", count=1).texts == ("snow",)
+    assert prompts.ensemble(" snow  on\nroofs ", "none").texts == ("snow on roofs",)
+
+
+@pytest.mark.parametrize("prompt, source", [("", "templates"), ("snow", "oracle")])
+def test_bad_ensembles_are_refused(prompt, source):
+    with pytest.raises(BadRequest):
+        prompts.ensemble(prompt, source)
+
+
+def test_without_a_language_model_the_user_is_told_what_to_name():
+    with pytest.raises(WeightsMissing, match="models set language"):
+        prompts.ensemble("snow", "language model")
+    with pytest.raises(WeightsMissing, match="models set endpoint"):
+        prompts.ensemble("snow", "endpoint")
+
+
+class _Answers(BaseHTTPRequestHandler):
+    asked: list = []
+    status = 200
+    content = "1. a snowy field\n2) \"snow on a field\"\n- a field under snow\nHere they are:\n"
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        type(self).asked.append((self.path, self.headers.get("Authorization"), body))
+        self.send_response(type(self).status)
+        self.send_header("Location", "http://127.0.0.1:9/elsewhere")
+        self.end_headers()
+        self.wfile.write(json.dumps({"choices": [{"message": {"content": type(self).content}}]}).encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def endpoint():
+    _Answers.asked, _Answers.status = [], 200
+    server = HTTPServer(("127.0.0.1", 0), _Answers)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    weights.give("endpoint", f"http://127.0.0.1:{server.server_port}/v1/")
+    yield _Answers
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_an_endpoint_is_asked_with_the_key_and_its_lines_are_read(endpoint, tmp_path, monkeypatch):
+    (tmp_path / "key").write_text("s3cret\n")
+    weights.give("endpoint-key-file", str(tmp_path / "key"))
+    weights.give("endpoint-model", "tiny")
+    found = prompts.ensemble("a field with snow", "endpoint", 4)
+    assert found.texts == ("a field with snow", "a snowy field", "snow on a field", "a field under snow")
+    path, key, body = endpoint.asked[0]
+    assert path == "/v1/chat/completions" and key == "Bearer s3cret" and body["model"] == "tiny"
+    assert "a field with snow" in body["messages"][0]["content"]
+
+
+@pytest.mark.parametrize("status", [302, 401, 500])
+def test_an_endpoint_that_fails_or_redirects_is_an_error(endpoint, status):
+    endpoint.status = status
+    with pytest.raises(CannotEdit, match=str(status)):
+        prompts.ensemble("snow", "endpoint")
+    assert len(endpoint.asked) == 1
+
+
+@pytest.mark.parametrize("url", ["ftp://x/v1", "file:///etc/passwd", "http://"])
+def test_only_web_addresses_are_endpoints(url):
+    weights.give("endpoint", url)
+    with pytest.raises(BadRequest, match="endpoint"):
+        prompts.ensemble("snow", "endpoint")
+
+
+def test_the_key_is_not_sent_in_the_clear(monkeypatch):
+    monkeypatch.setenv("LANDBRUSH_ENDPOINT_KEY", "s3cret")
+    weights.give("endpoint", "http://example.org/v1")
+    with pytest.raises(BadRequest, match="https"):
+        prompts.ensemble("snow", "endpoint")
+
+
+def test_nobody_answers():
+    weights.give("endpoint", "http://127.0.0.1:9/v1")
+    with pytest.raises(CannotEdit, match="templates"):
+        prompts.ensemble("snow", "endpoint")
+
+
+def test_a_local_language_model_is_run(tmp_path):
+    """A tiny model of a real class: what it says is noise, and whatever it says is taken line by line."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+    tokens = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokens.pre_tokenizer = pre_tokenizers.ByteLevel()
+    tokens.train_from_iterator(["snow on a field\n", "a field with snow\n"] * 5,
+                               trainers.BpeTrainer(vocab_size=300, special_tokens=["<unk>", "<eos>"],
+                                                   initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    folder = tmp_path / "language"
+    PreTrainedTokenizerFast(tokenizer_object=tokens, unk_token="<unk>", eos_token="<eos>").save_pretrained(folder)
+    torch.manual_seed(0)
+    GPT2LMHeadModel(GPT2Config(vocab_size=300, n_positions=1024, n_embd=32, n_layer=1, n_head=2, bos_token_id=1,
+                               eos_token_id=1)).save_pretrained(folder)
+    weights.give("language", str(folder))
+    found = prompts.ensemble("snow", "language model", 3)
+    assert found.texts[0] == "snow" and found.source == "language model"
+    weights.give("language", str(tmp_path / "nothing"))
+    with pytest.raises(WeightsMissing):
+        prompts.ensemble("snow", "language model")
+
+
+# ---- naming models --------------------------------------------------------------------------------------------------
+
+
+def test_models_are_named_listed_and_forgotten(tmp_path, capsys):
+    path = tiny_clip.saved(tmp_path)
+    home = ["--home", str(tmp_path)]
+    assert __main__.main(["models", "set", "image-text", str(path), *home]) == 0
+    assert weights.chosen("image-text") == str(path) and "loads" in capsys.readouterr().out
+    assert __main__.main(["models", *home]) == 0
+    assert str(path) in capsys.readouterr().out
+    assert __main__.main(["models", "set", "image-text", "", *home]) == 0
+    assert weights.chosen("image-text") == ""
+
+
+def test_what_cannot_be_named_is_refused(tmp_path, capsys):
+    home = ["--home", str(tmp_path)]
+    assert __main__.main(["models", "set", "image-text", str(tmp_path / "no"), *home]) == 1
+    assert __main__.main(["models", "set", "oracle", "x", *home]) == 1
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "chosen.json").write_text("{")
+    assert __main__.main(["models", *home]) == 1
+    assert "chosen.json" in capsys.readouterr().err
+
+
+# ---- the text editor ------------------------------------------------------------------------------------------------
+
+
+def a_scene(bands=3, size=96, roles=("red", "green", "blue", "nir")):
+    image = scene(bands, size, size).astype(np.float32)
+    mask = np.zeros((size, size), bool)
+    mask[32:64, 32:64] = True
+    other = scene(bands, 64, 64, seed=5).astype(np.float32) if bands else None
+    return Scene(image, np.ones((size, size), bool), mask, roles[:bands], 0.5, (10, 20),
+                 (Patch(other, np.ones((64, 64), bool)), Patch(1 - other, np.ones((64, 64), bool), -3.0)))
+
+
+@pytest.mark.parametrize("content", ["exemplars", "patch diffusion"])
+@pytest.mark.parametrize("bands", [1, 3, 4])
+def test_new_content_without_a_model(content, bands):
+    given = a_scene(bands)
+    editor, facts = registry.editor("text"), {}
+    options = options_of("text", content=content, candidates=2)
+    first, second = (editor.edit(given, "forest", options, 3, lambda *a: facts.update(a[4] if len(a) > 4 else {})) for _ in range(2))
+    assert np.array_equal(first, second) and np.array_equal(first[:, ~given.mask], given.image[:, ~given.mask])
+    assert np.abs(first - given.image)[:, given.mask].mean() > 0.01 and facts["sentences"] == ["forest"]
+
+
+def test_weights_of_exemplars_choose_the_content():
+    """Of a dark and a bright exemplar the one that fits the words far better is what patch diffusion draws."""
+    size = 96
+    rng = np.random.default_rng(0)
+    dark, bright = (np.clip(level + rng.normal(0, 0.03, (3, 64, 64)), 0, 1).astype(np.float32) for level in (0.25, 0.75))
+    usable = np.ones((64, 64), bool)
+    image = np.full((3, size, size), 0.5, np.float32) + rng.normal(0, 0.02, (3, size, size)).astype(np.float32)
+    mask = np.zeros((size, size), bool)
+    mask[16:80, 16:80] = True
+    options = options_of("text", content="patch diffusion", candidates=1, outline_px=0.0)
+
+    def middle(dark_weight, bright_weight):
+        given = Scene(image, np.ones_like(mask), mask, ("red", "green", "blue"), 0.5, (0, 0),
+                      (Patch(dark, usable, dark_weight), Patch(bright, usable, bright_weight)))
+        return registry.editor("text").edit(given, "x", options, 0, lambda *_: None)[:, 36:60, 36:60].mean()
+
+    assert middle(0.0, -60.0) < 0.4 < 0.6 < middle(-60.0, 0.0)
+
+
+@pytest.mark.parametrize("mode", ["new content", "same layout", "style"])
+def test_every_mode_with_a_model(tmp_path, mode):
+    weights.give("image-text", str(tiny_clip.saved(tmp_path)))
+    weights.give("second-image-text", str(tiny_clip.saved(tmp_path, "resnet", seed=4)))
+    given = a_scene()
+    options = options_of("text", mode=mode, content="patch diffusion", candidates=2, views=2, paraphrases="snow\nfresh snow")
+    facts = {}
+    out = registry.editor("text").edit(given, "snow", options, 0, lambda *a: facts.update(a[4] if len(a) > 4 else {}))
+    assert np.array_equal(out[:, ~given.mask], given.image[:, ~given.mask]) and np.isfinite(out).all()
+    assert not np.array_equal(out[:, given.mask], given.image[:, given.mask])
+    assert facts["image_text_model"] == "vit" and facts["ranked_by"] == "resnet" and facts["guided_steps"] >= 3
+    assert facts["sentences"] == ["snow", "fresh snow"] and len(facts["candidates"]) == 2
+
+
+@pytest.mark.parametrize("mode", ["same layout", "style"])
+def test_modes_that_need_a_model_say_so(mode):
+    given = a_scene()
+    without = Scene(given.image, given.valid, given.mask, given.roles, given.gsd_m)
+    with pytest.raises(WeightsMissing, match="RemoteCLIP"):
+        registry.editor("text").edit(without, "snow", options_of("text", mode=mode), 0, lambda *_: None)
+
+
+def test_a_layout_is_kept_with_an_exemplars_look_and_no_model():
+    given = a_scene()
+    out = registry.editor("text").edit(given, "x", options_of("text", mode="same layout", candidates=1), 0, lambda *_: None)
+    assert np.array_equal(out[:, ~given.mask], given.image[:, ~given.mask])
+    assert np.abs(out - given.image)[:, given.mask].mean() > 0.005
+
+
+def request_for(path, ring, prompt, **options):
+    return EditRequest(RasterRef(path=str(path)), Polygons({"type": "Polygon", "coordinates": [ring]}), prompt=prompt,
+                       options=options, output=Output("layer"))
+
+
+def a_raster(tmp_path, bands=3):
+    return write(tmp_path / "layer.tif", in_type(scene(bands, 400, 400), "uint8"))
+
+
+def ring_in(path):
+    return ring(path, square(60, 60, 150, 150))["coordinates"][0]
+
+
+def test_the_whole_path_with_a_random_model_retrieves_guides_and_records(tmp_path):
+    """Whatever the random model likes is retrieved, guides and is written down; the raster promise holds."""
+    path = a_raster(tmp_path)
+    ran = 0
+    for seed in range(4):
+        weights.give("image-text", str(tiny_clip.saved(tmp_path / str(seed), seed=seed)))
+        try:
+            report = edit(request_for(path, ring_in(path), "a flooded field", content="patch diffusion", candidates=1, views=2),
+                          "text", Files(path), tmp_path, lambda *_: None)
+        except NotFoundInLayer as error:
+            assert "aerial photograph" in str(error)
+            continue
+        ran += 1
+        assert report["gate"]["pixels_outside_different"] == 0 and report["gate"]["pixels_inside_changed"] > 1000
+        assert report["search"]["rule"] == "image-text model vit" and report["search"]["windows"]
+        assert len(report["options"]["paraphrases"].splitlines()) == 6
+        assert report["drawn"]["guided_steps"] > 0
+    assert ran, "no random model found anything"
+
+
+def test_words_without_a_land_cover_and_without_a_model_are_refused(tmp_path):
+    path = a_raster(tmp_path)
+    with pytest.raises(CannotEdit, match="exemplar"):
+        edit(request_for(path, ring_in(path), "a collapsed bridge"), "text", Files(path), tmp_path, lambda *_: None)
+    with pytest.raises(BadRequest, match="prompt"):
+        edit(request_for(path, ring_in(path), " "), "text", Files(path), tmp_path, lambda *_: None)
+
+
+def test_sinddm_is_guided_by_words_and_takes_a_checkpoint(tmp_path):
+    from landbrush.server.models.sinddm import SinDDMNet
+
+    weights.give("image-text", str(tiny_clip.saved(tmp_path)))
+    folder = Path(weights.folder()) / "sinddm"
+    folder.mkdir(parents=True)
+    torch.manual_seed(0)
+    net = SinDDMNet(3, 32)
+    torch.save({"step": 1, "ema": {f"denoise_fn.{k}": v for k, v in net.state_dict().items()}}, folder / "model-12.pt")
+    given, facts = a_scene(size=96), {}
+    editor = registry.editor("sinddm")
+    options = options_of("sinddm", checkpoint="model-12.pt", views=1, paraphrases="snow")
+    guided = editor.edit(given, "snow", options, 0, lambda *a: facts.update((a[4] or {}) if len(a) > 4 else {}))
+    plain = editor.edit(given, "", options, 0, lambda *_: None)
+    assert facts["guided_steps"] > 0 and not np.array_equal(guided, plain)
+    assert np.array_equal(guided[:, ~given.mask], given.image[:, ~given.mask])
+    for name in ("../model-12.pt", "no.pt"):
+        with pytest.raises(WeightsMissing, match="checkpoint"):
+            editor.edit(given, "", options_of("sinddm", checkpoint=name), 0, lambda *_: None)
+    with pytest.raises(CannotEdit, match="bands"):
+        editor.edit(a_scene(4), "", options_of("sinddm", checkpoint="model-12.pt"), 0, lambda *_: None)
