@@ -46,6 +46,7 @@ def _pipeline(folder: str, device: str) -> tuple[Any, int]:
     except ImportError as error:
         raise WeightsMissing("The baselines need the package diffusers: pip install 'landbrush[evaluate]'") from error
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     kind = torch.float16 if device == "cuda" else torch.float32
     # No pickled weights are read; the safety checker would blank pictures of disasters.
     pipe = AutoPipelineForInpainting.from_pretrained(folder, local_files_only=True, use_safetensors=True, torch_dtype=kind,

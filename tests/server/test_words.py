@@ -195,7 +195,11 @@ def test_new_content_without_a_model(content, bands):
     given = a_scene(bands)
     editor, facts = registry.editor("text"), {}
     options = options_of("text", content=content, candidates=2)
-    first, second = (editor.edit(given, "forest", options, 3, lambda *a: facts.update(a[4] if len(a) > 4 else {})) for _ in range(2))
+
+    def step(*told):
+        facts.update(told[4] if len(told) > 4 else {})
+
+    first, second = (editor.edit(given, "forest", options, 3, step) for _ in range(2))
     assert np.array_equal(first, second) and np.array_equal(first[:, ~given.mask], given.image[:, ~given.mask])
     assert np.abs(first - given.image)[:, given.mask].mean() > 0.01 and facts["sentences"] == ["forest"]
 

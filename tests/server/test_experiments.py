@@ -1,0 +1,264 @@
+"""The published experiments as commands: Table I on cases of one's own, Table II on pairs in the layouts of ABCD and xBD."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from landbrush.server import __main__, augmentation, damage_pairs, single_image_cases
+from landbrush.server.errors import BadRequest, WeightsMissing
+from landbrush.server.evaluation import tables
+from landbrush.server.models import inpainting, weights
+from landbrush.server.models.siamese import SiameseResNet18
+from landbrush.server.training.damage import Pair, accuracy, trained
+from PIL import Image
+
+from tests.server import tiny_clip
+from tests.server.conftest import in_type, scene
+
+
+@pytest.fixture(autouse=True)
+def models(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "_folder", tmp_path / "home" / "models")
+    monkeypatch.setattr(weights, "_given", {})
+
+
+def picture(seed=0, size=96):
+    return in_type(scene(3, size, size, seed), "uint8").transpose(1, 2, 0)
+
+
+def tiny_inpainting(folder):
+    """Stable Diffusion's inpainting pipeline, of its real classes, with small random weights."""
+    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionInpaintPipeline, UNet2DConditionModel
+    from landbrush.server.models.clip_tokens import tokeniser
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(
+        sample_size=16, in_channels=9, out_channels=4, layers_per_block=1, block_out_channels=(32, 64), cross_attention_dim=32,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=8)
+    vae = AutoencoderKL(block_out_channels=(32, 64), down_block_types=("DownEncoderBlock2D",) * 2,
+                        up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=4)
+    text = CLIPTextModel(CLIPTextConfig(hidden_size=32, intermediate_size=37, num_hidden_layers=1, num_attention_heads=4,
+                                        vocab_size=49408, bos_token_id=49406, eos_token_id=49407))
+    tokens = json.loads(tokeniser(folder).to_str())["model"]
+    tokenizer = CLIPTokenizer(vocab=tokens["vocab"], merges=[tuple(merge) for merge in tokens["merges"]],
+                              model_max_length=77)
+    pipe = StableDiffusionInpaintPipeline(
+        vae=vae, text_encoder=text, tokenizer=tokenizer, unet=unet, scheduler=DDIMScheduler(), safety_checker=None,
+        feature_extractor=None, requires_safety_checker=False)
+    pipe.save_pretrained(folder / "sd")
+    return folder / "sd"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_inpainting_pipeline_draws_the_mask_only(tmp_path):
+    folder, mask = tiny_inpainting(tmp_path), np.zeros((96, 96), bool)
+    mask[20:60, 30:70] = True
+    first, second = (inpainting.inpainted(folder, picture(), mask, "snow", 1, steps=2) for _ in range(2))
+    assert np.array_equal(first, second) and np.array_equal(first[~mask], picture()[~mask])
+    assert not np.array_equal(first[mask], picture()[mask])
+
+
+def test_a_folder_without_a_pipeline_is_said(tmp_path):
+    with pytest.raises(WeightsMissing, match=r"model_index\.json"):
+        inpainting.inpainted(tmp_path, picture(), np.ones((96, 96), bool), "snow", 0)
+
+
+CASES = """
+seeds = [0, 1]
+systems = ["text", "snow", "sd"]
+[baselines]
+sd = "sd"
+nothing = "nowhere"
+[[case]]
+name = "whole picture"
+image = "a.png"
+prompt = "snow on a field"
+options = {{ views = 1, candidates = 1 }}
+[[case]]
+name = "masked"
+image = "a.png"
+prompt = "a pond"
+polygon = [[30, 30], [70, 30], [70, 70], [30, 70]]
+exemplar = [[0, 0], [28, 0], [28, 90], [0, 90]]
+options = {{ content = "patch diffusion", views = 1, candidates = 1 }}
+{more}
+"""
+
+
+def protocol(tmp_path, more=""):
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+    path = tmp_path / "cases.toml"
+    path.write_text(CASES.format(more=more))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_table_one_runs_cases_systems_and_seeds(tmp_path, monkeypatch):
+    monkeypatch.setattr(inpainting, "STEPS", 2)
+    monkeypatch.setattr(inpainting.inpainted, "__defaults__", (2,))
+    tiny_inpainting(tmp_path)
+    judge = tiny_clip.saved(tmp_path)
+    out = tmp_path / "out"
+    code = __main__.main(["evaluate", "single-image", "--cases", str(protocol(tmp_path)), "--output", str(out),
+                          "--home", str(tmp_path / "home"), "--model", f"image-text={judge}"])
+    assert code == 0
+    table = json.loads((out / "table.json").read_text())
+    assert table["about"]["not run"] == "nothing", table["about"]["not run"]
+    assert set(table["scores"]) == {"unedited, vit", "text, vit", "snow, vit", "sd, vit"}
+    assert all(len(values) == 2 for row in list(table["scores"].values())[1:] for values in row.values())
+    assert len(list((out / "pictures").glob("*.png"))) == 3 * 2 * 2
+    assert "±" in (out / "table.md").read_text()
+    before, after = picture(), np.asarray(Image.open(out / "pictures" / "masked-text-0.png"))
+    outside = np.ones((96, 96), bool)
+    outside[28:72, 28:72] = False
+    assert np.array_equal(before[outside], after[outside])
+
+
+@pytest.mark.parametrize("more, sentence", [
+    ("[[case]]\nimage = \"no.png\"\nprompt = \"x\"", "no image"), ("[[case]]\nprompt = \"x\"", "needs image"),
+    ("[[case]]\nimage = \"a.png\"\nprompt = \"x\"\nmask = 1", "mask"), ("[[case", "TOML"),
+])
+def test_a_wrong_protocol_is_refused_with_its_place(tmp_path, more, sentence):
+    with pytest.raises(BadRequest, match=sentence):
+        single_image_cases.read(protocol(tmp_path, more))
+
+
+def test_scores_need_a_named_model_and_nothing_is_overwritten(tmp_path, capsys):
+    arguments = ["evaluate", "single-image", "--cases", str(protocol(tmp_path)), "--home", str(tmp_path / "home")]
+    assert __main__.main([*arguments, "--output", str(tmp_path / "new")]) == 1
+    assert "image-text" in capsys.readouterr().err
+    assert __main__.main([*arguments, "--output", str(tmp_path)]) == 1
+    assert "not empty" in capsys.readouterr().err
+
+
+def test_tables_show_mean_and_deviation():
+    assert tables.shown([1.0, 3.0]) == "2.00 ± 1.41" and tables.shown([2.0]) == "2.00" and tables.shown([]) == "-"
+    text = tables.markdown({"a": {"x": [1.0, 3.0], "y": [4.0]}, "b": {"x": [1.0]}}, "who")
+    assert "| a | 2.00 ± 1.41 | 4.00 | 3.00 |" in text and "| b | 1.00 | - | 1.00 |" in text
+
+
+# ---- Table II -------------------------------------------------------------------------------------------------------
+
+
+def pairs_of(count, seed=0, side=64):
+    """Pairs whose damaged half shows bright rubble where the building stood."""
+    rng = np.random.default_rng(seed)
+    out = []
+    for number in range(count):
+        before = picture(int(rng.integers(1000)), side).copy()
+        after = before.copy()
+        if number % 2:
+            after[16:48, 16:48] = rng.integers(100, 255, (32, 32, 3))
+        out.append(Pair(before, after, bool(number % 2)))
+    return out
+
+
+def abcd(folder, count=24):
+    (folder / "patch-pairs").mkdir(parents=True)
+    (folder / "5fold-list").mkdir()
+    names = []
+    for number, pair in enumerate(pairs_of(count)):
+        name = f"patch-pair_{number}.tif"
+        kind = {"driver": "GTiff", "width": 64, "height": 64, "count": 6, "dtype": "uint8"}
+        with rasterio.open(folder / "patch-pairs" / name, "w", **kind) as out:
+            out.write(np.concatenate([pair.before, pair.after], axis=2).transpose(2, 0, 1))
+        names.append(f"{name},{int(pair.damaged)}")
+    (folder / "5fold-list" / "cv1-train.csv").write_text("\n".join(names[: count // 2]) + "\n")
+    (folder / "5fold-list" / "cv1-test.csv").write_text("\n".join(names[count // 2 :]) + "\n")
+    return folder
+
+
+def xbd(folder, scenes=2):
+    (folder / "images").mkdir(parents=True)
+    (folder / "labels").mkdir()
+    for number in range(scenes):
+        before = picture(number, 256).copy()
+        after = before.copy()
+        features = []
+        for spot, kind in enumerate(("destroyed", "no-damage", "major-damage", "minor-damage", "un-classified")):
+            x, y = 60 + 60 * (spot % 3), 60 + 80 * (spot // 3)
+            ring = f"POLYGON (({x} {y}, {x + 16} {y}, {x + 16} {y + 16}, {x} {y + 16}, {x} {y}))"
+            features.append({"wkt": ring, "properties": {"subtype": kind}})
+            if kind in damage_pairs.DAMAGED:
+                after[y : y + 16, x : x + 16] = 250
+        for when, image in (("pre", before), ("post", after)):
+            Image.fromarray(image).save(folder / "images" / f"s_{number}_{when}_disaster.png")
+        (folder / "labels" / f"s_{number}_post_disaster.json").write_text(json.dumps({"features": {"xy": features}}))
+    return folder
+
+
+def test_both_layouts_are_read(tmp_path):
+    train, test = damage_pairs.read(abcd(tmp_path / "abcd"), 32)
+    assert len(train) == len(test) == 12 and train[1].damaged and not train[0].damaged
+    assert train[0].before.shape == (32, 32, 3) and not np.array_equal(train[1].before, train[1].after)
+    train, test = damage_pairs.read(xbd(tmp_path / "xbd"), 32)
+    assert len(train) == len(test) == 4 and sum(p.damaged for p in train) == 2
+
+
+@pytest.mark.parametrize("spoil, sentence", [
+    (lambda f: (f / "5fold-list" / "cv1-train.csv").unlink(), "cv1-train"),
+    (lambda f: (f / "5fold-list" / "cv1-test.csv").write_text("patch-pair_1.tif,1\n"), "intact"),
+    (lambda f: (f / "patch-pairs").rename(f / "pairs"), "neither"),
+])
+def test_a_folder_that_does_not_fit_is_refused(tmp_path, spoil, sentence):
+    folder = abcd(tmp_path / "abcd")
+    spoil(folder)
+    with pytest.raises(BadRequest, match=sentence):
+        damage_pairs.read(folder, 32)
+
+
+def test_xbd_labels_that_are_wrong_are_named(tmp_path):
+    folder = xbd(tmp_path / "xbd")
+    (folder / "labels" / "s_0_post_disaster.json").write_text("{\"features\": {}}")
+    with pytest.raises(BadRequest, match="s_0_post"):
+        damage_pairs.read(folder, 32)
+
+
+def test_the_network_is_resnet18_twice():
+    net = SiameseResNet18()
+    trunk = sum(p.numel() for name, p in net.named_parameters() if not name.startswith("fc"))
+    assert trunk == 11_176_512  # ResNet-18 without its classifier
+    seen = net.eval()(torch.zeros(2, 3, 64, 64), torch.zeros(2, 3, 64, 64))
+    assert seen.shape == (2, 2)
+
+
+def test_training_finds_what_is_damaged():
+    net = trained(pairs_of(32), 25, 8, 0)
+    assert accuracy(net, pairs_of(32, seed=1)) > 80
+
+
+def test_edited_pairs_are_real_edits():
+    pairs = pairs_of(8)
+    made = augmentation.edited(pairs, 4, 0)
+    assert [p.damaged for p in made] == [True, False, True, False] and all(p.made for p in made)
+    known = [p.after for p in pairs]
+    for pair in made:
+        assert not any(np.array_equal(pair.after, other) for other in known)
+    rim = np.ones((64, 64), bool)
+    rim[15:49, 15:49] = False
+    assert any(np.array_equal(made[0].after[rim], other[rim]) for other in known)
+
+
+@pytest.mark.parametrize("layout", [abcd, xbd])
+def test_table_two_runs_from_the_command_line(tmp_path, layout):
+    out = tmp_path / "out"
+    data = ["--data", str(layout(tmp_path / "data")), "--output", str(out), "--home", str(tmp_path / "home")]
+    how = ["--pairs", "2,4", "--seeds", "2", "--epochs", "2", "--size", "64", "--width", "8"]
+    assert __main__.main(["evaluate", "change-detection", *data, *how]) == 0
+    scores = json.loads((out / "table.json").read_text())["scores"]
+    assert all(len(scores[row][count]) == 2 for row in ("real pairs", "with edited pairs") for count in ("2", "4"))
+    assert list((out / "pictures").glob("*.png"))
+
+
+@pytest.mark.parametrize("pairs, sentence", [("2,400", "fewer"), ("x", "whole numbers"), ("1", "at least 2")])
+def test_numbers_of_pairs_that_cannot_be_had(tmp_path, capsys, pairs, sentence):
+    data = abcd(tmp_path / "data")
+    assert __main__.main(["evaluate", "change-detection", "--data", str(data), "--pairs", pairs, "--seeds", "1", "--epochs", "1",
+                          "--size", "32", "--width", "8", "--output", str(tmp_path / "out"), "--home", str(tmp_path)]) == 1
+    assert sentence in capsys.readouterr().err
