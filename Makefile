@@ -8,7 +8,7 @@ demo:        ## the main job on a real image inside the QGIS desktop (RASTER= PR
 	scripts/demo.sh
 
 install:     ## the server's environment, .venv
-	scripts/install-server.sh server,dev
+	scripts/install-server.sh
 
 test: install lint types imports scan test-server test-qgis ## everything
 

@@ -12,6 +12,8 @@ from ..server.api import (
     MANIFEST_FILE,
     RESULT_FILE,
     EditorInfo,
+    Ensemble,
+    EnsembleRequest,
     Interpretation,
     JobInfo,
     SearchResult,
@@ -77,6 +79,11 @@ class EditClient:
     def interpret(self, prompt):
         """What the words are understood to ask for."""
         return Interpretation.from_json(self._json("POST", route("interpretations"), {"prompt": prompt}))
+
+    def ensemble(self, prompt, source):
+        """Sentences that say the same as a prompt; `source`: who makes them."""
+        wanted = EnsembleRequest(prompt, source)
+        return Ensemble.from_json(self._json("POST", route("ensembles"), wanted.to_json()))
 
     def search(self, request):
         """Windows that look like a word."""

@@ -8,14 +8,16 @@ from qgis.core import Qgis, QgsApplication, QgsCoordinateReferenceSystem, QgsGeo
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QPixmap
 
-from ..server.api import AUTO, PREVIEW_FILE, Blend, Output, RasterRef, SearchRequest
+from ..server.api import AUTO, ENSEMBLE_SOURCES, PREVIEW_FILE, Blend, Output, RasterRef, SearchRequest
 from . import settings
 from .editors import remember
+from .ensemble import PARAPHRASES, SOURCE
 from .errors import Cancelled, PluginError, ServerUnreachable
 from .form import DockForm
 from .layers import add_result, plan_export, source_of
 from .local_server import FAILED, INSTALLING, RUNNING, STARTING, LocalServer, find_python
 from .request import Area, Wish, band_roles_of, canvas_area, file_of, geometry_of, in_layer_crs, layer_path, searched_extent
+from .results import done_text, progress_text
 from .task import CallTask, Connection, EditTask, Inputs, fetch
 from .widgets import NOTHING
 
@@ -50,6 +52,7 @@ class LandbrushDock(DockForm):
         self.run_button.clicked.connect(self.run)
         self.cancel_button.clicked.connect(self.cancel)
         self.find.clicked.connect(self.find_examples)
+        self.ensemble.asked.connect(self.propose)
         self.server_button.clicked.connect(self._server_pressed)
         self.results.layer_wanted.connect(self._zoom_to)
         self.results.job_wanted.connect(self.fetch_earlier)
@@ -77,8 +80,9 @@ class LandbrushDock(DockForm):
         if not word:
             self.found.clear()
             self.found.hide()
-        self.options.show_options(info.options if info else ())
+        self.options.show_options(info.options if info else (), (PARAPHRASES,))
         self.options_box.setVisible(bool(info and info.options))
+        self.ensemble.setVisible(bool(info) and any(option.name == PARAPHRASES for option in info.options))
 
     def _layer_changed(self, *_):
         layer = self.layer.currentLayer()
@@ -191,6 +195,14 @@ class LandbrushDock(DockForm):
         self.options.set_values(meaning.options)
         self.options_box.setCollapsed(False)
 
+    def propose(self):
+        """Ask for sentences that say the same as the prompt."""
+        prompt, source = self.words.text(), self.options.values().get(SOURCE, ENSEMBLE_SOURCES[0])
+        if prompt:
+            self._ask("Landbrush: paraphrases", lambda client: client.ensemble(prompt, source), self.ensemble.show_proposed)
+        else:
+            self.say("Say what should be there first.", Qgis.MessageLevel.Warning)
+
     def find_examples(self):
         """Windows of the layer that look like the word, to tick."""
         layer = self.layer.currentLayer()
@@ -233,7 +245,7 @@ class LandbrushDock(DockForm):
             area=area,
             prompt=prompt,
             process_id=process_id,
-            options=self.options.values(),
+            options=self.ensemble.put_into(self.options.values()),
             seed=self.seed.value(),
             exemplar=exemplar,
             exemplar_layer=self.exemplar_layer.currentLayer(),
@@ -307,14 +319,7 @@ class LandbrushDock(DockForm):
 
     def _progressed(self, info):
         self.bar.setValue(info.progress)
-        text = f"{info.stage}: {info.message}" if info.message else info.stage
-        if info.steps > 1:
-            text += f" - step {info.step} of {info.steps}"
-        if info.eta_s:
-            text += f", about {info.eta_s:.0f} s left"
-        if info.position:
-            text = f"waiting, {info.position} ahead"
-        self.status.setText(text)
+        self.status.setText(progress_text(info))
         if any(link.get("rel") == "preview" for link in info.links) and time.monotonic() > self.look_again:
             self.look_again = time.monotonic() + PREVIEW_EVERY_S
             self._ask("Landbrush: preview", lambda client: client.result(info.jobID, PREVIEW_FILE), self._show_preview,
@@ -354,15 +359,12 @@ class LandbrushDock(DockForm):
         except (PluginError, RuntimeError) as error:
             self._fail(error if isinstance(error, PluginError) else PluginError(str(error)))
             return None
-        gate = manifest["gate"]
+        self.status.setText(done_text(manifest))
         notes = " ".join(manifest.get("notes", ()))
-        self.status.setText(
-            f"Done in {manifest['seconds']['total']:.1f} s: {gate['pixels_inside_changed']:,} pixels changed inside, "
-            f"{gate['pixels_outside_different']} of the window's {gate['pixels_outside']:,} outside. "
-            + f"{notes} {manifest['engine']}.".lstrip())
         if notes:
             self.say(notes, Qgis.MessageLevel.Warning)
         self.results.add_layer(layer, manifest)
+        self.ensemble.show_used(manifest)
         return layer
 
     def fetch_earlier(self, job_id):

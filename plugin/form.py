@@ -24,6 +24,7 @@ from qgis.PyQt.QtWidgets import (
 from ..server.api import AUTO
 from . import settings
 from .canvas import PolygonTool
+from .ensemble import EnsembleBox
 from .results import ResultList
 from .widgets import CANVAS, DRAWN, NOTHING, RASTER_FILTER, SELECTED, WHOLE, AreaPicker, FoundList, OptionsForm
 from .words import WordsBox
@@ -98,6 +99,8 @@ class DockForm(QDockWidget):
         self.options_box = QgsCollapsibleGroupBox("Options")
         QVBoxLayout(self.options_box).addWidget(self.options)
         box.addWidget(self.options_box)
+        self.ensemble = EnsembleBox()
+        box.addWidget(self.ensemble)
         box.addWidget(self._build_more())
         box.addLayout(self._build_run())
         self.results = ResultList()

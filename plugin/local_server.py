@@ -81,13 +81,15 @@ def child_environment():
         found.remove(name)
     found.insert("HF_HUB_OFFLINE", "1")
     found.insert("PYTHONUNBUFFERED", "1")
+    if settings.get("models/endpoint-authcfg"):
+        found.insert("LANDBRUSH_ENDPOINT_KEY", settings.endpoint_key())
     return found
 
 
 def serve_arguments():
     """Arguments of the server: any free port, this user's files readable by path."""
-    root = Path(ROOT.anchor)
-    return ["-m", "landbrush.server", "serve", "--port", "0", "--home", str(settings.home()), "--root", str(root)]
+    models = [part for kind, value in settings.models().items() for part in ("--model", f"{kind}={value}")]
+    return ["-m", "landbrush.server", "serve", "--port", "0", "--home", str(settings.home()), "--root", ROOT.anchor, *models]
 
 
 def read_address(text):

@@ -7,6 +7,14 @@ from qgis.PyQt.QtWidgets import QCheckBox, QFormLayout, QLabel, QLineEdit
 from . import settings
 from .provider import ICON
 
+MODEL_TITLES = {
+    "image-text": "CLIP or RemoteCLIP (folder or file)",
+    "second-image-text": "Another one, to rank candidates",
+    "language": "Language model for paraphrases (folder)",
+    "endpoint": "or an OpenAI-compatible service (URL)",
+    "endpoint-model": "Model of the service",
+}
+
 
 class LandbrushOptionsFactory(QgsOptionsWidgetFactory):
     """Makes the page."""
@@ -39,6 +47,9 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         self.auth.setConfigId(settings.get("server/authcfg"))
         self.token = QLineEdit(settings.get("server/token"))
         self.token.setEchoMode(QLineEdit.EchoMode.Password)
+        self.models = {kind: QLineEdit(settings.get(f"models/{kind}")) for kind in settings.MODELS}
+        self.key = QgsAuthConfigSelect()
+        self.key.setConfigId(settings.get("models/endpoint-authcfg"))
         self.output = QgsFileWidget()
         self.output.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
         self.output.setFilePath(settings.get("output/folder"))
@@ -52,6 +63,10 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         form.addRow("Address", self.url)
         form.addRow("Token, kept by QGIS's authentication", self.auth)
         form.addRow("or plainly", self.token)
+        form.addRow(QLabel("Models of yours, used from the server's next start (nothing is downloaded):"))
+        for kind, title in MODEL_TITLES.items():
+            form.addRow(title, self.models[kind])
+        form.addRow("Key of the service", self.key)
         form.addRow("Results go to (empty: beside the project)", self.output)
         form.addRow(self.match)
 
@@ -64,5 +79,8 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         settings.put("server/url", self.url.text().strip())
         settings.put("server/authcfg", self.auth.configId())
         settings.put("server/token", self.token.text().strip())
+        for kind, field in self.models.items():
+            settings.put(f"models/{kind}", field.text().strip())
+        settings.put("models/endpoint-authcfg", self.key.configId())
         settings.put("output/folder", self.output.filePath())
         settings.put("blend/radiometric_match", self.match.isChecked())

@@ -64,3 +64,21 @@ class ResultList(QListWidget):
         layer = QgsProject.instance().mapLayer(item.data(LAYER))
         if layer is not None:
             self.layer_wanted.emit(layer)
+
+
+def progress_text(info):
+    """A job's state in words."""
+    if info.position:
+        return f"waiting, {info.position} ahead"
+    text = f"{info.stage}: {info.message}" if info.message else info.stage
+    if info.steps > 1:
+        text += f" - step {info.step} of {info.steps}"
+    return text + (f", about {info.eta_s:.0f} s left" if info.eta_s else "")
+
+
+def done_text(manifest):
+    """What came of an edit, in words."""
+    gate = manifest["gate"]
+    rest = " ".join((*manifest.get("notes", ()), f"{manifest['engine']}."))
+    return (f"Done in {manifest['seconds']['total']:.1f} s: {gate['pixels_inside_changed']:,} pixels changed inside, "
+            f"{gate['pixels_outside_different']} of the window's {gate['pixels_outside']:,} outside. {rest}")

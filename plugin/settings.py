@@ -16,6 +16,12 @@ DEFAULTS = {
     "server/python": "",
     "server/package": "",
     "server/home": "",
+    "models/image-text": "",
+    "models/second-image-text": "",
+    "models/language": "",
+    "models/endpoint": "",
+    "models/endpoint-model": "",
+    "models/endpoint-authcfg": "",
     "output/folder": "",
     "blend/feather_px": 3,
     "blend/context_px": 64,
@@ -44,12 +50,29 @@ def home():
 
 def token():
     """Token of a remote server: from QGIS's authentication store where one is named there."""
-    config_id = get("server/authcfg")
-    if config_id:
-        config = QgsAuthMethodConfig()
-        if QgsApplication.authManager().loadAuthenticationConfig(config_id, config, True):
-            return config.config("password") or config.config("token")
-    return get("server/token")
+    return _secret("server/authcfg") or get("server/token")
+
+
+def _secret(key):
+    """What QGIS's authentication store keeps under the configuration named in a setting; empty where none is named."""
+    config_id = get(key)
+    config = QgsAuthMethodConfig()
+    if config_id and QgsApplication.authManager().loadAuthenticationConfig(config_id, config, True):
+        return config.config("password") or config.config("token")
+    return ""
+
+
+MODELS = ("image-text", "second-image-text", "language", "endpoint", "endpoint-model")
+
+
+def models():
+    """Kind and path of the user's models, for the local server."""
+    return {kind: get(f"models/{kind}") for kind in MODELS if get(f"models/{kind}")}
+
+
+def endpoint_key():
+    """The key of the endpoint that writes paraphrases; empty where it needs none."""
+    return _secret("models/endpoint-authcfg")
 
 
 def output_folder():

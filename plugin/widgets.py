@@ -45,12 +45,12 @@ class OptionsForm(QWidget):
         self.form.setContentsMargins(0, 0, 0, 0)
         self.fields = {}
 
-    def show_options(self, options):
-        """Replace the rows."""
+    def show_options(self, options, elsewhere=()):
+        """Replace the rows; the options named in `elsewhere` have a widget of their own."""
         while self.form.rowCount():
             self.form.removeRow(0)
         self.fields = {}
-        for option in options:
+        for option in (o for o in options if o.name not in elsewhere):
             field = self._field(option)
             field.setObjectName(f"option_{option.name}")
             field.setToolTip(option.help)

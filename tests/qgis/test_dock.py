@@ -202,6 +202,49 @@ def test_what_was_understood_can_be_adjusted(served, raster, helpers):
     assert json.loads(layer.customProperty("landbrush/manifest"))["options"]["severity"] == 0.5
 
 
+def test_what_the_ensemble_says_is_shown_changed_and_used(served, raster, helpers):
+    served.editor.setCurrentIndex(served.editor.findData("text"))
+    assert served.ensemble.isVisibleTo(served) and "paraphrases" not in served.options.fields
+    QTest.mouseClick(served.ensemble.propose, Qt.MouseButton.LeftButton)
+    assert served.ensemble.lines.count() == 0  # no prompt yet
+    QTest.keyClicks(served.words.prompt, "flooded fields")
+    QTest.mouseClick(served.ensemble.propose, Qt.MouseButton.LeftButton)
+    assert helpers.wait(lambda: served.ensemble.lines.count() == 6), served.status.text()
+    assert served.ensemble.texts()[0] == "flooded fields" and any("inundated" in text for text in served.ensemble.texts())
+    served.ensemble.lines.item(1).setCheckState(Qt.CheckState.Unchecked)
+    served.ensemble.lines.item(2).setText("a lake where fields were")
+    served.options.set_values({"candidates": 1, "outline_px": 0.0})
+    draw(served, raster)
+    QTest.mouseClick(served.exemplar.draw, Qt.MouseButton.LeftButton)
+    click(served.canvas, raster, [(10, 10), (80, 10), (80, 80), (10, 80)])
+    layer = run(served, helpers)
+    assert layer is not None, served.status.text()
+    manifest = json.loads(layer.customProperty("landbrush/manifest"))
+    used = manifest["drawn"]["sentences"]
+    assert len(used) == 5 and "a lake where fields were" in used and used == served.ensemble.texts()
+    QTest.mouseClick(served.ensemble.drop, Qt.MouseButton.LeftButton)
+    assert "paraphrases" not in served.wish().options
+    served.editor.setCurrentIndex(served.editor.findData("remove"))
+    assert not served.ensemble.isVisibleTo(served)
+
+
+def test_models_named_in_the_options_reach_the_server(qgis_app, tmp_path, monkeypatch):
+    from landbrush.plugin.local_server import serve_arguments
+    from landbrush.plugin.options_page import LandbrushOptionsPage
+
+    page = LandbrushOptionsPage()
+    page.models["image-text"].setText(str(tmp_path / "clip"))
+    page.models["endpoint"].setText(" http://127.0.0.1:11434/v1 ")
+    page.apply()
+    try:
+        given = serve_arguments()
+        assert f"image-text={tmp_path / 'clip'}" in given and "endpoint=http://127.0.0.1:11434/v1" in given
+    finally:
+        for kind in settings.MODELS:
+            settings.put(f"models/{kind}", "")
+    assert "--model" not in serve_arguments()
+
+
 def test_protected_areas_output_and_bands(served, raster, helpers):
     served.editor.setCurrentIndex(served.editor.findData("snow"))
     draw(served, raster, [(20, 20), (120, 20), (120, 120), (20, 120)])
