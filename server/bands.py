@@ -112,6 +112,11 @@ class Stretch:
             np.multiply(part if not low.any() else part - low, scale, out=out[:, rows], casting="same_kind")
         return out
 
+    def seen_bands(self, values: np.ndarray) -> np.ndarray:
+        """The same for values (data bands, H, W) of any type, in the raster's own units."""
+        low, high = (np.array(part, np.float64)[:, None, None] for part in (self.low, self.high))
+        return ((values - low) / (high - low)).astype(np.float32)
+
     def native(self, seen: np.ndarray, profile: Profile) -> np.ndarray:
         """The inverse, rounded and clipped to the raster's type."""
         kind = np.dtype(profile.dtype)

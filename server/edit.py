@@ -23,7 +23,7 @@ from scipy import ndimage
 from . import bands, blend, exemplars, gate, masks, prompts, provenance, tiling
 from .api import AUTO, MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE, EditRequest
 from .bands import Layer
-from .editors.base import Patch, Scene
+from .editors.base import Scene
 from .errors import CannotEdit
 from .geotiff import Mosaic, WriteOptions, write_geotiff
 from .masks import Placing, Region
@@ -170,13 +170,14 @@ def _edited_span(region: Region) -> tuple[tuple[int, int], tuple[int, int]]:
 
 def _sources(
     job: _Job, other: rasterio.DatasetReader | None, shapes: list, progress: Progress
-) -> tuple[tuple[Patch, ...], dict[str, Any] | None]:
-    """Patches to copy from, and how they were found where a word was looked for."""
+) -> tuple[tuple[exemplars.Cut, ...], dict[str, Any] | None]:
+    """What to copy from, and how they were found where a word was looked for."""
     request, layer, todo = job.request, job.layer, job.todo
     if not todo.editor.info.takes("exemplar"):
         return (), None
     if request.exemplar is not None:
-        return tuple(exemplars.drawn(request.exemplar, layer, other, shapes)), None
+        match = request.blend.radiometric_match
+        return tuple(exemplars.drawn(request.exemplar, layer, other, shapes, match)), None
     if not (todo.word or todo.by_text):
         return (), None
     progress("searching", 0, 1)
@@ -191,7 +192,7 @@ def _sources(
 
 
 def _edit_region(
-    job: _Job, region: Region, patches: tuple[Patch, ...], on_step: Callable[..., None]
+    job: _Job, region: Region, cuts: tuple[exemplars.Cut, ...], on_step: Callable[..., None]
 ) -> tuple[np.ndarray, int]:
     """Native pixels (bands, H, W) of one region with its mask edited, and how many nodata pixels were left as they are."""
     request, layer, todo = job.request, job.layer, job.todo
@@ -210,7 +211,7 @@ def _edit_region(
     # Two masks: what the editor draws, and, feathered inside the polygon, what is taken of it.
     drawn = masks.grown(mask, request.blend.beyond_px) & block.valid if request.blend.beyond_px else mask
     scene = Scene(image, block.valid, drawn, layer.roles.names, layer.profile.gsd_m,
-                  (region.box.row, region.box.col), patches, heights)
+                  (region.box.row, region.box.col), tuple(cut.patch(stretch) for cut in cuts), heights)
     editor = todo.editor
     tiles = tiling.cut(scene, editor.tile_px, editor.overlap_px)
 
