@@ -1,6 +1,6 @@
 """Single-image editing, closed form and learned: every figure on a line of its own, `figure NAME VALUE UNIT`.
 
-usage: python benchmarks/single_image.py [part ...]     parts: closed learned ratio text spectra
+usage: python benchmarks/single_image.py [part ...]     parts: closed learned ratio text spectra guidance
 
 CPU-seconds of one thread, on a 250 x 167 px part of an aerial image, as the reference's cost was measured.
 """
@@ -175,7 +175,54 @@ def spectra() -> None:
                 figure(f"{name}_{layer}", inside, f"{index.upper()} inside; {around:.3f} around")
 
 
-PARTS = {"closed": closed, "learned": learned, "ratio": ratio, "text": text, "spectra": spectra}
+def guidance() -> None:
+    """What fewer views and steps cost: the loss reached, judged on 64 views, by the defaults and by SinDDM's.
+
+    With an image-text model of random weights (none is to be had here), so that it is the optimisation that is compared.
+    """
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    import tempfile
+
+    from landbrush.server.models import image_text
+    from landbrush.server.models.guidance import Shown, Steering, TextGuide, moved, similarity_loss
+    from landbrush.server.models.noise import AnchoredNoise
+    from landbrush.server.models.patch_sampler import Draw, sample
+    from landbrush.server.synthesis.pyramid import Level
+
+    from tests.server import tiny_clip
+
+    image = picture()[:, :128, :128].astype(np.float32)
+    hole = np.zeros((128, 128), bool)
+    hole[24:104, 24:104] = True
+    shown = Shown((0, 1, 2), np.full(3, 0.5, np.float32), np.full(3, 0.5, np.float32))
+    with tempfile.TemporaryDirectory() as folder:
+        model = image_text.load(tiny_clip.saved(Path(folder)))
+    words = model.text(["a flooded residential area"])
+    cut = np.s_[:, 12:116, 12:116]
+    judge = similarity_loss(model, words, shown, 64)
+
+    def reached(drawn: np.ndarray) -> float:
+        with torch.no_grad():
+            return float(judge(torch.from_numpy(drawn[cut].copy()), np.random.default_rng(99)))
+
+    figure("guidance_loss_before", reached(image), "1 - cosine, mean of 64 views")
+    plain = sample(Level(image, hole, np.ones_like(hole)), 1.0, Draw(AnchoredNoise(0)))
+    figure("guidance_loss_unguided", reached(plain), "the same sample without guidance")
+    for name, views in (("default", 4), ("views_16", 16)):
+        guide = TextGuide(similarity_loss(model, words, shown, views), Steering())
+        start = time.process_time()
+        drawn = sample(Level(image, hole, np.ones_like(hole)), 1.0, Draw(AnchoredNoise(0), guide=guide))
+        figure(f"guidance_loss_{name}", reached(drawn), f"through the denoiser, {len(guide.losses)} steps of {views} views")
+        figure(f"guidance_cpu_s_{name}", time.process_time() - start, "CPU-s")
+    loss, x = similarity_loss(model, words, shown, 16), image
+    guide, start = TextGuide(loss, Steering()), time.process_time()
+    for _ in range(100):
+        x = moved(x, x, guide._gradient(x, hole), hole.astype(np.float32), Steering(strength=0.1, momentum=0.0))
+    figure("guidance_loss_sinddm", reached(x), "100 steps of 16 views on the pixels: what clip_roi does, unnatural as it is")
+    figure("guidance_cpu_s_sinddm", time.process_time() - start, "CPU-s")
+
+
+PARTS = {"closed": closed, "learned": learned, "ratio": ratio, "text": text, "spectra": spectra, "guidance": guidance}
 
 if __name__ == "__main__":
     if not cases.DATA.is_dir():

@@ -13,7 +13,6 @@ from ..server.api import (
     RESULT_FILE,
     EditorInfo,
     Ensemble,
-    EnsembleRequest,
     Interpretation,
     JobInfo,
     SearchResult,
@@ -82,7 +81,7 @@ class EditClient:
 
     def ensemble(self, prompt, source):
         """Sentences that say the same as a prompt; `source`: who makes them."""
-        wanted = EnsembleRequest(prompt, source)
+        wanted = Ensemble(prompt, source)
         return Ensemble.from_json(self._json("POST", route("ensembles"), wanted.to_json()))
 
     def search(self, request):

@@ -8,18 +8,18 @@ whose sentence names the place and the value. Words and routes follow OGC API - 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Optional, Tuple
-
-from .wire import ContractError, Message, check_geometry
-from .wire import field_of as _field
+import math
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from typing import Any, Mapping, Optional, Tuple, Type, TypeVar, Union, get_type_hints
 
 API_VERSION = "1.0"
 DEFAULT_PORT = 8765
 AUTO = "auto"  # the process that lets the interpreter choose the editor from the prompt
 
 MAX_PROMPT_CHARS = 4000
+MAX_VERTICES = 200_000
 CRS_LENGTH = 20_000
+ENSEMBLE_SOURCES = ("templates", "language model", "endpoint", "none")
 
 # Status words of a job (OGC 18-062r2, statusCode).
 STATUS_WORDS = ("accepted", "running", "successful", "failed", "dismissed")
@@ -31,17 +31,160 @@ RESULT_FILE, MANIFEST_FILE, PREVIEW_FILE = "result.tif", "manifest.json", "previ
 RESULT_FILES = {RESULT_FILE: "image/tiff; application=geotiff", MANIFEST_FILE: "application/json", PREVIEW_FILE: "image/png"}
 
 ROUTES = {
-    "landing": "/", "conformance": "/conformance", "api": "/api", "rasters": "/rasters",
-    "processes": "/processes", "process": "/processes/{process_id}", "execution": "/processes/{process_id}/execution",
-    "jobs": "/jobs", "job": "/jobs/{job_id}", "results": "/jobs/{job_id}/results",
-    "result_file": "/jobs/{job_id}/results/{name}", "interpretations": "/interpretations", "searches": "/searches",
-    "ensembles": "/ensembles",
-}
+    **{name: f"/{name}" for name in ("conformance", "api", "rasters", "processes", "jobs")},
+    **{name: f"/{name}" for name in ("interpretations", "searches", "ensembles")}, "landing": "/",
+    "process": "/processes/{process_id}", "execution": "/processes/{process_id}/execution",
+    "job": "/jobs/{job_id}", "results": "/jobs/{job_id}/results", "result_file": "/jobs/{job_id}/results/{name}"}
+Json = Any
+T = TypeVar("T", bound="Message")
+
+
+class ContractError(ValueError):
+    """A message that is not of the contract's form; its text starts with the JSON path."""
+
+    def __init__(self, where: str, sentence: str) -> None:
+        super().__init__(f"{where}: {sentence}")
 
 
 def route(key: str, /, **parts: str) -> str:
     """The path of a route, its parts filled in."""
     return ROUTES[key].format(**parts)
+
+
+class Message:
+    """Base of everything that travels: strict parsing in, plain JSON out."""
+
+    @classmethod
+    def from_json(cls: Type[T], data: Json, where: str = "") -> T:
+        """Parse a JSON object; raises ContractError when it is not of this form."""
+        where = where or cls.__name__
+        if not isinstance(data, dict):
+            raise ContractError(where, f"an object is needed, not {_shown(data)}")
+        hints = get_type_hints(cls)
+        known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
+        for key in data:
+            if key not in known:
+                raise ContractError(where, f"unknown key {_shown(key)}; known: {', '.join(known)}")
+        values = {}
+        for name, spec in known.items():
+            place = f"{where}.{name}"
+            if name in data:
+                values[name] = _parse(hints[name], data[name], place, spec.metadata)
+            elif spec.default is MISSING and spec.default_factory is MISSING:
+                raise ContractError(place, "required and missing")
+        return cls(**values)
+
+    def to_json(self) -> dict:
+        """The JSON object of this message; None and empty defaults are left out."""
+        out = {}
+        for spec in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, spec.name)
+            if value is None or (value in ({}, (), spec.default) and spec.name != "api_version"):
+                continue
+            out[spec.name] = _plain(value)
+        return out
+
+
+def _plain(value: Json) -> Json:
+    if isinstance(value, Message):
+        return value.to_json()
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    return {k: _plain(v) for k, v in value.items()} if isinstance(value, Mapping) else value
+
+
+def _shown(value: Json) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _parse(hint: Any, value: Json, where: str, rules: Mapping[str, Any]) -> Any:
+    origin: Any = getattr(hint, "__origin__", None)
+    arguments: Tuple[Any, ...] = getattr(hint, "__args__", ())
+    if origin is Union:
+        return None if value is None else _parse(next(a for a in arguments if a is not type(None)), value, where, rules)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ContractError(where, f"a list is needed, not {_shown(value)}")
+        return tuple(_parse(arguments[0], v, f"{where}[{i}]", rules) for i, v in enumerate(value))
+    if isinstance(hint, type) and is_dataclass(hint):
+        return hint.from_json(value, where)  # type: ignore[attr-defined]
+    if origin is not None and issubclass(origin, dict) or hint in (dict, Mapping):
+        return _parse_object(arguments, value, where, rules)
+    return value if hint is Any else _parse_scalar(hint, value, where, rules)
+
+
+def _parse_object(arguments: tuple, value: Json, where: str, rules: Mapping[str, Any]) -> dict:
+    if not isinstance(value, dict):
+        raise ContractError(where, f"an object is needed, not {_shown(value)}")
+    keys = rules.get("keys")
+    for key in value:
+        if not isinstance(key, str) or (keys and key not in keys):
+            raise ContractError(where, f"unknown key {_shown(key)}" + (f"; known: {', '.join(keys)}" if keys else ""))
+    inner = arguments[1] if len(arguments) == 2 else Any
+    return {k: _parse(inner, v, f"{where}.{k}", {**rules, "keys": None}) for k, v in value.items()}
+
+
+def _parse_scalar(hint: Any, value: Json, where: str, rules: Mapping[str, Any]) -> Any:
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > 1e300:
+            raise ContractError(where, f"{_shown(value)} is too large")
+        value = float(value)
+    if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
+        raise ContractError(where, f"a {_WORDS[hint]} is needed, not {_shown(value)}")
+    if hint is float and not math.isfinite(value):
+        raise ContractError(where, f"{value} is not a finite number")
+    low, high = rules.get("minimum"), rules.get("maximum")
+    if hint in (int, float) and ((low is not None and value < low) or (high is not None and value > high)):
+        raise ContractError(where, f"{value} is outside {low} ... {high}")
+    if "choices" in rules and value not in rules["choices"]:
+        raise ContractError(where, f"{_shown(value)} is none of {', '.join(rules['choices'])}")
+    if hint is str and (len(value) > rules.get("longest", 100_000) or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value)):
+        raise ContractError(where, f"text of {len(value)} characters is too long, or holds a NUL or half a character")
+    return value
+
+
+_WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+
+
+def _field(help_text: str, default: Any = MISSING, **rules: Any) -> Any:
+    """A dataclass field with its help and its rules: minimum, maximum, choices, longest, keys."""
+    kind = {} if default is MISSING else {"default_factory": dict} if default is dict else {"default": default}
+    return field(metadata={"help": help_text, **rules}, **kind)
+
+
+def check_geometry(geometry: Json, where: str) -> None:
+    """Refuse what is not a GeoJSON Polygon or MultiPolygon with closed, finite rings."""
+    if not isinstance(geometry, dict) or set(geometry) - {"type", "coordinates"}:
+        raise ContractError(where, f"a GeoJSON geometry is needed, not {_shown(geometry)}")
+    kind, parts = geometry.get("type"), geometry.get("coordinates")
+    if kind not in ("Polygon", "MultiPolygon"):
+        raise ContractError(where, f"type must be Polygon or MultiPolygon, not {_shown(kind)}")
+    polygons = [parts] if kind == "Polygon" else parts
+    if not isinstance(polygons, (list, tuple)) or not polygons:
+        raise ContractError(where, "coordinates must hold at least one polygon")
+    if sum(_check_rings(rings, where) for rings in polygons) > MAX_VERTICES:
+        raise ContractError(where, f"more than {MAX_VERTICES} vertices")
+
+
+def _check_rings(rings: Json, where: str) -> int:
+    if not isinstance(rings, (list, tuple)) or not rings:
+        raise ContractError(where, "a polygon needs at least an outer ring")
+    for ring in rings:
+        if not isinstance(ring, (list, tuple)) or len(ring) < 4:
+            raise ContractError(where, f"a ring needs 4 or more positions: {_shown(ring)}")
+        for position in ring:
+            _check_position(position, where)
+        if list(ring[0])[:2] != list(ring[-1])[:2]:
+            raise ContractError(where, f"a ring must end where it starts: {_shown(ring[0])}")
+    return sum(len(ring) for ring in rings)
+
+
+def _check_position(position: Json, where: str) -> None:
+    if not isinstance(position, (list, tuple)) or not 2 <= len(position) <= 4:
+        raise ContractError(where, f"a position needs two numbers: {_shown(position)}")
+    if any(isinstance(n, bool) or not isinstance(n, (int, float)) or not abs(n) < 1e15 for n in position):
+        raise ContractError(where, f"a coordinate is not a finite number: {_shown(position)}")
 
 
 @dataclass(frozen=True)
@@ -188,23 +331,12 @@ class Interpretation(Message):
     choices: Tuple[Choice, ...] = ()
 
 
-ENSEMBLE_SOURCES = ("templates", "language model", "endpoint", "none")
-
-
-@dataclass(frozen=True)
-class EnsembleRequest(Message):
-    """Ask for sentences that say the same as a prompt, whose embeddings are averaged."""
-    prompt: str = _field("what should be there", longest=MAX_PROMPT_CHARS)
-    source: str = _field("built-in templates and synonyms, the server's own language model, or its endpoint", "templates",
-                         choices=ENSEMBLE_SOURCES)
-    count: int = _field("how many sentences, the prompt among them", 6, minimum=1, maximum=32)
-
-
 @dataclass(frozen=True)
 class Ensemble(Message):
-    """The sentences, the prompt first, and who made them."""
-    prompt: str
-    source: str
+    """Sentences that say the same as a prompt, the prompt first; asked for without texts."""
+    prompt: str = _field("what should be there", longest=MAX_PROMPT_CHARS)
+    source: str = _field("who writes them", "templates", choices=ENSEMBLE_SOURCES)
+    count: int = _field("how many sentences, the prompt among them", 6, minimum=1, maximum=32)
     texts: Tuple[str, ...] = ()
 
 

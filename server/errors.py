@@ -114,6 +114,12 @@ class WeightsMissing(ServerError):
     status, title = 503, "Model files are missing"
 
 
+class ModelNotNamed(WeightsMissing):
+    """What is asked for needs a model of the user's, and none is named on this server."""
+
+    status, title = 422, "No model is named for this"
+
+
 class NoSpace(ServerError):
     """The disk is full, or a folder cannot be written."""
 

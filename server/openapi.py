@@ -186,7 +186,7 @@ def _fixed_paths() -> dict[str, Any]:
             "responses": {"200": _answer("understood", message_schema(api.Interpretation)), **wrong}}},
         "/ensembles": {"post": {
             "summary": "sentences that say the same as a prompt",
-            "requestBody": _json_body(message_schema(api.EnsembleRequest)),
+            "requestBody": _json_body(message_schema(api.Ensemble)),
             "responses": {"200": _answer("sentences", message_schema(api.Ensemble)), **wrong}}},
         "/searches": {"post": {
             "summary": "windows of a raster that look like a word", "requestBody": _json_body(message_schema(api.SearchRequest)),

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .api import ENSEMBLE_SOURCES, Ensemble
-from .errors import BadRequest, CannotEdit, WeightsMissing
+from .errors import BadRequest, CannotEdit, ModelNotNamed, WeightsMissing
 from .models import weights
 
 TEMPLATES = (
@@ -68,7 +68,7 @@ def ensemble(prompt: str, source: str = "templates", count: int = 6) -> Ensemble
         raise BadRequest(f"source: '{source[:60]}' is none of {', '.join(ENSEMBLE_SOURCES)}.")
     made = makers[source](text, count - 1) if count > 1 else ()
     texts = dict.fromkeys([text, *(" ".join(one.split())[:MOST_TEXT] for one in made)])
-    return Ensemble(prompt, source, tuple(texts)[:count])
+    return Ensemble(prompt, source, count, tuple(texts)[:count])
 
 
 def from_templates(text: str, count: int) -> Iterable[str]:
@@ -123,8 +123,8 @@ def _lines(answer: str, count: int) -> list[str]:
 def _from_language_model(text: str, count: int) -> Iterable[str]:
     path = weights.chosen("language")
     if not path:
-        raise WeightsMissing("No language model is named. Put one that transformers reads on this machine and name its folder: "
-                             "landbrush-server models set language FOLDER; or use the built-in templates.")
+        raise ModelNotNamed("No language model is named. Put one that transformers reads on this machine and name its folder: "
+                            "landbrush-server models set language FOLDER; or use the built-in templates.")
     tokenizer, model = _language_model(path)
     import torch
 
@@ -158,7 +158,7 @@ def _language_model(path: str) -> tuple[Any, Any]:
 def _from_endpoint(text: str, count: int) -> Iterable[str]:
     url = weights.chosen("endpoint").rstrip("/")
     if not url:
-        raise WeightsMissing("No endpoint is named: landbrush-server models set endpoint URL; or use the built-in templates.")
+        raise ModelNotNamed("No endpoint is named: landbrush-server models set endpoint URL; or use the built-in templates.")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadRequest(f"endpoint: '{url[:100]}' is no http or https address.")

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify, request, send_file
 
 from . import api, bands, interpreter, masks, openapi, prompts, provenance, registry, retrieval
-from .api import AUTO, ENDED, SUCCESSFUL, EditRequest, EnsembleRequest, Found, SearchRequest, SearchResult
+from .api import AUTO, ENDED, SUCCESSFUL, EditRequest, Ensemble, Found, SearchRequest, SearchResult
 from .errors import BadRequest, CannotEdit, ResultNotReady, UnknownJob
 from .health import health
 from .raster import opened
@@ -209,7 +209,7 @@ def interpretation() -> Response:
 @blueprint.post(api.ROUTES["ensembles"])
 def ensemble() -> Response:
     """Sentences that say the same as a prompt, to look at and change before they are used."""
-    wanted = EnsembleRequest.from_json(_body(), "ensemble")
+    wanted = Ensemble.from_json(_body(), "ensemble")
     return jsonify(prompts.ensemble(wanted.prompt, wanted.source, wanted.count).to_json())
 
 

@@ -31,7 +31,7 @@ from PIL import Image
 from . import bands, masks, registry
 from .api import EditRequest, Exemplar, Output, Polygons, RasterRef
 from .edit import Files, edit
-from .errors import BadRequest, ServerError, WeightsMissing
+from .errors import BadRequest, ModelNotNamed, ServerError
 from .evaluation import tables
 from .evaluation.clip_score import clip_score
 from .models import image_text, weights
@@ -107,7 +107,7 @@ def run(protocol: Protocol, folder: Path, say: Callable[[str], None]) -> Path:
     """Pictures, settings and tables in the folder; returns the table's path. A system that cannot run is a dash, and why."""
     named = weights.chosen("image-text")
     if not named:
-        raise WeightsMissing(f"CLIP scores need an image-text model. {image_text.WHERE}")
+        raise ModelNotNamed(f"CLIP scores need an image-text model. {image_text.WHERE}")
     # Whoever guides must not judge alone: with a second model both columns are given.
     judges = [image_text.load(Path(path)) for path in dict.fromkeys((named, weights.chosen("second-image-text"))) if path]
     (folder / "pictures").mkdir(parents=True, exist_ok=True)

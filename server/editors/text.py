@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from ..api import EditorInfo, Option
-from ..errors import CannotEdit, WeightsMissing
+from ..errors import CannotEdit, ModelNotNamed
 from ..models import scene_words, weights
 from ..models.guidance import Steering, TextGuide
 from ..models.image_text import WHERE
@@ -112,7 +112,7 @@ def _check(mode: str, exemplars: Sequence[Patch], scene: Scene, options: Mapping
         raise CannotEdit(f"New content needs an exemplar of at least {FEWEST_PIXELS} usable pixels. Draw a larger area, or name "
                          "a land cover that the layer shows.")
     if (mode == STYLE and not guided) or (mode == LAYOUT and not guided and not exemplars):
-        raise WeightsMissing(f"The mode '{mode}' is guided by an image-text model, and none is named"
+        raise ModelNotNamed(f"The mode '{mode}' is guided by an image-text model, and none is named"
                              + (" (or guidance is 0)" if weights.chosen("image-text") else "") + f". {WHERE}"
                              + (" Or draw an exemplar of the look that is wanted." if mode == LAYOUT else ""))
     if mode != NEW and scene.valid.sum() < FEWEST_PIXELS:
@@ -151,7 +151,7 @@ class _Work:
         scaling = ready.scaling if ready else Scaling.of(scene.image, scene.valid)
         style = options["mode"] == STYLE
         strength = options["change"] * (0.6 if style else 1.0)
-        how = Steering(options["guidance"] * (3 if style else 1), 0.1 if style else 0.2, options["share"], 0.02,
+        how = Steering(options["guidance"] * (3 if style else 1), 0.1 if style else 0.2, options["share"], 0.1,
                        0, strength if style else 0.0)
         sentences = [f"{sentence} Style" for sentence in self.sentences] if style else self.sentences
         guide = guide_of(shown_of(scene, scaling), sentences, options, how, self.seed)

@@ -16,7 +16,7 @@ from ..errors import WeightsMissing
 STEPS = 50
 
 
-def inpainted(folder: Path, picture: np.ndarray, mask: np.ndarray, prompt: str, seed: int, steps: int = STEPS) -> np.ndarray:
+def inpainted(folder: Path, picture: np.ndarray, mask: np.ndarray, prompt: str, seed: int) -> np.ndarray:
     """A picture (H, W, 3) of bytes with the mask (H, W) drawn anew after the prompt; outside it nothing changes.
 
     The pipeline works at its own size; what comes back is brought to the picture's. Raises WeightsMissing.
@@ -26,7 +26,7 @@ def inpainted(folder: Path, picture: np.ndarray, mask: np.ndarray, prompt: str, 
     hole = Image.fromarray((mask * 255).astype(np.uint8)).resize((side, side), Image.Resampling.NEAREST)
     generator = torch.Generator("cpu").manual_seed(seed)
     with torch.inference_mode():
-        made = pipe(prompt=prompt, image=given, mask_image=hole, height=side, width=side, num_inference_steps=steps,
+        made = pipe(prompt=prompt, image=given, mask_image=hole, height=side, width=side, num_inference_steps=STEPS,
                     generator=generator).images[0]
     out = np.asarray(made.convert("RGB").resize(picture.shape[1::-1], Image.Resampling.LANCZOS))
     return np.where(mask[..., None], out, picture)

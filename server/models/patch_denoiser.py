@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as functional
+from scipy import ndimage
 
 from ..synthesis.features import PatchBasis, eroded
 
@@ -67,20 +68,28 @@ class PatchDenoiser:
                       else self.log_prior[self.rows, self.cols].astype(np.float32))
         self._index: Any = None
 
-    def denoise(self, noisy: np.ndarray, signal: float, noise: float) -> np.ndarray:
-        """Posterior mean of the image (C, H, W) behind `noisy` = signal * image + noise * eps."""
+    def denoise(
+        self, noisy: np.ndarray, signal: float, noise: float, where: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Posterior mean of the image (C, H, W) behind `noisy` = signal * image + noise * eps.
+
+        `where` (H, W): only these pixels are wanted; what is given elsewhere means nothing.
+        """
         if signal < 1e-3:
             share = self.usable * (1.0 if self.log_prior is None else np.exp(self.log_prior - self.log_prior.max()))
             mean = np.tensordot(self.image, share.astype(np.float32) / share.sum(), 2)
             return np.broadcast_to(mean[:, None, None], noisy.shape).astype(np.float32)
-        queries = self.basis.project(noisy).reshape(-1, self.keys.shape[1])
+        asked = np.ones(noisy.shape[1:], bool)
+        if where is not None:
+            asked = ndimage.binary_dilation(where, np.ones((self.centre, self.centre), bool))
+        queries = self.basis.project(noisy)[asked]
         if self.device != "cpu":
             values = self._attention(queries, signal, noise)
         elif len(self.keys) <= EXACT_PATCHES:
             values = self._exact(queries, signal, noise)
         else:
             values = self._nearest(queries, signal, noise)
-        return self._folded(values, noisy.shape[1:])
+        return self._folded(values, asked)
 
     def _values(self) -> np.ndarray:
         """The centre window (n, C * c * c) of every patch."""
@@ -140,17 +149,23 @@ class PatchDenoiser:
                for part in asked.split(rows, dim=1)]
         return torch.cat(out)[:, : values.shape[1]].cpu().numpy()
 
-    def _folded(self, values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-        """Overlapping centre windows averaged with a Gaussian of 0.2 of the half patch."""
+    def _folded(self, values: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """Overlapping centre windows around the pixels asked for, averaged with a Gaussian of 0.2 of the half patch."""
         size, half = self.centre, self.centre // 2
         position = (np.arange(size) - half) / (self.patch / 2)
         window = np.exp(-0.5 * (position / 0.2) ** 2)
         weight = np.outer(window, window).astype(np.float32).ravel()
-        bands = self.image.shape[0]
-        stacked = torch.from_numpy((values.reshape(-1, bands, size * size) * weight).reshape(len(values), -1).T.copy())
-        ones = torch.from_numpy(np.repeat(weight[:, None], len(values), axis=1))
-        whole = (shape[0] + 2 * half, shape[1] + 2 * half)
-        total = functional.fold(stacked[None], whole, size)[0, :, half:-half, half:-half]
-        norm = functional.fold(ones[None], whole, size)[0, :, half:-half, half:-half]
-        return (total / norm).numpy()
-
+        bands, (height, width) = self.image.shape[0], asked.shape
+        places = torch.from_numpy(np.flatnonzero(asked))
+        stacked = torch.zeros((bands * size * size, height * width))
+        parts = torch.from_numpy((values.reshape(-1, bands, size * size) * weight).reshape(len(values), -1).T.copy())
+        ones = torch.zeros((size * size, height * width))
+        if len(places) == height * width:
+            stacked, ones = parts, torch.from_numpy(np.repeat(weight[:, None], len(values), axis=1))
+        else:
+            stacked[:, places] = parts
+            ones[:, places] = torch.from_numpy(weight)[:, None]
+        whole = (height + 2 * half, width + 2 * half)
+        total = functional.fold(stacked[None], whole, size)[0, :, half : half + height, half : half + width]
+        norm = functional.fold(ones[None], whole, size)[0, :, half : half + height, half : half + width]
+        return (total / norm.clamp(min=1e-12)).numpy()

@@ -27,7 +27,7 @@ def harmonised(window: Level, strength: float, draw: Draw) -> np.ndarray:
 
     What surrounds the hole is returned as the denoiser sees it, by which its drift in tone can be measured.
     """
-    start = Start(window.image, noise_levels(strength, 4), draw.noise.normal(window.image.shape))
+    start = Start(window.image, noise_levels(strength, 4), draw.noise.normal(window.image.shape), everywhere=True)
     return denoised(PatchDenoiser(window.image, window.usable, draw.device), window, start, draw)
 
 
@@ -61,8 +61,10 @@ def content_copied(window: Level, draw: Draw, start: float = 0.6) -> np.ndarray:
     return np.where(window.hole, result[:, :height, :width], window.image)
 
 
-def inverted(denoiser: PatchDenoiser, image: np.ndarray, start: float, steps: int = INVERSION_STEPS) -> np.ndarray:
-    """The noisy image at level `start` from which deterministic steps lead back to `image`: DDIM run backwards.
+def inverted(
+    denoiser: PatchDenoiser, image: np.ndarray, hole: np.ndarray, start: float, steps: int = INVERSION_STEPS
+) -> np.ndarray:
+    """Inside the hole the noisy image at level `start` from which deterministic steps lead back to `image`: DDIM run backwards.
 
     After Song, Meng, Ermon, Denoising Diffusion Implicit Models, 2021, section 4.3, with a = 1 - s. An image that is
     made of the denoiser's own patches comes back as it is; what guides the way back then changes it in place.
@@ -71,8 +73,9 @@ def inverted(denoiser: PatchDenoiser, image: np.ndarray, start: float, steps: in
     levels[0] = start / (2 * steps)
     x = (1 - levels[0]) * image
     for now, then in zip(levels[:-1], levels[1:], strict=True):
-        clean = denoiser.denoise(x.astype(np.float32), 1 - now, now)
-        x = (1 - then) * clean + then * np.clip((x - (1 - now) * clean) / now, -LARGEST_NOISE, LARGEST_NOISE)
+        clean = denoiser.denoise(x.astype(np.float32), 1 - now, now, hole)
+        noisy = (1 - then) * clean + then * np.clip((x - (1 - now) * clean) / now, -LARGEST_NOISE, LARGEST_NOISE)
+        x = np.where(hole, noisy, (1 - then) * image)
     return x.astype(np.float32)
 
 
@@ -107,7 +110,8 @@ def layout_kept(window: Level, strength: float, draw: Draw, source: Source | Non
             draw.on_step(before + step, total)
 
         told = Draw(draw.noise, draw.device, tell, draw.guide)
-        begin = Start(inverted(denoiser, base, start), noise_levels(start, 6), np.zeros_like(base), number=number, inverted=True)
+        noisy = inverted(denoiser, base, here.hole, start)
+        begin = Start(noisy, noise_levels(start, 6), np.zeros_like(base), number=number, inverted=True)
         result = np.where(here.hole, denoised(denoiser, here, begin, told), here.image)
     return np.where(window.hole, result[:, FRAME_PX : height - FRAME_PX, FRAME_PX : width - FRAME_PX], window.image)
 
@@ -119,7 +123,7 @@ def restyled(window: Level, strength: float, draw: Draw) -> np.ndarray:
     """
     here = _framed(window)
     denoiser = PatchDenoiser(here.image, here.usable, draw.device, patch=STYLE_PATCH)
-    begin = Start(inverted(denoiser, here.image, strength), noise_levels(strength, STYLE_STEPS),
+    begin = Start(inverted(denoiser, here.image, here.hole, strength), noise_levels(strength, STYLE_STEPS),
                   np.zeros_like(here.image), inverted=True)
     drawn = denoised(denoiser, here, begin, draw)[:, FRAME_PX:-FRAME_PX, FRAME_PX:-FRAME_PX]
     return np.where(window.hole, drawn, window.image)

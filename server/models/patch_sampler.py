@@ -186,12 +186,14 @@ class Start:
     turns: int = 1
     number: int = 0
     inverted: bool = False
+    everywhere: bool = False
 
 
 def denoised(
     denoiser: PatchDenoiser, here: Level, start: Start, draw: Draw, content: float | np.ndarray = 0.0
 ) -> np.ndarray:
-    """Deterministic steps down the noise levels; known pixels are re-noised at each, and returned denoised too.
+    """Deterministic steps down the noise levels; known pixels are re-noised at each. Only the hole is drawn, unless
+    `start.everywhere`: then known pixels are returned denoised too.
 
     `content`: share of what the level shows already that each estimate is drawn to, one for all or by pixel (H, W).
     """
@@ -205,7 +207,9 @@ def denoised(
                 x = noisier(x, then, now, fresh.normal(x.shape, start.number))
             known = (1 - now) * here.image + now * eps
             x = np.where(here.hole, x, known)
-            clean = denoiser.denoise(x.astype(np.float32), 1 - now, now)
+            clean = denoiser.denoise(x.astype(np.float32), 1 - now, now, None if start.everywhere else here.hole)
+            if not start.everywhere:
+                clean = np.where(here.hole, clean, here.image)
             noise = (x - (1 - now) * clean) / now
             if np.any(content):
                 clean = content * here.image + (1 - content) * clean

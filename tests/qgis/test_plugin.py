@@ -82,7 +82,6 @@ def test_the_built_zip_loads_and_unloads(helpers, tmp_path):
     assert sorted(n for n in names if n.startswith("landbrush/server")) == [
         "landbrush/server/__init__.py",
         "landbrush/server/api.py",
-        "landbrush/server/wire.py",
     ]
     assert {"landbrush/LICENSE", "landbrush/metadata.txt", "landbrush/__init__.py"} <= set(names)
     environment = {**os.environ, "PYTHONPATH": "/usr/share/qgis/python/plugins"}
@@ -91,8 +90,7 @@ def test_the_built_zip_loads_and_unloads(helpers, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.strip().splitlines()[-1])
-    assert found["file"].startswith(str(tmp_path)) and found["server"] == [
-        "landbrush.server", "landbrush.server.api", "landbrush.server.wire"]
+    assert found["file"].startswith(str(tmp_path)) and found["server"] == ["landbrush.server", "landbrush.server.api"]
 
 
 def test_metadata_has_what_the_repository_asks_for(helpers):

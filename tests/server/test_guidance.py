@@ -166,7 +166,7 @@ def test_the_gradient_is_that_of_the_similarity(tmp_path):
     loss = similarity_loss(model, model.text(["a forest"]), shown, 3)
     guide = TextGuide(loss, Steering(), seed=1)
     clean = np.random.default_rng(0).normal(0, 0.3, (4, 24, 24)).astype(np.float32)
-    gradient = guide._gradient(clean)
+    gradient = guide._gradient(clean, np.ones(clean.shape[1:], bool))
     assert not gradient[3].any()  # a band that is not shown gets none
     step = 0.05
     for place in ((0, 10, 12), (2, 5, 7)):

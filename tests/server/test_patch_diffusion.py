@@ -47,7 +47,7 @@ def test_weights_are_the_softmax_over_all_patches(noise, monkeypatch):
     noisy = ((1 - noise) * image + noise * rng.standard_normal(image.shape)).astype(np.float32)
     denoiser = PatchDenoiser(image, np.ones((24, 24), bool), patch=5)
     monkeypatch.setattr(PatchDenoiser, "_folded",
-                        lambda self, values, shape: values.reshape(*shape, 3).transpose(2, 0, 1))
+                        lambda self, values, asked: values.reshape(*asked.shape, 3).transpose(2, 0, 1))
     found = denoiser.denoise(noisy, 1 - noise, noise)
     expected, half = brute_force(image, noisy, 5, 1 - noise, noise)
     assert np.abs(found[:, half:-half, half:-half] - expected).max() < 1e-4
@@ -78,7 +78,7 @@ def test_nearest_search_is_close_to_all_patches(monkeypatch):
     denoiser = PatchDenoiser(image, np.ones((96, 96), bool))
     noisy = (0.7 * image + 0.3 * np.random.default_rng(0).standard_normal(image.shape)).astype(np.float32)
     queries = denoiser.basis.project(noisy).reshape(-1, denoiser.keys.shape[1])
-    exact = denoiser._folded(denoiser._exact(queries, 0.7, 0.3), (96, 96))
+    exact = denoiser._folded(denoiser._exact(queries, 0.7, 0.3), np.ones((96, 96), bool))
     monkeypatch.setattr(patch_denoiser, "EXACT_PATCHES", 0)
     near = denoiser.denoise(noisy, 0.7, 0.3)
     assert np.abs(near - exact).mean() < 0.02
