@@ -1,6 +1,6 @@
 """Single-image editing, closed form and learned: every figure on a line of its own, `figure NAME VALUE UNIT`.
 
-usage: python benchmarks/single_image.py [part ...]     parts: closed learned ratio text spectra guidance
+usage: python benchmarks/single_image.py [part ...]     parts: closed learned ratio text spectra guidance gpu
 
 CPU-seconds of one thread, on a 250 x 167 px part of an aerial image, as the reference's cost was measured.
 """
@@ -222,7 +222,36 @@ def guidance() -> None:
     figure("guidance_cpu_s_sinddm", time.process_time() - start, "CPU-s")
 
 
-PARTS = {"closed": closed, "learned": learned, "ratio": ratio, "text": text, "spectra": spectra, "guidance": guidance}
+def gpu() -> None:
+    """Seconds on a CUDA device: a closed-form sample at three sizes, and SinDDM to the reference's loss."""
+    from landbrush.server.models.noise import AnchoredNoise
+    from landbrush.server.models.patch_sampler import Draw, sample
+    from landbrush.server.models.sinddm import Pyramid
+    from landbrush.server.synthesis.pyramid import Level
+    from landbrush.server.training.sinddm import Recipe, Trainer, mean_loss
+
+    if not torch.cuda.is_available():
+        print("no CUDA device: the part gpu is left out")
+        return
+    name = torch.cuda.get_device_name()
+    whole = cases.picture(cases.REMOVE[0]) * 2 - 1
+    for side in (256, 512, 1024):
+        image = whole[:, :side, :side].astype(np.float32)
+        everything = np.ones(image.shape[1:], bool)
+        for turn in ("first", "again"):
+            start = time.perf_counter()
+            sample(Level(image, everything, everything), 1.0, Draw(AnchoredNoise(0), "cuda"))
+            torch.cuda.synchronize()
+            figure(f"gpu_sample_s_{side}_{turn}", time.perf_counter() - start, f"s on {name}")
+    pyramid = Pyramid.of(picture().astype(np.float32))
+    for steps in (2_000, 8_000, 30_000):
+        trainer, start = Trainer(pyramid, Recipe(steps=steps, width=160), "cuda"), time.perf_counter()
+        trainer.run()
+        torch.cuda.synchronize()
+        figure(f"gpu_train_s_{steps}", time.perf_counter() - start, f"s on {name}, loss {mean_loss(trainer.mean, pyramid):.4f}")
+
+
+PARTS = {"closed": closed, "learned": learned, "ratio": ratio, "text": text, "spectra": spectra, "guidance": guidance, "gpu": gpu}
 
 if __name__ == "__main__":
     if not cases.DATA.is_dir():

@@ -38,8 +38,8 @@ def _pipeline(folder: str, device: str) -> tuple[Any, int]:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     if not (Path(folder) / "model_index.json").is_file():
         raise WeightsMissing(f"{folder} holds no pipeline of diffusers (model_index.json). Save one there, for "
-                             "instance stable-diffusion-v1-5/stable-diffusion-inpainting, or Kandinsky's "
-                             "kandinsky-community/kandinsky-2-2-decoder-inpaint.")
+                             "instance stable-diffusion-v1-5/stable-diffusion-inpainting, or Kandinsky 2.2's "
+                             "combined inpainting pipeline (prior and decoder).")
     try:
         from diffusers import AutoPipelineForInpainting
         from diffusers.utils import logging

@@ -30,11 +30,22 @@ def picture(seed=0, size=96):
     return in_type(scene(3, size, size, seed), "uint8").transpose(1, 2, 0)
 
 
+def _tokenizer(folder):
+    from landbrush.server.models.clip_tokens import tokeniser
+    from transformers import CLIPTokenizer
+
+    tokens = json.loads(tokeniser(folder).to_str())["model"]
+    return CLIPTokenizer(vocab=tokens["vocab"], merges=[tuple(merge) for merge in tokens["merges"]], model_max_length=77)
+
+
+SMALL = {"hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 1, "num_attention_heads": 4}
+TEXT = {**SMALL, "vocab_size": 49408, "bos_token_id": 49406, "eos_token_id": 49407}
+
+
 def tiny_inpainting(folder):
     """Stable Diffusion's inpainting pipeline, of its real classes, with small random weights."""
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionInpaintPipeline, UNet2DConditionModel
-    from landbrush.server.models.clip_tokens import tokeniser
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+    from transformers import CLIPTextConfig, CLIPTextModel
 
     torch.manual_seed(0)
     unet = UNet2DConditionModel(
@@ -43,22 +54,59 @@ def tiny_inpainting(folder):
         attention_head_dim=8)
     vae = AutoencoderKL(block_out_channels=(32, 64), down_block_types=("DownEncoderBlock2D",) * 2,
                         up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=4)
-    text = CLIPTextModel(CLIPTextConfig(hidden_size=32, intermediate_size=37, num_hidden_layers=1, num_attention_heads=4,
-                                        vocab_size=49408, bos_token_id=49406, eos_token_id=49407))
-    tokens = json.loads(tokeniser(folder).to_str())["model"]
-    tokenizer = CLIPTokenizer(vocab=tokens["vocab"], merges=[tuple(merge) for merge in tokens["merges"]],
-                              model_max_length=77)
     pipe = StableDiffusionInpaintPipeline(
-        vae=vae, text_encoder=text, tokenizer=tokenizer, unet=unet, scheduler=DDIMScheduler(), safety_checker=None,
-        feature_extractor=None, requires_safety_checker=False)
+        vae=vae, text_encoder=CLIPTextModel(CLIPTextConfig(**TEXT)), tokenizer=_tokenizer(folder), unet=unet,
+        scheduler=DDIMScheduler(), safety_checker=None, feature_extractor=None, requires_safety_checker=False)
     pipe.save_pretrained(folder / "sd")
     return folder / "sd"
 
 
+def tiny_kandinsky(folder):
+    """Kandinsky 2.2's inpainting, prior and decoder, of its real classes."""
+    from diffusers import (
+        DDIMScheduler,
+        KandinskyV22InpaintCombinedPipeline,
+        PriorTransformer,
+        UnCLIPScheduler,
+        UNet2DConditionModel,
+        VQModel,
+    )
+    from transformers import (
+        CLIPImageProcessor,
+        CLIPTextConfig,
+        CLIPTextModelWithProjection,
+        CLIPVisionConfig,
+        CLIPVisionModelWithProjection,
+    )
+
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(
+        sample_size=16, in_channels=9, out_channels=8, layers_per_block=1, block_out_channels=(32, 64), cross_attention_dim=32,
+        down_block_types=("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
+        mid_block_type="UNetMidBlock2DSimpleCrossAttn",
+        up_block_types=("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"), attention_head_dim=4, encoder_hid_dim=32,
+        encoder_hid_dim_type="image_proj", addition_embed_type="image", resnet_time_scale_shift="scale_shift")
+    movq = VQModel(
+        block_out_channels=(32, 64), down_block_types=("DownEncoderBlock2D", "AttnDownEncoderBlock2D"), latent_channels=4,
+        up_block_types=("AttnUpDecoderBlock2D", "UpDecoderBlock2D"), layers_per_block=1, norm_num_groups=8, norm_type="spatial",
+        num_vq_embeddings=12, vq_embed_dim=4)
+    prior = PriorTransformer(num_attention_heads=2, attention_head_dim=12, embedding_dim=32, num_layers=1)
+    seen = CLIPVisionModelWithProjection(CLIPVisionConfig(**SMALL, image_size=64, projection_dim=32, patch_size=16))
+    steps = UnCLIPScheduler(variance_type="fixed_small_log", prediction_type="sample", clip_sample_range=10.0)
+    pipe = KandinskyV22InpaintCombinedPipeline(
+        unet=unet, scheduler=DDIMScheduler(), movq=movq, prior_prior=prior, prior_image_encoder=seen,
+        prior_text_encoder=CLIPTextModelWithProjection(CLIPTextConfig(**TEXT, projection_dim=32)),
+        prior_tokenizer=_tokenizer(folder), prior_scheduler=steps,
+        prior_image_processor=CLIPImageProcessor(crop_size=64, size=64))
+    pipe.save_pretrained(folder / "kandinsky")
+    return folder / "kandinsky"
+
+
 @pytest.mark.filterwarnings("ignore")
-def test_an_inpainting_pipeline_draws_the_mask_only(tmp_path, monkeypatch):
+@pytest.mark.parametrize("pipeline", [tiny_inpainting, tiny_kandinsky])
+def test_an_inpainting_pipeline_draws_the_mask_only(tmp_path, monkeypatch, pipeline):
     monkeypatch.setattr(inpainting, "STEPS", 2)
-    folder, mask = tiny_inpainting(tmp_path), np.zeros((96, 96), bool)
+    folder, mask = pipeline(tmp_path), np.zeros((96, 96), bool)
     mask[20:60, 30:70] = True
     first, second = (inpainting.inpainted(folder, picture(), mask, "snow", 1) for _ in range(2))
     assert np.array_equal(first, second) and np.array_equal(first[~mask], picture()[~mask])
