@@ -6,7 +6,7 @@ from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QListWidget, QListWidgetIte
 
 PARAPHRASES, SOURCE = "paraphrases", "ensemble"
 """Names of the editors' options that this box fills, and that says who writes the sentences."""
-HEIGHT_PX = 130
+HEIGHT_PX = 170
 
 
 class EnsembleBox(QgsCollapsibleGroupBox):
@@ -21,10 +21,13 @@ class EnsembleBox(QgsCollapsibleGroupBox):
         self.about.setWordWrap(True)
         self.lines = QListWidget()
         self.lines.setMaximumHeight(HEIGHT_PX)
+        self.lines.setWordWrap(True)
+        self.lines.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.lines.setToolTip("Untick what is wrong; double-click to rewrite. The first is your prompt.")
         row = QHBoxLayout()
         self.propose, self.add, self.drop = QPushButton("Propose"), QPushButton("Add"), QPushButton("Clear")
         for button in (self.propose, self.add, self.drop):
+            button.setMinimumWidth(40)
             row.addWidget(button)
         column.addWidget(self.about)
         column.addWidget(self.lines)

@@ -43,6 +43,7 @@ class OptionsForm(QWidget):
         super().__init__(parent)
         self.form = QFormLayout(self)
         self.form.setContentsMargins(0, 0, 0, 0)
+        self.form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         self.fields = {}
 
     def show_options(self, options, elsewhere=()):
@@ -65,6 +66,7 @@ class OptionsForm(QWidget):
             field = QComboBox()
             field.addItems(list(option.choices))
             field.setCurrentText(str(option.default))
+            field.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         elif option.type == "string":
             field = QLineEdit(str(option.default))
         else:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..api import ENSEMBLE_SOURCES, Option
+from ..errors import CannotEdit
 from ..models import image_text, weights
 from ..models.guidance import Shown, Steering, TextGuide, around, similarity_loss
 from ..models.image_text import ImageText
@@ -20,14 +21,19 @@ OPTIONS = (
     Option("guidance", "number", 0.3, "Guidance by the words", minimum=0.0, maximum=2.0,
            help="How hard an image-text model (CLIP, RemoteCLIP; named in the settings) pulls each step towards the words. "
            "Without such a model, or at 0, the words choose the content only."),
+    Option("momentum", "number", 0.2, "Momentum", minimum=0.0, maximum=0.9,
+           help="Share of the estimate before that each guided step keeps (lambda; published: 0.2, for a style 0.05)."),
+    Option("schedule", "string", "1", "Guidance by scale",
+           help="Factors from the coarsest scale to the finest, the last for all that follow: '0 1' leaves the coarsest alone, "
+           "as the published method does."),
     Option("views", "integer", 4, "Views a step", minimum=1, maximum=16,
            help="Random views of each estimate that the model judges; the published method takes 16."),
     Option("ensemble", "string", ENSEMBLE_SOURCES[0], "Paraphrases from", choices=ENSEMBLE_SOURCES,
            help="The image-text model is asked for the mean of several sentences that say the same."),
     Option("paraphrases", "string", "", "Paraphrases",
            help="One a line, instead of those that would be made; those used are recorded with the result."),
-    Option("random_subset", "boolean", False, "A random part of them at each step",
-           help="As SinDDM's code does with its templates, instead of their mean."),
+    Option("random_subset", "boolean", False, "Random subset",
+           help="A random part of the sentences at each step, as SinDDM's code does with its templates, instead of their mean."),
 )
 
 
@@ -40,6 +46,17 @@ def model_of(kind: str = "image-text") -> ImageText | None:
 def sentences_of(prompt: str, options: Mapping[str, Any]) -> list[str]:
     """The paraphrases to use: those in the options, else the prompt alone."""
     return [line.strip() for line in str(options["paraphrases"]).splitlines() if line.strip()] or [prompt.strip()]
+
+
+def steering_of(options: Mapping[str, Any], **more: Any) -> Steering:
+    """Strength, momentum and schedule of the options; raises CannotEdit where the schedule is no list of numbers."""
+    try:
+        scales = tuple(float(part) for part in str(options["schedule"]).replace(",", " ").split())
+    except ValueError:
+        scales = ()
+    if not scales or not all(0 <= factor <= 10 for factor in scales):
+        raise CannotEdit(f"schedule: '{options['schedule'][:60]}' is no list of factors from 0 to 10, as '0 1'.")
+    return Steering(**{"strength": options["guidance"], "momentum": options["momentum"], "scales": scales, **more})
 
 
 def shown_of(scene: Scene, scaling: Scaling) -> Shown:

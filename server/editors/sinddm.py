@@ -13,7 +13,6 @@ from PIL import Image
 from ..api import EditorInfo, Option
 from ..errors import CannotEdit, WeightsMissing
 from ..models import weights
-from ..models.guidance import Steering
 from ..models.noise import AnchoredNoise
 from ..models.patch_denoiser import best_device
 from ..models.sinddm import LARGEST_PX, Pyramid, SinDDMNet, resized
@@ -21,7 +20,7 @@ from ..models.sinddm_sampler import Known, count_steps, sample
 from ..synthesis.scaling import Scaling
 from ..training.sinddm import Recipe, Trainer, network_of
 from .base import Editor, OnStep, Scene
-from .guided import OPTIONS, guide_of, record_of, sentences_of, shown_of
+from .guided import OPTIONS, guide_of, record_of, sentences_of, shown_of, steering_of
 
 SMALLEST_SIDE_PX = 64
 PREVIEW_EVERY = 100
@@ -72,7 +71,7 @@ class LearnedVariation(Editor):
         pyramid = Pyramid.of(image, options["as_released"])
         guide = None
         if prompt.strip():
-            how = Steering(options["guidance"])
+            how = steering_of(options)
             guide = guide_of(shown_of(scene, scaling), sentences_of(prompt, options), options, how, seed)
         known, noise = Known(pyramid, tuple(_holes(scene.mask, pyramid)), guide), AnchoredNoise(seed, scene.origin)
         if options["checkpoint"]:

@@ -12,7 +12,7 @@ from torch.nn import functional
 from ..api import EditorInfo, Option
 from ..errors import CannotEdit, ModelNotNamed
 from ..models import scene_words, weights
-from ..models.guidance import Steering, TextGuide
+from ..models.guidance import TextGuide
 from ..models.image_text import WHERE
 from ..models.noise import AnchoredNoise
 from ..models.patch_denoiser import best_device
@@ -22,7 +22,7 @@ from ..synthesis.fill import FillSettings, Prepared, fill, prepared, settled
 from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
 from .base import LAND_COVERS, Editor, OnStep, Patch, Scene
-from .guided import OPTIONS, guide_of, model_of, record_of, sentences_of, shown_of, similarity
+from .guided import OPTIONS, guide_of, model_of, record_of, sentences_of, shown_of, similarity, steering_of
 
 NEW, LAYOUT, STYLE = "new content", "same layout", "style"
 EXEMPLARS, DIFFUSION = "exemplars", "patch diffusion"
@@ -135,7 +135,7 @@ class _Work:
             settings = FillSettings(options["keep_objects"], options["outline_px"])
             return fill(self.window, usable, self.seed, settings, self.on_step), None
         ready = prepared(self.window, usable)
-        guide = guide_of(shown_of(self.scene, ready.scaling), self.sentences, options, Steering(options["guidance"]), self.seed)
+        guide = guide_of(shown_of(self.scene, ready.scaling), self.sentences, options, steering_of(options), self.seed)
         shape = self.scene.mask[ready.box].shape
         blank = Level(np.zeros((len(self.scene.image), *shape), np.float32), np.ones(shape, bool), np.zeros(shape, bool))
         top, left = self.scene.origin[0] + ready.box[0].start, self.scene.origin[1] + ready.box[1].start
@@ -151,8 +151,9 @@ class _Work:
         scaling = ready.scaling if ready else Scaling.of(scene.image, scene.valid)
         style = options["mode"] == STYLE
         strength = options["change"] * (0.6 if style else 1.0)
-        how = Steering(options["guidance"] * (3 if style else 1), 0.1 if style else 0.2, options["share"], 0.1,
-                       0, strength if style else 0.0)
+        # A style is pulled three times as hard, as published, and its strength falls with the noise.
+        how = steering_of(options, strength=options["guidance"] * (3 if style else 1), share=options["share"], patience=0,
+                          fade_from=strength if style else 0.0)
         sentences = [f"{sentence} Style" for sentence in self.sentences] if style else self.sentences
         guide = guide_of(shown_of(scene, scaling), sentences, options, how, self.seed)
         draw = Draw(AnchoredNoise(self.seed, scene.origin), best_device(), self.on_step, guide)

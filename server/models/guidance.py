@@ -24,13 +24,18 @@ Loss = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
 """Of an estimate (C, H, W, scaled to about [-1, 1]); a scalar that falls as the words fit better."""
 
 
+MOST_NOISE = 0.95
+"""Above this noise level the estimate is hardly more than the mean patch, and its gradient says nothing."""
+
+
 @dataclass(frozen=True)
 class Steering:
     """How an estimate is moved. `strength` eta, `momentum` lambda; `share` of the hole that may change, found from the
     gradient at the first guided step (1: all of the hole); `least_noise`: below this noise level nothing is moved, so
     that the last steps clean up; `patience`: guided steps without a better loss after which guidance ends (0: never);
     `fade_from`: noise level from which the strength falls with the noise (0: constant), and the mask is found anew at
-    each step, as for a style."""
+    each step, as for a style; `scales`: factors of the strength from the coarsest scale on, the last for all finer ones
+    (the reference's are 0, 1: nothing at the coarsest)."""
 
     strength: float = 0.3
     momentum: float = 0.2
@@ -38,6 +43,7 @@ class Steering:
     least_noise: float = 0.1
     patience: int = 6
     fade_from: float = 0.0
+    scales: tuple[float, ...] = (1.0,)
 
 
 def moved(
@@ -77,10 +83,12 @@ class TextGuide:
     mask: np.ndarray | None = None
     before: np.ndarray | None = None
     losses: list[float] = field(default_factory=list)
+    sizes: list[tuple[int, ...]] = field(default_factory=list)
 
     def steer(self, clean: np.ndarray, hole: np.ndarray, noise: float) -> np.ndarray:
         """See Guide; the gradient is of the loss at `clean`."""
-        if noise < self.how.least_noise or noise > 0.95 or not hole.any() or self._done():
+        factor = self._factor(clean.shape)
+        if factor == 0 or noise < self.how.least_noise or noise > MOST_NOISE or not hole.any() or self._done():
             return clean
         gradient = self._gradient(clean, hole)
         mask = self._masked(gradient, hole)
@@ -89,11 +97,16 @@ class TextGuide:
             mask, gradient = energetic(gradient, hole, self.how.share)
             self.mask = mask
         before = clean if self.before is None else _enlarged(self.before, clean.shape[1:])
-        strength = self.how.strength * (min(1.0, noise / self.how.fade_from) if fading else 1.0)
-        out = moved(clean, before, gradient, mask,
-                    Steering(strength, self.how.momentum, self.how.share))
+        strength = factor * self.how.strength * (min(1.0, noise / self.how.fade_from) if fading else 1.0)
+        out = moved(clean, before, gradient, mask, Steering(strength, self.how.momentum))
         self.before = out
         return out
+
+    def _factor(self, shape: tuple[int, ...]) -> float:
+        """Of this scale, by how many sizes came before it."""
+        if shape not in self.sizes:
+            self.sizes.append(shape)
+        return self.how.scales[min(self.sizes.index(shape), len(self.how.scales) - 1)]
 
     def _masked(self, gradient: np.ndarray, hole: np.ndarray) -> np.ndarray:
         if self.mask is None:

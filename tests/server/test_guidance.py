@@ -240,3 +240,13 @@ def test_guidance_stops_when_it_no_longer_helps():
     for _ in range(30):
         guide.steer(np.zeros((3, 8, 8), np.float32), hole, 0.5)
     assert 3 < len(guide.losses) < 12
+
+
+def test_the_schedule_leaves_scales_alone():
+    guide = TextGuide(lambda x, rng: x.square().sum(), Steering(scales=(0.0, 1.0)))
+    hole, rng = np.ones((8, 8), bool), np.random.default_rng(0)
+    coarse = rng.normal(0, 0.3, (3, 8, 8)).astype(np.float32)
+    assert guide.steer(coarse, hole, 0.5) is coarse
+    fine = rng.normal(0, 0.3, (3, 16, 16)).astype(np.float32)
+    assert np.linalg.norm(guide.steer(fine, np.ones((16, 16), bool), 0.5)) < np.linalg.norm(fine)
+    assert guide.steer(coarse, hole, 0.5) is coarse

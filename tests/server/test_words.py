@@ -314,3 +314,11 @@ def test_sinddm_is_guided_by_words_and_takes_a_checkpoint(tmp_path):
             editor.edit(given, "", options_of("sinddm", checkpoint=name), 0, lambda *_: None)
     with pytest.raises(CannotEdit, match="bands"):
         editor.edit(a_scene(4), "", options_of("sinddm", checkpoint="model-12.pt"), 0, lambda *_: None)
+
+
+@pytest.mark.parametrize("schedule", ["", "fine", "1 -2", "1 nan"])
+def test_a_schedule_that_is_none_is_refused(tmp_path, schedule):
+    weights.give("image-text", str(tiny_clip.saved(tmp_path)))
+    options = options_of("text", content="patch diffusion", schedule=schedule)
+    with pytest.raises(CannotEdit, match="schedule"):
+        registry.editor("text").edit(a_scene(), "snow", options, 0, lambda *_: None)
