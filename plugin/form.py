@@ -100,6 +100,7 @@ class DockForm(QDockWidget):
         QVBoxLayout(self.options_box).addWidget(self.options)
         box.addWidget(self.options_box)
         self.ensemble = EnsembleBox()
+        self.words.prompt.textChanged.connect(self.ensemble.clear)  # its sentences said the same as another prompt
         box.addWidget(self.ensemble)
         box.addWidget(self._build_more())
         box.addLayout(self._build_run())

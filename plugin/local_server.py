@@ -81,6 +81,12 @@ def child_environment():
         found.remove(name)
     found.insert("HF_HUB_OFFLINE", "1")
     found.insert("PYTHONUNBUFFERED", "1")
+    return found
+
+
+def serving_environment():
+    """The same with the key of the endpoint that writes paraphrases, which nothing but the server gets."""
+    found = child_environment()
     if settings.get("models/endpoint-authcfg"):
         found.insert("LANDBRUSH_ENDPOINT_KEY", settings.endpoint_key())
     return found
@@ -125,16 +131,16 @@ class LocalServer(QObject):
             return
         python = find_python()
         if python is None:
-            self._set(FAILED, "The server is not installed yet. Press 'Install server' (about 1.5 GB), or name a Python that "
+            self._set(FAILED, "The server is not installed yet. Press 'Install server' (about 2.2 GB), or name a Python that "
                       "has it in the settings.")
             return
         self.output = self.errors = ""
         self._set(STARTING, "Starting the server ...")
-        self._launch(str(python), serve_arguments(), self._server_ended)
+        self._launch(str(python), serve_arguments(), self._server_ended, serving_environment())
 
-    def _launch(self, program, arguments, on_end):
+    def _launch(self, program, arguments, on_end, environment=None):
         process = QProcess(self)
-        process.setProcessEnvironment(child_environment())
+        process.setProcessEnvironment(environment or child_environment())
         process.setWorkingDirectory(str(Path.home()))
         process.readyReadStandardOutput.connect(self._read_output)
         process.readyReadStandardError.connect(self._read_errors)
@@ -252,7 +258,7 @@ class BlockingServer:
         if python is None:
             raise PluginError("The Landbrush server is not installed. Open the Landbrush panel and press 'Install server'.")
         self.process = QProcess()
-        self.process.setProcessEnvironment(child_environment())
+        self.process.setProcessEnvironment(serving_environment())
         self.process.setStandardErrorFile(QProcess.nullDevice())
         self.process.start(str(python), serve_arguments())
         text, waited = "", 0

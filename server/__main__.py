@@ -26,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("rasterio").setLevel(logging.ERROR)  # its sentences come with the errors raised
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # which tells of each processor extension it does not find
     try:
         if hasattr(given, "model"):
             _use_models(given)
@@ -64,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     edit.add_argument("--exemplar-raster", type=Path, help="the raster the exemplar lies in, if another")
     edit.add_argument("--protect", type=Path, help="GeoJSON file of areas inside the polygons that stay as they are")
     edit.add_argument("--elevation", type=Path, help="elevation model in metres")
+    edit.add_argument("--band", action="append", default=[], metavar="ROLE=N",
+                      help="which band is what, where the file does not say: red=1, nir=4 ...")
     edit.add_argument("--option", action="append", default=[], metavar="NAME=VALUE",
                       help="of the editor, for instance depth_cm=40; a wrong name lists them")
     edit.add_argument("--seed", type=int, default=0, help="same seed, same result; another, another")
@@ -113,15 +116,32 @@ def _models(given: argparse.Namespace) -> int:
             value = str(Path(value).expanduser().resolve())
             if not Path(value).exists():
                 raise BadRequest(f"{given.kind}: there is nothing at {value}.")
+        if value:
+            print(f"{given.kind}: {_tried(given.kind, value)}")
         weights.choose(given.kind, value)
-        if given.kind in ("image-text", "second-image-text") and value:
-            from .models import image_text
-
-            model = image_text.load(Path(value))
-            print(f"{given.kind}: {model.name}, {model.size} px, loads")
     for kind, what in weights.KINDS.items():
         print(f"{kind:18s} {weights.chosen(kind) or '-'}\n{'':18s} {what}")
     return 0
+
+
+def _tried(kind: str, value: str) -> str:
+    """What there is at a path or address; raises where it is not what the kind asks for."""
+    if kind in ("image-text", "second-image-text"):
+        from .models import image_text
+
+        other = weights.chosen("second-image-text" if kind == "image-text" else "image-text")
+        if other and Path(other) == Path(value):
+            raise BadRequest(f"{kind}: {value} is the other model already; the second must share nothing with the first.")
+        model = image_text.load(Path(value))
+        return f"{model.name}, {model.size} px, loads"
+    if kind == "language":
+        from .prompts import language_model
+
+        language_model(value)
+        return "loads"
+    if kind == "endpoint" and not value.startswith(("http://", "https://")):
+        raise BadRequest(f"endpoint: '{value[:100]}' is no http or https address.")
+    return value
 
 
 def _serve(given: argparse.Namespace) -> int:
@@ -210,10 +230,10 @@ def _polygons_in(data: Any) -> Iterator[Any]:
         yield from _polygons_in(data.get("geometry"))
 
 
-def _option(text: str) -> tuple[str, Any]:
+def _option(text: str, form: str = "--option NAME") -> tuple[str, Any]:
     name, sign, value = text.partition("=")
     if not sign:
-        raise BadRequest(f"--option {text}: write NAME=VALUE.")
+        raise BadRequest(f"'{text}': write {form}=VALUE.")
     try:
         return name, json.loads(value)
     except ValueError:
@@ -232,6 +252,7 @@ def _edit(given: argparse.Namespace) -> int:
         polygons=read_polygons(given.polygons, given.crs),
         prompt=given.prompt,
         options=dict(_option(text) for text in given.option),
+        band_roles=dict(_option(text, "--band ROLE") for text in given.band),
         seed=given.seed,
         exemplar=exemplar,
         elevation=RasterRef(path=str(given.elevation)) if given.elevation else None,

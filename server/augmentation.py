@@ -19,6 +19,7 @@ from . import damage_pairs, registry
 from .editors.base import Patch, Scene
 from .errors import BadRequest, ServerError
 from .evaluation import tables
+from .synthesis import rim
 from .training.damage import Pair, accuracy, trained
 
 MIDDLE = 0.5
@@ -28,13 +29,14 @@ GSD_M = 0.5
 
 @dataclass(frozen=True)
 class Experiment:
-    """Numbers of real pairs, trainings of each, edited pairs a real one, epochs; side of the pictures, width of the
+    """Numbers of real pairs, trainings of each, edited pairs a real one, steps of each training (as many with edited pairs
+    as without, so that it is the pairs that help and not a longer training); side of the pictures, width of the
     network and most pairs tested on."""
 
     counts: tuple[int, ...] = (5, 10, 30, 50)
     seeds: int = 3
     generated: float = 1.0
-    epochs: int = 30
+    steps: int = 150
     sizes: tuple[int, int, int] = (128, 64, 400)
 
 
@@ -54,9 +56,7 @@ def run(data: Path, how: Experiment, folder: Path, say: Callable[[str], None]) -
             made = edited(chosen, round(how.generated * count), seed)
             _keep(made, folder, f"{count}-{seed}")
             for name, pairs in (("real pairs", chosen), ("with edited pairs", [*chosen, *made])):
-                # As many steps for both, so that it is the pairs that help and not the longer training.
-                epochs = how.epochs if name != "real pairs" else round(how.epochs * (len(chosen) + len(made)) / len(chosen))
-                found = accuracy(trained(pairs, epochs, width, seed), test)
+                found = accuracy(trained(pairs, how.steps, width, seed), test)
                 scores[name].setdefault(str(count), []).append(found)
                 say(f"{count} pairs, seed {seed}, {name}: {found:.1f}")
     about = {"score": "balanced accuracy in per cent, on scenes not trained on", "data": str(data),
@@ -88,28 +88,25 @@ def edited(pairs: Sequence[Pair], count: int, seed: int) -> list[Pair]:
     return out
 
 
-def _scene(picture: np.ndarray) -> Scene:
-    """A picture's middle as the area to edit."""
+def _scene(picture: np.ndarray, seed: int = 0) -> Scene:
+    """A picture's middle as the area to edit: a round, uneven patch, whose outline is no sign of an edit."""
     image = picture.transpose(2, 0, 1).astype(np.float32) / 255
     height, width = picture.shape[:2]
-    mask = np.zeros((height, width), bool)
-    mask[_middle(height), _middle(width)] = True
+    rows, cols = np.mgrid[:height, :width]
+    radius = MIDDLE * min(height, width) / 2
+    disc = np.hypot(rows - height / 2, cols - width / 2) <= 1.15 * radius
+    mask = rim.wavy(disc, 0.5 * radius, np.random.default_rng(seed)) > 0
     return Scene(image, np.ones_like(mask), mask, ("red", "green", "blue"), GSD_M)
-
-
-def _middle(length: int) -> slice:
-    margin = round(length * (1 - MIDDLE) / 2)
-    return slice(margin, length - margin)
 
 
 def _damaged(base: Pair, shown: Pair, seed: int) -> np.ndarray:
     """The intact picture after, with what a damaged place shows in its middle."""
-    scene, other = _scene(base.after), _scene(shown.after)
+    scene, other = _scene(base.after, seed), _scene(shown.after)
     return _with("fill", replace(scene, exemplars=(Patch(other.image, other.mask),)), {"keep_objects": True}, seed)
 
 
 def _redrawn(base: Pair, seed: int) -> np.ndarray:
-    return _with("harmonise", _scene(base.after), {"strength": 0.3}, seed)
+    return _with("harmonise", _scene(base.after, seed), {"strength": 0.3}, seed)
 
 
 def _with(editor_id: str, scene: Scene, options: dict[str, Any], seed: int) -> np.ndarray:
@@ -119,7 +116,7 @@ def _with(editor_id: str, scene: Scene, options: dict[str, Any], seed: int) -> n
 
 
 def _keep(made: Sequence[Pair], folder: Path, name: str) -> None:
-    """The first edited pairs as a picture: before above, after below."""
+    """The first edited pairs as a picture: before above, after below; damaged and intact in turn."""
     if made:
         (folder / "pictures").mkdir(exist_ok=True)
         strip = np.concatenate([np.concatenate([p.before, p.after]) for p in made[:8]], axis=1)

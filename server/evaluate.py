@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ def add_commands(commands: Any, add_model_option: Callable[[argparse.ArgumentPar
     change.add_argument("--pairs", default="5,10,30,50", help="numbers of real pairs to train on")
     change.add_argument("--seeds", type=int, default=3, help="trainings a number")
     change.add_argument("--generated", type=float, default=1.0, help="edited pairs a real one")
-    change.add_argument("--epochs", type=int, default=30)
+    change.add_argument("--steps", type=int, default=150, help="of each training, 16 pairs a step")
     change.add_argument("--size", type=int, default=128, help="side of a pair's pictures, in pixels")
     change.add_argument("--width", type=int, default=64, help="channels of the first stage: 64 is ResNet-18")
     change.add_argument("--test-pairs", type=int, default=400, help="at most so many pairs to test on")
@@ -39,18 +41,25 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _folder(path: Path) -> Path:
+@contextlib.contextmanager
+def _folder(path: Path) -> Iterator[Path]:
+    """A new folder, which goes again if nothing came of it."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise BadRequest(f"--output {path} is there and not empty; choose a new folder, so that nothing is lost.")
     path.mkdir(parents=True, exist_ok=True)
-    return path
+    try:
+        yield path
+    finally:
+        if not any(p.is_file() for p in path.rglob("*")):
+            shutil.rmtree(path)
 
 
 def _single_image(given: argparse.Namespace) -> int:
     from . import single_image_cases
 
     protocol = single_image_cases.read(given.cases)
-    path = single_image_cases.run(protocol, _folder(given.output), _say)
+    with _folder(given.output) as folder:
+        path = single_image_cases.run(protocol, folder, _say)
     print(path.read_text("utf8"))
     return 0
 
@@ -62,9 +71,10 @@ def _change_detection(given: argparse.Namespace) -> int:
         counts = tuple(int(number) for number in given.pairs.split(","))
     except ValueError as error:
         raise BadRequest(f"--pairs {given.pairs}: write whole numbers, as 5,10,30,50.") from error
-    if min(counts) < 2 or given.seeds < 1 or given.epochs < 1:
-        raise BadRequest("--pairs must be at least 2 each, --seeds and --epochs at least 1.")
-    how = augmentation.Experiment(counts, given.seeds, given.generated, given.epochs, (given.size, given.width, given.test_pairs))
-    path = augmentation.run(given.data, how, _folder(given.output), _say)
+    if min(counts) < 2 or given.seeds < 1 or given.steps < 1:
+        raise BadRequest("--pairs must be at least 2 each, --seeds and --steps at least 1.")
+    how = augmentation.Experiment(counts, given.seeds, given.generated, given.steps, (given.size, given.width, given.test_pairs))
+    with _folder(given.output) as folder:
+        path = augmentation.run(given.data, how, folder, _say)
     print(path.read_text("utf8"))
     return 0

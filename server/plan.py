@@ -61,6 +61,9 @@ def _word(request: EditRequest) -> str:
     except BadRequest:
         pass
     understood = interpreter.interpret(request.prompt) if request.prompt.strip() else None
+    if understood is not None and understood.sure and understood.editor and understood.to_class not in LAND_COVERS:
+        raise CannotEdit(f"'{request.prompt[:80]}' is what the editor '{understood.editor}' does: choose it, or let the words "
+                         "choose (in the panel: Say what should be there). Here an exemplar is needed.")
     if understood is None or understood.to_class not in LAND_COVERS:
         raise CannotEdit(
             "This needs an exemplar, or a prompt that names a land cover which can be looked for in the layer "

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from .api import ENSEMBLE_SOURCES, Ensemble
 from .errors import BadRequest, CannotEdit, ModelNotNamed, WeightsMissing
 from .models import weights
+from .settings import LOOPBACK
 
 TEMPLATES = (
     "an aerial photograph of {}", "a satellite image of {}", "{} seen from above", "remote sensing imagery showing {}",
@@ -29,14 +30,14 @@ TEMPLATES = (
 SYNONYMS = (
     ("flooded", "inundated", "submerged", "flood-covered", "under water"),
     ("flood", "inundation", "high water", "flood water"),
-    ("snow", "fresh snow", "a snow cover", "a white blanket of snow"),
+    ("snow", "fresh snow", "snow cover", "deep snow"),
     ("burned", "burnt", "charred", "blackened"),
-    ("fire", "wildfire", "flames", "a blaze"),
-    ("forest", "woodland", "dense trees", "a wood"),
+    ("fire", "wildfire", "blaze"),
+    ("forest", "woodland", "wood"),
     ("solar farm", "photovoltaic power plant", "field of solar panels", "solar park"),
     ("solar panels", "photovoltaic panels", "solar modules"),
     ("houses", "homes", "residential buildings", "dwellings"),
-    ("residential area", "housing estate", "neighbourhood of houses", "suburb"),
+    ("residential area", "housing estate", "suburb", "housing area"),
     ("collapsed", "destroyed", "fallen", "ruined"),
     ("damaged", "broken", "partly destroyed", "wrecked"),
     ("bridge", "river crossing", "road bridge"),
@@ -47,7 +48,7 @@ SYNONYMS = (
     ("storage tank", "oil tank", "round tank"),
     ("cracked", "split", "ruptured"),
     ("desert", "arid land", "dry sandy ground"),
-    ("drought", "dried-up land", "parched ground"),
+    ("drought", "dry spell", "lack of rain"),
     ("road", "street", "paved road"),
     ("industrial area", "factory site", "industrial estate"),
 )
@@ -125,7 +126,7 @@ def _from_language_model(text: str, count: int) -> Iterable[str]:
     if not path:
         raise ModelNotNamed("No language model is named. Put one that transformers reads on this machine and name its folder: "
                             "landbrush-server models set language FOLDER; or use the built-in templates.")
-    tokenizer, model = _language_model(path)
+    tokenizer, model = language_model(path)
     import torch
 
     asked: Any = _question(text, count)
@@ -139,7 +140,8 @@ def _from_language_model(text: str, count: int) -> Iterable[str]:
 
 
 @functools.lru_cache(maxsize=1)
-def _language_model(path: str) -> tuple[Any, Any]:
+def language_model(path: str) -> tuple[Any, Any]:
+    """Tokeniser and model of a folder; raises WeightsMissing."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from transformers import AutoModelForCausalLM, AutoTokenizer, logging
 
@@ -162,14 +164,14 @@ def _from_endpoint(text: str, count: int) -> Iterable[str]:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadRequest(f"endpoint: '{url[:100]}' is no http or https address.")
-    if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1") and _key():
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK and _key():
         raise BadRequest(f"endpoint: the key is not sent to {parts.hostname} without encryption; use https.")
     body = {"model": weights.chosen("endpoint-model") or "default", "temperature": 0.7,
             "messages": [{"role": "user", "content": _question(text, count)}]}
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {_key()}"} if _key() else {})}
     asked = urllib.request.Request(f"{url}/chat/completions", json.dumps(body).encode(), headers)
     try:
-        with _opener().open(asked, timeout=TIMEOUT_S) as answer:
+        with _opener(parts.hostname).open(asked, timeout=TIMEOUT_S) as answer:
             found = json.loads(answer.read(1_000_000))
         return _lines(str(found["choices"][0]["message"]["content"]), count)
     except urllib.error.HTTPError as error:
@@ -185,8 +187,10 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Refuse: the answer's status is reported instead."""
 
 
-def _opener() -> urllib.request.OpenerDirector:
-    return urllib.request.build_opener(_NoRedirect)
+def _opener(host: str) -> urllib.request.OpenerDirector:
+    """To this machine never by a proxy, which would see the key."""
+    direct = [urllib.request.ProxyHandler({})] if host in LOOPBACK else []
+    return urllib.request.build_opener(_NoRedirect, *direct)
 
 
 def _key() -> str:

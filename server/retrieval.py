@@ -33,6 +33,7 @@ FINEST_NETWORK_GSD_M = 1.0
 STRIDE_PX = 32
 LARGEST_SIDE_PX = 3072
 """At most so many pixels a side are searched, at the working GSD; more of the layer is not looked at."""
+ELSEWHERE = "Draw an exemplar, here or in another layer."
 NETWORK = "scene agreement"
 RULE_WINDOW_PX = 48
 RULE_SHARE = 0.9
@@ -89,9 +90,9 @@ def search(layer: Layer, word: str, area: Box, avoid: Sequence[BaseGeometry] = (
         return _by_rule(name, rule, view, blocked, area)
     if profile.gsd_m > FINEST_NETWORK_GSD_M:
         return Search(name, "none", (), f"At {profile.gsd_m:.2g} m a pixel '{name}' cannot be told apart"
-                      + ("" if roles.index("nir") is not None else " without a near-infrared band") + ".")
+                      + ("" if roles.index("nir") is not None else " without a near-infrared band") + f". {ELSEWHERE}")
     if name not in scene_words.words():
-        return Search(name, "none", (), f"There is no detector for '{name}' on this layer; draw an exemplar.")
+        return Search(name, "none", (), f"There is no detector for '{name}' on this layer. {ELSEWHERE}")
     return _by_network(name, view, blocked, area)
 
 
@@ -110,13 +111,15 @@ class View:
     valid: np.ndarray
     native_per_px: float
     gsd_m: float
+    first: np.ndarray
 
     @property
     def rgb(self) -> np.ndarray:
         """(H, W, 3); grey where there are no colours."""
-        grey = self.bands.get("pan")
-        seen = [self.bands.get(role, grey) for role in ("red", "green", "blue")]
-        return np.stack([s for s in seen if s is not None], axis=-1)
+        seen = [self.bands.get(role) for role in ("red", "green", "blue")]
+        if any(band is None for band in seen):
+            seen = [self.first] * 3
+        return np.stack(seen, axis=-1)  # type: ignore[arg-type]
 
 
 def _read_view(layer: Layer, area: Box) -> View:
@@ -135,7 +138,8 @@ def _read_view(layer: Layer, area: Box) -> View:
     low, high = _display_range(data, valid, roles, profile.dtype)
     shown = {role: np.clip((np.nan_to_num(data[i]) - low) / (high - low), 0, 1) * 255
              for i, role in enumerate(roles.names) if role}
-    return View(shown, valid, factor, profile.gsd_m * factor)
+    first = np.clip((np.nan_to_num(data[0]) - low) / (high - low), 0, 1) * 255
+    return View(shown, valid, factor, profile.gsd_m * factor, first)
 
 
 def _display_range(data: np.ndarray, valid: np.ndarray, roles: Roles, dtype: str) -> tuple[float, float]:
@@ -258,7 +262,7 @@ def _by_rule(name: str, rule: Rule, view: View, blocked: np.ndarray, area: Box) 
             break
         hits.append(Hit(native_box(Box(int(col) - half, int(row) - half, side, side), view, area), float(share[row, col])))
         score[max(0, row - side) : row + side, max(0, col - side) : col + side] = 0
-    reason = "" if hits else f"No window of this layer is {RULE_SHARE:.0%} {name} by its index rule."
+    reason = "" if hits else f"No window of this layer is {RULE_SHARE:.0%} {name} by its index rule. {ELSEWHERE}"
     return Search(name, "index rule", tuple(hits), reason)
 
 
@@ -288,7 +292,7 @@ def _by_network(name: str, view: View, blocked: np.ndarray, area: Box) -> Search
         r, c = corners[best]
         hits.append(Hit(native_box(Box(c, r, WINDOW_PX, WINDOW_PX), view, area), float(scores[best])))
         scores[(np.abs(places - places[best]) < WINDOW_PX).all(axis=1)] = -np.inf
-    reason = "" if hits else f"Nothing in this layer looks enough like {name}. Draw an exemplar, here or in another layer."
+    reason = "" if hits else f"Nothing in this layer looks enough like {name}. {ELSEWHERE}"
     return Search(name, NETWORK, tuple(hits), reason)
 
 

@@ -7,6 +7,7 @@ photograph"), in the model's own log-odds. Where no window is nearer, nothing wa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from .retrieval import LEAST_VALID, Hit, Search, View, native_box, view_of
 
 NEUTRAL = ("an aerial photograph", "a satellite image", "remote sensing imagery", "ground seen from above")
 WINDOW_PX = 96
+LEAST_WINDOW_PX = 16
 MOST_WINDOWS = 256
 MOST_HITS = 8
 LOG_ODDS = 100.0
@@ -32,20 +34,17 @@ def search(
     """Windows inside `area` that the sentences describe and that do not touch the shapes to `avoid` (pixels of the layer)."""
     view, blocked, area = view_of(layer, area, avoid)
     side = min(WINDOW_PX, *view.valid.shape)
-    rgb = torch.from_numpy(np.ascontiguousarray(view.rgb.transpose(2, 0, 1), np.float32)) / 255
-    corners = _corners(view, blocked, side)
     rule = f"image-text model {model.name}"
+    if side < LEAST_WINDOW_PX:
+        height, width = view.valid.shape
+        return Search(texts[0], rule, (), f"The layer is too small to look in: {width} x {height} pixels at {view.gsd_m:.2g} m.")
+    asked = torch.stack([model.text(group).mean(0) for group in (list(texts), list(NEUTRAL))])
+    judge = _Judge(model, torch.nn.functional.normalize(asked, dim=1),
+                   torch.from_numpy(np.ascontiguousarray(view.rgb.transpose(2, 0, 1), np.float32)) / 255)
+    corners = _windows(judge, view, blocked, side)
     if not corners:
         return Search(texts[0], rule, (), "No window of this layer is free of nodata and of the polygons.")
-    asked = torch.stack([model.text(group).mean(0) for group in (list(texts), list(NEUTRAL))])
-    asked = torch.nn.functional.normalize(asked, dim=1)
-    found = []
-    with torch.no_grad():
-        for start in range(0, len(corners), BATCH):
-            cut = torch.stack([rgb[:, r : r + side, c : c + side] for r, c in corners[start : start + BATCH]])
-            found.append((model.image(cut) @ asked.T).cpu().numpy())
-    cosines = np.concatenate(found)
-    odds = LOG_ODDS * (cosines[:, 0] - cosines[:, 1])
+    odds = judge.odds(corners, side)
     hits: list[Hit] = []
     places, open_ = np.array(corners), odds > 0
     while len(hits) < MOST_HITS and open_.any():
@@ -58,11 +57,41 @@ def search(
     return Search(texts[0], rule, tuple(hits), reason)
 
 
-def _corners(view: View, blocked: np.ndarray, side: int) -> list[tuple[int, int]]:
-    """First pixels of windows on a grid that gives at most MOST_WINDOWS of them."""
+@dataclass(frozen=True)
+class _Judge:
+    """A model, the unit vectors of what is asked for and of any picture (2, D), and the layer as it sees it (3, H, W)."""
+
+    model: ImageText
+    asked: torch.Tensor
+    rgb: torch.Tensor
+
+    def odds(self, corners: list[tuple[int, int]], side: int) -> np.ndarray:
+        """Agreement of the windows with these first pixels."""
+        found = []
+        with torch.no_grad():
+            for start in range(0, len(corners), BATCH):
+                cut = torch.stack([self.rgb[:, r : r + side, c : c + side] for r, c in corners[start : start + BATCH]])
+                found.append((self.model.image(cut) @ self.asked.T).cpu().numpy())
+        cosines = np.concatenate(found)
+        return LOG_ODDS * (cosines[:, 0] - cosines[:, 1])
+
+
+def _windows(judge: _Judge, view: View, blocked: np.ndarray, side: int) -> list[tuple[int, int]]:
+    """First pixels of the windows to judge: all of them, or, in a large area, those within the best of larger windows."""
+    fine = _grid(view, blocked, side, side // 2)
+    if len(fine) <= MOST_WINDOWS:
+        return fine
+    large = side
+    while (coarse := _grid(view, np.zeros_like(blocked), large, large)) and len(coarse) > MOST_WINDOWS:
+        large *= 2
+    if large == side:  # nodata leaves few whole windows of any size
+        return fine[:: -(-len(fine) // MOST_WINDOWS)]
+    best = np.argsort(-judge.odds(coarse, large))[: max(1, MOST_WINDOWS * side**2 // (4 * large**2))]
+    kept = [coarse[n] for n in best]
+    return [(r, c) for r, c in fine if any(top <= r < top + large and left <= c < left + large for top, left in kept)]
+
+
+def _grid(view: View, blocked: np.ndarray, side: int, stride: int) -> list[tuple[int, int]]:
     height, width = view.valid.shape
-    stride = side // 2
-    while (height // stride) * (width // stride) > MOST_WINDOWS:
-        stride += side // 8
     return [(r, c) for r in range(0, height - side + 1, stride) for c in range(0, width - side + 1, stride)
             if view.valid[r : r + side, c : c + side].mean() > LEAST_VALID and not blocked[r : r + side, c : c + side].any()]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from ..api import EditorInfo
+from ..errors import CannotEdit
 
 OnStep = Callable[..., None]
 """Called as on_step(step, total, preview=None, note="", about=None) once a step, with an unfinished image (C, H, W) where
@@ -19,6 +21,9 @@ there is one, what to tell the user, and facts to record with the result; raises
 LAND_COVERS = ("forest", "shrub", "grass", "farmland", "bare", "beach", "water", "residential", "industrial", "parking",
                "asphalt", "road")
 """What can be looked for in a layer by word where no exemplar is drawn."""
+
+
+THINNEST_PX = 8
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,16 @@ class Scene:
     def band(self, role: str) -> np.ndarray | None:
         """The band with that role, where there is one."""
         return self.image[self.roles.index(role)] if role in self.roles else None
+
+
+def thick_enough(patches: Sequence[Patch], least_px: int = THINNEST_PX) -> list[Patch]:
+    """The patches that hold a square of that side; raises CannotEdit where there are patches and none does."""
+    found = [p for p in patches if min(p.usable.shape) >= least_px
+             and (ndimage.minimum_filter(p.usable.astype(np.uint8), least_px, mode="constant") > 0).any()]
+    if not found and any(p.usable.any() for p in patches):
+        raise CannotEdit(f"The exemplar is too thin to copy from: nowhere is it {least_px} pixels wide, less what is nodata or "
+                         "lies inside the edited polygons. Draw a larger area.")
+    return found
 
 
 class Editor(ABC):

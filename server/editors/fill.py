@@ -11,7 +11,7 @@ from ..api import EditorInfo, Option
 from ..errors import CannotEdit
 from ..synthesis.fill import FillSettings, fill
 from ..synthesis.pyramid import Level
-from .base import LAND_COVERS, Editor, OnStep, Scene
+from .base import LAND_COVERS, Editor, OnStep, Scene, thick_enough
 
 FEWEST_PIXELS = 150
 
@@ -49,7 +49,7 @@ class Fill(Editor):
 
     def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
         """Fill the mask from the scene's exemplars."""
-        exemplars = [(p.image, p.usable) for p in scene.exemplars if p.usable.any()]
+        exemplars = [(p.image, p.usable) for p in thick_enough(scene.exemplars)]
         pixels = sum(int(usable.sum()) for _, usable in exemplars)
         if pixels < FEWEST_PIXELS:
             raise CannotEdit(

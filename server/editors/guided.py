@@ -21,8 +21,9 @@ OPTIONS = (
     Option("guidance", "number", 0.3, "Guidance by the words", minimum=0.0, maximum=2.0,
            help="How hard an image-text model (CLIP, RemoteCLIP; named in the settings) pulls each step towards the words. "
            "Without such a model, or at 0, the words choose the content only."),
-    Option("momentum", "number", 0.2, "Momentum", minimum=0.0, maximum=0.9,
-           help="Share of the estimate before that each guided step keeps (lambda; published: 0.2, for a style 0.05)."),
+    Option("momentum", "number", 0.2, "Weight of the new estimate", minimum=0.01, maximum=1.0,
+           help="Lambda: at each guided step so much is of the new estimate, the rest of the one before; 1: no momentum. "
+           "Published: 0.2; a style takes a quarter of it."),
     Option("schedule", "string", "1", "Guidance by scale",
            help="Factors from the coarsest scale to the finest, the last for all that follow: '0 1' leaves the coarsest alone, "
            "as the published method does."),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from ..api import EditorInfo, Option
 from ..errors import CannotEdit, WeightsMissing
@@ -17,11 +18,14 @@ from ..models.noise import AnchoredNoise
 from ..models.patch_denoiser import best_device
 from ..models.sinddm import LARGEST_PX, Pyramid, SinDDMNet, resized
 from ..models.sinddm_sampler import Known, count_steps, sample
+from ..synthesis.copying import copy
+from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
 from ..training.sinddm import Recipe, Trainer, network_of
-from .base import Editor, OnStep, Scene
+from .base import Editor, OnStep, Scene, thick_enough
 from .guided import OPTIONS, guide_of, record_of, sentences_of, shown_of, steering_of
 
+NEW, CONTENT, FINEST = "new content", "copied content", "finest scale"
 SMALLEST_SIDE_PX = 64
 PREVIEW_EVERY = 100
 """Training steps between two samples of the coarsest scale, which cost some seconds."""
@@ -37,8 +41,13 @@ class LearnedVariation(Editor):
         "kept for the next time. The published reference: few steps give coloured blobs, Variation does better in seconds. "
         "With a prompt and an image-text model the words guide it.",
         engine="SinDDM (single-image denoising diffusion, trained on this window)",
-        needs=("prompt?",),
+        needs=("prompt?", "exemplar?"),
         options=(
+            Option("mode", "string", NEW, "What to do", choices=(NEW, CONTENT, FINEST),
+                   help="Draw the polygon anew; settle an exemplar's content in it (as Copy does); or draw the finest scale "
+                   "only: without words it harmonises, with them it restyles."),
+            Option("share", "number", 1.0, "Share that may change", minimum=0.02, maximum=1.0,
+                   help="With words: of the polygon, where they have most say."),
             Option("steps", "integer", 30_000, "Training steps", minimum=1, maximum=200_000,
                    help="A fifth of a second each at width 64 on one processor core; the reference takes 120,000. "
                    "Stopped, it goes on."),
@@ -67,13 +76,19 @@ class LearnedVariation(Editor):
             raise CannotEdit(f"{width} x {height} pixels are more than {self.info.title} learns from (at most "
                              f"{LARGEST_PX * 4:,}). Choose a smaller polygon, or Variation.")
         scaling = Scaling.of(scene.image, scene.valid)
-        image = np.clip(scaling.scaled(scene.image), -1, 1)
+        image = np.clip(scaling.scaled(_without_gaps(scene)), -1, 1)
         pyramid = Pyramid.of(image, options["as_released"])
         guide = None
         if prompt.strip():
-            how = steering_of(options)
+            how = steering_of(options, share=options["share"])
             guide = guide_of(shown_of(scene, scaling), sentences_of(prompt, options), options, how, seed)
-        known, noise = Known(pyramid, tuple(_holes(scene.mask, pyramid)), guide), AnchoredNoise(seed, scene.origin)
+        mode, holes = options["mode"], scene.mask
+        content: tuple[np.ndarray, ...] = ()
+        if mode == CONTENT:
+            laid, holes = _pasted(scene, seed)
+            content = Pyramid.of(np.clip(scaling.scaled(laid), -1, 1), options["as_released"]).images
+        known = Known(pyramid, tuple(_holes(holes, pyramid)), guide, content, len(pyramid) - 1 if mode == FINEST else 0)
+        noise = AnchoredNoise(seed, scene.origin)
         if options["checkpoint"]:
             net, before = _named(options["checkpoint"], image.shape[0]), 0
         else:
@@ -84,7 +99,7 @@ class LearnedVariation(Editor):
 
         drawn = sample(net, known, noise, step)
         on_step(1, 1, None, "", record_of(guide))
-        return _laid(scene, scaling, drawn)
+        return np.where(holes, _laid(scene, scaling, drawn), scene.image).astype(np.float32)
 
     def _trained(
         self, scene: Scene, scaling: Scaling, pyramid: Pyramid, options: Mapping[str, Any], on_step: OnStep
@@ -111,6 +126,23 @@ class LearnedVariation(Editor):
 
 def _laid(scene: Scene, scaling: Scaling, drawn: np.ndarray) -> np.ndarray:
     return np.where(scene.mask, scaling.restored(drawn), scene.image).astype(np.float32)
+
+
+def _without_gaps(scene: Scene) -> np.ndarray:
+    """The image with what is nodata taken from the nearest valid pixel, so that no hole is learned as black ground."""
+    if scene.valid.all():
+        return scene.image
+    near = ndimage.distance_transform_edt(~scene.valid, return_distances=False, return_indices=True)
+    return scene.image[:, near[0], near[1]]
+
+
+def _pasted(scene: Scene, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The image with an exemplar's content in the mask, and where it lies."""
+    exemplars = thick_enough(scene.exemplars)
+    if not exemplars:
+        raise CannotEdit("This mode needs a source: draw the object to copy as the exemplar.")
+    source = exemplars[seed % len(exemplars)]
+    return copy(Level(scene.image, scene.mask, scene.valid), source.image, source.usable)
 
 
 def _named(name: str, bands: int) -> SinDDMNet:

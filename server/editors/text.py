@@ -21,7 +21,7 @@ from ..models.patch_sampler import Draw, Schedule, Source, sample
 from ..synthesis.fill import FillSettings, Prepared, fill, prepared, settled
 from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
-from .base import LAND_COVERS, Editor, OnStep, Patch, Scene
+from .base import LAND_COVERS, Editor, OnStep, Patch, Scene, thick_enough
 from .guided import OPTIONS, guide_of, model_of, record_of, sentences_of, shown_of, similarity, steering_of
 
 NEW, LAYOUT, STYLE = "new content", "same layout", "style"
@@ -40,13 +40,13 @@ class TextEdit(Editor):
         id="text",
         title="Text edit",
         description="Puts into the polygon what the words say: from windows of the layer that look like them, or from an "
-        "exemplar; or keeps the layout and changes its looks. With CLIP or RemoteCLIP on this machine words guide every step.",
-        engine="single-image diffusion in closed form, exemplar-based synthesis, image-text guidance where a model is named",
+        "exemplar; with CLIP or RemoteCLIP on this machine the words guide every step, also in the layout that is there.",
+        engine="exemplar-based synthesis, or single-image diffusion in closed form",
         needs=("prompt", "exemplar?"),
         options=(
             Option("mode", "string", NEW, "What to do", choices=(NEW, LAYOUT, STYLE),
                    help="New content in the polygon; or the same layout in another look (the whole picture: draw a polygon "
-                   "around it); or another style. The last two need an image-text model or, for the layout, an exemplar."),
+                   "around it); or another style. The last two need an image-text model."),
             Option("content", "string", EXEMPLARS, "New content by", choices=(EXEMPLARS, DIFFUSION),
                    help="Exemplars are copied coherently and stay sharp; patch diffusion draws a new sample of them, which the "
                    "words can guide, and is smoother."),
@@ -84,8 +84,11 @@ class TextEdit(Editor):
     def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
         """Draw the candidates and return the best."""
         sentences = sentences_of(prompt, options)
-        count, mode = options["candidates"], options["mode"]
-        exemplars = [p for p in scene.exemplars if p.usable.any()]
+        mode = options["mode"]
+        # More than one only where they differ and something can tell which is best.
+        drawn_anew = mode == NEW
+        count = options["candidates"] if drawn_anew and _has_judge(scene, options["word"]) else 1
+        exemplars = thick_enough(scene.exemplars)
         _check(mode, exemplars, scene, options)
         drawn: list[np.ndarray] = []
         about: list[dict[str, Any]] = []
@@ -94,7 +97,7 @@ class TextEdit(Editor):
                 on_step(number * total + done, count * total, None, f"candidate {number + 1} of {count}" if count > 1 else "")
 
             work = _Work(scene, sentences, options, seed + APART * number, step)
-            picture, guide = work.new(exemplars) if mode == NEW else work.redrawn(exemplars)
+            picture, guide = work.new(exemplars) if mode == NEW else work.redrawn()
             drawn.append(picture)
             about.append(record_of(guide))
         scores, judge = _scores(scene, drawn, sentences, options["word"]) if count > 1 else ([0.0], "")
@@ -111,10 +114,9 @@ def _check(mode: str, exemplars: Sequence[Patch], scene: Scene, options: Mapping
     if mode == NEW and sum(int(p.usable.sum()) for p in exemplars) < FEWEST_PIXELS:
         raise CannotEdit(f"New content needs an exemplar of at least {FEWEST_PIXELS} usable pixels. Draw a larger area, or name "
                          "a land cover that the layer shows.")
-    if (mode == STYLE and not guided) or (mode == LAYOUT and not guided and not exemplars):
-        raise ModelNotNamed(f"The mode '{mode}' is guided by an image-text model, and none is named"
-                             + (" (or guidance is 0)" if weights.chosen("image-text") else "") + f". {WHERE}"
-                             + (" Or draw an exemplar of the look that is wanted." if mode == LAYOUT else ""))
+    if mode != NEW and not guided:
+        why = "guidance is 0" if weights.chosen("image-text") else "none is named"
+        raise ModelNotNamed(f"The mode '{mode}' is guided by an image-text model, and {why}. {WHERE}")
     if mode != NEW and scene.valid.sum() < FEWEST_PIXELS:
         raise CannotEdit(f"The window holds {int(scene.valid.sum())} valid pixels; {FEWEST_PIXELS} are needed.")
 
@@ -144,22 +146,20 @@ class _Work:
         out = settled(self.window, ready, synthetic, options["outline_px"], np.random.default_rng(self.seed))
         return out, guide
 
-    def redrawn(self, exemplars: Sequence[Patch]) -> tuple[np.ndarray, TextGuide | None]:
-        """The same layout, or another style, from the picture's own patches or the exemplars'."""
+    def redrawn(self) -> tuple[np.ndarray, TextGuide | None]:
+        """The same layout, or another style, from the picture's own patches."""
         options, scene = self.options, self.scene
-        ready = prepared(self.window, [(p.image, p.usable) for p in exemplars]) if exemplars else None
-        scaling = ready.scaling if ready else Scaling.of(scene.image, scene.valid)
+        scaling = Scaling.of(scene.image, scene.valid)
         style = options["mode"] == STYLE
         strength = options["change"] * (0.6 if style else 1.0)
         # A style is pulled three times as hard, as published, and its strength falls with the noise.
         how = steering_of(options, strength=options["guidance"] * (3 if style else 1), share=options["share"], patience=0,
-                          fade_from=strength if style else 0.0)
+                          momentum=options["momentum"] * (0.25 if style else 1), fade_from=strength if style else 0.0)
         sentences = [f"{sentence} Style" for sentence in self.sentences] if style else self.sentences
         guide = guide_of(shown_of(scene, scaling), sentences, options, how, self.seed)
         draw = Draw(AnchoredNoise(self.seed, scene.origin), best_device(), self.on_step, guide)
         window = Level(scaling.scaled(scene.image), scene.mask, scene.valid)
-        source = _source(ready, exemplars) if ready else None
-        drawn = restyled(window, strength, draw) if style else layout_kept(window, strength, draw, source)
+        drawn = restyled(window, strength, draw) if style else layout_kept(window, strength, draw)
         return np.where(scene.mask, scaling.restored(drawn), scene.image).astype(np.float32), guide
 
 
@@ -168,12 +168,19 @@ def _source(ready: Prepared, exemplars: Sequence[Patch]) -> Source:
     return Source(ready.bank.image, ready.bank.usable, prior if prior.any() else None)
 
 
+def _has_judge(scene: Scene, word: str) -> bool:
+    """Whether anything can tell which of several candidates fits best."""
+    if model_of("second-image-text") is not None or model_of() is not None:
+        return True
+    return word in scene_words.words() and scene.gsd_m <= 1.0 and {"red", "green", "blue"} <= set(scene.roles)
+
+
 def _scores(scene: Scene, drawn: Sequence[np.ndarray], sentences: Sequence[str], word: str) -> tuple[list[float], str]:
     """How well each candidate fits the words, by the most independent judge there is, and that judge's name."""
     model = model_of("second-image-text") or model_of()
     if model is not None:
         return [similarity(model, scene, picture, sentences) for picture in drawn], model.name
-    if word not in scene_words.words() or scene.gsd_m > 1.0 or "red" not in scene.roles:
+    if not _has_judge(scene, word):
         return [0.0] * len(drawn), ""
     windows = np.stack([_window(scene, picture) for picture in drawn])
     scores = scene_words.agreement(scene_words.features(windows))[:, scene_words.words().index(word)]

@@ -85,9 +85,9 @@ class TextGuide:
     losses: list[float] = field(default_factory=list)
     sizes: list[tuple[int, ...]] = field(default_factory=list)
 
-    def steer(self, clean: np.ndarray, hole: np.ndarray, noise: float) -> np.ndarray:
+    def steer(self, clean: np.ndarray, hole: np.ndarray, noise: float, scale: int | None = None) -> np.ndarray:
         """See Guide; the gradient is of the loss at `clean`."""
-        factor = self._factor(clean.shape)
+        factor = self._factor(clean.shape, scale)
         if factor == 0 or noise < self.how.least_noise or noise > MOST_NOISE or not hole.any() or self._done():
             return clean
         gradient = self._gradient(clean, hole)
@@ -102,11 +102,12 @@ class TextGuide:
         self.before = out
         return out
 
-    def _factor(self, shape: tuple[int, ...]) -> float:
-        """Of this scale, by how many sizes came before it."""
+    def _factor(self, shape: tuple[int, ...], scale: int | None) -> float:
+        """Of this scale: its number, or how many sizes came before it."""
         if shape not in self.sizes:
             self.sizes.append(shape)
-        return self.how.scales[min(self.sizes.index(shape), len(self.how.scales) - 1)]
+        number = self.sizes.index(shape) if scale is None else scale
+        return self.how.scales[min(number, len(self.how.scales) - 1)]
 
     def _masked(self, gradient: np.ndarray, hole: np.ndarray) -> np.ndarray:
         if self.mask is None:

@@ -20,11 +20,10 @@ from ..errors import WeightsMissing
 from . import weights
 from .clip import Clip
 from .clip_tokens import tokeniser
+from .views import LONGEST
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
-LONGEST = 380 / 224
-"""A long picture keeps its shape up to this share of a model's native side, as in Text2LIVE; more is squeezed."""
 WHERE = ("Put CLIP (openai/clip-vit-base-patch32, MIT) or RemoteCLIP (chendelong/RemoteCLIP, Apache-2.0) on this machine and "
          "name it: landbrush-server models set image-text PATH, or in QGIS under Settings, Options, Landbrush.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -45,21 +46,22 @@ def _pipeline(folder: str, device: str) -> tuple[Any, int]:
         from diffusers.utils import logging
     except ImportError as error:
         raise WeightsMissing("The baselines need the package diffusers: pip install 'landbrush[evaluate]'") from error
+    parts = json.loads((Path(folder) / "model_index.json").read_text("utf8"))
+    if "movq" in parts and not any(name.startswith("prior_") for name in parts):
+        raise WeightsMissing(f"{folder} holds Kandinsky's decoder without its prior. Save the combined pipeline "
+                             "(KandinskyV22InpaintCombinedPipeline.save_pretrained), which has both.")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     kind = torch.float16 if device == "cuda" else torch.float32
     # No pickled weights are read; the safety checker would blank pictures of disasters.
-    pipe = AutoPipelineForInpainting.from_pretrained(folder, local_files_only=True, use_safetensors=True, torch_dtype=kind,
-                                                     **_without_checker(Path(folder)))
+    without = {"safety_checker": None, "requires_safety_checker": False} if "safety_checker" in parts else {}
+    try:
+        pipe = AutoPipelineForInpainting.from_pretrained(folder, local_files_only=True, use_safetensors=True, torch_dtype=kind,
+                                                         **without)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsMissing(f"The pipeline in {folder} cannot be read: {error}") from error
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(device), _side(pipe)
-
-
-def _without_checker(folder: Path) -> dict[str, Any]:
-    import json
-
-    parts = json.loads((folder / "model_index.json").read_text("utf8"))
-    return {"safety_checker": None, "requires_safety_checker": False} if "safety_checker" in parts else {}
 
 
 def _side(pipe: Any) -> int:

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as functional
 from scipy import ndimage
 
+from ..errors import CannotEdit
 from ..synthesis.features import PatchBasis, eroded
 
 PATCH = 15
@@ -27,6 +28,10 @@ COMPONENTS = 64
 NEAREST = 5
 LOGITS = 250_000_000
 """At most so many attention logits at a time on a GPU: 1 GB."""
+STRIP_VALUES = 40_000_000
+"""At most so many values of patch centres at a time: 160 MB, a few times."""
+KEPT_VALUES = 200_000_000
+"""Values of all patches' centres that are kept at most: 800 MB."""
 EXACT_PATCHES = 4096
 """Up to this many patches the softmax runs over all of them on a CPU too."""
 
@@ -52,14 +57,15 @@ class PatchDenoiser:
     log_prior: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        self.patch = min(self.patch, (min(self.usable.shape) - 1) // 2 * 2 - 1)
+        self.patch = max(3, min(self.patch, (min(self.usable.shape) - 1) // 2 * 2 - 1))
         ok = eroded(self.usable, self.patch)
         while not ok.any() and self.patch > 3:
             self.patch -= 2
             ok = eroded(self.usable, self.patch)
         self.rows, self.cols = np.nonzero(ok)
         if not len(self.rows):
-            raise ValueError("the image holds no whole patch to learn from")
+            raise CannotEdit("There is no whole patch of 3 x 3 pixels to draw from: the ground, or the exemplar, is too thin or "
+                             "too full of nodata. Choose a larger area.")
         self.centre = min(CENTRE, self.patch)
         rng = np.random.default_rng(self.seed)
         self.basis = PatchBasis.fit(self.image, ok, self.patch, rng, COMPONENTS)
@@ -79,25 +85,41 @@ class PatchDenoiser:
             share = self.usable * (1.0 if self.log_prior is None else np.exp(self.log_prior - self.log_prior.max()))
             mean = np.tensordot(self.image, share.astype(np.float32) / share.sum(), 2)
             return np.broadcast_to(mean[:, None, None], noisy.shape).astype(np.float32)
-        asked = np.ones(noisy.shape[1:], bool)
+        asked: np.ndarray = np.ones(noisy.shape[1:], bool)
         if where is not None:
             asked = ndimage.binary_dilation(where, np.ones((self.centre, self.centre), bool))
-        queries = self.basis.project(noisy)[asked]
-        if self.device != "cpu":
-            values = self._attention(queries, signal, noise)
-        elif len(self.keys) <= EXACT_PATCHES:
-            values = self._exact(queries, signal, noise)
-        else:
-            values = self._nearest(queries, signal, noise)
-        return self._folded(values, asked)
+        features = self.basis.project(noisy)
+        half, height, width = self.centre // 2, asked.shape[0], asked.shape[1]
+        total = np.zeros((len(noisy), height + 2 * half, width + 2 * half), np.float32)
+        norm = np.zeros(total.shape[1:], np.float32)
+        # In strips, since every patch's centre is kept until it is folded: memory does not follow the window.
+        rows = max(16, STRIP_VALUES // (width * self.centre**2 * len(noisy)))
+        for top in range(0, height, rows):
+            part = asked[top : top + rows]
+            if part.any():
+                reach = slice(top, top + len(part) + 2 * half)
+                values, weight = self._folded(self._estimates(features[top : top + rows][part], signal, noise), part)
+                total[:, reach] += values
+                norm[reach] += weight
+        inner = (slice(half, half + height), slice(half, half + width))
+        return total[(slice(None), *inner)] / np.maximum(norm[inner], 1e-12)
 
-    def _values(self) -> np.ndarray:
-        """The centre window (n, C * c * c) of every patch."""
+    def _estimates(self, queries: np.ndarray, signal: float, noise: float) -> np.ndarray:
+        """Centre windows (n, C * c * c) of the posterior means of patches with these features (n, d)."""
+        if self.device != "cpu":
+            return self._attention(queries, signal, noise)
+        if len(self.keys) <= EXACT_PATCHES:
+            return self._exact(queries, signal, noise)
+        return self._nearest(queries, signal, noise)
+
+    def _values(self, chosen: np.ndarray | None = None) -> np.ndarray:
+        """The centre window (n, C * c * c) of every patch, or of the chosen ones (n,)."""
         half = self.centre // 2
         padded = np.pad(self.image, ((0, 0), (half, half), (half, half)), mode="edge")
         windows = np.lib.stride_tricks.sliding_window_view(padded, (self.centre, self.centre), axis=(1, 2))
-        cut = windows[:, self.rows, self.cols].transpose(1, 0, 2, 3)
-        return np.ascontiguousarray(cut.reshape(len(self.rows), -1), np.float32)
+        rows, cols = (self.rows, self.cols) if chosen is None else (self.rows[chosen], self.cols[chosen])
+        cut = windows[:, rows, cols].transpose(1, 0, 2, 3)
+        return np.ascontiguousarray(cut.reshape(len(rows), -1), np.float32)
 
     def _nearest(self, queries: np.ndarray, signal: float, noise: float) -> np.ndarray:
         import faiss
@@ -111,15 +133,18 @@ class PatchDenoiser:
             index.train(self.keys)
             index.add(self.keys)
             index.nprobe = 4
-            self._index, self._cut = index, self._values()
+            # Kept where they fit; for many bands in a large window they are gathered each time.
+            fits = len(self.rows) * self.image.shape[0] * self.centre**2 <= KEPT_VALUES
+            self._index, self._cut = index, self._values() if fits else None
         distance, found = self._index.search(np.ascontiguousarray(queries / signal), NEAREST)
         distance = np.where(found < 0, np.inf, distance)
         logits = self.prior[found] - distance * signal**2 / (2 * noise**2)
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         weights /= weights.sum(axis=1, keepdims=True)
-        out = np.zeros((len(queries), self._cut.shape[1]), np.float32)
+        out = np.zeros((len(queries), self.image.shape[0] * self.centre**2), np.float32)
         for rank in range(NEAREST):
-            out += weights[:, rank, None].astype(np.float32) * self._cut[found[:, rank]]
+            values = self._values(found[:, rank]) if self._cut is None else self._cut[found[:, rank]]
+            out += weights[:, rank, None].astype(np.float32) * values
         return out
 
     def _exact(self, queries: np.ndarray, signal: float, noise: float) -> np.ndarray:
@@ -149,23 +174,18 @@ class PatchDenoiser:
                for part in asked.split(rows, dim=1)]
         return torch.cat(out)[:, : values.shape[1]].cpu().numpy()
 
-    def _folded(self, values: np.ndarray, asked: np.ndarray) -> np.ndarray:
-        """Overlapping centre windows around the pixels asked for, averaged with a Gaussian of 0.2 of the half patch."""
+    def _folded(self, values: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Overlapping centre windows around the pixels asked for (H, W), weighted with a Gaussian of 0.2 of the half patch:
+        their sum (C, H + c - 1, W + c - 1) and the weights' (H + c - 1, W + c - 1)."""
         size, half = self.centre, self.centre // 2
         position = (np.arange(size) - half) / (self.patch / 2)
         window = np.exp(-0.5 * (position / 0.2) ** 2)
         weight = np.outer(window, window).astype(np.float32).ravel()
         bands, (height, width) = self.image.shape[0], asked.shape
         places = torch.from_numpy(np.flatnonzero(asked))
-        stacked = torch.zeros((bands * size * size, height * width))
-        parts = torch.from_numpy((values.reshape(-1, bands, size * size) * weight).reshape(len(values), -1).T.copy())
-        ones = torch.zeros((size * size, height * width))
-        if len(places) == height * width:
-            stacked, ones = parts, torch.from_numpy(np.repeat(weight[:, None], len(values), axis=1))
-        else:
-            stacked[:, places] = parts
-            ones[:, places] = torch.from_numpy(weight)[:, None]
+        stacked, ones = torch.zeros((bands * size * size, height * width)), torch.zeros((size * size, height * width))
+        parts = (values.reshape(-1, bands, size * size) * weight).reshape(len(values), -1).T
+        stacked[:, places] = torch.from_numpy(np.ascontiguousarray(parts))
+        ones[:, places] = torch.from_numpy(weight)[:, None]
         whole = (height + 2 * half, width + 2 * half)
-        total = functional.fold(stacked[None], whole, size)[0, :, half : half + height, half : half + width]
-        norm = functional.fold(ones[None], whole, size)[0, :, half : half + height, half : half + width]
-        return (total / norm.clamp(min=1e-12)).numpy()
+        return functional.fold(stacked[None], whole, size)[0].numpy(), functional.fold(ones[None], whole, size)[0, 0].numpy()

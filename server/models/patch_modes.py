@@ -10,7 +10,7 @@ from scipy import ndimage
 from ..synthesis import pyramid
 from ..synthesis.pyramid import Level
 from .patch_denoiser import PatchDenoiser
-from .patch_sampler import Draw, Source, Start, denoised, doubled, noise_levels
+from .patch_sampler import Draw, Start, denoised, doubled, matched_levels, noise_levels
 
 CONTENT_SHARE = 0.8
 """Han et al.'s eta of eq. 15."""
@@ -40,7 +40,8 @@ def content_copied(window: Level, draw: Draw, start: float = 0.6) -> np.ndarray:
     """
     height, width = window.hole.shape
     count = pyramid.count_levels(min(height, width), 24, 3)
-    levels = pyramid.build(pyramid.padded(window, 2 ** (count - 1)), count)
+    levels, _ = matched_levels(window, None, count)
+    count = len(levels)
     result, total = levels[-1].image, 4 * count
     for number in range(count - 1, -1, -1):
         here = levels[number]
@@ -87,17 +88,16 @@ def _framed(window: Level) -> Level:
                  np.pad(window.usable, widths, mode=how))
 
 
-def layout_kept(window: Level, strength: float, draw: Draw, source: Source | None = None) -> np.ndarray:
+def layout_kept(window: Level, strength: float, draw: Draw) -> np.ndarray:
     """Redraw the hole from its inversion to noise level `strength`, coarse to fine: what guides it decides what changes.
 
     A finer level starts from the drawn coarser one with the original's own detail laid on it.
     """
     framed = _framed(window)
     height, width = framed.hole.shape
-    side = min(*window.hole.shape, *(source.usable.shape if source else ()))
-    count = pyramid.count_levels(side, 32, 3)
-    levels = pyramid.build(pyramid.padded(framed, 2 ** (count - 1)), count)
-    sources = (source or Source(levels[0].image, levels[0].usable)).levels(count)
+    count = pyramid.count_levels(min(window.hole.shape), 32, 3)
+    levels, sources = matched_levels(framed, None, count)
+    count = len(levels)
     result, total = levels[-1].image, 6 * count
     for number in range(count - 1, -1, -1):
         here, denoiser = levels[number], sources[number].denoiser(draw.device)

@@ -31,8 +31,9 @@ APART = 3
 class Guide(Protocol):
     """What steers the estimate at each step, for instance towards words."""
 
-    def steer(self, clean: np.ndarray, hole: np.ndarray, noise: float) -> np.ndarray:
-        """The estimate (C, H, W) moved inside the hole (H, W); `noise`: the noise level of this step."""
+    def steer(self, clean: np.ndarray, hole: np.ndarray, noise: float, scale: int | None = None) -> np.ndarray:
+        """The estimate (C, H, W) moved inside the hole (H, W); `noise`: the noise level of this step; `scale`: its number
+        from the coarsest, where the guide has not seen them all."""
         ...
 
 
@@ -111,8 +112,8 @@ def sample(
     height, width = window.hole.shape
     side = min(height, width, *(source.usable.shape if source else ()))
     count = pyramid.count_levels(side, how.coarsest_px, how.levels)
-    levels = pyramid.build(pyramid.padded(window, 2 ** (count - 1)), count)
-    sources = (source or Source(levels[0].image, levels[0].usable)).levels(count)
+    levels, sources = matched_levels(window, source, count)
+    count = len(levels)
     depth = max(0, round(strength * count) - 1)
     rng = np.random.default_rng(draw.noise.seed)
     result = levels[depth].image
@@ -138,6 +139,14 @@ def sample(
         own = 0 if source else APART
         result = copied_along(levels[: copied + 1], sources, result, rng, own)
     return np.where(window.hole, result[:, :height, :width], window.image)
+
+
+def matched_levels(window: Level, source: Source | None, count: int) -> tuple[list[Level], list[Source]]:
+    """At most `count` levels of the window and of where its patches come from: as many as have ground for whole patches."""
+    levels = pyramid.build(pyramid.padded(window, 2 ** (count - 1)), count)
+    sources = (source or Source(levels[0].image, levels[0].usable)).levels(count)
+    held = pyramid.with_ground([Level(one.image, one.usable, one.usable) for one in sources])
+    return levels[:held], sources[:held]
 
 
 def copied_along(

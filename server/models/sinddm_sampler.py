@@ -13,15 +13,24 @@ from .patch_sampler import Guide
 from .sinddm import GAMMA_MOST, STEPS, Diffusion, Pyramid, SinDDMNet, enlarged
 
 OnStep = Callable[[int, int], None]
+CONTENT_SHARE = 0.8
+"""Han et al.'s eta of eq. 15."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is there already: the image's pyramid and, for each of its scales, the pixels (H, W) to draw; what steers them."""
+    """What is there already: the image's pyramid and, for each of its scales, the pixels (H, W) to draw; what steers them.
+
+    `content`: pictures at each scale whose holes are to be settled (Han et al., eq. 15): at every step of every scale but
+    the finest the estimate there becomes 0.8 of it and 0.2 of itself. `first`: the scale that is begun with, from the
+    image at the one before; 0: from noise.
+    """
 
     pyramid: Pyramid
     holes: tuple[np.ndarray, ...]
     guide: Guide | None = None
+    content: tuple[np.ndarray, ...] = ()
+    first: int = 0
 
 
 def count_steps(pyramid: Pyramid) -> int:
@@ -50,6 +59,9 @@ def _sampled(net: SinDDMNet, known: Known, noise: AnchoredNoise, on_step: OnStep
     generator = torch.Generator().manual_seed(noise.seed)
     image, done = torch.empty(0), 0
     for scale, start in enumerate(starts):
+        if scale < known.first:
+            image, done = torch.from_numpy(np.array(pyramid.images[scale]))[None].to(device), done + start
+            continue
         here = _Scale.of(known, scale, noise, device)
         up = enlarged(image, here.image.shape[2:]) if scale else None
         gamma = np.minimum(diffusion.gammas(pyramid.blurs[scale]), GAMMA_MOST) if scale else np.zeros(STEPS)
@@ -62,13 +74,14 @@ def _sampled(net: SinDDMNet, known: Known, noise: AnchoredNoise, on_step: OnStep
             # Guided, the blurred share is left out and every scale takes ancestral steps, as the reference does; the
             # coarsest scale is never guided.
             guide = known.guide if up is not None else None
+            settle = here.settle if known.content and scale < len(pyramid) - 1 else _as_it_is
             if up is None or guide is not None:
-                clean = _clean(x, eps, diffusion, level)
+                clean = settle(_clean(x, eps, diffusion, level))
                 if guide is not None:
-                    clean = _steered(clean, guide, here.hole, diffusion, level)
+                    clean = _steered(clean, guide, here.hole, diffusion, (level, scale))
                 x = _ancestral(x, clean, diffusion, level, generator)
             else:
-                x = _deterministic(x, eps, up, diffusion, (level, gamma))
+                x = _deterministic(x, _Step(eps, up, level, gamma), diffusion, settle)
             done += 1
         image = torch.where(here.hole, x.clamp(-1.5, 1.5), here.image)
     return image[0].cpu().numpy()
@@ -82,14 +95,20 @@ class _Scale:
     blurred: torch.Tensor
     hole: torch.Tensor
     eps: torch.Tensor
+    content: torch.Tensor
 
     @classmethod
     def of(cls, known: Known, scale: int, noise: AnchoredNoise, device: torch.device) -> _Scale:
         """`noise` is anchored to the pixels of the finest scale; each scale has its own."""
         image = known.pyramid.images[scale]
         eps = AnchoredNoise(noise.seed + 7919 * scale, noise.origin).normal(image.shape)
-        parts = (image, known.pyramid.blurred[scale], known.holes[scale][None], eps)
+        content = known.content[scale] if known.content else image
+        parts = (image, known.pyramid.blurred[scale], known.holes[scale][None], eps, content)
         return cls(*(torch.from_numpy(np.array(part))[None].to(device) for part in parts))
+
+    def settle(self, clean: torch.Tensor) -> torch.Tensor:
+        """The estimate drawn to the content inside the hole."""
+        return torch.where(self.hole, CONTENT_SHARE * self.content + (1 - CONTENT_SHARE) * clean, clean)
 
     def with_known(self, x: torch.Tensor, diffusion: Diffusion, level: int, gamma: float) -> torch.Tensor:
         """x with the known pixels as they are at that noise level."""
@@ -107,10 +126,17 @@ def _clean(x: torch.Tensor, eps: torch.Tensor, diffusion: Diffusion, level: int)
     return ((x - (1 - bar) ** 0.5 * eps) / bar**0.5).clamp(-1, 1)
 
 
-def _steered(clean: torch.Tensor, guide: Guide, hole: torch.Tensor, diffusion: Diffusion, level: int) -> torch.Tensor:
+def _as_it_is(clean: torch.Tensor) -> torch.Tensor:
+    return clean
+
+
+def _steered(
+    clean: torch.Tensor, guide: Guide, hole: torch.Tensor, diffusion: Diffusion, at: tuple[int, int]
+) -> torch.Tensor:
+    level, scale = at
     sigma = float(diffusion.sigmas[level])
     with torch.enable_grad():
-        out = guide.steer(clean[0].cpu().numpy(), hole[0, 0].cpu().numpy(), sigma / (1 + sigma))
+        out = guide.steer(clean[0].cpu().numpy(), hole[0, 0].cpu().numpy(), sigma / (1 + sigma), scale)
     return torch.from_numpy(out)[None].to(clean)
 
 
@@ -128,14 +154,24 @@ def _ancestral(
     return mean + (beta * (1 - before) / (1 - bar)) ** 0.5 * fresh
 
 
+@dataclass(frozen=True)
+class _Step:
+    """The noise found, the coarser sample enlarged, the noise level, and gamma of every level."""
+
+    eps: torch.Tensor
+    up: torch.Tensor
+    level: int
+    gamma: np.ndarray
+
+
 def _deterministic(
-    x: torch.Tensor, eps: torch.Tensor, up: torch.Tensor, diffusion: Diffusion, at: tuple[int, np.ndarray]
+    x: torch.Tensor, step: _Step, diffusion: Diffusion, settle: Callable[[torch.Tensor], torch.Tensor] = _as_it_is
 ) -> torch.Tensor:
     """One step above the coarsest scale: the blurred share taken out of the signal, less of it put back (omega = 0)."""
-    level, gamma = at
+    eps, up, level, gamma = step.eps, step.up, step.level, step.gamma
     bar = float(diffusion.alphas_bar[level])
     mixed = ((x - (1 - bar) ** 0.5 * eps) / bar**0.5).clamp(-1, 1)
-    clean = (mixed - float(gamma[level]) * up) / (1 - float(gamma[level]))
+    clean = settle((mixed - float(gamma[level]) * up) / (1 - float(gamma[level])))
     if level == 0:
         return clean
     before, share = float(diffusion.alphas_bar[level - 1]), float(gamma[level - 1])

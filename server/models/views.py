@@ -17,6 +17,8 @@ TURN_DEGREES = 15.0
 SHIFT = 0.1
 PERSPECTIVE = 0.4
 JITTER = 0.1
+LONGEST = 380 / 224
+"""A long picture keeps its shape up to this share of the side, as in Text2LIVE; more is squeezed."""
 Matrix = np.ndarray
 
 
@@ -27,7 +29,7 @@ def views(picture: torch.Tensor, count: int, size: int, rng: np.random.Generator
     colours jittered (0.1) with 0.7 and taken out with 0.15; what lies outside the picture is white.
     """
     scale = size / min(picture.shape[1:])
-    shape = tuple(max(1, round(side * scale)) for side in picture.shape[1:])
+    shape = tuple(min(max(1, round(side * scale)), round(LONGEST * size)) for side in picture.shape[1:])
     base = functional.interpolate(picture[None], shape, mode="bicubic", antialias=scale < 1, align_corners=False)
     matrices = np.stack([_placement(number > 0, rng) for number in range(count)])
     turned = _sampled(base, torch.from_numpy(matrices).to(picture))

@@ -112,8 +112,9 @@ def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
             with safe_open(path, "pt") as stream:
                 return {key: stream.get_tensor(key) for key in stream.keys()}, dict(stream.metadata() or {})  # noqa: SIM118
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise WeightsMissing(f"{path} cannot be read as weights: {type(error).__name__}: {error}") from error
+    except Exception as error:  # the libraries' own sentences advise to run what is in the file
+        raise WeightsMissing(f"{path} is no file of weights, or holds more than tensors, which is not read "
+                             f"({type(error).__name__}).") from error
     if not isinstance(found, dict):
         raise WeightsMissing(f"{path} holds no table of weights but a {type(found).__name__}.")
     return found, {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as functional
+from scipy import ndimage
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,12 @@ def count_levels(side: int, coarsest: int, most: int) -> int:
     while levels < most and side // 2**levels >= coarsest:
         levels += 1
     return levels
+
+
+def with_ground(levels: list[Level], least: int = 7) -> int:
+    """How many of the levels, from the finest, still have a whole patch of that side to copy from (at least one)."""
+    whole = [bool((ndimage.minimum_filter(one.usable.astype(np.uint8), least, mode="constant") > 0).any()) for one in levels]
+    return next((max(1, number) for number, found in enumerate(whole) if not found), len(levels))
 
 
 def build(level: Level, levels: int) -> list[Level]:

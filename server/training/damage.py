@@ -25,28 +25,25 @@ class Pair:
     made: bool = False
 
 
-def trained(pairs: Sequence[Pair], epochs: int, width: int, seed: int) -> SiameseResNet18:
-    """From random weights, with flips and quarter turns of both pictures alike; AdamW with one rise and fall of the rate."""
+def trained(pairs: Sequence[Pair], steps: int, width: int, seed: int) -> SiameseResNet18:
+    """From random weights in so many steps of 16 pairs, with flips and quarter turns of both pictures alike.
+
+    AdamW, its rate going up and down once.
+    """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     net = SiameseResNet18(width).train()
     before, after, labels = tensors(pairs)
-    steps = epochs * max(1, -(-len(pairs) // BATCH))
     optimiser = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-3, total_steps=steps)
-    for _ in range(epochs):
-        order = rng.permutation(len(pairs))
-        for start in range(0, len(order), BATCH):
-            chosen = order[start : start + BATCH]
-            if len(chosen) < 2:  # batch normalisation needs two
-                chosen = np.append(chosen, order[0])
-            first, second = _turned(before[chosen], after[chosen], rng)
-            loss = functional.cross_entropy(net(first, second), labels[chosen])
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            if schedule.last_epoch < steps - 1:
-                schedule.step()
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-3, total_steps=steps + 1)
+    for _ in range(steps):
+        chosen = rng.choice(len(pairs), BATCH, replace=len(pairs) < BATCH)
+        first, second = _turned(before[chosen], after[chosen], rng)
+        loss = functional.cross_entropy(net(first, second), labels[chosen])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
     return net.eval()
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from landbrush.server.errors import CannotEdit
 from landbrush.server.models import patch_denoiser
 from landbrush.server.models.noise import AnchoredNoise
 from landbrush.server.models.patch_denoiser import PatchDenoiser
-from landbrush.server.models.patch_modes import content_copied, harmonised
+from landbrush.server.models.patch_modes import content_copied, harmonised, layout_kept
 from landbrush.server.models.patch_sampler import Draw, sample
 from landbrush.server.synthesis import features
 from landbrush.server.synthesis.features import PatchBasis, eroded
@@ -46,8 +47,6 @@ def test_weights_are_the_softmax_over_all_patches(noise, monkeypatch):
     rng = np.random.default_rng(0)
     noisy = ((1 - noise) * image + noise * rng.standard_normal(image.shape)).astype(np.float32)
     denoiser = PatchDenoiser(image, np.ones((24, 24), bool), patch=5)
-    monkeypatch.setattr(PatchDenoiser, "_folded",
-                        lambda self, values, asked: values.reshape(*asked.shape, 3).transpose(2, 0, 1))
     found = denoiser.denoise(noisy, 1 - noise, noise)
     expected, half = brute_force(image, noisy, 5, 1 - noise, noise)
     assert np.abs(found[:, half:-half, half:-half] - expected).max() < 1e-4
@@ -77,8 +76,8 @@ def test_nearest_search_is_close_to_all_patches(monkeypatch):
     image = picture(96)
     denoiser = PatchDenoiser(image, np.ones((96, 96), bool))
     noisy = (0.7 * image + 0.3 * np.random.default_rng(0).standard_normal(image.shape)).astype(np.float32)
-    queries = denoiser.basis.project(noisy).reshape(-1, denoiser.keys.shape[1])
-    exact = denoiser._folded(denoiser._exact(queries, 0.7, 0.3), np.ones((96, 96), bool))
+    monkeypatch.setattr(patch_denoiser, "EXACT_PATCHES", 10**9)
+    exact = denoiser.denoise(noisy, 0.7, 0.3)
     monkeypatch.setattr(patch_denoiser, "EXACT_PATCHES", 0)
     near = denoiser.denoise(noisy, 0.7, 0.3)
     assert np.abs(near - exact).mean() < 0.02
@@ -119,7 +118,7 @@ def test_harmonise_softens_a_pasted_step():
 
 
 def test_an_image_without_a_patch_is_refused():
-    with pytest.raises(ValueError, match="no whole patch"):
+    with pytest.raises(CannotEdit, match="no whole patch"):
         PatchDenoiser(picture(32), np.zeros((32, 32), bool))
 
 
@@ -166,3 +165,44 @@ def test_many_bands_find_nearly_the_same_axes():
         assert (basis.kernels == again.kernels).all()
         held.append(float(basis.project(image)[ok].var(axis=0).sum()))
     assert held[0] == pytest.approx(held[1], rel=0.01)
+
+
+def test_strips_and_parts_are_the_whole(monkeypatch):
+    """What is denoised in strips, or gathered patch by patch, or asked for in part, is the same."""
+    image = picture(80)
+    noisy = (0.7 * image + 0.3 * np.random.default_rng(0).standard_normal(image.shape)).astype(np.float32)
+    where = np.zeros((80, 80), bool)
+    where[20:50, 30:70] = True
+    whole = PatchDenoiser(image, np.ones((80, 80), bool)).denoise(noisy, 0.7, 0.3)
+    part = PatchDenoiser(image, np.ones((80, 80), bool)).denoise(noisy, 0.7, 0.3, where)
+    assert np.abs(part - whole)[:, where].max() < 1e-5
+    monkeypatch.setattr(patch_denoiser, "STRIP_VALUES", 1)
+    monkeypatch.setattr(patch_denoiser, "KEPT_VALUES", 0)
+    monkeypatch.setattr(patch_denoiser, "EXACT_PATCHES", 0)
+    strips = PatchDenoiser(image, np.ones((80, 80), bool)).denoise(noisy, 0.7, 0.3)
+    monkeypatch.setattr(patch_denoiser, "STRIP_VALUES", 10**9)
+    monkeypatch.setattr(patch_denoiser, "KEPT_VALUES", 10**9)
+    assert np.abs(strips - PatchDenoiser(image, np.ones((80, 80), bool)).denoise(noisy, 0.7, 0.3)).max() < 1e-5
+
+
+@pytest.mark.parametrize("spoil", ["stripes", "speckle", "diagonal"])
+def test_ragged_ground_is_drawn_from_or_refused(spoil):
+    """However little of it makes whole patches, the answer is a picture or a sentence."""
+    image, rng = picture(96), np.random.default_rng(0)
+    usable = np.ones((96, 96), bool)
+    if spoil == "stripes":
+        usable[::8] = False
+    elif spoil == "speckle":
+        usable = rng.random((96, 96)) > 0.03
+    else:
+        rows, cols = np.mgrid[:96, :96]
+        usable = np.abs(rows - cols) < 6
+    hole = np.zeros((96, 96), bool)
+    hole[40:60, 40:60] = True
+    for draw in (lambda w: sample(w, 1.0, Draw(AnchoredNoise(0))), lambda w: layout_kept(w, 0.5, Draw(AnchoredNoise(0))),
+                 lambda w: content_copied(w, Draw(AnchoredNoise(0)))):
+        assert np.isfinite(draw(Level(image, hole, usable))).all()
+    with pytest.raises(CannotEdit, match="patch"):
+        PatchDenoiser(image, np.zeros((96, 96), bool))
+    with pytest.raises(CannotEdit, match="patch"):
+        PatchDenoiser(image[:, :2], np.ones((2, 96), bool))
