@@ -213,7 +213,7 @@ def _edit_region(
     scene = Scene(image, block.valid, drawn, layer.roles.names, layer.profile.gsd_m,
                   (region.box.row, region.box.col), tuple(cut.patch(stretch) for cut in cuts), heights)
     editor = todo.editor
-    tiles = tiling.cut(scene, editor.tile_px, editor.overlap_px)
+    tiles = tiling.cut(scene, editor.tiled_by(todo.options), editor.overlap_px)
 
     def edit_tile(index: int, part: Scene) -> np.ndarray:
         def step(

@@ -101,6 +101,10 @@ class Editor(ABC):
     redraws_surroundings = False
     reads_text = False
 
+    def tiled_by(self, options: Mapping[str, Any]) -> int:
+        """The largest side edited at once with these options; 0: no limit."""
+        return self.tile_px
+
     def feathers(self, options: Mapping[str, Any]) -> bool:
         """Whether the rim may be feathered with these options."""
         return self.soft_edge

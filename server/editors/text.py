@@ -69,6 +69,10 @@ class TextEdit(Editor):
         ),
     )
 
+    def tiled_by(self, options: Mapping[str, Any]) -> int:
+        """What is copied coherently has no seams of its own, so that it gets none of tiles either."""
+        return 0 if options["mode"] == NEW and options["content"] == EXEMPLARS else self.tile_px
+
     def feathers(self, options: Mapping[str, Any]) -> bool:
         """New content makes its own rim; in the other modes nothing moves, and a soft edge does no harm."""
         return options["mode"] != NEW

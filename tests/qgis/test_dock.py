@@ -222,6 +222,10 @@ def test_what_the_ensemble_says_is_shown_changed_and_used(served, raster, helper
     manifest = json.loads(layer.customProperty("landbrush/manifest"))
     used = manifest["drawn"]["sentences"]
     assert len(used) == 5 and "a lake where fields were" in used and used == served.ensemble.texts()
+    QTest.keyClicks(served.words.prompt, " in spring")
+    assert not served.ensemble.texts()  # they said the same as another prompt
+    QTest.mouseClick(served.ensemble.propose, Qt.MouseButton.LeftButton)
+    assert helpers.wait(lambda: served.ensemble.lines.count() == 6)
     QTest.mouseClick(served.ensemble.drop, Qt.MouseButton.LeftButton)
     assert "paraphrases" not in served.wish().options
     served.editor.setCurrentIndex(served.editor.findData("remove"))
