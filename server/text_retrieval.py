@@ -33,9 +33,10 @@ def search(
 ) -> Search:
     """Windows inside `area` that the sentences describe and that do not touch the shapes to `avoid` (pixels of the layer)."""
     view, blocked, area = view_of(layer, area, avoid)
-    side = min(WINDOW_PX, *view.valid.shape)
+    # A small layer is searched in small windows, so that some are free of the polygons.
+    side = min(WINDOW_PX, max(LEAST_WINDOW_PX, min(view.valid.shape) // 4))
     rule = f"image-text model {model.name}"
-    if side < LEAST_WINDOW_PX:
+    if side > min(view.valid.shape):
         height, width = view.valid.shape
         return Search(texts[0], rule, (), f"The layer is too small to look in: {width} x {height} pixels at {view.gsd_m:.2g} m.")
     asked = torch.stack([model.text(group).mean(0) for group in (list(texts), list(NEUTRAL))])

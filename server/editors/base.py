@@ -78,7 +78,7 @@ def thick_enough(patches: Sequence[Patch], least_px: int = THINNEST_PX) -> list[
     """The patches that hold a square of that side; raises CannotEdit where there are patches and none does."""
     found = [p for p in patches if min(p.usable.shape) >= least_px
              and (ndimage.minimum_filter(p.usable.astype(np.uint8), least_px, mode="constant") > 0).any()]
-    if not found and any(p.usable.any() for p in patches):
+    if not found and patches:
         raise CannotEdit(f"The exemplar is too thin to copy from: nowhere is it {least_px} pixels wide, less what is nodata or "
                          "lies inside the edited polygons. Draw a larger area.")
     return found
