@@ -58,9 +58,9 @@ SHOTS = (
     Shot("an added tank", UCM.format("storagetanks", "34"), WHOLE, "copy", [(60, 20), (150, 20), (150, 112), (60, 112)],
          exemplar=[(42, 152), (112, 152), (112, 228), (42, 228)]),
     Shot("'forest' in the park", cases.JOPLIN.format(0), (300, 120, 620, 440), "text",
-         [(415, 215), (480, 205), (500, 290), (430, 320)], prompt="forest", options={"candidates": 3}),
+         [(415, 215), (480, 205), (500, 290), (430, 320)], prompt="forest"),
     Shot("'houses' on the field", cases.JOPLIN.format(2), (300, 600, 620, 920), "text",
-         [(370, 680), (470, 670), (480, 790), (380, 800)], prompt="houses here", options={"candidates": 3}),
+         [(370, 680), (470, 670), (480, 790), (380, 800)], prompt="houses here"),
 )
 
 

@@ -57,7 +57,7 @@ class TextEdit(Editor):
                    help="With the same layout and for a style: the noise level that the picture is taken back to."),
             Option("share", "number", 0.5, "Share that may change", minimum=0.02, maximum=1.0,
                    help="With the same layout and for a style: of the polygon, where the words have most say."),
-            Option("candidates", "integer", 3, "Candidates", minimum=1, maximum=8,
+            Option("candidates", "integer", 1, "Candidates", minimum=1, maximum=8,
                    help="So many are drawn; the one that fits the words best is kept: by the second image-text model, else the "
                    "first, else by scene agreement."),
             Option("keep_objects", "boolean", False, "Keep objects whole", help="For buildings, cars and rows."),
