@@ -44,6 +44,8 @@ class Cut:
 
 TEXTURES = ("forest", "shrub")
 """Words for what has grain, unlike the gaps in it."""
+OBJECTS = ("residential", "industrial")
+"""Words for what is made of objects larger than a good part of a window."""
 GRAIN_PX = 25
 SMOOTHEST = 30
 """Per cent of the windows' pixels that are not copied where the word is for something with grain."""
@@ -155,8 +157,10 @@ def found(
         raise NotFoundInLayer(f"'{result.word[:80]}' was not found in this layer{where}. {result.reason}")
     patches = []
     for hit in hits:
-        block = read_window(layer.dataset, hit.box)
-        usable = block.valid & ~burn(keep_out, hit.box)
+        # A window holds hardly more than one house: with what is around it, there are whole ones to copy.
+        box = hit.box.grown(hit.box.width // 2, whole) if result.word in OBJECTS else hit.box
+        block = read_window(layer.dataset, box)
+        usable = block.valid & ~burn(keep_out, box)
         weight = 0.0 if result.rule == "index rule" else hit.agreement - hits[0].agreement
         patches.append(replace(_cut_of(layer.profile, block, usable), log_weight=weight))
     return (_grainy(patches) if result.word in TEXTURES else patches), result
