@@ -75,7 +75,7 @@ class LandbrushDock(DockForm):
         self._show_row(self.exemplar, copies)
         self._show_row(self.exemplar_layer, copies and self.exemplar.source.currentData() not in (NOTHING, None))
         self._show_row(self.elevation, auto or bool(info and info.takes("elevation")))
-        word = self.words.understood.to_class if self.words.understood is not None else ""
+        word = self.words.sought(self.editor.currentData())
         self._show_row(self.find, bool(word) and copies)
         if not word:
             self.found.clear()
@@ -207,12 +207,12 @@ class LandbrushDock(DockForm):
         """Windows of the layer that look like the word, to tick."""
         layer = self.layer.currentLayer()
         path = layer_path(layer) if layer is not None else None
-        if path is None or self.words.understood is None:
+        if path is None:
             self.say("Examples can be found in layers that are files.", Qgis.MessageLevel.Warning)
             return
-        word, shared = self.words.understood.to_class, self.connection() is not None and self.connection().shares_files
+        word, bands = self.words.sought(self.editor.currentData()), self.bands.text()
+        shared = getattr(self.connection(), "shares_files", False)
         extent = searched_extent(self.area.area(self.canvas, layer) or canvas_area(self.canvas), layer)
-        bands = self.bands.text()
 
         def call(client):
             raster = RasterRef(path=str(path)) if shared else RasterRef(upload=client.upload(path))

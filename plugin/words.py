@@ -43,6 +43,11 @@ class WordsBox(QWidget):
         """The prompt."""
         return self.prompt.toPlainText().strip()
 
+    def sought(self, editor):
+        """What examples can be looked for: the land cover understood, or, for a text edit, the words themselves."""
+        word = self.understood.to_class if self.understood is not None else ""
+        return word or (self.text() if editor == "text" else "")
+
     def hear(self):
         """Ask anew, once typing pauses."""
         self.understood = None

@@ -67,6 +67,12 @@ class Search:
     reason: str = ""
 
 
+def knows(word: str) -> bool:
+    """Whether a head or rule has the word; what else is asked for takes an image-text model."""
+    text = word.strip().lower()
+    return any(text == name or text in others for name, others in SYNONYMS.items())
+
+
 def canonical(word: str) -> str:
     """The word that a head or rule knows; raises BadRequest with the known ones."""
     text = word.strip().lower()

@@ -6,14 +6,16 @@ Views translate between HTTP and the contract, and do nothing else.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request, send_file
 
-from . import api, bands, interpreter, masks, openapi, prompts, provenance, registry, retrieval
+from . import api, bands, interpreter, masks, openapi, prompts, provenance, registry, retrieval, text_retrieval
 from .api import AUTO, ENDED, SUCCESSFUL, EditRequest, Ensemble, Found, SearchRequest, SearchResult
 from .errors import BadRequest, CannotEdit, ResultNotReady, UnknownJob
 from .health import health
+from .models import image_text, weights
 from .raster import opened
 from .services import Services
 
@@ -220,7 +222,11 @@ def search() -> Response:
     with opened(_services().path_of(wanted.raster)) as dataset:
         layer = bands.Layer.of(dataset, wanted.band_roles)
         area = masks.extent_box(wanted.extent, layer.profile)
-        result = retrieval.search(layer, wanted.word, area)
+        named = weights.chosen("image-text")
+        if named and not retrieval.knows(wanted.word):
+            result = text_retrieval.search(layer, image_text.load(Path(named)), prompts.ensemble(wanted.word).texts, area)
+        else:
+            result = retrieval.search(layer, wanted.word, area)
         found = tuple(
             Found(masks.as_polygons(hit.box, layer.profile), round(hit.agreement, 2), retrieval.thumbnail(layer, hit.box))
             for hit in result.hits[: wanted.most]

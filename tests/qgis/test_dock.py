@@ -222,6 +222,7 @@ def test_what_the_ensemble_says_is_shown_changed_and_used(served, raster, helper
     manifest = json.loads(layer.customProperty("landbrush/manifest"))
     used = manifest["drawn"]["sentences"]
     assert len(used) == 5 and "a lake where fields were" in used and used == served.ensemble.texts()
+    assert served.find.isVisibleTo(served) and served.words.sought("text") == "flooded fields"
     QTest.keyClicks(served.words.prompt, " in spring")
     assert not served.ensemble.texts()  # they said the same as another prompt
     QTest.mouseClick(served.ensemble.propose, Qt.MouseButton.LeftButton)

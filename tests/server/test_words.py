@@ -363,3 +363,16 @@ def test_text_retrieval_ends_on_any_layer(tmp_path, shape, bands):
     with rasterio.open(path) as dataset:
         found = text_retrieval.search(Layer.of(dataset, {}), model, ["a forest"], Box(0, 0, shape[1], shape[0]))
     assert found.hits or found.reason
+
+
+def test_the_search_route_looks_for_any_words_with_a_model(tmp_path, client):
+    """Without one only for land covers, and says which."""
+    path = a_raster(tmp_path)
+    asked = {"raster": {"path": str(path)}, "word": "a collapsed bridge"}
+    weights.give("image-text", "")
+    refused = client.post("/searches", json=asked)
+    assert refused.status_code == 400 and "forest" in refused.get_json()["detail"]
+    weights.give("image-text", str(tiny_clip.saved(tmp_path)))
+    found = client.post("/searches", json=asked).get_json()
+    assert found["rule"].startswith("image-text model") and (found.get("found") or found["reason"])
+    assert client.post("/searches", json={**asked, "word": "grass"}).get_json()["rule"] == "index rule"
