@@ -217,7 +217,7 @@ def guidance() -> None:
     shown = Shown((0, 1, 2), np.full(3, 0.5, np.float32), np.full(3, 0.5, np.float32))
     with tempfile.TemporaryDirectory() as folder:
         model = image_text.load(tiny_clip.saved(Path(folder)))
-    words = model.text(["a flooded residential area"])
+    words = ["a flooded residential area"]
     cut = np.s_[:, 12:116, 12:116]
     judge = similarity_loss(model, words, shown, 64)
 

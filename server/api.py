@@ -163,8 +163,8 @@ def check_geometry(geometry: Json, where: str) -> None:
     polygons = [parts] if kind == "Polygon" else parts
     if not isinstance(polygons, (list, tuple)) or not polygons:
         raise ContractError(where, "coordinates must hold at least one polygon")
-    if sum(_check_rings(rings, where) for rings in polygons) > MAX_VERTICES:
-        raise ContractError(where, f"more than {MAX_VERTICES} vertices")
+    if (vertices := sum(_check_rings(rings, where) for rings in polygons)) > MAX_VERTICES:
+        raise ContractError(where, f"{vertices} vertices; at most {MAX_VERTICES} are taken")
 
 
 def _check_rings(rings: Json, where: str) -> int:

@@ -1,8 +1,8 @@
 """Han et al.'s Table II: does it help to find damage if some of the training pairs are edited ones?
 
 For 5, 10, 30, 50 real pairs a Siamese ResNet-18 is trained on them alone and with edited pairs added, several times, and
-tested on pairs of other scenes. An edited pair is a real one of the other kind made damaged, or made anew intact: the
-damaged content comes from damaged training pairs (fill), the intact from the pair itself (variation).
+tested on pairs of other scenes. An edited pair is an intact one made damaged, or its picture after drawn lightly anew: the
+damaged content comes from damaged training pairs (fill), the intact from the pair itself (harmonise).
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def run(data: Path, how: Experiment, folder: Path, say: Callable[[str], None]) -
                 scores[name].setdefault(str(count), []).append(found)
                 say(f"{count} pairs, seed {seed}, {name}: {found:.1f}")
     about = {"score": "balanced accuracy in per cent, on scenes not trained on", "data": str(data),
-             "pairs tested on": len(test), "trainings each": how.seeds, "edited pairs a real one": how.generated,
+             "pairs tested on": len(test), "steps a training": how.steps, "trainings each": how.seeds,
+             "edited pairs a real one": how.generated,
              "network": f"Siamese ResNet-18 of width {width}, from random weights", "pictures": f"{side} x {side} pixels"}
     return tables.write(folder, "Finding damage with edited pairs", scores, about, "trained on")
 

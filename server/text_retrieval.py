@@ -39,8 +39,8 @@ def search(
     if side > min(view.valid.shape):
         height, width = view.valid.shape
         return Search(texts[0], rule, (), f"The layer is too small to look in: {width} x {height} pixels at {view.gsd_m:.2g} m.")
-    asked = torch.stack([model.text(group).mean(0) for group in (list(texts), list(NEUTRAL))])
-    judge = _Judge(model, torch.nn.functional.normalize(asked, dim=1),
+    asked = torch.stack([model.mean_text(group) for group in (texts, NEUTRAL)])
+    judge = _Judge(model, asked,
                    torch.from_numpy(np.ascontiguousarray(view.rgb.transpose(2, 0, 1), np.float32)) / 255)
     corners = _windows(judge, view, blocked, side)
     if not corners:
@@ -82,11 +82,10 @@ def _windows(judge: _Judge, view: View, blocked: np.ndarray, side: int) -> list[
     fine = _grid(view, blocked, side, side // 2)
     if len(fine) <= MOST_WINDOWS:
         return fine
-    large = side
-    while (coarse := _grid(view, np.zeros_like(blocked), large, large)) and len(coarse) > MOST_WINDOWS:
-        large *= 2
-    if large == side:  # nodata leaves few whole windows of any size
-        return fine[:: -(-len(fine) // MOST_WINDOWS)]
+    coarse, large = fine, side
+    while len(coarse) > MOST_WINDOWS and (larger := _grid(view, np.zeros_like(blocked), 2 * large, 2 * large)):
+        coarse, large = larger, 2 * large
+    coarse = coarse[:: -(-len(coarse) // MOST_WINDOWS)]  # nodata may leave no whole windows that are larger
     best = np.argsort(-judge.odds(coarse, large))[: max(1, MOST_WINDOWS * side**2 // (4 * large**2))]
     kept = [coarse[n] for n in best]
     return [(r, c) for r, c in fine if any(top <= r < top + large and left <= c < left + large for top, left in kept)]

@@ -42,7 +42,9 @@ def of_same_ground(layer: Layer, other: rasterio.DatasetReader) -> Callable[[np.
     second = _values(other, data_bands(profile_of(other)), transform_bounds(mine.crs, other.crs, *common))
     if min(first.shape[1], second.shape[1]) < SIDE:
         return None
-    gain = first.std(axis=1) / np.maximum(second.std(axis=1), 1e-9)
+    spread = second.std(axis=1)
+    # A band that is the same everywhere says nothing of its contrast.
+    gain = np.divide(first.std(axis=1), spread, out=np.ones_like(spread), where=spread > 1e-6 * (1 + np.abs(second).max()))
     shift = first.mean(axis=1) - gain * second.mean(axis=1)
     return lambda values: values * gain[:, None, None] + shift[:, None, None]
 

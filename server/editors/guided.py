@@ -74,7 +74,7 @@ def guide_of(
     model = model_of() if options["guidance"] > 0 else None
     if model is None:
         return None
-    loss = similarity_loss(model, model.text(sentences), shown, options["views"], options["random_subset"])
+    loss = similarity_loss(model, sentences, shown, options["views"], options["random_subset"])
     return TextGuide(loss, how, seed)
 
 
@@ -94,5 +94,4 @@ def similarity(model: ImageText, scene: Scene, image: np.ndarray, sentences: Seq
     cut = torch.from_numpy(np.ascontiguousarray(image[:, box[0], box[1]], np.float32))
     with torch.no_grad():
         seen = model.image(shown_of(scene, unscaled).picture(cut)[None])
-        words = model.text(sentences).mean(0)
-    return float(seen[0] @ (words / words.norm()).to(seen))
+        return float(seen[0] @ model.mean_text(sentences).to(seen))

@@ -168,13 +168,13 @@ class Shown:
         return (scaled[chosen] * half + centre).clamp(0, 1)
 
 
-def similarity_loss(model: ImageText, words: torch.Tensor, shown: Shown, count: int, subset: bool = False) -> Loss:
-    """1 - the mean cosine of `count` random views and the words, unit vectors (n, D).
+def similarity_loss(model: ImageText, sentences: Sequence[str], shown: Shown, count: int, subset: bool = False) -> Loss:
+    """1 - the mean cosine of `count` random views and what the sentences say.
 
-    Several words are averaged and brought to length one, as Han et al. say; with `subset` a random number of them is
+    Several are averaged and brought to length one, as Han et al. say; with `subset` a random number of them is
     drawn with replacement at each step and their losses are averaged, as SinDDM's code does with its templates.
     """
-    mean = functional.normalize(words.mean(0, keepdim=True), dim=1)
+    words, mean = model.text(sentences), model.mean_text(sentences)[None]
 
     def loss(estimate: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         asked = mean

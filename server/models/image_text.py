@@ -50,6 +50,10 @@ class ImageText(ABC):
         with torch.no_grad():
             return functional.normalize(self._text(list(texts)).float(), dim=1)
 
+    def mean_text(self, texts: Sequence[str]) -> torch.Tensor:
+        """The unit vector (D,) of several sentences that say the same: averaged, then normalised (Han et al.)."""
+        return functional.normalize(self.text(texts).mean(0), dim=0)
+
     def image(self, pictures: torch.Tensor) -> torch.Tensor:
         """Unit vectors (n, D) of pictures (n, 3, H, W) in [0, 1]; differentiable."""
         size = self._fitting(pictures.shape[2], pictures.shape[3])

@@ -10,10 +10,8 @@ from scipy import ndimage
 from ..synthesis import pyramid
 from ..synthesis.pyramid import Level
 from .patch_denoiser import PatchDenoiser
-from .patch_sampler import Draw, Start, denoised, doubled, matched_levels, noise_levels
+from .patch_sampler import CONTENT_SHARE, Draw, Start, denoised, doubled, matched_levels, noise_levels
 
-CONTENT_SHARE = 0.8
-"""Han et al.'s eta of eq. 15."""
 RIM_PX = 3
 STYLE_PATCH = 7
 STYLE_STEPS = 12

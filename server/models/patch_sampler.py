@@ -24,6 +24,8 @@ from .noise import AnchoredNoise
 from .patch_denoiser import PatchDenoiser
 
 OnStep = Callable[[int, int], None]
+CONTENT_SHARE = 0.8
+"""Han et al.'s eta of eq. 15: how much of an estimate is of the content that is copied."""
 APART = 3
 """Copies at the coarsest copied level come from at least this far, so that they are not the original again."""
 

@@ -9,12 +9,10 @@ import numpy as np
 import torch
 
 from .noise import AnchoredNoise
-from .patch_sampler import Guide
+from .patch_sampler import CONTENT_SHARE, Guide
 from .sinddm import GAMMA_MOST, STEPS, Diffusion, Pyramid, SinDDMNet, enlarged
 
 OnStep = Callable[[int, int], None]
-CONTENT_SHARE = 0.8
-"""Han et al.'s eta of eq. 15."""
 
 
 @dataclass(frozen=True)

@@ -66,3 +66,15 @@ def test_a_turned_raster_is_copied_from_without_matching(tmp_path):
     turned = layer(tmp_path, "uint16", "b.tif", gain=1.8, shift=900,
                    transform=Affine.translation(400000, 3285000) @ Affine.rotation(20) @ Affine.scale(0.5, -0.5))
     assert abs(edited(tmp_path, path, "fill", turned) - 1620) < 100
+
+
+def test_a_band_without_contrast_is_not_blown_up(tmp_path):
+    """The other date has one band that is the same everywhere: it is shifted, not divided by nothing."""
+    path = layer(tmp_path, "uint16")
+    with rasterio.open(layer(tmp_path, "uint16", "b.tif", seed=1)) as dataset:
+        values = dataset.read()
+    values[1] = 700
+    other = write(tmp_path / "c.tif", values, transform=HERE)
+    edited(tmp_path, path, "fill", other)
+    with rasterio.open(tmp_path / "result.tif") as result, rasterio.open(path) as source:
+        assert abs(result.read(2).mean() - source.read(2).mean()) < 600

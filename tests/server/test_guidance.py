@@ -163,7 +163,7 @@ def test_the_gradient_is_that_of_the_similarity(tmp_path):
     """Autograd through views, bands and model against finite differences, on one pixel."""
     model = image_text.load(tiny_clip.saved(tmp_path))
     shown = Shown((2, 1, 0), np.full(4, 0.5), np.full(4, 0.4))
-    loss = similarity_loss(model, model.text(["a forest"]), shown, 3)
+    loss = similarity_loss(model, ["a forest"], shown, 3)
     guide = TextGuide(loss, Steering(), seed=1)
     clean = np.random.default_rng(0).normal(0, 0.3, (4, 24, 24)).astype(np.float32)
     gradient = guide._gradient(clean, np.ones(clean.shape[1:], bool))
@@ -190,7 +190,7 @@ def test_the_mask_is_the_pixels_with_most_gradient():
 
 def test_subsets_of_words_are_averaged_losses(tmp_path):
     model = image_text.load(tiny_clip.saved(tmp_path))
-    words = model.text(["snow", "ice", "white ground"])
+    words = ["snow", "ice", "white ground"]
     shown = Shown((0, 1, 2), np.full(3, 0.5), np.full(3, 0.5))
     picture = torch.rand(3, 32, 32) * 2 - 1
     rng = np.random.default_rng(3)
@@ -208,7 +208,7 @@ def test_subsets_of_words_are_averaged_losses(tmp_path):
 def _guide(tmp_path, **how):
     model = image_text.load(tiny_clip.saved(tmp_path))
     shown = Shown((0, 1, 2), np.full(3, 0.5), np.full(3, 0.5))
-    return TextGuide(similarity_loss(model, model.text(["snow"]), shown, 2), Steering(**how))
+    return TextGuide(similarity_loss(model, ["snow"], shown, 2), Steering(**how))
 
 
 @pytest.mark.parametrize("mode", ["new", "layout", "style"])

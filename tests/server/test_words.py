@@ -358,7 +358,10 @@ def test_text_retrieval_ends_on_any_layer(tmp_path, shape, bands):
     from landbrush.server.models import image_text
     from landbrush.server.raster import Box
 
-    path = write(tmp_path / "layer.tif", in_type(scene(bands, *shape), "uint8"))
+    values = in_type(scene(bands, *shape), "uint8")
+    if shape[0] > 1000:
+        values[:, np.arange(shape[0]) % 150 < 8] = 0  # strips without data leave no window of twice the size
+    path = write(tmp_path / "layer.tif", values, nodata=0)
     model = image_text.load(tiny_clip.saved(tmp_path))
     with rasterio.open(path) as dataset:
         found = text_retrieval.search(Layer.of(dataset, {}), model, ["a forest"], Box(0, 0, shape[1], shape[0]))
