@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import evaluate, provenance, registry
+from . import evaluate, models_command, provenance, registry
 from .api import AUTO, Blend, ContractError, EditRequest, Exemplar, Output, Polygons, RasterRef
 from .errors import BadRequest, Dismissed, ServerError
 from .models import weights
@@ -80,12 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     edit.add_argument("--home", type=Path, default=default_home(), help="folder in which models are named and kept")
     _add_model_option(edit)
     edit.set_defaults(run=_edit)
-    models = commands.add_parser("models", help="name models of yours on this machine, or list what is named")
-    models.add_argument("action", nargs="?", choices=("list", "set"), default="list")
-    models.add_argument("kind", nargs="?", default="", metavar="KIND", help=", ".join(weights.KINDS))
-    models.add_argument("value", nargs="?", default="", metavar="PATH", help="a path, URL or name; empty forgets it")
-    models.add_argument("--home", type=Path, default=default_home())
-    models.set_defaults(run=_models)
+    models_command.add_commands(commands)
     evaluate.add_commands(commands, _add_model_option)
     doctor = commands.add_parser("doctor", help="say what is here, what is missing and what to do")
     doctor.add_argument("--home", type=Path, default=default_home())
@@ -106,42 +101,6 @@ def _use_models(given: argparse.Namespace) -> None:
         if not sign:
             raise BadRequest(f"--model {text}: write KIND=PATH.")
         weights.give(kind, value)
-
-
-def _models(given: argparse.Namespace) -> int:
-    weights.use_folder(given.home / "models")
-    if given.action == "set":
-        value = given.value
-        if given.kind in weights.PATHS and value:
-            value = str(Path(value).expanduser().resolve())
-            if not Path(value).exists():
-                raise BadRequest(f"{given.kind}: there is nothing at {value}.")
-        if value:
-            print(f"{given.kind}: {_tried(given.kind, value)}")
-        weights.choose(given.kind, value)
-    for kind, what in weights.KINDS.items():
-        print(f"{kind:18s} {weights.chosen(kind) or '-'}\n{'':18s} {what}")
-    return 0
-
-
-def _tried(kind: str, value: str) -> str:
-    """What there is at a path or address; raises where it is not what the kind asks for."""
-    if kind in ("image-text", "second-image-text"):
-        from .models import image_text
-
-        other = weights.chosen("second-image-text" if kind == "image-text" else "image-text")
-        if other and Path(other) == Path(value):
-            raise BadRequest(f"{kind}: {value} is the other model already; the second must share nothing with the first.")
-        model = image_text.load(Path(value))
-        return f"{model.name}, {model.size} px, loads"
-    if kind == "language":
-        from .prompts import language_model
-
-        language_model(value)
-        return "loads"
-    if kind == "endpoint" and not value.startswith(("http://", "https://")):
-        raise BadRequest(f"endpoint: '{value[:100]}' is no http or https address.")
-    return value
 
 
 def _serve(given: argparse.Namespace) -> int:

@@ -1,9 +1,8 @@
 """The contract between the QGIS plugin and the model server.
 
-Frozen dataclasses of the standard library alone (Python 3.9 and newer). `from_json` is strict:
-unknown or missing keys, wrong types, numbers not finite or out of range raise `ContractError`,
-whose sentence names the place and the value. Words and routes follow OGC API - Processes 1.0
-(OGC 18-062r2); errors are problem documents (RFC 9457).
+Frozen dataclasses of the standard library alone (Python 3.9 and newer). `from_json` is strict: unknown or missing keys, wrong
+types, numbers not finite or out of range raise `ContractError`, whose sentence names the place and the value. Words and routes
+follow OGC API - Processes 1.0 (OGC 18-062r2); errors are problem documents (RFC 9457).
 """
 
 from __future__ import annotations
@@ -15,24 +14,20 @@ from typing import Any, Mapping, Optional, Tuple, Type, TypeVar, Union, get_type
 API_VERSION = "1.0"
 DEFAULT_PORT = 8765
 AUTO = "auto"  # the process that lets the interpreter choose the editor from the prompt
-
-MAX_PROMPT_CHARS = 4000
-MAX_VERTICES = 200_000
-CRS_LENGTH = 20_000
+MAX_PROMPT_CHARS, MAX_VERTICES, CRS_LENGTH = 4000, 200_000, 20_000
 ENSEMBLE_SOURCES = ("templates", "language model", "endpoint", "none")
-
-# Status words of a job (OGC 18-062r2, statusCode).
-STATUS_WORDS = ("accepted", "running", "successful", "failed", "dismissed")
+MODEL_STATES = ("missing", "installed", "in use", "busy", "failed")
+MODEL_ACTIONS = ("", "import", "download", "verify", "remove", "unload", "stop")
+STATUS_WORDS = ("accepted", "running", "successful", "failed", "dismissed")  # of a job (OGC 18-062r2, statusCode)
 ACCEPTED, RUNNING, SUCCESSFUL, FAILED, DISMISSED = STATUS_WORDS
 ENDED = frozenset((SUCCESSFUL, FAILED, DISMISSED))
-
 # Files a successful job offers below /jobs/{id}/results/.
 RESULT_FILE, MANIFEST_FILE, PREVIEW_FILE = "result.tif", "manifest.json", "preview.png"
 RESULT_FILES = {RESULT_FILE: "image/tiff; application=geotiff", MANIFEST_FILE: "application/json", PREVIEW_FILE: "image/png"}
 
 ROUTES = {
-    **{name: f"/{name}" for name in ("conformance", "api", "rasters", "processes", "jobs")},
-    **{name: f"/{name}" for name in ("interpretations", "searches", "ensembles")}, "landing": "/",
+    **{name: f"/{name}" for name in ("conformance", "api", "rasters", "processes", "jobs", "models")},
+    **{name: f"/{name}" for name in ("interpretations", "searches", "ensembles")}, "landing": "/", "model": "/models/{model_id}",
     "process": "/processes/{process_id}", "execution": "/processes/{process_id}/execution",
     "job": "/jobs/{job_id}", "results": "/jobs/{job_id}/results", "result_file": "/jobs/{job_id}/results/{name}"}
 Json = Any
@@ -58,11 +53,9 @@ class Message:
     def from_json(cls: Type[T], data: Json, where: str = "") -> T:
         """Parse a JSON object; raises ContractError when it is not of this form."""
         where = where or cls.__name__
-        if not isinstance(data, dict):
-            raise ContractError(where, f"an object is needed, not {_shown(data)}")
         hints = get_type_hints(cls)
         known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
-        for key in data:
+        for key in _object(data, where):
             if key not in known:
                 raise ContractError(where, f"unknown key {_shown(key)}; known: {', '.join(known)}")
         values = {}
@@ -76,13 +69,9 @@ class Message:
 
     def to_json(self) -> dict:
         """The JSON object of this message; None and empty defaults are left out."""
-        out = {}
-        for spec in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, spec.name)
-            if value is None or (value in ({}, (), spec.default) and spec.name != "api_version"):
-                continue
-            out[spec.name] = _plain(value)
-        return out
+        held = [(spec, getattr(self, spec.name)) for spec in fields(self)]  # type: ignore[arg-type]
+        return {spec.name: _plain(value) for spec, value in held
+                if value is not None and (value not in ({}, (), spec.default) or spec.name == "api_version")}
 
 
 def _plain(value: Json) -> Json:
@@ -93,14 +82,18 @@ def _plain(value: Json) -> Json:
     return {k: _plain(v) for k, v in value.items()} if isinstance(value, Mapping) else value
 
 
+def _object(value: Json, where: str) -> dict:
+    if not isinstance(value, dict):
+        raise ContractError(where, f"an object is needed, not {_shown(value)}")
+    return value
+
+
 def _shown(value: Json) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text := repr(value)) <= 60 else text[:57] + "..."
 
 
 def _parse(hint: Any, value: Json, where: str, rules: Mapping[str, Any]) -> Any:
-    origin: Any = getattr(hint, "__origin__", None)
-    arguments: Tuple[Any, ...] = getattr(hint, "__args__", ())
+    origin, arguments = getattr(hint, "__origin__", None), tuple(getattr(hint, "__args__", ()))
     if origin is Union:
         return None if value is None else _parse(next(a for a in arguments if a is not type(None)), value, where, rules)
     if origin is tuple:
@@ -115,10 +108,8 @@ def _parse(hint: Any, value: Json, where: str, rules: Mapping[str, Any]) -> Any:
 
 
 def _parse_object(arguments: tuple, value: Json, where: str, rules: Mapping[str, Any]) -> dict:
-    if not isinstance(value, dict):
-        raise ContractError(where, f"an object is needed, not {_shown(value)}")
     keys = rules.get("keys")
-    for key in value:
+    for key in _object(value, where):
         if not isinstance(key, str) or (keys and key not in keys):
             raise ContractError(where, f"unknown key {_shown(key)}" + (f"; known: {', '.join(keys)}" if keys else ""))
     inner = arguments[1] if len(arguments) == 2 else Any
@@ -127,9 +118,7 @@ def _parse_object(arguments: tuple, value: Json, where: str, rules: Mapping[str,
 
 def _parse_scalar(hint: Any, value: Json, where: str, rules: Mapping[str, Any]) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        if abs(value) > 1e300:
-            raise ContractError(where, f"{_shown(value)} is too large")
-        value = float(value)
+        value = float(value) if abs(value) < 1e300 else math.inf
     if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
         raise ContractError(where, f"a {_WORDS[hint]} is needed, not {_shown(value)}")
     if hint is float and not math.isfinite(value):
@@ -173,18 +162,13 @@ def _check_rings(rings: Json, where: str) -> int:
     for ring in rings:
         if not isinstance(ring, (list, tuple)) or len(ring) < 4:
             raise ContractError(where, f"a ring needs 4 or more positions: {_shown(ring)}")
-        for position in ring:
-            _check_position(position, where)
+        for at in ring:
+            if not isinstance(at, (list, tuple)) or not 2 <= len(at) <= 4 or any(
+                    isinstance(n, bool) or not isinstance(n, (int, float)) or not abs(n) < 1e15 for n in at):
+                raise ContractError(where, f"a position needs two numbers, finite ones: {_shown(at)}")
         if list(ring[0])[:2] != list(ring[-1])[:2]:
             raise ContractError(where, f"a ring must end where it starts: {_shown(ring[0])}")
     return sum(len(ring) for ring in rings)
-
-
-def _check_position(position: Json, where: str) -> None:
-    if not isinstance(position, (list, tuple)) or not 2 <= len(position) <= 4:
-        raise ContractError(where, f"a position needs two numbers: {_shown(position)}")
-    if any(isinstance(n, bool) or not isinstance(n, (int, float)) or not abs(n) < 1e15 for n in position):
-        raise ContractError(where, f"a coordinate is not a finite number: {_shown(position)}")
 
 
 @dataclass(frozen=True)
@@ -253,7 +237,7 @@ _BANDS = {"keys": BAND_ROLES, "minimum": 1, "maximum": 4096}
 
 @dataclass(frozen=True)
 class EditRequest(Message):
-    """One edit of one raster. This is the body's `inputs` of an execution."""
+    """One edit of one raster: an execution's `inputs`."""
     raster: RasterRef
     polygons: Polygons
     api_version: str = _field("version of this contract", API_VERSION, longest=16)
@@ -338,6 +322,22 @@ class Ensemble(Message):
     source: str = _field("who writes them", "templates", choices=ENSEMBLE_SOURCES)
     count: int = _field("how many sentences, the prompt among them", 6, minimum=1, maximum=32)
     texts: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Model(Message):
+    """A pretrained model on the server's machine, or missing there; sent with an action: what to do with it."""
+    id: str
+    title: str = ""
+    state: str = _field("whether it is there", "missing", choices=MODEL_STATES)
+    editors: Tuple[str, ...] = ()
+    about: dict = _field("sentences for the user: good_for, licence, restrictions, source, missing, memory", dict)
+    progress: int = _field("of what goes on, in per cent", 0, minimum=0, maximum=100)
+    message: str = ""
+    action: str = _field("asked for", "", choices=MODEL_ACTIONS)
+    path: str = _field("folder or zip on the server's machine to import", "", longest=4096)
+    revision: str = _field("commit to download, where the server knows none", "", longest=40)
+    accept_licence: bool = _field("the user has read the licence and accepts it", False)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from .api import ContractError, Problem
 from .errors import BadRequest, Forbidden, ServerError, Unauthorised
 from .executor import Runner
 from .jobs import JobStore
+from .model_desk import ModelDesk
 from .models import weights
 from .routes import blueprint
 from .services import Services, purge_uploads
@@ -29,7 +30,7 @@ def create_app(settings: Settings, executor: Executor | None = None) -> Flask:
     store = JobStore(settings.jobs)
     store.forget_older_than(settings.keep_days)
     purge_uploads(settings, store)
-    services = Services(settings, store, Runner(store, executor, settings.workers))
+    services = Services(settings, store, Runner(store, executor, settings.workers), ModelDesk())
     app = Flask("landbrush", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["landbrush"] = services

@@ -20,7 +20,7 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 from scipy import ndimage
 
-from . import bands, blend, exemplars, gate, masks, prompts, provenance, tiling
+from . import bands, blend, exemplars, gate, masks, prompts, provenance, rgb, tiling
 from .api import AUTO, MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE, EditRequest
 from .bands import Layer
 from .editors.base import Scene
@@ -116,6 +116,13 @@ class _Job:
     clock: _Clock
     drawn: dict[str, Any]
 
+    def told(self, about: Mapping[str, Any]) -> None:
+        """Keep what an editor says of its drawing; sentences for the user are gathered over windows and tiles."""
+        notes = [*self.drawn.get("notes", ()), *about.get("notes", ())]
+        self.drawn.update(about)
+        if notes:
+            self.drawn["notes"] = list(dict.fromkeys(notes))
+
 
 class _Clock:
     def __init__(self) -> None:
@@ -149,7 +156,8 @@ def _place(job: _Job, progress: Progress) -> tuple[list, list[Region], Box]:
     protect = masks.pixel_polygons(request.protect, profile, "protect") if request.protect else []
     limit = masks.extent_box(request.extent, profile)
     side = max((int(max(s.bounds[2] - s.bounds[0], s.bounds[3] - s.bounds[1])) for s in shapes), default=1)
-    context = max(blended.context_px, todo.editor.context_px(min(side, 4096))) + blended.beyond_px
+    wanted = todo.editor.context_wanted(min(side, 4096), profile.gsd_m, todo.options)
+    context = max(blended.context_px, wanted) + blended.beyond_px
     placing = Placing(profile.box, limit, blended.grow_px, context, profile.count)
     regions = masks.regions(shapes, protect, placing, lambda i, n: progress("reading", i, n))
     if request.output.area == "layer":
@@ -210,24 +218,31 @@ def _edit_region(
     heights = _elevation(layer, region.box, job.elevation) if job.elevation is not None else None
     # Two masks: what the editor draws, and, feathered inside the polygon, what is taken of it.
     drawn = masks.grown(mask, request.blend.beyond_px) & block.valid if request.blend.beyond_px else mask
-    scene = Scene(image, block.valid, drawn, layer.roles.names, layer.profile.gsd_m,
-                  (region.box.row, region.box.col), tuple(cut.patch(stretch) for cut in cuts), heights)
-    editor = todo.editor
+    editor, others = todo.editor, str(todo.options.get("other_bands", rgb.KEPT))
+    view = rgb.View.of(layer.roles, editor.info.title) if editor.info.bands == "rgb" else None
+    shown = view.seen(image) if view else image
+    scene = Scene(shown, block.valid, drawn, rgb.COLOURS if view else layer.roles.names, layer.profile.gsd_m,
+                  (region.box.row, region.box.col), tuple(cut.patch(stretch) for cut in cuts), heights, layer.profile.aspect)
     tiles = tiling.cut(scene, editor.tiled_by(todo.options), editor.overlap_px)
 
     def edit_tile(index: int, part: Scene) -> np.ndarray:
         def step(
             done: int, total: int, preview: np.ndarray | None = None, note: str = "", about: Mapping[str, Any] | None = None
         ) -> None:
-            job.drawn.update(about or {})
-            picture = bands.picture(preview, layer.roles) if preview is not None and len(tiles) == 1 else None
+            job.told(about or {})
+            picture = None
+            if preview is not None and len(tiles) == 1:
+                picture = bands.picture(preview, layer.roles if view is None else bands.Roles(rgb.COLOURS, "shown"))
             on_step(index * total + done, total * len(tiles), picture, note)
 
         return editor.edit(part, request.prompt, todo.options, request.seed, step)
 
     result = tiling.merge(scene, tiles, editor.overlap_px, edit_tile)
     if request.blend.radiometric_match and editor.redraws_surroundings:
-        result = blend.match_ring(result, image, drawn, block.valid)
+        result = blend.match_ring(result, shown, drawn, block.valid)
+    if view:
+        result = view.back(image, result, drawn, others)
+        job.told({"notes": [note for note in (view.note(others),) if note]})
     native = bands.write_back(result, stretch, block, layer.profile)
     opacity = blend.feather(mask, request.blend.feather_px if editor.feathers(todo.options) else 0)
     mixed = blend.composite(block.values, native, opacity, mask)
@@ -282,7 +297,7 @@ LITTLE_CHANGED = 0.6
 
 def _notes(job: _Job, nodata: int, search: dict[str, Any] | None, checked: gate.GateReport) -> list[str]:
     """What the user should know of this result, in sentences."""
-    notes, roles = [], job.layer.roles
+    notes, roles = list(job.drawn.get("notes", ())), job.layer.roles
     changed = checked.pixels_inside_changed / max(checked.pixels_inside, 1)
     if nodata:
         notes.append(f"{nodata:,} pixels inside the polygons are nodata and were left.")
@@ -305,7 +320,7 @@ def _report(
         "synthetic": provenance.DISCLAIMER,
         "editor": info.id,
         "engine": info.engine,
-        "licence": info.licence,
+        "licence": job.drawn.get("licence", info.licence),
         "operation": todo.operation,
         "understood": todo.understood.to_json() if todo.understood else None,
         "prompt": request.prompt,

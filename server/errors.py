@@ -120,6 +120,30 @@ class ModelNotNamed(WeightsMissing):
     status, title = 422, "No model is named for this"
 
 
+class UnknownModel(ServerError):
+    """No model of that name."""
+
+    status, title = 404, "No such model"
+
+
+class ModelRefused(ServerError):
+    """Files that are not what they claim to be, or not this model."""
+
+    status, title = 422, "The model's files are refused"
+
+
+class LicenceNotAccepted(ServerError):
+    """The model's licence has conditions that the user must accept first."""
+
+    status, title = 403, "The licence must be accepted first"
+
+
+class HubUnreachable(ServerError):
+    """The place models are downloaded from does not answer, or not with what was asked."""
+
+    status, title = 502, "The download failed"
+
+
 class NoSpace(ServerError):
     """The disk is full, or a folder cannot be written."""
 

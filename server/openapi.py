@@ -7,7 +7,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from . import api
 from .api import AUTO, EditorInfo, EditRequest, Option
-from .registry import EDITORS
+from .registry import EDITORS, described
 
 _SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean"}
 AUTO_INFO = EditorInfo(
@@ -132,7 +132,7 @@ def process_description(info: EditorInfo, base: str) -> dict[str, Any]:
 
 def infos() -> list[EditorInfo]:
     """Every process: the interpreter's first, then one for each editor."""
-    return [AUTO_INFO, *(editor.info for editor in EDITORS.values())]
+    return [AUTO_INFO, *(described(name) for name in EDITORS)]
 
 
 def _answer(text: str, schema: dict[str, Any] | None = None, kind: str = "application/json") -> dict[str, Any]:
@@ -145,7 +145,7 @@ def _json_body(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _wrong() -> dict[str, Any]:
     problem = _answer("a problem document (RFC 9457)", message_schema(api.Problem), "application/problem+json")
-    return dict.fromkeys(("400", "401", "403", "404", "409", "413", "415", "422", "503", "507"), problem)
+    return dict.fromkeys(("400", "401", "403", "404", "409", "413", "415", "422", "502", "503", "507"), problem)
 
 
 def _fixed_paths() -> dict[str, Any]:
@@ -188,6 +188,13 @@ def _fixed_paths() -> dict[str, Any]:
             "summary": "sentences that say the same as a prompt",
             "requestBody": _json_body(message_schema(api.Ensemble)),
             "responses": {"200": _answer("sentences", message_schema(api.Ensemble)), **wrong}}},
+        "/models": {"get": get("pretrained models: which there are, and which are on this machine")},
+        "/models/{model_id}": {
+            "get": get("one model", message_schema(api.Model), [path("model_id")]),
+            "post": {"summary": "bring, check or remove a model; watch it with GET", "parameters": [path("model_id")],
+                     "requestBody": _json_body(message_schema(api.Model)),
+                     "responses": {"202": _answer("begun", message_schema(api.Model)),
+                                   "200": _answer("done", message_schema(api.Model)), **wrong}}},
         "/searches": {"post": {
             "summary": "windows of a raster that look like a word", "requestBody": _json_body(message_schema(api.SearchRequest)),
             "responses": {"200": _answer("found", message_schema(api.SearchResult)), **wrong}}},

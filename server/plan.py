@@ -41,6 +41,7 @@ def plan(request: EditRequest, process_id: str) -> Plan:
     options = registry.options_of(editor.info, request.options)
     if "prompt" in editor.info.needs and not request.prompt.strip():
         raise BadRequest(f"prompt: empty. {editor.info.title} needs words: say what should be there.")
+    editor.check(request.prompt, options)
     word = ""
     if editor.info.takes("exemplar") and request.exemplar is None:
         if editor.searches(options):
@@ -75,17 +76,23 @@ def _from_words(request: EditRequest) -> Plan:
     if not request.prompt.strip():
         raise BadRequest("prompt: empty. Say what should be there, or choose an editor.")
     understood = interpreter.interpret(request.prompt)
+    general = registry.ready_to_instruct()
     if not understood.sure:
         offered = ", ".join(c.title for c in understood.choices if interpreter.EDITOR_OF.get(c.operation))
         raise CannotEdit(
             f"'{request.prompt[:120]}' was not understood well enough to act on. "
             + (f"Did you mean: {offered}? " if offered else "")
+            + (f"The editor '{general}' takes any instruction. " if general else "")
             + f"Say it in other words, or choose an editor: {', '.join(registry.EDITORS)}.")
     operation = understood.operation
+    if not understood.editor and general:
+        # A model that takes any instruction is on this machine: it gets the words as they are.
+        editor = registry.editor(general)
+        return Plan(editor, registry.options_of(editor.info, request.options), operation, "", understood)
     if not understood.editor:
         raise WeightsMissing(
-            f"{lexicon.OPERATIONS[operation]} needs a pretrained editor, and none is installed. Without one: "
-            "draw an exemplar of how it should look and use 'Fill like there' or 'Copy'.")
+            f"{lexicon.OPERATIONS[operation]} needs a pretrained editor, and none is installed (see Models, or 'landbrush-server "
+            "models list'). Without one: draw an exemplar of how it should look and use 'Fill like there' or 'Copy'.")
     if operation == "remove" and understood.from_class in ("snow", "fog"):
         raise CannotEdit(
             f"Taking {understood.from_class} off a picture needs what lies below it; remove only fills small areas "

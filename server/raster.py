@@ -127,19 +127,33 @@ class Profile:
         Measured on the ellipsoid, since a map's metres may be far from the ground's: those of Web
         Mercator are half as long at 60 degrees. Map units where the CRS has no place on the Earth.
         """
+        return self._ground[0]
+
+    @property
+    def aspect(self) -> float:
+        """A pixel's height by its width on the ground; pixels of degrees are taller than wide away from the equator."""
+        return self._ground[1]
+
+    @functools.cached_property
+    def _ground(self) -> tuple[float, float]:
+        """Root of a pixel's area in metres, and its height by its width."""
         t = self.transform
         plain = float(abs(t.a * t.e - t.b * t.d) ** 0.5)
+        sides = float(np.hypot(t.a, t.d)), float(np.hypot(t.b, t.e))
+        flat = sides[1] / sides[0] if min(sides) > 0 else 1.0
         if self.crs is None:
-            return plain
+            return plain, flat
         col, row = self.width / 2, self.height / 2
         xs, ys = zip(*(t @ at for at in ((col, row), (col + 1, row), (col, row + 1))), strict=True)
         try:
             lon, lat = warp.transform(self.crs, "EPSG:4326", xs, ys)
             (across, down), (first, second) = _bearings(lon, lat)
         except (RasterioError, CPLE_BaseError, ValueError):
-            return plain * _metres(self.crs)
+            return plain * _metres(self.crs), flat
         ground = (first * second * abs(np.sin(np.radians(across - down)))) ** 0.5
-        return float(ground) if np.isfinite(ground) and ground > 0 else plain * _metres(self.crs)
+        if not (np.isfinite(ground) and ground > 0):
+            return plain * _metres(self.crs), flat
+        return float(ground), float(second / first)
 
 
 def _bearings(lon: Sequence[float], lat: Sequence[float]) -> tuple[tuple[float, float], tuple[float, float]]:

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .api import EditorInfo, Option
 from .editors.base import Editor
 from .editors.copy import Copy
 from .editors.fill import Fill
+from .editors.flux_kontext import FluxKontext
+from .editors.icedit import ICEdit
+from .editors.inpaint import Inpaint
+from .editors.instruct_pix2pix import InstructPix2Pix
 from .editors.operators import BurnEditor, FloodEditor, FogEditor, LowLightEditor, SnowEditor
 from .editors.patch_diffusion import Harmonise, Variation
+from .editors.pretrained import Pretrained
 from .editors.remove import Remove
+from .editors.rsedit_dit import RSEditDiT
+from .editors.rsedit_unet import RSEditUNet
+from .editors.sdedit import SDEdit
 from .editors.sinddm import LearnedVariation
 from .editors.text import TextEdit
+from .editors.ultraedit import UltraEdit
 from .errors import BadRequest, UnknownProcess
+from .store import shelf
 
 EDITORS: dict[str, Editor] = {
     editor.info.id: editor
@@ -32,6 +43,14 @@ EDITORS: dict[str, Editor] = {
         LowLightEditor(),
         FloodEditor(),
         BurnEditor(),
+        RSEditUNet(),
+        RSEditDiT(),
+        ICEdit(),
+        FluxKontext(),
+        UltraEdit(),
+        InstructPix2Pix(),
+        SDEdit(),
+        Inpaint(),
     )
 }
 
@@ -41,6 +60,23 @@ def editor(editor_id: str) -> Editor:
     if editor_id not in EDITORS:
         raise UnknownProcess(f"There is no editor '{editor_id[:80]}'; there are {', '.join(EDITORS)}.")
     return EDITORS[editor_id]
+
+
+def described(editor_id: str) -> EditorInfo:
+    """An editor as it is now: which models it can choose from, and what is missing where it has none."""
+    found = editor(editor_id)
+    if not isinstance(found, Pretrained):
+        return found.info
+    there = shelf.installed(editor_id)
+    options = tuple(replace(o, choices=("", *(e.id for e in there))) if o.name == "model" else o for o in found.info.options)
+    missing = "" if there else f"No model of it is on the server's machine ({', '.join(found.info.weights)}). See Models."
+    return replace(found.info, options=options, missing=missing)
+
+
+def ready_to_instruct() -> str:
+    """The first editor that takes any instruction and has a model; empty where there is none."""
+    return next((name for name, one in EDITORS.items()
+                 if isinstance(one, Pretrained) and one.instructs and shelf.installed(name)), "")
 
 
 def options_of(info: EditorInfo, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from .health import health
 from .models import image_text, weights
 from .raster import opened
 from .services import Services
+from .settings import LOOPBACK
 
 blueprint = Blueprint("landbrush", __name__)
 LONGEST_WAIT_S = 30.0
@@ -89,7 +90,7 @@ def processes() -> Response:
 @blueprint.get(api.ROUTES["process"].replace("{process_id}", "<process_id>"))
 def process(process_id: str) -> Response:
     """One editor."""
-    info = openapi.AUTO_INFO if process_id == AUTO else registry.editor(process_id).info
+    info = openapi.AUTO_INFO if process_id == AUTO else registry.described(process_id)
     return jsonify(openapi.process_description(info, _base()))
 
 
@@ -213,6 +214,36 @@ def ensemble() -> Response:
     """Sentences that say the same as a prompt, to look at and change before they are used."""
     wanted = Ensemble.from_json(_body(), "ensemble")
     return jsonify(prompts.ensemble(wanted.prompt, wanted.source, wanted.count).to_json())
+
+
+@blueprint.get(api.ROUTES["models"])
+def models() -> Response:
+    """The pretrained models, and which of them are here."""
+    return jsonify({"models": [model.to_json() for model in _services().models.every()]})
+
+
+@blueprint.get(api.ROUTES["model"].replace("{model_id}", "<model_id>"))
+def model(model_id: str) -> Response:
+    """One model, and how far what was asked of it has come."""
+    return jsonify(_services().models.state(model_id).to_json())
+
+
+@blueprint.post(api.ROUTES["model"].replace("{model_id}", "<model_id>"))
+def model_action(model_id: str) -> tuple[Response, int]:
+    """Import, download, verify, remove, unload or stop."""
+    wanted = api.Model.from_json({"id": model_id, **_object(_body())}, "model")
+    if wanted.id != model_id:
+        raise BadRequest(f"id: '{wanted.id[:80]}' is not the model of the path, '{model_id[:80]}'.")
+    settings = _services().settings
+    near = settings.host in LOOPBACK and not settings.extra_hosts
+    state = _services().models.act(wanted, None if near else settings.roots)
+    return jsonify(state.to_json()), 202 if state.state == "busy" else 200
+
+
+def _object(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise BadRequest("The body must be a JSON object.")
+    return body
 
 
 @blueprint.post(api.ROUTES["searches"])

@@ -23,6 +23,7 @@ from .errors import BadRequest, Forbidden, NoSpace, RasterUnreadable, TooLarge
 from .executor import Runner
 from .jobs import REQUEST, JobStore
 from .masks import crs_of, extent_box
+from .model_desk import ModelDesk
 from .raster import opened, profile_of
 from .settings import Settings
 
@@ -40,6 +41,7 @@ class Services:
     settings: Settings
     store: JobStore
     runner: Runner
+    models: ModelDesk
 
     def knows(self, authorisation: str) -> bool:
         """Whether the header carries this server's token."""

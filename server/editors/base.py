@@ -44,7 +44,8 @@ class Scene:
 
     `image` (C, H, W) float32, about [0, 1]; `valid` and `mask` (H, W) bool, the
     mask holding the pixels to edit; `roles` names the bands; `gsd_m` is the
-    ground size of a pixel in metres; `origin` is (row, column) of the first
+    ground size of a pixel in metres, `aspect` its
+    height by its width there; `origin` is (row, column) of the first
     pixel in the raster, so that noise can be anchored to the raster instead of
     the window; `elevation` (H, W) in metres where a model was given.
     """
@@ -57,6 +58,14 @@ class Scene:
     origin: tuple[int, int] = (0, 0)
     exemplars: tuple[Patch, ...] = ()
     elevation: np.ndarray | None = None
+    aspect: float = 1.0
+
+    def filled(self) -> np.ndarray:
+        """The image with what is nodata taken from the nearest valid pixel, so that no hole is taken for black ground."""
+        if self.valid.all() or not self.valid.any():
+            return self.image
+        near = ndimage.distance_transform_edt(~self.valid, return_distances=False, return_indices=True)
+        return self.image[:, near[0], near[1]]
 
     def part(self, rows: slice, cols: slice) -> Scene:
         """A smaller window of the same scene."""
@@ -116,6 +125,14 @@ class Editor(ABC):
     def context_px(self, side_px: int) -> int:
         """Surroundings wanted around a mask whose longer side is `side_px`."""
         return 16
+
+    def context_wanted(self, side_px: int, gsd_m: float, options: Mapping[str, Any]) -> int:
+        """The same where it depends on the ground size of a pixel or on options."""
+        return self.context_px(side_px)
+
+    def check(self, prompt: str, options: Mapping[str, Any]) -> None:
+        """Raise, before the job is queued, for what can be known to be wrong without pixels."""
+        return
 
     @abstractmethod
     def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:

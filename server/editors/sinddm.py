@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 from ..api import EditorInfo, Option
 from ..errors import CannotEdit, WeightsMissing
@@ -76,7 +75,7 @@ class LearnedVariation(Editor):
             raise CannotEdit(f"{width} x {height} pixels are more than {self.info.title} learns from (at most "
                              f"{LARGEST_PX * 4:,}). Choose a smaller polygon, or Variation.")
         scaling = Scaling.of(scene.image, scene.valid)
-        image = np.clip(scaling.scaled(_without_gaps(scene)), -1, 1)
+        image = np.clip(scaling.scaled(scene.filled()), -1, 1)
         pyramid = Pyramid.of(image, options["as_released"])
         guide = None
         if prompt.strip():
@@ -126,14 +125,6 @@ class LearnedVariation(Editor):
 
 def _laid(scene: Scene, scaling: Scaling, drawn: np.ndarray) -> np.ndarray:
     return np.where(scene.mask, scaling.restored(drawn), scene.image).astype(np.float32)
-
-
-def _without_gaps(scene: Scene) -> np.ndarray:
-    """The image with what is nodata taken from the nearest valid pixel, so that no hole is learned as black ground."""
-    if scene.valid.all():
-        return scene.image
-    near = ndimage.distance_transform_edt(~scene.valid, return_distances=False, return_indices=True)
-    return scene.image[:, near[0], near[1]]
 
 
 def _pasted(scene: Scene, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,1 @@
+"""Latent diffusion with pretrained networks: text, latents, schedules, denoisers, memory. Arrays and tensors only."""

@@ -1,0 +1,168 @@
+"""Parts of a pretrained model, loaded from the store: by classes of a fixed list, from safetensors, without any download."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import ModelRefused, WeightsMissing
+from ..models import weights
+from ..store import adapters, headers, shelf
+from ..store.catalogue import Entry
+from . import schedules
+from .placement import LAYERS, WHOLE, Placement
+from .text import Reader, clip_of, tokens_in
+
+CLASSES = {
+    "UNet2DConditionModel": "diffusers", "AutoencoderKL": "diffusers", "VQModel": "diffusers", "PriorTransformer": "diffusers",
+    "PixArtTransformer2DModel": "diffusers", "SD3Transformer2DModel": "diffusers", "FluxTransformer2DModel": "diffusers",
+    "CLIPTextModel": "transformers", "CLIPTextModelWithProjection": "transformers", "SiglipTextModel": "transformers",
+    "T5EncoderModel": "transformers", "CLIPVisionModelWithProjection": "transformers",
+}
+OTHER_NAMES = {"Transformer2DModel": "PixArtTransformer2DModel", "SiglipModel": "SiglipTextModel", "CLIPModel": "CLIPTextModel",
+               "T5ForConditionalGeneration": "T5EncoderModel", "T5Model": "T5EncoderModel"}
+"""What older or whole models are called, of which a part is used here."""
+
+
+class Model:
+    """One installed model in use. Its lock is held while it draws: its parts move, and its state is one drawing's."""
+
+    def __init__(self, entry: Entry, placement: Placement) -> None:
+        self.entry, self.placement = entry, placement
+        self.lock = threading.RLock()
+        self._parts: dict[str, Any] = {}
+
+    def has(self, name: str) -> bool:
+        """Whether the model or its base has that part."""
+        try:
+            return bool(shelf.part(self.entry, name))
+        except WeightsMissing:
+            return False
+
+    def folder(self, name: str, of_base: bool = False) -> Path:
+        """Where a part lies, the model's own or its base's."""
+        return shelf.part(shelf.lineage(self.entry)[1] if of_base else self.entry, name)
+
+    def part(self, name: str) -> Any:
+        """A network, loaded once; raises WeightsMissing, ModelRefused."""
+        if name not in self._parts:
+            net = loaded(shelf.part(self.entry, name), self.placement.kind)
+            if self.entry.lora == name:
+                merge_adapter(net, shelf.part(self.entry, "lora"), self.entry.title)
+            self._parts[name] = net.eval().requires_grad_(False)
+        return self._parts[name]
+
+    @contextlib.contextmanager
+    def using(self, name: str) -> Iterator[Any]:
+        """A network on the device, for as long as it is needed there."""
+        net = self.part(name)
+        device, strategy = self.placement.device, self.placement.strategy
+        if strategy == LAYERS and name in ("unet", "transformer") and device != "cpu":
+            self._layered(net)
+            yield net
+            return
+        net.to(device)
+        try:
+            yield net
+        finally:
+            if strategy != WHOLE:
+                net.to("cpu")
+                release()
+
+    def _layered(self, net: Any) -> None:
+        """Let the layers of a network take turns on the device."""
+        if not getattr(net, "_landbrush_layered", False):
+            from diffusers.hooks import apply_group_offloading
+
+            apply_group_offloading(net, torch.device(self.placement.device), offload_type="leaf_level", use_stream=True)
+            net._landbrush_layered = True
+
+    def compiled(self, name: str) -> None:
+        """Compile a network for its many calls; pays on a GPU after some dozen steps."""
+        net = self.part(name)
+        if not getattr(net, "_landbrush_compiled", False):
+            net.compile()
+            net._landbrush_compiled = True
+
+    @contextlib.contextmanager
+    def reader(self, encoder: str, tokens: str, limit: int = 0) -> Iterator[Reader]:
+        """A text encoder with its tokens; without a limit as many as the encoder has positions."""
+        with self.using(encoder) as net:
+            limit = limit or int(getattr(net.config, "max_position_embeddings", 0)) or 77
+            yield Reader(net, tokens_in(shelf.part(self.entry, tokens), limit), limit)
+
+    def scheduler(self, name: str) -> Any:
+        """A fresh scheduler by that name with the model's own betas or shifts."""
+        return schedules.made(name, schedules.config_of(shelf.part(self.entry, "scheduler")))
+
+    def about(self) -> dict[str, Any]:
+        """For the manifest: which files, whose licence, where computed."""
+        found: dict[str, Any] = {"model": self.entry.id, "licence": self.entry.licence, "device": self.placement.device,
+                                 "precision": str(self.placement.kind).removeprefix("torch."), "memory": self.placement.sentence}
+        for one in shelf.lineage(self.entry):
+            kept = shelf.record(one.id)
+            if kept:
+                found.setdefault("files", {})[one.id] = {
+                    "revision": kept.revision, "sha256": {n: f.sha256 for n,
+                                                          f in kept.files.items() if n.endswith(".safetensors")}}
+        return found
+
+
+def release() -> None:
+    """Give memory that is no longer used back to the device."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def loaded(folder: Path, kind: torch.dtype) -> Any:
+    """The network in a folder; raises ModelRefused for a class that is not of the list."""
+    import diffusers
+    import transformers
+
+    config_path = folder / "config.json"
+    files = headers.weight_files(folder)
+    if not files:
+        raise WeightsMissing(f"{folder} holds no .safetensors file.")
+    if not config_path.is_file() and folder.name.startswith("text_encoder"):
+        tensors, _ = weights.load(files[0])
+        return clip_of(tensors, quick="remote" not in files[0].name.lower()).to(kind)
+    config = shelf.config_of(folder)
+    name = str(config.get("_class_name") or (config.get("architectures") or [""])[0])
+    name = OTHER_NAMES.get(name, name)
+    if name not in CLASSES:
+        raise ModelRefused(f"{folder.name} is a '{name[:60]}', which is none of the networks that are read: "
+                           f"{', '.join(CLASSES)}.")
+    cls = getattr({"diffusers": diffusers, "transformers": transformers}[CLASSES[name]], name)
+    variant = files[0].name.split(".")[1] if len(files[0].suffixes) == 2 and "-of-" not in files[0].name else None
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()
+    wide = torch.float32 if config.get("force_upcast") and kind == torch.float16 else kind
+    word = "torch_dtype" if CLASSES[name] == "diffusers" else "dtype"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return cls.from_pretrained(str(folder), local_files_only=True, use_safetensors=True, variant=variant, **{word: wide})
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+        raise ModelRefused(f"{folder} cannot be loaded as {name}: {str(error)[:300]}") from error
+
+
+def merge_adapter(net: Any, folder: Path, title: str) -> None:
+    """Add an adapter's low-rank changes to the weights of its base: W + alpha / r * up @ down (Hu et al. 2022)."""
+    tensors, about = weights.load(headers.weight_files(folder)[0])
+    own = dict(net.named_parameters())
+    pairs = adapters.pairs_of(tensors)
+    whole = {name: tuple(weight.shape) for name, weight in own.items()}
+    adapters.check_shapes(pairs, {name: tuple(factor.shape) for name, factor in tensors.items()}, whole, title)
+    for pair, name in adapters.targets_of(pairs, whole).items():
+        down, up = tensors[pair.down].float(), tensors[pair.up].float()
+        alpha = float(tensors[pair.alpha]) if pair.alpha else float(about.get("lora_alpha", down.shape[0]))
+        change = alpha / down.shape[0] * (up.flatten(1) @ down.flatten(1))
+        with torch.no_grad():
+            own[name].add_(change.reshape(own[name].shape).to(own[name]))

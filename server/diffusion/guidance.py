@@ -1,0 +1,36 @@
+"""Classifier-free guidance as the editors use it: which predictions are made, and how they become one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+FULL, IMAGE, NONE = "full", "image", "none"
+"""Predictions that know words and picture, the picture alone, and neither."""
+
+
+@dataclass(frozen=True)
+class FreeGuidance:
+    """Scales for words and, where the model is shown the picture beside them, for the picture (None: it is not)."""
+
+    text: float
+    image: float | None = None
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """What must be predicted, in the order that `combined` takes."""
+        if self.image is None:
+            return (FULL, NONE) if self.text > 1 else (FULL,)
+        return (FULL, IMAGE, NONE) if self.text > 1 and self.image >= 1 else (FULL,)
+
+    def combined(self, *made: torch.Tensor) -> torch.Tensor:
+        """One prediction: none + s_T (full - image) + s_I (image - none) (Brooks et al. 2023, eq. 3), or
+        none + s (full - none) (Ho and Salimans 2022), or the full one alone."""
+        if len(made) == 1:
+            return made[0]
+        if len(made) == 2:
+            full, none = made
+            return none + self.text * (full - none)
+        full, image, none = made
+        return none + self.text * (full - image) + (self.image or 0.0) * (image - none)

@@ -1,0 +1,31 @@
+"""Stable Diffusion 3's transformer as a denoiser; with further channels it is UltraEdit: noisy, source, mask, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from .branches import Branch, guided, stacked
+from .guidance import FreeGuidance
+from .tiles import Tile
+
+
+class SD3Denoiser:
+    """SD3Transformer2DModel; predicts a flow's velocity."""
+
+    def __init__(self, net: Any, branches: Sequence[Branch], guidance: FreeGuidance, together: bool = True) -> None:
+        self.net, self.branches, self.guidance, self.together = net, branches, guidance, together
+
+    def __call__(self, noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
+        """The guided velocity for one tile."""
+        noisy = noisy.to(self.net.device, self.net.dtype)
+        return guided(self.branches, self.guidance, self.together, lambda batch: self._predicted(batch, noisy, t, tile))
+
+    def _predicted(self, batch: Sequence[Branch], noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
+        seen = torch.cat([branch.seen(noisy, tile) for branch in batch])
+        return self.net(
+            hidden_states=seen, timestep=t.reshape(1).expand(len(batch)).to(seen.device),
+            encoder_hidden_states=stacked([branch.words.states for branch in batch], seen),
+            pooled_projections=stacked([branch.words.pooled for branch in batch], seen), return_dict=False)[0]

@@ -1,0 +1,54 @@
+"""Stable Diffusion's U-Net as a denoiser: plain, told a ground size (Text2Earth), shown the source (InstructPix2Pix,
+RSEdit) or a masked source (inpainting); and Kandinsky's, which reads image embeddings instead of words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from .branches import Branch, guided, stacked
+from .guidance import FreeGuidance
+from .tiles import Tile
+
+
+class UNetDenoiser:
+    """UNet2DConditionModel. What a branch shows is joined as channels after the noisy latent, which alone is scaled."""
+
+    def __init__(self, net: Any, branches: Sequence[Branch], guidance: FreeGuidance, together: bool = True) -> None:
+        self.net, self.branches, self.guidance, self.together = net, branches, guidance, together
+
+    def __call__(self, noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
+        """The guided output for one tile."""
+        noisy = noisy.to(self.net.device, self.net.dtype)
+        return guided(self.branches, self.guidance, self.together, lambda batch: self._predicted(batch, noisy, t, tile))
+
+    def _predicted(self, batch: Sequence[Branch], noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
+        seen = torch.cat([branch.seen(noisy, tile) for branch in batch])
+        given: dict[str, Any] = {}
+        if self.net.class_embedding is not None:
+            given["class_labels"] = torch.tensor([branch.label or 0 for branch in batch], device=seen.device, dtype=t.dtype)
+        words = stacked([branch.words.states for branch in batch], seen)
+        return self.net(seen, t.to(seen.device), encoder_hidden_states=words, **given, return_dict=False)[0]
+
+
+class KandinskyDenoiser:
+    """Kandinsky 2.2's decoder: `words.pooled` are image embeddings of its prior; shown are masked latent and mask.
+
+    Its output holds a variance behind the noise; `keeps_variance` where the schedule takes it (DDPM, learned range).
+    """
+
+    def __init__(self, net: Any, branches: Sequence[Branch], guidance: FreeGuidance, keeps_variance: bool) -> None:
+        self.net, self.branches, self.guidance, self.keeps_variance = net, branches, guidance, keeps_variance
+
+    def __call__(self, noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
+        """The guided noise for one tile, with the worded branch's variance where it is kept."""
+        channels, noisy = noisy.shape[1], noisy.to(self.net.device, self.net.dtype)
+        seen = torch.cat([branch.seen(noisy, tile) for branch in self.branches])
+        told = stacked([branch.words.pooled for branch in self.branches], seen)
+        made = self.net(sample=seen, timestep=t.to(seen.device), encoder_hidden_states=None,
+                        added_cond_kwargs={"image_embeds": told}, return_dict=False)[0].float()
+        noise, variance = made.split(channels, dim=1)
+        noise = self.guidance.combined(*noise.chunk(len(self.branches)))
+        return torch.cat([noise, variance[:1]], 1) if self.keeps_variance else noise

@@ -1,0 +1,129 @@
+"""A window of the raster on the grid a pretrained model draws on, and the way back.
+
+No published editor knows a ground size: pictures are squashed to a square. Here the aspect is kept on the ground (pixels
+that are not square are made so), the ground size of a pixel is one the model was trained on, what is larger than the
+model's native size is drawn in tiles and what is smaller is enlarged to it. On the way back the source's own detail is kept
+where the model changed little, so that an edit at half a metre does not blur a raster of ten centimetres.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from scipy import ndimage
+
+KEPT_BELOW = 0.06
+"""Mean change (of 1) at which half of the source's own detail is kept."""
+SMALLEST_GSD_M = 1e-6
+
+
+@dataclass(frozen=True)
+class Frame:
+    """`source`: the window's (height, width) in pixels of the raster; `inner`: the same ground on the model's grid; `outer`:
+    with what is mirrored around it up to whole cells; `gsd_m`: ground size of the model's pixel."""
+
+    source: tuple[int, int]
+    inner: tuple[int, int]
+    outer: tuple[int, int]
+    gsd_m: float
+
+    @classmethod
+    def of(cls, shape: tuple[int, int], gsd_m: float, aspect: float, grid: Grid) -> Frame:
+        """`gsd_m` of a pixel of the raster, `aspect` its height by its width on the ground."""
+        height, width = shape[0] * math.sqrt(aspect), shape[1] / math.sqrt(aspect)
+        gsd_m = max(gsd_m, SMALLEST_GSD_M)
+        scale = gsd_m / grid.working_gsd(gsd_m)
+        if max(height, width) * scale < grid.native_px:
+            scale = grid.native_px / max(height, width)
+        inner = max(1, round(height * scale)), max(1, round(width * scale))
+        least = grid.native_px if grid.square else grid.native_px // 2
+        outer = tuple(max(least, math.ceil(side / grid.cell_px) * grid.cell_px) for side in inner)
+        return cls(shape, inner, (outer[0], outer[1]), gsd_m / scale)
+
+    def shown(self, image: np.ndarray) -> torch.Tensor:
+        """An image (3, H, W) in [0, 1] as the model sees it: (1, 3, h, w) in [-1, 1]."""
+        seen = _resized(torch.from_numpy(np.clip(image, 0, 1).astype(np.float32))[None], self.inner)
+        return self._mirrored(seen.clamp(0, 1)) * 2 - 1
+
+    def mask(self, mask: np.ndarray) -> torch.Tensor:
+        """A mask (H, W) as (1, 1, h, w) of 0 and 1: 1 where any of what a pixel covers is."""
+        share = torch.from_numpy(mask.astype(np.float32))[None, None]
+        small = functional.adaptive_max_pool2d(share, self.inner)
+        padded = torch.zeros(1, 1, *self.outer)
+        padded[..., : self.inner[0], : self.inner[1]] = small
+        return padded
+
+    def back(self, made: torch.Tensor, seen: torch.Tensor | None, image: np.ndarray) -> np.ndarray:
+        """What was made (1, 3, h, w in [-1, 1]) on the raster's grid, (3, H, W) in [0, 1].
+
+        `seen`: the source after the same way through the model's autoencoder; where it is given and what was made is close
+        to it, the image keeps its own detail and takes on the difference alone.
+        """
+        drawn = self._cropped(made)
+        if seen is None:
+            return self._enlarged(drawn)
+        change = drawn - self._cropped(seen)
+        size = functional.avg_pool2d(change.abs().mean(1, keepdim=True), 5, 1, 2, count_include_pad=False)
+        keep = torch.exp2(-((size / KEPT_BELOW) ** 2))
+        kept = self._enlarged(keep, 1)
+        return (kept * (image + self._enlarged(change)) + (1 - kept) * self._enlarged(drawn)).astype(np.float32)
+
+    def _cropped(self, made: torch.Tensor) -> torch.Tensor:
+        part = made[..., : self.inner[0], : self.inner[1]].float().cpu()
+        return part / 2 + 0.5 if part.shape[1] == 3 else part
+
+    def _enlarged(self, made: torch.Tensor, bands: int = 3) -> np.ndarray:
+        return _resized(made, self.source)[0, :bands].numpy()
+
+    def _mirrored(self, seen: torch.Tensor) -> torch.Tensor:
+        down, across = self.outer[0] - self.inner[0], self.outer[1] - self.inner[1]
+        if not down and not across:
+            return seen
+        return torch.from_numpy(np.pad(seen.numpy(), ((0, 0), (0, 0), (0, down), (0, across)), mode="symmetric"))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a model wants: its native side, the cell its sides are multiples of, the ground sizes it was trained on
+    ((0, 0): any), whether tiles must be whole squares; `asked_gsd_m` is the user's, 0 for automatic."""
+
+    native_px: int
+    cell_px: int
+    gsd_m: tuple[float, float] = (0.0, 0.0)
+    square: bool = False
+    asked_gsd_m: float = 0.0
+
+    def working_gsd(self, gsd_m: float) -> float:
+        """The ground size to work at: as asked, else the raster's own, or the finest trained on where the raster is finer."""
+        return self.asked_gsd_m or max(gsd_m, self.gsd_m[0])
+
+    def note(self, gsd_m: float, worked_at: float) -> str:
+        """What to tell the user; empty where the raster fits the model."""
+        low, high = self.gsd_m
+        at = f"Drawn at {worked_at:.2g} m a pixel, the raster has {gsd_m:.2g} m"
+        if worked_at > gsd_m * 1.05:
+            why = "" if self.asked_gsd_m else f", since the model was trained at {low:g} to {high:g} m"
+            return f"{at}{why}; set 'Ground size it works at' to change that."
+        if high and gsd_m > high * 1.05:
+            return (f"The raster has {gsd_m:.2g} m a pixel; the model was trained at {low:g} to {high:g} m and may draw the "
+                    f"wrong "
+                    "things.")
+        return ""
+
+
+def _resized(image: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    """(1, C, H, W) to another shape, without aliases."""
+    if tuple(image.shape[2:]) == shape:
+        return image
+    return functional.interpolate(image, shape, mode="bicubic", antialias=True, align_corners=False)
+
+
+def widened(mask: torch.Tensor, pixels: int, by: int = 1) -> torch.Tensor:
+    """A mask of pixels (1, 1, H, W) as one of latents (1, 1, h, w): 1 where any pixel is, and `by` cells around."""
+    cells = functional.max_pool2d(mask, pixels)[0, 0].numpy() > 0
+    grown = ndimage.binary_dilation(cells, np.ones((3, 3)), iterations=by) if by and cells.any() else cells
+    return torch.from_numpy(grown.astype(np.float32))[None, None]

@@ -1,0 +1,37 @@
+"""ICEdit: FLUX Fill completes a diptych whose left half is the source (Zhang et al. 2025), with an adapter of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from ..api import EditorInfo
+from ..diffusion import recipes
+from ..diffusion.drawing import Drawing
+from .pretrained import Pretrained, options_for
+
+
+class ICEdit(Pretrained):
+    """The instruction says how the right picture differs from the left."""
+
+    cell_px = 16
+    info = EditorInfo(
+        id="icedit",
+        title="ICEdit",
+        description="General edits by instruction with FLUX Fill: the model draws the right half of a pair. Non-commercial "
+                    "weights. "
+        "Fails at times; another seed helps. Needs a model that you bring (Models).",
+        engine="ICEdit (FLUX.1 Fill, diptych, low-rank adapter)",
+        bands="rgb",
+        needs=("prompt?",),
+        native_size_px=512,
+        licence="of the model (FLUX.1 [dev] Non-Commercial), see Models",
+        weights=("icedit", "flux-fill"),
+        options=options_for(flow=True, negative=False),
+    )
+
+    def draw(self, drawing: Drawing, options: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both halves are drawn, of which the right is kept."""
+        return recipes.diptych(drawing)

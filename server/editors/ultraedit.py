@@ -1,0 +1,37 @@
+"""UltraEdit: Stable Diffusion 3 by instruction, free or with the polygons as its mask (Zhao et al. 2024)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from ..api import EditorInfo
+from ..diffusion import recipes
+from ..diffusion.drawing import Drawing
+from .pretrained import Pretrained, options_for
+
+
+class UltraEdit(Pretrained):
+    """A flow model with the source, and perhaps the mask, in further channels."""
+
+    cell_px = 16
+    info = EditorInfo(
+        id="ultraedit",
+        title="UltraEdit",
+        description="General edits by instruction with Stable Diffusion 3; one of its models is told the polygons. Needs a "
+                    "model that"
+        " you bring (Models).",
+        engine="UltraEdit (Stable Diffusion 3, the source beside the noise)",
+        bands="rgb",
+        needs=("prompt?",),
+        native_size_px=512,
+        licence="of the model, see Models",
+        weights=("ultraedit-mask", "ultraedit-freeform"),
+        options=options_for(image_guidance=True, flow=True),
+    )
+
+    def draw(self, drawing: Drawing, options: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Noisy, source, mask: in this order."""
+        return recipes.ultraedit(drawing)

@@ -1,0 +1,92 @@
+"""What pretrained models there are: where from, under which licence, for which editor, with which published settings.
+
+The entries are resources/pretrained.json; models of the user's own making are added in the store's folder.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ..errors import BadRequest, UnknownModel
+
+FILE = Path(__file__).resolve().parents[2] / "resources" / "pretrained.json"
+OWN = "own.json"
+UNRESTRICTED = ("Apache-2.0", "MIT", "BSD-3-Clause", "CC0-1.0", "your own")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model. `parts` are the folders of its pipeline as diffusers lays it out ("lora": adapter weights alone); what it
+    lacks is taken from its `base`. `expects`: values that the config of a part must have. `gsd_m`: the ground sizes of a
+    pixel it was trained on, from and to; (0, 0) where that is no matter. `work_gb`: memory beside the weights, about.
+    `sha256`: by path, where they are known beforehand. `paper` and `fast`: scheduler, steps, guidance and strength."""
+
+    id: str
+    title: str
+    repo: str
+    licence: str
+    good_for: str
+    parts: tuple[str, ...]
+    editors: tuple[str, ...] = ()
+    native_px: int = 512
+    gsd_m: tuple[float, float] = (0.0, 0.0)
+    work_gb: float = 2.5
+    revision: str = ""
+    subfolder: str = ""
+    base: str = ""
+    restrictions: str = ""
+    lora: str = ""
+    paper: Mapping[str, Any] = field(default_factory=dict)
+    fast: Mapping[str, Any] = field(default_factory=dict)
+    expects: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sha256: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def asks(self) -> bool:
+        """Whether the licence must be accepted first."""
+        return self.licence not in UNRESTRICTED
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Entry:
+        """From JSON; raises BadRequest for what is not of this form."""
+        known = {f.name for f in fields(cls)}
+        try:
+            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
+            return cls(**values)
+        except (TypeError, AttributeError) as error:
+            raise BadRequest(f"A model's entry is not of the store's form: {error}") from error
+
+
+@functools.lru_cache(maxsize=1)
+def published() -> dict[str, Entry]:
+    """The models of the papers and their baselines."""
+    return {data["id"]: Entry.of(data) for data in json.loads(FILE.read_text("utf8"))}
+
+
+def every(store: Path) -> dict[str, Entry]:
+    """The published models and the user's own in that store."""
+    path = store / OWN
+    try:
+        own = json.loads(path.read_text("utf8")) if path.is_file() else []
+    except (OSError, ValueError) as error:
+        raise BadRequest(f"{path} cannot be read ({error}). Mend or delete it.") from error
+    return {**published(), **{data["id"]: Entry.of(data) for data in own}}
+
+
+def entry(store: Path, model_id: str) -> Entry:
+    """The model of that id; raises UnknownModel."""
+    known = every(store)
+    if model_id not in known:
+        raise UnknownModel(f"There is no model '{model_id[:80]}'; there are {', '.join(known)}.")
+    return known[model_id]
+
+
+def serving(store: Path, editor_id: str) -> list[Entry]:
+    """The models an editor can work with, the preferred first: the user's own, then in the catalogue's order."""
+    found = [e for e in every(store).values() if editor_id in e.editors]
+    return sorted(found, key=lambda e: e.id in published())

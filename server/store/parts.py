@@ -1,0 +1,108 @@
+"""The parts of a pipeline in the layout of diffusers: where they lie in a source, and whether they are what a model needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelRefused
+from . import adapters, headers, shelf
+from .catalogue import Entry
+
+WITH_WEIGHTS = ("unet", "transformer", "vae", "movq", "prior", "text_encoder", "text_encoder_2", "text_encoder_3",
+                "image_encoder", "lora")
+TOKENS = ("tokenizer.json", "spiece.model", "vocab.json")
+OTHER_NAMES = {"unet": ("unet_ema",), "transformer": ("transformer_ema",)}
+"""What training runs call the same part."""
+
+
+def place_of(part: str, names: Iterable[str]) -> str | None:
+    """The folder of a part among the paths of a source, with its slash; '' for adapter weights beside everything else."""
+    names = list(names)
+    for name in (part, *OTHER_NAMES.get(part, ())):
+        if any(path.startswith(f"{name}/") for path in names):
+            return f"{name}/"
+        found = sorted({m[0] for path in names if (m := re.match(rf"checkpoint-(\d+)/{name}/", path))},
+                       key=lambda place: int(place.split("/")[0].split("-")[1]))
+        if found:
+            return found[-1]
+    if part == "lora" and any(path.endswith(".safetensors") and "/" not in path for path in names):
+        return ""
+    return None
+
+
+def check(entry: Entry, stage: Path) -> None:
+    """Raise ModelRefused where a staged model lacks its own first part, or one of its parts is not what it should be."""
+    first = entry.parts[0]
+    if not (stage / first).is_dir():
+        raise ModelRefused(f"The source holds no '{first}', which is what makes it {entry.title}.")
+    for part in entry.parts:
+        place = stage / part
+        if place.is_dir():
+            _check_part(entry, part, place)
+    _check_words(entry, stage)
+    if not entry.base:
+        gone = [part for part in entry.parts if not (stage / part).is_dir()]
+        if gone:
+            raise ModelRefused(f"{entry.title} is not complete: {', '.join(gone)} missing in the source.")
+
+
+def _check_part(entry: Entry, part: str, place: Path) -> None:
+    if part.startswith("tokenizer"):
+        if not any((place / name).is_file() for name in TOKENS):
+            raise ModelRefused(f"{part} holds none of {', '.join(TOKENS)}.")
+        return
+    if part in ("scheduler", "image_processor"):
+        return
+    files = headers.weight_files(place)
+    if not files:
+        raise ModelRefused(f"{part} holds no .safetensors file.")
+    tensors = headers.of_part(place)
+    if part == "lora":
+        check_adapter(entry, place)
+        return
+    if part.startswith("text_encoder") and not (place / "config.json").is_file():
+        if "token_embedding.weight" not in tensors:
+            raise ModelRefused(f"{part} has no config.json and is no CLIP of open_clip either.")
+        return
+    _check_config(entry, part, shelf.config_of(place))
+
+
+def _check_config(entry: Entry, part: str, config: dict[str, Any]) -> None:
+    for key, wanted in entry.expects.get(part, {}).items():
+        if key in config and config[key] != wanted:
+            raise ModelRefused(f"{part} has {key} = {str(config[key])[:60]}, where {entry.title} has {wanted}: it is another "
+                               f"model.")
+
+
+def _check_words(entry: Entry, stage: Path) -> None:
+    """Raise ModelRefused where a U-Net reads words of another size than its text encoder gives."""
+    if not (stage / "unet" / "config.json").is_file() or entry.repo.startswith("kandinsky"):
+        return
+    places = [stage, *(shelf.folder() / one.id for one in shelf.lineage(entry)[1:])]
+    reader = next((place / "text_encoder" for place in places if (place / "text_encoder" / "config.json").is_file()), None)
+    if reader is None:
+        return
+    config = shelf.config_of(reader)
+    gives = config.get("hidden_size") or config.get("text_config", {}).get("hidden_size")
+    reads = shelf.config_of(stage / "unet").get("cross_attention_dim")
+    if isinstance(gives, int) and isinstance(reads, int) and gives != reads:
+        raise ModelRefused(f"unet reads words of {reads} numbers, the text encoder of {reader.parent.name} gives {gives}: they "
+                           f"are of "
+                           "different models.")
+
+
+def check_adapter(entry: Entry, place: Path) -> None:
+    """Raise ModelRefused where adapter weights (LoRA) are of another base; what cannot be known yet is checked at loading."""
+    shapes = {name: tensor.shape for name, tensor in headers.of_part(place).items()}
+    pairs = adapters.pairs_of(shapes)
+    if not pairs:
+        raise ModelRefused(f"{place.name} holds no low-rank adapter (LoRA) of a kind that is read.")
+    for one in shelf.lineage(entry)[1:]:
+        base = shelf.folder() / one.id / entry.lora
+        if base.is_dir() and shelf.record(one.id) is not None:
+            targets = {name: tensor.shape for name, tensor in headers.of_part(base).items()}
+            adapters.check_shapes(pairs, shapes, targets, one.title)
+

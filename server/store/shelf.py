@@ -1,0 +1,232 @@
+"""The folder in which installed models stand: what is there, what is missing, whether it is still what was brought.
+
+A model is a folder named after it, with the parts of its pipeline and a record (landbrush.json) of where its files came
+from and their sha256. It appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelRefused, NoSpace, WeightsMissing
+from ..models import weights
+from . import catalogue
+from .catalogue import Entry
+
+RECORD = "landbrush.json"
+CHUNK = 1 << 22
+OnBytes = Callable[[int, int, str], None]
+"""Called as on_bytes(done, total, what); raises to stop."""
+
+
+def nothing(done: int, total: int, what: str) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One file of a model as it was brought."""
+
+    bytes: int
+    sha256: str
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """Where a model's files came from, and what they were."""
+
+    id: str
+    source: str
+    revision: str
+    when: str
+    licence: str
+    accepted: bool
+    files: Mapping[str, Kept] = field(default_factory=dict)
+
+    @property
+    def bytes(self) -> int:
+        """All files together."""
+        return sum(kept.bytes for kept in self.files.values())
+
+    def write(self, folder: Path) -> None:
+        """Into the model's folder."""
+        draft = folder / f".{RECORD}"
+        draft.write_text(json.dumps(asdict(self), indent=1), "utf8")
+        os.replace(draft, folder / RECORD)
+
+    @classmethod
+    def read(cls, folder: Path) -> Record | None:
+        """The record in a folder; None where there is none that can be read."""
+        try:
+            data = json.loads((folder / RECORD).read_text("utf8"))
+            return cls(**{**data, "files": {name: Kept(**kept) for name, kept in data["files"].items()}})
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+
+def folder() -> Path:
+    """The store: below the folder in which learned weights are kept."""
+    return weights.folder() / "pretrained"
+
+
+def entry(model_id: str) -> Entry:
+    """The model of that id; raises UnknownModel."""
+    return catalogue.entry(folder(), model_id)
+
+
+def lineage(entry: Entry) -> list[Entry]:
+    """The model, its base, and the base's base ..."""
+    found = [entry]
+    while found[-1].base and len(found) < 8:
+        found.append(catalogue.entry(folder(), found[-1].base))
+    return found
+
+
+def record(model_id: str) -> Record | None:
+    """The record of an installed model."""
+    return Record.read(folder() / model_id)
+
+
+def part(entry: Entry, name: str) -> Path:
+    """The folder of a part, the model's own or its base's; raises WeightsMissing with what to do."""
+    for one in lineage(entry):
+        place = folder() / one.id / name
+        if place.is_dir() and record(one.id) is not None:
+            return place
+    raise WeightsMissing(_advice(entry, [name]))
+
+
+def missing(entry: Entry) -> list[str]:
+    """Parts that are on this machine neither for the model nor for its base."""
+    if record(entry.id) is None and not entry.base:
+        return list(entry.parts)
+    wanted = dict.fromkeys(name for one in lineage(entry) for name in one.parts) if entry.base else entry.parts
+    own = set(entry.parts[:1])
+    there = {name for one in lineage(entry) if record(one.id) is not None
+             for name in one.parts if (folder() / one.id / name).is_dir()}
+    if not (folder() / entry.id / entry.parts[0]).is_dir() or record(entry.id) is None:
+        there -= own
+    return [name for name in wanted if name not in there]
+
+
+def why_not(entry: Entry) -> str:
+    """A sentence on what is missing and how to get it; empty where all is there."""
+    gone = missing(entry)
+    return _advice(entry, gone) if gone else ""
+
+
+def _advice(entry: Entry, gone: list[str]) -> str:
+    ids = [one.id for one in lineage(entry) if record(one.id) is None and any(name in gone for name in one.parts)] or [entry.id]
+    return (f"{entry.title} is not complete on this machine: {', '.join(gone)} missing. Bring "
+            f"{' and '.join(ids)}: 'landbrush-server models import {ids[0]} FOLDER-OR-ZIP' with files that you have, or "
+            f"'landbrush-server models download {ids[0]}' (in QGIS: Models).")
+
+
+def installed(editor_id: str) -> list[Entry]:
+    """The models of an editor that are complete here, the preferred first."""
+    return [one for one in catalogue.serving(folder(), editor_id) if not missing(one)]
+
+
+def check(entry: Entry) -> None:
+    """Raise ModelRefused where a file is gone or was changed since it was brought; hashes only what looks touched."""
+    for one in lineage(entry):
+        kept = record(one.id)
+        for name, was in (kept.files if kept else {}).items():
+            path = folder() / one.id / name
+            try:
+                now = path.stat()
+            except OSError as error:
+                raise ModelRefused(f"{one.title}: {name} is gone from {folder() / one.id}. Bring the model again.") from error
+            touched = now.st_size != was.bytes or now.st_mtime_ns != was.mtime_ns
+            if touched and (now.st_size != was.bytes or sha256(path) != was.sha256):
+                raise ModelRefused(_changed(one, name))
+
+
+def _changed(entry: Entry, name: str) -> str:
+    return (f"{entry.title}: {name} is not the file that was brought (its sha256 differs). Remove the model and bring it again: "
+            f"'landbrush-server models remove {entry.id}'.")
+
+
+def verify(entry: Entry, on_bytes: OnBytes = nothing) -> Record:
+    """Hash every file of a model; raises ModelRefused where one differs, WeightsMissing where it is not here."""
+    kept = record(entry.id)
+    if kept is None:
+        raise WeightsMissing(_advice(entry, list(entry.parts)))
+    done = 0
+    for name, was in kept.files.items():
+        path = folder() / entry.id / name
+        known = entry.sha256.get(name, was.sha256)
+        if not path.is_file() or sha256(path) != was.sha256 or known != was.sha256:
+            raise ModelRefused(_changed(entry, name))
+        done += was.bytes
+        on_bytes(done, kept.bytes, name)
+    return kept
+
+
+def remove(entry: Entry) -> int:
+    """Delete an installed model; how many bytes that freed."""
+    place, kept = folder() / entry.id, record(entry.id)
+    if kept is None:
+        raise WeightsMissing(f"{entry.title} is not on this machine; there is nothing to remove.")
+    gone = Path(tempfile.mkdtemp(prefix=".gone-", dir=folder()))
+    os.replace(place, gone / entry.id)
+    shutil.rmtree(gone, ignore_errors=True)
+    return kept.bytes
+
+
+def sha256(path: Path) -> str:
+    """Of a file, in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(CHUNK):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def staging(model_id: str) -> Iterator[Path]:
+    """A folder in the store in which a model is put together; gone afterwards unless it was moved to its place."""
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(prefix=f".{model_id}-", dir=folder()))
+    except OSError as error:
+        raise NoSpace(f"{folder()} cannot be written: {error}.") from error
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def settle(stage: Path, record: Record) -> None:
+    """Put a staged model in its place, instead of what stood there."""
+    record.write(stage)
+    place = folder() / record.id
+    if place.exists():
+        old = Path(tempfile.mkdtemp(prefix=".old-", dir=folder()))
+        os.replace(place, old / record.id)
+        os.replace(stage, place)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.replace(stage, place)
+
+
+def config_of(place: Path) -> dict[str, Any]:
+    """The config.json of a part; raises ModelRefused."""
+    path = place / "config.json"
+    try:
+        found = json.loads(path.read_text("utf8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelRefused(f"{place.name}/config.json is missing or no JSON.") from error
+    if not isinstance(found, dict):
+        raise ModelRefused(f"{place.name}/config.json is no JSON object.")
+    return found

@@ -1,0 +1,339 @@
+"""Every editor with a pretrained network: real classes at tiny size, brought through the store, editing a real chip over HTTP."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from landbrush.server.api import Model
+from landbrush.server.diffusion import warm
+from landbrush.server.models import weights
+from landbrush.server.store import bringing, own, shelf
+
+from tests.conftest import DATA
+from tests.server import tiny_pipelines
+from tests.server.conftest import RGB, finished, in_type, inputs, scene, square, write
+
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
+EDITORS = {
+    "rsedit_unet": ["rsedit-unet-dgtrs"], "rsedit_dit": ["rsedit-dit"], "instruct_pix2pix": ["instruct-pix2pix", "magicbrush"],
+    "ultraedit": ["ultraedit-freeform", "ultraedit-mask"], "sdedit": ["sd15", "text2earth"],
+    "inpaint": ["sd15-inpainting", "text2earth-inpainting", "kandinsky22-inpainting"], "icedit": ["icedit"],
+    "flux_kontext": ["flux-kontext"],
+}
+BASES = ["kandinsky22-prior", "flux-fill"]
+CASES = [(editor, model) for editor, models in EDITORS.items() for model in models]
+
+
+@pytest.fixture(scope="session")
+def shelved(tmp_path_factory):
+    """A store with all tiny models in it, each also as a model of one's own that is trained at 128 pixels."""
+    place = tmp_path_factory.mktemp("shelved")
+    before = weights._folder
+    weights.use_folder(place / "models")
+    for model_id in [*BASES, *(model for models in EDITORS.values() for model in models)]:
+        folder = tiny_pipelines.build(model_id, place / "published")
+        bringing.bring(shelf.entry(model_id), folder, True)
+        if model_id not in BASES:
+            entry = own.described(f"tiny-{model_id}", shelf.entry(model_id), native_px=128)
+            bringing.bring(entry, folder, True)
+            own.remember(entry)
+    shutil.rmtree(place / "published")
+    weights._folder = before
+    return place / "models"
+
+
+@pytest.fixture
+def desk(shelved, settings, client):
+    """A client of a server whose home holds that store."""
+    (settings.home / "models").mkdir(parents=True, exist_ok=True)
+    (settings.home / "models" / "pretrained").symlink_to(shelved / "pretrained")
+    yield client
+    for name in warm.names():
+        warm.drop(name)
+
+
+@pytest.fixture
+def chip(tmp_path):
+    """A piece of a real aerial picture where there is one, else of a made one; 150 x 170 pixels, 0.6 m."""
+    real = DATA / "joplin_tornado_geotiff" / "input" / "pre"
+    path = tmp_path / "chip.tif"
+    if real.is_dir():
+        with rasterio.open(sorted(real.glob("*.tif"))[0]) as source:
+            window = rasterio.windows.Window(300, 400, 150, 170)
+            profile = {**source.profile, "width": 150, "height": 170, "transform": source.window_transform(window)}
+            with rasterio.open(path, "w", **{k: v for k, v in profile.items() if k not in ("blockxsize", "blockysize",
+                                                                                           "tiled")}) as out:
+                out.write(source.read(window=window))
+        return path
+    return write(path, in_type(scene(3, 170, 150), "uint8"), colorinterp=RGB, transform=Affine(0.6, 0, 4e5, 0, -0.6, 3.2e6))
+
+
+RING = square(40, 50, 110, 120)
+
+
+def edited(client, path, editor, model, **more):
+    """(pixels (bands, H, W) of the whole layer after an edit, manifest)."""
+    options = {"model": model, "steps": 2, **more.pop("options", {})}
+    wanted = inputs(path, more.pop("ring", RING), prompt=more.pop("prompt", "flood the houses"), options=options,
+                    output={"area": "layer"}, **more)
+    reply = client.post(f"/processes/{editor}/execution", json={"inputs": wanted})
+    assert reply.status_code == 201, reply.get_json()
+    info = finished(client, reply.get_json()["jobID"])
+    assert info["status"] == "successful", info["message"]
+    result = client.get(f"/jobs/{info['jobID']}/results/result.tif")
+    manifest = client.get(f"/jobs/{info['jobID']}/results/manifest.json").get_json()
+    with rasterio.MemoryFile(result.data) as memory, memory.open() as dataset:
+        return dataset.read(), manifest
+
+
+def pixels_of(path):
+    with rasterio.open(path) as dataset:
+        return dataset.read()
+
+
+def inside(path, ring=RING):
+    mask = np.zeros(pixels_of(path).shape[1:], bool)
+    (c0, r0), (c1, r1) = ring[0], ring[2]
+    mask[r0:r1, c0:c1] = True
+    return mask
+
+
+@pytest.mark.parametrize(("editor", "model"), CASES)
+def test_an_edit_over_http_keeps_the_promise(desk, chip, editor, model):
+    made, manifest = edited(desk, chip, editor, model)
+    before, mask = pixels_of(chip), inside(chip)
+    assert np.array_equal(made[:, ~mask], before[:, ~mask]) and (made[:, mask] != before[:, mask]).any(axis=0).mean() > 0.5
+    assert manifest["gate"]["pixels_outside_different"] == 0
+    drawn = manifest["drawn"]
+    assert drawn["model"] == model and drawn["steps"] == 2 and drawn["prompt_used"] == "flood the houses"
+    assert drawn["files"][model]["sha256"] and manifest["licence"] == shelf.entry(model).licence
+    assert min(drawn["model_grid"]) >= shelf.entry(model).native_px // 2
+
+
+@pytest.mark.parametrize(("editor", "model"), [(e, m[0]) for e, m in EDITORS.items()])
+def test_prompt_seed_guidance_and_mask_change_the_inside_alone(desk, chip, editor, model):
+    small = f"tiny-{model}"
+    first, manifest = edited(desk, chip, editor, small)
+    again, _ = edited(desk, chip, editor, small)
+    before, mask = pixels_of(chip), inside(chip)
+    assert np.array_equal(first, again)
+    others = {
+        "prompt": edited(desk, chip, editor, small, prompt="snow on roofs and fields")[0],
+        "seed": edited(desk, chip, editor, small, seed=5)[0],
+        "guidance": edited(desk, chip, editor, small, options={"guidance_scale": manifest["drawn"]["guidance_scale"] / 2})[0],
+        "preset": edited(desk, chip, editor, small, options={"preset": "fast", "steps": 3})[0],
+    }
+    for what, made in others.items():
+        assert not np.array_equal(made[:, mask], first[:, mask]), f"{what} changes nothing"
+        assert np.array_equal(made[:, ~mask], before[:, ~mask]), f"{what} changes the outside"
+    ring = square(20, 30, 60, 70)
+    moved, _ = edited(desk, chip, editor, small, ring=ring)
+    outside = ~inside(chip, ring)
+    assert np.array_equal(moved[:, outside], before[:, outside]) and not np.array_equal(moved[:, ~outside], first[:, ~outside])
+
+
+def test_sixteen_bits_and_a_near_infrared_band(desk, tmp_path):
+    """The other bands are kept, or found for the new colours; which is recorded and said."""
+    path = write(tmp_path / "four.tif", in_type(scene(4, 150, 150), "uint16"), nodata=0,
+                 descriptions=("red", "green", "blue", "nir"), transform=Affine(0.6, 0, 4e5, 0, -0.6, 3.2e6))
+    kept, manifest = edited(desk, path, "sdedit", "tiny-sd15")
+    before, mask = pixels_of(path), inside(path)
+    assert kept.dtype == np.uint16 and np.array_equal(kept[3], before[3]) and not np.array_equal(kept[:3, mask], before[:3, mask])
+    assert any("nir: kept as before" in note for note in manifest["notes"])
+    found, manifest = edited(desk, path, "sdedit", "tiny-sd15", options={"other_bands": "from the image"})
+    assert np.array_equal(found[:3], kept[:3]) and not np.array_equal(found[3, mask], before[3, mask])
+    assert np.array_equal(found[:, ~mask], before[:, ~mask])
+    assert found[3][mask].min() >= before[3].min() and found[3][mask].max() <= before[3].max()
+    assert manifest["options"]["other_bands"] == "from the image" and any("estimate" in note for note in manifest["notes"])
+
+
+def test_a_single_band_is_drawn_in_grey_and_radar_is_refused(desk, tmp_path):
+    path = write(tmp_path / "pan.tif", in_type(scene(1, 150, 150), "uint8"))
+    made, _ = edited(desk, path, "sdedit", "tiny-sd15")
+    before, mask = pixels_of(path), inside(path)
+    assert np.array_equal(made[:, ~mask], before[:, ~mask]) and not np.array_equal(made[:, mask], before[:, mask])
+    radar = write(tmp_path / "radar.tif", in_type(scene(2, 150, 150), "float32"), descriptions=("VV", "VH"))
+    wanted = inputs(radar, RING, prompt="flood", options={"model": "tiny-sd15", "steps": 1})
+    reply = desk.post("/processes/sdedit/execution", json={"inputs": wanted})
+    info = finished(desk, reply.get_json()["jobID"])
+    assert info["status"] == "failed" and "this layer is radar" in info["message"]
+
+
+def test_the_ground_size_is_the_models_and_can_be_overruled(desk, tmp_path):
+    """A raster of ten centimetres is drawn at what the model was trained on, unless the user says otherwise."""
+    path = write(tmp_path / "fine.tif", in_type(scene(3, 420, 420), "uint8"), colorinterp=RGB,
+                 transform=Affine(0.1, 0, 4e5, 0, -0.1, 3.2e6))
+    ring = square(100, 100, 320, 320)
+    _, manifest = edited(desk, path, "rsedit_unet", "tiny-rsedit-unet-dgtrs", ring=ring)
+    assert manifest["drawn"]["worked_at_m"] == pytest.approx(0.3,
+                                                             rel=0.02) and manifest["drawn"]["raster_gsd_m"] == pytest.approx(0.1, 0.01)
+    assert any("trained at 0.3 to 2 m" in note for note in manifest["notes"])
+    _, manifest = edited(desk, path, "rsedit_unet", "tiny-rsedit-unet-dgtrs", ring=ring, options={"gsd_m": 0.15})
+    assert manifest["drawn"]["worked_at_m"] == pytest.approx(0.15, rel=0.02)
+    coarse = write(tmp_path / "coarse.tif", in_type(scene(3, 150, 150), "uint8"), colorinterp=RGB,
+                   transform=Affine(10, 0, 4e5, 0, -10, 3.2e6))
+    _, manifest = edited(desk, coarse, "rsedit_unet", "tiny-rsedit-unet-dgtrs")
+    assert any("may draw the wrong things" in note for note in manifest["notes"])
+
+
+def test_text2earth_is_told_the_level_of_the_raster(desk, tmp_path, monkeypatch):
+    from diffusers import UNet2DConditionModel
+
+    seen, forward = set(), UNet2DConditionModel.forward
+
+    def watched(self, *given, **more):
+        seen.add(tuple(more["class_labels"].tolist()))
+        return forward(self, *given, **more)
+
+    monkeypatch.setattr(UNet2DConditionModel, "forward", watched)
+    path = write(tmp_path / "two.tif", in_type(scene(3, 150, 150), "uint8"), colorinterp=RGB,
+                 transform=Affine(2, 0, 4e5, 0, -2, 3.2e6))
+    edited(desk, path, "sdedit", "tiny-text2earth")
+    assert seen == {(16.0, 0.0)}
+
+
+def test_scenarios_are_words_too(desk, chip):
+    made, manifest = edited(desk, chip, "instruct_pix2pix", "tiny-instruct-pix2pix", prompt="",
+                            options={"scenario": "earthquake", "severity": "destroyed"})
+    assert "collapsed into heaps of rubble" in manifest["drawn"]["prompt_used"]
+    other, manifest = edited(desk, chip, "sdedit", "tiny-sd15", prompt="at dusk",
+                             options={"scenario": "flood", "severity": "minor"})
+    assert manifest["drawn"]["prompt_used"].startswith("satellite image") and manifest["drawn"]["prompt_used"].endswith("at dusk")
+    assert not np.array_equal(made, other)
+
+
+def test_what_of_a_long_prompt_was_cut_is_said(desk, chip):
+    _, manifest = edited(desk, chip, "instruct_pix2pix", "tiny-instruct-pix2pix", prompt="flood " * 90 + "the bridge")
+    assert any("reads (77 tokens)" in note and "the bridge" in note for note in manifest["notes"])
+    _, manifest = edited(desk, chip, "rsedit_unet", "tiny-rsedit-unet-dgtrs", prompt="flood " * 90 + "the bridge")
+    assert not any("tokens" in note for note in manifest["notes"])
+
+
+def refusal(client, path, editor, **more):
+    reply = client.post(f"/processes/{editor}/execution", json={"inputs": inputs(path, RING, **more)})
+    return reply.status_code, reply.get_json()["detail"]
+
+
+def test_what_is_wrong_is_said_before_the_queue(desk, chip):
+    status, detail = refusal(desk, chip, "sdedit", options={"model": "tiny-sd15"})
+    assert status == 400 and "needs words, or a scenario" in detail
+    status, detail = refusal(desk, chip, "sdedit", prompt="snow", options={"model": "nothing"})
+    assert status == 404 and "There is no model 'nothing'" in detail
+    status, detail = refusal(desk, chip, "sdedit", prompt="snow", options={"model": "flux-kontext"})
+    assert status == 400 and "is not for SDEdit" in detail
+    status, detail = refusal(desk, chip, "sdedit", prompt="snow", options={"scheduler": "flow Euler"})
+    assert status == 400 and "is none of" in detail
+
+
+def test_an_editor_without_a_model_says_how_to_get_one(client, chip):
+    status, detail = refusal(client, chip, "rsedit_unet", prompt="flood")
+    assert status == 422 and "landbrush-server models import rsedit-unet-dgtrs" in detail
+    info = client.get("/processes/rsedit_unet").get_json()["landbrush"]
+    assert "See Models" in info["missing"]
+    found = {model["id"]: model for model in client.get("/models").get_json()["models"]}
+    assert found["rsedit-unet-dgtrs"].get("state", "missing") == "missing"
+    assert "models download" in found["rsedit-unet-dgtrs"]["about"]["missing"]
+
+
+def test_the_models_that_can_be_chosen_are_those_that_are_there(desk):
+    info = desk.get("/processes/sdedit").get_json()["landbrush"]
+    model = next(option for option in info["options"] if option["name"] == "model")
+    assert {"", "sd15", "text2earth", "tiny-sd15"} <= set(model["choices"]) and "sd21" not in model["choices"]
+    assert "missing" not in info
+
+
+def test_words_that_no_built_in_editor_knows_go_to_a_pretrained_one(desk, chip):
+    from landbrush.server import interpreter, plan
+    from landbrush.server.api import EditRequest
+
+    wanted = EditRequest.from_json(inputs(chip, RING, prompt="an earthquake destroyed the houses"))
+    understood = interpreter.interpret(wanted.prompt)
+    assert understood.sure and not understood.editor, "choose words that the built-in editors cannot do"
+    found = plan.plan(wanted, "auto")
+    assert found.editor.info.id == "rsedit_unet" and found.understood == understood
+
+
+def test_a_model_is_kept_ready_and_let_go(desk, chip):
+    edited(desk, chip, "sdedit", "tiny-sd15")
+    assert "tiny-sd15" in warm.names() and desk.get("/models/tiny-sd15").get_json()["state"] == "in use"
+    assert desk.post("/models/tiny-sd15", json={"action": "unload"}).get_json()["state"] == "installed"
+    assert "tiny-sd15" not in warm.names()
+
+
+def waited(client, model_id):
+    import time
+
+    for _ in range(600):
+        state = Model.from_json(client.get(f"/models/{model_id}").get_json())
+        if state.state != "busy":
+            return state
+        time.sleep(0.05)
+    raise AssertionError(state)
+
+
+def test_bringing_a_model_over_http(client, tmp_path):
+    folder = tiny_pipelines.build("instruct-pix2pix", tmp_path / "stick")
+
+    def act(**more):
+        return client.post("/models/instruct-pix2pix", json=more)
+
+    assert act(action="import", path=str(folder)).status_code == 403
+    reply = act(action="import", path=str(folder), accept_licence=True)
+    assert reply.status_code in (200, 202)
+    state = waited(client, "instruct-pix2pix")
+    assert state.state == "installed" and "GB" in state.about["memory"] and state.progress == 100
+    assert act(action="verify").status_code in (200, 202) and waited(client, "instruct-pix2pix").message == "verify: done"
+    (tmp_path / "home" / "models" / "pretrained" / "instruct-pix2pix" / "vae" / "config.json").write_text("{}")
+    act(action="verify")
+    broken = waited(client, "instruct-pix2pix")
+    assert broken.state == "failed" and "is not the file that was brought" in broken.message
+    act(action="remove")
+    assert waited(client, "instruct-pix2pix").state == "missing"
+    assert act(action="import", path=str(tmp_path / "nowhere"), accept_licence=True).status_code == 400
+    assert act(action="import", accept_licence=True).status_code == 400
+    assert act(action="fly").status_code == 400 and act().status_code == 400
+    assert client.post("/models/nothing", json={"action": "verify"}).status_code == 404
+    assert client.post("/models/sd15", json=[1]).status_code == 400
+    assert act(action="download", accept_licence=True, revision="main").status_code in (200, 202)
+    assert "is no commit" in waited(client, "instruct-pix2pix").message
+
+
+def test_a_server_for_others_imports_only_from_its_folders(settings, tmp_path):
+    import dataclasses
+
+    from landbrush.server.app import create_app
+
+    outside = tmp_path.parent / f"{tmp_path.name}-outside"
+    outside.mkdir()
+    app = create_app(dataclasses.replace(settings, host="0.0.0.0", home=tmp_path / "other"))
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {settings.token}"
+    reply = client.post("/models/kandinsky22-prior", json={"action": "import", "path": str(outside)})
+    assert reply.status_code == 403 and "not below a folder" in reply.get_json()["detail"]
+    app.extensions["landbrush"].runner.close()
+
+
+def test_a_dismissed_drawing_stops_within_a_step(desk, chip):
+    wanted = inputs(chip, RING, prompt="snow", options={"model": "sd15", "steps": 900})
+    job = desk.post("/processes/sdedit/execution", json={"inputs": wanted}).get_json()["jobID"]
+    import time
+
+    while desk.get(f"/jobs/{job}").get_json().get("step", 0) < 2:
+        time.sleep(0.05)
+    desk.delete(f"/jobs/{job}")
+    assert finished(desk, job, 60)["status"] == "dismissed"
+
+
+def test_the_manifest_is_enough_to_do_it_again(desk, chip):
+    first, manifest = edited(desk, chip, "icedit", "tiny-icedit", seed=11)
+    wanted = json.loads(json.dumps(manifest["request"]))
+    reply = desk.post(f"/processes/{manifest['process']}/execution", json={"inputs": wanted})
+    info = finished(desk, reply.get_json()["jobID"])
+    result = desk.get(f"/jobs/{info['jobID']}/results/result.tif")
+    with rasterio.MemoryFile(result.data) as memory, memory.open() as dataset:
+        assert np.array_equal(dataset.read(), first)
