@@ -15,6 +15,7 @@ from ..server.api import (
     Ensemble,
     Interpretation,
     JobInfo,
+    Model,
     SearchResult,
     route,
 )
@@ -87,6 +88,14 @@ class EditClient:
     def search(self, request):
         """Windows that look like a word."""
         return SearchResult.from_json(self._json("POST", route("searches"), request.to_json()))
+
+    def models(self):
+        """The pretrained models, and how each is."""
+        return [Model.from_json(entry) for entry in self._json("GET", route("models"))["models"]]
+
+    def model_action(self, wanted):
+        """Begin what a Model's action says."""
+        return Model.from_json(self._json("POST", route("model", model_id=wanted.id), wanted.to_json()))
 
     def upload(self, path):
         """Send a raster file, piece by piece; returns its id, which is its content's."""

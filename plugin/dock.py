@@ -14,11 +14,12 @@ from .editors import remember
 from .ensemble import PARAPHRASES, SOURCE
 from .errors import Cancelled, PluginError, ServerUnreachable
 from .form import DockForm
-from .layers import add_result, plan_export, source_of
+from .layers import add_result, source_of
 from .local_server import FAILED, INSTALLING, RUNNING, STARTING, LocalServer, find_python
-from .request import Area, Wish, band_roles_of, canvas_area, file_of, geometry_of, in_layer_crs, layer_path, searched_extent
+from .models_page import ModelsPage
+from .request import Area, Wish, band_roles_of, canvas_area, geometry_of, in_layer_crs, layer_path, searched_extent
 from .results import done_text, progress_text
-from .task import CallTask, Connection, EditTask, Inputs, fetch
+from .task import CallTask, Connection, EditTask, fetch, inputs_of
 from .widgets import NOTHING
 
 TAG = "Landbrush"
@@ -35,6 +36,7 @@ class LandbrushDock(DockForm):
         self.last_error, self.waiting, self.look_again = None, [], 0.0
         self.server = LocalServer(self)
         self.server.changed.connect(self._server_changed)
+        self.models = ModelsPage(self._ask, self)
         self._connect()
         self._update()
 
@@ -54,6 +56,8 @@ class LandbrushDock(DockForm):
         self.find.clicked.connect(self.find_examples)
         self.ensemble.asked.connect(self.propose)
         self.server_button.clicked.connect(self._server_pressed)
+        self.models_button.clicked.connect(self.show_models)
+        self.models.changed.connect(self.load_editors)
         self.results.layer_wanted.connect(self._zoom_to)
         self.results.job_wanted.connect(self.fetch_earlier)
 
@@ -82,6 +86,8 @@ class LandbrushDock(DockForm):
             self.found.hide()
         self.options.show_options(info.options if info else (), (PARAPHRASES,))
         self.options_box.setVisible(bool(info and info.options))
+        self.missing.setText(info.missing if info else "")
+        self._show_row(self.missing, bool(info and info.missing))
         self.ensemble.setVisible(bool(info) and any(option.name == PARAPHRASES for option in info.options))
 
     def _layer_changed(self, *_):
@@ -150,6 +156,14 @@ class LandbrushDock(DockForm):
     def load_editors(self):
         """Ask the server what it can do."""
         self._ask("Landbrush: editors", lambda client: client.editors(), self._editors_known)
+
+    def show_models(self):
+        """The page on which models are brought and removed."""
+        if self.connection() is None:
+            self.say("Start the server first: models are kept on its machine.", Qgis.MessageLevel.Warning)
+            return
+        self.models.show()
+        self.models.look()
 
     def _editors_known(self, infos):
         chosen = self.editor.currentData()
@@ -266,20 +280,6 @@ class LandbrushDock(DockForm):
             return Area(QgsGeometry.collectGeometry(parts), crs)
         return self.exemplar.area(self.canvas, layer)
 
-    def inputs(self, wish):
-        """Files of the wish's layers; web layers are planned for export around the area."""
-        found = Inputs(raster=layer_path(wish.layer))
-        if found.raster is None:
-            box = in_layer_crs(wish.area, wish.layer).boundingBox()
-            margin = max(wish.blend.context_px, 64) * self.resolution.value()
-            box.grow(margin)
-            found.export = plan_export(wish.layer, box, self.resolution.value())
-        if wish.exemplar is not None and wish.exemplar_layer is not None and wish.exemplar_layer is not wish.layer:
-            found.exemplar = file_of(wish.exemplar_layer, "exemplar")
-        if wish.elevation_layer is not None:
-            found.elevation = file_of(wish.elevation_layer, "elevation")
-        return found
-
     def run(self):
         """Start an edit, or as many as variants are wanted, one after the other."""
         if self.task is not None:
@@ -290,7 +290,7 @@ class LandbrushDock(DockForm):
                 raise PluginError("The server is starting. Press Run again when it is ready."
                                   if self.server.state == STARTING else "Start or install the Landbrush server first.")
             wish = self.wish()
-            inputs = self.inputs(wish)
+            inputs = inputs_of(wish, self.resolution.value())
             folder = settings.output_folder()
         except (PluginError, OSError) as error:
             self._fail(error if isinstance(error, PluginError) else PluginError(str(error)))

@@ -13,9 +13,9 @@ from qgis.PyQt.QtCore import pyqtSignal
 from ..server.api import DISMISSED, SUCCESSFUL, RasterRef
 from .client import EditClient
 from .errors import Cancelled, PluginError
-from .layers import Export, result_path, run_export
+from .layers import Export, plan_export, result_path, run_export
 from .network import QgisTransport
-from .request import Wish, build, by_path
+from .request import Wish, build, by_path, file_of, in_layer_crs, layer_path
 
 FILE_REFUSED = "Not allowed"
 
@@ -41,6 +41,20 @@ class Inputs:
     export: Optional[Export] = None
     exemplar: Optional[Path] = None
     elevation: Optional[Path] = None
+
+
+def inputs_of(wish, resolution):
+    """Files of the wish's layers; web layers are planned for export around the area, at that size of a pixel."""
+    found = Inputs(raster=layer_path(wish.layer))
+    if found.raster is None:
+        box = in_layer_crs(wish.area, wish.layer).boundingBox()
+        box.grow(max(wish.blend.context_px, 64) * resolution)
+        found.export = plan_export(wish.layer, box, resolution)
+    if wish.exemplar is not None and wish.exemplar_layer is not None and wish.exemplar_layer is not wish.layer:
+        found.exemplar = file_of(wish.exemplar_layer, "exemplar")
+    if wish.elevation_layer is not None:
+        found.elevation = file_of(wish.elevation_layer, "elevation")
+    return found
 
 
 def run_edit(asked, connection, folder, feedback, on_change):

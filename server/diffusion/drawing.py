@@ -142,7 +142,7 @@ class Drawing:
     def decoded(self, latent: torch.Tensor, name: str = "vae", shifted: bool = True) -> torch.Tensor:
         """The picture of scaled latents, in [-1, 1]."""
         with self.coder(name, shifted) as codec:
-            return codec.decoded(codec.unscaled(latent)).clamp(-1, 1)
+            return codec.decoded(codec.unscaled(latent)).clamp_(-1, 1)
 
     def _told(self) -> Callable[[int, int, torch.Tensor], None] | None:
         if self.shown is None:

@@ -63,10 +63,10 @@ class Tiling:
             if total is None:
                 total = made.new_zeros((*made.shape[:2], self.height * scale, self.width * scale))
                 weights = made.new_zeros((self.height * scale, self.width * scale))
-            tile.of(total, scale).add_(made * weight)
+            tile.of(total, scale).addcmul_(made, weight.expand_as(made))
             tile.of(weights, scale).add_(weight)
         assert total is not None
-        return total / weights.clamp(min=1e-8)
+        return total.div_(weights.clamp_(min=1e-8))
 
     def _weight(self, tile: Tile, scale: int, share: float) -> torch.Tensor:
         """Weights (h, w) of a tile, falling where it meets another."""

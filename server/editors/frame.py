@@ -19,6 +19,9 @@ from scipy import ndimage
 KEPT_BELOW = 0.06
 """Mean change (of 1) at which half of the source's own detail is kept."""
 SMALLEST_GSD_M = 1e-6
+REACH = 2
+"""Pixels around one whose change counts as its own."""
+STRIP = 256
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,8 @@ class Frame:
 
     def shown(self, image: np.ndarray) -> torch.Tensor:
         """An image (3, H, W) in [0, 1] as the model sees it: (1, 3, h, w) in [-1, 1]."""
-        seen = _resized(torch.from_numpy(np.clip(image, 0, 1).astype(np.float32))[None], self.inner)
-        return self._mirrored(seen.clamp(0, 1)) * 2 - 1
+        seen = _resized(torch.from_numpy(np.clip(image, 0, 1).astype(np.float32, copy=False))[None], self.inner)
+        return self._mirrored(seen.clamp_(0, 1).mul_(2).sub_(1))
 
     def mask(self, mask: np.ndarray) -> torch.Tensor:
         """A mask (H, W) as (1, 1, h, w) of 0 and 1: 1 where any of what a pixel covers is."""
@@ -63,21 +66,21 @@ class Frame:
         `seen`: the source after the same way through the model's autoencoder; where it is given and what was made is close
         to it, the image keeps its own detail and takes on the difference alone.
         """
-        drawn = self._cropped(made)
+        made, seen = self._cropped(made), None if seen is None else self._cropped(seen)
         if seen is None:
-            return self._enlarged(drawn)
-        change = drawn - self._cropped(seen)
-        size = functional.avg_pool2d(change.abs().mean(1, keepdim=True), 5, 1, 2, count_include_pad=False)
-        keep = torch.exp2(-((size / KEPT_BELOW) ** 2))
-        kept = self._enlarged(keep, 1)
-        return (kept * (image + self._enlarged(change)) + (1 - kept) * self._enlarged(drawn)).astype(np.float32)
+            return np.asarray(_resized(made / 2 + 0.5, self.source)[0].numpy(), np.float32)
+        if self.inner != self.source:
+            return _laid(made, seen, image, self.source)
+        out = np.empty(image.shape, np.float32)
+        for top in range(0, self.inner[0], STRIP):
+            # In strips, since a dozen pictures of a large extent would otherwise be held at once.
+            first, last = max(top - REACH, 0), min(top + STRIP + REACH, self.inner[0])
+            part = _laid(made[:, :, first:last], seen[:, :, first:last], image[:, first:last], (last - first, self.inner[1]))
+            out[:, top : top + STRIP] = part[:, top - first : top - first + STRIP]
+        return out
 
     def _cropped(self, made: torch.Tensor) -> torch.Tensor:
-        part = made[..., : self.inner[0], : self.inner[1]].float().cpu()
-        return part / 2 + 0.5 if part.shape[1] == 3 else part
-
-    def _enlarged(self, made: torch.Tensor, bands: int = 3) -> np.ndarray:
-        return _resized(made, self.source)[0, :bands].numpy()
+        return made[..., : self.inner[0], : self.inner[1]]
 
     def _mirrored(self, seen: torch.Tensor) -> torch.Tensor:
         down, across = self.outer[0] - self.inner[0], self.outer[1] - self.inner[1]
@@ -113,6 +116,15 @@ class Grid:
                     f"wrong "
                     "things.")
         return ""
+
+
+def _laid(made: torch.Tensor, seen: torch.Tensor, image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """The image with the change between two pictures on it where that is small, else what was made."""
+    change = (made - seen) / 2
+    size = functional.avg_pool2d(change.abs().mean(1, keepdim=True), 2 * REACH + 1, 1, REACH, count_include_pad=False)
+    keep = _resized(torch.exp2(-((size / KEPT_BELOW) ** 2)), shape)[0].clamp(0, 1).numpy()
+    change_here, made_here = (_resized(part, shape)[0].numpy() for part in (change, made / 2 + 0.5))
+    return np.asarray(keep * (image + change_here) + (1 - keep) * made_here, np.float32)
 
 
 def _resized(image: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:

@@ -45,8 +45,8 @@ def test_positions_of_the_in_context_transformer(folder):
     nothing = embed.proj(tokens[..., :2, :2])[0, :, 0, 0]
     seen = (embed(tokens)[0] - nothing).reshape(side, 2 * side, width)
     rows = torch.arange(side, dtype=torch.float64)
-    for place, frequencies in ((rows, seen[:, 0, width // 2:]), (torch.arange(2 * side, dtype=torch.float64) / 2, seen[0, :,
-                                                                                                                       : width // 2])):
+    halves = torch.arange(2 * side, dtype=torch.float64) / 2
+    for place, frequencies in ((rows, seen[:, 0, width // 2:]), (halves, seen[0, :, : width // 2])):
         quarter = width // 4
         omega = 1 / 10_000 ** (torch.arange(quarter, dtype=torch.float64) / quarter)
         wanted = torch.cat([torch.sin(place[:, None] * omega), torch.cos(place[:, None] * omega)], 1)

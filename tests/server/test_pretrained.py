@@ -170,8 +170,8 @@ def test_the_ground_size_is_the_models_and_can_be_overruled(desk, tmp_path):
                  transform=Affine(0.1, 0, 4e5, 0, -0.1, 3.2e6))
     ring = square(100, 100, 320, 320)
     _, manifest = edited(desk, path, "rsedit_unet", "tiny-rsedit-unet-dgtrs", ring=ring)
-    assert manifest["drawn"]["worked_at_m"] == pytest.approx(0.3,
-                                                             rel=0.02) and manifest["drawn"]["raster_gsd_m"] == pytest.approx(0.1, 0.01)
+    drawn = manifest["drawn"]
+    assert drawn["worked_at_m"] == pytest.approx(0.3, rel=0.02) and drawn["raster_gsd_m"] == pytest.approx(0.1, rel=0.01)
     assert any("trained at 0.3 to 2 m" in note for note in manifest["notes"])
     _, manifest = edited(desk, path, "rsedit_unet", "tiny-rsedit-unet-dgtrs", ring=ring, options={"gsd_m": 0.15})
     assert manifest["drawn"]["worked_at_m"] == pytest.approx(0.15, rel=0.02)

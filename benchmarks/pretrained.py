@@ -1,0 +1,280 @@
+"""The editors with pretrained networks, at tiny size: do they load and run over HTTP, do they agree with diffusers, do tiles show?
+
+usage: python benchmarks/pretrained.py [part ...]     parts: editors parity seams memory placing     (make demo-models)
+
+No weights can be had here, so the networks are of the real classes, tiny, with random weights, saved as they are published
+and brought through the store. What that proves is the way: loading, words, latents, schedules, tiles, the raster promise.
+What the real weights draw is not measured.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+import warnings
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import torch
+
+warnings.simplefilter("ignore")
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
+
+from landbrush.server.models import weights  # noqa: E402
+from landbrush.server.store import bringing, catalogue, own, shelf  # noqa: E402
+
+from tests.server import tiny_pipelines  # noqa: E402
+
+MODELS = ("rsedit-unet-dgtrs", "rsedit-dit", "instruct-pix2pix", "magicbrush", "ultraedit-freeform", "ultraedit-mask", "sd15",
+          "text2earth", "sd15-inpainting", "text2earth-inpainting", "kandinsky22-inpainting", "icedit", "flux-kontext")
+BASES = ("kandinsky22-prior", "flux-fill")
+STEPS = 3
+
+
+def figure(name: str, value: float, unit: str = "") -> None:
+    print(f"figure {name} {value:.4g} {unit}".rstrip(), flush=True)
+
+
+def shelved(place: Path, models=(*BASES, *MODELS)) -> Path:
+    """A home with tiny models in its store."""
+    weights.use_folder(place / "home" / "models")
+    for model_id in models:
+        bringing.bring(shelf.entry(model_id), tiny_pipelines.build(model_id, place / "published"), True)
+    return place / "home"
+
+
+def aerial(path: Path, side: int = 512) -> Path:
+    """A piece of a real aerial picture where there is one, else of the project's sample."""
+    from tests.conftest import DATA
+    from tests.server.conftest import RGB, in_type, scene, write
+
+    real = sorted((DATA / "joplin_tornado_geotiff" / "input" / "pre").glob("*.tif"))
+    if not real:
+        return write(path, in_type(scene(3, side, side), "uint8"), colorinterp=RGB)
+    with rasterio.open(real[0]) as source:
+        window = rasterio.windows.Window(200, 200, side, side)
+        profile = {k: v for k, v in source.profile.items() if k not in ("blockxsize", "blockysize", "tiled")}
+        profile |= {"width": side, "height": side, "transform": source.window_transform(window)}
+        with rasterio.open(path, "w", **profile) as out:
+            out.write(source.read(window=window))
+    return path
+
+
+class Server:
+    """The real server in a process of its own."""
+
+    def __init__(self, home: Path, root: Path) -> None:
+        command = [sys.executable, "-m", "landbrush.server", "serve", "--port", "0", "--home", str(home), "--root", str(root)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=root)
+        about = json.loads(self.process.stdout.readline())
+        self.url, self.token = about["url"], Path(about["token_file"]).read_text().strip()
+
+    def ask(self, path: str, content=None):
+        request = urllib.request.Request(self.url + path, method="POST" if content is not None else "GET")
+        request.add_header("Authorization", f"Bearer {self.token}")
+        if content is not None:
+            request.add_header("Content-Type", "application/json")
+            request.data = json.dumps(content).encode()
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            body = reply.read()
+        return json.loads(body) if body[:1] in (b"{", b"[") else body
+
+    def edit(self, editor: str, inputs: dict) -> dict:
+        job = self.ask(f"/processes/{editor}/execution", {"inputs": inputs})["jobID"]
+        while (info := self.ask(f"/jobs/{job}?wait=5"))["status"] in ("accepted", "running"):
+            pass
+        return info
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+
+
+def editors() -> None:
+    """Every editor and model through HTTP, compared bit by bit outside the polygon by this script."""
+    place = Path(tempfile.mkdtemp(prefix="landbrush-models-"))
+    home, path = shelved(place), aerial(place / "aerial.tif")
+    with rasterio.open(path) as dataset:
+        before = dataset.read()
+        ring = [list(dataset.transform @ at) for at in ((150, 140), (370, 150), (350, 380), (160, 330), (150, 140))]
+    inner = np.zeros(before.shape[1:], bool)
+    inner[160:320, 170:340] = True
+    outer = np.ones_like(inner)
+    outer[135:385, 145:375] = False
+    server, good = Server(home, place), 0
+    print(f"{'editor':17s} {'model':24s} {'brought':>8s} {'draws':>6s} {'seconds':>8s}  promise")
+    try:
+        for model in MODELS:
+            editor = catalogue.published()[model].editors[0]
+            started = time.perf_counter()
+            info = server.edit(editor, {
+                "raster": {"path": str(path)}, "polygons": {"geometry": {"type": "Polygon", "coordinates": [ring]}},
+                "prompt": "flood the houses with brown water", "options": {"model": model, "steps": STEPS},
+                "output": {"area": "layer"}})
+            seconds = time.perf_counter() - started
+            drawn = kept = False
+            if info["status"] == "successful":
+                result = server.ask(f"/jobs/{info['jobID']}/results/result.tif")
+                with rasterio.MemoryFile(result) as memory, memory.open() as dataset:
+                    after = dataset.read()
+                drawn = bool((after[:, inner] != before[:, inner]).any(axis=0).mean() > 0.5)
+                kept = after.shape == before.shape and np.array_equal(after[:, outer], before[:, outer])
+            good += drawn and kept
+            print(f"{editor:17s} {model:24s} {shelf.record(model).bytes / 1e6:5.1f} MB {'yes' if drawn else 'NO':>6s} "
+                  f"{seconds:8.1f}  "
+                  + ("kept" if kept else f"BROKEN {info.get('message', '')[:60]}"), flush=True)
+    finally:
+        server.end()
+    figure("editors_ok", good, f"of {len(MODELS)}")
+
+
+def parity() -> None:
+    """Our loop beside diffusers' pipelines, or short references where it has none."""
+    from tests.server import parity as cases
+
+    place = Path(tempfile.mkdtemp(prefix="landbrush-parity-"))
+    weights.use_folder(place / "home")
+    worst = 0.0
+    for case in cases.CASES:
+        gap = case(place / "published")
+        print(f"# {case.__name__:24s} {gap:.2e}")
+        worst = max(worst, gap)
+    figure("parity_max_abs", worst)
+
+
+SEAM_MODELS = ("rsedit-unet-dgtrs", "rsedit-dit", "ultraedit-freeform", "sd15", "icedit")
+EXTENT, SEEDS = (1100, 1500), 1
+
+
+def seams() -> None:
+    """Gradient at tile borders over elsewhere, of an extent in tiles of 512, against the same drawn in one piece."""
+    from landbrush.server import registry
+
+    place = Path(tempfile.mkdtemp(prefix="landbrush-seams-"))
+    shelved(place, ("flux-fill", *SEAM_MODELS))
+    worst = 0.0
+    for model in SEAM_MODELS:
+        ratios = [_seam(registry, model, seed) for seed in range(SEEDS)]
+        print(f"# seam at tile borders, {model}: {statistics.mean(ratios):.3f}", flush=True)
+        worst = max(worst, statistics.mean(ratios))
+    figure("seam_tile", worst, "x")
+
+
+def _seam(registry, model: str, seed: int) -> float:
+    from landbrush.server.diffusion import tiles
+
+    entry = catalogue.published()[model]
+    editor = registry.EDITORS[entry.editors[0]]
+    options = registry.options_of(editor.info, {"model": model, "steps": STEPS, "keep_detail": False})
+    scene = ground(seed)
+    made = editor.edit(scene, "flood the houses", options, seed, lambda *a: None)
+    whole, of = in_one_piece(tiles), tiles.Tiling.of
+    plan = of(-(-EXTENT[0] // 8), -(-EXTENT[1] // 8), entry.native_px // 8, round(entry.native_px // 8 * 3 / 8))
+    tiles.Tiling.of = whole
+    try:
+        alone = editor.edit(scene, "flood the houses", options, seed, lambda *a: None)
+    finally:
+        tiles.Tiling.of = of
+    return borders(made, plan) / borders(alone, plan)
+
+
+def in_one_piece(tiles):
+    """A plan of one tile, whatever the size."""
+    return classmethod(lambda cls, height, width, side, overlap, wanted=None: cls(
+        height, width, overlap, (tiles.Tile(0, 0, height, width),)))
+
+
+def ground(seed: int, shape=EXTENT):
+    """A made ground of the extent's size, all of it to be drawn."""
+    from landbrush.server.editors.base import Scene
+
+    rng = np.random.default_rng(seed)
+    rows, cols = np.mgrid[: shape[0], : shape[1]]
+    light = 0.45 + 0.1 * np.sin(rows / 9) * np.cos(cols / 13) + 0.05 * rng.standard_normal(shape)
+    image = np.stack([light * f for f in (0.9, 1.0, 0.8)]).astype(np.float32)
+    mask = np.ones(shape, bool)
+    return Scene(image, mask, mask, ("red", "green", "blue"), 0.5)
+
+
+def borders(image: np.ndarray, plan) -> float:
+    """Mean gradient at the tiles' edges over the mean elsewhere; latents are of 8 pixels."""
+    found = []
+    for axis, edges in ((1, {t.top for t in plan.tiles} | {t.top + t.height for t in plan.tiles}),
+                        (2, {t.left for t in plan.tiles} | {t.left + t.width for t in plan.tiles})):
+        step = np.abs(np.diff(image, axis=axis)).mean(axis=tuple(a for a in range(3) if a != axis))
+        at = np.zeros(len(step), bool)
+        for edge in edges:
+            if 0 < edge * 8 < len(step):
+                at[edge * 8 - 2 : edge * 8 + 2] = True
+        found.append(step[at].mean() / step[~at].mean())
+    return float(np.mean(found))
+
+
+def memory() -> None:
+    """Peak memory of a drawing over what the process had before, by extent and by tile."""
+    sizes = ((512, 512, 512), (1100, 1500, 512), (2200, 3000, 512), (1100, 1500, 1024))
+    peaks = {}
+    for height, width, native in sizes:
+        command = [sys.executable, __file__, "--one", str(height), str(width), str(native)]
+        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        peaks[height, width, native] = float(out.split()[-1])
+        print(f"# {width} x {height} px in tiles of {native}: {peaks[height, width, native]:.0f} MB above the start", flush=True)
+    figure("memory_extent", peaks[1100, 1500, 512] / peaks[512, 512, 512], "x, 6.3 times the ground at the same tile")
+    figure("memory_tile", peaks[1100, 1500, 1024] / peaks[1100, 1500, 512], "x, a tile of 4 times the ground")
+
+
+def one(height: int, width: int, native: int) -> None:
+    """One drawing in this process; prints its peak in MB."""
+    from landbrush.server import registry
+
+    torch.set_num_threads(1)
+    place = Path(tempfile.mkdtemp(prefix="landbrush-memory-"))
+    shelved(place, ("sd15",))
+    entry = own.described("tiny", shelf.entry("sd15"), native_px=native)
+    bringing.bring(entry, place / "published" / "sd15", True)
+    own.remember(entry)
+    editor = registry.EDITORS["sdedit"]
+    options = registry.options_of(editor.info, {"model": "tiny", "steps": 2})
+    small = registry.options_of(editor.info, {"model": "tiny", "steps": 2})
+    editor.edit(ground(0, (64, 64)), "snow", {**small, "model": "sd15", "gsd_m": 100.0}, 0, lambda *a: None)
+    scene = ground(0, (height, width))
+    before, peak, end = _resident(), [0.0], threading.Event()
+
+    def watch() -> None:
+        while not end.wait(0.002):
+            peak[0] = max(peak[0], _resident())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    editor.edit(scene, "snow", options, 0, lambda *a: None)
+    end.set()
+    watcher.join()
+    print(max(peak[0] - before, 0.0))
+
+
+def _resident() -> float:
+    """Resident memory in MB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+
+PARTS = {"editors": editors, "parity": parity, "seams": seams, "memory": memory}
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--one"]:
+        one(*(int(n) for n in sys.argv[2:5]))
+    else:
+        for name in sys.argv[1:] or PARTS:
+            PARTS[name]()
