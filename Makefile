@@ -2,7 +2,7 @@
 PY = .venv/bin/python
 BUILD = build/landbrush
 
-.PHONY: demo test test-server test-qgis run lint types imports scan package bench bench-single-image install clean
+.PHONY: demo test test-server test-qgis run lint types imports scan package bench bench-single-image demo-models install clean
 
 demo:        ## the main job on a real image inside the QGIS desktop (RASTER= PROMPT= POLYGONS= for your own)
 	scripts/demo.sh
@@ -39,6 +39,9 @@ package: install ## build/landbrush.zip for plugins.qgis.org
 
 scan: package ## the QGIS repository's security scan on the built plugin
 	$(PY) scripts/scan.py $(BUILD)
+
+demo-models: install ## every editor with a pretrained network, tiny, over HTTP: a table and figures
+	$(PY) benchmarks/pretrained.py editors parity seams
 
 bench: install ## every figure on a line of its own
 	$(PY) benchmarks/run.py

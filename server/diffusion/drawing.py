@@ -40,7 +40,8 @@ class Settings:
 class Drawing:
     """A source (1, 3, H, W in [-1, 1]), where to draw on the latents' grid (1, 1, h, w; None: everywhere), and how.
 
-    `tile` is the native side in latents. `notes` and `used` collect what the user should know.
+    `tile` is the native side in latents, `origin` the (row, column) of the canvas's corner in the raster's latents, to which
+    noise is fixed. `notes` collects what the user should know.
     """
 
     model: Model
@@ -52,7 +53,7 @@ class Drawing:
     shown: Shown | None = None
     notes: list[str] = field(default_factory=list)
     latent: torch.Tensor | None = None
-    codec: Codec | None = None
+    origin: tuple[int, int] = (0, 0)
 
     @property
     def device(self) -> str:
@@ -75,7 +76,7 @@ class Drawing:
         with self.coder(name, shifted) as codec:
             made = codec.encoded(self.picture if picture is None else picture)
             if picture is None:
-                self.latent, self.codec = codec.scaled(made), codec
+                self.latent = codec.scaled(made)
             return made
 
     def words(self, read: Callable[[str], Words]) -> dict[str, Words]:
@@ -124,7 +125,7 @@ class Drawing:
         assert self.latent is not None
         how, source = self.settings, torch.cat([self.latent] * copies, 1).to(self.device)
         channels, height, width = source.shape[1:]
-        noise = torch.from_numpy(AnchoredNoise(how.seed).normal((channels, height, width)))[None].to(self.device)
+        noise = torch.from_numpy(AnchoredNoise(how.seed, self.origin).normal((channels, height, width)))[None].to(self.device)
         timesteps = schedules.timesteps_of(scheduler, how.steps, how.strength, tokens).to(self.device)
         if how.strength < 1:
             start = noised(scheduler, source, noise, timesteps[:1])

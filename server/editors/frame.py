@@ -52,6 +52,11 @@ class Frame:
         seen = _resized(torch.from_numpy(np.clip(image, 0, 1).astype(np.float32, copy=False))[None], self.inner)
         return self._mirrored(seen.clamp_(0, 1).mul_(2).sub_(1))
 
+    def place(self, origin: tuple[int, int], pixels: int) -> tuple[int, int]:
+        """Where the window's corner (row, column of the raster) lies in latents of so many pixels: its noise starts there."""
+        return (round(origin[0] * self.inner[0] / self.source[0] / pixels),
+                round(origin[1] * self.inner[1] / self.source[1] / pixels))
+
     def mask(self, mask: np.ndarray) -> torch.Tensor:
         """A mask (H, W) as (1, 1, h, w) of 0 and 1: 1 where any of what a pixel covers is."""
         share = torch.from_numpy(mask.astype(np.float32))[None, None]

@@ -75,8 +75,8 @@ class Pretrained(Editor):
     instructs = True
     soft_edge = True
     redraws_surroundings = True
-    tile_px = 4096
-    overlap_px = 256
+    tile_px = 6144
+    overlap_px = 512
 
     @abstractmethod
     def draw(self, drawing: Drawing, options: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -137,7 +137,7 @@ class Pretrained(Editor):
             pixels = self.pixels_a_latent(model)
             drawing = Drawing(
                 model, words, picture, widened(frame.mask(scene.mask), pixels), settings, entry.native_px // pixels,
-                _shown(scene, frame, on_step), notes)
+                _shown(scene, frame, on_step), notes, origin=frame.place(scene.origin, pixels))
             if options["compile"] and model.placement.device != "cpu":
                 model.compiled(entry.parts[0] if entry.parts[0] != "lora" else entry.lora)
             made, seen = self.draw(drawing, self.told(options, frame))

@@ -82,11 +82,14 @@ def _check_words(entry: Entry, stage: Path) -> None:
     if not (stage / "unet" / "config.json").is_file() or entry.repo.startswith("kandinsky"):
         return
     places = [stage, *(shelf.folder() / one.id for one in shelf.lineage(entry)[1:])]
-    reader = next((place / "text_encoder" for place in places if (place / "text_encoder" / "config.json").is_file()), None)
+    reader = next((place / "text_encoder" for place in places if (place / "text_encoder").is_dir()), None)
     if reader is None:
         return
-    config = shelf.config_of(reader)
-    gives = config.get("hidden_size") or config.get("text_config", {}).get("hidden_size")
+    if (reader / "config.json").is_file():
+        config = shelf.config_of(reader)
+        gives = config.get("hidden_size") or config.get("text_config", {}).get("hidden_size")
+    else:
+        gives = headers.of_part(reader)["token_embedding.weight"].shape[1]
     reads = shelf.config_of(stage / "unet").get("cross_attention_dim")
     if isinstance(gives, int) and isinstance(reads, int) and gives != reads:
         raise ModelRefused(f"unet reads words of {reads} numbers, the text encoder of {reader.parent.name} gives {gives}: they "

@@ -337,3 +337,42 @@ def test_the_manifest_is_enough_to_do_it_again(desk, chip):
     result = desk.get(f"/jobs/{info['jobID']}/results/result.tif")
     with rasterio.MemoryFile(result.data) as memory, memory.open() as dataset:
         assert np.array_equal(dataset.read(), first)
+
+
+@pytest.mark.parametrize(("editor", "model"), [(e, m[0]) for e, m in EDITORS.items()])
+def test_half_precision_draws_too(desk, chip, editor, model):
+    made, manifest = edited(desk, chip, editor, f"tiny-{model}", options={"precision": "bfloat16", "steps": 2})
+    before, mask = pixels_of(chip), inside(chip)
+    assert manifest["drawn"]["precision"] == "bfloat16"
+    assert np.array_equal(made[:, ~mask], before[:, ~mask]) and not np.array_equal(made[:, mask], before[:, mask])
+
+
+def test_a_reader_in_the_layout_of_open_clip(desk, shelved, chip, tmp_path, monkeypatch):
+    """DGTRS-CLIP's own checkpoint as the text encoder: 248 tokens, two position tables."""
+    from safetensors.torch import save_file
+
+    from tests.server.test_parity import dgtrs
+
+    folder = tiny_pipelines.stable_diffusion(tmp_path / "run", 8, cross=64)
+    shutil.rmtree(folder / "text_encoder")
+    (folder / "text_encoder").mkdir()
+    save_file(dgtrs(), folder / "text_encoder" / "DGTRS-CLIP-ViT-L-14.safetensors")
+    entry = own.described("with-dgtrs", shelf.entry("rsedit-unet-dgtrs"), native_px=128)
+    bringing.bring(entry, folder, False)
+    own.remember(entry)
+    try:
+        made, manifest = edited(desk, chip, "rsedit_unet", "with-dgtrs", prompt="flood " * 150)
+        assert not any("tokens" in note for note in manifest["notes"]) and manifest["gate"]["pixels_inside_changed"]
+    finally:
+        shelf.remove(entry)
+        own.forget("with-dgtrs")
+
+
+@pytest.mark.parametrize("model", ["rsedit-unet-dgtrs", "ultraedit-freeform"])
+def test_tiles_of_a_large_extent_do_not_show(desk, model):
+    """1500 x 1100 pixels through an editor of 512: gradients at the tiles' borders are those of the same drawn in one piece."""
+    from landbrush.server import registry
+
+    from benchmarks import pretrained
+
+    assert pretrained.seam(registry, model, 0) <= 1.02
