@@ -5,7 +5,7 @@ A TOML file names the cases; every system edits every case with every seed; a na
     seeds = [0, 1, 2]
     systems = ["text", "stable-diffusion"]       # editors of this server, or names under [baselines]
     [baselines]
-    stable-diffusion = "/models/sd-inpainting"
+    stable-diffusion = "sd15-inpainting"         # a model of the store ('landbrush-server models list')
     [[case]]
     name = "river"
     image = "river.png"                          # beside the TOML file, any raster
@@ -38,8 +38,8 @@ from .evaluation import tables
 from .evaluation.clip_score import clip_score
 from .models import image_text, weights
 from .models.image_text import ImageText
-from .models.inpainting import inpainted
 from .raster import opened, read_window
+from .store import shelf
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -65,11 +65,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is run: cases, systems (editors or baselines with their folders), seeds, options of editors for every case."""
+    """What is run: cases, systems (editors, or baselines with their models), seeds, options of systems for every case."""
 
     cases: tuple[Case, ...]
     systems: tuple[str, ...]
-    baselines: Mapping[str, Path]
+    baselines: Mapping[str, str]
     seeds: tuple[int, ...]
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -93,12 +93,19 @@ def read(path: Path) -> Protocol:
     seeds = data.get("seeds", [0, 1, 2])
     if not isinstance(seeds, list) or not seeds or not all(isinstance(seed, int) and seed >= 0 for seed in seeds):
         raise BadRequest(f"seeds: {seeds!r} is no list of whole numbers, as [0, 1, 2].")
-    baselines = {name: _path(folder, path.parent) for name, folder in data.get("baselines", {}).items()}
+    baselines = {str(name): _baseline(str(name), model) for name, model in data.get("baselines", {}).items()}
     systems = tuple(data.get("systems", ["text", *baselines]))
     for system in systems:
         if system not in registry.EDITORS and system not in baselines:
             raise BadRequest(f"systems: '{system}' is no editor ({', '.join(registry.EDITORS)}) and not under [baselines].")
     return Protocol(cases, systems, baselines, tuple(seeds), data.get("options", {}))
+
+
+def _baseline(name: str, model_id: Any) -> str:
+    """A model that an editor can work with; whether it is here shows when it is run."""
+    if not isinstance(model_id, str) or not shelf.entry(model_id).editors:
+        raise BadRequest(f"baselines.{name}: {model_id!r:.60} is no model of an editor. See 'landbrush-server models list'.")
+    return model_id
 
 
 def _case(entry: Mapping[str, Any], number: int, folder: Path) -> Case:
@@ -165,7 +172,7 @@ def _about(protocol: Protocol, judges: Sequence[ImageText], failures: Mapping[st
             "guided by": weights.chosen("image-text"), "second model": weights.chosen("second-image-text") or "none",
             "seeds": ", ".join(map(str, protocol.seeds)), "not run": failures or "nothing",
             **{f"not run: {what}": why for what, why in failures.items()},
-            **{f"baseline {name}": str(path) for name, path in protocol.baselines.items()},
+            **{f"baseline {name}": model for name, model in protocol.baselines.items()},
             **{f"version of {name}": version for name, version in provenance.versions().items()},
             "options": dict(protocol.options),
             "cases": [json.loads(json.dumps(vars(case), default=str)) for case in protocol.cases]}
@@ -210,21 +217,22 @@ def _edited(
     protocol: Protocol, case: Case, what: _Run, shown: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
     """The picture (H, W, 3) that a system makes of a case; an editor's manifest is kept."""
-    system, seed, (picture, mask) = what.system, what.seed, shown
-    if system in protocol.baselines:
-        return inpainted(protocol.baselines[system], picture, mask, case.prompt, seed)
+    system, seed, (picture, _) = what.system, what.seed, shown
     with opened(case.image) as dataset:
         transform = dataset.transform
     height, width = picture.shape[:2]
     whole = [(0, 0), (width, 0), (width, height), (0, height)]
     options = {**protocol.options.get(system, {}), **(case.options if system == "text" else {})}
+    editor = system
+    if system in protocol.baselines:
+        editor, options = shelf.entry(protocol.baselines[system]).editors[0], {"model": protocol.baselines[system], **options}
     if system == "text" and case.polygon is None:
         options.setdefault("mode", "same layout")
     exemplar = Exemplar(_polygons(case.exemplar, transform)) if case.exemplar else None
     request = EditRequest(RasterRef(path=str(case.image)), _polygons(case.polygon or whole, transform), prompt=case.prompt,
                           options=options, seed=seed, exemplar=exemplar, output=Output("layer"))
     with tempfile.TemporaryDirectory() as job:
-        report = edit(request, system, Files(case.image), Path(job), lambda *_: None)
+        report = edit(request, editor, Files(case.image), Path(job), lambda *_: None)
         what.manifest.parent.mkdir(exist_ok=True)
         provenance.write_json(what.manifest, report)
         with opened(Path(job) / "result.tif") as dataset:

@@ -9,14 +9,15 @@ import pytest
 import rasterio
 import torch
 from landbrush.server import __main__, augmentation, damage_pairs, single_image_cases
-from landbrush.server.errors import BadRequest, WeightsMissing
+from landbrush.server.errors import BadRequest
 from landbrush.server.evaluation import tables
-from landbrush.server.models import inpainting, weights
+from landbrush.server.models import weights
 from landbrush.server.models.siamese import SiameseResNet18
+from landbrush.server.store import bringing, shelf
 from landbrush.server.training.damage import Pair, accuracy, trained
 from PIL import Image
 
-from tests.server import tiny_clip
+from tests.server import tiny_clip, tiny_pipelines
 from tests.server.conftest import in_type, scene
 
 
@@ -30,100 +31,22 @@ def picture(seed=0, size=96):
     return in_type(scene(3, size, size, seed), "uint8").transpose(1, 2, 0)
 
 
-def _tokenizer(folder):
-    from landbrush.server.models.clip_tokens import tokeniser
-    from transformers import CLIPTokenizer
-
-    tokens = json.loads(tokeniser(folder).to_str())["model"]
-    return CLIPTokenizer(vocab=tokens["vocab"], merges=[tuple(merge) for merge in tokens["merges"]], model_max_length=77)
-
-
-SMALL = {"hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 1, "num_attention_heads": 4}
-TEXT = {**SMALL, "vocab_size": 49408, "bos_token_id": 49406, "eos_token_id": 49407}
-
-
-def tiny_inpainting(folder):
-    """Stable Diffusion's inpainting pipeline, of its real classes, with small random weights."""
-    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionInpaintPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
-
-    torch.manual_seed(0)
-    unet = UNet2DConditionModel(
-        sample_size=16, in_channels=9, out_channels=4, layers_per_block=1, block_out_channels=(32, 64), cross_attention_dim=32,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        attention_head_dim=8)
-    vae = AutoencoderKL(block_out_channels=(32, 64), down_block_types=("DownEncoderBlock2D",) * 2,
-                        up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=4)
-    pipe = StableDiffusionInpaintPipeline(
-        vae=vae, text_encoder=CLIPTextModel(CLIPTextConfig(**TEXT)), tokenizer=_tokenizer(folder), unet=unet,
-        scheduler=DDIMScheduler(), safety_checker=None, feature_extractor=None, requires_safety_checker=False)
-    pipe.save_pretrained(folder / "sd")
-    return folder / "sd"
-
-
-def tiny_kandinsky(folder):
-    """Kandinsky 2.2's inpainting, prior and decoder, of its real classes."""
-    from diffusers import (
-        DDIMScheduler,
-        KandinskyV22InpaintCombinedPipeline,
-        PriorTransformer,
-        UnCLIPScheduler,
-        UNet2DConditionModel,
-        VQModel,
-    )
-    from transformers import (
-        CLIPImageProcessor,
-        CLIPTextConfig,
-        CLIPTextModelWithProjection,
-        CLIPVisionConfig,
-        CLIPVisionModelWithProjection,
-    )
-
-    torch.manual_seed(0)
-    unet = UNet2DConditionModel(
-        sample_size=16, in_channels=9, out_channels=8, layers_per_block=1, block_out_channels=(32, 64), cross_attention_dim=32,
-        down_block_types=("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
-        mid_block_type="UNetMidBlock2DSimpleCrossAttn",
-        up_block_types=("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"), attention_head_dim=4, encoder_hid_dim=32,
-        encoder_hid_dim_type="image_proj", addition_embed_type="image", resnet_time_scale_shift="scale_shift")
-    movq = VQModel(
-        block_out_channels=(32, 64), down_block_types=("DownEncoderBlock2D", "AttnDownEncoderBlock2D"), latent_channels=4,
-        up_block_types=("AttnUpDecoderBlock2D", "UpDecoderBlock2D"), layers_per_block=1, norm_num_groups=8, norm_type="spatial",
-        num_vq_embeddings=12, vq_embed_dim=4)
-    prior = PriorTransformer(num_attention_heads=2, attention_head_dim=12, embedding_dim=32, num_layers=1)
-    seen = CLIPVisionModelWithProjection(CLIPVisionConfig(**SMALL, image_size=64, projection_dim=32, patch_size=16))
-    steps = UnCLIPScheduler(variance_type="fixed_small_log", prediction_type="sample", clip_sample_range=10.0)
-    pipe = KandinskyV22InpaintCombinedPipeline(
-        unet=unet, scheduler=DDIMScheduler(), movq=movq, prior_prior=prior, prior_image_encoder=seen,
-        prior_text_encoder=CLIPTextModelWithProjection(CLIPTextConfig(**TEXT, projection_dim=32)),
-        prior_tokenizer=_tokenizer(folder), prior_scheduler=steps,
-        prior_image_processor=CLIPImageProcessor(crop_size=64, size=64))
-    pipe.save_pretrained(folder / "kandinsky")
-    return folder / "kandinsky"
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("pipeline", [tiny_inpainting, tiny_kandinsky])
-def test_an_inpainting_pipeline_draws_the_mask_only(tmp_path, monkeypatch, pipeline):
-    monkeypatch.setattr(inpainting, "STEPS", 2)
-    folder, mask = pipeline(tmp_path), np.zeros((96, 96), bool)
-    mask[20:60, 30:70] = True
-    first, second = (inpainting.inpainted(folder, picture(), mask, "snow", 1) for _ in range(2))
-    assert np.array_equal(first, second) and np.array_equal(first[~mask], picture()[~mask])
-    assert not np.array_equal(first[mask], picture()[mask])
-
-
-def test_a_folder_without_a_pipeline_is_said(tmp_path):
-    with pytest.raises(WeightsMissing, match=r"model_index\.json"):
-        inpainting.inpainted(tmp_path, picture(), np.ones((96, 96), bool), "snow", 0)
+def tiny_inpainting(tmp_path):
+    """Stable Diffusion's inpainting, tiny, in the store of the home."""
+    before = weights._folder
+    weights.use_folder(tmp_path / "home" / "models")
+    bringing.bring(shelf.entry("sd15-inpainting"), tiny_pipelines.build("sd15-inpainting", tmp_path / "published"), True)
+    weights._folder = before
 
 
 CASES = """
 seeds = [0, 1]
 systems = ["text", "snow", "sd"]
 [baselines]
-sd = "sd"
-nothing = "nowhere"
+sd = "sd15-inpainting"
+nothing = "sd21"
+[options.sd]
+steps = 2
 [[case]]
 name = "whole picture"
 image = "a.png"
@@ -148,8 +71,7 @@ def protocol(tmp_path, more=""):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_table_one_runs_cases_systems_and_seeds(tmp_path, monkeypatch):
-    monkeypatch.setattr(inpainting, "STEPS", 2)
+def test_table_one_runs_cases_systems_and_seeds(tmp_path):
     tiny_inpainting(tmp_path)
     judge = tiny_clip.saved(tmp_path)
     out = tmp_path / "out"
