@@ -19,6 +19,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..server.api import MODEL_STATES, Model
+from . import settings
 
 MISSING, INSTALLED, IN_USE, BUSY, FAILED = MODEL_STATES
 LOOK_EVERY_MS = 700
@@ -140,13 +141,17 @@ class ModelsPage(QDialog):
     # ---- what is done -------------------------------------------------------------------------------------
 
     def _import_folder(self):
-        path = QFileDialog.getExistingDirectory(self, "Folder with the model's files (on the server's machine)")
-        self.bring("import", path)
+        self.bring("import", QFileDialog.getExistingDirectory(self, "Folder with the model's files")
+                   if settings.get("server/local") else self._path_there())
 
     def _import_zip(self):
-        path, _ = QFileDialog.getOpenFileName(self, "Zip or adapter file (on the server's machine)", "",
-                                              "Models (*.zip *.safetensors)")
-        self.bring("import", path)
+        self.bring("import", QFileDialog.getOpenFileName(self, "Zip or adapter file", "", "Models (*.zip *.safetensors)")[0]
+                   if settings.get("server/local") else self._path_there())
+
+    def _path_there(self):
+        """A path on the machine of a server elsewhere, which no file dialog here can see."""
+        path, given = QInputDialog.getText(self, "Path", "Folder or zip on the server's machine, below a folder it may read:")
+        return path.strip() if given else ""
 
     def _download(self):
         model = self.chosen()

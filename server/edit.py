@@ -79,7 +79,7 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
         progress("writing", 0, 1)
         draft = folder / f".{RESULT_FILE}.part.tif"
         wkb = shapely.to_wkb(_in_crs(shapes, layer), hex=True)
-        tags = provenance.tags(request, todo.editor.info.engine, todo.editor.info.id, wkb)
+        tags = provenance.tags(request, todo.editor.info.engine, todo.editor.info.id, wkb, str(job.drawn.get("model", "")))
         options = WriteOptions(request.output.compression, request.output.cog, tags)
         try:
             write_geotiff(layer.dataset, Mosaic(out_box, edited), draft, options, lambda i, n: progress("writing", i, n))

@@ -45,8 +45,8 @@ def _versions() -> tuple[tuple[str, str], ...]:
     return tuple(found.items())
 
 
-def tags(request: EditRequest, engine: str, editor_id: str, mask_wkb: str) -> tuple[tuple[str, str], ...]:
-    """GeoTIFF tags: disclosure, and what is needed to make the same edit again."""
+def tags(request: EditRequest, engine: str, editor_id: str, mask_wkb: str, model: str = "") -> tuple[tuple[str, str], ...]:
+    """GeoTIFF tags: disclosure, and what is needed to make the same edit again; `model`: the pretrained one it was drawn with."""
     replay = json.dumps(request.to_json(), separators=(",", ":"), sort_keys=True)
     return (
         ("AI_GENERATED", "TRUE"),
@@ -58,6 +58,7 @@ def tags(request: EditRequest, engine: str, editor_id: str, mask_wkb: str) -> tu
         ("LANDBRUSH_VERSION", version()),
         ("LANDBRUSH_REQUEST", replay),
         ("LANDBRUSH_MASK_WKB", mask_wkb),
+        *((("LANDBRUSH_MODEL", model),) if model else ()),
     )
 
 

@@ -148,9 +148,15 @@ def loaded(folder: Path, kind: torch.dtype) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return cls.from_pretrained(str(folder), local_files_only=True, use_safetensors=True, variant=variant, **{word: wide})
+            net, found = cls.from_pretrained(str(folder), local_files_only=True, use_safetensors=True, variant=variant,
+                                             output_loading_info=True, **{word: wide})
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
         raise ModelRefused(f"{folder} cannot be loaded as {name}: {str(error)[:300]}") from error
+    # The libraries fill what is missing with random numbers and go on.
+    gone = sorted(key for key in found["missing_keys"] if not str(key).endswith("position_ids"))
+    if gone:
+        raise ModelRefused(f"{folder} lacks {len(gone)} of the weights of a {name} ({gone[0]} ...). Bring the model again.")
+    return net
 
 
 def merge_adapter(net: Any, folder: Path, title: str) -> None:

@@ -10,6 +10,7 @@ import math
 import torch
 import torch.nn.functional as functional
 
+from ..store import shelf
 from .branches import Words
 from .drawing import Drawing
 from .flux import FillDenoiser, KontextDenoiser, packed, packed_mask
@@ -59,8 +60,7 @@ def ultraedit(drawing: Drawing) -> Pictures:
     shift either."""
     words = _sd3_words(drawing)
     raw = drawing.encoded(shifted=False)
-    with drawing.model.using("transformer") as net:
-        extra = net.config.in_channels - raw.shape[1]
+    extra = int(shelf.config_of(drawing.model.folder("transformer"))["in_channels"]) - raw.shape[1]
     if extra == 2 * raw.shape[1]:
         white = _hole(drawing) * 2 - 1
         raw = torch.cat([raw, drawing.encoded(white.expand(-1, 3, -1, -1), shifted=False)], 1)
@@ -164,8 +164,7 @@ def _hole(drawing: Drawing) -> torch.Tensor:
 def _sd3_words(drawing: Drawing) -> dict[str, Words]:
     model = drawing.model
     third = model.has("text_encoder_3")
-    with model.using("transformer") as net:
-        width = net.config.joint_attention_dim
+    width = int(shelf.config_of(model.folder("transformer"))["joint_attention_dim"])
     with model.reader("text_encoder", "tokenizer", 77) as first, model.reader("text_encoder_2", "tokenizer_2", 77) as second:
         if not third:
             drawing.told_of_cut(first)

@@ -93,5 +93,7 @@ def weight_files(folder: Path) -> list[Path]:
             raise ModelRefused(f"{folder.name}: {len(missing)} of {len(names)} files are missing ({missing[0]} ...).")
         return [folder / n for n in sorted(names)]
     every = sorted(folder.glob("*.safetensors"))
+    if any("-of-" in p.name for p in every):
+        raise ModelRefused(f"{folder.name} holds shards without their list (*.safetensors.index.json). Bring that file too.")
     whole = [p for p in every if len(p.suffixes) == 1]
     return (whole or every)[:1]

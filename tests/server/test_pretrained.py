@@ -88,6 +88,7 @@ def edited(client, path, editor, model, **more):
     result = client.get(f"/jobs/{info['jobID']}/results/result.tif")
     manifest = client.get(f"/jobs/{info['jobID']}/results/manifest.json").get_json()
     with rasterio.MemoryFile(result.data) as memory, memory.open() as dataset:
+        assert dataset.tags()["LANDBRUSH_MODEL"] == model and dataset.tags()["AI_GENERATED"] == "TRUE"
         return dataset.read(), manifest
 
 

@@ -487,3 +487,24 @@ def test_headers_tell_what_loading_gives(published):
     shapes = {name: tensor.shape for name, tensor in headers.of_part(folder).items()}
     assert shapes == {name: tuple(weight.shape) for name, weight in loaded(folder, torch.float32).state_dict().items()}
     assert np.prod(shapes["conv_in.weight"]) == 32 * 8 * 9
+
+
+def test_a_file_that_lacks_weights_is_not_filled_with_random_ones(published, tmp_path):
+    """The libraries would do that, and only log it."""
+    from landbrush.server.diffusion.components import loaded
+
+    for part, name in (("unet", "diffusion_pytorch_model"), ("text_encoder", "model")):
+        folder = shutil.copytree(published / "instruct-pix2pix" / part, tmp_path / part)
+        path = folder / f"{name}.safetensors"
+        tensors, about = weights.load(path)
+        tensors.pop(sorted(tensors)[-1])
+        save_file(tensors, path, metadata=about or {"format": "pt"})
+        with pytest.raises(ModelRefused, match="lacks 1 of the weights|cannot be loaded"):
+            loaded(folder, torch.float32)
+
+
+def test_shards_without_their_list(published, tmp_path):
+    folder = copied(published, "instruct-pix2pix", tmp_path)
+    (folder / UNET).rename(folder / "unet" / "diffusion_pytorch_model-00001-of-00002.safetensors")
+    with pytest.raises(ModelRefused, match="shards without their list"):
+        bring("instruct-pix2pix", folder)
