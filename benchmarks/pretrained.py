@@ -183,12 +183,12 @@ def seams() -> None:
     figure("seam_tile", worst, "x")
 
 
-def seam(registry, model: str, seed: int) -> float:
+def seam(registry, model: str, seed: int, steps: int = STEPS) -> float:
     from landbrush.server.diffusion import tiles
 
     entry = catalogue.published()[model]
     editor = registry.EDITORS[entry.editors[0]]
-    options = registry.options_of(editor.info, {"model": model, "steps": STEPS, "keep_detail": False})
+    options = registry.options_of(editor.info, {"model": model, "steps": steps, "keep_detail": False})
     scene = ground(seed)
     made = editor.edit(scene, "flood the houses", options, seed, lambda *a: None)
     whole, of = in_one_piece(tiles), tiles.Tiling.of

@@ -18,6 +18,8 @@ WORDS = {WHOLE: "all of it stays there", PARTS: "its parts will take turns there
 PRECISIONS = ("automatic", "float32", "bfloat16", "float16")
 _SIZES = {torch.float32: 4, torch.bfloat16: 2, torch.float16: 2}
 HEADROOM = 0.9
+SHORT = 0.08
+"""Share of the memory below which idle models are let go."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,12 @@ def best_device() -> str:
 def free_bytes(device: str) -> int:
     """Memory that can still be had on a device."""
     return int(torch.cuda.mem_get_info()[0]) if device.startswith("cuda") else int(psutil.virtual_memory().available)
+
+
+def short_of_memory() -> bool:
+    """Whether little of this machine's memory is left."""
+    memory = psutil.virtual_memory()
+    return bool(memory.available < SHORT * memory.total)
 
 
 def numbers_in(folder: Path) -> int:

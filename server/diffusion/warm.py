@@ -47,6 +47,8 @@ def estimate(entry: Entry) -> str:
         return placement.planned(entry.title, _numbers(entry), entry.work_gb, "automatic").sentence
     except ServerError as error:
         return str(error)
+    except OSError:  # its files are going away
+        return ""
 
 
 def _numbers(entry: Entry) -> dict[str, int]:
@@ -67,6 +69,13 @@ def _planned(entry: Entry, precision: str) -> Placement:
             continue
         if plan.strategy == placement.WHOLE and plan.together or not _drop_oldest():
             return plan
+
+
+def ease() -> None:
+    """After a drawing: let idle models go while the machine is short of memory, so that nothing else starves for them."""
+    with _lock:
+        while placement.short_of_memory() and _drop_oldest():
+            pass
 
 
 def _drop_oldest() -> bool:

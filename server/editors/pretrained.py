@@ -141,6 +141,7 @@ class Pretrained(Editor):
             if options["compile"] and model.placement.device != "cpu":
                 model.compiled(entry.parts[0] if entry.parts[0] != "lora" else entry.lora)
             made, seen = self.draw(drawing, self.told(options, frame))
+        warm.ease()
         about = {"prompt_used": words, **_record(settings, model, frame, scene), "notes": notes}
         on_step(1, 1, None, "", about)
         return frame.back(made, seen if options["keep_detail"] else None, scene.image)

@@ -25,6 +25,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers")
 GRID = Grid(512, 64)
 
 
+@pytest.fixture(autouse=True)
+def nothing_held():
+    for name in warm.names():
+        warm.drop(name)
+
+
 @pytest.mark.parametrize(("shape", "gsd", "inner"), [
     ((512, 512), 0.5, (512, 512)),          # as it is
     ((1100, 1500), 0.5, (1100, 1500)),      # larger: tiles, not squashed
@@ -207,6 +213,20 @@ def test_a_model_in_use_is_not_let_go():
     go.set()
     worker.join()
     assert warm.drop("sd15") and not warm.names()
+
+
+def test_idle_models_go_when_the_machine_is_short_of_memory(monkeypatch):
+    from landbrush.server.diffusion.components import Model
+    from landbrush.server.store import shelf
+
+    plan = placement.Placement("cpu", torch.float32, WHOLE, 0, 1)
+    for name in ("sd15", "sd21"):
+        warm._held[name, "", ""] = Model(shelf.entry(name), plan)
+    warm.ease()
+    kept = warm.names()
+    monkeypatch.setattr(placement, "short_of_memory", lambda: len(warm.names()) > 1)
+    warm.ease()
+    assert len(kept) == 2 and warm.names() == ["sd21"] and warm.drop("sd21")
 
 
 def test_other_bands_follow_the_new_colours():

@@ -369,11 +369,10 @@ def test_a_reader_in_the_layout_of_open_clip(desk, shelved, chip, tmp_path, monk
         own.forget("with-dgtrs")
 
 
-@pytest.mark.parametrize("model", ["rsedit-unet-dgtrs", "ultraedit-freeform"])
-def test_tiles_of_a_large_extent_do_not_show(desk, model):
+def test_tiles_of_a_large_extent_do_not_show(desk):
     """1500 x 1100 pixels through an editor of 512: gradients at the tiles' borders are those of the same drawn in one piece."""
     from landbrush.server import registry
 
     from benchmarks import pretrained
 
-    assert pretrained.seam(registry, model, 0) <= 1.02
+    assert pretrained.seam(registry, "rsedit-unet-dgtrs", 0, steps=2) <= 1.02
