@@ -181,24 +181,64 @@ def seams() -> None:
         print(f"# seam at tile borders, {model}: {statistics.mean(ratios):.3f}", flush=True)
         worst = max(worst, statistics.mean(ratios))
     figure("seam_tile", worst, "x")
+    for toned in ("blended", "side by side"):
+        print(f"# tiles made to disagree, {toned}: {seam(registry, SEAM_MODELS[0], 0, toned=toned):.3f}", flush=True)
 
 
-def seam(registry, model: str, seed: int, steps: int = STEPS) -> float:
-    from landbrush.server.diffusion import tiles
+TONES = (-0.4, 0.4)
+"""Added to the predictions of neighbouring tiles where that is asked for: tiny networks draw nearly the same in each."""
+RUN = 32
+
+
+def seam(registry, model: str, seed: int, steps: int = STEPS, toned: str = "") -> float:
+    """Gradient at the tiles' borders over elsewhere, against the same drawn in one piece.
+
+    `toned`: neighbouring tiles are made to disagree, and "blended" as they are in use or laid "side by side"; the gradients
+    are then those of means over RUN pixels along the border, in which noise averages out and a step does not.
+    """
+    from landbrush.server.diffusion import sampler, tiles
+    from landbrush.server.editors.frame import Frame
 
     entry = catalogue.published()[model]
     editor = registry.EDITORS[entry.editors[0]]
     options = registry.options_of(editor.info, {"model": model, "steps": steps, "keep_detail": False})
-    scene = ground(seed)
-    made = editor.edit(scene, "flood the houses", options, seed, lambda *a: None)
-    whole, of = in_one_piece(tiles), tiles.Tiling.of
-    plan = of(-(-EXTENT[0] // 8), -(-EXTENT[1] // 8), entry.native_px // 8, round(entry.native_px // 8 * 3 / 8))
-    tiles.Tiling.of = whole
+    scene, side = ground(seed), entry.native_px // 8
+    outer = Frame.of(EXTENT, scene.gsd_m, 1.0, editor.grid(entry, options)).outer
+    of, together, predicted = tiles.Tiling.of, tiles.Tiling.blended, sampler._predicted
+    plan = of(outer[0] // 8, outer[1] // 8, side, round(side * 3 / 8))
+
+    def draw():
+        return editor.edit(scene, "flood the houses", options, seed, lambda *a: None)
+
+    def in_tones(denoise, seen, t, told, tile):
+        return predicted(denoise, seen, t, told, tile) + TONES[(tile.top + tile.left) // (side // 2) % 2]
+
     try:
-        alone = editor.edit(scene, "flood the houses", options, seed, lambda *a: None)
+        sampler._predicted = in_tones if toned else predicted
+        tiles.Tiling.blended = side_by_side if toned == "side by side" else together
+        made = draw()
+        sampler._predicted, tiles.Tiling.blended = predicted, together
+        tiles.Tiling.of = in_one_piece(tiles)
+        if (model, seed, steps) not in _alone:
+            _alone[model, seed, steps] = draw()
     finally:
-        tiles.Tiling.of = of
-    return borders(made, plan) / borders(alone, plan)
+        tiles.Tiling.of, tiles.Tiling.blended, sampler._predicted = of, together, predicted
+    run = RUN if toned else 1
+    return borders(made, plan, run) / borders(_alone[model, seed, steps], plan, run)
+
+
+_alone: dict = {}
+
+
+def side_by_side(tiling, each, scale: int = 1, share: float = 0.9):
+    """Tiles laid over one another without blending."""
+    whole = None
+    for tile in tiling.tiles:
+        made = each(tile)
+        if whole is None:
+            whole = made.new_zeros((*made.shape[:2], tiling.height * scale, tiling.width * scale))
+        tile.of(whole, scale).copy_(made)
+    return whole
 
 
 def in_one_piece(tiles):
@@ -219,17 +259,19 @@ def ground(seed: int, shape=EXTENT):
     return Scene(image, mask, mask, ("red", "green", "blue"), 0.5)
 
 
-def borders(image: np.ndarray, plan) -> float:
-    """Mean gradient at the tiles' edges over the mean elsewhere; latents are of 8 pixels."""
+def borders(image: np.ndarray, plan, run: int) -> float:
+    """Mean step at the tiles' edges over the mean elsewhere, of means over `run` pixels along the edge (latents are of 8 pixels)."""
     found = []
     for axis, edges in ((1, {t.top for t in plan.tiles} | {t.top + t.height for t in plan.tiles}),
                         (2, {t.left for t in plan.tiles} | {t.left + t.width for t in plan.tiles})):
-        step = np.abs(np.diff(image, axis=axis)).mean(axis=tuple(a for a in range(3) if a != axis))
-        at = np.zeros(len(step), bool)
+        step = np.diff(image, axis=axis).mean(axis=0) if run > 1 else np.abs(np.diff(image, axis=axis)).mean(axis=0)
+        step = step if axis == 1 else step.T
+        size = np.abs(step[:, : step.shape[1] // run * run].reshape(len(step), -1, run).mean(axis=2)).mean(axis=1)
+        at = np.zeros(len(size), bool)
         for edge in edges:
-            if 0 < edge * 8 < len(step):
+            if 0 < edge * 8 < len(size):
                 at[edge * 8 - 2 : edge * 8 + 2] = True
-        found.append(step[at].mean() / step[~at].mean())
+        found.append(size[at].mean() / size[~at].mean())
     return float(np.mean(found))
 
 

@@ -28,7 +28,8 @@ ROWS = (("good_for", "Good for"), ("licence", "Licence"), ("restrictions", "Cond
 
 
 class ModelsPage(QDialog):
-    """A list of models, what is known of the chosen one, and buttons. `ask(title, call, on_answer)` talks to the server.
+    """A list of models, what is known of the chosen one, and buttons. `ask(title, call, on_answer, on_error)` talks to
+    the server.
 
     Signal `changed()`: a model came or went, so that editors may have gained or lost one.
     """
@@ -63,6 +64,7 @@ class ModelsPage(QDialog):
         column.addLayout(self._buttons())
         self.timer = QTimer(self)
         self.timer.setInterval(LOOK_EVERY_MS)
+        self.timer.setSingleShot(True)  # asked again once the last answer is here
         self.timer.timeout.connect(self.look)
         self.tree.currentItemChanged.connect(self._show_details)
         self._show_details()
@@ -83,7 +85,11 @@ class ModelsPage(QDialog):
 
     def look(self):
         """Ask the server how its models are."""
-        self.ask("Landbrush: models", lambda client: client.models(), self.show_models)
+        self.ask("Landbrush: models", lambda client: client.models(), self.show_models, self._no_answer)
+
+    def _no_answer(self, error):
+        self.timer.stop()
+        self.message.setText(error.message)
 
     def show_models(self, models):
         """Fill the list; goes on looking while something is under way."""
@@ -192,7 +198,8 @@ class ModelsPage(QDialog):
         if model is not None:
             wanted = Model(model.id, action=action, **more)
             self.busy = self.busy | {model.id}
-            self.ask(f"Landbrush: {action} {model.title}", lambda client: client.model_action(wanted), lambda _: self.look())
+            self.ask(f"Landbrush: {action} {model.title}", lambda client: client.model_action(wanted), lambda _: self.look(),
+                     self._no_answer)
 
 
 def _plain(text):

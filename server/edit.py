@@ -241,7 +241,7 @@ def _edit_region(
     if request.blend.radiometric_match and editor.redraws_surroundings:
         result = blend.match_ring(result, shown, drawn, block.valid)
     if view:
-        result = view.back(image, result, drawn, others)
+        result = view.back(image, result, (drawn, block.valid), others, lambda *_: on_step(1, 1))
         job.told({"notes": [note for note in (view.note(others),) if note]})
     native = bands.write_back(result, stretch, block, layer.profile)
     opacity = blend.feather(mask, request.blend.feather_px if editor.feathers(todo.options) else 0)

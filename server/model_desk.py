@@ -49,19 +49,19 @@ class ModelDesk:
         Raises BadRequest, Conflict, Forbidden, LicenceNotAccepted.
         """
         entry = shelf.entry(wanted.id)
-        going = self._acts.get(entry.id)
-        busy = going is not None and not going.ended
-        if wanted.action == "stop":
-            if busy and going:
-                going.stop.set()
-            return self._state(entry)
-        if busy and going:
-            raise Conflict(f"{entry.title}: '{going.name}' goes on ({going.progress} %). Wait, or stop it.")
-        if wanted.action == "unload":
-            warm.drop(entry.id)
-            return self._state(entry)
-        run = self._work(entry, wanted, roots)
         with self._lock:
+            going = self._acts.get(entry.id)
+            busy = going is not None and not going.ended
+            if wanted.action == "stop":
+                if busy and going:
+                    going.stop.set()
+                return self._state(entry)
+            if busy and going:
+                raise Conflict(f"{entry.title}: '{going.name}' goes on ({going.progress} %). Wait, or stop it.")
+            if wanted.action == "unload":
+                warm.drop(entry.id)
+                return self._state(entry)
+            run = self._work(entry, wanted, roots)
             act = self._acts[entry.id] = _Act(wanted.action)
         threading.Thread(target=_done, args=(act, run), name=f"landbrush-model-{entry.id}", daemon=True).start()
         return self._state(entry)
@@ -87,7 +87,7 @@ class ModelDesk:
         state = "missing" if missing else "in use" if entry.id in warm.names() else "installed"
         if act is not None and not act.ended:
             state = "busy"
-        elif act is not None and act.failed:
+        elif act is not None and act.failed and (missing or act.name == "verify"):
             state = "failed"
         kept = shelf.record(entry.id)
         about = {

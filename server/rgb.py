@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,16 +45,19 @@ class View:
         """(3, H, W) of all data bands as an editor sees them."""
         return image[list(self.colours)]
 
-    def back(self, image: np.ndarray, made: np.ndarray, drawn: np.ndarray, others: str) -> np.ndarray:
-        """All data bands with an edit (3, H, W) in them; `others`: what the rest does."""
+    def back(
+        self, image: np.ndarray, made: np.ndarray, where: tuple[np.ndarray, np.ndarray], others: str,
+        told: Callable[[int, int], None] | None = None,
+    ) -> np.ndarray:
+        """All data bands with an edit (3, H, W) in them; `where`: what is drawn, what is ground; `others`: what the rest does."""
         out = image.copy()
         if len(set(self.colours)) == 1:
             out[0] = made.mean(axis=0)
             return out
         out[list(self.colours)] = made
-        if others == FROM_IMAGE and self.others and drawn.any():
+        if others == FROM_IMAGE and self.others:
             rest = list(self.others)
-            out[rest] = carried(image[list(self.colours)], image[rest], made, drawn)
+            out[rest] = carried(image[list(self.colours)], image[rest], made, where, told)
         return out
 
     def note(self, others: str) -> str:

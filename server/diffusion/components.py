@@ -45,9 +45,11 @@ class Model:
         except WeightsMissing:
             return False
 
-    def folder(self, name: str, of_base: bool = False) -> Path:
-        """Where a part lies, the model's own or its base's."""
-        return shelf.part(shelf.lineage(self.entry)[1] if of_base else self.entry, name)
+    def folder(self, name: str, beside: str = "") -> Path:
+        """Where a part lies, the model's own or its base's; `beside`: that of the model which has the other part too."""
+        if beside:
+            return self.folder(beside).parent / name
+        return shelf.part(self.entry, name)
 
     def part(self, name: str) -> Any:
         """A network, loaded once; raises WeightsMissing, ModelRefused."""
@@ -63,7 +65,7 @@ class Model:
         """A network on the device, for as long as it is needed there."""
         net = self.part(name)
         device, strategy = self.placement.device, self.placement.strategy
-        if strategy == LAYERS and name in ("unet", "transformer") and device != "cpu":
+        if strategy == LAYERS and name not in ("vae", "movq") and device != "cpu":
             self._layered(net)
             yield net
             return

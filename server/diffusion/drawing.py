@@ -92,9 +92,9 @@ class Drawing:
             self.told_of_cut(reader)
             return self.words(lambda words: text.clip_words(reader, words))
 
-    def told_of_cut(self, reader: text.Reader) -> None:
-        """Note what of the prompt does not fit."""
-        cut = reader.cut(self.prompt)
+    def told_of_cut(self, reader: text.Reader, words: str = "") -> None:
+        """Note what of the prompt, or of the sentence made of it, does not fit."""
+        cut = reader.cut(words or self.prompt)
         if cut:
             self.notes.append(f"The prompt is longer than {self.model.entry.title} reads ({reader.limit} tokens); left out: "
                               f"'{cut[:300]}'.")

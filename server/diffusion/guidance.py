@@ -19,10 +19,10 @@ class FreeGuidance:
 
     @property
     def branches(self) -> tuple[str, ...]:
-        """What must be predicted, in the order that `combined` takes."""
-        if self.image is None:
-            return (FULL, NONE) if self.text > 1 else (FULL,)
-        return (FULL, IMAGE, NONE) if self.text > 1 and self.image >= 1 else (FULL,)
+        """What must be predicted, in the order that `combined` takes; with one scale for both, the middle one falls out."""
+        if self.image is None or self.image == self.text:
+            return (FULL, NONE) if self.text != 1 else (FULL,)
+        return FULL, IMAGE, NONE
 
     def combined(self, *made: torch.Tensor) -> torch.Tensor:
         """One prediction: none + s_T (full - image) + s_I (image - none) (Brooks et al. 2023, eq. 3), or

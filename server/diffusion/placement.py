@@ -12,6 +12,7 @@ from ..errors import CannotEdit
 from ..store import headers
 
 GB = 1e9
+READERS = ("text_encoder", "prior", "image_encoder")
 WHOLE, PARTS, LAYERS = "whole", "parts", "layers"
 WORDS = {WHOLE: "all of it stays there", PARTS: "its parts will take turns there (offloading)",
          LAYERS: "its layers will be brought there one after the other (offloading), which is slow"}
@@ -67,11 +68,13 @@ def planned(title: str, numbers: dict[str, int], work_gb: float, precision: str,
     device = best_device()
     there = free_bytes(device) if free is None else free
     kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    usual = torch.float32 if device == "cpu" else torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    usual = torch.float32
+    if device != "cpu":
+        usual = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     kind = kinds.get(precision, usual)
     if precision == "automatic" and device == "cpu" and _needed(numbers, kind, work_gb) > there * HEADROOM:
         kind = torch.bfloat16
-    need, largest = _needed(numbers, kind, work_gb), _needed({"": max(numbers.values(), default=0)}, kind, work_gb)
+    need, largest = _needed(numbers, kind, work_gb), _needed({"": _together(numbers)}, kind, work_gb)
     least = work_gb * GB + 0.05 * largest
     if need <= there * HEADROOM:
         strategy = WHOLE
@@ -87,6 +90,12 @@ def planned(title: str, numbers: dict[str, int], work_gb: float, precision: str,
                          "are free. Close other programs, or choose a smaller model.")
     held = need if strategy == WHOLE else largest if strategy == PARTS else least
     return Placement(device, kind, strategy, need / GB, there / GB, held + work_gb * GB <= there)
+
+
+def _together(numbers: dict[str, int]) -> int:
+    """The most weights that are on the device at a time when parts take turns: all readers of words, or one other part."""
+    readers = sum(count for name, count in numbers.items() if name.startswith(READERS))
+    return max([readers, *(count for name, count in numbers.items() if not name.startswith(READERS))])
 
 
 def _needed(numbers: dict[str, int], kind: torch.dtype, work_gb: float) -> float:

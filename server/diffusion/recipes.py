@@ -17,7 +17,7 @@ from .flux import FillDenoiser, KontextDenoiser, packed, packed_mask
 from .guidance import FULL, IMAGE, NONE
 from .pixart import PixArtDenoiser
 from .sd3 import SD3Denoiser
-from .text import T5_TOKENS, flux_words, sd3_words, t5_words, tokens_in
+from .text import T5_TOKENS, Reader, flux_words, sd3_words, t5_words, tokens_in
 from .tiles import Tile
 from .unet import KandinskyDenoiser, UNetDenoiser
 
@@ -178,7 +178,7 @@ def _flux_words(drawing: Drawing, prompt: str) -> Words:
     model = drawing.model
     with (model.reader("text_encoder", "tokenizer", 77) as clip,
           model.reader("text_encoder_2", "tokenizer_2", T5_TOKENS["flux"]) as t5):
-        drawing.told_of_cut(t5)
+        drawing.told_of_cut(t5, prompt)
         return flux_words(clip, t5, prompt)
 
 
@@ -188,10 +188,11 @@ def _embeddings(drawing: Drawing) -> dict[str, Words]:
     from transformers import CLIPImageProcessor
 
     model, how = drawing.model, drawing.settings
+    drawing.told_of_cut(Reader(None, tokens_in(model.folder("tokenizer"), 77), 77))
     with model.using("prior") as prior, model.using("image_encoder") as seen, model.using("text_encoder") as read:
         pipe = KandinskyV22PriorPipeline(
             prior=prior, image_encoder=seen, text_encoder=read, tokenizer=tokens_in(model.folder("tokenizer"), 77),
-            scheduler=UnCLIPScheduler.from_pretrained(str(model.folder("scheduler", of_base=True)), local_files_only=True),
+            scheduler=UnCLIPScheduler.from_pretrained(str(model.folder("scheduler", beside="prior")), local_files_only=True),
             image_processor=CLIPImageProcessor.from_pretrained(str(model.folder("image_processor")), local_files_only=True))
         pipe.set_progress_bar_config(disable=True)
         made = pipe(drawing.prompt, negative_prompt=how.negative or None, num_inference_steps=min(25, max(how.steps, 2)),

@@ -79,12 +79,18 @@ def ease() -> None:
 
 
 def _drop_oldest() -> bool:
-    for key, model in _held.items():
-        if model.lock.acquire(blocking=False):
-            model.lock.release()
-            _drop(key)
-            return True
-    return False
+    idle = next((key for key, model in _held.items() if _is_idle(model)), None)
+    if idle is None:
+        return False
+    _drop(idle)
+    return True
+
+
+def _is_idle(model: Model) -> bool:
+    free = model.lock.acquire(blocking=False)
+    if free:
+        model.lock.release()
+    return free
 
 
 def _drop(key: tuple[str, str, str]) -> None:

@@ -16,9 +16,13 @@ import torch
 import torch.nn.functional as functional
 from scipy import ndimage
 
+from ..errors import CannotEdit
+
 KEPT_BELOW = 0.06
 """Mean change (of 1) at which half of the source's own detail is kept."""
 SMALLEST_GSD_M = 1e-6
+LARGEST_PX = 48_000_000
+"""Of the model's grid: a picture of it is 0.6 GB, and some are held at once."""
 REACH = 2
 """Pixels around one whose change counts as its own."""
 STRIP = 256
@@ -40,8 +44,13 @@ class Frame:
         height, width = shape[0] * math.sqrt(aspect), shape[1] / math.sqrt(aspect)
         gsd_m = max(gsd_m, SMALLEST_GSD_M)
         scale = gsd_m / grid.working_gsd(gsd_m)
-        if max(height, width) * scale < grid.native_px:
-            scale = grid.native_px / max(height, width)
+        if not grid.asked_gsd_m:
+            # A small window is enlarged to the native size, not beyond what the model was trained on; the rest is mirrored.
+            most = max(gsd_m / grid.gsd_m[0], scale) if grid.gsd_m[0] else math.inf
+            scale = max(scale, min(grid.native_px / max(height, width), most))
+        if height * width * scale**2 > LARGEST_PX:
+            raise CannotEdit(f"At {gsd_m / scale:.2g} m a pixel the window has {height * width * scale**2:.2g} pixels; at most "
+                             f"{LARGEST_PX:,} can be drawn. Choose a larger 'Ground size it works at', or smaller polygons.")
         inner = max(1, round(height * scale)), max(1, round(width * scale))
         least = grid.native_px if grid.square else grid.native_px // 2
         outer = tuple(max(least, math.ceil(side / grid.cell_px) * grid.cell_px) for side in inner)

@@ -28,7 +28,7 @@ class ICEdit(Pretrained):
         needs=("prompt?",),
         native_size_px=512,
         licence="of the model (FLUX.1 [dev] Non-Commercial), see Models",
-        weights=("icedit", "flux-fill"),
+        weights=("icedit",),
         options=options_for(flow=True, negative=False),
     )
 

@@ -12,6 +12,7 @@ import torch.nn.functional as functional
 
 from ..api import Option
 from ..diffusion import schedules, warm
+from ..diffusion.components import release
 from ..diffusion.drawing import Drawing, Settings
 from ..diffusion.guidance import FreeGuidance
 from ..diffusion.placement import PRECISIONS
@@ -140,11 +141,26 @@ class Pretrained(Editor):
                 _shown(scene, frame, on_step), notes, origin=frame.place(scene.origin, pixels))
             if options["compile"] and model.placement.device != "cpu":
                 model.compiled(entry.parts[0] if entry.parts[0] != "lora" else entry.lora)
-            made, seen = self.draw(drawing, self.told(options, frame))
+            made, seen = self._drawn(drawing, self.told(options, frame))
         warm.ease()
         about = {"prompt_used": words, **_record(settings, model, frame, scene), "notes": notes}
         on_step(1, 1, None, "", about)
         return frame.back(made, seen if options["keep_detail"] else None, scene.image)
+
+    def _drawn(self, drawing: Drawing, options: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the recipe draws; raises CannotEdit where memory runs out, or numbers overflow."""
+        try:
+            made, seen = self.draw(drawing, options)
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+                release()
+                raise CannotEdit(f"{drawing.model.entry.title} ran out of memory. Close other programs, choose half precision, a "
+                                 "larger ground size to work at, or a smaller model.") from error
+            raise
+        if not bool(torch.isfinite(made).all() and torch.isfinite(seen).all()):
+            raise CannotEdit(f"{drawing.model.entry.title} gave no numbers, which happens where half precision overflows. Choose "
+                             "bfloat16 or float32 as 'Precision'.")
+        return made, seen
 
     def told(self, options: Mapping[str, Any], frame: Frame) -> dict[str, Any]:
         """The options for the recipe, with the ground size that the model's pixel really has."""

@@ -28,7 +28,7 @@ class Pair:
 
 
 def pairs_of(names: Iterable[str]) -> list[Pair]:
-    """The adapter's pairs; those of a text encoder are left out."""
+    """The adapter's pairs; those of a text encoder are left out. Raises ModelRefused for a mixture of experts."""
     names = set(names)
     found = []
     for name in sorted(names):
@@ -37,9 +37,15 @@ def pairs_of(names: Iterable[str]) -> list[Pair]:
             continue
         kind = next(k for k in _UP if match["kind"].startswith(k))
         up = f"{match['module']}.{match['kind'].replace(kind, _UP[kind], 1)}"
-        if up in names:
-            alpha = f"{match['module']}.alpha"
-            found.append(Pair(match["module"], name, up, alpha if alpha in names else ""))
+        if up not in names:
+            raise ModelRefused(f"The adapter (LoRA) is not whole: {name[:100]} has no second factor.")
+        alpha = f"{match['module']}.alpha"
+        found.append(Pair(match["module"], name, up, alpha if alpha in names else ""))
+    modules = [pair.module for pair in found]
+    twice = [module for module in modules if modules.count(module) > 1]
+    if twice:
+        raise ModelRefused(f"The adapter holds several for one layer ({twice[0][:80]}), as a mixture of experts does; such are "
+                           "not read. Get the plain one.")
     return found
 
 

@@ -13,7 +13,7 @@ import shutil
 import stat
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -55,8 +55,11 @@ def bring(entry: Entry, source: Path, accept_licence: bool, revision: str = "", 
     if not zipfile.is_zipfile(source):
         raise ModelRefused(f"{source.name} is neither a folder nor a zip" + (
             " nor the adapter's .safetensors file." if entry.lora else ". Unpack it, or give the folder with its parts."))
-    with zipfile.ZipFile(source) as archive:
-        return keep(entry, list(_in_zip(entry, archive)), f"zip {source}", revision, on_bytes)
+    try:
+        with zipfile.ZipFile(source) as archive:
+            return keep(entry, list(_in_zip(entry, archive)), f"zip {source}", revision, on_bytes)
+    except zipfile.BadZipFile as error:
+        raise ModelRefused(f"{source.name} is a damaged zip ({error}). Copy it again.") from error
 
 
 def check_licence(entry: Entry, accepted: bool) -> None:
@@ -76,19 +79,32 @@ def keep(entry: Entry, found: list[Found], source: str, revision: str, on_bytes:
         free = shutil.disk_usage(stage).free
         if sum(one.size for one in found if one.spare is None) + SPARE_BYTES > free:
             raise NoSpace(f"{entry.title} needs {total / 1e9:.1f} GB; {free / 1e9:.1f} GB are free in {shelf.folder()}.")
-        kept, done = {}, 0
-        for one in found:
-            kept[one.name] = _copied(one, stage, functools.partial(_counted, on_bytes, done, total, one.name))
-            done += one.size
-            known = entry.sha256.get(one.name)
-            if known and known != kept[one.name].sha256:
-                raise ModelRefused(f"{one.name}: sha256 {kept[one.name].sha256[:16]}... is not the published "
-                                   f"{known[:16]}.... The file is damaged, or is another one.")
-        parts.check(entry, stage)
-        now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-        record = Record(entry.id, source, revision, now, entry.licence, entry.asks, kept)
+        try:
+            record = _staged(entry, found, stage, on_bytes)
+        except BaseException:
+            # What was downloaded goes back, so that the next try need not fetch it again.
+            for one in found:
+                if one.spare is not None and (stage / one.name).is_file():
+                    os.replace(stage / one.name, one.spare)
+            raise
+        record = replace(record, source=source, revision=revision)
         shelf.settle(stage, record)
     return record
+
+
+def _staged(entry: Entry, found: list[Found], stage: Path, on_bytes: OnBytes) -> Record:
+    """The files in a staged folder, hashed and checked."""
+    kept, done, total = {}, 0, sum(one.size for one in found)
+    for one in found:
+        kept[one.name] = _copied(one, stage, functools.partial(_counted, on_bytes, done, total, one.name))
+        done += one.size
+        known = entry.sha256.get(one.name)
+        if known and known != kept[one.name].sha256:
+            raise ModelRefused(f"{one.name}: sha256 {kept[one.name].sha256[:16]}... is not the published "
+                               f"{known[:16]}.... The file is damaged, or is another one.")
+    parts.check(entry, stage)
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    return Record(entry.id, "", "", now, entry.licence, entry.asks, kept)
 
 
 def _counted(on_bytes: OnBytes, before: int, total: int, name: str, done: int) -> None:
@@ -102,7 +118,6 @@ def _copied(one: Found, stage: Path, told: Callable[[int], None]) -> Kept:
     if one.spare is not None:
         kept = Kept(one.size, shelf.sha256(one.spare), one.spare.stat().st_mtime_ns)
         os.replace(one.spare, target)
-        told(one.size)
         return kept
     digest, done = hashlib.sha256(), 0
     try:

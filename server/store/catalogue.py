@@ -73,9 +73,9 @@ def every(store: Path) -> dict[str, Entry]:
     path = store / OWN
     try:
         own = json.loads(path.read_text("utf8")) if path.is_file() else []
-    except (OSError, ValueError) as error:
-        raise BadRequest(f"{path} cannot be read ({error}). Mend or delete it.") from error
-    return {**published(), **{data["id"]: Entry.of(data) for data in own}}
+        return {**published(), **{data["id"]: Entry.of(data) for data in own}}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadRequest(f"{path} cannot be read ({type(error).__name__}: {error}). Mend or delete it.") from error
 
 
 def entry(store: Path, model_id: str) -> Entry:

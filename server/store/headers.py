@@ -43,7 +43,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             header = json.loads(stream.read(length))
             about = header.pop("__metadata__", {})
             return _checked(path, header, size - 8 - length), {str(k): str(v) for k, v in about.items()}
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
             raise ModelRefused(f"{path.name} is no safetensors file: its header cannot be read "
                                f"({type(error).__name__}).") from error
 

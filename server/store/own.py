@@ -12,16 +12,17 @@ from ..errors import BadRequest, NoSpace
 from . import catalogue, shelf
 from .catalogue import Entry
 
-NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{1,60}$")
+NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{1,60}$")
 
 
 def described(model_id: str, like: Entry, title: str = "", licence: str = "", native_px: int = 0) -> Entry:
     """The entry of a model that works as `like` does; raises BadRequest for a name that is taken or odd."""
-    if not NAME.match(model_id) or ".." in model_id:
-        raise BadRequest(f"'{model_id[:60]}' cannot be a model's name: use small letters, digits, '-', '_' and '.'.")
+    if not NAME.match(model_id):
+        raise BadRequest(f"'{model_id[:60]}' cannot be a model's name: use small letters, digits, '-' and '_'.")
     if model_id in catalogue.published():
         raise BadRequest(f"'{model_id}' is the name of a published model; choose another.")
-    return replace(like, id=model_id, title=title or model_id, licence=licence or "your own", restrictions="", repo="",
+    return replace(like, id=model_id, title=title or model_id, licence=licence or like.licence,
+                   restrictions="" if licence else like.restrictions, repo="",
                    revision="",
                    sha256={}, base=like.id, native_px=native_px or like.native_px)
 

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +86,9 @@ def entry(model_id: str) -> Entry:
 
 def lineage(entry: Entry) -> list[Entry]:
     """The model, its base, and the base's base ..."""
-    found = [entry]
-    while found[-1].base and len(found) < 8:
-        found.append(catalogue.entry(folder(), found[-1].base))
+    found, known = [entry], catalogue.every(folder())
+    while found[-1].base in known and len(found) < 8:
+        found.append(known[found[-1].base])
     return found
 
 
@@ -141,6 +141,7 @@ def check(entry: Entry) -> None:
     """Raise ModelRefused where a file is gone or was changed since it was brought; hashes only what looks touched."""
     for one in lineage(entry):
         kept = record(one.id)
+        _check_nothing_more(one, kept)
         for name, was in (kept.files if kept else {}).items():
             path = folder() / one.id / name
             try:
@@ -150,6 +151,22 @@ def check(entry: Entry) -> None:
             touched = now.st_size != was.bytes or now.st_mtime_ns != was.mtime_ns
             if touched and (now.st_size != was.bytes or sha256(path) != was.sha256):
                 raise ModelRefused(_changed(one, name))
+            if touched and kept:
+                # The same file with another date: remembered, so that it is hashed once.
+                kept = replace(kept, files={**kept.files, name: replace(was, mtime_ns=now.st_mtime_ns)})
+                kept.write(folder() / one.id)
+
+
+def _check_nothing_more(entry: Entry, kept: Record | None) -> None:
+    """Raise ModelRefused for a file that was not brought with the model: the libraries would load it."""
+    if kept is None:
+        return
+    place = folder() / entry.id
+    for path in place.rglob("*"):
+        name = path.relative_to(place).as_posix()
+        if path.is_file() and name not in kept.files and name != RECORD:
+            raise ModelRefused(f"{entry.title}: {name} was not brought with it. Take it out of {place}, or bring the model "
+                               "again.")
 
 
 def _changed(entry: Entry, name: str) -> str:
@@ -163,6 +180,7 @@ def verify(entry: Entry, on_bytes: OnBytes = nothing) -> Record:
     if kept is None:
         raise WeightsMissing(_advice(entry, list(entry.parts)))
     done = 0
+    _check_nothing_more(entry, kept)
     for name, was in kept.files.items():
         path = folder() / entry.id / name
         known = entry.sha256.get(name, was.sha256)

@@ -34,13 +34,24 @@ def nothing_held():
 @pytest.mark.parametrize(("shape", "gsd", "inner"), [
     ((512, 512), 0.5, (512, 512)),          # as it is
     ((1100, 1500), 0.5, (1100, 1500)),      # larger: tiles, not squashed
-    ((200, 300), 0.5, (341, 512)),          # smaller: enlarged, its aspect kept
+    ((200, 300), 0.4, (267, 400)),          # smaller: enlarged, its aspect kept, as far as the model knows
+    ((300, 420), 0.5, (366, 512)),          # ... to the native size
+    ((300, 300), 0.1, (100, 100)),          # finer and small: at 0.3 m, the rest is mirrored
     ((4000, 6000), 0.1, (1333, 2000)),      # finer than trained on: at 0.3 m
 ])
 def test_the_aspect_is_kept_and_the_ground_size_is_the_models(shape, gsd, inner):
     frame = Frame.of(shape, gsd, 1.0, Grid(512, 64, (0.3, 2.0)))
     assert frame.inner == inner and all(side % 64 == 0 for side in frame.outer)
     assert frame.gsd_m == pytest.approx(gsd * shape[0] / inner[0], rel=0.01)
+
+
+def test_the_users_ground_size_is_taken_as_it_is():
+    for gsd in (0.2, 0.5, 3.0):
+        assert Frame.of((300, 300), 0.1, 1.0, Grid(512, 64, (0.3, 2.0), asked_gsd_m=gsd)).gsd_m == pytest.approx(gsd, rel=0.03)
+    frame = Frame.of((300, 300), 0.1, 1.0, Grid(512, 64, (0.3, 2.0), asked_gsd_m=0.5))
+    assert frame.inner == (60, 60) and frame.outer == (256, 256)
+    with pytest.raises(CannotEdit, match="Choose a larger 'Ground size it works at'"):
+        Frame.of((600, 600), 10.0, 1.0, Grid(512, 64, asked_gsd_m=1e-5))
 
 
 def test_pixels_that_are_not_square_are_made_so():
@@ -172,7 +183,7 @@ GB = int(1e9)
 @pytest.mark.parametrize(("free", "strategy", "together"), [(40, WHOLE, True), (10, PARTS, True), (3, LAYERS, False)])
 def test_placement_by_memory_on_a_gpu(monkeypatch, free, strategy, together):
     monkeypatch.setattr(placement, "best_device", lambda: "cuda")
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: not including_emulation)
     plan = placement.planned("FLUX", {"transformer": 3 * GB, "text_encoder_2": 2 * GB, "vae": GB // 10}, 1.5, "automatic",
                              free * GB)
     assert plan.kind == torch.bfloat16 and plan.strategy == strategy and plan.together == together
@@ -188,6 +199,28 @@ def test_placement_that_cannot_be(monkeypatch):
     monkeypatch.setattr(placement, "best_device", lambda: "cuda")
     with pytest.raises(CannotEdit, match="even when offloading"):
         placement.planned("FLUX", {"transformer": 6 * GB}, 3, "bfloat16", 2 * GB)
+
+
+def test_guidance_makes_the_predictions_it_needs():
+    from landbrush.server.diffusion.guidance import FreeGuidance
+
+    full, image, none = (torch.full((1,), value) for value in (5.0, 3.0, 1.0))
+    assert FreeGuidance(7.5).branches == ("full", "none") and FreeGuidance(1.0).branches == ("full",)
+    assert FreeGuidance(7.5, 7.5).branches == ("full", "none"), "one scale for both needs two"
+    for text, picture in ((7.5, 1.5), (7.5, 0.5), (1.0, 2.0), (3.0, 3.0)):
+        free = FreeGuidance(text, picture)
+        made = {"full": full, "image": image, "none": none}
+        wanted = 1 + text * (5 - 3) + picture * (3 - 1)
+        assert free.combined(*(made[name] for name in free.branches)) == pytest.approx(wanted)
+
+
+def test_schedules_never_clip_latents():
+    for name in ("DDIM", "DDPM"):
+        assert not schedules.made(name, {"beta_schedule": "linear"}).config.clip_sample
+    scheduler = schedules.made("PNDM", {"beta_schedule": "linear"})
+    steps = schedules.timesteps_of(scheduler, 2)
+    run = Run(scheduler, steps, torch.randn(1, 4, 8, 8), Tiling.of(8, 8, 64, 24))
+    assert torch.isfinite(sample(lambda noisy, t, tile: noisy, run)).all()
 
 
 def test_a_model_in_use_is_not_let_go():
@@ -237,11 +270,18 @@ def test_other_bands_follow_the_new_colours():
     after, mask = image.copy(), np.zeros((90, 120), bool)
     mask[20:60, 10:50] = True
     after[:, 20:60, 10:50] = image[:, 20:60, 70:110]
-    found = carried(image, infrared, after, mask)
+    valid = np.ones_like(mask)
+    found = carried(image, infrared, after, (mask, valid))
     wanted = (0.2 + 0.9 * after[1] - 0.3 * after[0])[None]
     assert np.array_equal(found[:, ~mask], infrared[:, ~mask])
     assert np.abs(found - wanted)[:, mask].mean() < 0.25 * np.abs(infrared - wanted)[:, mask].mean()
-    assert np.array_equal(carried(image, infrared, image, mask), infrared)
+    assert np.array_equal(carried(image, infrared, image, (mask, valid)), infrared)
+    image[:, :, :9], infrared[:, :, :9], valid[:, :9] = 0, 0, False
+    after[:, mask] = 0.01  # as dark as what is nodata
+    assert carried(image, infrared, after, (mask, valid))[:, mask].min() >= infrared[:, valid].min()
+    seen = []
+    carried(image, infrared, after, (mask, valid), lambda *step: seen.append(step))
+    assert seen == [(0, int(mask.sum()))]
 
 
 @pytest.mark.parametrize(("names", "colours"), [

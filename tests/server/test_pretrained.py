@@ -21,11 +21,13 @@ from tests.server.conftest import RGB, finished, in_type, inputs, scene, square,
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 EDITORS = {
     "rsedit_unet": ["rsedit-unet-dgtrs"], "rsedit_dit": ["rsedit-dit"], "instruct_pix2pix": ["instruct-pix2pix", "magicbrush"],
-    "ultraedit": ["ultraedit-freeform", "ultraedit-mask"], "sdedit": ["sd15", "text2earth"],
+    "ultraedit": ["ultraedit-mask", "ultraedit-freeform"], "sdedit": ["text2earth", "sd15"],
     "inpaint": ["sd15-inpainting", "text2earth-inpainting", "kandinsky22-inpainting"], "icedit": ["icedit"],
     "flux_kontext": ["flux-kontext"],
 }
 BASES = ["kandinsky22-prior", "flux-fill"]
+FIRST = {"rsedit_unet": "rsedit-unet-dgtrs", "ultraedit": "ultraedit-mask", "sdedit": "text2earth", "icedit": "icedit"}
+"""What an editor takes where no model is named."""
 CASES = [(editor, model) for editor, models in EDITORS.items() for model in models]
 
 
@@ -359,7 +361,7 @@ def test_a_reader_in_the_layout_of_open_clip(desk, shelved, chip, tmp_path, monk
     (folder / "text_encoder").mkdir()
     save_file(dgtrs(), folder / "text_encoder" / "DGTRS-CLIP-ViT-L-14.safetensors")
     entry = own.described("with-dgtrs", shelf.entry("rsedit-unet-dgtrs"), native_px=128)
-    bringing.bring(entry, folder, False)
+    bringing.bring(entry, folder, True)
     own.remember(entry)
     try:
         made, manifest = edited(desk, chip, "rsedit_unet", "with-dgtrs", prompt="flood " * 150)
@@ -370,9 +372,54 @@ def test_a_reader_in_the_layout_of_open_clip(desk, shelved, chip, tmp_path, monk
 
 
 def test_tiles_of_a_large_extent_do_not_show(desk):
-    """1500 x 1100 pixels through an editor of 512: gradients at the tiles' borders are those of the same drawn in one piece."""
+    """1500 x 1100 pixels through an editor of 512: gradients at the tiles' borders are those of the same drawn in one piece, also
+    where neighbours are made to disagree. Laid side by side instead of blended, they show."""
     from landbrush.server import registry
 
     from benchmarks import pretrained
 
-    assert pretrained.seam(registry, "rsedit-unet-dgtrs", 0, steps=2) <= 1.02
+    model = "rsedit-unet-dgtrs"
+    assert pretrained.seam(registry, model, 0, 2) <= 1.02
+    assert pretrained.seam(registry, model, 0, 2, "blended") <= 1.05
+    assert pretrained.seam(registry, model, 0, 2, "side by side") > 1.1, "the measure is blind"
+
+
+@pytest.mark.parametrize(("editor", "model"), FIRST.items())
+def test_without_a_name_the_preferred_model_is_taken(desk, editor, model):
+    from landbrush.server import registry
+
+    found = registry.EDITORS[editor]
+    assert found.entry({"model": ""}).id in (model, f"tiny-{model}")
+
+
+def test_a_kandinsky_of_ones_own(desk, chip):
+    made, manifest = edited(desk, chip, "inpaint", "tiny-kandinsky22-inpainting", prompt="flood " * 100 + "the bridge")
+    assert manifest["gate"]["pixels_inside_changed"] and any("the bridge" in note for note in manifest["notes"])
+
+
+def test_numbers_that_overflow_are_no_result(desk, chip, monkeypatch):
+    import torch
+    from landbrush.server.diffusion import recipes
+
+    def overflown(drawing, *_):
+        bad = torch.full_like(drawing.picture, float("nan"))
+        return bad, drawing.picture
+
+    monkeypatch.setattr(recipes, "redrawn", overflown)
+    wanted = inputs(chip, RING, prompt="snow", options={"model": "tiny-sd15", "steps": 2})
+    info = finished(desk, desk.post("/processes/sdedit/execution", json={"inputs": wanted}).get_json()["jobID"])
+    assert info["status"] == "failed" and "half precision overflows" in info["message"]
+
+
+@pytest.mark.parametrize("error", ["CUDA out of memory", "[enforce fail at alloc_cpu.cpp:117] can't allocate memory: you tried"])
+def test_memory_that_runs_out_is_said(desk, chip, monkeypatch, error):
+    import torch
+    from landbrush.server.diffusion import recipes
+
+    def full(*_):
+        raise torch.OutOfMemoryError(error) if "CUDA" in error else RuntimeError(error)
+
+    monkeypatch.setattr(recipes, "redrawn", full)
+    wanted = inputs(chip, RING, prompt="snow", options={"model": "tiny-sd15", "steps": 2})
+    info = finished(desk, desk.post("/processes/sdedit/execution", json={"inputs": wanted}).get_json()["jobID"])
+    assert info["status"] == "failed" and "ran out of memory" in info["message"]

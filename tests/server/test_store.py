@@ -97,7 +97,9 @@ def test_the_subfolder_of_a_repository_and_a_training_run(published, tmp_path):
         shutil.copytree(published / "instruct-pix2pix" / "unet", run / f"checkpoint-{step}" / "unet_ema")
     (run / "checkpoint-30000" / "unet_ema" / "mark.txt").write_text("newest")
     entry = own.described("my-editor", shelf.entry("rsedit-unet-dgtrs"), "My editor")
-    bringing.bring(entry, run, False)
+    with pytest.raises(LicenceNotAccepted, match="not stated"):
+        bringing.bring(entry, run, False)
+    bringing.bring(entry, run, True)
     own.remember(entry)
     assert (shelf.folder() / "my-editor" / "unet" / "mark.txt").is_file()
     assert [e.id for e in shelf.installed("rsedit_unet")] == ["my-editor", "rsedit-unet-dgtrs"]
@@ -106,7 +108,7 @@ def test_the_subfolder_of_a_repository_and_a_training_run(published, tmp_path):
         shelf.entry("my-editor")
 
 
-@pytest.mark.parametrize("name", ["instruct-pix2pix", "My Model", "..", "a", "a/b", "x" * 90])
+@pytest.mark.parametrize("name", ["instruct-pix2pix", "My Model", "..", "a", "a/b", "x" * 90, "own.json"])
 def test_names_a_model_of_ones_own_cannot_have(name):
     with pytest.raises(BadRequest):
         own.described(name, shelf.entry("sd15"))
@@ -269,6 +271,7 @@ def test_shards_outside_their_folder_and_missing_ones(published, tmp_path):
     b"[1]", b"{", b'{"a": 3}', b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}',
     b'{"a": {"dtype": "X9", "shape": [1], "data_offsets": [0, 4]}}',
     b'{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}',
+    b'{"a": {"dtype": "F32", "shape": [1e999], "data_offsets": [0, 4]}}',
     b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}', b"[" * 5000])
 def test_odd_headers(tmp_path, header):
     path = tmp_path / "odd.safetensors"
@@ -456,7 +459,7 @@ def test_the_command_line(published, home, capsys):
     assert run(home, "import", "instruct-pix2pix", str(published / "instruct-pix2pix"), "--accept-licence") == 0
     assert "Ready." in capsys.readouterr().out
     assert run(home, "import", "tiny", str(published / "instruct-pix2pix"), "--like", "instruct-pix2pix", "--native-px",
-               "128") == 0
+               "128", "--accept-licence") == 0
     assert run(home, "verify") == 0
     assert "instruct-pix2pix: " in (out := capsys.readouterr().out) and "tiny: " in out
     assert run(home, "list") == 0 and "GB of memory are free" in capsys.readouterr().out
@@ -477,7 +480,7 @@ def test_every_entry_of_the_catalogue_is_whole():
         for how in (entry.paper, entry.fast):
             assert not entry.editors or how["scheduler"] in schedules.CLASSES and how["steps"] > 0
     for name, editor in EDITORS.items():
-        assert all(name in known[model_id].editors for model_id in editor.info.weights)
+        assert tuple(entry.id for entry in catalogue.serving(shelf.folder(), name)) == editor.info.weights
 
 
 def test_headers_tell_what_loading_gives(published):
@@ -508,3 +511,61 @@ def test_shards_without_their_list(published, tmp_path):
     (folder / UNET).rename(folder / "unet" / "diffusion_pytorch_model-00001-of-00002.safetensors")
     with pytest.raises(ModelRefused, match="shards without their list"):
         bring("instruct-pix2pix", folder)
+
+
+def test_a_file_that_was_put_beside_a_model_is_refused(published):
+    bring("instruct-pix2pix", published / "instruct-pix2pix")
+    entry, place = shelf.entry("instruct-pix2pix"), shelf.folder() / "instruct-pix2pix" / "unet"
+    shutil.copy(place / "diffusion_pytorch_model.safetensors", place / "evil.safetensors")
+    for act in (shelf.check, shelf.verify):
+        with pytest.raises(ModelRefused, match="evil.safetensors was not brought with it"):
+            act(entry)
+
+
+def test_a_touched_file_is_hashed_once(published, monkeypatch):
+    bring("instruct-pix2pix", published / "instruct-pix2pix")
+    entry, path = shelf.entry("instruct-pix2pix"), shelf.folder() / "instruct-pix2pix" / UNET
+    os.utime(path)
+    hashed, real = [], shelf.sha256
+    monkeypatch.setattr(shelf, "sha256", lambda path: hashed.append(path) or real(path))
+    shelf.check(entry)
+    shelf.check(entry)
+    assert hashed == [path]
+
+
+def test_a_mixture_of_experts_and_half_an_adapter(published, tmp_path):
+    layer = "transformer.transformer_blocks.0.attn.to_q"
+    for names, sentence in ((("lora_A.0", "lora_A.1", "lora_B.0", "lora_B.1"), "mixture of experts"), (("lora_A",),
+                                                                                                       "no second factor")):
+        save_file({f"{layer}.{name}.weight": torch.zeros((4, 32) if "A" in name else (32, 4)) for name in names},
+                  tmp_path / "lora.safetensors")
+        with pytest.raises(ModelRefused, match=sentence):
+            bring("icedit", tmp_path / "lora.safetensors")
+
+
+def test_a_model_built_on_one_that_was_removed_takes_nothing_with_it(published):
+    for name, like in (("mine-one", "sd15"), ("mine-two", "mine-one")):
+        entry = own.described(name, shelf.entry(like))
+        bringing.bring(entry, published / "sd15", True)
+        own.remember(entry)
+    shelf.remove(shelf.entry("mine-one"))
+    own.forget("mine-one")
+    assert [e.id for e in shelf.installed("sdedit")] == ["mine-two"]
+    (shelf.folder() / catalogue.OWN).write_text('[{"a": 1}]')
+    with pytest.raises(BadRequest, match="Mend or delete it"):
+        shelf.installed("sdedit")
+
+
+def test_an_end_while_settling_keeps_what_was_downloaded(remote, monkeypatch):
+    from landbrush.server.store import parts
+
+    def ended(*_):
+        raise Dismissed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(parts, "check", ended)
+        with pytest.raises(Dismissed):
+            hub.download(unpinned(), True, remote.commit, endpoint=remote.url)
+    before = len(remote.asked)
+    hub.download(unpinned(), True, remote.commit, endpoint=remote.url)
+    assert not [path for command, path, _ in remote.asked[before:] if "/resolve/" in path]
