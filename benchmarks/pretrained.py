@@ -260,7 +260,7 @@ def ground(seed: int, shape=EXTENT):
 
 
 def borders(image: np.ndarray, plan, run: int) -> float:
-    """Mean step at the tiles' edges over the mean elsewhere, of means over `run` pixels along the edge (latents are of 8 pixels)."""
+    """Mean step at the tiles' edges over the mean elsewhere, of means over `run` pixels along them (latents are of 8 pixels)."""
     found = []
     for axis, edges in ((1, {t.top for t in plan.tiles} | {t.top + t.height for t in plan.tiles}),
                         (2, {t.left for t in plan.tiles} | {t.left + t.width for t in plan.tiles})):
