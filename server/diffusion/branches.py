@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -33,12 +35,23 @@ class Branch:
         return noisy if self.shown is None else torch.cat([noisy, tile.of(self.shown).to(noisy)], 1)
 
 
-def guided(branches: Sequence[Branch], guidance: FreeGuidance, together: bool,
-           predict: Callable[[Sequence[Branch]], torch.Tensor]) -> torch.Tensor:
-    """The guided prediction, from one batch of all branches or, to save memory, from one after the other."""
-    batches = [branches] if together else [[branch] for branch in branches]
-    made = torch.cat([predict(batch).float() for batch in batches])
-    return guidance.combined(*made.chunk(len(branches)))
+class Guided(ABC):
+    """A network whose predictions for several branches become one. `together`: from one batch of all, or, to save memory,
+    from one after the other."""
+
+    def __init__(self, net: Any, branches: Sequence[Branch], guidance: FreeGuidance, together: bool = True) -> None:
+        self.net, self.branches, self.guidance, self.together = net, branches, guidance, together
+
+    def __call__(self, noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
+        """The guided output for one tile (1, C, h, w) at a timestep."""
+        noisy = noisy.to(self.net.device, self.net.dtype)
+        batches = [self.branches] if self.together else [[branch] for branch in self.branches]
+        made = torch.cat([self._predicted(batch, noisy, t, tile).float() for batch in batches])
+        return self.guidance.combined(*made.chunk(len(self.branches)))
+
+    @abstractmethod
+    def _predicted(self, batch: Sequence[Branch], noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
+        """The outputs for a batch of branches (B, C, h, w)."""
 
 
 def stacked(parts: Sequence[torch.Tensor | None], like: torch.Tensor) -> torch.Tensor | None:

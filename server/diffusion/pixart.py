@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 
-from .branches import Branch, guided, stacked
+from .branches import Branch, Guided, stacked
 from .guidance import FreeGuidance
 from .tiles import Tile
 
 
-class PixArtDenoiser:
+class PixArtDenoiser(Guided):
     """PixArtTransformer2DModel. With a source in its branches it is RSEdit-DiT, without it plain PixArt.
 
     `masked`: whether the text's attention mask is passed; RSEdit was trained without and is released with it.
@@ -26,13 +26,8 @@ class PixArtDenoiser:
 
     def __init__(self, net: Any, branches: Sequence[Branch], guidance: FreeGuidance, masked: bool = True,
                  together: bool = True) -> None:
-        self.net, self.branches, self.guidance = net, branches, guidance
-        self.masked, self.together = masked, together
-
-    def __call__(self, noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
-        """The guided noise for one tile."""
-        noisy = noisy.to(self.net.device, self.net.dtype)
-        return guided(self.branches, self.guidance, self.together, lambda batch: self._predicted(batch, noisy, t, tile))
+        super().__init__(net, branches, guidance, together)
+        self.masked = masked
 
     def _predicted(self, batch: Sequence[Branch], noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
         channels, width = noisy.shape[1], noisy.shape[3]

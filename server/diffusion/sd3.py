@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
-from .branches import Branch, guided, stacked
-from .guidance import FreeGuidance
+from .branches import Branch, Guided, stacked
 from .tiles import Tile
 
 
-class SD3Denoiser:
+class SD3Denoiser(Guided):
     """SD3Transformer2DModel; predicts a flow's velocity."""
-
-    def __init__(self, net: Any, branches: Sequence[Branch], guidance: FreeGuidance, together: bool = True) -> None:
-        self.net, self.branches, self.guidance, self.together = net, branches, guidance, together
-
-    def __call__(self, noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
-        """The guided velocity for one tile."""
-        noisy = noisy.to(self.net.device, self.net.dtype)
-        return guided(self.branches, self.guidance, self.together, lambda batch: self._predicted(batch, noisy, t, tile))
 
     def _predicted(self, batch: Sequence[Branch], noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
         seen = torch.cat([branch.seen(noisy, tile) for branch in batch])

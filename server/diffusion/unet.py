@@ -8,21 +8,13 @@ from typing import Any
 
 import torch
 
-from .branches import Branch, guided, stacked
+from .branches import Branch, Guided, stacked
 from .guidance import FreeGuidance
 from .tiles import Tile
 
 
-class UNetDenoiser:
+class UNetDenoiser(Guided):
     """UNet2DConditionModel. What a branch shows is joined as channels after the noisy latent, which alone is scaled."""
-
-    def __init__(self, net: Any, branches: Sequence[Branch], guidance: FreeGuidance, together: bool = True) -> None:
-        self.net, self.branches, self.guidance, self.together = net, branches, guidance, together
-
-    def __call__(self, noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
-        """The guided output for one tile."""
-        noisy = noisy.to(self.net.device, self.net.dtype)
-        return guided(self.branches, self.guidance, self.together, lambda batch: self._predicted(batch, noisy, t, tile))
 
     def _predicted(self, batch: Sequence[Branch], noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
         seen = torch.cat([branch.seen(noisy, tile) for branch in batch])
