@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import evaluate, models_command, provenance, registry
+from . import evaluate, interpreter, models_command, provenance, registry
 from .api import AUTO, Blend, ContractError, EditRequest, Exemplar, Output, Polygons, RasterRef
 from .errors import BadRequest, Dismissed, ServerError
 from .models import weights
@@ -220,6 +220,8 @@ def _edit(given: argparse.Namespace) -> int:
         output=Output(given.area, given.compression, given.cog),
     )
     request = EditRequest.from_json(request.to_json())  # the same limits as over HTTP
+    if given.editor == AUTO and given.prompt.strip():
+        print(interpreter.interpret(given.prompt).understood)
     with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=given.output.parent) as folder:
         report = edit(request, given.editor, Files(given.raster, given.exemplar_raster, given.elevation), Path(folder),
                       _print_progress)

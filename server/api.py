@@ -127,7 +127,7 @@ def _parse_scalar(hint: Any, value: Json, where: str, rules: Mapping[str, Any]) 
     if hint in (int, float) and ((low is not None and value < low) or (high is not None and value > high)):
         raise ContractError(where, f"{value} is outside {low} ... {high}")
     if "choices" in rules and value not in rules["choices"]:
-        raise ContractError(where, f"{_shown(value)} is none of {', '.join(rules['choices'])}")
+        raise ContractError(where, f"{_shown(value)} is none of {', '.join(filter(None, rules['choices']))}")
     if hint is str and (len(value) > rules.get("longest", 100_000) or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value)):
         raise ContractError(where, f"text of {len(value)} characters is too long, or holds a NUL or half a character")
     return value

@@ -57,6 +57,9 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
     clock = _Clock()
     progress("understanding", 0, 1)
     todo = _paraphrased(plan(request, process_id), request.prompt)
+    todo = replace(todo, options=todo.editor.settled(todo.options))
+    if "model" in todo.options:
+        request = replace(request, options={**request.options, "model": todo.options["model"]})
     with _layer(request, files) as layer, _opened(files.exemplar) as other, _opened(files.elevation) as elevation:
         job = _Job(request, todo, layer, elevation, clock, {})
         # 1. Where: polygons on the raster's own grid.

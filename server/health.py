@@ -10,6 +10,7 @@ import torch
 
 from . import provenance
 from .api import ACCEPTED, RUNNING
+from .diffusion import placement
 from .models import scene_words, sentences
 from .services import Services
 
@@ -21,14 +22,8 @@ def device() -> str:
 
 def free_memory_mb() -> dict[str, int | None]:
     """Free memory of this machine, and of its GPU where there is one."""
-    found: dict[str, int | None] = {"memory": None, "gpu": None}
-    try:
-        found["memory"] = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1_000_000
-    except (AttributeError, ValueError, OSError):
-        pass
-    if torch.cuda.is_available():
-        found["gpu"] = torch.cuda.mem_get_info()[0] // 1_000_000
-    return found
+    gpu = placement.free_bytes("cuda") // 1_000_000 if torch.cuda.is_available() else None
+    return {"memory": placement.free_bytes("cpu") // 1_000_000, "gpu": gpu}
 
 
 def health(services: Services) -> dict[str, Any]:

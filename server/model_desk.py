@@ -75,6 +75,8 @@ class ModelDesk:
         if wanted.action == "download":
             bringing.check_licence(entry, wanted.accept_licence)
             return lambda told: hub.download(entry, wanted.accept_licence, wanted.revision, told)
+        if wanted.action in ("verify", "remove") and shelf.record(entry.id) is None:
+            raise BadRequest(f"{entry.title} is not on this machine; there is nothing to {wanted.action}.")
         if wanted.action == "verify":
             return lambda told: shelf.verify(entry, told)
         if wanted.action == "remove":
@@ -87,7 +89,7 @@ class ModelDesk:
         state = "missing" if missing else "in use" if entry.id in warm.names() else "installed"
         if act is not None and not act.ended:
             state = "busy"
-        elif act is not None and act.failed and (missing or act.name == "verify"):
+        elif act is not None and act.failed and act.name == "verify":
             state = "failed"
         kept = shelf.record(entry.id)
         about = {

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .errors import BadRequest
+from .errors import BadRequest, ModelRefused
 from .models import weights
 from .settings import default_home
 from .store import bringing, catalogue, hub, own, shelf
@@ -48,6 +48,8 @@ def _list(given: argparse.Namespace) -> None:
         print(f"  {entry.id:24s} {'missing' if why else 'installed':10s} {', '.join(entry.editors) or 'base of others'}")
         print(f"  {'':24s} {entry.title}. {entry.good_for}")
         print(f"  {'':24s} licence: {entry.licence}. {entry.restrictions}".rstrip())
+        if entry.repo:
+            print(f"  {'':24s} from https://huggingface.co/{entry.repo} {entry.subfolder} {entry.revision or '(name a commit)'}")
         print(f"  {'':24s} {why or warm.estimate(entry)}")
     print("Models that lie elsewhere, by kind:")
     for kind, what in weights.KINDS.items():
@@ -56,6 +58,8 @@ def _list(given: argparse.Namespace) -> None:
 
 def _set(given: argparse.Namespace) -> None:
     value = given.value
+    if given.name not in weights.KINDS:
+        raise BadRequest(f"'{given.name[:60]}' is no kind of model; there are {', '.join(weights.KINDS)}.")
     if given.name in weights.PATHS and value:
         value = str(Path(value).expanduser().resolve())
         if not Path(value).exists():
@@ -89,16 +93,26 @@ def _download(given: argparse.Namespace) -> None:
 
 def _verify(given: argparse.Namespace) -> None:
     ids = [given.name] if given.name else [i for i in catalogue.every(shelf.folder()) if shelf.record(i)]
+    wrong = []
     for model_id in ids:
-        record = shelf.verify(shelf.entry(model_id), _told)
-        print(f"\n{model_id}: {len(record.files)} files are as they were brought.")
+        try:
+            record = shelf.verify(shelf.entry(model_id), _told)
+            print(f"\n{model_id}: {len(record.files)} files are as they were brought.")
+        except ModelRefused as error:
+            wrong.append(str(error))
+            print(f"\n{model_id}: {error}")
+    if wrong:
+        raise ModelRefused(f"{len(wrong)} of {len(ids)} models are not what was brought; see above.")
 
 
 def _remove(given: argparse.Namespace) -> None:
     entry = shelf.entry(given.name)
-    users = [e.id for e in catalogue.every(shelf.folder()).values() if e.base == entry.id and shelf.record(e.id)]
-    print(f"{entry.title}: {shelf.remove(entry) / 1e9:.2f} GB freed."
-          + (f" {', '.join(users)} lack their base now." if users else ""))
+    others = [e for e in catalogue.every(shelf.folder()).values() if e.id != entry.id and shelf.record(e.id)]
+    ready = [other for other in others if not shelf.missing(other)]
+    print(f"{entry.title}: {shelf.remove(entry) / 1e9:.2f} GB freed.")
+    for other in ready:
+        if shelf.missing(other):
+            print(f"{other.id} was built on it and is incomplete now: {', '.join(shelf.missing(other))} missing.")
     own.forget(entry.id)
 
 

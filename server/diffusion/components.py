@@ -107,13 +107,15 @@ class Model:
         """For the manifest: which files, whose licence, where computed."""
         found: dict[str, Any] = {"model": self.entry.id, "licence": self.entry.licence, "device": self.placement.device,
                                  "precision": str(self.placement.kind).removeprefix("torch."), "memory": self.placement.sentence}
-        for one in shelf.lineage(self.entry):
-            kept = shelf.record(one.id)
-            if kept:
-                found.setdefault("files", {})[one.id] = {
-                    "revision": kept.revision, "sha256": {n: f.sha256 for n,
-                                                          f in kept.files.items() if n.endswith(".safetensors")}}
-        return found
+        files: dict[str, dict[str, Any]] = {}
+        for name in dict.fromkeys(part for one in shelf.lineage(self.entry) for part in one.parts):
+            owner = self.folder(name).parent.name
+            kept = shelf.record(owner)
+            hashes = {n: f.sha256 for n, f in (kept.files if kept else {}).items()
+                      if n.startswith(f"{name}/") and n.endswith(".safetensors")}
+            if kept and hashes:
+                files.setdefault(owner, {"revision": kept.revision, "sha256": {}})["sha256"].update(hashes)
+        return {**found, "files": files}
 
 
 def release() -> None:

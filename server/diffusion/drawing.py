@@ -21,6 +21,8 @@ from .tiles import Tiling
 
 OVERLAP = 3 / 8
 """Of a tile's side, shared with its neighbour."""
+MOST_CUT = 300
+"""Characters of what was left out of a prompt that are shown."""
 Shown = Callable[[int, int, "np.ndarray | None"], None]
 
 
@@ -96,8 +98,9 @@ class Drawing:
         """Note what of the prompt, or of the sentence made of it, does not fit."""
         cut = reader.cut(words or self.prompt)
         if cut:
+            shown = cut if len(cut) <= MOST_CUT else f"{cut[:MOST_CUT].rsplit(' ', 1)[0]} ..."
             self.notes.append(f"The prompt is longer than {self.model.entry.title} reads ({reader.limit} tokens); left out: "
-                              f"'{cut[:300]}'.")
+                              f"'{shown}'.")
 
     def branches(self, words: Mapping[str, Words], shown: Mapping[str, torch.Tensor] | None = None, label: int | None = None
                  ) -> list[Branch]:

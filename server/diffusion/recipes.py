@@ -185,7 +185,9 @@ def _flux_words(drawing: Drawing, prompt: str) -> Words:
 def _embeddings(drawing: Drawing) -> dict[str, Words]:
     """Image embeddings of the words, by diffusers' pipeline of Kandinsky's prior."""
     from diffusers import KandinskyV22PriorPipeline, UnCLIPScheduler
-    from transformers import CLIPImageProcessor
+    from transformers import CLIPImageProcessor, logging
+
+    logging.set_verbosity_error()
 
     model, how = drawing.model, drawing.settings
     drawing.told_of_cut(Reader(None, tokens_in(model.folder("tokenizer"), 77), 77))

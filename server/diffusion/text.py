@@ -36,10 +36,11 @@ class Reader:
 
     def cut(self, text: str) -> str:
         """The words of a text that do not fit."""
-        whole = self.tokens(text, return_tensors=None, truncation=False, verbose=False).input_ids
-        if len(whole) <= self.limit:
+        whole = self.tokens(text, truncation=False, verbose=False, return_offsets_mapping=True)
+        if len(whole.input_ids) <= self.limit:
             return ""
-        return str(self.tokens.decode(whole[self.limit - 1 :], skip_special_tokens=True)).strip()
+        # Its last place is taken by the end sign.
+        return text[whole.offset_mapping[self.limit - 1][0] :].strip()
 
 
 def clip_words(reader: Reader, text: str) -> Words:

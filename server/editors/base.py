@@ -134,6 +134,10 @@ class Editor(ABC):
         """Raise, before the job is queued, for what can be known to be wrong without pixels."""
         return
 
+    def settled(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options with what was chosen for the user in them, so that the same edit can be asked for again."""
+        return dict(options)
+
     @abstractmethod
     def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
         """Return the image (C, H, W) with the mask edited; outside it, what should be unchanged."""

@@ -123,8 +123,9 @@ class Grid:
         low, high = self.gsd_m
         at = f"Drawn at {worked_at:.2g} m a pixel, the raster has {gsd_m:.2g} m"
         if worked_at > gsd_m * 1.05:
-            why = "" if self.asked_gsd_m else f", since the model was trained at {low:g} to {high:g} m"
-            return f"{at}{why}; set 'Ground size it works at' to change that."
+            if self.asked_gsd_m:
+                return f"{at}."
+            return f"{at}, since the model was trained at {low:g} to {high:g} m; 'Ground size it works at' (gsd_m) changes that."
         if high and gsd_m > high * 1.05:
             return (f"The raster has {gsd_m:.2g} m a pixel; the model was trained at {low:g} to {high:g} m and may draw the "
                     f"wrong "

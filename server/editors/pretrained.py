@@ -116,6 +116,10 @@ class Pretrained(Editor):
         self.worded(prompt, options)
         self.entry(options)
 
+    def settled(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options with the model's name in them, by which the edit can be made again."""
+        return {**options, "model": self.entry(options).id}
+
     def grid(self, entry: Entry, options: Mapping[str, Any]) -> Grid:
         """What the model wants of the raster's grid."""
         low, high = entry.gsd_m

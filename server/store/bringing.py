@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from ..errors import BadRequest, LicenceNotAccepted, ModelRefused, NoSpace
+from ..errors import BadRequest, Conflict, LicenceNotAccepted, ModelRefused, NoSpace
 from . import parts, shelf
 from .catalogue import Entry
 from .shelf import CHUNK, Kept, OnBytes, Record, nothing
@@ -66,14 +66,20 @@ def check_licence(entry: Entry, accepted: bool) -> None:
     """Raise LicenceNotAccepted where the licence has conditions and the user has not said yes to them."""
     if entry.asks and not accepted:
         raise LicenceNotAccepted(f"{entry.title} is under '{entry.licence}'. {entry.restrictions} Read it at its source"
-                                 f" ({entry.repo or 'where you got it'}) and accept it (--accept-licence) to go on.")
+                                 f" ({entry.repo or 'where you got it'}) and accept it (--accept-licence; over HTTP "
+                                 f"accept_licence) to go on.")
 
 
 def keep(entry: Entry, found: list[Found], source: str, revision: str, on_bytes: OnBytes) -> Record:
     """Copy files into a staged folder, check them, and put the model in its place."""
     if not found:
-        raise ModelRefused(f"{source} holds no part of {entry.title}. Wanted: {', '.join(entry.parts)}, each a folder with its "
-                           "files, as diffusers saves a pipeline.")
+        wanted = "the adapter's .safetensors file" if entry.lora else (
+            f"{', '.join(entry.parts)}, each a folder with its files, as diffusers saves a pipeline")
+        raise ModelRefused(f"{source} holds no part of {entry.title}. Wanted: {wanted}.")
+    before = shelf.record(entry.id)
+    if before is not None:
+        raise Conflict(f"{entry.title} is here already ({before.source}, {before.when}). Remove it first, if these files are "
+                       f"better.")
     total = sum(one.size for one in found)
     with shelf.staging(entry.id) as stage:
         free = shutil.disk_usage(stage).free
@@ -94,8 +100,13 @@ def keep(entry: Entry, found: list[Found], source: str, revision: str, on_bytes:
 
 def _staged(entry: Entry, found: list[Found], stage: Path, on_bytes: OnBytes) -> Record:
     """The files in a staged folder, hashed and checked."""
-    kept, done, total = {}, 0, sum(one.size for one in found)
-    for one in found:
+    kept: dict[str, Kept] = {}
+    done, total = 0, sum(one.size for one in found)
+    # Configs first: what is another model shows in them, before gigabytes are copied.
+    light = [one for one in found if not one.name.endswith(".safetensors")]
+    for one in [*light, *(one for one in found if one not in light)]:
+        if len(kept) == len(light):
+            parts.check_configs(entry, stage)
         kept[one.name] = _copied(one, stage, functools.partial(_counted, on_bytes, done, total, one.name))
         done += one.size
         known = entry.sha256.get(one.name)

@@ -87,6 +87,5 @@ def entry(store: Path, model_id: str) -> Entry:
 
 
 def serving(store: Path, editor_id: str) -> list[Entry]:
-    """The models an editor can work with, the preferred first: the user's own, then in the catalogue's order."""
-    found = [e for e in every(store).values() if editor_id in e.editors]
-    return sorted(found, key=lambda e: e.id in published())
+    """The models an editor can work with, the preferred first: in the catalogue's order, then the user's own."""
+    return [e for e in every(store).values() if editor_id in e.editors]

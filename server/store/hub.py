@@ -151,6 +151,8 @@ class _Repository:
                     "('hf auth login', or HF_TOKEN in the environment of the server).")
         if kind in ("RepositoryNotFoundError", "RevisionNotFoundError", "EntryNotFoundError"):
             return f"{repo} is not to be had ({kind}): it may have been moved or removed. Import it from a folder or zip."
+        if kind in ("ConnectError", "ConnectTimeout", "ConnectionError", "NameResolutionError"):
+            return f"{repo} could not be fetched: the hub cannot be reached. Is there a network? Else import it from a folder."
         if kind == "OfflineModeIsEnabled":
             return "HF_HUB_OFFLINE is set in the server's environment: it may not download. Import from a folder or zip."
         return (f"{repo} could not be fetched ({kind}: {str(error)[:200]}). What arrived is kept; try again, or import it from a "

@@ -70,6 +70,13 @@ def _check_part(entry: Entry, part: str, place: Path) -> None:
     _check_config(entry, part, shelf.config_of(place))
 
 
+def check_configs(entry: Entry, stage: Path) -> None:
+    """Raise ModelRefused for the config of another model, wherever a staged part has one."""
+    for part in entry.parts:
+        if (stage / part / "config.json").is_file():
+            _check_config(entry, part, shelf.config_of(stage / part))
+
+
 def _check_config(entry: Entry, part: str, config: dict[str, Any]) -> None:
     for key, wanted in entry.expects.get(part, {}).items():
         if key in config and config[key] != wanted:

@@ -127,9 +127,9 @@ def why_not(entry: Entry) -> str:
 
 def _advice(entry: Entry, gone: list[str]) -> str:
     ids = [one.id for one in lineage(entry) if record(one.id) is None and any(name in gone for name in one.parts)] or [entry.id]
-    return (f"{entry.title} is not complete on this machine: {', '.join(gone)} missing. Bring "
-            f"{' and '.join(ids)}: 'landbrush-server models import {ids[0]} FOLDER-OR-ZIP' with files that you have, or "
-            f"'landbrush-server models download {ids[0]}' (in QGIS: Models).")
+    ways = " and ".join(f"'landbrush-server models import {one} FOLDER-OR-ZIP --accept-licence'" for one in ids)
+    return (f"{entry.title} is not complete on this machine: {', '.join(gone)} missing. Bring {' and '.join(ids)}: {ways} with "
+            f"files that you have, or 'landbrush-server models download {ids[0]}' (in QGIS: Models).")
 
 
 def installed(editor_id: str) -> list[Entry]:

@@ -299,6 +299,7 @@ def test_bringing_a_model_over_http(client, tmp_path):
     assert waited(client, "instruct-pix2pix").state == "missing"
     assert act(action="import", path=str(tmp_path / "nowhere"), accept_licence=True).status_code == 400
     assert act(action="import", accept_licence=True).status_code == 400
+    assert act(action="remove").status_code == 400, "nothing is there"
     assert act(action="fly").status_code == 400 and act().status_code == 400
     assert client.post("/models/nothing", json={"action": "verify"}).status_code == 404
     assert client.post("/models/sd15", json=[1]).status_code == 400
@@ -423,3 +424,11 @@ def test_memory_that_runs_out_is_said(desk, chip, monkeypatch, error):
     wanted = inputs(chip, RING, prompt="snow", options={"model": "tiny-sd15", "steps": 2})
     info = finished(desk, desk.post("/processes/sdedit/execution", json={"inputs": wanted}).get_json()["jobID"])
     assert info["status"] == "failed" and "ran out of memory" in info["message"]
+
+
+def test_a_request_without_a_model_is_recorded_with_the_one_that_drew(desk, chip):
+    wanted = inputs(chip, RING, prompt="make it winter", options={"steps": 1, "gsd_m": 4.0})
+    info = finished(desk, desk.post("/processes/instruct_pix2pix/execution", json={"inputs": wanted}).get_json()["jobID"])
+    manifest = desk.get(f"/jobs/{info['jobID']}/results/manifest.json").get_json()
+    assert manifest["request"]["options"]["model"] == manifest["drawn"]["model"] == "instruct-pix2pix"
+    assert set(manifest["drawn"]["files"]) == {"instruct-pix2pix"}

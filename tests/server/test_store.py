@@ -19,6 +19,7 @@ from landbrush.server import __main__
 from landbrush.server.diffusion import warm
 from landbrush.server.errors import (
     BadRequest,
+    Conflict,
     Dismissed,
     HubUnreachable,
     LicenceNotAccepted,
@@ -102,7 +103,7 @@ def test_the_subfolder_of_a_repository_and_a_training_run(published, tmp_path):
     bringing.bring(entry, run, True)
     own.remember(entry)
     assert (shelf.folder() / "my-editor" / "unet" / "mark.txt").is_file()
-    assert [e.id for e in shelf.installed("rsedit_unet")] == ["my-editor", "rsedit-unet-dgtrs"]
+    assert [e.id for e in shelf.installed("rsedit_unet")] == ["rsedit-unet-dgtrs", "my-editor"]
     own.forget("my-editor")
     with pytest.raises(UnknownModel, match="my-editor"):
         shelf.entry("my-editor")
@@ -440,7 +441,7 @@ def test_a_repository_that_is_gone_gated_or_silent(remote):
     remote.commit = "b" * 40
     with pytest.raises(HubUnreachable, match="instead of"):
         hub.download(unpinned(), True, "a" * 40, endpoint=remote.url)
-    with pytest.raises(HubUnreachable, match="could not be fetched"):
+    with pytest.raises(HubUnreachable, match="the hub cannot be reached. Is there a network"):
         hub.download(unpinned(), True, "a" * 40, endpoint="http://127.0.0.1:9")
     with pytest.raises(LicenceNotAccepted):
         hub.download(unpinned(), False, "a" * 40, endpoint=remote.url)
@@ -569,3 +570,30 @@ def test_an_end_while_settling_keeps_what_was_downloaded(remote, monkeypatch):
     before = len(remote.asked)
     hub.download(unpinned(), True, remote.commit, endpoint=remote.url)
     assert not [path for command, path, _ in remote.asked[before:] if "/resolve/" in path]
+
+
+def test_a_reader_of_another_length_and_a_model_that_is_here(published):
+    with pytest.raises(ModelRefused, match="max_position_embeddings = 248, where InstructPix2Pix has 77"):
+        bring("instruct-pix2pix", published / "rsedit-unet-dgtrs" / "DGTRS-CLIP-ViT-L-14")
+    bring("instruct-pix2pix", published / "instruct-pix2pix")
+    with pytest.raises(Conflict, match="is here already"):
+        bring("instruct-pix2pix", published / "instruct-pix2pix")
+
+
+def test_another_model_shows_before_its_weights_are_copied(published):
+    told = []
+    with pytest.raises(ModelRefused, match="another model"):
+        bring("instruct-pix2pix", published / "sd15", on_bytes=lambda done, total, what: told.append(what))
+    assert not [name for name in told if name.endswith(".safetensors")]
+
+
+def test_verify_goes_on_after_a_bad_model_and_remove_names_what_loses_its_base(published, home, capsys):
+    for model_id in ("instruct-pix2pix", "flux-fill", "icedit"):
+        bring(model_id, published / model_id)
+    path = shelf.folder() / "instruct-pix2pix" / UNET
+    path.write_bytes(path.read_bytes()[:-4] + b"abcd")
+    assert run(home, "verify") == 1
+    out = capsys.readouterr()
+    assert "icedit: 1 files are as they were brought" in out.out and "1 of 3 models are not" in out.err
+    assert run(home, "remove", "instruct-pix2pix") == 0 and "built on it" not in capsys.readouterr().out
+    assert run(home, "remove", "flux-fill") == 0 and "icedit was built on it" in capsys.readouterr().out
