@@ -3,8 +3,8 @@
 usage: python benchmarks/pretrained.py [part ...]     parts: editors parity seams memory speed
 make demo-models is the first three.
 
-No weights can be had here, so the networks are of the real classes, tiny, with random weights, saved as they are published
-and brought through the store. What that proves is the way: loading, words, latents, schedules, tiles, the raster promise.
+No weights are needed: the networks are of the real classes, tiny, with random weights, saved as they are published and
+brought through the store. What that proves is the way: loading, words, latents, schedules, tiles, the raster promise.
 What the real weights draw is not measured.
 """
 
