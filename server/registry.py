@@ -25,7 +25,7 @@ from .editors.sdedit import SDEdit
 from .editors.sinddm import LearnedVariation
 from .editors.text import TextEdit
 from .editors.ultraedit import UltraEdit
-from .errors import BadRequest, UnknownProcess
+from .errors import BadRequest, ServerError, UnknownProcess
 from .store import shelf
 
 EDITORS: dict[str, Editor] = {
@@ -67,7 +67,10 @@ def described(editor_id: str) -> EditorInfo:
     found = editor(editor_id)
     if not isinstance(found, Pretrained):
         return found.info
-    there = shelf.installed(editor_id)
+    try:
+        there = shelf.installed(editor_id)
+    except ServerError as error:  # a store that cannot be read must not take the other editors with it
+        return replace(found.info, missing=str(error))
     options = tuple(replace(o, choices=("", *(e.id for e in there))) if o.name == "model" else o for o in found.info.options)
     missing = "" if there else f"No model of it is on the server's machine ({', '.join(found.info.weights)}). See Models."
     return replace(found.info, options=options, missing=missing)
@@ -75,8 +78,11 @@ def described(editor_id: str) -> EditorInfo:
 
 def ready_to_instruct() -> str:
     """The first editor that takes any instruction and has a model; empty where there is none."""
-    return next((name for name, one in EDITORS.items()
-                 if isinstance(one, Pretrained) and one.instructs and shelf.installed(name)), "")
+    try:
+        return next((name for name, one in EDITORS.items()
+                     if isinstance(one, Pretrained) and one.instructs and shelf.installed(name)), "")
+    except ServerError:
+        return ""
 
 
 def options_of(info: EditorInfo, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -432,3 +432,12 @@ def test_a_request_without_a_model_is_recorded_with_the_one_that_drew(desk, chip
     manifest = desk.get(f"/jobs/{info['jobID']}/results/manifest.json").get_json()
     assert manifest["request"]["options"]["model"] == manifest["drawn"]["model"] == "instruct-pix2pix"
     assert set(manifest["drawn"]["files"]) == {"instruct-pix2pix"}
+
+
+def test_a_broken_list_of_own_models_leaves_the_other_editors(client, settings):
+    place = settings.home / "models" / "pretrained"
+    place.mkdir(parents=True)
+    (place / "own.json").write_text("[{")
+    assert "cannot be read" in client.get("/processes/sdedit").get_json()["landbrush"]["missing"]
+    assert len(client.get("/processes").get_json()["processes"]) > 12
+    assert client.get("/models").status_code == 400
