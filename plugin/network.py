@@ -6,7 +6,7 @@ never on the GUI thread.
 
 from pathlib import Path
 
-from qgis.core import QgsBlockingNetworkRequest, QgsFeedback
+from qgis.core import QgsBlockingNetworkRequest, QgsFeedback, QgsNetworkAccessManager
 from qgis.PyQt.QtCore import QByteArray, QFile, QIODevice, QUrl
 from qgis.PyQt.QtNetwork import QNetworkRequest
 
@@ -38,36 +38,39 @@ class QgisTransport:
         request.setTransferTimeout(TIMEOUT_MS)
         for name, value in headers.items():
             request.setRawHeader(name.encode(), value.encode())
-        blocking = QgsBlockingNetworkRequest()
         verb = method.lower()
+        # The static calls where there are any: a QgsBlockingNetworkRequest made in Python wants the interpreter's lock while Qt
+        # holds its own for signals, and a GUI thread that waits the other way round never goes on (seen on QGIS 3.22).
         if verb == "get":
-            code = blocking.get(request, True)
+            answer = QgsNetworkAccessManager.blockingGet(request, "", True)
         elif verb == "post" and isinstance(body, Path):
-            code = self._post_file(blocking, request, body)
+            answer = self._post_file(request, body)
         elif verb == "post":
-            code = blocking.post(request, QByteArray(body), True)
+            answer = QgsNetworkAccessManager.blockingPost(request, QByteArray(body), "", True)
         elif verb == "delete":
-            code = blocking.deleteResource(request)
+            blocking = QgsBlockingNetworkRequest()
+            blocking.deleteResource(request)
+            answer = blocking.reply()
         else:
             raise ValueError(method)
-        return self._reply(blocking, url, code)
+        return self._reply(answer, url)
 
-    def _post_file(self, blocking, request, path):
-        stream = QFile(str(path))
+    def _post_file(self, request, path):
+        blocking, stream = QgsBlockingNetworkRequest(), QFile(str(path))
         if not stream.open(QIODevice.OpenModeFlag.ReadOnly):
             raise PluginError(f"{path} cannot be read: {stream.errorString()}")
         try:
-            return blocking.post(request, stream, True)
+            blocking.post(request, stream, True)
+            return blocking.reply()
         finally:
             stream.close()
 
-    def _reply(self, blocking, url, code):
-        answer = blocking.reply()
+    def _reply(self, answer, url):
         status = answer.attribute(QNetworkRequest.Attribute.HttpStatusCodeAttribute)
         if status is None:
             raise ServerUnreachable(
                 f"The Landbrush server does not answer at {url}.",
-                f"{blocking.errorMessage()} (code {code}). Start it in the Landbrush panel, or check its address "
+                f"{answer.errorString()} (code {answer.error()}). Start it in the Landbrush panel, or check its address "
                 "in the settings. If QGIS uses a proxy, put 127.0.0.1 on its exclude list.",
             )
         found = {bytes(name).decode().lower(): bytes(answer.rawHeader(name)).decode()
