@@ -6,7 +6,7 @@ never on the GUI thread.
 
 from pathlib import Path
 
-from qgis.core import QgsBlockingNetworkRequest, QgsFeedback, QgsNetworkAccessManager
+from qgis.core import QgsBlockingNetworkRequest, QgsFeedback
 from qgis.PyQt.QtCore import QByteArray, QFile, QIODevice, QUrl
 from qgis.PyQt.QtNetwork import QNetworkRequest
 
@@ -38,41 +38,57 @@ class QgisTransport:
         request.setTransferTimeout(TIMEOUT_MS)
         for name, value in headers.items():
             request.setRawHeader(name.encode(), value.encode())
+        blocking = _blocking()
         verb = method.lower()
-        # The static calls where there are any: a QgsBlockingNetworkRequest made in Python wants the interpreter's lock while Qt
-        # holds its own for signals, and a GUI thread that waits the other way round never goes on (seen on QGIS 3.22).
         if verb == "get":
-            answer = QgsNetworkAccessManager.blockingGet(request, "", True)
+            blocking.get(request, True)
         elif verb == "post" and isinstance(body, Path):
-            answer = self._post_file(request, body)
+            _post_file(blocking, request, body)
         elif verb == "post":
-            answer = QgsNetworkAccessManager.blockingPost(request, QByteArray(body), "", True)
+            blocking.post(request, QByteArray(body), True)
         elif verb == "delete":
-            blocking = QgsBlockingNetworkRequest()
             blocking.deleteResource(request)
-            answer = blocking.reply()
         else:
             raise ValueError(method)
-        return self._reply(answer, url)
+        return _reply(blocking.reply(), url)
 
-    def _post_file(self, request, path):
-        blocking, stream = QgsBlockingNetworkRequest(), QFile(str(path))
-        if not stream.open(QIODevice.OpenModeFlag.ReadOnly):
-            raise PluginError(f"{path} cannot be read: {stream.errorString()}")
-        try:
-            blocking.post(request, stream, True)
-            return blocking.reply()
-        finally:
-            stream.close()
 
-    def _reply(self, answer, url):
-        status = answer.attribute(QNetworkRequest.Attribute.HttpStatusCodeAttribute)
-        if status is None:
-            raise ServerUnreachable(
-                f"The Landbrush server does not answer at {url}.",
-                f"{answer.errorString()} (code {answer.error()}). Start it in the Landbrush panel, or check its address "
-                "in the settings. If QGIS uses a proxy, put 127.0.0.1 on its exclude list.",
-            )
-        found = {bytes(name).decode().lower(): bytes(answer.rawHeader(name)).decode()
-                 for name in answer.rawHeaderList()}
-        return Reply(int(status), found, bytes(answer.content()))
+def _blocking():
+    """A QgsBlockingNetworkRequest that cannot lock up with the GUI thread.
+
+    Qt calls a sender's disconnectNotify while it holds its lock for signals, and the first such call on an object made in
+    Python takes the interpreter's lock to look for a Python method; a GUI thread that destroys a QObject at that moment
+    holds the locks the other way round, and both wait for ever. The answer of that look is kept, so it is asked for here,
+    where the interpreter's lock is held before Qt's.
+    """
+    blocking = QgsBlockingNetworkRequest()
+    blocking.downloadProgress.connect(_ignore)
+    blocking.downloadProgress.disconnect(_ignore)
+    return blocking
+
+
+def _ignore(*_):
+    pass
+
+
+def _post_file(blocking, request, path):
+    stream = QFile(str(path))
+    if not stream.open(QIODevice.OpenModeFlag.ReadOnly):
+        raise PluginError(f"{path} cannot be read: {stream.errorString()}")
+    try:
+        blocking.post(request, stream, True)
+    finally:
+        stream.close()
+
+
+def _reply(answer, url):
+    status = answer.attribute(QNetworkRequest.Attribute.HttpStatusCodeAttribute)
+    if status is None:
+        raise ServerUnreachable(
+            f"The Landbrush server does not answer at {url}.",
+            f"{answer.errorString()} (code {answer.error()}). Start it in the Landbrush panel, or check its address "
+            "in the settings. If QGIS uses a proxy, put 127.0.0.1 on its exclude list.",
+        )
+    found = {bytes(name).decode().lower(): bytes(answer.rawHeader(name)).decode()
+             for name in answer.rawHeaderList()}
+    return Reply(int(status), found, bytes(answer.content()))

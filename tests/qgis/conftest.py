@@ -46,6 +46,13 @@ def server_python(script, *arguments):
                           env=environment).stdout
 
 
+@pytest.fixture(scope="session", autouse=True)
+def primed(qgis_app):
+    """The application of these tests is made in Python, QGIS's own is not: see plugin/network.py on what that costs."""
+    qgis_app.aboutToQuit.connect(wait)
+    qgis_app.aboutToQuit.disconnect(wait)
+
+
 @pytest.fixture(autouse=True)
 def isolated(tmp_path, monkeypatch):
     """Each test has its own server home and output folder."""
@@ -96,3 +103,32 @@ def helpers():
     found.wait, found.compare, found.server_python, found.root = wait, compare, server_python, ROOT
     assert QgsApplication.instance() is not None and sys.version_info >= (3, 9)
     return found
+
+
+@pytest.fixture
+def dock(qgis_iface, qgis_canvas, raster, helpers):
+    from landbrush.plugin.dock import LandbrushDock
+
+    canvas = qgis_iface.mapCanvas()
+    canvas.resize(480, 400)
+    canvas.setDestinationCrs(raster.crs())
+    canvas.setLayers([raster])
+    canvas.setExtent(raster.extent())
+    found = LandbrushDock(qgis_iface)
+    found.layer.setLayer(raster)
+    found.show()
+    yield found
+    found.dispose()
+    found.deleteLater()
+    helpers.wait(lambda: False, 0.1)
+
+
+@pytest.fixture
+def served(dock, helpers):
+    from landbrush.plugin.local_server import FAILED, RUNNING
+
+    dock.server.start()
+    assert helpers.wait(lambda: dock.server.state in (RUNNING, FAILED)), "no answer"
+    assert dock.server.state == RUNNING, dock.server.errors
+    assert helpers.wait(lambda: len(dock.infos) >= 11)
+    return dock

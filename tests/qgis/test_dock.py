@@ -4,68 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from driving import click, draw, run
 from landbrush.plugin import local_server, settings
-from landbrush.plugin.dock import LandbrushDock
 from landbrush.plugin.errors import PluginError
 from landbrush.plugin.local_server import FAILED, RUNNING
-from qgis.core import QgsFeature, QgsGeometry, QgsPointXY, QgsProject, QgsRectangle, QgsVectorLayer
-from qgis.PyQt.QtCore import QPoint, Qt
+from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRectangle, QgsVectorLayer
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
-
-
-@pytest.fixture
-def dock(qgis_iface, qgis_canvas, raster, helpers):
-    canvas = qgis_iface.mapCanvas()
-    canvas.resize(480, 400)
-    canvas.setDestinationCrs(raster.crs())
-    canvas.setLayers([raster])
-    canvas.setExtent(raster.extent())
-    found = LandbrushDock(qgis_iface)
-    found.layer.setLayer(raster)
-    found.show()
-    yield found
-    found.dispose()
-    found.deleteLater()
-    helpers.wait(lambda: False, 0.1)
-
-
-@pytest.fixture
-def served(dock, helpers):
-    dock.server.start()
-    assert helpers.wait(lambda: dock.server.state in (RUNNING, FAILED)), "no answer"
-    assert dock.server.state == RUNNING, dock.server.errors
-    assert helpers.wait(lambda: len(dock.infos) >= 11)
-    return dock
-
-
-def click(canvas, layer, ring, finish=True):
-    viewport, extent = canvas.viewport(), layer.extent()
-    for col, row in ring:
-        point = QgsPointXY(extent.xMinimum() + col * 0.5, extent.yMaximum() - row * 0.5)
-        at = canvas.getCoordinateTransform().transform(point)
-        place = QPoint(round(at.x()), round(at.y()))
-        QTest.mouseClick(viewport, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
-    if finish:
-        QTest.mouseClick(viewport, Qt.MouseButton.RightButton, Qt.KeyboardModifier.NoModifier, place)
-
-
-BLOCK = [(104, 84), (136, 84), (136, 116), (104, 116)]
-
-
-def draw(dock, raster, ring=BLOCK):
-    if not dock.area.draw.isChecked():
-        QTest.mouseClick(dock.area.draw, Qt.MouseButton.LeftButton)
-    click(dock.canvas, raster, ring)
-
-
-def run(dock, helpers):
-    before = dock.results.count()
-    QTest.mouseClick(dock.run_button, Qt.MouseButton.LeftButton)
-    assert dock.task is not None, dock.status.text()
-    assert helpers.wait(lambda: dock.task is None, 120)
-    if dock.results.count() == before:
-        return None
-    return QgsProject.instance().mapLayer(dock.results.item(0).data(Qt.ItemDataRole.UserRole))
 
 
 def test_from_prompt_to_layer(served, raster, helpers):
@@ -233,23 +178,6 @@ def test_what_the_ensemble_says_is_shown_changed_and_used(served, raster, helper
     assert not served.ensemble.isVisibleTo(served)
 
 
-def test_models_named_in_the_options_reach_the_server(qgis_app, tmp_path, monkeypatch):
-    from landbrush.plugin.local_server import serve_arguments
-    from landbrush.plugin.options_page import LandbrushOptionsPage
-
-    page = LandbrushOptionsPage()
-    page.models["image-text"].setText(str(tmp_path / "clip"))
-    page.models["endpoint"].setText(" http://127.0.0.1:11434/v1 ")
-    page.apply()
-    try:
-        given = serve_arguments()
-        assert f"image-text={tmp_path / 'clip'}" in given and "endpoint=http://127.0.0.1:11434/v1" in given
-    finally:
-        for kind in settings.MODELS:
-            settings.put(f"models/{kind}", "")
-    assert "--model" not in serve_arguments()
-
-
 def test_protected_areas_output_and_bands(served, raster, helpers):
     served.editor.setCurrentIndex(served.editor.findData("snow"))
     draw(served, raster, [(20, 20), (120, 20), (120, 120), (20, 120)])
@@ -387,49 +315,3 @@ def test_a_layer_without_a_file_is_exported_at_a_stated_resolution(raster, tmp_p
     assert layer.crs() == raster.crs()
     with pytest.raises(PluginError, match="too many"):
         plan_export(raster, extent, 0.0001)
-
-
-BUILD_TINY = """
-import sys, warnings
-warnings.simplefilter("ignore")
-sys.path.insert(0, sys.argv[1])
-from tests.server import tiny_pipelines
-print(tiny_pipelines.build("instruct-pix2pix", sys.argv[2]))
-"""
-
-
-def test_a_model_is_brought_on_the_page_and_edits_a_layer(served, raster, tmp_path, helpers, monkeypatch):
-    """From a missing model to a layer: the page, the licence, the import, the editor that gains it, the edit."""
-    from landbrush.plugin import models_page
-
-    folder = helpers.server_python(BUILD_TINY, helpers.root, tmp_path / "stick").split()[-1]
-    served.editor.setCurrentIndex(served.editor.findData("instruct_pix2pix"))
-    assert "See Models" in served.missing.text() and not served.missing.isHidden()
-    QTest.mouseClick(served.models_button, Qt.MouseButton.LeftButton)
-    page = served.models
-    assert helpers.wait(lambda: page.models)
-    page.choose("instruct-pix2pix")
-    assert "Open RAIL-M" in page.details.toPlainText() and page.import_folder.isEnabled() and not page.remove.isEnabled()
-    monkeypatch.setattr(models_page.QFileDialog, "getExistingDirectory", lambda *_: folder)
-    monkeypatch.setattr(page, "accepts", lambda model: False)
-    page.import_folder.click()
-    assert "not accepted" in page.message.text()
-    monkeypatch.setattr(page, "accepts", lambda model: True)
-    page.import_folder.click()
-    assert helpers.wait(lambda: page.models["instruct-pix2pix"].state == "installed"), page.message.text()
-    assert helpers.wait(lambda: not served.infos["instruct_pix2pix"].missing)
-    assert "GB" in page.details.toPlainText() and page.remove.isEnabled()
-    assert page.grab().save(str(tmp_path / "models.png"))
-    page.hide()
-    assert served.missing.isHidden()
-    served.words.prompt.setPlainText("make it winter")
-    draw(served, raster)
-    served.options.set_values({"steps": 2, "model": "instruct-pix2pix"})
-    served.run_button.click()
-    assert helpers.wait(lambda: served.task is None, 120), served.status.text()
-    assert served.results.count() == 1, served.status.text()
-
-
-def test_the_page_needs_a_server(dock):
-    dock.show_models()
-    assert not dock.models.isVisible()
