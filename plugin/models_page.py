@@ -44,8 +44,7 @@ class ModelsPage(QDialog):
         self.ask, self.models, self.busy = ask, {}, set()
         column = QVBoxLayout(self)
         about = QLabel("Editors with a pretrained network need its files. Nothing is fetched by itself: import them from a "
-                       "folder or a "
-                       "zip, without any network, or download them. Only tensors (.safetensors) are read.")
+                       "folder or a zip, without any network, or download them. Only tensors (.safetensors) are read.")
         about.setWordWrap(True)
         self.tree = QTreeWidget()
         self.tree.setHeaderLabels(["Model", "Editor", "State"])
@@ -164,9 +163,8 @@ class ModelsPage(QDialog):
         revision, given = "", True
         if model and len(model.about.get("source", "").split()) < 2:
             revision, given = QInputDialog.getText(
-                self, "Which commit?", "This model is not pinned to a revision. Look at its page, and name the commit that you "
-                                       "trust "
-                "(40 digits); leave it empty to be told the newest:", QLineEdit.EchoMode.Normal)
+                self, "Which commit?", "This model is not pinned to a revision. Look at its page, and name the commit that "
+                                       "you trust (40 digits); leave it empty to be told the newest:", QLineEdit.EchoMode.Normal)
         if given:
             self.bring("download", revision=revision.strip())
 

@@ -11,7 +11,7 @@ from typing import Any
 from .api import Model
 from .diffusion import warm
 from .errors import BadRequest, Conflict, Dismissed, Forbidden, ServerError
-from .store import bringing, catalogue, hub, shelf
+from .store import bringing, catalogue, hub, own, shelf
 from .store.catalogue import Entry
 
 
@@ -81,7 +81,7 @@ class ModelDesk:
             return lambda told: shelf.verify(entry, told)
         if wanted.action == "remove":
             warm.drop(entry.id)
-            return lambda told: shelf.remove(entry)
+            return lambda told: own.remove(entry)
         raise BadRequest("action: none. Say import, download, verify, remove, unload or stop.")
 
     def _state(self, entry: Entry) -> Model:

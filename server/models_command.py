@@ -10,6 +10,8 @@ from .errors import BadRequest, ModelRefused
 from .models import weights
 from .settings import default_home
 from .store import bringing, catalogue, hub, own, shelf
+from .store.catalogue import Entry
+from .store.shelf import Record
 
 ACTIONS = ("list", "set", "import", "download", "verify", "remove")
 
@@ -82,12 +84,15 @@ def _import(given: argparse.Namespace) -> None:
     record = bringing.bring(entry, source, given.accept_licence, given.revision, _told)
     if given.like:
         own.remember(entry)
-    print(f"\n{entry.title}: {len(record.files)} files, {record.bytes / 1e9:.2f} GB. {shelf.why_not(entry) or 'Ready.'}")
+    _tell_of(entry, record)
 
 
 def _download(given: argparse.Namespace) -> None:
     entry = shelf.entry(given.name)
-    record = hub.download(entry, given.accept_licence, given.revision, _told)
+    _tell_of(entry, hub.download(entry, given.accept_licence, given.revision, _told))
+
+
+def _tell_of(entry: Entry, record: Record) -> None:
     print(f"\n{entry.title}: {len(record.files)} files, {record.bytes / 1e9:.2f} GB. {shelf.why_not(entry) or 'Ready.'}")
 
 
@@ -109,11 +114,10 @@ def _remove(given: argparse.Namespace) -> None:
     entry = shelf.entry(given.name)
     others = [e for e in catalogue.every(shelf.folder()).values() if e.id != entry.id and shelf.record(e.id)]
     ready = [other for other in others if not shelf.missing(other)]
-    print(f"{entry.title}: {shelf.remove(entry) / 1e9:.2f} GB freed.")
+    print(f"{entry.title}: {own.remove(entry) / 1e9:.2f} GB freed.")
     for other in ready:
         if shelf.missing(other):
             print(f"{other.id} was built on it and is incomplete now: {', '.join(shelf.missing(other))} missing.")
-    own.forget(entry.id)
 
 
 def _told(done: int, total: int, what: str) -> None:

@@ -80,8 +80,7 @@ def canonical(word: str) -> str:
         if text == name or text in others:
             return name
     raise BadRequest(
-        f"'{word[:60]}' is not a word that can be looked for; known: {', '.join(SYNONYMS)}. "
-        "Draw an exemplar instead.")
+        f"'{word[:60]}' is not a word that can be looked for; known: {', '.join(SYNONYMS)}. Draw an exemplar instead.")
 
 
 def search(layer: Layer, word: str, area: Box, avoid: Sequence[BaseGeometry] = ()) -> Search:
@@ -277,8 +276,7 @@ def _by_network(name: str, view: View, blocked: np.ndarray, area: Box) -> Search
     height, width = view.valid.shape
     if min(height, width) < WINDOW_PX:
         return Search(name, NETWORK, (),
-                      f"The layer is too small: {width} x {height} pixels at {view.gsd_m:.2g} m, "
-                      f"one window needs {WINDOW_PX}.")
+                      f"The layer is too small: {width} x {height} pixels at {view.gsd_m:.2g} m, one window needs {WINDOW_PX}.")
     corners = [(r, c) for r in range(0, height - WINDOW_PX + 1, STRIDE_PX)
                for c in range(0, width - WINDOW_PX + 1, STRIDE_PX)
                if view.valid[r : r + WINDOW_PX, c : c + WINDOW_PX].mean() > LEAST_VALID]

@@ -38,8 +38,7 @@ class View:
         if len(names) == 1:
             return cls((0, 0, 0), (), names)
         raise CannotEdit(f"{title} needs to know which bands are red, green and blue; of this layer's {len(names)} they are "
-                         f"not all "
-                         "named. State them (band roles; --band red=1 ...).")
+                         "not all named. State them (band roles; --band red=1 ...).")
 
     def seen(self, image: np.ndarray) -> np.ndarray:
         """(3, H, W) of all data bands as an editor sees them."""

@@ -231,19 +231,14 @@ def model(model_id: str) -> Response:
 @blueprint.post(api.ROUTES["model"].replace("{model_id}", "<model_id>"))
 def model_action(model_id: str) -> tuple[Response, int]:
     """Import, download, verify, remove, unload or stop."""
-    wanted = api.Model.from_json({"id": model_id, **_object(_body())}, "model")
+    body = _body()
+    wanted = api.Model.from_json({"id": model_id, **body} if isinstance(body, dict) else body, "model")
     if wanted.id != model_id:
         raise BadRequest(f"id: '{wanted.id[:80]}' is not the model of the path, '{model_id[:80]}'.")
     settings = _services().settings
     near = settings.host in LOOPBACK and not settings.extra_hosts
     state = _services().models.act(wanted, None if near else settings.roots)
     return jsonify(state.to_json()), 202 if state.state == "busy" else 200
-
-
-def _object(body: Any) -> dict[str, Any]:
-    if not isinstance(body, dict):
-        raise BadRequest("The body must be a JSON object.")
-    return body
 
 
 @blueprint.post(api.ROUTES["searches"])

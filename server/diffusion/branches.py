@@ -47,6 +47,10 @@ class Guided(ABC):
         noisy = noisy.to(self.net.device, self.net.dtype)
         batches = [self.branches] if self.together else [[branch] for branch in self.branches]
         made = torch.cat([self._predicted(batch, noisy, t, tile).float() for batch in batches])
+        return self._combined(made)
+
+    def _combined(self, made: torch.Tensor) -> torch.Tensor:
+        """All branches' outputs (B, C, h, w) as one (1, C, h, w)."""
         return self.guidance.combined(*made.chunk(len(self.branches)))
 
     @abstractmethod

@@ -37,6 +37,8 @@ class Model:
         self.entry, self.placement = entry, placement
         self.lock = threading.RLock()
         self._parts: dict[str, Any] = {}
+        self._layered: set[str] = set()
+        self._compiled: set[str] = set()
 
     def has(self, name: str) -> bool:
         """Whether the model or its base has that part."""
@@ -66,7 +68,7 @@ class Model:
         net = self.part(name)
         device, strategy = self.placement.device, self.placement.strategy
         if strategy == LAYERS and name not in ("vae", "movq") and device != "cpu":
-            self._layered(net)
+            self._bring_layers(name, net)
             yield net
             return
         net.to(device)
@@ -77,20 +79,19 @@ class Model:
                 net.to("cpu")
                 release()
 
-    def _layered(self, net: Any) -> None:
+    def _bring_layers(self, name: str, net: Any) -> None:
         """Let the layers of a network take turns on the device."""
-        if not getattr(net, "_landbrush_layered", False):
+        if name not in self._layered:
             from diffusers.hooks import apply_group_offloading
 
             apply_group_offloading(net, torch.device(self.placement.device), offload_type="leaf_level", use_stream=True)
-            net._landbrush_layered = True
+            self._layered.add(name)
 
     def compiled(self, name: str) -> None:
         """Compile a network for its many calls; pays on a GPU after some dozen steps."""
-        net = self.part(name)
-        if not getattr(net, "_landbrush_compiled", False):
-            net.compile()
-            net._landbrush_compiled = True
+        if name not in self._compiled:
+            self.part(name).compile()
+            self._compiled.add(name)
 
     @contextlib.contextmanager
     def reader(self, encoder: str, tokens: str, limit: int = 0) -> Iterator[Reader]:

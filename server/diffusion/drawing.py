@@ -120,7 +120,7 @@ class Drawing:
         tile = self.tiling().tiles[0]
         return (tile.height // 2) * (tile.width // 2) * pictures
 
-    def sampled(self, denoise: Denoise, scheduler: Any, tokens: int = 0, keep: bool = True, copies: int = 1) -> torch.Tensor:
+    def sampled(self, denoise: Denoise, scheduler: Any, tokens: int = 0, copies: int = 1) -> torch.Tensor:
         """Draw from noise, or from the noised source where the strength is below 1; scaled latents.
 
         `copies`: pictures side by side in the canvas's channels, of which the last is the drawn one (ICEdit).
@@ -136,7 +136,7 @@ class Drawing:
             start = noise * getattr(scheduler, "init_noise_sigma", 1.0)
         drawn = None if self.drawn is None or bool((self.drawn > 0).all()) else self.drawn.to(self.device)
         known = None
-        if drawn is not None and keep:
+        if drawn is not None:
             free = drawn.new_ones(1, channels - channels // copies, height, width)
             last = drawn.expand(-1, channels // copies, -1, -1)
             known = Known(source, noise, torch.cat([free, last], 1) if copies > 1 else drawn)

@@ -74,7 +74,7 @@ def planned(title: str, numbers: dict[str, int], work_gb: float, precision: str,
     kind = kinds.get(precision, usual)
     if precision == "automatic" and device == "cpu" and _needed(numbers, kind, work_gb) > there * HEADROOM:
         kind = torch.bfloat16
-    need, largest = _needed(numbers, kind, work_gb), _needed({"": _together(numbers)}, kind, work_gb)
+    need, largest = _needed(numbers, kind, work_gb), _needed({"": _largest_turn(numbers)}, kind, work_gb)
     least = work_gb * GB + 0.05 * largest
     if need <= there * HEADROOM:
         strategy = WHOLE
@@ -92,7 +92,7 @@ def planned(title: str, numbers: dict[str, int], work_gb: float, precision: str,
     return Placement(device, kind, strategy, need / GB, there / GB, held + work_gb * GB <= there)
 
 
-def _together(numbers: dict[str, int]) -> int:
+def _largest_turn(numbers: dict[str, int]) -> int:
     """The most weights that are on the device at a time when parts take turns: all readers of words, or one other part."""
     readers = sum(count for name, count in numbers.items() if name.startswith(READERS))
     return max([readers, *(count for name, count in numbers.items() if not name.startswith(READERS))])

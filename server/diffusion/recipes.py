@@ -107,7 +107,7 @@ def kandinsky(drawing: Drawing) -> Pictures:
     learned = str(scheduler.config.get("variance_type", "")).startswith("learned")
     with drawing.model.using("unet") as net:
         branches = drawing.branches(words, dict.fromkeys((FULL, NONE), shown))
-        made = drawing.sampled(KandinskyDenoiser(net, branches, drawing.settings.guidance, learned), scheduler)
+        made = drawing.sampled(KandinskyDenoiser(net, branches, drawing.settings.guidance, learned, drawing.together), scheduler)
     return _pictures(drawing, made, name="movq")
 
 

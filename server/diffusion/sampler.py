@@ -51,7 +51,6 @@ def sample(denoise: Denoise, run: Run, on_step: OnStep | None = None) -> torch.T
     given = {"generator": run.generator} if "generator" in takes and run.generator is not None else {}
     for index, t in enumerate(run.timesteps):
         seen = scheduler.scale_model_input(canvas, t) if hasattr(scheduler, "scale_model_input") else canvas
-
         told = functools.partial(on_step, index, steps, canvas) if on_step else None
         predicted = run.tiling.blended(functools.partial(_predicted, denoise, seen, t, told))
         canvas = scheduler.step(predicted, t, canvas, **given, return_dict=False)[0]

@@ -25,22 +25,25 @@ class UNetDenoiser(Guided):
         return self.net(seen, t.to(seen.device), encoder_hidden_states=words, **given, return_dict=False)[0]
 
 
-class KandinskyDenoiser:
+class KandinskyDenoiser(Guided):
     """Kandinsky 2.2's decoder: `words.pooled` are image embeddings of its prior; shown are masked latent and mask.
 
-    Its output holds a variance behind the noise; `keeps_variance` where the schedule takes it (DDPM, learned range).
+    Its output holds a variance behind the noise; `keeps_variance` where the schedule takes it (DDPM, learned range), of the
+    worded branch.
     """
 
-    def __init__(self, net: Any, branches: Sequence[Branch], guidance: FreeGuidance, keeps_variance: bool) -> None:
-        self.net, self.branches, self.guidance, self.keeps_variance = net, branches, guidance, keeps_variance
+    def __init__(self, net: Any, branches: Sequence[Branch], guidance: FreeGuidance, keeps_variance: bool,
+                 together: bool = True) -> None:
+        super().__init__(net, branches, guidance, together)
+        self.keeps_variance = keeps_variance
 
-    def __call__(self, noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
-        """The guided noise for one tile, with the worded branch's variance where it is kept."""
-        channels, noisy = noisy.shape[1], noisy.to(self.net.device, self.net.dtype)
-        seen = torch.cat([branch.seen(noisy, tile) for branch in self.branches])
-        told = stacked([branch.words.pooled for branch in self.branches], seen)
-        made = self.net(sample=seen, timestep=t.to(seen.device), encoder_hidden_states=None,
-                        added_cond_kwargs={"image_embeds": told}, return_dict=False)[0].float()
-        noise, variance = made.split(channels, dim=1)
-        noise = self.guidance.combined(*noise.chunk(len(self.branches)))
+    def _predicted(self, batch: Sequence[Branch], noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
+        seen = torch.cat([branch.seen(noisy, tile) for branch in batch])
+        told = stacked([branch.words.pooled for branch in batch], seen)
+        return self.net(sample=seen, timestep=t.to(seen.device), encoder_hidden_states=None,
+                        added_cond_kwargs={"image_embeds": told}, return_dict=False)[0]
+
+    def _combined(self, made: torch.Tensor) -> torch.Tensor:
+        noise, variance = made.chunk(2, dim=1)
+        noise = super()._combined(noise)
         return torch.cat([noise, variance[:1]], 1) if self.keeps_variance else noise

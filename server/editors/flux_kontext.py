@@ -7,25 +7,21 @@ from typing import Any
 
 import torch
 
-from ..api import EditorInfo
 from ..diffusion import recipes
 from ..diffusion.drawing import Drawing
-from .pretrained import Pretrained, options_for
+from .pretrained import Pretrained, bringable, options_for
 
 
 class FluxKontext(Pretrained):
     """The strongest of the general editors RSEdit is compared with."""
 
     cell_px = 16
-    info = EditorInfo(
+    info = bringable(
         id="flux_kontext",
         title="FLUX Kontext",
         description="General edits by instruction, long ones too (512 tokens). Non-commercial weights. Needs a model that you "
-                    "bring "
-        "(Models).",
+                    "bring (Models).",
         engine="FLUX.1 Kontext (flow transformer, the source in its context)",
-        bands="rgb",
-        needs=("prompt?",),
         native_size_px=1024,
         licence="of the model (FLUX.1 [dev] Non-Commercial), see Models",
         weights=("flux-kontext",),

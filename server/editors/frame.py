@@ -128,8 +128,7 @@ class Grid:
             return f"{at}, since the model was trained at {low:g} to {high:g} m; 'Ground size it works at' (gsd_m) changes that."
         if high and gsd_m > high * 1.05:
             return (f"The raster has {gsd_m:.2g} m a pixel; the model was trained at {low:g} to {high:g} m and may draw the "
-                    f"wrong "
-                    "things.")
+                    "wrong things.")
         return ""
 
 

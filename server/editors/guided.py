@@ -20,13 +20,13 @@ from .base import Scene
 OPTIONS = (
     Option("guidance", "number", 0.3, "Guidance by the words", minimum=0.0, maximum=2.0,
            help="How hard an image-text model (CLIP, RemoteCLIP; named in the settings) pulls each step towards the words. "
-           "Without such a model, or at 0, the words choose the content only."),
+                "Without such a model, or at 0, the words choose the content only."),
     Option("momentum", "number", 0.2, "Weight of the new estimate", minimum=0.01, maximum=1.0,
            help="Lambda: at each guided step so much is of the new estimate, the rest of the one before; 1: no momentum. "
-           "Published: 0.2; a style takes a quarter of it."),
+                "Published: 0.2; a style takes a quarter of it."),
     Option("schedule", "string", "1", "Guidance by scale",
-           help="Factors from the coarsest scale to the finest, the last for all that follow: '0 1' leaves the coarsest alone, "
-           "as the published method does."),
+           help="Factors from the coarsest scale to the finest, the last for all that follow: '0 1' leaves the coarsest "
+                "alone, as the published method does."),
     Option("views", "integer", 4, "Views a step", minimum=1, maximum=16,
            help="Random views of each estimate that the model judges; the published method takes 16."),
     Option("ensemble", "string", ENSEMBLE_SOURCES[0], "Paraphrases from", choices=ENSEMBLE_SOURCES,

@@ -7,25 +7,21 @@ from typing import Any
 
 import torch
 
-from ..api import EditorInfo
 from ..diffusion import recipes
 from ..diffusion.drawing import Drawing
-from .pretrained import Pretrained, options_for
+from .pretrained import Pretrained, bringable, options_for
 
 
 class ICEdit(Pretrained):
     """The instruction says how the right picture differs from the left."""
 
     cell_px = 16
-    info = EditorInfo(
+    info = bringable(
         id="icedit",
         title="ICEdit",
         description="General edits by instruction with FLUX Fill: the model draws the right half of a pair. Non-commercial "
-                    "weights. "
-        "Fails at times; another seed helps. Needs a model that you bring (Models).",
+                    "weights. Fails at times; another seed helps. Needs a model that you bring (Models).",
         engine="ICEdit (FLUX.1 Fill, diptych, low-rank adapter)",
-        bands="rgb",
-        needs=("prompt?",),
         native_size_px=512,
         licence="of the model (FLUX.1 [dev] Non-Commercial), see Models",
         weights=("icedit",),

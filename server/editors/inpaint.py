@@ -7,27 +7,22 @@ from typing import Any
 
 import torch
 
-from ..api import EditorInfo
 from ..diffusion import recipes
 from ..diffusion.drawing import Drawing
-from .pretrained import Pretrained, options_for
+from .pretrained import Pretrained, bringable, options_for
 
 
 class Inpaint(Pretrained):
     """Draws the polygons anew, whatever was there."""
 
     instructs = False
-    info = EditorInfo(
+    info = bringable(
         id="inpaint",
         title="Inpaint as described",
         description="Draws the polygons anew after a description of what should be there, to fit what is around them. Needs a "
-                    "model "
-        "that you bring (Models).",
+                    "model that you bring (Models).",
         engine="inpainting latent diffusion",
-        bands="rgb",
-        needs=("prompt?",),
         native_size_px=512,
-        licence="of the model, see Models",
         weights=("sd15-inpainting", "text2earth-inpainting", "kandinsky22-inpainting"),
         options=options_for(),
     )

@@ -7,26 +7,21 @@ from typing import Any
 
 import torch
 
-from ..api import EditorInfo
 from ..diffusion import recipes
 from ..diffusion.drawing import Drawing
-from .pretrained import Pretrained, options_for
+from .pretrained import Pretrained, bringable, options_for
 
 
 class InstructPix2Pix(Pretrained):
     """Stable Diffusion 1.5 with the source beside the noise."""
 
-    info = EditorInfo(
+    info = bringable(
         id="instruct_pix2pix",
         title="InstructPix2Pix, MagicBrush",
         description="General edits by a short instruction ('make it winter'). Trained on photographs. Needs a model that you "
-                    "bring "
-        "(Models).",
+                    "bring (Models).",
         engine="InstructPix2Pix (latent diffusion, the source beside the noise)",
-        bands="rgb",
-        needs=("prompt?",),
         native_size_px=512,
-        licence="of the model, see Models",
         weights=("instruct-pix2pix", "magicbrush"),
         options=options_for(image_guidance=True),
     )

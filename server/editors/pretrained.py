@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,13 +11,14 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from ..api import Option
+from ..api import EditorInfo, Option
 from ..diffusion import schedules, warm
 from ..diffusion.components import release
 from ..diffusion.drawing import Drawing, Settings
 from ..diffusion.guidance import FreeGuidance
 from ..diffusion.placement import PRECISIONS
 from ..errors import BadRequest, CannotEdit, ModelNotNamed, UnknownModel
+from ..rgb import FROM_IMAGE, KEPT
 from ..store import catalogue, shelf
 from ..store.catalogue import Entry
 from . import scenario_prompts
@@ -26,8 +28,9 @@ from .scenario_prompts import SCENARIOS, SEVERITIES
 
 PAPER, FAST = "paper", "fast"
 AS_PUBLISHED = "as the preset"
-KEPT, FROM_IMAGE = "kept", "from the image"
 FEWEST_PX = 16
+bringable = functools.partial(EditorInfo, bands="rgb", needs=("prompt?",), licence="of the model, see Models")
+"""What an editor is whose model the user brings."""
 
 
 def options_for(

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from ..api import EditorInfo, Option
+from ..api import Option
 from ..diffusion import recipes
 from ..diffusion.drawing import Drawing
-from .pretrained import Pretrained, options_for
+from .pretrained import Pretrained, bringable, options_for
 
 
 class RSEditDiT(Pretrained):
@@ -18,17 +18,13 @@ class RSEditDiT(Pretrained):
 
     cell_px = 16
     square = True
-    info = EditorInfo(
+    info = bringable(
         id="rsedit_dit",
         title="RSEdit DiT",
         description="Edits by instruction or report (120 tokens) with a transformer: as RSEdit U-Net, with finer texture. "
-                    "Needs a "
-        "model that you bring (Models).",
+                    "Needs a model that you bring (Models).",
         engine="RSEdit DiT (PixArt-alpha, source and drawing side by side)",
-        bands="rgb",
-        needs=("prompt?",),
         native_size_px=512,
-        licence="of the model, see Models",
         weights=("rsedit-dit",),
         options=(*options_for(image_guidance=True),
                  Option("text_mask", "boolean", True, "Mask the text's padding",

@@ -7,26 +7,21 @@ from typing import Any
 
 import torch
 
-from ..api import EditorInfo
 from ..diffusion import recipes
 from ..diffusion.drawing import Drawing
-from .pretrained import Pretrained, options_for
+from .pretrained import Pretrained, bringable, options_for
 
 
 class RSEditUNet(Pretrained):
     """Stable Diffusion with the source beside the noise, and a text encoder that knows remote sensing."""
 
-    info = EditorInfo(
+    info = bringable(
         id="rsedit_unet",
         title="RSEdit U-Net",
         description="Edits by instruction or report, long ones too: floods, fires, storms, building and seasons as satellites "
-                    "see "
-        "them. Needs a model that you bring (Models).",
+                    "see them. Needs a model that you bring (Models).",
         engine="RSEdit U-Net (latent diffusion, the source beside the noise)",
-        bands="rgb",
-        needs=("prompt?",),
         native_size_px=512,
-        licence="of the model, see Models",
         weights=("rsedit-unet-dgtrs", "rsedit-unet-remoteclip", "rsedit-unet-openai", "rsedit-unet-gitrsclip"),
         options=options_for(image_guidance=True),
     )

@@ -7,27 +7,22 @@ from typing import Any
 
 import torch
 
-from ..api import EditorInfo
 from ..diffusion import recipes
 from ..diffusion.drawing import Drawing
-from .pretrained import Pretrained, options_for
+from .pretrained import Pretrained, bringable, options_for
 
 
 class SDEdit(Pretrained):
     """Stable Diffusion 1.5, 2.1, or Text2Earth, which is told the ground size of a pixel."""
 
     instructs = False
-    info = EditorInfo(
+    info = bringable(
         id="sdedit",
         title="SDEdit: redraw as described",
         description="Redraws the polygons after a description of the scene ('satellite image of a flooded town'). Needs a "
-                    "model that "
-        "you bring (Models).",
+                    "model that you bring (Models).",
         engine="SDEdit (latent diffusion from the noised source)",
-        bands="rgb",
-        needs=("prompt?",),
         native_size_px=512,
-        licence="of the model, see Models",
         weights=("text2earth", "sd15", "sd21"),
         options=options_for(strength=True),
     )

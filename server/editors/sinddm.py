@@ -37,26 +37,26 @@ class LearnedVariation(Editor):
         id="sinddm",
         title="Variation, learned",
         description="Redraws the polygon with a network that is trained on the window first: minutes to hours without a GPU, "
-        "kept for the next time. The published reference: few steps give coloured blobs, Variation does better in seconds. "
-        "With a prompt and an image-text model the words guide it.",
+                    "kept for the next time. The published reference: few steps give coloured blobs, Variation does better in "
+                    "seconds. With a prompt and an image-text model the words guide it.",
         engine="SinDDM (single-image denoising diffusion, trained on this window)",
         needs=("prompt?", "exemplar?"),
         options=(
             Option("mode", "string", NEW, "What to do", choices=(NEW, CONTENT, FINEST),
                    help="Draw the polygon anew; settle an exemplar's content in it (as Copy does); or draw the finest scale "
-                   "only: without words it harmonises, with them it restyles."),
+                        "only: without words it harmonises, with them it restyles."),
             Option("share", "number", 1.0, "Share that may change", minimum=0.02, maximum=1.0,
                    help="With words: of the polygon, where they have most say."),
             Option("steps", "integer", 30_000, "Training steps", minimum=1, maximum=200_000,
-                   help="A fifth of a second each at width 64 on one processor core; the reference takes 120,000. "
-                   "Stopped, it goes on."),
+                   help="A fifth of a second each at width 64 on one processor core; the reference takes 120,000. Stopped, it "
+                        "goes on."),
             Option("width", "string", "64", "Width of the network", choices=("32", "64", "96", "160"),
                    help="160 is the reference's 1.1 million parameters."),
             Option("as_released", "boolean", False, "Scales begin as in the released code",
                    help="Which measures the blurring of each scale on bytes that wrap around, instead of by a constant."),
             Option("checkpoint", "string", "", "Trained network",
                    help="Name of a file in the folder models/sinddm of the server's home, ours or the reference's model-*.pt; "
-                   "empty: train on this window."),
+                        "empty: train on this window."),
             *OPTIONS,
         ),
     )

@@ -46,20 +46,20 @@ class TextEdit(Editor):
         options=(
             Option("mode", "string", NEW, "What to do", choices=(NEW, LAYOUT, STYLE),
                    help="New content in the polygon; or the same layout in another look (the whole picture: draw a polygon "
-                   "around it); or another style. The last two need an image-text model."),
+                        "around it); or another style. The last two need an image-text model."),
             Option("content", "string", EXEMPLARS, "New content by", choices=(EXEMPLARS, DIFFUSION),
-                   help="Exemplars are copied coherently and stay sharp; patch diffusion draws a new sample of them, which the "
-                   "words can guide, and is smoother."),
+                   help="Exemplars are copied coherently and stay sharp; patch diffusion draws a new sample of them, which "
+                        "the words can guide, and is smoother."),
             Option("word", "string", "", "Find in the layer", choices=("", *LAND_COVERS),
-                   help="The land cover to look for where no exemplar is drawn and no image-text model is named; empty: as the "
-                   "prompt says."),
+                   help="The land cover to look for where no exemplar is drawn and no image-text model is named; empty: as "
+                        "the prompt says."),
             Option("change", "number", 0.5, "How much is drawn anew", minimum=0.05, maximum=0.95,
                    help="With the same layout and for a style: the noise level that the picture is taken back to."),
             Option("share", "number", 0.5, "Share that may change", minimum=0.02, maximum=1.0,
                    help="With the same layout and for a style: of the polygon, where the words have most say."),
             Option("candidates", "integer", 1, "Candidates", minimum=1, maximum=8,
-                   help="So many are drawn; the one that fits the words best is kept: by the second image-text model, else the "
-                   "first, else by scene agreement."),
+                   help="So many are drawn; the one that fits the words best is kept: by the second image-text model, else "
+                        "the first, else by scene agreement."),
             Option("keep_objects", "boolean", False, "Keep objects whole", help="For buildings, cars and rows."),
             Option("outline_px", "number", 4.0, "Natural outline", minimum=0.0, maximum=64.0, unit="px",
                    help="How far the new content may stay inside the polygon, so that its shape does not show."),

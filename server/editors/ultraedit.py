@@ -7,27 +7,22 @@ from typing import Any
 
 import torch
 
-from ..api import EditorInfo
 from ..diffusion import recipes
 from ..diffusion.drawing import Drawing
-from .pretrained import Pretrained, options_for
+from .pretrained import Pretrained, bringable, options_for
 
 
 class UltraEdit(Pretrained):
     """A flow model with the source, and perhaps the mask, in further channels."""
 
     cell_px = 16
-    info = EditorInfo(
+    info = bringable(
         id="ultraedit",
         title="UltraEdit",
         description="General edits by instruction with Stable Diffusion 3; one of its models is told the polygons. Needs a "
-                    "model that"
-        " you bring (Models).",
+                    "model that you bring (Models).",
         engine="UltraEdit (Stable Diffusion 3, the source beside the noise)",
-        bands="rgb",
-        needs=("prompt?",),
         native_size_px=512,
-        licence="of the model, see Models",
         weights=("ultraedit-mask", "ultraedit-freeform"),
         options=options_for(image_guidance=True, flow=True),
     )

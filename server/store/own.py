@@ -33,11 +33,12 @@ def remember(entry: Entry) -> None:
     _write({**_listed(), entry.id: asdict(entry)})
 
 
-def forget(model_id: str) -> None:
-    """Take it out again."""
-    known = _listed()
-    if known.pop(model_id, None):
+def remove(entry: Entry) -> int:
+    """Delete an installed model, and its entry where it is the user's own; how many bytes that freed."""
+    freed, known = shelf.remove(entry), _listed()
+    if known.pop(entry.id, None):
         _write(known)
+    return freed
 
 
 def _listed() -> dict[str, dict]:

@@ -100,8 +100,7 @@ def _check_words(entry: Entry, stage: Path) -> None:
     reads = shelf.config_of(stage / "unet").get("cross_attention_dim")
     if isinstance(gives, int) and isinstance(reads, int) and gives != reads:
         raise ModelRefused(f"unet reads words of {reads} numbers, the text encoder of {reader.parent.name} gives {gives}: they "
-                           f"are of "
-                           "different models.")
+                           "are of different models.")
 
 
 def check_adapter(entry: Entry, place: Path) -> None:

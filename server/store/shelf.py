@@ -99,24 +99,23 @@ def record(model_id: str) -> Record | None:
 
 def part(entry: Entry, name: str) -> Path:
     """The folder of a part, the model's own or its base's; raises WeightsMissing with what to do."""
-    for one in lineage(entry):
-        place = folder() / one.id / name
-        if place.is_dir() and record(one.id) is not None:
-            return place
-    raise WeightsMissing(_advice(entry, [name]))
+    place = _place(entry, name)
+    if place is None:
+        raise WeightsMissing(_advice(entry, [name]))
+    return place
+
+
+def _place(entry: Entry, name: str) -> Path | None:
+    """Where a part lies; a model's first part makes it what it is, so that its base's is none for it."""
+    among = [entry] if name == entry.parts[0] else lineage(entry)
+    places = (folder() / one.id / name for one in among if record(one.id) is not None)
+    return next((place for place in places if place.is_dir()), None)
 
 
 def missing(entry: Entry) -> list[str]:
     """Parts that are on this machine neither for the model nor for its base."""
-    if record(entry.id) is None and not entry.base:
-        return list(entry.parts)
-    wanted = dict.fromkeys(name for one in lineage(entry) for name in one.parts) if entry.base else entry.parts
-    own = set(entry.parts[:1])
-    there = {name for one in lineage(entry) if record(one.id) is not None
-             for name in one.parts if (folder() / one.id / name).is_dir()}
-    if not (folder() / entry.id / entry.parts[0]).is_dir() or record(entry.id) is None:
-        there -= own
-    return [name for name in wanted if name not in there]
+    wanted = dict.fromkeys(name for one in lineage(entry) for name in one.parts)
+    return [name for name in wanted if _place(entry, name) is None]
 
 
 def why_not(entry: Entry) -> str:

@@ -12,7 +12,9 @@ import torch
 from affine import Affine
 from landbrush.server.api import ENDED
 from landbrush.server.app import create_app
+from landbrush.server.models import weights
 from landbrush.server.settings import Settings
+from landbrush.server.store import shelf
 from rasterio.enums import ColorInterp
 
 torch.set_num_threads(2)
@@ -114,3 +116,24 @@ def finished(client, job_id: str, seconds: float = 300) -> dict:
             return info
         time.sleep(0.05)
     raise AssertionError(f"job did not end: {info}")
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory):
+    """Tiny models as they would lie on a stick."""
+    from tests.server import tiny_pipelines
+
+    folder = tmp_path_factory.mktemp("published")
+    for model_id in ("instruct-pix2pix", "sd15", "flux-fill", "icedit", "rsedit-unet-dgtrs"):
+        tiny_pipelines.build(model_id, folder)
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home whose store is empty, and holds nothing half-brought afterwards."""
+    monkeypatch.setattr(weights, "_folder", tmp_path / "home" / "models")
+    monkeypatch.setattr(weights, "_given", {})
+    yield tmp_path / "home"
+    left = [p.name for p in shelf.folder().glob(".*")] if shelf.folder().is_dir() else []
+    assert not [name for name in left if not name.startswith(".download-")], "something half-brought stayed"

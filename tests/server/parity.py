@@ -5,6 +5,8 @@ Where diffusers has the pipeline it is that; else a short reference written here
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import torch
 from landbrush.server.diffusion import recipes
@@ -72,28 +74,24 @@ def _sd(model, cls, scheduler, **more):
 COMMON = {"prompt": PROMPT, "negative_prompt": NEGATIVE, "num_inference_steps": STEPS, "output_type": "pt"}
 
 
-@torch.no_grad()
 def instruct_pix2pix(folder):
-    from diffusers import StableDiffusionInstructPix2PixPipeline
-
-    model = brought(folder, "instruct-pix2pix")
-    pipe = _sd(model, StableDiffusionInstructPix2PixPipeline, model.scheduler("Euler ancestral"))
-    theirs = pipe(image=picture(), guidance_scale=7.5, image_guidance_scale=1.5, latents=noise(4),
-                  generator=torch.Generator().manual_seed(SEED), **COMMON).images
-    ours, _ = recipes.instruct_unet(drawing(model, "Euler ancestral", 7.5, 1.5))
-    return gap(ours / 2 + 0.5, theirs)
+    return _instructed(brought(folder, "instruct-pix2pix"), "Euler ancestral", 77)
 
 
-@torch.no_grad()
 def rsedit_unet(folder):
     """The 248-token reader beside the pipeline of InstructPix2Pix, as it was published to be run, with Euler."""
+    return _instructed(brought(folder, "rsedit-unet-dgtrs"), "Euler", 248)
+
+
+@torch.no_grad()
+def _instructed(model, solver, tokens):
     from diffusers import StableDiffusionInstructPix2PixPipeline
 
-    model = brought(folder, "rsedit-unet-dgtrs")
-    pipe = _sd(model, StableDiffusionInstructPix2PixPipeline, model.scheduler("Euler"))
-    pipe.tokenizer.model_max_length = 248
-    theirs = pipe(image=picture(), guidance_scale=7.5, image_guidance_scale=1.5, latents=noise(4), **COMMON).images
-    ours, _ = recipes.instruct_unet(drawing(model, "Euler", 7.5, 1.5))
+    pipe = _sd(model, StableDiffusionInstructPix2PixPipeline, model.scheduler(solver))
+    pipe.tokenizer.model_max_length = tokens
+    theirs = pipe(image=picture(), guidance_scale=7.5, image_guidance_scale=1.5, latents=noise(4),
+                  generator=torch.Generator().manual_seed(SEED), **COMMON).images
+    ours, _ = recipes.instruct_unet(drawing(model, solver, 7.5, 1.5))
     return gap(ours / 2 + 0.5, theirs)
 
 
@@ -142,8 +140,7 @@ def inpaint_nine_channels(folder):
 
 def _unblended(work):
     """As diffusers' nine-channel pipeline, which leaves the known ground to the network."""
-    sampled = work.sampled
-    work.sampled = lambda *given, **more: sampled(*given, **{**more, "keep": False})
+    work.sampled = lambda *given, **more: dataclasses.replace(work, drawn=None).sampled(*given, **more)
     return work
 
 

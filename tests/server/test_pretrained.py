@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from landbrush.server.api import Model
 from landbrush.server.diffusion import warm
 from landbrush.server.models import weights
 from landbrush.server.store import bringing, own, shelf
@@ -268,60 +267,6 @@ def test_a_model_is_kept_ready_and_let_go(desk, chip):
     assert "tiny-sd15" not in warm.names()
 
 
-def waited(client, model_id):
-    import time
-
-    for _ in range(600):
-        state = Model.from_json(client.get(f"/models/{model_id}").get_json())
-        if state.state != "busy":
-            return state
-        time.sleep(0.05)
-    raise AssertionError(state)
-
-
-def test_bringing_a_model_over_http(client, tmp_path):
-    folder = tiny_pipelines.build("instruct-pix2pix", tmp_path / "stick")
-
-    def act(**more):
-        return client.post("/models/instruct-pix2pix", json=more)
-
-    assert act(action="import", path=str(folder)).status_code == 403
-    reply = act(action="import", path=str(folder), accept_licence=True)
-    assert reply.status_code in (200, 202)
-    state = waited(client, "instruct-pix2pix")
-    assert state.state == "installed" and "GB" in state.about["memory"] and state.progress == 100
-    assert act(action="verify").status_code in (200, 202) and waited(client, "instruct-pix2pix").message == "verify: done"
-    (tmp_path / "home" / "models" / "pretrained" / "instruct-pix2pix" / "vae" / "config.json").write_text("{}")
-    act(action="verify")
-    broken = waited(client, "instruct-pix2pix")
-    assert broken.state == "failed" and "is not the file that was brought" in broken.message
-    act(action="remove")
-    assert waited(client, "instruct-pix2pix").state == "missing"
-    assert act(action="import", path=str(tmp_path / "nowhere"), accept_licence=True).status_code == 400
-    assert act(action="import", accept_licence=True).status_code == 400
-    assert act(action="remove").status_code == 400, "nothing is there"
-    assert act(action="fly").status_code == 400 and act().status_code == 400
-    assert client.post("/models/nothing", json={"action": "verify"}).status_code == 404
-    assert client.post("/models/sd15", json=[1]).status_code == 400
-    assert act(action="download", accept_licence=True, revision="main").status_code in (200, 202)
-    assert "is no commit" in waited(client, "instruct-pix2pix").message
-
-
-def test_a_server_for_others_imports_only_from_its_folders(settings, tmp_path):
-    import dataclasses
-
-    from landbrush.server.app import create_app
-
-    outside = tmp_path.parent / f"{tmp_path.name}-outside"
-    outside.mkdir()
-    app = create_app(dataclasses.replace(settings, host="0.0.0.0", home=tmp_path / "other"))
-    client = app.test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {settings.token}"
-    reply = client.post("/models/kandinsky22-prior", json={"action": "import", "path": str(outside)})
-    assert reply.status_code == 403 and "not below a folder" in reply.get_json()["detail"]
-    app.extensions["landbrush"].runner.close()
-
-
 def test_a_dismissed_drawing_stops_within_a_step(desk, chip):
     wanted = inputs(chip, RING, prompt="snow", options={"model": "sd15", "steps": 900})
     job = desk.post("/processes/sdedit/execution", json={"inputs": wanted}).get_json()["jobID"]
@@ -368,8 +313,7 @@ def test_a_reader_in_the_layout_of_open_clip(desk, shelved, chip, tmp_path, monk
         made, manifest = edited(desk, chip, "rsedit_unet", "with-dgtrs", prompt="flood " * 150)
         assert not any("tokens" in note for note in manifest["notes"]) and manifest["gate"]["pixels_inside_changed"]
     finally:
-        shelf.remove(entry)
-        own.forget("with-dgtrs")
+        own.remove(entry)
 
 
 def test_tiles_of_a_large_extent_do_not_show(desk):
