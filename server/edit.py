@@ -30,6 +30,7 @@ from .masks import Placing, Region
 from .models import image_text, weights
 from .plan import Plan, plan
 from .raster import Block, Box, opened, read_window
+from .synthesis.spectral import KEPT
 
 Progress = Callable[..., None]
 """Called with stage, step, steps, and while editing where there is one an unfinished picture (H, W, 3, bytes) and a
@@ -221,7 +222,7 @@ def _edit_region(
     heights = _elevation(layer, region.box, job.elevation) if job.elevation is not None else None
     # Two masks: what the editor draws, and, feathered inside the polygon, what is taken of it.
     drawn = masks.grown(mask, request.blend.beyond_px) & block.valid if request.blend.beyond_px else mask
-    editor, others = todo.editor, str(todo.options.get("other_bands", rgb.KEPT))
+    editor, others = todo.editor, str(todo.options.get("other_bands", KEPT))
     view = rgb.View.of(layer.roles, editor.info.title) if editor.info.bands == "rgb" else None
     shown = view.seen(image) if view else image
     scene = Scene(shown, block.valid, drawn, rgb.COLOURS if view else layer.roles.names, layer.profile.gsd_m,

@@ -9,10 +9,9 @@ import numpy as np
 
 from .bands import Roles
 from .errors import CannotEdit
-from .synthesis.spectral import carried
+from .synthesis.spectral import FROM_IMAGE, KEPT, carried
 
 COLOURS = ("red", "green", "blue")
-KEPT, FROM_IMAGE = "kept", "from the image"
 RADAR = ("vv", "vh")
 
 

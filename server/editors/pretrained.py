@@ -18,9 +18,9 @@ from ..diffusion.drawing import Drawing, Settings
 from ..diffusion.guidance import FreeGuidance
 from ..diffusion.placement import PRECISIONS
 from ..errors import BadRequest, CannotEdit, ModelNotNamed, UnknownModel
-from ..rgb import FROM_IMAGE, KEPT
 from ..store import catalogue, shelf
 from ..store.catalogue import Entry
+from ..synthesis.spectral import FROM_IMAGE, KEPT
 from . import scenario_prompts
 from .base import Editor, OnStep, Scene
 from .frame import Frame, Grid, widened

@@ -8,6 +8,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+KEPT, FROM_IMAGE = "kept", "from the image"
+"""What may become of further bands."""
 MOST_PIXELS = 20_000
 NEIGHBOURS = 5
 NEAR_ENOUGH = 0.3
