@@ -9,7 +9,7 @@ import numpy as np
 
 from .bands import Roles
 from .errors import CannotEdit
-from .synthesis.spectral import FROM_IMAGE, KEPT, carried
+from .synthesis.spectral import FROM_IMAGE, carried
 
 COLOURS = ("red", "green", "blue")
 RADAR = ("vv", "vh")
