@@ -31,7 +31,13 @@ def add_commands(commands: Any, add_model_option: Callable[[argparse.ArgumentPar
     change.add_argument("--width", type=int, default=64, help="channels of the first stage: 64 is ResNet-18")
     change.add_argument("--test-pairs", type=int, default=400, help="at most so many pairs to test on")
     change.set_defaults(run=_change_detection)
-    for parser in (single, change):
+    spread = kinds.add_parser("distribution", help="Frechet distance and class score (MMM-RS)")
+    spread.add_argument("--real", type=Path, required=True, help="folder of real pictures")
+    spread.add_argument("--made", type=Path, required=True, help="folder of pictures to judge")
+    spread.add_argument("--inception", type=Path, help="Inception v3 weights (pt_inception-2015-12-05): the published figures")
+    spread.add_argument("--images", type=int, default=500, help="at most so many a side, at random; 500 as published")
+    spread.set_defaults(run=_distribution)
+    for parser in (single, change, spread):
         parser.add_argument("--output", type=Path, required=True, help="folder for the table, pictures and settings")
         parser.add_argument("--home", type=Path, default=default_home(), help="folder in which models are named and kept")
         add_model_option(parser)
@@ -60,6 +66,15 @@ def _single_image(given: argparse.Namespace) -> int:
     protocol = single_image_cases.read(given.cases)
     with _folder(given.output) as folder:
         path = single_image_cases.run(protocol, folder, _say)
+    print(path.read_text("utf8"))
+    return 0
+
+
+def _distribution(given: argparse.Namespace) -> int:
+    from . import distribution
+
+    with _folder(given.output) as folder:
+        path = distribution.run(given.real, given.made, given.inception, given.images, folder, _say)
     print(path.read_text("utf8"))
     return 0
 
