@@ -23,7 +23,7 @@ from . import settings
 from .errors import Cancelled, PluginError
 from .local_server import ROOT, BlockingServer
 from .parameters import AREAS, advanced, elevation, exemplar, of_option, option_value, polygons, tr, whole_number
-from .request import Area, Wish, band_roles_of, file_of
+from .request import Area, Wish, area_of, band_roles_of, file_of
 from .task import Connection, Inputs, run_edit
 
 ICON = str(ROOT / "resources" / "icons" / "landbrush.svg")
@@ -37,6 +37,8 @@ class _Algorithm(QgsProcessingAlgorithm):
 
     Subclasses say `own_parameters` and `what`; abc cannot demand it, since QGIS's classes have a metaclass of their own.
     """
+
+    info = None
 
     def icon(self):
         """The plugin's icon."""
@@ -57,7 +59,7 @@ class _Algorithm(QgsProcessingAlgorithm):
     def initAlgorithm(self, config=None):
         """Parameters and outputs."""
         first = [QgsProcessingParameterRasterLayer("INPUT", tr("Raster layer")),
-                 polygons("POLYGONS", "Polygons to edit", optional=False)]
+                 polygons("POLYGONS", "Polygons to edit", optional=self.info is not None and bool(self.info.makes))]
         seed = whole_number("SEED", "Seed", 0, 2**31 - 1)
         for parameter in (*first, *self.own_parameters(), seed, *advanced()):
             self.addParameter(parameter)
@@ -115,9 +117,7 @@ class _Algorithm(QgsProcessingAlgorithm):
         layer, path = self._file(parameters, "INPUT", context)
         if path is None:
             raise PluginError("INPUT: choose a raster layer.")
-        area = self._area(parameters, "POLYGONS", context)
-        if area is None:
-            raise PluginError("POLYGONS holds no polygon.")
+        area = area_of(self._area(parameters, "POLYGONS", context), layer, self.info, "POLYGONS holds no polygon.")
         process_id, prompt, options = self.what(parameters, context)
         extent, extent_crs = None, None
         if parameters.get("EXTENT"):

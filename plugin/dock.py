@@ -17,7 +17,7 @@ from .form import DockForm
 from .layers import add_result, source_of
 from .local_server import FAILED, INSTALLING, RUNNING, STARTING, LocalServer, find_python
 from .models_page import ModelsPage
-from .request import Area, Wish, band_roles_of, canvas_area, geometry_of, in_layer_crs, layer_path, searched_extent
+from .request import Area, Wish, area_of, band_roles_of, canvas_area, geometry_of, in_layer_crs, layer_path, searched_extent
 from .results import done_text, progress_text
 from .task import CallTask, Connection, EditTask, fetch, inputs_of
 from .widgets import NOTHING
@@ -246,10 +246,9 @@ class LandbrushDock(DockForm):
         layer = self.layer.currentLayer()
         if layer is None:
             raise PluginError("Choose a raster layer to edit.")
-        area = self.area.area(self.canvas, layer)
-        if area is None:
-            raise PluginError("Draw a polygon on the map (Draw, left clicks, right click), or select polygon features.")
         process_id = self.editor.currentData() or AUTO
+        area = area_of(self.area.area(self.canvas, layer), layer, self.infos.get(process_id),
+                       "Draw a polygon on the map (Draw, left clicks, right click), or select polygon features.")
         prompt = self.words.text()
         if process_id == AUTO and not prompt:
             raise PluginError("Say what should be there, or choose an editor.")

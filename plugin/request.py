@@ -45,6 +45,15 @@ def canvas_area(canvas):
     return Area(QgsGeometry.fromRect(canvas.extent()), canvas.mapSettings().destinationCrs())
 
 
+def area_of(area, layer, info, advice):
+    """The area to edit: what was drawn, else all of the layer for an editor that makes bands; raises PluginError."""
+    if area is None and info is not None and info.makes:
+        area = Area(QgsGeometry.fromRect(layer.extent()), layer.crs())
+    if area is None:
+        raise PluginError(advice)
+    return area
+
+
 def wkt_of(crs):
     """WKT2 of a CRS; '' for none."""
     if not crs.isValid():

@@ -11,8 +11,7 @@ import math
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, Mapping, Optional, Tuple, Type, TypeVar, Union, get_type_hints
 
-API_VERSION = "1.0"
-DEFAULT_PORT = 8765
+API_VERSION, DEFAULT_PORT = "1.0", 8765
 AUTO = "auto"  # the process that lets the interpreter choose the editor from the prompt
 MAX_PROMPT_CHARS, MAX_VERTICES, CRS_LENGTH = 4000, 200_000, 20_000
 ENSEMBLE_SOURCES = ("templates", "language model", "endpoint", "none")
@@ -279,6 +278,7 @@ class EditorInfo(Message):
     description: str
     engine: str
     bands: str = _field("which bands it takes", "all", choices=("all", "rgb"))
+    makes: Tuple[str, ...] = _field("roles of bands that it appends, in the whole layer where no polygons limit it", ())
     options: Tuple[Option, ...] = ()
     needs: Tuple[str, ...] = _field("prompt, exemplar, elevation; with '?' where it can do without", ())
     native_size_px: int = 0

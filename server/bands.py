@@ -66,7 +66,7 @@ def roles_of(profile: Profile, given: Mapping[str, int]) -> Roles:
     if any(names):
         return Roles(tuple(names), "given")
     for place, band in enumerate(bands):
-        text = (profile.descriptions[band] or "").strip().lower()
+        text = (profile.descriptions[band] or "").strip().lower().removesuffix(" (synthetic)")
         names[place] = next((role for role, words in _WORDS.items() if text in words), "")
     if "red" in names or "nir" in names or "vv" in names:
         return Roles(tuple(names), "band descriptions")

@@ -19,17 +19,17 @@ NAMES = {"Inception": ("Frechet Inception distance", "Inception score"),
          "EfficientNet-Lite0": ("Frechet distance of EfficientNet-Lite0 features", "class score by EfficientNet-Lite0")}
 
 
-def run(real: Path, made: Path, inception: Path | None, most: int, folder: Path, say: Callable[[str], None]) -> Path:
-    """Measure two folders of pictures; writes distribution.md and distribution.json, and returns the first.
+def run(folders: tuple[Path, Path], inception: Path | None, most: int, folder: Path, say: Callable[[str], None]) -> Path:
+    """Measure two folders of pictures, real and made; writes distribution.md and distribution.json, and returns the first.
 
     `inception`: weights of the user's, without which only the figures by EfficientNet-Lite0 are made, under their own names.
     """
     if most < 2:
         raise BadRequest(f"--images {most}: at least two a side.")
-    sides = features.pictures_in(real, most), features.pictures_in(made, most)
+    sides = features.pictures_in(folders[0], most), features.pictures_in(folders[1], most)
     extractors = [features.lite0(), *([features.of_inception(inception)] if inception else [])]
     measured = [_measured(extractor, sides, say) for extractor in extractors]
-    about = {"real": str(real), "made": str(made), "pictures": [len(side) for side in sides], "figures": measured,
+    about = {"real": str(folders[0]), "made": str(folders[1]), "pictures": [len(side) for side in sides], "figures": measured,
              "warning": measured[0]["warning"]}
     (folder / "distribution.json").write_text(json.dumps(about, indent=1), "utf8")
     path = folder / "distribution.md"

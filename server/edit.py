@@ -20,9 +20,10 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 from scipy import ndimage
 
-from . import bands, blend, exemplars, gate, masks, prompts, provenance, rgb, tiling
+from . import bands, blend, canvases, exemplars, gate, masks, prompts, provenance, rgb, tiling
 from .api import AUTO, MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE, EditRequest
 from .bands import Layer
+from .canvases import Canvas, canvas_of
 from .editors.base import Scene
 from .errors import CannotEdit
 from .geotiff import Mosaic, WriteOptions, write_geotiff
@@ -61,8 +62,9 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
     todo = replace(todo, options=todo.editor.settled(todo.options))
     if "model" in todo.options:
         request = replace(request, options={**request.options, "model": todo.options["model"]})
-    with _layer(request, files) as layer, _opened(files.exemplar) as other, _opened(files.elevation) as elevation:
-        job = _Job(request, todo, layer, elevation, clock, {})
+    with (_layer(request, files) as layer, _opened(files.exemplar) as other, _opened(files.elevation) as elevation,
+          canvas_of(layer, todo.editor.info.makes, folder) as canvas):
+        job, target = _Job(request, todo, layer, elevation, clock, {}, canvas), canvas.layer.dataset
         # 1. Where: polygons on the raster's own grid.
         progress("reading", 0, 1)
         shapes, regions, out_box = _place(job, progress)
@@ -86,10 +88,12 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
         tags = provenance.tags(request, todo.editor.info.engine, todo.editor.info.id, wkb, str(job.drawn.get("model", "")))
         options = WriteOptions(request.output.compression, request.output.cog, tags)
         try:
-            write_geotiff(layer.dataset, Mosaic(out_box, edited), draft, options, lambda i, n: progress("writing", i, n))
+            write_geotiff(target, Mosaic(out_box, edited), draft, options, lambda i, n: progress("writing", i, n))
             clock.lap("write")
             progress("checking", 0, 1)
-            checked = gate.verify(layer.dataset, out_box, draft, regions, lambda i, n: progress("checking", i, n))
+            checked = gate.verify(target, out_box, draft, regions, lambda i, n: progress("checking", i, n))
+            if canvas.made:
+                gate.verify_kept(layer.dataset, out_box, draft)
             clock.lap("check")
             _preview(layer, draft, out_box, folder)
             progress("checking", 1, 1)
@@ -119,6 +123,7 @@ class _Job:
     elevation: rasterio.DatasetReader | None
     clock: _Clock
     drawn: dict[str, Any]
+    canvas: Canvas
 
     def told(self, about: Mapping[str, Any]) -> None:
         """Keep what an editor says of its drawing; sentences for the user are gathered over windows and tiles."""
@@ -208,14 +213,15 @@ def _edit_region(
 ) -> tuple[np.ndarray, int]:
     """Native pixels (bands, H, W) of one region with its mask edited, and how many nodata pixels were left as they are."""
     request, layer, todo = job.request, job.layer, job.todo
-    block = read_window(layer.dataset, region.box)
-    block = _without_specks(block, region.mask, layer)
+    block, makes = read_window(layer.dataset, region.box), bool(job.canvas.made)
+    if not makes:
+        block = _without_specks(block, region.mask, layer)
     mask = region.mask & block.valid
     skipped = int((region.mask & ~block.valid).sum())
     if not mask.any():
         on_step(1, 1)
-        return block.values, skipped
-    stretch = bands.stretch_of(layer.profile, layer.roles, block)
+        return read_window(job.canvas.layer.dataset, region.box).values, skipped
+    stretch = canvases.proportional(layer, block) if makes else bands.stretch_of(layer.profile, layer.roles, block)
     image = stretch.seen(block.values)
     if not block.valid.all():
         image[:, ~block.valid] = 0
@@ -242,6 +248,8 @@ def _edit_region(
         return editor.edit(part, request.prompt, todo.options, request.seed, step)
 
     result = tiling.merge(scene, tiles, editor.overlap_px, edit_tile)
+    if makes:
+        return job.canvas.laid(region.box, result, stretch, mask), skipped
     if request.blend.radiometric_match and editor.redraws_surroundings:
         result = blend.match_ring(result, shown, drawn, block.valid)
     if view:

@@ -74,7 +74,7 @@ def _distribution(given: argparse.Namespace) -> int:
     from . import distribution
 
     with _folder(given.output) as folder:
-        path = distribution.run(given.real, given.made, given.inception, given.images, folder, _say)
+        path = distribution.run((given.real, given.made), given.inception, given.images, folder, _say)
     print(path.read_text("utf8"))
     return 0
 

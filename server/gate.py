@@ -66,6 +66,17 @@ def verify(
     return report
 
 
+def verify_kept(source: rasterio.DatasetReader, box: Box, result: str | Path) -> None:
+    """Compare all bands of the window `box` of `source` with the first ones of `result`, to which others were appended;
+    raises PromiseBroken where a bit differs."""
+    with opened(result) as written:
+        for part in box.squares():
+            old, new = source.read(window=part.window), written.read(
+                indexes=list(source.indexes), window=part.seen_from(box).window)
+            if (_bits(old) != _bits(new)).any():
+                raise PromiseBroken(f"{Path(result).name}: bands that the layer had are not what they were.")
+
+
 def _profile_faults(ours: Profile, theirs: Profile, box: Box) -> list[str]:
     faults = []
     if profile_crs(ours) != profile_crs(theirs):

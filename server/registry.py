@@ -10,6 +10,7 @@ from typing import Any
 from .api import EditorInfo, Option
 from .editors.base import Editor
 from .editors.copy import Copy
+from .editors.cross_modal import NearInfrared
 from .editors.fill import Fill
 from .editors.flux_kontext import FluxKontext
 from .editors.icedit import ICEdit
@@ -51,6 +52,7 @@ EDITORS: dict[str, Editor] = {
         InstructPix2Pix(),
         SDEdit(),
         Inpaint(),
+        NearInfrared(),
     )
 }
 

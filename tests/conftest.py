@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-DATA = Path(os.environ.get("LANDBRUSH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("LANDBRUSH_DATA", ROOT.parent / "shared" / "data"))
 
 
 @pytest.fixture(scope="session")

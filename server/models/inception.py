@@ -63,12 +63,12 @@ class _B(nn.Module):
 class _C(nn.Module):
     def __init__(self, inner: int, width: int) -> None:
         super().__init__()
-        across, down = {"kernel": (1, 7), "padding": (0, 3)}, {"kernel": (7, 1), "padding": (3, 0)}
+        across, down = ((1, 7), 1, (0, 3)), ((7, 1), 1, (3, 0))
         self.branch1x1 = _Conv(inner, 192, 1)
-        self.branch7x7_1, self.branch7x7_2 = _Conv(inner, width, 1), _Conv(width, width, **across)
-        self.branch7x7_3, self.branch7x7dbl_1 = _Conv(width, 192, **down), _Conv(inner, width, 1)
-        self.branch7x7dbl_2, self.branch7x7dbl_3 = _Conv(width, width, **down), _Conv(width, width, **across)
-        self.branch7x7dbl_4, self.branch7x7dbl_5 = _Conv(width, width, **down), _Conv(width, 192, **across)
+        self.branch7x7_1, self.branch7x7_2 = _Conv(inner, width, 1), _Conv(width, width, *across)
+        self.branch7x7_3, self.branch7x7dbl_1 = _Conv(width, 192, *down), _Conv(inner, width, 1)
+        self.branch7x7dbl_2, self.branch7x7dbl_3 = _Conv(width, width, *down), _Conv(width, width, *across)
+        self.branch7x7dbl_4, self.branch7x7dbl_5 = _Conv(width, width, *down), _Conv(width, 192, *across)
         self.branch_pool = _Conv(inner, 192, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -275,6 +275,14 @@ def test_examples_are_looked_for_around_the_area(served, raster, helpers, monkey
     assert asked[0].band_roles == {"red": 1, "green": 2, "blue": 3}
 
 
+def test_a_band_is_made_for_all_of_a_layer_without_a_polygon(served, raster, helpers):
+    served.editor.setCurrentIndex(served.editor.findData("near-infrared"))
+    layer = run(served, helpers)
+    assert layer is not None, served.status.text()
+    assert layer.bandCount() == 4 and layer.extent() == raster.extent() and "nir (synthetic)" in layer.bandName(4)
+    assert any("estimate" in note for note in json.loads(layer.customProperty("landbrush/manifest"))["notes"])
+
+
 def test_undo_of_vertices(dock, raster):
     QTest.mouseClick(dock.area.draw, Qt.MouseButton.LeftButton)
     click(dock.canvas, raster, [(10, 10), (60, 10), (60, 60)], finish=False)
