@@ -39,7 +39,7 @@ from landbrush.server.store import bringing, catalogue, shelf  # noqa: E402
 from tests.server import tiny_pipelines  # noqa: E402
 
 MODELS = ("rsedit-unet-dgtrs", "rsedit-dit", "instruct-pix2pix", "magicbrush", "ultraedit-freeform", "ultraedit-mask", "sd15",
-          "text2earth", "sd15-inpainting", "text2earth-inpainting", "kandinsky22-inpainting", "icedit", "flux-kontext")
+          "text2earth", "sd15-inpainting", "text2earth-inpainting", "kandinsky22-inpainting", "icedit", "flux-kontext", "mmm-rs")
 BASES = ("kandinsky22-prior", "flux-fill")
 STEPS = 3
 

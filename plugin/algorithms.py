@@ -15,6 +15,7 @@ from qgis.core import (
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
+    QgsRectangle,
 )
 from qgis.PyQt.QtGui import QIcon
 
@@ -22,7 +23,7 @@ from ..server.api import AUTO, Blend, Output
 from . import settings
 from .errors import Cancelled, PluginError
 from .local_server import ROOT, BlockingServer
-from .parameters import AREAS, advanced, elevation, exemplar, of_option, option_value, polygons, tr, whole_number
+from .parameters import AREAS, advanced, elevation, exemplar, new_ground, of_option, option_value, polygons, tr, whole_number
 from .request import Area, Wish, area_of, band_roles_of, file_of
 from .task import Connection, Inputs, run_edit
 
@@ -56,13 +57,20 @@ class _Algorithm(QgsProcessingAlgorithm):
         """Process id, prompt and options."""
         raise NotImplementedError
 
+    def from_nothing(self):
+        """Whether it can do without a raster."""
+        return self.info is not None and "raster?" in self.info.needs
+
     def initAlgorithm(self, config=None):
         """Parameters and outputs."""
-        first = [QgsProcessingParameterRasterLayer("INPUT", tr("Raster layer")),
-                 polygons("POLYGONS", "Polygons to edit", optional=self.info is not None and bool(self.info.makes))]
+        empty = self.from_nothing()
+        first = [QgsProcessingParameterRasterLayer("INPUT", tr("Raster layer"), optional=empty),
+                 polygons("POLYGONS", "Polygons to edit", optional=empty or self.info is not None and bool(self.info.makes)),
+                 *(new_ground() if empty else ())]
         seed = whole_number("SEED", "Seed", 0, 2**31 - 1)
         for parameter in (*first, *self.own_parameters(), seed, *advanced()):
-            self.addParameter(parameter)
+            if self.parameterDefinition(parameter.name()) is None:
+                self.addParameter(parameter)
         self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Edited raster")))
         self.addOutput(QgsProcessingOutputString("MANIFEST", tr("Manifest (JSON)")))
         self.addOutput(QgsProcessingOutputNumber("OUTSIDE_DIFFERENT", tr("Pixels outside the polygons that differ")))
@@ -115,10 +123,10 @@ class _Algorithm(QgsProcessingAlgorithm):
 
     def _wish(self, parameters, context):
         layer, path = self._file(parameters, "INPUT", context)
-        if path is None:
-            raise PluginError("INPUT: choose a raster layer.")
-        area = area_of(self._area(parameters, "POLYGONS", context), layer, self.info, "POLYGONS holds no polygon.")
         process_id, prompt, options = self.what(parameters, context)
+        if path is None:
+            return self._wish_for_new_ground(parameters, context, (process_id, prompt, options))
+        area = area_of(self._area(parameters, "POLYGONS", context), layer, self.info, "POLYGONS holds no polygon.")
         extent, extent_crs = None, None
         if parameters.get("EXTENT"):
             extent_crs = layer.crs()
@@ -135,12 +143,31 @@ class _Algorithm(QgsProcessingAlgorithm):
             band_roles=band_roles_of(self.parameterAsString(parameters, "BAND_ROLES", context)),
             blend=Blend(grow_px=number("GROW"), beyond_px=number("BEYOND"), feather_px=number("FEATHER"),
                         context_px=number("CONTEXT"), radiometric_match=self.parameterAsBoolean(parameters, "MATCH", context)),
-            output=Output(AREAS[self.parameterAsEnum(parameters, "AREA", context)],
-                          self.parameterAsEnumString(parameters, "COMPRESSION", context),
-                          self.parameterAsBoolean(parameters, "COG", context)),
+            output=self._output(parameters, context),
         )
         other, heights = (self._file(parameters, name, context)[1] for name in ("EXEMPLAR_RASTER", "ELEVATION"))
         return wish, Inputs(path, None, other, heights)
+
+    def _wish_for_new_ground(self, parameters, context, what):
+        """Over an extent, where the editor can do without a raster."""
+        if not self.from_nothing():
+            raise PluginError("INPUT: choose a raster layer.")
+        crs = self.parameterAsCrs(parameters, "CRS", context)
+        if not crs.isValid():
+            raise PluginError("CRS: choose the coordinate system of the new layer.")
+        box = self.parameterAsExtent(parameters, "EXTENT", context, crs) if parameters.get("EXTENT") else QgsRectangle()
+        if box.isNull() or box.isEmpty():
+            raise PluginError("EXTENT: choose the extent of the new layer, or a raster layer and polygons.")
+        process_id, prompt, options = what
+        wish = Wish(layer=None, area=Area(QgsGeometry.fromRect(box), crs), prompt=prompt, process_id=process_id, options=options,
+                    seed=self.parameterAsInt(parameters, "SEED", context), output=self._output(parameters, context),
+                    gsd_m=self.parameterAsDouble(parameters, "GSD", context))
+        return wish, Inputs()
+
+    def _output(self, parameters, context):
+        return Output(AREAS[self.parameterAsEnum(parameters, "AREA", context)],
+                      self.parameterAsEnumString(parameters, "COMPRESSION", context),
+                      self.parameterAsBoolean(parameters, "COG", context))
 
     def _file(self, parameters, name, context):
         """The layer of a parameter and its file; None where the algorithm has no such parameter or it is empty."""

@@ -3,6 +3,7 @@
 from qgis.core import (
     QgsProcessing,
     QgsProcessingParameterBoolean,
+    QgsProcessingParameterCrs,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterExtent,
@@ -55,6 +56,16 @@ def advanced():
     for parameter in found:
         parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
     return found
+
+
+def new_ground():
+    """Where there is no raster yet: an extent, a CRS, a ground size."""
+    return [
+        QgsProcessingParameterExtent("EXTENT", tr("Extent of the new layer (or a raster layer and polygons)"), optional=True),
+        QgsProcessingParameterCrs("CRS", tr("CRS of the new layer"), "ProjectCrs", optional=True),
+        QgsProcessingParameterNumber("GSD", tr("Ground size of a pixel (m)"), QgsProcessingParameterNumber.Type.Double, 0.6,
+                                     minValue=0.01, maxValue=10_000.0),
+    ]
 
 
 def exemplar(optional):

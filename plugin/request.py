@@ -25,6 +25,7 @@ class Wish:
 
     layer: Any
     area: Area
+    gsd_m: float = 0.0  # of a new raster over the area, where there is no layer
     prompt: str = ""
     process_id: str = AUTO
     options: dict = field(default_factory=dict)
@@ -160,7 +161,7 @@ def _built(wish, raster, exemplar_raster, elevation):
         crs = wish.extent_crs or wish.area.crs
         extent = Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), wkt_of(crs))
     return EditRequest(
-        raster=raster,
+        raster=raster if wish.layer is not None else new_ground(wish),
         polygons=polygons_of(wish.area),
         prompt=wish.prompt,
         options=dict(wish.options),
@@ -173,6 +174,13 @@ def _built(wish, raster, exemplar_raster, elevation):
         blend=wish.blend,
         output=wish.output,
     )
+
+
+def new_ground(wish):
+    """A RasterRef to empty ground under the wish's area."""
+    box = wish.area.geometry.boundingBox()
+    extent = Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), wkt_of(wish.area.crs))
+    return RasterRef(extent=extent, gsd_m=wish.gsd_m)
 
 
 def by_path(path):

@@ -64,7 +64,7 @@ def run_edit(asked, connection, folder, feedback, on_change):
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=str(folder)) as scratch:
         raster = inputs.raster
-        if raster is None:
+        if raster is None and wish.layer is not None:
             # Kept beside the result: it is the source the result is compared with.
             raster = folder / f"landbrush-source-{uuid.uuid4().hex[:8]}.tif"
             draft = Path(scratch) / "source.tif"

@@ -19,8 +19,7 @@ MODEL_STATES = ("missing", "installed", "in use", "busy", "failed")
 MODEL_ACTIONS = ("", "import", "download", "verify", "remove", "unload", "stop")
 STATUS_WORDS = ("accepted", "running", "successful", "failed", "dismissed")  # of a job (OGC 18-062r2, statusCode)
 ACCEPTED, RUNNING, SUCCESSFUL, FAILED, DISMISSED = STATUS_WORDS
-ENDED = frozenset((SUCCESSFUL, FAILED, DISMISSED))
-# Files a successful job offers below /jobs/{id}/results/.
+ENDED = frozenset((SUCCESSFUL, FAILED, DISMISSED))  # results, below /jobs/{id}/results/:
 RESULT_FILE, MANIFEST_FILE, PREVIEW_FILE = "result.tif", "manifest.json", "preview.png"
 RESULT_FILES = {RESULT_FILE: "image/tiff; application=geotiff", MANIFEST_FILE: "application/json", PREVIEW_FILE: "image/png"}
 
@@ -30,6 +29,7 @@ ROUTES = {
     "process": "/processes/{process_id}", "execution": "/processes/{process_id}/execution",
     "job": "/jobs/{job_id}", "results": "/jobs/{job_id}/results", "result_file": "/jobs/{job_id}/results/{name}"}
 Json = Any
+_WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
 T = TypeVar("T", bound="Message")
 
 
@@ -132,9 +132,6 @@ def _parse_scalar(hint: Any, value: Json, where: str, rules: Mapping[str, Any]) 
     return value
 
 
-_WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
-
-
 def _field(help_text: str, default: Any = MISSING, **rules: Any) -> Any:
     """A dataclass field with its help and its rules: minimum, maximum, choices, longest, keys."""
     kind = {} if default is MISSING else {"default_factory": dict} if default is dict else {"default": default}
@@ -182,13 +179,16 @@ class Polygons(Message):
 
 @dataclass(frozen=True)
 class RasterRef(Message):
-    """A raster the server can read: an upload's id, or a path inside an allowed folder."""
+    """A raster the server can read: an upload, a path inside an allowed folder, or an extent that is still empty ground."""
     upload: str = _field("id given by POST /rasters", "", longest=64)
     path: str = _field("path below one of the server's roots", "", longest=4096)
+    extent: Optional[Extent] = _field("of a new raster, with its CRS; for editors that need no picture", None)
+    gsd_m: float = _field("ground size of the new raster's pixels, in metres", 0.0, minimum=0, maximum=100_000)
 
     def __post_init__(self) -> None:
-        if bool(self.upload) == bool(self.path):
-            raise ContractError("RasterRef", "give either upload or path")
+        given = bool(self.upload) + bool(self.path) + bool(self.extent)
+        if given != 1 or bool(self.extent) != bool(self.gsd_m) or (self.extent and not self.extent.crs):
+            raise ContractError("RasterRef", "give one of upload, path and extent; an extent with its crs and with gsd_m")
 
 
 @dataclass(frozen=True)
@@ -280,7 +280,7 @@ class EditorInfo(Message):
     bands: str = _field("which bands it takes", "all", choices=("all", "rgb"))
     makes: Tuple[str, ...] = _field("roles of bands that it appends, in the whole layer where no polygons limit it", ())
     options: Tuple[Option, ...] = ()
-    needs: Tuple[str, ...] = _field("prompt, exemplar, elevation; with '?' where it can do without", ())
+    needs: Tuple[str, ...] = _field("prompt, exemplar, elevation; with '?', also raster: can do without", ())
     native_size_px: int = 0
     licence: str = "GPL-2.0-or-later"
     weights: Tuple[str, ...] = ()

@@ -25,6 +25,7 @@ from .editors.rsedit_unet import RSEditUNet
 from .editors.sdedit import SDEdit
 from .editors.sinddm import LearnedVariation
 from .editors.text import TextEdit
+from .editors.text_to_image import Generate
 from .editors.ultraedit import UltraEdit
 from .errors import BadRequest, ServerError, UnknownProcess
 from .store import shelf
@@ -53,6 +54,7 @@ EDITORS: dict[str, Editor] = {
         SDEdit(),
         Inpaint(),
         NearInfrared(),
+        Generate(),
     )
 }
 

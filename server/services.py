@@ -16,7 +16,7 @@ from typing import IO
 import rasterio
 from rasterio.errors import RasterioError
 
-from . import plan
+from . import canvases, plan
 from .api import AUTO, EditRequest, JobInfo, RasterRef
 from .edit import Files
 from .errors import BadRequest, Forbidden, NoSpace, RasterUnreadable, TooLarge
@@ -83,7 +83,9 @@ class Services:
         )
 
     def path_of(self, ref: RasterRef) -> Path:
-        """The file of an upload, or of a path below one of the roots."""
+        """The file of an upload, of a path below one of the roots, or of ground that is still empty."""
+        if ref.extent is not None:
+            return canvases.blank(ref.extent, ref.gsd_m, self.settings.uploads)
         if ref.upload:
             path = self.settings.uploads / ref.upload
             if not ref.upload.isalnum() or not path.is_file():

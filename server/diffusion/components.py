@@ -57,8 +57,8 @@ class Model:
         """A network, loaded once; raises WeightsMissing, ModelRefused."""
         if name not in self._parts:
             net = loaded(shelf.part(self.entry, name), self.placement.kind)
-            if self.entry.lora == name:
-                merge_adapter(net, shelf.part(self.entry, "lora"), self.entry.title)
+            if self.entry.lora and name in (self.entry.lora, "text_encoder"):
+                merge_adapter(net, shelf.part(self.entry, "lora"), self.entry.title, name == "text_encoder")
             self._parts[name] = net.eval().requires_grad_(False)
         return self._parts[name]
 
@@ -164,11 +164,14 @@ def loaded(folder: Path, kind: torch.dtype) -> Any:
     return net
 
 
-def merge_adapter(net: Any, folder: Path, title: str) -> None:
-    """Add an adapter's low-rank changes to the weights of its base: W + alpha / r * up @ down (Hu et al. 2022)."""
+def merge_adapter(net: Any, folder: Path, title: str, of_words: bool = False) -> None:
+    """Add an adapter's low-rank changes to the weights of its base: W + alpha / r * up @ down (Hu et al. 2022).
+
+    `of_words`: those for the text encoder, which many an adapter has none for.
+    """
     tensors, about = weights.load(headers.weight_files(folder)[0])
     own = dict(net.named_parameters())
-    pairs = adapters.pairs_of(tensors)
+    pairs = adapters.pairs_of(tensors, of_words)
     whole = {name: tuple(weight.shape) for name, weight in own.items()}
     adapters.check_shapes(pairs, {name: tuple(factor.shape) for name, factor in tensors.items()}, whole, title)
     for pair, name in adapters.targets_of(pairs, whole).items():

@@ -57,8 +57,8 @@ class NearInfrared(Editor):
             notes.append(f"The network was trained at {near_infrared.FINEST_GSD_M:g} to {near_infrared.COARSEST_GSD_M:g} m a "
                          f"pixel; this layer has {scene.gsd_m:.3g} m.")
         if min(shape) < FEWEST_PX:
-            notes.append(f"The window is only {min(shape) * max(scene.gsd_m, working):.0f} m wide: too little ground to tell water "
-                         "from meadows by their surroundings.")
+            notes.append(f"The window is only {min(shape) * max(scene.gsd_m, working):.0f} m wide: too little ground to tell "
+                         "water from meadows by their surroundings.")
         on_step(1, 1, None, "", {"notes": notes, "worked_at_m": round(max(scene.gsd_m, working), 3)})
         return np.maximum(whole, 0).astype(np.float32)
 

@@ -138,6 +138,7 @@ class Pretrained(Editor):
         settings = self.settings(entry, options, seed)
         grid = self.grid(entry, options)
         frame = Frame.of(scene.mask.shape, scene.gsd_m, scene.aspect, grid)
+        words = self.composed(words, options, scene.gsd_m)
         notes = [note for note in (grid.note(scene.gsd_m, frame.gsd_m),) if note]
         model = warm.held(entry, options["precision"], lambda note: on_step(0, settings.steps, None, note))
         picture = frame.shown(scene.filled())
@@ -152,7 +153,7 @@ class Pretrained(Editor):
         warm.ease()
         about = {"prompt_used": words, **_record(settings, model, frame, scene), "notes": notes}
         on_step(1, 1, None, "", about)
-        return frame.back(made, seen if options["keep_detail"] else None, scene.image)
+        return frame.back(made, seen if options.get("keep_detail") else None, scene.image)
 
     def _drawn(self, drawing: Drawing, options: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
         """What the recipe draws; raises CannotEdit where memory runs out, or numbers overflow."""
@@ -181,9 +182,17 @@ class Pretrained(Editor):
             raise BadRequest(f"prompt: empty. {self.info.title} needs words, or a scenario.")
         return words
 
+    def composed(self, words: str, options: Mapping[str, Any], gsd_m: float) -> str:
+        """The words as the model was trained to read them; `gsd_m` of a pixel of the raster."""
+        return words
+
+    def published(self, entry: Entry) -> Mapping[str, Any]:
+        """The settings of the preset *paper*."""
+        return entry.paper
+
     def settings(self, entry: Entry, options: Mapping[str, Any], seed: int) -> Settings:
         """As the preset says, unless the user does."""
-        how = {**entry.paper, **(entry.fast if options["preset"] == FAST else {})}
+        how = {**self.published(entry), **(entry.fast if options["preset"] == FAST else {})}
         text = options["guidance_scale"] or float(how.get("guidance_scale", 7.5))
         image = options.get("image_guidance_scale") or how.get("image_guidance_scale")
         if image == 0:  # as RSEdit-DiT's paper: one scale for both

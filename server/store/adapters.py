@@ -14,7 +14,8 @@ from ..errors import ModelRefused
 Shape = tuple[int, ...]
 _DOWN = re.compile(r"^(?P<module>.+?)\.(?P<kind>lora_A(?:\.\w+)?\.weight|lora\.down\.weight|lora_down\.weight)$")
 _UP = {"lora_A": "lora_B", "lora.down": "lora.up", "lora_down": "lora_up"}
-_PREFIXES = ("transformer.", "unet.", "base_model.model.", "lora_unet_", "lora_transformer_")
+_OF_WORDS = ("text_encoder.", "lora_te_", "lora_te1_")
+_PREFIXES = (*_OF_WORDS, "transformer.", "unet.", "base_model.model.", "lora_unet_", "lora_transformer_")
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,14 @@ class Pair:
     alpha: str = ""
 
 
-def pairs_of(names: Iterable[str]) -> list[Pair]:
-    """The adapter's pairs; those of a text encoder are left out. Raises ModelRefused for a mixture of experts."""
+def pairs_of(names: Iterable[str], of_words: bool = False) -> list[Pair]:
+    """The adapter's pairs for the network that draws, or those for the text encoder. Raises ModelRefused for a mixture of
+    experts."""
     names = set(names)
     found = []
     for name in sorted(names):
         match = _DOWN.match(name)
-        if not match or name.startswith(("text_encoder", "lora_te")):
+        if not match or name.startswith(_OF_WORDS) != of_words:
             continue
         kind = next(k for k in _UP if match["kind"].startswith(k))
         up = f"{match['module']}.{match['kind'].replace(kind, _UP[kind], 1)}"
@@ -51,13 +53,15 @@ def pairs_of(names: Iterable[str]) -> list[Pair]:
 
 def targets_of(pairs: Iterable[Pair], weights: Mapping[str, Shape]) -> dict[Pair, str]:
     """The weight each pair changes, by name; raises ModelRefused where a layer is not in the base."""
-    by_name = {name.removesuffix(".weight").replace(".", "_"): name for name in weights if name.endswith(".weight")}
+    # Libraries differ in whether a text encoder's names begin so.
+    by_name = {name.removesuffix(".weight").replace(".", "_").removeprefix("text_model_"): name
+               for name in weights if name.endswith(".weight")}
     found, lost = {}, []
     for pair in pairs:
         module = pair.module
         for prefix in _PREFIXES:
             module = module.removeprefix(prefix)
-        name = by_name.get(module.replace(".", "_"))
+        name = by_name.get(module.replace(".", "_").removeprefix("text_model_"))
         if name is None:
             lost.append(module)
         else:

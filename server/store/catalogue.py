@@ -24,7 +24,8 @@ class Entry:
     """One model. `parts` are the folders of its pipeline as diffusers lays it out ("lora": adapter weights alone); what it
     lacks is taken from its `base`. `expects`: values that the config of a part must have. `gsd_m`: the ground sizes of a
     pixel it was trained on, from and to; (0, 0) where that is no matter. `work_gb`: memory beside the weights, about.
-    `sha256`: by path, where they are known beforehand. `paper` and `fast`: scheduler, steps, guidance and strength."""
+    `sha256`: by path, where they are known beforehand. `paper` and `fast`: scheduler, steps, guidance and strength;
+    `generate`: what of `paper` is otherwise where it draws from words alone."""
 
     id: str
     title: str
@@ -42,6 +43,7 @@ class Entry:
     restrictions: str = ""
     lora: str = ""
     paper: Mapping[str, Any] = field(default_factory=dict)
+    generate: Mapping[str, Any] = field(default_factory=dict)
     fast: Mapping[str, Any] = field(default_factory=dict)
     expects: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sha256: Mapping[str, str] = field(default_factory=dict)

@@ -132,3 +132,13 @@ def served(dock, helpers):
     assert dock.server.state == RUNNING, dock.server.errors
     assert helpers.wait(lambda: len(dock.infos) >= 11)
     return dock
+
+
+@pytest.fixture
+def provider(qgis_processing):
+    from landbrush.plugin.provider import LandbrushProvider
+
+    found = LandbrushProvider()
+    QgsApplication.processingRegistry().addProvider(found)
+    yield found
+    QgsApplication.processingRegistry().removeProvider(found)

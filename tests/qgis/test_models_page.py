@@ -1,7 +1,9 @@
 """Models: named in the options, brought on the dock's page, and drawn with."""
 
+import pytest
 from driving import draw
 from landbrush.plugin import settings
+from qgis.core import QgsProcessingException, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 
@@ -62,6 +64,31 @@ def test_a_model_is_brought_on_the_page_and_edits_a_layer(served, raster, tmp_pa
     served.run_button.click()
     assert helpers.wait(lambda: served.task is None, 120), served.status.text()
     assert served.results.count() == 1, served.status.text()
+
+
+BRING_TINY = BUILD_TINY + """
+from landbrush.server import __main__
+sys.exit(__main__.main(["models", "import", "sd15", sys.argv[2] + "/sd15", "--accept-licence", "--home", sys.argv[3]]))
+"""
+
+
+def test_new_ground_is_generated_in_processing(provider, raster, helpers, tmp_path):
+    """An extent, a CRS and a ground size become a new layer; nothing of them becomes a sentence."""
+    import processing
+
+    script = BRING_TINY.replace('"instruct-pix2pix"', '"sd15"')
+    helpers.server_python(script, helpers.root, tmp_path / "stick", tmp_path / "home")
+    output = tmp_path / "new.tif"
+    asked = {"PROMPT": "a town", "EXTENT": "11.50,11.502,48.10,48.101 [EPSG:4326]", "CRS": "EPSG:25832", "GSD": 1.5,
+             "MODEL": "sd15", "STEPS": 2, "OUTPUT": str(output)}
+    processing.run("landbrush:generate", asked)
+    layer = QgsProject.instance().addMapLayer(QgsRasterLayer(str(output), "new"))
+    assert layer.isValid() and layer.crs().authid() == "EPSG:25832" and layer.bandCount() == 3
+    assert abs(layer.rasterUnitsPerPixelX() - 1.5) < 0.01 and 90 < layer.width() < 120
+    with pytest.raises(QgsProcessingException, match="EXTENT: choose the extent"):
+        processing.run("landbrush:generate", {**asked, "EXTENT": None})
+    with pytest.raises(QgsProcessingException, match="could not be|INPUT|parameter"):
+        processing.run("landbrush:snow", {"OUTPUT": str(tmp_path / "none.tif")})
 
 
 def test_the_page_needs_a_server(dock):

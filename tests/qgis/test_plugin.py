@@ -105,16 +105,6 @@ def test_metadata_has_what_the_repository_asks_for(helpers):
     assert general["hasProcessingProvider"] == "yes" and general["qgisMaximumVersion"].startswith("4")
 
 
-@pytest.fixture
-def provider(qgis_processing):
-    from landbrush.plugin.provider import LandbrushProvider
-
-    found = LandbrushProvider()
-    QgsApplication.processingRegistry().addProvider(found)
-    yield found
-    QgsApplication.processingRegistry().removeProvider(found)
-
-
 def test_processing_algorithm_starts_its_own_server(provider, raster, polygons, helpers, tmp_path):
     import processing
 

@@ -22,7 +22,7 @@ EDITORS = {
     "rsedit_unet": ["rsedit-unet-dgtrs"], "rsedit_dit": ["rsedit-dit"], "instruct_pix2pix": ["instruct-pix2pix", "magicbrush"],
     "ultraedit": ["ultraedit-mask", "ultraedit-freeform"], "sdedit": ["text2earth", "sd15"],
     "inpaint": ["sd15-inpainting", "text2earth-inpainting", "kandinsky22-inpainting"], "icedit": ["icedit"],
-    "flux_kontext": ["flux-kontext"],
+    "flux_kontext": ["flux-kontext"], "generate": ["mmm-rs"],
 }
 BASES = ["kandinsky22-prior", "flux-fill"]
 FIRST = {"rsedit_unet": "rsedit-unet-dgtrs", "ultraedit": "ultraedit-mask", "sdedit": "text2earth", "icedit": "icedit"}

@@ -211,6 +211,27 @@ def adapter(folder, base, rank=4, seed=0, width=0):
     return folder
 
 
+def kohya_adapter(folder, base, seed=0):
+    """A low-rank adapter of Stable Diffusion's attention and text encoder, named as kohya's trainer does, with its alphas."""
+    from diffusers import UNet2DConditionModel
+    from safetensors.torch import save_file
+    from transformers import CLIPTextModel
+
+    torch.manual_seed(seed)
+    out = {}
+    for prefix, net in (("lora_unet_", UNet2DConditionModel.from_pretrained(base / "unet")),
+                        ("lora_te_text_model_", CLIPTextModel.from_pretrained(base / "text_encoder"))):
+        for name, weight in net.named_parameters():
+            if name.endswith(("to_q.weight", "to_v.weight", "to_out.0.weight", "q_proj.weight", "fc1.weight")):
+                module = prefix + name.removesuffix(".weight").removeprefix("text_model.").replace(".", "_")
+                out[f"{module}.lora_down.weight"] = 0.3 * torch.randn(4, weight.shape[1])
+                out[f"{module}.lora_up.weight"] = 0.3 * torch.randn(weight.shape[0], 4)
+                out[f"{module}.alpha"] = torch.tensor(8.0)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(out, folder / "third_train-000009.safetensors")
+    return folder
+
+
 def build(model_id, folder):
     """The published layout of a model of the catalogue, tiny."""
     from diffusers import FluxTransformer2DModel
@@ -235,6 +256,8 @@ def build(model_id, folder):
     if model_id == "icedit":
         base = FluxTransformer2DModel.from_pretrained(folder.parent / "flux-fill" / "transformer")
         return adapter(folder, base)
+    if model_id == "mmm-rs":
+        return kohya_adapter(folder, folder.parent / "sd15")
     if model_id == "magicbrush":
         stable_diffusion(folder, 8, seed=1)
         for name in ("vae", "text_encoder", "tokenizer", "scheduler"):

@@ -1,0 +1,74 @@
+"""Text to image, on the ground: empty extents, or polygons of a layer (MMM-RS, section 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from ..api import Option
+from ..diffusion import recipes
+from ..diffusion.drawing import Drawing
+from ..store.catalogue import Entry
+from .pretrained import Pretrained, bringable, options_for
+
+AUTOMATIC, NONE = "automatic", "none"
+LEVELS = (("Ultra-high precision resolution", 0.5), ("High precision resolution", 1.0),
+          ("Medium precision resolution", 10.0), ("Low precision resolution", float("inf")))
+"""Words for the ground size of a pixel, each up to so many metres. The first two and the last stand in MMM-RS's prompts;
+the bounds and the third are this project's reading, for its text gives none."""
+
+
+def level_of(gsd_m: float) -> str:
+    """The words for a ground size of a pixel."""
+    return next(words for words, bound in LEVELS if gsd_m <= bound)
+
+
+def composed(caption: str, parts: Mapping[str, Any], gsd_m: float) -> str:
+    """MMM-RS's prompt without empty parts: {modality}, {GSD level}, {weather}, {category}, {caption}, {satellite}, {dataset}."""
+    level = {AUTOMATIC: level_of(gsd_m), NONE: ""}.get(parts["gsd_level"], parts["gsd_level"])
+    found = (parts["modality"], level, parts["weather"], parts["category"], caption, parts["satellite"], parts["dataset"])
+    return ", ".join(part.strip() for part in found if part.strip())
+
+
+class Generate(Pretrained):
+    """Draws what the words say and looks at no picture; around polygons it fits what is there."""
+
+    instructs = False
+    info = bringable(
+        id="generate",
+        title="Generate from text",
+        description="Draws new ground from a description, at a stated ground size of a pixel: an empty extent as a new layer, "
+                    "or polygons of a layer. Needs a model that you bring (Models).",
+        engine="text-to-image latent diffusion",
+        needs=("prompt?", "raster?"),
+        native_size_px=512,
+        weights=("mmm-rs", "text2earth", "sd15", "sd21"),
+        options=(
+            *(option for option in options_for() if option.name not in ("keep_detail", "scenario", "severity")),
+            Option("modality", "string", "Satellite imagery", "Modality", help="First part of the prompt; empty: left out."),
+            Option("gsd_level", "string", AUTOMATIC, "Ground size in words", choices=(AUTOMATIC, NONE, *(w for w, _ in LEVELS)),
+                   help="Automatic: from the raster's pixels."),
+            Option("weather", "string", "", "Weather", help="For instance snow, fog, night."),
+            Option("category", "string", "", "Category", help="For instance built-up, farmland."),
+            Option("satellite", "string", "", "Satellite", help="For instance GF2, Google Earth."),
+            Option("dataset", "string", "", "Dataset", help="Whose look it is to have, for instance GID."),
+        ),
+    )
+
+    def worded(self, prompt: str, options: Mapping[str, Any]) -> str:
+        """The caption; raises BadRequest where there is none."""
+        return super().worded(prompt, {"scenario": NONE, "severity": "", **options})
+
+    def composed(self, words: str, options: Mapping[str, Any], gsd_m: float) -> str:
+        """With the parts around the caption."""
+        return composed(words, options, gsd_m)
+
+    def published(self, entry: Entry) -> Mapping[str, Any]:
+        """From noise alone."""
+        return {**entry.paper, **entry.generate, "strength": 1.0}
+
+    def draw(self, drawing: Drawing, options: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """From noise."""
+        return recipes.redrawn(drawing, options["worked_at_m"])

@@ -1,0 +1,182 @@
+"""Generating into empty extents of any CRS and into polygons: grid, ground size, prompt, adapter."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pyproj
+import pytest
+import rasterio
+import torch
+from landbrush.server.api import ContractError, Extent, RasterRef
+from landbrush.server.canvases import blank
+from landbrush.server.diffusion.components import Model
+from landbrush.server.diffusion.placement import WHOLE, Placement
+from landbrush.server.editors.text_to_image import composed, level_of
+from landbrush.server.errors import BadRequest
+from landbrush.server.raster import opened, profile_of
+from landbrush.server.store import bringing, own, shelf
+from safetensors.torch import load_file
+
+from tests.server import tiny_pipelines
+from tests.server.conftest import finished
+
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
+PLACES = {
+    "EPSG:32617": (400000, 3285000, 400200, 3285150),
+    "EPSG:4326": (11.5, 48.1, 11.503, 48.102),
+    "EPSG:3857": (1280000, 6130000, 1280300, 6130200),
+    "EPSG:2056": (2600000, 1200000, 2600180, 1200120),
+    "EPSG:2180": (500000, 300000, 500180, 300120),  # whose authority names north first
+}
+
+
+@pytest.fixture(scope="module")
+def stick(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stick")
+    return [tiny_pipelines.build(model_id, folder) for model_id in ("sd15", "text2earth", "mmm-rs")]
+
+
+@pytest.fixture
+def ready(client, stick):
+    """A server with the models, the first also as one that is trained at 128 pixels."""
+    for folder in stick:
+        bringing.bring(shelf.entry(folder.name), folder, True)
+    tiny = own.described("tiny", shelf.entry("sd15"), native_px=128)
+    bringing.bring(tiny, stick[0], True)
+    own.remember(tiny)
+    return client
+
+
+def request(crs, gsd_m, **more):
+    xmin, ymin, xmax, ymax = more.pop("place", PLACES.get(crs))
+    ring = [[xmin, ymin], [xmax, ymin], [xmax, ymax], [xmin, ymax], [xmin, ymin]]
+    return {"raster": {"extent": {"xmin": xmin, "ymin": ymin, "xmax": xmax, "ymax": ymax, "crs": crs}, "gsd_m": gsd_m},
+            "polygons": {"geometry": {"type": "Polygon", "coordinates": [ring]}},
+            "prompt": "a town with many roofs", "options": {"model": "tiny", "steps": 2, **more.pop("options", {})}, **more}
+
+
+def drawn(client, wanted):
+    reply = client.post("/processes/generate/execution", json={"inputs": wanted})
+    assert reply.status_code == 201, reply.get_json()
+    info = finished(client, reply.get_json()["jobID"])
+    assert info["status"] == "successful", info["message"]
+    return client.get(f"/jobs/{info['jobID']}/results/result.tif").data, client.get(
+        f"/jobs/{info['jobID']}/results/manifest.json").get_json()
+
+
+@pytest.mark.parametrize("crs", PLACES)
+@pytest.mark.parametrize("gsd_m", [0.6, 2.5])
+def test_a_new_raster_has_the_crs_extent_and_ground_size_that_were_asked_for(ready, crs, gsd_m):
+    result, manifest = drawn(ready, request(crs, gsd_m))
+    xmin, _, xmax, ymax = PLACES[crs]
+    with rasterio.MemoryFile(result) as memory, memory.open() as written:
+        profile = profile_of(written)
+        assert pyproj.CRS.from_wkt(written.crs.to_wkt()) == pyproj.CRS.from_user_input(crs)
+        assert (written.transform.c, written.transform.f) == (xmin, ymax)
+        assert written.bounds.right - xmax < written.transform.a and written.bounds.right >= xmax - 1e-9
+        assert profile.gsd_m == pytest.approx(gsd_m, rel=2e-3) and profile.aspect == pytest.approx(1, rel=2e-3)
+        assert written.count == 3 and written.dtypes[0] == "uint8" and written.read().std() > 0
+        assert [c.name for c in written.colorinterp] == ["red", "green", "blue"] and written.tags()["AI_GENERATED"] == "TRUE"
+    assert manifest["gsd_m"] == pytest.approx(gsd_m, rel=2e-3)
+    assert manifest["drawn"]["prompt_used"] == f"Satellite imagery, {level_of(gsd_m)}, a town with many roofs"
+
+
+def test_the_prompt_is_composed_of_parts():
+    parts = {"modality": "Satellite imagery", "gsd_level": "automatic", "weather": "night", "category": "built-up",
+             "satellite": "GF2", "dataset": "GID"}
+    assert composed("a city", parts, 0.3) == (
+        "Satellite imagery, Ultra-high precision resolution, night, built-up, a city, GF2, GID")
+    assert composed("a city", {**dict.fromkeys(parts, ""), "gsd_level": "none"}, 0.3) == "a city"
+    assert composed("a", {**parts, "gsd_level": "Low precision resolution"}, 0.3).startswith("Satellite imagery, Low precision")
+    assert [level_of(gsd) for gsd in (0.5, 0.51, 9, 100)] == [
+        "Ultra-high precision resolution", "High precision resolution", "Medium precision resolution", "Low precision resolution"]
+
+
+def test_published_settings_and_what_changes_the_picture(ready):
+    wanted = request("EPSG:32617", 1.5, place=(0, 0, 192, 192))
+    first, manifest = drawn(ready, wanted)
+    assert manifest["drawn"]["scheduler"] == "DPM++ 2M Karras" and manifest["drawn"]["guidance_scale"] == 7.5
+    assert manifest["drawn"]["strength"] == 1.0
+    pixels = [first]
+    for change in ({"seed": 4}, {"prompt": "a lake"}, {"options": {"weather": "snow"}}, {"options": {"guidance_scale": 2.0}},
+                   {"options": {"model": "mmm-rs", "gsd_m": 3.0}}):
+        pixels.append(drawn(ready, {**wanted, **change, "options": {**wanted["options"], **change.get("options", {})}})[0])
+    assert drawn(ready, wanted)[0] == first and len(set(pixels)) == len(pixels)
+
+
+def test_text2earth_is_told_the_level(ready, monkeypatch):
+    from landbrush.server.diffusion import recipes
+
+    seen = []
+    level = recipes.level_of
+    monkeypatch.setattr(recipes, "level_of", lambda gsd: seen.append(level(gsd)) or seen[-1])
+    _, manifest = drawn(ready, request("EPSG:32617", 2.0, place=(0, 0, 512, 512), options={"model": "text2earth"}))
+    assert seen == [16] and manifest["drawn"]["scheduler"] == "Euler" and manifest["drawn"]["guidance_scale"] == 4.0
+
+
+def test_larger_than_the_model_it_is_tiled(ready):
+    result, manifest = drawn(ready, request("EPSG:32617", 1.0, place=(0, 0, 300, 200)))
+    assert manifest["drawn"]["model_grid"] == [256, 320]
+    with rasterio.MemoryFile(result) as memory, memory.open() as written:
+        assert written.shape == (200, 300)
+
+
+def test_into_polygons_of_a_layer(ready, rgb):
+    from tests.server.conftest import inputs
+
+    wanted = inputs(rgb, prompt="a lake", options={"model": "tiny", "steps": 2}, output={"area": "layer"})
+    result, _ = drawn(ready, wanted)
+    with rasterio.MemoryFile(result) as memory, memory.open() as written, rasterio.open(rgb) as source:
+        changed = (written.read() != source.read()).any(0)
+        assert changed[60:100, 60:100].mean() > 0.5
+        changed[60:100, 60:100] = False
+        assert not changed.any()
+
+
+def test_the_adapter_changes_network_and_text_encoder_by_its_factors(ready, stick):
+    """W + alpha / rank * up @ down, in both, under kohya's names."""
+    place = Placement("cpu", torch.float32, WHOLE, 0.0, 1.0)
+    plain, adapted = Model(shelf.entry("sd15"), place), Model(shelf.entry("mmm-rs"), place)
+    factors = load_file(next(stick[2].glob("*.safetensors")))
+    for part, prefix in (("unet", "lora_unet_"), ("text_encoder", "lora_te_text_model_")):
+        before, after, touched = dict(plain.part(part).named_parameters()), dict(adapted.part(part).named_parameters()), 0
+        for name, weight in before.items():
+            module = prefix + name.removesuffix(".weight").removeprefix("text_model.").replace(".", "_")
+            if f"{module}.lora_up.weight" in factors:
+                change = 2.0 * factors[f"{module}.lora_up.weight"] @ factors[f"{module}.lora_down.weight"]
+                assert torch.allclose(after[name], weight + change, atol=1e-5)
+                touched += 1
+            else:
+                assert torch.equal(after[name], weight)
+        assert touched >= 4
+
+
+def test_what_cannot_be_made_is_said(client, tmp_path):
+    with pytest.raises(ContractError, match="an extent with its crs and with gsd_m"):
+        RasterRef(extent=Extent(0, 0, 1, 1))
+    with pytest.raises(ContractError, match="give one of"):
+        RasterRef(path="a", extent=Extent(0, 0, 1, 1, "EPSG:4326"), gsd_m=1)
+    with pytest.raises(BadRequest, match="is not a CRS"):
+        blank(Extent(0, 0, 1, 1, "EPSG:nothing"), 1.0, tmp_path)
+    with pytest.raises(BadRequest, match="at most 100,000 a side"):
+        blank(Extent(0, 0, 10, 10, "EPSG:4326"), 0.1, tmp_path)
+    with pytest.raises(BadRequest, match="is no place of|measures no ground"):
+        blank(Extent(1e9, 1e9, 1e9 + 10, 1e9 + 10, "EPSG:32617"), 1.0, tmp_path)
+    assert not list(tmp_path.glob("*.vrt"))
+    reply = client.post("/processes/generate/execution", json={"inputs": request("EPSG:32617", 1.0)})
+    assert reply.status_code in (404, 422) and "tiny" in reply.get_json()["detail"]
+    wanted = {**request("EPSG:32617", 1.0), "options": {}}
+    reply = client.post("/processes/generate/execution", json={"inputs": wanted})
+    assert reply.status_code == 422 and "models import" in reply.get_json()["detail"]
+
+
+def test_empty_ground_is_the_same_file_for_the_same_wish(tmp_path):
+    extent = Extent(11.5, 48.1, 11.51, 48.105, "EPSG:4326")
+    first = blank(extent, 1.0, tmp_path)
+    assert blank(extent, 1.0, tmp_path) == first and len(list(tmp_path.iterdir())) == 1
+    with opened(first) as dataset:
+        assert not dataset.read().any() and (dataset.dataset_mask() == 255).all()
+        assert dataset.width == math.ceil(0.01 / dataset.transform.a - 1e-6)
+        assert np.isclose(profile_of(dataset).gsd_m, 1.0, rtol=1e-3)
