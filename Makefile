@@ -2,7 +2,7 @@
 PY = .venv/bin/python
 BUILD = build/landbrush
 
-.PHONY: demo test test-server test-qgis run lint types imports scan package bench bench-single-image demo-models install clean
+.PHONY: demo test test-server test-qgis run lint types imports scan package bench bench-single-image demo-models demo-mmm install clean
 
 demo:        ## the main job on a real image inside the QGIS desktop (RASTER= PROMPT= POLYGONS= for your own)
 	scripts/demo.sh
@@ -42,6 +42,9 @@ scan: package ## the QGIS repository's security scan on the built plugin
 
 demo-models: install ## every editor with a pretrained network, tiny, over HTTP: a table and figures
 	$(PY) benchmarks/pretrained.py editors parity seams
+
+demo-mmm: install ## weather, a near-infrared band and generation: figures, pictures in demo/mmm
+	$(PY) benchmarks/mmm.py
 
 bench: install ## every figure on a line of its own
 	$(PY) benchmarks/run.py

@@ -5,7 +5,7 @@
 # PYTHON names the interpreter (3.10 ... 3.13), TORCH_INDEX where torch comes from.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-extras=${1:-server,evaluate,dev}
+extras=${1:-server,evaluate,train,dev}
 stamp=.venv/.installed-$(printf '%s' "$extras" | tr ',' '-')
 
 if [ -f "$stamp" ] && [ "$stamp" -nt pyproject.toml ] && .venv/bin/python -c 'import landbrush.server.api' 2>/dev/null; then

@@ -35,7 +35,7 @@ def held(entry: Entry, precision: str, tell: Callable[[str], None]) -> Model:
             return _held[key]
         for other in [k for k in _held if k[0] == key[0] and k[2] != key[2]]:
             _drop(other)
-        plan = _planned(entry, precision)
+        plan = placed(entry, precision)
         tell(f"{entry.title} {plan.sentence}")
         _held[key] = Model(entry, plan)
         return _held[key]
@@ -57,8 +57,8 @@ def _numbers(entry: Entry) -> dict[str, int]:
     return {name: placement.numbers_in(shelf.part(entry, name)) for name in names}
 
 
-def _planned(entry: Entry, precision: str) -> Placement:
-    """The best placement, after letting idle models go if that makes it better."""
+def placed(entry: Entry, precision: str) -> Placement:
+    """The best placement now, after letting idle models go if that makes it better."""
     numbers = _numbers(entry)
     while True:
         try:

@@ -8,7 +8,7 @@ from landbrush.server import registry
 from landbrush.server.editors.base import Scene
 from landbrush.server.errors import BadRequest, CannotEdit
 from landbrush.server.operators.disaster import Burn, Flood, burn, flood
-from landbrush.server.operators.ground import Ground, fractal
+from landbrush.server.operators.ground import Ground, fractal, water
 from landbrush.server.operators.weather import AIRLIGHT, Fog, LowLight, Snow, fog, low_light, snow
 
 from tests.server.conftest import scene
@@ -116,3 +116,15 @@ def test_every_option_is_described_and_its_bounds_hold():
                 assert option.minimum <= option.default <= option.maximum
                 with pytest.raises(BadRequest, match=option.name):
                     registry.options_of(editor.info, {option.name: option.maximum + 1})
+
+
+def test_bare_fields_are_no_water_and_black_ponds_are():
+    """Bytes of NAIP: a bare field's index is up to 0.11 there, a turbid lake's 0.2, a black pond's is noise about 0."""
+    colours = {"field": (0.46, 0.46, 0.42, 0.39), "lake": (0.35, 0.45, 0.35, 0.30), "pond": (0.06, 0.06, 0.07, 0.06),
+               "meadow": (0.3, 0.4, 0.3, 0.7)}
+    image = np.stack([np.full((4, 12), 0.0, np.float32) for _ in range(4)])
+    for place, bands in enumerate(colours.values()):
+        image[:, :, 3 * place : 3 * place + 3] = np.array(bands, np.float32)[:, None, None]
+    share = water(Ground(image, np.ones((4, 12), bool), ROLES[:4], 5.0))
+    field, lake, pond, meadow = (share[:, 3 * place + 1].mean() for place in range(4))
+    assert field < 0.25 and meadow == 0 and lake > 0.9 and pond > 0.9

@@ -112,7 +112,7 @@ def test_an_edit_over_http_keeps_the_promise(desk, chip, editor, model):
     assert np.array_equal(made[:, ~mask], before[:, ~mask]) and (made[:, mask] != before[:, mask]).any(axis=0).mean() > 0.5
     assert manifest["gate"]["pixels_outside_different"] == 0
     drawn = manifest["drawn"]
-    assert drawn["model"] == model and drawn["steps"] == 2 and drawn["prompt_used"] == "flood the houses"
+    assert drawn["model"] == model and drawn["steps"] == 2 and drawn["prompt_used"].endswith("flood the houses")
     assert drawn["files"][model]["sha256"] and manifest["licence"] == shelf.entry(model).licence
     assert min(drawn["model_grid"]) >= shelf.entry(model).native_px // 2
 

@@ -1,0 +1,174 @@
+"""What MMM-RS does, on coordinates: weather on six real scenes, a near-infrared band, generation at three ground sizes.
+
+usage: python benchmarks/mmm.py [part ...]     parts: weather nir generate
+make demo-mmm is all of them; pictures go to demo/mmm. Real imagery comes from LANDBRUSH_DATA (else ../shared/data); parts
+without it say so.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from PIL import Image, ImageDraw
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
+
+import cases  # noqa: E402
+from landbrush.server.api import EditRequest, Extent  # noqa: E402
+from landbrush.server.canvases import blank  # noqa: E402
+from landbrush.server.edit import Files, edit  # noqa: E402
+from landbrush.server.models import weights  # noqa: E402
+from landbrush.server.raster import opened, profile_of  # noqa: E402
+from landbrush.server.store import bringing, own, shelf  # noqa: E402
+from pretrained import figure, scratch  # noqa: E402
+
+from tests.server import tiny_pipelines  # noqa: E402
+
+DATA = Path(os.environ.get("LANDBRUSH_DATA", ROOT.parent / "shared" / "data"))
+OUT = ROOT / "demo" / "mmm"
+SIDE = 300
+NAIP = "naip_landsat_timeseries/naip/m_4709963_se_14_1_{}.tif"
+SCENES = (
+    ("houses, 0.6 m", cases.JOPLIN.format(0), (300, 120)),
+    ("trees and streets, 0.6 m", cases.JOPLIN.format(2), (200, 500)),
+    ("prairie in June, 5 m", NAIP.format("20100629"), (80, 200)),
+    ("fields and lakes, 5 m", NAIP.format("20200831"), (500, 260)),
+    ("scrub, 0.1 m", "small_geotiffs/OSBS_029.tif", (50, 50)),
+    ("after a storm, 0.6 m", "joplin_tornado_geotiff/output/chips/post/0_post.tif", (300, 300)),
+)
+WEATHER = (("fog", {"visibility_m": 120.0}), ("snow", {}), ("low-light", {}))
+GROUND_SIZES_M = (0.5, 2.0, 8.0)
+
+
+def request(polygon: dict, **more) -> EditRequest:
+    return EditRequest.from_json({"raster": {"path": "-"}, "polygons": {"geometry": polygon}, **more}, "request")
+
+
+def outline(path: Path) -> dict:
+    """All of a raster, in its own CRS."""
+    with opened(path) as dataset:
+        t, (height, width) = dataset.transform, dataset.shape
+    corners = [list(t @ at) for at in ((0, 0), (width, 0), (width, height), (0, height), (0, 0))]
+    return {"type": "Polygon", "coordinates": [corners]}
+
+
+def cut(name: str, corner: tuple[int, int], place: Path) -> Path:
+    """A square piece of a real image, with its georeferencing."""
+    target = place / f"{Path(name).stem}-{corner[0]}.tif"
+    with rasterio.open(DATA / name) as source:
+        window = rasterio.windows.Window(*corner, SIDE, SIDE)
+        profile = {"driver": "GTiff", "count": source.count, "dtype": source.dtypes[0], "crs": source.crs, "width": SIDE,
+                   "height": SIDE, "transform": source.window_transform(window), "photometric": "RGB"}
+        with rasterio.open(target, "w", **profile) as out:
+            out.write(source.read(window=window))
+    return target
+
+
+def edited(path: Path, process: str, place: Path, **more) -> tuple[np.ndarray, dict]:
+    """Pixels after an edit of all of a raster, and its report; raises where the promise is broken."""
+    place.mkdir(parents=True, exist_ok=True)
+    report = edit(request(outline(path), output={"area": "layer"}, **more), process, Files(path), place, lambda *_: None)
+    with rasterio.open(place / "result.tif") as dataset:
+        return dataset.read(), report
+
+
+def sheet(rows: list[tuple[str, list[np.ndarray]]], heads: list[str], path: Path) -> None:
+    """Pictures (3, H, W) in a table."""
+    side, top, left = 240, 22, 150
+    page = Image.new("RGB", (left + side * len(heads), top + side * len(rows)), "white")
+    pen = ImageDraw.Draw(page)
+    for column, head in enumerate(heads):
+        pen.text((left + column * side + 6, 5), head, "black")
+    for row, (name, pictures) in enumerate(rows):
+        pen.multiline_text((6, top + row * side + 6), name.replace(", ", ",\n"), "black")
+        for column, picture in enumerate(pictures):
+            shown = Image.fromarray(picture[:3].transpose(1, 2, 0).astype(np.uint8)).resize((side - 4, side - 4))
+            page.paste(shown, (left + column * side, top + row * side))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.save(path)
+    print(f"# {path.relative_to(ROOT)}", flush=True)
+
+
+def weather() -> None:
+    """Fog, snow and low light on six real scenes."""
+    if not DATA.is_dir():
+        print(f"# weather: no real imagery at {DATA} (LANDBRUSH_DATA)")
+        return
+    place, rows = scratch("weather"), []
+    for name, image, corner in SCENES:
+        path = cut(image, corner, place)
+        with rasterio.open(path) as source:
+            shown = [source.read()]
+        for process, options in WEATHER:
+            shown.append(edited(path, process, place / f"{path.stem}-{process}", options=options)[0])
+        rows.append((name, shown))
+    sheet(rows, ["as it is", *(process for process, _ in WEATHER)], OUT / "weather.png")
+    figure("weather_scenes", len(rows))
+
+
+def nir() -> None:
+    """The shipped near-infrared network on a date and ground that it was not trained on, beside colour alone."""
+    if not (DATA / "naip_landsat_timeseries").is_dir():
+        print(f"# nir: no NAIP imagery at {DATA} (LANDBRUSH_DATA)")
+        return
+    spec = importlib.util.spec_from_file_location("train_near_infrared", ROOT / "scripts" / "train_near_infrared.py")
+    train = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(train)
+    dates = train.dates(DATA)
+    held = max(dates)
+    image = dates.pop(held)
+    plain = train.per_pixel(image[:3]) @ train.baseline([other[:, :, : train.WEST_PX] for other in dates.values()])
+    place = scratch("nir")
+    with rasterio.open(DATA / NAIP.format(held)) as source, rasterio.open(
+            place / "rgb.tif", "w", driver="GTiff", width=source.width, height=source.height, count=3, dtype="uint8",
+            crs=source.crs, transform=source.transform, nodata=source.nodata, photometric="RGB") as out:
+        out.write(source.read([1, 2, 3]))
+    made, report = edited(place / "rgb.tif", "near-infrared", place / "made")
+    valid = image.min(0) > 0
+    east = valid & (np.arange(image.shape[2]) >= train.WEST_PX + train.GAP_PX)
+    ours, theirs = train.scores(image, made[3] / 255, east), train.scores(image, plain, east)
+    figure("nir_r2", ours[0])
+    figure("nir_r2_baseline", theirs[0])
+    figure("ndvi_mae", ours[2])
+    figure("ndvi_mae_baseline", theirs[2])
+    figure("nir_bands_kept_bit_for_bit", int(np.array_equal(made[:3], (image[:3] * 255).round())))
+    grey = [np.repeat(np.clip(band, 0, 1)[None] * 255, 3, 0) for band in (image[3], made[3] / 255, plain)]
+    sheet([(f"{held}, held out", [image[:3] * 255, *grey])], ["colours", "measured", "made", "colour alone"], OUT / "nir.png")
+    assert report["gate"]["pixels_outside_different"] == 0
+
+
+def generate() -> None:
+    """The way from words to a new raster at three ground sizes; tiny networks with random weights draw noise."""
+    place = scratch("generate")
+    weights.use_folder(place / "models")
+    bringing.bring(shelf.entry("sd15"), tiny_pipelines.build("sd15", place / "stick"), True)
+    tiny = own.described("tiny", shelf.entry("sd15"), native_px=128)
+    bringing.bring(tiny, place / "stick" / "sd15", True)
+    own.remember(tiny)
+    worst = 0.0
+    for gsd_m in GROUND_SIZES_M:
+        wanted = {"xmin": 11.5, "ymin": 48.1, "xmax": 11.5 + gsd_m * 0.003, "ymax": 48.1 + gsd_m * 0.002, "crs": "EPSG:4326"}
+        path = blank(Extent(**wanted), gsd_m, place)
+        made, report = edited(path, "generate", place / f"{gsd_m}", prompt="a town beside a river",
+                              options={"model": "tiny", "steps": 3})
+        with opened(path) as dataset:
+            worst = max(worst, abs(profile_of(dataset).gsd_m / gsd_m - 1))
+        print(f"# {gsd_m:g} m: {made.shape[2]} x {made.shape[1]} px, '{report['drawn']['prompt_used']}', seed {report['seed']}")
+    figure("generate_ground_sizes", len(GROUND_SIZES_M))
+    figure("generate_gsd_error", worst, "relative, asked for against the affine on the ellipsoid")
+
+
+PARTS = {"weather": weather, "nir": nir, "generate": generate}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or PARTS:
+        PARTS[name]()
