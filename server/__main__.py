@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import evaluate, interpreter, models_command, provenance, registry, train
+from . import dataset_command, evaluate, interpreter, models_command, provenance, registry, train
 from .api import AUTO, Blend, ContractError, EditRequest, Exemplar, Output, Polygons, RasterRef
 from .errors import BadRequest, Dismissed, ServerError
 from .models import weights
@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     models_command.add_commands(commands)
     evaluate.add_commands(commands, _add_model_option)
     train.add_commands(commands)
+    dataset_command.add_commands(commands)
     doctor = commands.add_parser("doctor", help="say what is here, what is missing and what to do")
     doctor.add_argument("--home", type=Path, default=default_home())
     doctor.set_defaults(run=_doctor)

@@ -1,0 +1,44 @@
+"""`landbrush-server dataset`: text-image datasets from one's own rasters and pictures."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from .errors import BadRequest
+
+
+def add_commands(commands: Any) -> None:
+    """The parser of `dataset build`."""
+    kinds = commands.add_parser("dataset", help="build a text-to-image dataset from rasters or pictures").add_subparsers(
+        required=True, metavar="ACTION")
+    build = kinds.add_parser("build", help="standardise to 512 pixels with ground size, prompt and provenance (MMM-RS)")
+    build.add_argument("--source", type=Path, required=True, help="folder of rasters and pictures; NAME.txt: a caption")
+    build.add_argument("--output", type=Path, required=True, help="folder of the dataset; named again, it goes on")
+    build.add_argument("--gsd", type=float, default=0.0, help="ground size of a pixel, in m, of pictures without georeferencing")
+    build.add_argument("--nested", action="store_true", help="also nested crops: each place in several ground sizes")
+    build.add_argument("--most-nodata", type=float, default=0.1, help="share of a sample that may be nodata")
+    build.add_argument("--licence", default="", help="of the sources, kept with every sample")
+    for part, what in (("modality", "first part of the prompts"), ("weather", "of all"), ("category", "of all"),
+                       ("satellite", "of all"), ("dataset", "name of the source dataset in the prompts")):
+        build.add_argument(f"--{part}", default="Satellite imagery" if part == "modality" else "", help=what)
+    build.add_argument("--webdataset", type=int, default=0, metavar="N", help="also tar shards of N samples")
+    build.set_defaults(run=_build)
+
+
+def _build(given: argparse.Namespace) -> int:
+    from . import dataset
+
+    if given.gsd < 0 or not 0 <= given.most_nodata <= 1 or given.webdataset < 0:
+        raise BadRequest("--gsd and --webdataset must not be negative, --most-nodata lies between 0 and 1.")
+    parts = {part: getattr(given, part) for part in ("modality", "weather", "category", "satellite", "dataset")}
+    wish = dataset.Wish(given.gsd, given.nested, given.most_nodata, given.licence, parts)
+    counts = dataset.build(given.source, given.output, wish, lambda text: print(text, file=sys.stderr, flush=True))
+    print(f"{counts.sources} sources: {counts.samples} samples made, {counts.before} were there, {counts.empty} left out for "
+          f"nodata, {counts.refused} sources refused.")
+    if given.webdataset and counts.samples + counts.before:
+        made = dataset.shards(given.output, given.webdataset)
+        print(f"{len(made)} shards, {made[0].name} ...")
+    return 0
