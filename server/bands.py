@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -69,6 +70,9 @@ def roles_of(profile: Profile, given: Mapping[str, int]) -> Roles:
         text = (profile.descriptions[band] or "").strip().lower().removesuffix(" (synthetic)")
         names[place] = next((role for role, words in _WORDS.items() if text in words), "")
     if "red" in names or "nir" in names or "vv" in names:
+        shown = [profile.colorinterp[band].name for band in bands]
+        names = [name or (colour if colour in BAND_ROLES and colour not in names else "")
+                 for name, colour in zip(names, shown, strict=True)]
         return Roles(tuple(names), "band descriptions")
     names = [p.name if p.name in BAND_ROLES else "" for p in (profile.colorinterp[b] for b in bands)]
     if {"red", "green", "blue"} <= set(names):
@@ -192,9 +196,13 @@ def away_from_nodata(values: np.ndarray, mask: np.ndarray, profile: Profile) -> 
     value = kind.type(nodata)
     gone = mask & (values[bands] == value).all(axis=0)
     if gone.any():
-        if kind.kind == "f":
-            beside = np.nextafter(value, kind.type(0) if value else kind.type(1))
-        else:
-            beside = kind.type(int(value) - 1 if value == np.iinfo(kind).max else int(value) + 1)
-        values[bands[0]][gone] = beside
+        values[bands[0]][gone] = beside(value)
     return values
+
+
+def beside(value: Any) -> Any:
+    """The value of the same type that is nearest to it."""
+    kind = value.dtype
+    if kind.kind == "f":
+        return np.nextafter(value, kind.type(0) if value else kind.type(1))
+    return kind.type(int(value) - 1 if value == np.iinfo(kind).max else int(value) + 1)

@@ -18,7 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import pyproj
+import rasterio
 import rasterio.shutil
+import shapely
+from affine import Affine
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
@@ -47,7 +50,10 @@ class Canvas:
         values = read_window(self.layer.dataset, box).values
         count = len(self.made)
         native = Stretch(self.made, stretch.low[:1] * count, stretch.high[:1] * count).native(made, self.layer.profile)
+        nodata = self.layer.profile.nodata
         for index, band in enumerate(self.made):
+            if nodata is not None and np.isfinite(nodata) and native.dtype.type(nodata) == nodata:
+                native[index][native[index] == nodata] = bands.beside(native.dtype.type(nodata))
             values[band][mask] = native[index][mask]
         return values
 
@@ -63,6 +69,11 @@ def canvas_of(layer: Layer, makes: Sequence[str], folder: Path) -> Iterator[Canv
     if there:
         raise CannotEdit(f"This layer has {', '.join(there)} already. To make it anew, start from a layer without it, or state "
                          "other bands (band roles).")
+    if layer.profile.alpha is not None:
+        raise CannotEdit("This layer has an alpha band, which counts in files of four bands alone: with a further band what is "
+                         "transparent would turn to ground. Make a nodata value or a mask of it first (Raster > Translate).")
+    if len(bands.data_bands(layer.profile)) == 1:
+        raise CannotEdit(f"{', '.join(makes)} is made from colours, and this layer has a single band.")
     path = folder / ".canvas.vrt"
     try:
         with rasterio.Env(**NO_NETWORK):
@@ -91,6 +102,8 @@ def _append(root: ET.Element, layer: Layer, role: str) -> None:
     about = ET.SubElement(band, "Metadata")
     ET.SubElement(about, "MDI", key="LANDBRUSH_SYNTHETIC").text = "This band was made by a program. Not measured."
     ET.SubElement(band, "Description").text = NAMES[role]
+    if profile.units[0]:
+        ET.SubElement(band, "UnitType").text = profile.units[0]
     if profile.nodata is not None:
         ET.SubElement(band, "NoDataValue").text = repr(profile.nodata)
     if profile.scales[0] != 1 or profile.offsets[0] != 0:
@@ -102,12 +115,15 @@ def proportional(layer: Layer, block: Block) -> Stretch:
     data = tuple(bands.data_bands(layer.profile))
     if layer.profile.dtype == "uint8":
         return Stretch(data, (0.0,) * len(data), (255.0,) * len(data))
+    # The number that stands for no light at all; Sentinel-2 of today has one beside 0.
+    dark = -layer.profile.offsets[0] / layer.profile.scales[0] if layer.profile.scales[0] else 0.0
     shown = [data[i] for i in (layer.roles.index(role) for role in COLOURS) if i is not None] or list(data)
     values = block.values[shown][:, block.valid]
     high = float(np.percentile(values[:, :: max(1, values.shape[1] // 200_000)], 99.5)) if values.size else 1.0
-    return Stretch(data, (0.0,) * len(data), (max(high, 1e-9) * 1.05,) * len(data))
+    return Stretch(data, (dark,) * len(data), (dark + max(high - dark, 1e-9) * 1.05,) * len(data))
 
 
+SMALLEST_GSD_M = 0.001
 LARGEST_BLANK_PX = 100_000
 """Of a side of empty ground."""
 
@@ -118,31 +134,45 @@ def blank(extent: Extent, gsd_m: float, folder: Path) -> Path:
     The extent is enlarged to the right and below to whole pixels. Raises BadRequest.
     """
     crs = crs_of(extent.crs, "raster.extent.crs")
+    if not (crs.is_projected or crs.is_geographic):
+        raise BadRequest(f"raster.extent: {crs.name} is neither projected nor geographic; choose a CRS of the ground.")
+    if gsd_m < SMALLEST_GSD_M:
+        raise BadRequest(f"raster.gsd_m: {gsd_m:g} m; at least {SMALLEST_GSD_M:g} m is taken.")
     across, down = _metres_a_unit(extent, crs)
     size = gsd_m / across, gsd_m / down
-    width, height = (max(1, math.ceil(round(length / step, 6))) for length, step in zip(
-        (extent.xmax - extent.xmin, extent.ymax - extent.ymin), size, strict=True))
-    if max(width, height) > LARGEST_BLANK_PX:
-        raise BadRequest(f"raster: the extent has {width} x {height} pixels of {gsd_m:g} m; at most {LARGEST_BLANK_PX:,} a side "
-                         "are made. Choose a smaller extent or a larger ground size.")
-    north_first = bool(crs.axis_info) and crs.axis_info[0].direction.lower() == "north"
-    root = ET.Element("VRTDataset", rasterXSize=str(width), rasterYSize=str(height))
-    ET.SubElement(root, "SRS", dataAxisToSRSAxisMapping="2,1" if north_first else "1,2").text = crs.to_wkt("WKT2_2019")
-    ET.SubElement(root, "GeoTransform").text = f"{extent.xmin!r}, {size[0]!r}, 0.0, {extent.ymax!r}, 0.0, {-size[1]!r}"
-    for number, colour in enumerate(COLOURS, 1):
-        band = ET.SubElement(root, "VRTRasterBand", dataType="Byte", band=str(number))
-        ET.SubElement(band, "ColorInterp").text = colour.title()
-    content = ET.tostring(root)
-    path = folder / f"blank-{hashlib.sha256(content).hexdigest()[:24]}.vrt"
+    sides = [(extent.xmax - extent.xmin) / size[0], (extent.ymax - extent.ymin) / size[1]]
+    if not max(sides) <= LARGEST_BLANK_PX:
+        raise BadRequest(f"raster: the extent has {sides[0]:.3g} x {sides[1]:.3g} pixels of {gsd_m:g} m; at most "
+                         f"{LARGEST_BLANK_PX:,} a side are made. Choose a smaller extent or a larger ground size.")
+    width, height = (max(1, math.ceil(round(side, 6))) for side in sides)
+    transform = Affine(size[0], 0, extent.xmin, 0, -size[1], extent.ymax)
+    wish = repr((crs.to_wkt("WKT2_2019"), tuple(transform), width, height)).encode()
+    path = folder / f"blank-{hashlib.sha256(wish).hexdigest()[:24]}.tif"
+    if path.is_file():
+        return path
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=".blank-", dir=folder)
-        with os.fdopen(handle, "wb") as out:
-            out.write(content)
-        os.replace(draft, path)
-    except OSError as error:
+        with tempfile.TemporaryDirectory(prefix=".blank-", dir=folder) as draft:
+            # A GeoTIFF, so that what such a file cannot hold of the CRS shows here and not after the drawing.
+            with rasterio.open(Path(draft) / path.name, "w", driver="GTiff", width=width, height=height, count=3, dtype="uint8",
+                               crs=rasterio.crs.CRS.from_user_input(extent.crs), transform=transform, photometric="RGB",
+                               tiled=True, compress="deflate", sparse_ok=True, bigtiff="IF_SAFER"):
+                pass
+            with rasterio.Env(GDAL_PAM_ENABLED="NO"), opened(Path(draft) / path.name) as made:
+                held = made.crs
+            if held is None or pyproj.CRS.from_wkt(held.to_wkt()).name != crs.name:
+                raise BadRequest(f"raster.extent.crs: a GeoTIFF holds {crs.name} as {held}; choose that, or another CRS.")
+            os.replace(Path(draft) / path.name, path)
+    except (OSError, RasterioError, CPLE_BaseError) as error:
         raise NoSpace(f"The empty raster could not be written to {folder}: {error}.") from error
     return path
+
+
+def all_of_it(shapes: list, box: Box) -> list:
+    """All pixels of new ground where the polygons cover the extent that was asked for; it was enlarged to whole pixels."""
+    whole = shapely.box(0, 0, box.width, box.height)
+    covered = shapely.union_all(shapes).intersection(whole).area
+    return [whole] if covered >= (box.width - 1.01) * (box.height - 1.01) else shapes
 
 
 def _metres_a_unit(extent: Extent, crs: pyproj.CRS) -> tuple[float, float]:

@@ -117,6 +117,8 @@ def build(folder: Path, output: Path, wish: Wish, say: Callable[[str], None] = l
         (output / "images").mkdir(parents=True, exist_ok=True)
         done = _ledger(output, wish)
         for path in sources(folder):
+            if output.resolve() in path.resolve().parents:
+                continue
             source = Source(path, path.relative_to(folder).as_posix(), sha256(path))
             counts.sources += 1
             if source.sha256 in done:
@@ -124,7 +126,7 @@ def build(folder: Path, output: Path, wish: Wish, say: Callable[[str], None] = l
                 continue
             try:
                 made = list(_samples(source, output, wish, counts))
-            except (ServerError, RasterioError) as error:
+            except (ServerError, RasterioError, UnicodeDecodeError) as error:
                 counts.refused += 1
                 say(f"{source.name}: left out. {error}")
                 continue
@@ -145,16 +147,29 @@ def _of(wish: Wish) -> dict[str, Any]:
 def _ledger(output: Path, wish: Wish) -> dict[str, int]:
     """Sources that are built, by sha256; what a stopped build left half-done of the list is dropped."""
     path = output / LEDGER
-    lines = [json.loads(line) for line in path.read_text("utf8").splitlines()] if path.is_file() else []
+    lines = _lines(path)
     other = next((line for line in lines if line["wish"] != _of(wish)), None)
     if other:
         raise BadRequest(f"{output} was built with other settings ({other['wish']}). Choose another folder, or the same ones.")
-    done = {line["sha256"]: int(line["samples"]) for line in lines}
-    listed = output / LISTED
-    if listed.is_file():
-        kept = [line for line in listed.read_text("utf8").splitlines() if json.loads(line)["source_sha256"] in done]
-        _replace(listed, "".join(f"{line}\n" for line in kept))
+    listed = _lines(output / LISTED)
+    gone = {line["source_sha256"] for line in listed if not (output / line["file_name"]).is_file()}
+    done = {line["sha256"]: int(line["samples"]) for line in lines if line["sha256"] not in gone}
+    _replace(path, "".join(json.dumps(line) + "\n" for line in lines if line["sha256"] in done))
+    _replace(output / LISTED, "".join(json.dumps(line) + "\n" for line in listed if line["source_sha256"] in done))
     return done
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """JSON lines; the last one is left out where a build ended while it was written."""
+    found: list[dict[str, Any]] = []
+    texts = path.read_text("utf8").splitlines() if path.is_file() else []
+    for number, line in enumerate(texts, 1):
+        try:
+            found.append(json.loads(line))
+        except ValueError as error:
+            if number < len(texts):
+                raise BadRequest(f"{path}, line {number} is no JSON ({error}). Mend it, or build into another folder.") from error
+    return found
 
 
 def _samples(source: Source, output: Path, wish: Wish, counts: Counts) -> Iterator[dict[str, Any]]:
@@ -193,6 +208,8 @@ def _stretch(layer: Layer) -> bands.Stretch:
     shape = (max(1, round(dataset.height * scale)), max(1, round(dataset.width * scale)))
     values = dataset.read(out_shape=(dataset.count, *shape), resampling=Resampling.nearest)
     valid = dataset.dataset_mask(out_shape=shape) > 0
+    if values.dtype.kind == "f":
+        valid &= np.isfinite(values).all(axis=0)
     return bands.stretch_of(layer.profile, layer.roles, Block(Box(0, 0, shape[1], shape[0]), values, valid))
 
 
@@ -216,8 +233,9 @@ def _caption(path: Path) -> str:
 
 def shards(output: Path, samples: int) -> list[Path]:
     """The dataset as WebDataset: tar files of `samples` pictures, each with its prompt and what is known of it."""
-    lines = [json.loads(line) for line in (output / LISTED).read_text("utf8").splitlines()]
-    made = []
+    lines, made = _lines(output / LISTED), []
+    for old in output.glob("shard-*.tar"):
+        old.unlink()
     for number in range(0, len(lines), samples):
         path = output / f"shard-{number // samples:05d}.tar"
         draft = path.with_name(f".{path.name}")

@@ -60,6 +60,9 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
     progress("understanding", 0, 1)
     todo = _paraphrased(plan(request, process_id), request.prompt)
     todo = replace(todo, options=todo.editor.settled(todo.options))
+    if request.raster.extent is not None:
+        # There is no ground around it that a rim could fade into, or a tone be taken from.
+        request = replace(request, blend=replace(request.blend, feather_px=0, radiometric_match=False))
     if "model" in todo.options:
         request = replace(request, options={**request.options, "model": todo.options["model"]})
     with (_layer(request, files) as layer, _opened(files.exemplar) as other, _opened(files.elevation) as elevation,
@@ -162,6 +165,8 @@ def _place(job: _Job, progress: Progress) -> tuple[list, list[Region], Box]:
     """Polygons in pixels, regions to edit, and the window to write."""
     request, todo, profile, blended = job.request, job.todo, job.layer.profile, job.request.blend
     shapes = masks.pixel_polygons(request.polygons, profile)
+    if request.raster.extent is not None:
+        shapes = canvases.all_of_it(shapes, profile.box)
     protect = masks.pixel_polygons(request.protect, profile, "protect") if request.protect else []
     limit = masks.extent_box(request.extent, profile)
     side = max((int(max(s.bounds[2] - s.bounds[0], s.bounds[3] - s.bounds[1])) for s in shapes), default=1)

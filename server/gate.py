@@ -18,7 +18,7 @@ from rasterio.enums import ColorInterp
 from .errors import PromiseBroken, RasterUnreadable
 from .geotiff import rpcs_of
 from .masks import Region, profile_crs
-from .raster import Box, OnPart, Profile, opened, profile_of
+from .raster import Box, OnPart, Profile, opened, profile_of, validity
 
 GRID_TOLERANCE_PX = 1e-6
 
@@ -75,6 +75,8 @@ def verify_kept(source: rasterio.DatasetReader, box: Box, result: str | Path) ->
                 indexes=list(source.indexes), window=part.seen_from(box).window)
             if (_bits(old) != _bits(new)).any():
                 raise PromiseBroken(f"{Path(result).name}: bands that the layer had are not what they were.")
+            if (validity(source, part.window) != validity(written, part.seen_from(box).window)).any():
+                raise PromiseBroken(f"{Path(result).name}: ground became nodata, or nodata ground.")
 
 
 def _profile_faults(ours: Profile, theirs: Profile, box: Box) -> list[str]:
@@ -123,7 +125,7 @@ def _bits(values: np.ndarray) -> np.ndarray:
 def _compare(
     source: rasterio.DatasetReader, written: rasterio.DatasetReader, box: Box, regions: list[Region], on_part: OnPart
 ) -> GateReport:
-    outside = different = inside = changed = validity = 0
+    outside = different = inside = changed = misjudged = 0
     before, after = hashlib.sha256(), hashlib.sha256()
     parts = list(box.squares())
     for number, part in enumerate(parts):
@@ -140,12 +142,12 @@ def _compare(
         inside, outside = inside + edited, outside + mask.size - edited
         changed += int((unequal & mask).sum())
         different += int((unequal & ~mask).sum())
-        valid_old, valid_new = source.dataset_mask(window=part.window), written.dataset_mask(window=here)
-        lost = (valid_old > 0) & (valid_new == 0)
-        gained = (valid_old == 0) & (valid_new > 0) & ~mask
-        validity += int((lost | gained).sum())
+        valid_old, valid_new = validity(source, part.window), validity(written, here)
+        lost = valid_old & ~valid_new
+        gained = ~valid_old & valid_new & ~mask
+        misjudged += int((lost | gained).sum())
     shift_free = tuple(written.transform) == tuple(profile_of(source).transform_of(box))
-    return GateReport(True, shift_free, outside, different, inside, changed, validity,
+    return GateReport(True, shift_free, outside, different, inside, changed, misjudged,
                       before.hexdigest(), after.hexdigest())
 
 

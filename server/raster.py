@@ -183,6 +183,13 @@ def opened(path: str | Path) -> Iterator[rasterio.DatasetReader]:
     """Open for reading; raises RasterUnreadable with a sentence where GDAL cannot."""
     formats = ["VRT"] if Path(path).suffix.lower() == ".vrt" else list(FORMATS)
     try:
+        if formats != ["VRT"] and Path(path).is_file():
+            with Path(path).open("rb") as stream:
+                if b"<VRTDataset" in stream.read(4096):  # GDAL would take it for one wherever it is named again
+                    raise RasterUnreadable(f"{Path(path).name} holds a virtual raster under another name; it is not read.")
+    except OSError as error:
+        raise RasterUnreadable(f"{Path(path).name} cannot be read: {error}") from error
+    try:
         with warnings.catch_warnings(), rasterio.Env(**NO_NETWORK):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with DatasetReader(str(path), driver=formats) as dataset:
@@ -248,6 +255,16 @@ class Block:
     valid: np.ndarray
 
 
+def validity(dataset: rasterio.DatasetReader, window: Window) -> np.ndarray:
+    """Where a window is no nodata (H, W): by alpha, by the file's mask, or where any band holds another value than nodata.
+
+    rasterio's own answer takes the fourth band of a red-green-blue file for its mask, whatever it is.
+    """
+    if dataset.nodata is not None and ColorInterp.alpha not in dataset.colorinterp:
+        return np.asarray((dataset.read_masks(window=window) > 0).any(axis=0))
+    return np.asarray(dataset.dataset_mask(window=window) > 0)
+
+
 def read_window(dataset: rasterio.DatasetReader, box: Box) -> Block:
     """Read a window in the native type.
 
@@ -256,7 +273,7 @@ def read_window(dataset: rasterio.DatasetReader, box: Box) -> Block:
     """
     try:
         values = dataset.read(window=box.window)
-        valid = dataset.dataset_mask(window=box.window) > 0
+        valid = validity(dataset, box.window)
     except RasterioError as error:
         raise RasterUnreadable(f"{Path(dataset.name).name}, window {box}: {error}") from error
     if values.dtype.kind == "f":

@@ -70,8 +70,11 @@ class Services:
             if path is not None:
                 with opened(path) as dataset:
                     profile_of(dataset)
-        if process_id != AUTO or not request.prompt.strip():
-            plan.plan(request, process_id)
+        if process_id != AUTO or not request.prompt.strip() or request.raster.extent is not None:
+            editor = plan.plan(request, process_id).editor
+            if request.raster.extent is not None and "raster?" not in editor.info.needs:
+                raise BadRequest(f"raster.extent: {editor.info.title} works on a picture, and new ground is empty. Name a "
+                                 "raster, or take the process 'generate'.")
 
     def files_of(self, request: EditRequest) -> Files:
         """Paths of the request's rasters; raises Forbidden or RasterUnreadable."""

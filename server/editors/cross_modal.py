@@ -53,7 +53,7 @@ class NearInfrared(Editor):
             smooth = _resized(_resized(rgb.mean(axis=0, keepdims=True), shape), (height, width))
             whole = whole * np.clip((rgb.mean(axis=0, keepdims=True) + 0.02) / (smooth + 0.02), 0.25, 4)
         notes = ["The near-infrared band is an estimate from colours and texture; indices made from it are not measurements."]
-        if scene.gsd_m > near_infrared.COARSEST_GSD_M * 1.5:
+        if scene.gsd_m > near_infrared.COARSEST_GSD_M * 1.05:
             notes.append(f"The network was trained at {near_infrared.FINEST_GSD_M:g} to {near_infrared.COARSEST_GSD_M:g} m a "
                          f"pixel; this layer has {scene.gsd_m:.3g} m.")
         if min(shape) < FEWEST_PX:

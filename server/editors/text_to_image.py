@@ -22,7 +22,8 @@ the bounds and the third are this project's reading, for its text gives none."""
 
 def level_of(gsd_m: float) -> str:
     """The words for a ground size of a pixel."""
-    return next(words for words, bound in LEVELS if gsd_m <= bound)
+    # A pixel that is meant to be half a metre measures a little more or less on the ellipsoid.
+    return next(words for words, bound in LEVELS if gsd_m <= 1.01 * bound)
 
 
 def composed(caption: str, parts: Mapping[str, Any], gsd_m: float) -> str:

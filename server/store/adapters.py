@@ -35,7 +35,8 @@ def pairs_of(names: Iterable[str], of_words: bool = False) -> list[Pair]:
     found = []
     for name in sorted(names):
         match = _DOWN.match(name)
-        if not match or name.startswith(_OF_WORDS) != of_words:
+        mine = name.startswith(_OF_WORDS) if of_words else not name.startswith(("text_encoder", "lora_te"))
+        if not match or not mine:
             continue
         kind = next(k for k in _UP if match["kind"].startswith(k))
         up = f"{match['module']}.{match['kind'].replace(kind, _UP[kind], 1)}"

@@ -46,9 +46,13 @@ def read(folder: Path) -> list[Captioned]:
     found, bare = [], 0
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES):
         beside = path.with_suffix(".txt")
-        caption = listed.get(path.relative_to(folder).as_posix()) or (
-            beside.read_text("utf8").strip() if beside.is_file() else "")
+        try:
+            caption = listed.get(path.relative_to(folder).as_posix()) or (
+                beside.read_text("utf8").strip() if beside.is_file() else "")
+        except UnicodeDecodeError as error:
+            raise BadRequest(f"{beside} is not UTF-8 ({error}).") from error
         if caption:
+            _check(path)
             found.append(Captioned(path, caption))
         else:
             bare += 1
@@ -56,6 +60,18 @@ def read(folder: Path) -> list[Captioned]:
         raise BadRequest(f"{folder} holds no picture with a caption ({bare} without): put NAME.txt beside NAME.png, or a "
                          f"{LISTED} with lines like {{\"file_name\": \"a.png\", \"text\": \"...\"}}.")
     return found
+
+
+def _check(path: Path) -> None:
+    """Raise BadRequest for a file that would end a training when its turn comes."""
+    try:
+        with Image.open(path) as picture:
+            mode = picture.mode
+            picture.verify()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise BadRequest(f"{path} cannot be read as a picture: {error}") from error
+    if mode.startswith(("I", "F")):
+        raise BadRequest(f"{path} has more than 8 bits a band; make bytes of it first, for instance by 'dataset build'.")
 
 
 def _listed(path: Path) -> dict[str, str]:

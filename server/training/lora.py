@@ -91,9 +91,10 @@ class LoraTrainer:
             loss = self._loss(rng) / self.recipe.accumulate
             loss.backward()
             total += float(loss.detach())
-        self.optimiser.step()
         if not np.isfinite(total):
-            raise BadRequest(f"The loss of step {self.step} is {total}: lower the learning rate, or train in float32.")
+            raise BadRequest(f"The loss of step {self.step} is {total}. What was learned before is kept; train anew in another "
+                             "folder with a lower learning rate.")
+        self.optimiser.step()
         return total
 
     def _loss(self, rng: np.random.Generator) -> torch.Tensor:

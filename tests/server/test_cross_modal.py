@@ -7,10 +7,12 @@ import importlib.util
 import numpy as np
 import pytest
 import rasterio
-from landbrush.server.errors import CannotEdit, PromiseBroken
+from landbrush.server.bands import Layer
+from landbrush.server.errors import CannotEdit, PromiseBroken, RasterUnreadable
 from landbrush.server.gate import verify_kept
 from landbrush.server.models import near_infrared
-from landbrush.server.raster import Box
+from landbrush.server.raster import Box, opened, validity
+from rasterio.enums import ColorInterp
 
 from tests.conftest import DATA, ROOT
 from tests.server.conftest import RGB, finished, in_type, inputs, scene, square, write
@@ -72,6 +74,38 @@ def test_outside_the_polygons_the_band_is_empty(client, tmp_path):
         assert not band.any()
 
 
+def test_nodata_stays_what_it_was_and_the_layer_keeps_its_colours(client, tmp_path):
+    """A fourth band is no mask: what it holds outside the polygons, or by chance inside, makes no ground of it invalid."""
+    for nodata in (0, 100, 255):
+        values = in_type(scene(3, 60, 70), "uint8")
+        values[:, :, :12] = nodata
+        path = write(tmp_path / f"{nodata}.tif", values, colorinterp=RGB, nodata=nodata)
+        result, _ = made(client, path, ring=square(20, 10, 50, 40), output={"area": "layer"})
+        after = tmp_path / f"after-{nodata}.tif"
+        after.write_bytes(result)
+        with rasterio.open(path) as source, rasterio.open(after) as written:
+            window = rasterio.windows.Window(0, 0, 70, 60)
+            assert np.array_equal(validity(source, window), validity(written, window))
+            assert (written.read(4)[10:40, 20:50] != nodata).all()
+            assert Layer.of(written, {}).roles.names == ("red", "green", "blue", "nir")
+
+
+@pytest.mark.parametrize(("bands", "words"), [(4, "alpha band"), (1, "single band")])
+def test_alpha_and_single_bands_are_refused(client, tmp_path, bands, words):
+    colours = (*RGB, ColorInterp.alpha) if bands == 4 else None
+    path = write(tmp_path / "a.tif", in_type(scene(bands, 60, 60), "uint8"), colorinterp=colours)
+    wanted = inputs(path, square(0, 0, 60, 60))
+    info = finished(client, client.post("/processes/near-infrared/execution", json={"inputs": wanted}).get_json()["jobID"])
+    assert info["status"] == "failed" and words in info["message"]
+
+
+def test_a_picture_that_is_a_virtual_raster_too_is_not_read(tmp_path, rgb):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"\xff\xd8\xff\xfe\x00\x40<VRTDataset rasterXSize='1'>")
+    with pytest.raises(RasterUnreadable, match="under another name"), opened(path):
+        pass
+
+
 def test_no_colours_no_band(client, tmp_path):
     path = write(tmp_path / "radar.tif", in_type(scene(2, 60, 60), "float32"), descriptions=("VV", "VH"))
     wanted = inputs(path, square(0, 0, 60, 60))
@@ -115,7 +149,6 @@ def test_it_beats_colour_alone_on_a_date_and_ground_it_was_not_trained_on():
 
 
 def test_an_unknown_role_is_an_error_not_a_crash(rgb, tmp_path):
-    from landbrush.server.bands import Layer
     from landbrush.server.canvases import canvas_of
 
     with rasterio.open(rgb) as dataset, pytest.raises(CannotEdit, match="red .band 1. already"), \

@@ -110,6 +110,35 @@ def test_a_stopped_build_goes_on_and_nothing_is_twice(source, tmp_path):
         build(source, output, Wish(nested=True))
 
 
+def test_a_line_cut_off_a_lost_picture_and_an_output_among_the_sources(source, tmp_path):
+    output = source / "dataset"
+    assert build(source, output, Wish()).samples == 6 and build(source, output, Wish()).sources == 3
+    for name in ("metadata.jsonl", "built.jsonl"):
+        with (output / name).open("a") as out:
+            out.write('{"file_name": "imag')
+    (output / listed_whole(output)[0]["file_name"]).unlink()
+    counts = build(source, output, Wish())
+    assert counts.before + counts.samples == 6 and counts.samples >= 1
+    assert all((output / row["file_name"]).is_file() for row in listed(output))
+    assert len(dataset.shards(output, 1)) == 6 and len(dataset.shards(output, 4)) == 2
+    assert len(list(output.glob("shard-*.tar"))) == 2
+
+
+def listed_whole(output):
+    return [json.loads(line) for line in (output / "metadata.jsonl").read_text().splitlines()[:-1]]
+
+
+def test_a_float_raster_with_a_hole_keeps_its_tone(tmp_path):
+    folder = tmp_path / "source"
+    folder.mkdir()
+    values = in_type(scene(3, 520, 520), "float32")
+    values[1, 5, 7] = np.nan
+    write(folder / "a.tif", values, colorinterp=RGB)
+    build(folder, tmp_path / "out", Wish())
+    with Image.open(tmp_path / "out" / listed(tmp_path / "out")[0]["file_name"]) as picture:
+        assert np.asarray(picture).mean() > 60
+
+
 def test_nodata_and_broken_sources_are_counted(tmp_path):
     folder = tmp_path / "source"
     folder.mkdir()

@@ -77,7 +77,10 @@ def test_a_new_raster_has_the_crs_extent_and_ground_size_that_were_asked_for(rea
         assert (written.transform.c, written.transform.f) == (xmin, ymax)
         assert written.bounds.right - xmax < written.transform.a and written.bounds.right >= xmax - 1e-9
         assert profile.gsd_m == pytest.approx(gsd_m, rel=2e-3) and profile.aspect == pytest.approx(1, rel=2e-3)
-        assert written.count == 3 and written.dtypes[0] == "uint8" and written.read().std() > 0
+        assert written.count == 3 and written.dtypes[0] == "uint8"
+        pixels = written.read()
+        assert min(pixels.any(0).any(0).all(), pixels.any(0).any(1).all()), "a row or column is empty"
+        assert 40 < pixels.mean() < 215 and manifest["gate"]["pixels_outside"] == 0
         assert [c.name for c in written.colorinterp] == ["red", "green", "blue"] and written.tags()["AI_GENERATED"] == "TRUE"
     assert manifest["gsd_m"] == pytest.approx(gsd_m, rel=2e-3)
     assert manifest["drawn"]["prompt_used"] == f"Satellite imagery, {level_of(gsd_m)}, a town with many roofs"
@@ -90,7 +93,7 @@ def test_the_prompt_is_composed_of_parts():
         "Satellite imagery, Ultra-high precision resolution, night, built-up, a city, GF2, GID")
     assert composed("a city", {**dict.fromkeys(parts, ""), "gsd_level": "none"}, 0.3) == "a city"
     assert composed("a", {**parts, "gsd_level": "Low precision resolution"}, 0.3).startswith("Satellite imagery, Low precision")
-    assert [level_of(gsd) for gsd in (0.5, 0.51, 9, 100)] == [
+    assert [level_of(gsd) for gsd in (0.5001, 0.52, 9, 100)] == [
         "Ultra-high precision resolution", "High precision resolution", "Medium precision resolution", "Low precision resolution"]
 
 
@@ -160,13 +163,21 @@ def test_what_cannot_be_made_is_said(client, tmp_path):
         RasterRef(path="a", extent=Extent(0, 0, 1, 1, "EPSG:4326"), gsd_m=1)
     with pytest.raises(BadRequest, match="is not a CRS"):
         blank(Extent(0, 0, 1, 1, "EPSG:nothing"), 1.0, tmp_path)
+    with pytest.raises(BadRequest, match="neither projected nor geographic"):
+        blank(Extent(0, 0, 10, 10, "EPSG:4978"), 1.0, tmp_path)
+    with pytest.raises(BadRequest, match="at least 0.001 m"):
+        blank(Extent(0, 0, 10, 10, "EPSG:4326"), 1e-300, tmp_path)
+    with pytest.raises(BadRequest, match="at most 100,000 a side"):
+        blank(Extent(-1.7e308, 0, 1.7e308, 10, "EPSG:32617"), 1.0, tmp_path)
     with pytest.raises(BadRequest, match="at most 100,000 a side"):
         blank(Extent(0, 0, 10, 10, "EPSG:4326"), 0.1, tmp_path)
     with pytest.raises(BadRequest, match="is no place of|measures no ground"):
         blank(Extent(1e9, 1e9, 1e9 + 10, 1e9 + 10, "EPSG:32617"), 1.0, tmp_path)
-    assert not list(tmp_path.glob("*.vrt"))
+    assert not list(tmp_path.glob("*blank*"))
     reply = client.post("/processes/generate/execution", json={"inputs": request("EPSG:32617", 1.0)})
     assert reply.status_code in (404, 422) and "tiny" in reply.get_json()["detail"]
+    reply = client.post("/processes/snow/execution", json={"inputs": {**request("EPSG:32617", 1.0), "options": {}}})
+    assert reply.status_code == 400 and "new ground is empty" in reply.get_json()["detail"]
     wanted = {**request("EPSG:32617", 1.0), "options": {}}
     reply = client.post("/processes/generate/execution", json={"inputs": wanted})
     assert reply.status_code == 422 and "models import" in reply.get_json()["detail"]

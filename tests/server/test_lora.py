@@ -135,4 +135,16 @@ def test_data_without_captions_says_what_to_do(tmp_path):
     (tmp_path / "a" / "metadata.jsonl").write_text('{"file_name": "x.png", "text": "a"}')
     (tmp_path / "a" / "x.png").write_bytes(b"no picture")
     with pytest.raises(BadRequest, match="cannot be read"):
-        captioned.read(tmp_path / "a")[0].pixels(8, np.random.default_rng(0))
+        captioned.read(tmp_path / "a")
+    Image.fromarray(np.full((9, 9), 40000, np.uint16)).save(tmp_path / "a" / "x.png")
+    with pytest.raises(BadRequest, match="more than 8 bits"):
+        captioned.read(tmp_path / "a")
+
+
+def test_a_loss_that_is_no_number_keeps_what_was_learned(base, pictures, tmp_path, monkeypatch):
+    one = trainer(base, pictures, tmp_path / "run")
+    loss = one._loss
+    monkeypatch.setattr(one, "_loss", lambda rng: loss(rng) * (float("nan") if one.step == 3 else 1.0))
+    with pytest.raises(BadRequest, match="The loss of step 3 is nan"):
+        one.run()
+    assert all(torch.isfinite(value).all() for value in load_file(tmp_path / "run" / ADAPTER).values())
