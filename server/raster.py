@@ -178,17 +178,23 @@ NO_NETWORK = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none", "GDAL_HTTP_MAX_RETRY"
 """GDAL opens no address for this program, also where a VRT names one."""
 
 
+def refuse_hidden_vrt(path: Path) -> None:
+    """Raise RasterUnreadable for a file of another kind that GDAL would take for a VRT where one names it as its source."""
+    try:
+        with path.open("rb") as stream:
+            hidden = b"<VRTDataset" in stream.read(4096)
+    except OSError:
+        return  # no file of this machine; GDAL says what is wrong with it
+    if hidden:
+        raise RasterUnreadable(f"{path.name} holds a virtual raster (VRT) under another name; it is not read.")
+
+
 @contextlib.contextmanager
 def opened(path: str | Path) -> Iterator[rasterio.DatasetReader]:
     """Open for reading; raises RasterUnreadable with a sentence where GDAL cannot."""
     formats = ["VRT"] if Path(path).suffix.lower() == ".vrt" else list(FORMATS)
-    try:
-        if formats != ["VRT"] and Path(path).is_file():
-            with Path(path).open("rb") as stream:
-                if b"<VRTDataset" in stream.read(4096):  # GDAL would take it for one wherever it is named again
-                    raise RasterUnreadable(f"{Path(path).name} holds a virtual raster under another name; it is not read.")
-    except OSError as error:
-        raise RasterUnreadable(f"{Path(path).name} cannot be read: {error}") from error
+    if formats != ["VRT"]:
+        refuse_hidden_vrt(Path(path))
     try:
         with warnings.catch_warnings(), rasterio.Env(**NO_NETWORK):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)

@@ -24,7 +24,7 @@ from .executor import Runner
 from .jobs import REQUEST, JobStore
 from .masks import crs_of, extent_box
 from .model_desk import ModelDesk
-from .raster import opened, profile_of
+from .raster import opened, profile_of, refuse_hidden_vrt
 from .settings import Settings
 
 UPLOAD_DRIVERS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "HFA")
@@ -177,6 +177,7 @@ def _sources_of(path: Path) -> list[str]:
 def _check_upload(path: Path, size: int) -> None:
     if not size:
         raise BadRequest("The upload is empty.")
+    refuse_hidden_vrt(path)
     reason = ""
     for driver in UPLOAD_DRIVERS:
         try:
