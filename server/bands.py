@@ -21,6 +21,7 @@ from .api import BAND_ROLES
 from .errors import BadRequest
 from .raster import Block, Profile, profile_of
 
+COLOURS = ("red", "green", "blue")
 LAYOUTS = {
     1: ("pan",),
     2: ("vv", "vh"),
@@ -146,7 +147,7 @@ class Stretch:
 
 def picture(seen: np.ndarray, roles: Roles) -> np.ndarray:
     """An image as an editor sees it (C, H, W) as bytes for the eye (H, W, 3); its first band where it has no colours."""
-    found = [roles.index(role) for role in ("red", "green", "blue")]
+    found = [roles.index(role) for role in COLOURS]
     chosen = seen[[i for i in found if i is not None]] if None not in found else seen[[0, 0, 0]]
     return (np.clip(np.nan_to_num(chosen), 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
 
@@ -162,7 +163,7 @@ def stretch_of(profile: Profile, roles: Roles, block: Block) -> Stretch:
     if profile.dtype == "uint8":
         return Stretch(tuple(bands), (0.0,) * len(bands), (255.0,) * len(bands))
     lows, highs = np.zeros(len(bands)), np.ones(len(bands))
-    together = [i for i, name in enumerate(roles.names) if name in ("red", "green", "blue")]
+    together = [i for i, name in enumerate(roles.names) if name in COLOURS]
     for group in [together] + [[i] for i in range(len(bands)) if i not in together]:
         values = block.values[[bands[i] for i in group]][:, block.valid] if group else np.zeros(0)
         if not values.size:
@@ -173,6 +174,19 @@ def stretch_of(profile: Profile, roles: Roles, block: Block) -> Stretch:
         margin = 0.05 * (high - low)
         lows[group], highs[group] = low - margin, high + margin
     return Stretch(tuple(bands), tuple(lows.tolist()), tuple(highs.tolist()))
+
+
+def stretch_from_dark(profile: Profile, roles: Roles, block: Block) -> Stretch:
+    """The stretch in which 0 is the raster's own 0, one for all bands: what makes bands must know what is dark."""
+    data = tuple(data_bands(profile))
+    if profile.dtype == "uint8":
+        return Stretch(data, (0.0,) * len(data), (255.0,) * len(data))
+    # The number that stands for no light at all; Sentinel-2 of today has one beside 0.
+    dark = -profile.offsets[0] / profile.scales[0] if profile.scales[0] else 0.0
+    shown = [data[i] for i in (roles.index(role) for role in COLOURS) if i is not None] or list(data)
+    values = block.values[shown][:, block.valid]
+    high = float(np.percentile(values[:, :: max(1, values.shape[1] // 200_000)], 99.5)) if values.size else 1.0
+    return Stretch(data, (dark,) * len(data), (dark + max(high - dark, 1e-9) * 1.05,) * len(data))
 
 
 def write_back(image: np.ndarray, stretch: Stretch, block: Block, profile: Profile) -> np.ndarray:

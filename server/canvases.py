@@ -1,7 +1,7 @@
 """What a result is written on where it is not the layer itself: its grid with further bands, or ground that is still empty.
 
-A canvas is a virtual raster. It refers to the layer's bands and holds empty ones for what is to be made, so nothing is
-copied, whatever the size of the layer; pixels outside the polygons stay empty.
+Further bands: a virtual raster, which refers to the layer's own and holds empty ones for what is to be made, so nothing is
+copied, whatever the size of the layer; pixels outside the polygons stay empty. Empty ground: a GeoTIFF without blocks.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ from .api import Extent
 from .bands import Layer, Stretch
 from .errors import BadRequest, CannotEdit, NoSpace
 from .masks import crs_of
-from .raster import NO_NETWORK, Block, Box, opened, read_window
+from .raster import NO_NETWORK, Box, opened, read_window
 
-NAMES = {"nir": "nir (synthetic)", "red": "red (synthetic)", "green": "green (synthetic)", "blue": "blue (synthetic)"}
-COLOURS = ("red", "green", "blue")
+SMALLEST_GSD_M = 0.001
+LARGEST_BLANK_PX = 100_000
+"""Of a side of empty ground."""
 _TYPES = {"uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32", "int32": "Int32",
           "float32": "Float32", "float64": "Float64"}
 
@@ -101,31 +102,13 @@ def _append(root: ET.Element, layer: Layer, role: str) -> None:
     root.insert(list(root).index(root.findall("VRTRasterBand")[-1]) + 1, band)
     about = ET.SubElement(band, "Metadata")
     ET.SubElement(about, "MDI", key="LANDBRUSH_SYNTHETIC").text = "This band was made by a program. Not measured."
-    ET.SubElement(band, "Description").text = NAMES[role]
+    ET.SubElement(band, "Description").text = f"{role} (synthetic)"
     if profile.units[0]:
         ET.SubElement(band, "UnitType").text = profile.units[0]
     if profile.nodata is not None:
         ET.SubElement(band, "NoDataValue").text = repr(profile.nodata)
     if profile.scales[0] != 1 or profile.offsets[0] != 0:
         ET.SubElement(band, "Offset").text, ET.SubElement(band, "Scale").text = repr(profile.offsets[0]), repr(profile.scales[0])
-
-
-def proportional(layer: Layer, block: Block) -> Stretch:
-    """The stretch in which 0 is the raster's own 0: what makes bands must know what is dark."""
-    data = tuple(bands.data_bands(layer.profile))
-    if layer.profile.dtype == "uint8":
-        return Stretch(data, (0.0,) * len(data), (255.0,) * len(data))
-    # The number that stands for no light at all; Sentinel-2 of today has one beside 0.
-    dark = -layer.profile.offsets[0] / layer.profile.scales[0] if layer.profile.scales[0] else 0.0
-    shown = [data[i] for i in (layer.roles.index(role) for role in COLOURS) if i is not None] or list(data)
-    values = block.values[shown][:, block.valid]
-    high = float(np.percentile(values[:, :: max(1, values.shape[1] // 200_000)], 99.5)) if values.size else 1.0
-    return Stretch(data, (dark,) * len(data), (dark + max(high - dark, 1e-9) * 1.05,) * len(data))
-
-
-SMALLEST_GSD_M = 0.001
-LARGEST_BLANK_PX = 100_000
-"""Of a side of empty ground."""
 
 
 def blank(extent: Extent, gsd_m: float, folder: Path) -> Path:

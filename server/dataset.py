@@ -27,7 +27,7 @@ from . import bands, provenance
 from .bands import Layer
 from .editors.text_to_image import composed
 from .errors import BadRequest, NoSpace, ServerError
-from .raster import Block, Box, opened
+from .raster import Block, Box, opened, read_window, validity
 from .store.shelf import sha256
 
 SIDE = 512
@@ -207,7 +207,7 @@ def _stretch(layer: Layer) -> bands.Stretch:
     scale = min(1.0, 1024 / max(dataset.width, dataset.height))
     shape = (max(1, round(dataset.height * scale)), max(1, round(dataset.width * scale)))
     values = dataset.read(out_shape=(dataset.count, *shape), resampling=Resampling.nearest)
-    valid = dataset.dataset_mask(out_shape=shape) > 0
+    valid = validity(dataset, shape=shape)
     if values.dtype.kind == "f":
         valid &= np.isfinite(values).all(axis=0)
     return bands.stretch_of(layer.profile, layer.roles, Block(Box(0, 0, shape[1], shape[0]), values, valid))
@@ -215,15 +215,12 @@ def _stretch(layer: Layer) -> bands.Stretch:
 
 def _pixels(layer: Layer, cut: Cut, stretch: bands.Stretch) -> tuple[np.ndarray, float]:
     """A sample (512, 512, 3) as bytes, and the share of it that is no nodata."""
-    dataset, window = layer.dataset, cut.box.window
-    values, mask = dataset.read(window=window), dataset.dataset_mask(window=window) > 0
-    if values.dtype.kind == "f":
-        mask &= np.isfinite(values).all(axis=0)
-    shown = bands.picture(stretch.seen(np.nan_to_num(values)), layer.roles)
-    shown[~mask] = 0
+    block = read_window(layer.dataset, cut.box)
+    shown = bands.picture(stretch.seen(np.nan_to_num(block.values)), layer.roles)
+    shown[~block.valid] = 0
     if cut.box.width != SIDE:
         shown = np.asarray(Image.fromarray(shown).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
-    return shown, float(mask.mean())
+    return shown, float(block.valid.mean())
 
 
 def _caption(path: Path) -> str:

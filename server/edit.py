@@ -226,7 +226,7 @@ def _edit_region(
     if not mask.any():
         on_step(1, 1)
         return read_window(job.canvas.layer.dataset, region.box).values, skipped
-    stretch = canvases.proportional(layer, block) if makes else bands.stretch_of(layer.profile, layer.roles, block)
+    stretch = (bands.stretch_from_dark if makes else bands.stretch_of)(layer.profile, layer.roles, block)
     image = stretch.seen(block.values)
     if not block.valid.all():
         image[:, ~block.valid] = 0

@@ -261,14 +261,15 @@ class Block:
     valid: np.ndarray
 
 
-def validity(dataset: rasterio.DatasetReader, window: Window) -> np.ndarray:
+def validity(dataset: rasterio.DatasetReader, window: Window | None = None, shape: tuple[int, int] | None = None) -> np.ndarray:
     """Where a window is no nodata (H, W): by alpha, by the file's mask, or where any band holds another value than nodata.
 
-    rasterio's own answer takes the fourth band of a red-green-blue file for its mask, whatever it is.
+    rasterio's own answer takes the fourth band of a red-green-blue file for its mask, whatever it is. `shape`: thinned to it.
     """
     if dataset.nodata is not None and ColorInterp.alpha not in dataset.colorinterp:
-        return np.asarray((dataset.read_masks(window=window) > 0).any(axis=0))
-    return np.asarray(dataset.dataset_mask(window=window) > 0)
+        wanted = (dataset.count, *shape) if shape else None
+        return np.asarray((dataset.read_masks(window=window, out_shape=wanted) > 0).any(axis=0))
+    return np.asarray(dataset.dataset_mask(window=window, out_shape=shape) > 0)
 
 
 def read_window(dataset: rasterio.DatasetReader, box: Box) -> Block:

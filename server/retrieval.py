@@ -25,7 +25,7 @@ from .bands import Layer, Roles, data_bands
 from .errors import BadRequest
 from .models import scene_words
 from .models.scene_words import GSD_M, WINDOW_PX
-from .raster import Box
+from .raster import Box, validity
 
 MARGIN = 2.5
 """Least scene agreement of the best window; below it the word is not found."""
@@ -138,7 +138,7 @@ def _read_view(layer: Layer, area: Box) -> View:
     bands = data_bands(profile)
     data = dataset.read([b + 1 for b in bands], window=area.window, out_shape=(len(bands), *shape),
                         resampling=rasterio.enums.Resampling.average).astype(np.float32)
-    valid = dataset.dataset_mask(window=area.window, out_shape=shape) > 0
+    valid = validity(dataset, area.window, shape)
     valid &= np.isfinite(data).all(axis=0)
     low, high = _display_range(data, valid, roles, profile.dtype)
     shown = {role: np.clip((np.nan_to_num(data[i]) - low) / (high - low), 0, 1) * 255

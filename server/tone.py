@@ -11,7 +11,7 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import from_bounds
 
 from .bands import Layer, data_bands
-from .raster import profile_of
+from .raster import profile_of, validity
 
 SIDE = 256
 """Pixels a side that are compared."""
@@ -59,6 +59,6 @@ def _values(dataset: rasterio.DatasetReader, bands: list[int], bounds: tuple[flo
     shape = (min(SIDE, max(1, round(window.height))), min(SIDE, max(1, round(window.width))))
     read = {"window": window, "out_shape": (len(bands), *shape)}
     values = dataset.read([band + 1 for band in bands], **read).astype(np.float64)
-    valid = dataset.dataset_mask(window=window, out_shape=shape) > 0
+    valid = validity(dataset, window, shape)
     valid &= np.isfinite(values).all(axis=0) & (values != 0).any(axis=0)
     return values[:, valid]

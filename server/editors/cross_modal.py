@@ -28,7 +28,7 @@ class NearInfrared(Editor):
         title="Near infrared from colours",
         description="Appends a near-infrared band, estimated from colours and texture; the bands there are stay bit for bit. For "
                     "false-colour views and plausible vegetation indices, not for measurements.",
-        engine="near-infrared network (multi-scale colour and texture, trained on NAIP)",
+        engine="near-infrared network (multi-scale colour and texture, trained on NAIP and Sentinel-2)",
         bands="rgb",
         makes=("nir",),
     )
@@ -54,7 +54,7 @@ class NearInfrared(Editor):
             whole = whole * np.clip((rgb.mean(axis=0, keepdims=True) + 0.02) / (smooth + 0.02), 0.25, 4)
         notes = ["The near-infrared band is an estimate from colours and texture; indices made from it are not measurements."]
         if scene.gsd_m > near_infrared.COARSEST_GSD_M * 1.05:
-            notes.append(f"The network was trained at {near_infrared.FINEST_GSD_M:g} to {near_infrared.COARSEST_GSD_M:g} m a "
+            notes.append(f"The network works at {near_infrared.FINEST_GSD_M:g} to {near_infrared.COARSEST_GSD_M:g} m a "
                          f"pixel; this layer has {scene.gsd_m:.3g} m.")
         if min(shape) < FEWEST_PX:
             notes.append(f"The window is only {min(shape) * max(scene.gsd_m, working):.0f} m wide: too little ground to tell "

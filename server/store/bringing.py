@@ -67,7 +67,7 @@ def check_licence(entry: Entry, accepted: bool) -> None:
     if entry.asks and not accepted:
         raise LicenceNotAccepted(f"{entry.title} is under '{entry.licence}'. {entry.restrictions} Read it at its source"
                                  f" ({entry.repo or 'where you got it'}) and accept it (--accept-licence; over HTTP "
-                                 f"accept_licence) to go on.")
+                                 "accept_licence) to go on.")
 
 
 def keep(entry: Entry, found: list[Found], source: str, revision: str, on_bytes: OnBytes) -> Record:
@@ -79,7 +79,7 @@ def keep(entry: Entry, found: list[Found], source: str, revision: str, on_bytes:
     before = shelf.record(entry.id)
     if before is not None:
         raise Conflict(f"{entry.title} is here already ({before.source}, {before.when}). Remove it first, if these files are "
-                       f"better.")
+                       "better.")
     total = sum(one.size for one in found)
     with shelf.staging(entry.id) as stage:
         free = shutil.disk_usage(stage).free

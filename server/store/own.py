@@ -21,10 +21,8 @@ def described(model_id: str, like: Entry, title: str = "", licence: str = "", na
         raise BadRequest(f"'{model_id[:60]}' cannot be a model's name: use small letters, digits, '-' and '_'.")
     if model_id in catalogue.published():
         raise BadRequest(f"'{model_id}' is the name of a published model; choose another.")
-    return replace(like, id=model_id, title=title or model_id, good_for=f"Yours; used as {like.title} "
-                                                                        f"is.", licence=licence or like.licence,
-                   restrictions="" if licence else like.restrictions, repo="",
-                   revision="",
+    return replace(like, id=model_id, title=title or model_id, good_for=f"Yours; used as {like.title} is.",
+                   licence=licence or like.licence, restrictions="" if licence else like.restrictions, repo="", revision="",
                    sha256={}, base=like.id, native_px=native_px or like.native_px)
 
 

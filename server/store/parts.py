@@ -81,7 +81,7 @@ def _check_config(entry: Entry, part: str, config: dict[str, Any]) -> None:
     for key, wanted in entry.expects.get(part, {}).items():
         if key in config and config[key] != wanted:
             raise ModelRefused(f"{part} has {key} = {str(config[key])[:60]}, where {entry.title} has {wanted}: it is another "
-                               f"model.")
+                               "model.")
 
 
 def _check_words(entry: Entry, stage: Path) -> None:
