@@ -1,6 +1,6 @@
 """What MMM-RS does, on coordinates: weather on six real scenes, a near-infrared band, generation at three ground sizes.
 
-usage: python benchmarks/mmm.py [part ...]     parts: weather nir generate dataset
+usage: python benchmarks/mmm.py [part ...]     parts: weather nir colours radar generate dataset
 make demo-mmm is all of them; pictures go to demo/mmm. Real imagery comes from LANDBRUSH_DATA (else ../shared/data); parts
 without it say so.
 """
@@ -14,10 +14,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import rasterio
 from PIL import Image, ImageDraw
+from skimage.metrics import structural_similarity
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
@@ -116,24 +118,44 @@ def weather() -> None:
     figure("weather_scenes", len(rows))
 
 
+def script(name: str) -> ModuleType:
+    """A training script as a module: its measures and baselines."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def similarity(true: np.ndarray, made: np.ndarray, columns: int) -> float:
+    """Mean SSIM (Wang et al. 2004: Gaussian windows) of images (C, H, W) in 0 ... 1 east of a column."""
+    return float(structural_similarity(
+        true[:, :, columns:], np.clip(made, 0, 1)[:, :, columns:].astype(true.dtype), data_range=1.0, channel_axis=0,
+        gaussian_weights=True, sigma=1.5, use_sample_covariance=False))
+
+
+def bands_of(name: str, bands: list[int], target: Path) -> Path:
+    """Some bands of a real image as a file of their own."""
+    with rasterio.open(DATA / name) as source, rasterio.open(
+            target, "w", driver="GTiff", width=source.width, height=source.height, count=len(bands), dtype=source.dtypes[0],
+            crs=source.crs, transform=source.transform, nodata=source.nodata,
+            photometric="RGB" if len(bands) == 3 else "MINISBLACK") as out:
+        out.write(source.read(bands))
+        out.descriptions = tuple(source.descriptions[band - 1] for band in bands)
+    return target
+
+
 def nir() -> None:
     """The shipped near-infrared network on a date and ground that it was not trained on, beside colour alone."""
     if not (DATA / "naip_landsat_timeseries").is_dir():
         print(f"# nir: no NAIP imagery at {DATA} (LANDBRUSH_DATA)")
         return
-    spec = importlib.util.spec_from_file_location("train_near_infrared", ROOT / "scripts" / "train_near_infrared.py")
-    train = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(train)
+    train = script("train_near_infrared")
     dates = train.dates(DATA)
     held = max(dates)
     image = dates.pop(held)
     plain = train.per_pixel(image[:3]) @ train.baseline([other[:, :, : train.WEST_PX] for other in dates.values()])
     place = scratch("nir")
-    with rasterio.open(DATA / NAIP.format(held)) as source, rasterio.open(
-            place / "rgb.tif", "w", driver="GTiff", width=source.width, height=source.height, count=3, dtype="uint8",
-            crs=source.crs, transform=source.transform, nodata=source.nodata, photometric="RGB") as out:
-        out.write(source.read([1, 2, 3]))
-    made, report = edited(place / "rgb.tif", "near-infrared", place / "made")
+    made, report = edited(bands_of(NAIP.format(held), [1, 2, 3], place / "rgb.tif"), "near-infrared", place / "made")
     valid = image.min(0) > 0
     east = valid & (np.arange(image.shape[2]) >= train.WEST_PX + train.GAP_PX)
     ours, theirs = train.scores(image, made[3] / 255, east), train.scores(image, plain, east)
@@ -141,10 +163,52 @@ def nir() -> None:
     figure("nir_r2_baseline", theirs[0])
     figure("ndvi_mae", ours[2])
     figure("ndvi_mae_baseline", theirs[2])
+    figure("nir_ssim", similarity(image[3:], made[3:] / 255, train.WEST_PX + train.GAP_PX))
+    figure("nir_ssim_baseline", similarity(image[3:], plain[None], train.WEST_PX + train.GAP_PX))
     figure("nir_bands_kept_bit_for_bit", int(np.array_equal(made[:3], (image[:3] * 255).round())))
     grey = [np.repeat(np.clip(band, 0, 1)[None] * 255, 3, 0) for band in (image[3], made[3] / 255, plain)]
     sheet([(f"{held}, held out", [image[:3] * 255, *grey])], ["colours", "measured", "made", "colour alone"], OUT / "nir.png")
     assert report["gate"]["pixels_outside_different"] == 0
+
+
+def colours() -> None:
+    """The shipped network for colours from near infrared where it was not trained, beside brightness alone."""
+    if not (DATA / "naip_landsat_timeseries").is_dir():
+        print(f"# colours: no NAIP imagery at {DATA} (LANDBRUSH_DATA)")
+        return
+    sys.path.insert(0, str(ROOT / "scripts"))
+    train, place = script("train_colours"), scratch("colours")
+    dates = train.dates(DATA)
+    held = max(dates)
+    image = dates.pop(held)
+    valid, east = image.min(0) > 0, train.east_of(image)
+    known = train.baseline([other[:, :, : train.WEST_PX] for other in dates.values()])
+    plain = (train.per_pixel(image[3], valid) @ known).transpose(2, 0, 1)
+    made = edited(bands_of(NAIP.format(held), [4], place / "nir.tif"), "infrared-colours", place / "made")[0] / np.float32(255)
+    for name, one in (("", made), ("_baseline", plain)):
+        r2, mae = train.scores(image[:3], one, east)
+        figure(f"colours_r2{name}", r2)
+        figure(f"colours_mae{name}", mae)
+        figure(f"colours_ssim{name}", similarity(image[:3], one, train.WEST_PX + train.GAP_PX))
+    shown = [np.clip(one, 0, 1) * 255 for one in (image[[3, 3, 3]], image[:3], made, plain)]
+    sheet([(f"{held}, held out", shown)], ["near infrared", "measured", "made", "brightness alone"], OUT / "colours.png")
+
+
+def radar() -> None:
+    """Colours from the radar of a flooded plain, and how well its water is found, against hand labels."""
+    folder = DATA / "sen1floods11_sample"
+    if not folder.is_dir():
+        print(f"# radar: no Sentinel-1 imagery at {folder} (LANDBRUSH_DATA)")
+        return
+    source, optical, labels = (next((folder / kind).glob("*.tif")) for kind in ("S1", "S2", "Labels"))
+    made, report = edited(source, "radar-colours", scratch("radar") / "made")
+    with rasterio.open(source) as one, rasterio.open(optical) as other, rasterio.open(labels) as third:
+        grey = np.clip((one.read(1) + 25) / 25, 0, 1)[None].repeat(3, 0) * 255
+        seen, truth = np.clip(other.read([4, 3, 2]) / 3000, 0, 1) * 255, third.read(1)
+    blue = (made[2].astype(int) > made[0]) & (truth >= 0)
+    figure("radar_water_iou", (blue & (truth == 1)).sum() / (blue | (truth == 1)).sum(), "against hand labels of one chip")
+    figure("radar_pixels_outside_different", report["gate"]["pixels_outside_different"])
+    sheet([("flooded plain, 10 m", [np.nan_to_num(grey), made, seen])], ["VV", "made of VV, VH", "optical"], OUT / "radar.png")
 
 
 def generate() -> None:
@@ -181,7 +245,7 @@ def tiles() -> None:
     figure("dataset_tiles", made, "by hand 46")
 
 
-PARTS = {"weather": weather, "nir": nir, "generate": generate, "dataset": tiles}
+PARTS = {"weather": weather, "nir": nir, "colours": colours, "radar": radar, "generate": generate, "dataset": tiles}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PARTS:

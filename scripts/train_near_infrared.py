@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 import torch
-from landbrush.server.models import near_infrared
+from landbrush.server.models import near_infrared, pixel_network
 from torch.nn import functional
 
 WEST_PX, GAP_PX = 560, 20
@@ -141,7 +141,8 @@ def main() -> None:
         net, plain = trained(images), baseline(west)
         print(held, judged(every[held], net, plain), flush=True)
     if "--all" not in sys.argv:
-        np.savez_compressed(near_infrared.WEIGHTS, **{name: value.astype(np.float16) for name, value in net.items()})
+        path = pixel_network.FOLDER / f"{near_infrared.WEIGHTS}.npz"
+        np.savez_compressed(path, **{name: value.astype(np.float16) for name, value in net.items()})
 
 
 if __name__ == "__main__":

@@ -231,7 +231,6 @@ class Blend(Message):
 
 
 BAND_ROLES = ("red", "green", "blue", "nir", "swir1", "swir2", "pan", "vv", "vh")
-_BANDS = {"keys": BAND_ROLES, "minimum": 1, "maximum": 4096}
 
 
 @dataclass(frozen=True)
@@ -247,7 +246,7 @@ class EditRequest(Message):
     extent: Optional[Extent] = _field("edit only inside this rectangle", None)
     elevation: Optional[RasterRef] = _field("elevation model, in metres", None)
     protect: Optional[Polygons] = _field("areas inside the polygons that stay as they are", None)
-    band_roles: dict[str, int] = _field("1-based band of a role, where the file does not say", dict, **_BANDS)
+    band_roles: dict[str, int] = _field("band of a role, from 1, where unnamed", dict, keys=BAND_ROLES, minimum=1, maximum=4096)
     blend: Blend = _field("how the edit meets its surroundings", Blend())
     output: Output = _field("how the result is written", Output())
 
@@ -277,8 +276,9 @@ class EditorInfo(Message):
     title: str
     description: str
     engine: str
-    bands: str = _field("which bands it takes", "all", choices=("all", "rgb"))
+    bands: str = _field("which bands it takes", "all", choices=("all", "rgb", "radar", "nir"))
     makes: Tuple[str, ...] = _field("roles of bands that it appends, in the whole layer where no polygons limit it", ())
+    apart: bool = _field("whether the bands it makes are a new layer, of the same grid, instead of being appended", False)
     options: Tuple[Option, ...] = ()
     needs: Tuple[str, ...] = _field("prompt, exemplar, elevation; with '?', also raster: can do without", ())
     native_size_px: int = 0
@@ -346,7 +346,7 @@ class SearchRequest(Message):
     raster: RasterRef
     word: str = _field("a land-cover word", longest=200)
     extent: Optional[Extent] = None
-    band_roles: dict[str, int] = _field("1-based band of a role", dict, **_BANDS)
+    band_roles: dict[str, int] = _field("band of a role", dict, keys=BAND_ROLES, minimum=1, maximum=4096)
     most: int = _field("how many windows", 5, minimum=1, maximum=20)
 
 

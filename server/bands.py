@@ -70,7 +70,7 @@ def roles_of(profile: Profile, given: Mapping[str, int]) -> Roles:
     for place, band in enumerate(bands):
         text = (profile.descriptions[band] or "").strip().lower().removesuffix(" (synthetic)")
         names[place] = next((role for role, words in _WORDS.items() if text in words), "")
-    if "red" in names or "nir" in names or "vv" in names:
+    if {"red", "nir", "vv", "vh"} & set(names):
         shown = [profile.colorinterp[band].name for band in bands]
         names = [name or (colour if colour in BAND_ROLES and colour not in names else "")
                  for name, colour in zip(names, shown, strict=True)]

@@ -26,11 +26,11 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
 from . import bands
-from .api import Extent
+from .api import EditorInfo, Extent
 from .bands import Layer, Stretch
 from .errors import BadRequest, CannotEdit, NoSpace
 from .masks import crs_of
-from .raster import NO_NETWORK, Box, opened, read_window
+from .raster import NO_NETWORK, Box, Profile, opened, read_window
 
 SMALLEST_GSD_M = 0.001
 LARGEST_BLANK_PX = 100_000
@@ -40,17 +40,46 @@ _TYPES = {"uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16",
 
 
 @dataclass(frozen=True)
+class Kind:
+    """Of a band in a virtual raster, in its words; what is empty is left out."""
+
+    type: str
+    unit: str = ""
+    nodata: str = ""
+    offset: str = ""
+    scale: str = ""
+    colour: str = ""
+
+    @classmethod
+    def of(cls, profile: Profile) -> Kind:
+        """As the raster's first band is."""
+        scaled = profile.scales[0] != 1 or profile.offsets[0] != 0
+        return cls(_TYPES[profile.dtype], profile.units[0] or "", "" if profile.nodata is None else repr(profile.nodata),
+                   repr(profile.offsets[0]) if scaled else "", repr(profile.scales[0]) if scaled else "")
+
+
+NEW = {**{role: Kind("Byte", nodata="0", colour=role.capitalize()) for role in bands.COLOURS},
+       "vv": Kind("Float32", "dB", "nan", colour="Gray")}
+"""Of bands that are a layer of their own."""
+
+
+@dataclass(frozen=True)
 class Canvas:
-    """A raster to write on; `made`: indices of the bands that an editor fills, none where it changes those there are."""
+    """A raster to write on; `made`: indices of the bands that an editor fills, none where it changes those there are;
+    `apart`: whether there are no others."""
 
     layer: Layer
     made: tuple[int, ...] = ()
+    apart: bool = False
 
     def laid(self, box: Box, made: np.ndarray, stretch: Stretch, mask: np.ndarray) -> np.ndarray:
         """Native pixels (bands, H, W) of a window with what was made (made bands, H, W) inside the mask."""
         values = read_window(self.layer.dataset, box).values
         count = len(self.made)
-        native = Stretch(self.made, stretch.low[:1] * count, stretch.high[:1] * count).native(made, self.layer.profile)
+        low, high = stretch.low[0], stretch.high[0]
+        if self.apart:
+            low, high = 0.0, 255.0 if self.layer.profile.dtype == "uint8" else 1.0
+        native = Stretch(self.made, (low,) * count, (high,) * count).native(made, self.layer.profile)
         nodata = self.layer.profile.nodata
         for index, band in enumerate(self.made):
             if nodata is not None and np.isfinite(nodata) and native.dtype.type(nodata) == nodata:
@@ -60,11 +89,35 @@ class Canvas:
 
 
 @contextlib.contextmanager
-def canvas_of(layer: Layer, makes: Sequence[str], folder: Path) -> Iterator[Canvas]:
-    """What to write on for an editor that makes bands of those roles; raises CannotEdit where the layer has them."""
-    if not makes:
+def canvas_of(layer: Layer, info: EditorInfo, folder: Path) -> Iterator[Canvas]:
+    """What to write on for an editor; raises CannotEdit where the layer has the bands already that it would append."""
+    if not info.makes:
         yield Canvas(layer)
         return
+    if not info.apart:
+        _check_room(layer, info.makes)
+    path = folder / ".canvas.vrt"
+    try:
+        with rasterio.Env(**NO_NETWORK):
+            rasterio.shutil.copy(layer.dataset, path, driver="VRT")
+        tree = ET.parse(path)
+        if info.apart:
+            _emptied(tree.getroot())
+        for role in info.makes:
+            _append(tree.getroot(), role, NEW[role] if info.apart else Kind.of(layer.profile))
+        tree.write(path)
+    except (OSError, RasterioError, CPLE_BaseError, ET.ParseError) as error:
+        path.unlink(missing_ok=True)
+        raise NoSpace(f"The canvas {path.name} could not be made: {error}. Is the disk full?") from error
+    try:
+        with opened(path) as dataset:
+            first = 0 if info.apart else layer.profile.count
+            yield Canvas(Layer.of(dataset, {}), tuple(range(first, first + len(info.makes))), info.apart)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _check_room(layer: Layer, makes: Sequence[str]) -> None:
     there = [f"{role} (band {bands.data_bands(layer.profile)[layer.roles.names.index(role)] + 1})"
              for role in makes if role in layer.roles.names]
     if there:
@@ -75,40 +128,28 @@ def canvas_of(layer: Layer, makes: Sequence[str], folder: Path) -> Iterator[Canv
                          "transparent would turn to ground. Make a nodata value or a mask of it first (Raster > Translate).")
     if len(bands.data_bands(layer.profile)) == 1:
         raise CannotEdit(f"{', '.join(makes)} is made from colours, and this layer has a single band.")
-    path = folder / ".canvas.vrt"
-    try:
-        with rasterio.Env(**NO_NETWORK):
-            rasterio.shutil.copy(layer.dataset, path, driver="VRT")
-        tree = ET.parse(path)
-        for role in makes:
-            _append(tree.getroot(), layer, role)
-        tree.write(path)
-    except (OSError, RasterioError, CPLE_BaseError, ET.ParseError) as error:
-        path.unlink(missing_ok=True)
-        raise NoSpace(f"The canvas {path.name} could not be made: {error}. Is the disk full?") from error
-    try:
-        with opened(path) as dataset:
-            canvas = Layer.of(dataset, {})
-            yield Canvas(canvas, tuple(range(layer.profile.count, layer.profile.count + len(makes))))
-    finally:
-        path.unlink(missing_ok=True)
 
 
-def _append(root: ET.Element, layer: Layer, role: str) -> None:
+def _emptied(root: ET.Element) -> None:
+    """Take the layer's own bands out, and what is said of them."""
+    for element in list(root):
+        if element.tag in ("VRTRasterBand", "MaskBand", "OverviewList"):
+            root.remove(element)
+
+
+def _append(root: ET.Element, role: str, kind: Kind) -> None:
     """Add an empty band, marked as synthetic."""
-    profile = layer.profile
     number = len(root.findall("VRTRasterBand")) + 1
-    band = ET.Element("VRTRasterBand", dataType=_TYPES[profile.dtype], band=str(number))
-    root.insert(list(root).index(root.findall("VRTRasterBand")[-1]) + 1, band)
+    band = ET.Element("VRTRasterBand", dataType=kind.type, band=str(number))
+    place = [n for n, element in enumerate(root) if element.tag == "VRTRasterBand"]
+    root.insert(place[-1] + 1 if place else len(root), band)
     about = ET.SubElement(band, "Metadata")
     ET.SubElement(about, "MDI", key="LANDBRUSH_SYNTHETIC").text = "This band was made by a program. Not measured."
     ET.SubElement(band, "Description").text = f"{role} (synthetic)"
-    if profile.units[0]:
-        ET.SubElement(band, "UnitType").text = profile.units[0]
-    if profile.nodata is not None:
-        ET.SubElement(band, "NoDataValue").text = repr(profile.nodata)
-    if profile.scales[0] != 1 or profile.offsets[0] != 0:
-        ET.SubElement(band, "Offset").text, ET.SubElement(band, "Scale").text = repr(profile.offsets[0]), repr(profile.scales[0])
+    for name, value in (("UnitType", kind.unit), ("NoDataValue", kind.nodata), ("Offset", kind.offset), ("Scale", kind.scale),
+                        ("ColorInterp", kind.colour)):
+        if value:
+            ET.SubElement(band, name).text = value
 
 
 def blank(extent: Extent, gsd_m: float, folder: Path) -> Path:

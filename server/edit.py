@@ -20,7 +20,7 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 from scipy import ndimage
 
-from . import bands, blend, canvases, exemplars, gate, masks, prompts, provenance, rgb, tiling
+from . import bands, blend, canvases, exemplars, gate, masks, one_band, prompts, provenance, rgb, tiling
 from .api import AUTO, MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE, EditRequest
 from .bands import Layer
 from .canvases import Canvas, canvas_of
@@ -66,8 +66,8 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
     if "model" in todo.options:
         request = replace(request, options={**request.options, "model": todo.options["model"]})
     with (_layer(request, files) as layer, _opened(files.exemplar) as other, _opened(files.elevation) as elevation,
-          canvas_of(layer, todo.editor.info.makes, folder) as canvas):
-        job, target = _Job(request, todo, layer, elevation, clock, {}, canvas), canvas.layer.dataset
+          canvas_of(layer, todo.editor.info, folder) as canvas):
+        job, target = _Job(request, todo, layer, elevation, clock, {}, canvas, set()), canvas.layer.dataset
         # 1. Where: polygons on the raster's own grid.
         progress("reading", 0, 1)
         shapes, regions, out_box = _place(job, progress)
@@ -81,6 +81,7 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
                 progress("editing", done * total + step, total * len(regions), *shown)
 
             pixels, skipped = _edit_region(job, region, patches, on_step)
+            job.note_changed(region.box, pixels)
             edited.append((region.box, pixels))
             left += skipped
         clock.lap("edit")
@@ -89,16 +90,16 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
         draft = folder / f".{RESULT_FILE}.part.tif"
         wkb = shapely.to_wkb(_in_crs(shapes, layer), hex=True)
         tags = provenance.tags(request, todo.editor.info.engine, todo.editor.info.id, wkb, str(job.drawn.get("model", "")))
-        options = WriteOptions(request.output.compression, request.output.cog, tags)
+        options = WriteOptions(request.output.compression, request.output.cog, tags, frozenset(job.changed))
         try:
             write_geotiff(target, Mosaic(out_box, edited), draft, options, lambda i, n: progress("writing", i, n))
             clock.lap("write")
             progress("checking", 0, 1)
             checked = gate.verify(target, out_box, draft, regions, lambda i, n: progress("checking", i, n))
-            if canvas.made:
+            if canvas.made and not canvas.apart:
                 gate.verify_kept(layer.dataset, out_box, draft)
             clock.lap("check")
-            _preview(layer, draft, out_box, folder)
+            _preview(canvas.layer if canvas.apart else layer, draft, out_box, folder)
             progress("checking", 1, 1)
             report = _report(job, checked, search, out_box, left)
             provenance.write_json(folder / MANIFEST_FILE, report)
@@ -127,6 +128,13 @@ class _Job:
     clock: _Clock
     drawn: dict[str, Any]
     canvas: Canvas
+    changed: set[int]
+
+    def note_changed(self, box: Box, pixels: np.ndarray) -> None:
+        """Remember which bands (from 0) an edit changed."""
+        before = read_window(self.canvas.layer.dataset, box).values
+        self.changed.update(i for i, (old, new) in enumerate(zip(before, pixels, strict=True))
+                            if not np.array_equal(old, new, equal_nan=True))
 
     def told(self, about: Mapping[str, Any]) -> None:
         """Keep what an editor says of its drawing; sentences for the user are gathered over windows and tiles."""
@@ -213,6 +221,19 @@ def _sources(
     return tuple(patches), {"word": search.word, "rule": search.rule, "windows": windows, "pixels": pixels}
 
 
+def _seen(job: _Job, block: Block, stretch: bands.Stretch) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Image (C, H, W) of all data bands, or of those alone that the editor is for, 0 where nodata; the bands' roles."""
+    layer, info = job.layer, job.todo.editor.info
+    if info.bands in one_band.WANTED:
+        image, names, note = one_band.seen(layer, block, stretch, info)
+        job.told({"notes": [note] if note else []})
+    else:
+        image, names = stretch.seen(block.values), layer.roles.names
+    if not block.valid.all():
+        image[:, ~block.valid] = 0
+    return image, names
+
+
 def _edit_region(
     job: _Job, region: Region, cuts: tuple[exemplars.Cut, ...], on_step: Callable[..., None]
 ) -> tuple[np.ndarray, int]:
@@ -227,16 +248,14 @@ def _edit_region(
         on_step(1, 1)
         return read_window(job.canvas.layer.dataset, region.box).values, skipped
     stretch = (bands.stretch_from_dark if makes else bands.stretch_of)(layer.profile, layer.roles, block)
-    image = stretch.seen(block.values)
-    if not block.valid.all():
-        image[:, ~block.valid] = 0
+    image, names = _seen(job, block, stretch)
     heights = _elevation(layer, region.box, job.elevation) if job.elevation is not None else None
     # Two masks: what the editor draws, and, feathered inside the polygon, what is taken of it.
     drawn = masks.grown(mask, request.blend.beyond_px) & block.valid if request.blend.beyond_px else mask
     editor, others = todo.editor, str(todo.options.get("other_bands", KEPT))
     view = rgb.View.of(layer.roles, editor.info.title) if editor.info.bands == "rgb" else None
     shown = view.seen(image) if view else image
-    scene = Scene(shown, block.valid, drawn, rgb.COLOURS if view else layer.roles.names, layer.profile.gsd_m,
+    scene = Scene(shown, block.valid, drawn, bands.COLOURS if view else names, layer.profile.gsd_m,
                   (region.box.row, region.box.col), tuple(cut.patch(stretch) for cut in cuts), heights, layer.profile.aspect)
     tiles = tiling.cut(scene, editor.tiled_by(todo.options), editor.overlap_px)
 
@@ -247,7 +266,7 @@ def _edit_region(
             job.told(about or {})
             picture = None
             if preview is not None and len(tiles) == 1:
-                picture = bands.picture(preview, layer.roles if view is None else bands.Roles(rgb.COLOURS, "shown"))
+                picture = bands.picture(preview, bands.Roles(names if len(preview) == len(names) else bands.COLOURS, "shown"))
             on_step(index * total + done, total * len(tiles), picture, note)
 
         return editor.edit(part, request.prompt, todo.options, request.seed, step)

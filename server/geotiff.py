@@ -21,14 +21,17 @@ from rasterio.rpc import RPC
 from .errors import NoSpace, RasterUnreadable
 from .raster import Box, OnPart, Profile, profile_of
 
+SYNTHETIC_BAND = "Pixels of this band inside the polygons were made by a program. Not measured."
+
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """Compression (deflate, zstd, none), COG layout, tags to add."""
+    """Compression (deflate, zstd, none), COG layout, tags to add; `changed`: bands (from 0) to mark as synthetic."""
 
     compression: str = "deflate"
     cog: bool = False
     tags: tuple[tuple[str, str], ...] = ()
+    changed: frozenset[int] = frozenset()
 
 
 def _creation_options(profile: Profile, box: Box, options: WriteOptions) -> dict[str, object]:
@@ -74,6 +77,8 @@ def _describe(target: rasterio.io.DatasetWriter, profile: Profile, options: Writ
         if profile.descriptions[index - 1]:
             target.set_band_description(index, profile.descriptions[index - 1])
         tags = {k: v for k, v in profile.band_tags[index - 1].items() if not k.startswith(stale)}
+        if index - 1 in options.changed:
+            tags.setdefault("LANDBRUSH_SYNTHETIC", SYNTHETIC_BAND)
         target.update_tags(index, **tags)
 
 

@@ -262,13 +262,17 @@ class Block:
 
 
 def validity(dataset: rasterio.DatasetReader, window: Window | None = None, shape: tuple[int, int] | None = None) -> np.ndarray:
-    """Where a window is no nodata (H, W): by alpha, by the file's mask, or where any band holds another value than nodata.
+    """Where a window is no nodata (H, W): by alpha, by the file's mask, and where any band holds another value than nodata.
 
     rasterio's own answer takes the fourth band of a red-green-blue file for its mask, whatever it is. `shape`: thinned to it.
     """
-    if dataset.nodata is not None and ColorInterp.alpha not in dataset.colorinterp:
-        wanted = (dataset.count, *shape) if shape else None
-        return np.asarray((dataset.read_masks(window=window, out_shape=wanted) > 0).any(axis=0))
+    if dataset.nodata is not None:
+        seen = [band for band, colour in zip(dataset.indexes, dataset.colorinterp, strict=True) if colour != ColorInterp.alpha]
+        wanted = (len(seen), *shape) if shape else None
+        found = np.asarray((dataset.read_masks(seen, window=window, out_shape=wanted) > 0).any(axis=0))
+        for band in set(dataset.indexes) - set(seen):
+            found &= dataset.read(band, window=window, out_shape=shape) > 0
+        return found
     return np.asarray(dataset.dataset_mask(window=window, out_shape=shape) > 0)
 
 

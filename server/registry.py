@@ -10,7 +10,7 @@ from typing import Any
 from .api import EditorInfo, Option
 from .editors.base import Editor
 from .editors.copy import Copy
-from .editors.cross_modal import NearInfrared
+from .editors.cross_modal import ColoursFromInfrared, ColoursFromRadar, NearInfrared
 from .editors.fill import Fill
 from .editors.flux_kontext import FluxKontext
 from .editors.icedit import ICEdit
@@ -54,6 +54,8 @@ EDITORS: dict[str, Editor] = {
         SDEdit(),
         Inpaint(),
         NearInfrared(),
+        ColoursFromInfrared(),
+        ColoursFromRadar(),
         Generate(),
     )
 }

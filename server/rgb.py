@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .bands import Roles
+from .bands import COLOURS, Roles
 from .errors import CannotEdit
 from .synthesis.spectral import FROM_IMAGE, carried
 
-COLOURS = ("red", "green", "blue")
 RADAR = ("vv", "vh")
 
 

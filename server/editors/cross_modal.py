@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from ..api import EditorInfo
-from ..models import near_infrared
+from ..api import EditorInfo, Option
+from ..models import colours, near_infrared
+from ..operators import radar
 from .base import Editor, OnStep, Scene
 
 FEWEST_PX = 64
@@ -39,28 +41,123 @@ class NearInfrared(Editor):
 
     def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
         """The band (1, H, W), in the units of the colours."""
-        rgb, height, width = scene.filled(), *scene.mask.shape
+        scale = _Scale.of(scene)
+        small, valid = scale.shrunk(scene)
+        made = scale.enlarged(near_infrared.near_infrared(small, valid, on_step)[None], scene.filled(), small)
+        notes = ["The near-infrared band is an estimate from colours and texture; indices made of it are no measurements."]
+        on_step(1, 1, None, "", {"notes": notes + scale.notes(), "worked_at_m": round(scale.gsd_m, 3)})
+        return np.maximum(made, 0).astype(np.float32)
+
+
+class ColoursFromInfrared(Editor):
+    """Red, green and blue for a near-infrared band, by the project's own network."""
+
+    soft_edge = False
+    info = EditorInfo(
+        id="infrared-colours",
+        title="Colours from near infrared",
+        description="Makes a layer of red, green and blue from near infrared alone, on the same grid: a guess at colours, to be "
+                    "looked at. What one band does not tell (bare soil or leaves) it cannot know.",
+        engine="colour network (multi-scale brightness and texture, trained on NAIP)",
+        bands="nir",
+        makes=("red", "green", "blue"),
+        apart=True,
+    )
+
+    def context_wanted(self, side_px: int, gsd_m: float, options: Mapping[str, Any]) -> int:
+        """As for the near infrared."""
+        return int(min(max(CONTEXT_M / max(gsd_m, 1e-6), 64), 1024))
+
+    def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
+        """The colours (3, H, W) in 0 ... 1."""
+        scale = _Scale.of(scene)
+        small, valid = scale.shrunk(scene)
+        made = scale.enlarged(colours.colours(small[0], valid, on_step), scene.filled(), small)
+        notes = ["The colours are a guess from near infrared alone; do not classify or measure by them."]
+        on_step(1, 1, None, "", {"notes": notes + scale.notes(), "worked_at_m": round(scale.gsd_m, 3)})
+        return np.clip(made, 0, 1).astype(np.float32)
+
+
+class ColoursFromRadar(Editor):
+    """Red, green and blue for radar backscatter, by rules."""
+
+    soft_edge = False
+    info = EditorInfo(
+        id="radar-colours",
+        title="Colours from radar",
+        description="Makes a layer of red, green and blue from radar (VV, with VH where there is one), on the same grid: dark "
+                    "smooth ground as water, volume scatter as plants, strong echoes as buildings. Radar itself holds no colour.",
+        engine="backscatter rules (Lee filter, radar vegetation index; no weights)",
+        bands="radar",
+        makes=("red", "green", "blue"),
+        apart=True,
+        options=(
+            Option("water_db", "number", -14.0, "Water below", minimum=-40.0, maximum=0.0, unit="dB",
+                   help="Of VV without speckle; wind on water needs a higher value, dry sand a lower one."),
+            Option("built_db", "number", -3.0, "Buildings above", minimum=-20.0, maximum=30.0, unit="dB", help="Of VV."),
+        ),
+    )
+
+    def context_px(self, side_px: int) -> int:
+        """What the filters reach."""
+        return 32
+
+    def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
+        """The colours (3, H, W) in 0 ... 1."""
+        db = scene.filled() * (radar.TOP_DB - radar.FLOOR_DB) + radar.FLOOR_DB
+        vv, vh = (db[scene.roles.index(role)] if role in scene.roles else None for role in ("vv", "vh"))
+        notes = ["The colours are chosen by rules from backscatter; radar measures none."]
+        if vv is None:
+            # Cross-polarised echoes alone are weaker by some 7 dB (land and water at C band).
+            vv, vh = db[0] + 7, None
+        if vh is None:
+            notes.append("Without VV and VH together, plants are told from bare ground by brightness alone: often wrong.")
+        on_step(0, 1)
+        made = radar.colours(vv, vh, radar.Reading(options["water_db"], options["built_db"]))
+        on_step(1, 1, None, "", {"notes": notes})
+        return made
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """The grid on which the networks work: that of the scene, or averaged down to the ground size they know."""
+
+    gsd_m: float
+    scene_gsd_m: float
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, scene: Scene) -> _Scale:
         working = min(max(scene.gsd_m, near_infrared.FINEST_GSD_M), near_infrared.COARSEST_GSD_M)
-        shape = tuple(max(1, round(side * min(scene.gsd_m / working, 1.0))) for side in (height, width))
-        small = _resized(rgb, shape)
-        valid = _resized(scene.valid[None].astype(np.float32), shape)[0] > 0.99
+        height, width = (max(1, round(side * min(scene.gsd_m / working, 1.0))) for side in scene.mask.shape)
+        return cls(max(scene.gsd_m, working), scene.gsd_m, (height, width))
+
+    def shrunk(self, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+        """Image and validity on it."""
+        valid = _resized(scene.valid[None].astype(np.float32), self.shape)[0] > 0.99
         if not valid.any():
             valid[:] = True
-        made = near_infrared.near_infrared(small, valid, on_step)
-        whole = _resized(made[None], (height, width))
-        if shape != (height, width):
-            # Detail finer than the network works at: that of the colours' brightness.
-            smooth = _resized(_resized(rgb.mean(axis=0, keepdims=True), shape), (height, width))
-            whole = whole * np.clip((rgb.mean(axis=0, keepdims=True) + 0.02) / (smooth + 0.02), 0.25, 4)
-        notes = ["The near-infrared band is an estimate from colours and texture; indices made from it are not measurements."]
-        if scene.gsd_m > near_infrared.COARSEST_GSD_M * 1.05:
-            notes.append(f"The network works at {near_infrared.FINEST_GSD_M:g} to {near_infrared.COARSEST_GSD_M:g} m a "
-                         f"pixel; this layer has {scene.gsd_m:.3g} m.")
-        if min(shape) < FEWEST_PX:
-            notes.append(f"The window is only {min(shape) * max(scene.gsd_m, working):.0f} m wide: too little ground to tell "
-                         "water from meadows by their surroundings.")
-        on_step(1, 1, None, "", {"notes": notes, "worked_at_m": round(max(scene.gsd_m, working), 3)})
-        return np.maximum(whole, 0).astype(np.float32)
+        return _resized(scene.filled(), self.shape), valid
+
+    def enlarged(self, made: np.ndarray, seen: np.ndarray, small: np.ndarray) -> np.ndarray:
+        """What was made, on the scene's grid; detail finer than that is that of the brightness of what was `seen`."""
+        shape = seen.shape[1:]
+        whole = _resized(made, shape)
+        if shape == self.shape:
+            return whole
+        light, smooth = (part.mean(axis=0, keepdims=True) for part in (seen, _resized(small, shape)))
+        return whole * np.clip((light + 0.02) / (smooth + 0.02), 0.25, 4)
+
+    def notes(self) -> list[str]:
+        """What the user should know of the ground size."""
+        found = []
+        if self.scene_gsd_m > near_infrared.COARSEST_GSD_M * 1.05:
+            found.append(f"The network works at {near_infrared.FINEST_GSD_M:g} to {near_infrared.COARSEST_GSD_M:g} m a pixel; "
+                         f"this layer has {self.scene_gsd_m:.3g} m.")
+        if min(self.shape) < FEWEST_PX:
+            found.append(f"The window is only {min(self.shape) * self.gsd_m:.0f} m wide: too little ground to tell water from "
+                         "meadows by their surroundings.")
+        return found
 
 
 def _resized(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

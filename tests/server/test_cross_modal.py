@@ -7,10 +7,11 @@ import importlib.util
 import numpy as np
 import pytest
 import rasterio
+from landbrush.server.api import EditorInfo
 from landbrush.server.bands import Layer
 from landbrush.server.errors import CannotEdit, PromiseBroken, RasterUnreadable
 from landbrush.server.gate import verify_kept
-from landbrush.server.models import near_infrared
+from landbrush.server.models import near_infrared, pixel_network
 from landbrush.server.raster import Box, opened, validity
 from rasterio.enums import ColorInterp
 
@@ -49,7 +50,7 @@ def test_a_band_is_appended_and_the_others_stay_bit_for_bit(client, tmp_path, dt
         assert band[valid].std() > 0 and not (valid.any() and (band[valid] == 0).all())
         if "mask" in more:
             assert np.array_equal(written.dataset_mask(), source.dataset_mask()) and (band[~valid] == 0).all()
-    assert any("not measurements" in note for note in manifest["notes"])
+    assert any("no measurements" in note for note in manifest["notes"])
 
 
 def test_it_is_a_layer_with_near_infrared_afterwards(client, rgb, tmp_path):
@@ -128,7 +129,7 @@ def test_the_gate_sees_one_changed_bit_in_a_band_that_was_there(tmp_path):
 def test_strips_do_not_show(monkeypatch):
     rgb, valid = scene(3, 300, 120).astype(np.float32), np.ones((300, 120), bool)
     whole = near_infrared.near_infrared(rgb, valid)
-    monkeypatch.setattr(near_infrared, "STRIP", 64)
+    monkeypatch.setattr(pixel_network, "STRIP", 64)
     assert np.allclose(near_infrared.near_infrared(rgb, valid), whole, atol=1e-4)
 
 
@@ -151,6 +152,7 @@ def test_it_beats_colour_alone_on_a_date_and_ground_it_was_not_trained_on():
 def test_an_unknown_role_is_an_error_not_a_crash(rgb, tmp_path):
     from landbrush.server.canvases import canvas_of
 
+    info = EditorInfo("x", "x", "x", "x", makes=("red",))
     with rasterio.open(rgb) as dataset, pytest.raises(CannotEdit, match="red .band 1. already"), \
-            canvas_of(Layer.of(dataset, {}), ("red",), tmp_path):
+            canvas_of(Layer.of(dataset, {}), info, tmp_path):
         pass
