@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 import cases  # noqa: E402
 from landbrush.server.api import EditRequest, Extent  # noqa: E402
 from landbrush.server.canvases import blank  # noqa: E402
-from landbrush.server.dataset import Wish, build  # noqa: E402
+from landbrush.server.dataset.build import Wish, build  # noqa: E402
 from landbrush.server.edit import Files, edit  # noqa: E402
 from landbrush.server.models import weights  # noqa: E402
 from landbrush.server.raster import opened, profile_of  # noqa: E402

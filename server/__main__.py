@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import dataset_command, evaluate, interpreter, models_command, provenance, registry, train
+from . import evaluate, interpreter, models_command, provenance, registry, train
 from .api import AUTO, Blend, ContractError, EditRequest, Exemplar, Output, Polygons, RasterRef
+from .dataset import command as dataset_command
 from .errors import BadRequest, Dismissed, ServerError
 from .models import weights
 from .settings import ADDRESS, Settings, default_home, lock_home, token_of

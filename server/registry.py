@@ -9,6 +9,7 @@ from typing import Any
 
 from .api import EditorInfo, Option
 from .editors.base import Editor
+from .editors.controlnet import ColoursOfInfrared, ColoursOfRadar, InfraredOfColours, RadarOfColours
 from .editors.copy import Copy
 from .editors.cross_modal import ColoursFromInfrared, ColoursFromRadar, NearInfrared
 from .editors.fill import Fill
@@ -56,6 +57,10 @@ EDITORS: dict[str, Editor] = {
         NearInfrared(),
         ColoursFromInfrared(),
         ColoursFromRadar(),
+        InfraredOfColours(),
+        ColoursOfInfrared(),
+        ColoursOfRadar(),
+        RadarOfColours(),
         Generate(),
     )
 }

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import BadRequest, ModelNotNamed
 from .settings import default_home
+
+if TYPE_CHECKING:
+    from .diffusion.components import Model
+    from .training.latent import LatentTrainer
 
 
 def add_commands(commands: Any) -> None:
@@ -16,59 +21,97 @@ def add_commands(commands: Any) -> None:
     kinds = commands.add_parser("train", help="train an adapter on your own pictures").add_subparsers(
         required=True, metavar="KIND")
     lora = kinds.add_parser("lora", help="low-rank adapter of Stable Diffusion, for the editor 'generate' (MMM-RS)")
-    lora.add_argument("--data", type=Path, required=True, help="pictures with captions: NAME.txt beside each, or metadata.jsonl")
-    lora.add_argument("--output", type=Path, required=True, help="folder of the training; named again, it goes on")
-    lora.add_argument("--base", default="sd15", help="model of the store to adapt")
-    lora.add_argument("--steps", type=int, default=1000)
-    lora.add_argument("--rate", type=float, default=1e-4, help="learning rate of Adam")
+    _common(lora, "pictures with captions: NAME.txt beside each, or metadata.jsonl", 1e-4, 1, 4)
     lora.add_argument("--rank", type=int, default=16)
-    lora.add_argument("--batch", type=int, default=1, help="pictures at a time")
-    lora.add_argument("--accumulate", type=int, default=4, help="batches a step")
-    lora.add_argument("--side", type=int, default=0, help="pixels; 0: the model's native side")
     lora.add_argument("--sample-every", type=int, default=200, help="steps between sample pictures; 0: none")
     lora.add_argument("--prompt", default="", help="of the sample pictures; empty: captions of the data")
-    lora.add_argument("--seed", type=int, default=0)
-    lora.add_argument("--home", type=Path, default=default_home())
     lora.set_defaults(run=_lora)
+    control = kinds.add_parser("controlnet", help="ControlNet on Stable Diffusion, from one modality to another (MMM-RS)")
+    _common(control, "pairs, as 'dataset pairs' makes them", 5e-5, 4, 1)
+    control.add_argument("--dropped", type=float, default=0.5, help="share of captions left out")
+    control.set_defaults(run=_controlnet)
 
 
-def _lora(given: argparse.Namespace) -> int:
+def _common(parser: argparse.ArgumentParser, data: str, rate: float, batch: int, accumulate: int) -> None:
+    parser.add_argument("--data", type=Path, required=True, help=data)
+    parser.add_argument("--output", type=Path, required=True, help="folder of the training; named again, it goes on")
+    parser.add_argument("--base", default="sd15", help="model of the store to start from")
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--rate", type=float, default=rate, help="learning rate")
+    parser.add_argument("--batch", type=int, default=batch, help="pictures at a time")
+    parser.add_argument("--accumulate", type=int, default=accumulate, help="batches a step")
+    parser.add_argument("--side", type=int, default=0, help="pixels; 0: the model's native side")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--home", type=Path, default=default_home())
+
+
+def _model(given: argparse.Namespace) -> Model:
+    """The base, ready to be trained; raises BadRequest, ModelNotNamed."""
     from .diffusion import warm
     from .diffusion.components import Model
     from .models import weights
     from .store import shelf
-    from .training import captioned
-    from .training.lora import LoraTrainer, Recipe
-    from .training.samples import grid
 
     weights.use_folder(given.home / "models")
-    if min(given.steps, given.rank, given.batch, given.accumulate) < 1 or not 0 < given.rate < 1:
+    if min(given.steps, getattr(given, "rank", 1), given.batch, given.accumulate) < 1 or not 0 < given.rate < 1:
         raise BadRequest("--steps, --rank, --batch and --accumulate must be at least 1, --rate between 0 and 1.")
     entry = shelf.entry(given.base)
     if entry.lora or "sdedit" not in entry.editors:
-        raise BadRequest(f"--base {given.base}: adapters are trained on Stable Diffusion (sd15, sd21 or one like them).")
-    pictures = captioned.read(given.data)
+        raise BadRequest(f"--base {given.base}: only Stable Diffusion (sd15, sd21 or one like them) is trained on.")
     why = shelf.why_not(entry)
     if why:
         raise ModelNotNamed(why)
     plan = warm.placed(entry, "automatic")
     _say(f"{entry.title} {plan.sentence}")
-    model = Model(entry, plan)
-    recipe = Recipe(given.steps, given.rate, given.rank, given.rank, given.batch, given.accumulate,
-                    given.side or entry.native_px, seed=given.seed)
+    return Model(entry, plan)
+
+
+def _lora(given: argparse.Namespace) -> int:
+    from .training import captioned
+    from .training.lora import LoraTrainer, Recipe
+    from .training.samples import grid
+
+    model, pictures = _model(given), captioned.read(given.data)
+    recipe = Recipe(steps=given.steps, rate=given.rate, rank=given.rank, alpha=given.rank, batch=given.batch,
+                    accumulate=given.accumulate, side_px=given.side or model.entry.native_px, seed=given.seed)
     trainer = LoraTrainer(model, pictures, recipe, given.output)
-    if trainer.resume():
-        _say(f"going on after step {trainer.step}")
     prompts = [given.prompt] if given.prompt else [one.caption for one in pictures[:4]]
 
-    def on_step(step: int, steps: int, loss: float) -> None:
-        _say(f"step {step}/{steps} loss {loss:.4f}")
+    def look(step: int, steps: int) -> None:
         if given.sample_every and (step % given.sample_every == 0 or step == steps):
             grid(model, prompts, recipe.side_px, given.output / f"samples-{step:06d}.png")
 
-    path = trainer.run(on_step)
+    path = _trained(trainer, look)
     print(f"{path}\nUse it: landbrush-server models import my-lora {path} --like mmm-rs --accept-licence")
     return 0
+
+
+def _controlnet(given: argparse.Namespace) -> int:
+    from .training import captioned
+    from .training.controlnet import ControlNetTrainer
+    from .training.latent import Recipe
+
+    if not 0 <= given.dropped <= 1:
+        raise BadRequest("--dropped lies between 0 and 1.")
+    model, found = _model(given), captioned.read_pairs(given.data)
+    recipe = Recipe(steps=given.steps, rate=given.rate, batch=given.batch, accumulate=given.accumulate, dropped=given.dropped,
+                    side_px=given.side or model.entry.native_px, seed=given.seed)
+    path = _trained(ControlNetTrainer(model, found, recipe, given.output))
+    print(f"{path}\nUse it: landbrush-server models import my-control {path} --like controlnet-rgb-nir --accept-licence\n"
+          "(or --like controlnet-nir-rgb, controlnet-sar-rgb, controlnet-rgb-sar: the way it was trained)")
+    return 0
+
+
+def _trained(trainer: LatentTrainer[Any], look: Callable[[int, int], None] = lambda step, steps: None) -> Path:
+    """Train, or go on, and say so."""
+    if trainer.resume():
+        _say(f"going on after step {trainer.step}")
+
+    def on_step(step: int, steps: int, loss: float) -> None:
+        _say(f"step {step}/{steps} loss {loss:.4f}")
+        look(step, steps)
+
+    return trainer.run(on_step)
 
 
 def _say(text: str) -> None:

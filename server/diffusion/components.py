@@ -20,7 +20,8 @@ from .placement import LAYERS, WHOLE, Placement
 from .text import Reader, clip_of, tokens_in
 
 CLASSES = {
-    "UNet2DConditionModel": "diffusers", "AutoencoderKL": "diffusers", "VQModel": "diffusers", "PriorTransformer": "diffusers",
+    "UNet2DConditionModel": "diffusers", "ControlNetModel": "diffusers", "AutoencoderKL": "diffusers", "VQModel": "diffusers",
+    "PriorTransformer": "diffusers",
     "PixArtTransformer2DModel": "diffusers", "SD3Transformer2DModel": "diffusers", "FluxTransformer2DModel": "diffusers",
     "CLIPTextModel": "transformers", "CLIPTextModelWithProjection": "transformers", "SiglipTextModel": "transformers",
     "T5EncoderModel": "transformers", "CLIPVisionModelWithProjection": "transformers",

@@ -12,6 +12,7 @@ import torch.nn.functional as functional
 
 from ..store import shelf
 from .branches import Words
+from .controlnet import Control, ControlledDenoiser
 from .drawing import Drawing
 from .flux import FillDenoiser, KontextDenoiser, packed, packed_mask
 from .guidance import FULL, IMAGE, NONE
@@ -77,6 +78,20 @@ def redrawn(drawing: Drawing, gsd_m: float) -> Pictures:
     drawing.encoded()
     with drawing.model.using("unet") as net:
         denoise = UNetDenoiser(net, drawing.branches(words, label=level_of(gsd_m)), drawing.settings.guidance, drawing.together)
+        made = drawing.sampled(denoise, drawing.model.scheduler(drawing.settings.scheduler))
+    return _pictures(drawing, made)
+
+
+def controlled(drawing: Drawing, strength: float) -> Pictures:
+    """ControlNet: the source steers what is drawn from noise; `strength` of its hold."""
+    words = drawing.clip_words()
+    drawing.encoded()
+    with drawing.coder() as codec:
+        pixels = codec.pixels
+    picture = drawing.picture / 2 + 0.5
+    with drawing.model.using("unet") as net, drawing.model.using("controlnet") as control:
+        denoise = ControlledDenoiser(net, Control(control, picture, pixels, strength), drawing.branches(words),
+                                     drawing.settings.guidance, drawing.together)
         made = drawing.sampled(denoise, drawing.model.scheduler(drawing.settings.scheduler))
     return _pictures(drawing, made)
 

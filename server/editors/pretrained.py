@@ -72,11 +72,13 @@ def options_for(
 
 class Pretrained(Editor):
     """An editor whose network the user brings. `cell_px`: what the sides of its pictures are multiples of; `square`: whether
-    tiles must have the native shape; `instructs`: whether it reads what to change, or what to show."""
+    tiles must have the native shape; `instructs`: whether it reads what to change, or what to show; `redraws_all`: whether
+    the source is no part of what is drawn, so that nothing of it is kept around the polygons."""
 
     cell_px = 64
     square = False
     instructs = True
+    redraws_all = False
     soft_edge = True
     redraws_surroundings = True
     tile_px = 6144
@@ -141,19 +143,20 @@ class Pretrained(Editor):
         words = self.composed(words, options, scene.gsd_m)
         notes = [note for note in (grid.note(scene.gsd_m, frame.gsd_m),) if note]
         model = warm.held(entry, options["precision"], lambda note: on_step(0, settings.steps, None, note))
-        picture = frame.shown(scene.filled())
+        seen_as = self.pictured(scene)
+        picture = frame.shown(seen_as)
         with model.lock, torch.inference_mode():
             pixels = self.pixels_a_latent(model)
-            drawing = Drawing(
-                model, words, picture, widened(frame.mask(scene.mask), pixels), settings, entry.native_px // pixels,
-                _shown(scene, frame, on_step), notes, origin=frame.place(scene.origin, pixels))
+            drawn = None if self.redraws_all else widened(frame.mask(scene.mask), pixels)
+            drawing = Drawing(model, words, picture, drawn, settings, entry.native_px // pixels,
+                              _shown(scene.mask, seen_as, frame, on_step), notes, origin=frame.place(scene.origin, pixels))
             if options["compile"] and model.placement.device != "cpu":
                 model.compiled(entry.parts[0] if entry.parts[0] != "lora" else entry.lora)
             made, seen = self._drawn(drawing, self.told(options, frame))
         warm.ease()
         about = {"prompt_used": words, **_record(settings, model, frame, scene), "notes": notes}
         on_step(1, 1, None, "", about)
-        return frame.back(made, seen if options.get("keep_detail") else None, scene.image)
+        return self.returned(frame.back(made, seen if options.get("keep_detail") else None, scene.image))
 
     def _drawn(self, drawing: Drawing, options: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
         """What the recipe draws; raises CannotEdit where memory runs out, or numbers overflow."""
@@ -169,6 +172,14 @@ class Pretrained(Editor):
             raise CannotEdit(f"{drawing.model.entry.title} gave no numbers, which happens where half precision overflows. Choose "
                              "bfloat16 or float32 as 'Precision'.")
         return made, seen
+
+    def pictured(self, scene: Scene) -> np.ndarray:
+        """The window as a picture (3, H, W) in [0, 1]."""
+        return scene.filled()
+
+    def returned(self, made: np.ndarray) -> np.ndarray:
+        """The bands that the editor gives, of the picture (3, H, W) that was drawn."""
+        return made
 
     def told(self, options: Mapping[str, Any], frame: Frame) -> dict[str, Any]:
         """The options for the recipe, with the ground size that the model's pixel really has."""
@@ -215,7 +226,7 @@ def _record(settings: Settings, model: Any, frame: Frame, scene: Scene) -> dict[
             "worked_at_m": round(frame.gsd_m, 6), "raster_gsd_m": round(scene.gsd_m, 6), "model_grid": list(frame.outer)}
 
 
-def _shown(scene: Scene, frame: Frame, on_step: OnStep) -> Callable[[int, int, np.ndarray | None], None]:
+def _shown(mask: np.ndarray, source: np.ndarray, frame: Frame, on_step: OnStep) -> Callable[[int, int, np.ndarray | None], None]:
     """Progress with an unfinished picture, on the raster's grid."""
 
     def shown(done: int, total: int, look: np.ndarray | None) -> None:
@@ -223,7 +234,7 @@ def _shown(scene: Scene, frame: Frame, on_step: OnStep) -> Callable[[int, int, n
         if look is not None:
             whole = functional.interpolate(torch.from_numpy(look)[None], frame.outer, mode="nearest")
             part = functional.interpolate(whole[..., : frame.inner[0], : frame.inner[1]], frame.source, mode="nearest")
-            picture = np.where(scene.mask, part[0].numpy(), scene.image)
+            picture = np.where(mask, part[0].numpy(), source)
         on_step(done, total, picture)
 
     return shown

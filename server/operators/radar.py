@@ -38,6 +38,17 @@ def decibels(values: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, str]:
     return found - (middle + 11), "The radar's whole numbers were taken for amplitudes without calibration."
 
 
+def grey(seen: np.ndarray) -> np.ndarray:
+    """Backscatter as shown (0 ... 1 from `FLOOR_DB` to `TOP_DB`) as a grey picture of `GREY_DB`, 0 ... 1."""
+    db = seen * (TOP_DB - FLOOR_DB) + FLOOR_DB
+    return np.asarray(np.clip((db - GREY_DB[0]) / (GREY_DB[1] - GREY_DB[0]), 0, 1), np.float32)
+
+
+def of_grey(picture: np.ndarray) -> np.ndarray:
+    """A grey picture's backscatter in dB."""
+    return GREY_DB[0] + picture * (GREY_DB[1] - GREY_DB[0])
+
+
 def _log(power: np.ndarray, factor: float) -> np.ndarray:
     return factor * np.log10(np.maximum(power, 1e-6))
 

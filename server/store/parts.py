@@ -12,14 +12,14 @@ from . import adapters, headers, shelf
 from .catalogue import Entry
 
 WITH_WEIGHTS = ("unet", "transformer", "vae", "movq", "prior", "text_encoder", "text_encoder_2", "text_encoder_3",
-                "image_encoder", "lora")
+                "image_encoder", "controlnet", "lora")
 TOKENS = ("tokenizer.json", "spiece.model", "vocab.json")
 OTHER_NAMES = {"unet": ("unet_ema",), "transformer": ("transformer_ema",)}
 """What training runs call the same part."""
 
 
 def place_of(part: str, names: Iterable[str]) -> str | None:
-    """The folder of a part among the paths of a source, with its slash; '' for adapter weights beside everything else."""
+    """The folder of a part among the paths of a source, with its slash; '' for an adapter's or a ControlNet's own files."""
     names = list(names)
     for name in (part, *OTHER_NAMES.get(part, ())):
         if any(path.startswith(f"{name}/") for path in names):
@@ -28,7 +28,8 @@ def place_of(part: str, names: Iterable[str]) -> str | None:
                        key=lambda place: int(place.split("/")[0].split("-")[1]))
         if found:
             return found[-1]
-    if part == "lora" and any(path.endswith(".safetensors") and "/" not in path for path in names):
+    alone = part == "lora" or part == "controlnet" and "config.json" in names
+    if alone and any(path.endswith(".safetensors") and "/" not in path for path in names):
         return ""
     return None
 

@@ -24,25 +24,65 @@ class Captioned:
 
     def pixels(self, side: int, rng: np.random.Generator) -> np.ndarray:
         """A square (3, side, side) in [-1, 1]: a random one of the picture, shrunk or enlarged to it, turned or mirrored."""
-        try:
-            with Image.open(self.path) as picture:
-                whole = picture.convert("RGB")
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
-            raise BadRequest(f"{self.path} cannot be read as a picture: {error}") from error
-        least = min(whole.size)
-        left, top = (int(rng.integers(0, length - least + 1)) for length in whole.size)
+        return _squared([opened(self.path)], side, rng)[0]
+
+
+@dataclass(frozen=True)
+class Paired(Captioned):
+    """A picture and the one of the same ground that it is to be made from."""
+
+    control: Path
+
+    def both(self, side: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """The same square of both."""
+        target, control = opened(self.path), opened(self.control)
+        if target.size != control.size:
+            raise BadRequest(f"{self.path} has {target.size} pixels, {self.control} {control.size}; a pair shows one ground.")
+        first, second = _squared([target, control], side, rng)
+        return first, second
+
+
+def opened(path: Path) -> Image.Image:
+    """A picture's colours; raises BadRequest."""
+    try:
+        with Image.open(path) as picture:
+            return picture.convert("RGB")
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise BadRequest(f"{path} cannot be read as a picture: {error}") from error
+
+
+def _squared(pictures: list[Image.Image], side: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """One square of all pictures, which have one size."""
+    size = pictures[0].size
+    least = min(size)
+    left, top = (int(rng.integers(0, length - least + 1)) for length in size)
+    turns, mirrored, found = int(rng.integers(4)), bool(rng.integers(2)), []
+    for whole in pictures:
         square = whole.crop((left, top, left + least, top + least)).resize((side, side), Image.Resampling.BICUBIC)
-        pixels = np.rot90(np.asarray(square, np.float32) / 127.5 - 1, int(rng.integers(4)))
-        if rng.integers(2):
-            pixels = pixels[:, ::-1]
-        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        pixels = np.rot90(np.asarray(square, np.float32) / 127.5 - 1, turns)
+        found.append(np.ascontiguousarray((pixels[:, ::-1] if mirrored else pixels).transpose(2, 0, 1)))
+    return found
+
+
+def read_pairs(folder: Path) -> list[Paired]:
+    """The pairs of a folder, by its list; raises BadRequest where there is none."""
+    found = []
+    for data in _lines(folder / LISTED, ("file_name", "conditioning_image", "text")):
+        pair = Paired(folder / data["file_name"], data["text"], folder / data["conditioning_image"])
+        for path in (pair.path, pair.control):
+            _check(path)
+        found.append(pair)
+    if not found:
+        raise BadRequest(f"{folder} holds no pairs: a {LISTED} with lines like {{\"file_name\": \"images/a.png\", "
+                         "\"conditioning_image\": \"control/a.png\", \"text\": \"...\"}} is needed ('dataset pairs' makes one).")
+    return found
 
 
 def read(folder: Path) -> list[Captioned]:
     """The pictures of a folder that have a caption, by name; raises BadRequest where there is none."""
     if not folder.is_dir():
         raise BadRequest(f"{folder} is no folder.")
-    listed = _listed(folder / LISTED)
+    listed = {one["file_name"]: one["text"] for one in _lines(folder / LISTED, ("file_name", "text"))}
     found, bare = [], 0
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES):
         beside = path.with_suffix(".txt")
@@ -74,13 +114,13 @@ def _check(path: Path) -> None:
         raise BadRequest(f"{path} has more than 8 bits a band; make bytes of it first, for instance by 'dataset build'.")
 
 
-def _listed(path: Path) -> dict[str, str]:
-    """Captions by file name."""
-    found = {}
+def _lines(path: Path, keys: tuple[str, ...]) -> list[dict[str, str]]:
+    """What is listed, with those keys as text."""
+    found = []
     for number, line in enumerate(path.read_text("utf8").splitlines() if path.is_file() else (), 1):
         try:
             data = json.loads(line)
-            found[str(data["file_name"])] = str(data["text"])
+            found.append({key: str(data[key]) for key in keys})
         except (ValueError, KeyError, TypeError) as error:
-            raise BadRequest(f"{path}, line {number}: a JSON object with file_name and text is needed ({error}).") from error
+            raise BadRequest(f"{path}, line {number}: a JSON object with {' and '.join(keys)} is needed ({error}).") from error
     return found

@@ -1,162 +1,72 @@
 """A low-rank adapter of Stable Diffusion's U-Net, learned from captioned pictures (Hu et al. 2022; MMM-RS, section 4.1).
 
-The published setting is Adam at 1e-4; rank, batch and the layers are not stated there: the attention's four maps, as is
-usual. The autoencoder and the text encoder stay as they are. Every step draws its pictures, noise and levels from a
-generator of its own, so that a training that was stopped goes on as if it had not been.
+The published setting is Adam at 1e-4; rank, batch and the layers are not stated there: the attention's four maps, as is usual.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as functional
 
-from ..diffusion import schedules, text
-from ..diffusion.codec import Codec
 from ..diffusion.components import Model
-from ..errors import BadRequest, WeightsMissing
+from ..errors import WeightsMissing
 from ..models import weights
-from ..store import shelf
+from . import latent
 from .captioned import Captioned
+from .latent import LatentTrainer
 
 LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
-STATE, ADAPTER = "training.safetensors", "pytorch_lora_weights.safetensors"
-OnStep = Callable[[int, int, float], None]
-"""Called as on_step(step, steps, loss) after each; may raise to stop, after which the work so far is kept."""
+ADAPTER = "pytorch_lora_weights.safetensors"
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """`batch` pictures are drawn `accumulate` times a step; `dropped`: share of captions left out, for guidance without words."""
+@dataclass(frozen=True, kw_only=True)
+class Recipe(latent.Recipe):
+    """`rank` and `alpha` of the factors."""
 
-    steps: int = 1000
-    rate: float = 1e-4
     rank: int = 16
     alpha: int = 16
-    batch: int = 1
-    accumulate: int = 4
-    side_px: int = 512
-    dropped: float = 0.1
-    save_every: int = 200
-    seed: int = 0
 
 
-class LoraTrainer:
-    """One training, its state kept in a folder."""
+class LoraTrainer(LatentTrainer[Captioned]):
+    """Learns the factors alone."""
+
+    recipe: Recipe
 
     def __init__(self, model: Model, pictures: Sequence[Captioned], recipe: Recipe, folder: Path) -> None:
+        super().__init__(model, pictures, recipe, folder)
+
+    def learnable(self) -> dict[str, torch.nn.Parameter]:
+        """The factors beside the attention's maps, by the names of peft and diffusers."""
         try:
             from peft import LoraConfig
         except ImportError as error:
             raise WeightsMissing("Training needs the package peft: pip install 'landbrush[train]'") from error
-        torch.manual_seed(recipe.seed)
-        self.model, self.pictures, self.recipe, self.folder = model, list(pictures), recipe, folder
-        self.device = torch.device(model.placement.device)
-        self.net = model.part("unet").to(self.device)
-        self.net.add_adapter(LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, target_modules=list(LAYERS),
+        self.net.add_adapter(LoraConfig(r=self.recipe.rank, lora_alpha=self.recipe.alpha, target_modules=list(LAYERS),
                                         init_lora_weights="gaussian"))
-        self.learned = {name: value for name, value in self.net.named_parameters() if value.requires_grad}
-        for value in self.learned.values():
-            value.data = value.data.float()
-        self.optimiser = torch.optim.Adam(self.learned.values(), lr=recipe.rate)
-        self.schedule = schedules.made("DDPM", schedules.config_of(shelf.part(model.entry, "scheduler")))
-        self.step = 0
-        self.losses: list[float] = []
-        self._said: dict[str, torch.Tensor] = {}
+        return {"unet." + name.replace(".default.weight", ".weight"): value
+                for name, value in self.net.named_parameters() if value.requires_grad}
 
-    def run(self, on_step: OnStep = lambda step, steps, loss: None) -> Path:
-        """Train to the last step, or on from where it was stopped; returns the adapter's file."""
-        try:
-            while self.step < self.recipe.steps:
-                self.losses.append(self._one())
-                self.step += 1
-                if self.step % self.recipe.save_every == 0:
-                    self.save()
-                on_step(self.step, self.recipe.steps, self.losses[-1])
-        finally:
-            self.save()
-        return self.folder / ADAPTER
+    def optimised(self, values: Any) -> torch.optim.Optimizer:
+        """Adam, as published."""
+        return torch.optim.Adam(values, lr=self.recipe.rate)
 
-    def _one(self) -> float:
-        rng = np.random.default_rng((self.recipe.seed, self.step))
-        self.optimiser.zero_grad(set_to_none=True)
-        total = 0.0
-        for _ in range(self.recipe.accumulate):
-            loss = self._loss(rng) / self.recipe.accumulate
-            loss.backward()
-            total += float(loss.detach())
-        if not np.isfinite(total):
-            raise BadRequest(f"The loss of step {self.step} is {total}. What was learned before is kept; train anew in another "
-                             "folder with a lower learning rate.")
-        self.optimiser.step()
-        return total
+    def pixels(self, chosen: Sequence[Captioned], rng: np.random.Generator) -> tuple[torch.Tensor, None]:
+        """The pictures alone."""
+        return torch.from_numpy(np.stack([one.pixels(self.recipe.side_px, rng) for one in chosen])), None
 
-    def _loss(self, rng: np.random.Generator) -> torch.Tensor:
-        """Mean squared error of what the network is to predict (the noise, or the velocity) at random levels."""
-        chosen = [self.pictures[int(n)] for n in rng.integers(0, len(self.pictures), self.recipe.batch)]
-        latents = torch.cat([self._latent(one.pixels(self.recipe.side_px, rng)) for one in chosen])
-        words = torch.cat([self._words("" if rng.random() < self.recipe.dropped else one.caption) for one in chosen])
-        noise = torch.from_numpy(rng.standard_normal(latents.shape, np.float32)).to(self.device)
-        levels = torch.from_numpy(rng.integers(0, self.schedule.config.num_train_timesteps, len(chosen))).to(self.device)
-        noisy = self.schedule.add_noise(latents, noise, levels)
-        velocity = self.schedule.config.prediction_type == "v_prediction"
-        wanted = self.schedule.get_velocity(latents, noise, levels) if velocity else noise
-        half = self.device.type == "cuda"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            made = self.net(noisy.to(self.net.dtype), levels, encoder_hidden_states=words.to(self.net.dtype),
-                            return_dict=False)[0]
-        return functional.mse_loss(made.float(), wanted.float())
+    def predicted(
+        self, noisy: torch.Tensor, levels: torch.Tensor, words: torch.Tensor, shown: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The U-Net with its factors."""
+        return self.net(noisy, levels, encoder_hidden_states=words, return_dict=False)[0]
 
-    def _latent(self, pixels: np.ndarray) -> torch.Tensor:
-        with torch.no_grad(), self.model.using("vae") as net:
-            codec = Codec(net, self.recipe.side_px)
-            return codec.scaled(codec.encoded_whole(torch.from_numpy(pixels)[None])).to(self.device)
-
-    def _words(self, caption: str) -> torch.Tensor:
-        """What the text encoder makes of a caption; kept, since captions come again."""
-        if caption not in self._said:
-            with torch.no_grad(), self.model.reader("text_encoder", "tokenizer") as reader:
-                self._said[caption] = text.clip_words(reader, caption).states.to(self.device)
-        return self._said[caption]
-
-    def adapter(self) -> dict[str, torch.Tensor]:
-        """The factors by the names of peft and diffusers."""
-        return {"unet." + name.replace(".default.weight", ".weight"): value.detach() for name, value in self.learned.items()}
-
-    def save(self) -> None:
-        """The adapter, and all that is needed to go on."""
-        about = {"lora_alpha": str(self.recipe.alpha), "base": self.model.entry.id, "step": str(self.step)}
-        weights.save(self.folder / ADAPTER, self.adapter(), about)
-        moments = {f"moment.{number}.{key}": torch.as_tensor(value)
-                   for number, state in self.optimiser.state_dict()["state"].items() for key, value in state.items()}
-        weights.save(self.folder / STATE, {**self.adapter(), **moments}, {
-            **about, "recipe": json.dumps(asdict(self.recipe)), "losses": json.dumps(self.losses)})
-
-    def resume(self) -> bool:
-        """Go on from what `save` kept; False where there is nothing. Raises BadRequest where that was another training."""
-        path = self.folder / STATE
-        if not path.is_file():
-            return False
-        tensors, about = weights.load(path)
-        wanted = {**asdict(self.recipe), "steps": 0, "save_every": 0}
-        if {**json.loads(about["recipe"]), "steps": 0, "save_every": 0} != wanted or about["base"] != self.model.entry.id:
-            raise BadRequest(f"{self.folder} holds a training with other settings ({about['recipe']}, base {about['base']}). "
-                             "Choose another folder, or the same settings.")
-        mine = self.adapter()
-        with torch.no_grad():
-            for name, value in zip(mine, self.learned.values(), strict=True):
-                value.copy_(tensors[name])
-        state: dict[int, dict[str, Any]] = {}
-        for key, value in tensors.items():
-            if key.startswith("moment."):
-                _, number, name = key.split(".", 2)
-                state.setdefault(int(number), {})[name] = value
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
-        self.step, self.losses = int(about["step"]), json.loads(about["losses"])
-        return True
+    def export(self, about: Mapping[str, str]) -> Path:
+        """The factors in a file that kohya's, peft's and diffusers' loaders read too."""
+        path = self.folder / ADAPTER
+        weights.save(path, self.tensors(), {**about, "lora_alpha": str(self.recipe.alpha)})
+        return path

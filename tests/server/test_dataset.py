@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from landbrush.server import __main__, dataset
-from landbrush.server.dataset import SIDE, Wish, build, nested, tiles
+from landbrush.server import __main__
+from landbrush.server.dataset.build import SIDE, Wish, build, nested, tiles
+from landbrush.server.dataset.shards import tars
 from landbrush.server.errors import BadRequest
 from landbrush.server.raster import profile_of
 from landbrush.server.training import captioned
@@ -120,7 +121,7 @@ def test_a_line_cut_off_a_lost_picture_and_an_output_among_the_sources(source, t
     counts = build(source, output, Wish())
     assert counts.before + counts.samples == 6 and counts.samples >= 1
     assert all((output / row["file_name"]).is_file() for row in listed(output))
-    assert len(dataset.shards(output, 1)) == 6 and len(dataset.shards(output, 4)) == 2
+    assert len(tars(output, 1)) == 6 and len(tars(output, 4)) == 2
     assert len(list(output.glob("shard-*.tar"))) == 2
 
 
@@ -174,6 +175,6 @@ def test_real_tiles_agree_with_a_hand_count(tmp_path):
     256 pixels, some of 247."""
     counts = build(DATA / "joplin_tornado_geotiff" / "input" / "pre", tmp_path / "joplin", Wish(most_nodata=1.0))
     assert (counts.sources, counts.samples) == (4, 16)
-    counts = dataset.build(DATA / "ucmerced_jpg" / "test" / "tenniscourt", tmp_path / "ucm", Wish(gsd_m=0.3048))
+    counts = build(DATA / "ucmerced_jpg" / "test" / "tenniscourt", tmp_path / "ucm", Wish(gsd_m=0.3048))
     assert (counts.sources, counts.samples) == (20, 20)
     assert {round(row["gsd_m"], 4) for row in listed(tmp_path / "ucm")} == {0.147, 0.1524}

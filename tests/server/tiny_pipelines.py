@@ -232,6 +232,19 @@ def kohya_adapter(folder, base, seed=0):
     return folder
 
 
+def controlnet(folder, base, seed=0):
+    """A ControlNet on a Stable Diffusion, its zero convolutions filled, so that it steers; its files lie in the root."""
+    from diffusers import ControlNetModel, UNet2DConditionModel
+
+    torch.manual_seed(seed)
+    net = ControlNetModel.from_unet(UNet2DConditionModel.from_pretrained(base / "unet"))
+    with torch.no_grad():
+        for block in (*net.controlnet_down_blocks, net.controlnet_mid_block, net.controlnet_cond_embedding.conv_out):
+            block.weight.normal_(0, 0.2)
+    net.save_pretrained(folder)
+    return folder
+
+
 def build(model_id, folder):
     """The published layout of a model of the catalogue, tiny."""
     from diffusers import FluxTransformer2DModel
@@ -258,6 +271,8 @@ def build(model_id, folder):
         return adapter(folder, base)
     if model_id == "mmm-rs":
         return kohya_adapter(folder, folder.parent / "sd15")
+    if model_id.startswith("controlnet-"):
+        return controlnet(folder, folder.parent / "sd15")
     if model_id == "magicbrush":
         stable_diffusion(folder, 8, seed=1)
         for name in ("vae", "text_encoder", "tokenizer", "scheduler"):

@@ -8,10 +8,6 @@ any, and its prompt in parts; `metadata.jsonl` is what `train lora` reads.
 
 from __future__ import annotations
 
-import io
-import json
-import os
-import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,17 +19,18 @@ from PIL import Image
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 
-from . import bands, provenance
-from .bands import Layer
-from .editors.text_to_image import composed
-from .errors import BadRequest, NoSpace, ServerError
-from .raster import Block, Box, opened, read_window, validity
-from .store.shelf import sha256
+from .. import bands, provenance
+from ..bands import Layer
+from ..editors.text_to_image import composed
+from ..errors import BadRequest, NoSpace, ServerError
+from ..raster import Block, Box, opened, read_window, validity
+from ..store.shelf import sha256
+from . import files
+from .files import LEDGER, LISTED
 
 SIDE = 512
 RASTERS = (".tif", ".tiff", ".jp2", ".img", ".vrt")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-LISTED, LEDGER = "metadata.jsonl", "built.jsonl"
 PARTS = ("modality", "gsd_level", "weather", "category", "satellite", "dataset")
 
 
@@ -131,8 +128,9 @@ def build(folder: Path, output: Path, wish: Wish, say: Callable[[str], None] = l
                 say(f"{source.name}: left out. {error}")
                 continue
             counts.samples += len(made)
-            _append(output / LISTED, made)
-            _append(output / LEDGER, [{"source": source.name, "sha256": source.sha256, "samples": len(made), "wish": _of(wish)}])
+            files.append(output / LISTED, made)
+            files.append(output / LEDGER, [
+                {"source": source.name, "sha256": source.sha256, "samples": len(made), "wish": _of(wish)}])
             done[source.sha256] = len(made)
             say(f"{source.name}: {len(made)} samples")
     except OSError as error:
@@ -147,29 +145,16 @@ def _of(wish: Wish) -> dict[str, Any]:
 def _ledger(output: Path, wish: Wish) -> dict[str, int]:
     """Sources that are built, by sha256; what a stopped build left half-done of the list is dropped."""
     path = output / LEDGER
-    lines = _lines(path)
-    other = next((line for line in lines if line["wish"] != _of(wish)), None)
+    ledger = files.lines(path)
+    other = next((line for line in ledger if line["wish"] != _of(wish)), None)
     if other:
         raise BadRequest(f"{output} was built with other settings ({other['wish']}). Choose another folder, or the same ones.")
-    listed = _lines(output / LISTED)
+    listed = files.lines(output / LISTED)
     gone = {line["source_sha256"] for line in listed if not (output / line["file_name"]).is_file()}
-    done = {line["sha256"]: int(line["samples"]) for line in lines if line["sha256"] not in gone}
-    _replace(path, "".join(json.dumps(line) + "\n" for line in lines if line["sha256"] in done))
-    _replace(output / LISTED, "".join(json.dumps(line) + "\n" for line in listed if line["source_sha256"] in done))
+    done = {line["sha256"]: int(line["samples"]) for line in ledger if line["sha256"] not in gone}
+    files.replaced(path, [line for line in ledger if line["sha256"] in done])
+    files.replaced(output / LISTED, [line for line in listed if line["source_sha256"] in done])
     return done
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """JSON lines; the last one is left out where a build ended while it was written."""
-    found: list[dict[str, Any]] = []
-    texts = path.read_text("utf8").splitlines() if path.is_file() else []
-    for number, line in enumerate(texts, 1):
-        try:
-            found.append(json.loads(line))
-        except ValueError as error:
-            if number < len(texts):
-                raise BadRequest(f"{path}, line {number} is no JSON ({error}). Mend it, or build into another folder.") from error
-    return found
 
 
 def _samples(source: Source, output: Path, wish: Wish, counts: Counts) -> Iterator[dict[str, Any]]:
@@ -178,14 +163,14 @@ def _samples(source: Source, output: Path, wish: Wish, counts: Counts) -> Iterat
         gsd_m = layer.profile.gsd_m if layer.profile.crs is not None else wish.gsd_m
         caption = _caption(source.path)
         cuts = tiles(dataset.width, dataset.height) + (nested(dataset.width, dataset.height) if wish.nested else [])
-        overall = _stretch(layer)
+        overall = bands.stretch_of(layer.profile, layer.roles, overview(layer))
         for number, cut in enumerate(cuts):
             pixels, share = _pixels(layer, cut, overall)
             if 1 - share > wish.most_nodata:
                 counts.empty += 1
                 continue
             file = f"images/{source.sha256[:16]}-{number:05d}.png"
-            _write(pixels, output / file)
+            files.written(squared(pixels), output / file)
             parts = {part: (wish.parts or {}).get(part, "") for part in PARTS}
             level = {"gsd_level": parts["gsd_level"] or ("automatic" if gsd_m else "none")}
             georeferenced = layer.profile.crs is not None
@@ -201,8 +186,8 @@ def _samples(source: Source, output: Path, wish: Wish, counts: Counts) -> Iterat
             }
 
 
-def _stretch(layer: Layer) -> bands.Stretch:
-    """One for all of a raster, from an overview of it, so that its tiles keep their tone."""
+def overview(layer: Layer) -> Block:
+    """All of a raster, thinned: what one stretch for all its tiles is taken from, so that they keep their tone."""
     dataset = layer.dataset
     scale = min(1.0, 1024 / max(dataset.width, dataset.height))
     shape = (max(1, round(dataset.height * scale)), max(1, round(dataset.width * scale)))
@@ -210,62 +195,24 @@ def _stretch(layer: Layer) -> bands.Stretch:
     valid = validity(dataset, shape=shape)
     if values.dtype.kind == "f":
         valid &= np.isfinite(values).all(axis=0)
-    return bands.stretch_of(layer.profile, layer.roles, Block(Box(0, 0, shape[1], shape[0]), values, valid))
+    return Block(Box(0, 0, shape[1], shape[0]), values, valid)
 
 
 def _pixels(layer: Layer, cut: Cut, stretch: bands.Stretch) -> tuple[np.ndarray, float]:
-    """A sample (512, 512, 3) as bytes, and the share of it that is no nodata."""
+    """A square (L, L, 3) as bytes, and the share of it that is no nodata."""
     block = read_window(layer.dataset, cut.box)
     shown = bands.picture(stretch.seen(np.nan_to_num(block.values)), layer.roles)
     shown[~block.valid] = 0
-    if cut.box.width != SIDE:
-        shown = np.asarray(Image.fromarray(shown).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
     return shown, float(block.valid.mean())
+
+
+def squared(pixels: np.ndarray) -> np.ndarray:
+    """A square of any side as 512 x 512, by bicubic interpolation."""
+    if len(pixels) == SIDE:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
 
 def _caption(path: Path) -> str:
     beside = path.with_suffix(".txt")
     return beside.read_text("utf8").strip() if beside.is_file() else ""
-
-
-def shards(output: Path, samples: int) -> list[Path]:
-    """The dataset as WebDataset: tar files of `samples` pictures, each with its prompt and what is known of it."""
-    lines, made = _lines(output / LISTED), []
-    for old in output.glob("shard-*.tar"):
-        old.unlink()
-    for number in range(0, len(lines), samples):
-        path = output / f"shard-{number // samples:05d}.tar"
-        draft = path.with_name(f".{path.name}")
-        with tarfile.open(draft, "w") as tar:
-            for line in lines[number : number + samples]:
-                stem = Path(line["file_name"]).stem
-                _add(tar, f"{stem}.png", (output / line["file_name"]).read_bytes())
-                _add(tar, f"{stem}.txt", line["text"].encode())
-                _add(tar, f"{stem}.json", json.dumps(line).encode())
-        os.replace(draft, path)
-        made.append(path)
-    return made
-
-
-def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    about = tarfile.TarInfo(name)
-    about.size = len(content)
-    tar.addfile(about, io.BytesIO(content))
-
-
-def _write(pixels: np.ndarray, path: Path) -> None:
-    draft = path.with_name(f".{path.name}")
-    Image.fromarray(pixels).save(draft, "PNG")
-    os.replace(draft, path)
-
-
-def _append(path: Path, lines: list[dict[str, Any]]) -> None:
-    with path.open("a", encoding="utf8") as out:
-        out.write("".join(json.dumps(line) + "\n" for line in lines))
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}")
-    draft.write_text(text, "utf8")
-    os.replace(draft, path)
-

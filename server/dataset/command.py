@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .errors import BadRequest
+from ..api import BAND_ROLES
+from ..errors import BadRequest
+
+KINDS = ("rgb", "nir", "radar")
 
 
 def add_commands(commands: Any) -> None:
@@ -26,19 +29,44 @@ def add_commands(commands: Any) -> None:
         build.add_argument(f"--{part}", default="Satellite imagery" if part == "modality" else "", help=what)
     build.add_argument("--webdataset", type=int, default=0, metavar="N", help="also tar shards of N samples")
     build.set_defaults(run=_build)
+    pairs = kinds.add_parser("pairs", help="pairs of one ground in two modalities, for 'train controlnet'")
+    for side, what in (("control", "shown to the network; its grid is kept"), ("target", "to be drawn")):
+        pairs.add_argument(f"--{side}", type=Path, required=True, help=f"raster {what}")
+        pairs.add_argument(f"--{side}-kind", required=True, choices=KINDS, help="as what it is shown")
+        pairs.add_argument(f"--{side}-band", action="append", default=[], metavar="ROLE=N", help="band of a role, from 1")
+    pairs.add_argument("--output", type=Path, required=True, help="folder of the pairs; named again, more are added")
+    pairs.add_argument("--caption", default="", help="what all of it shows")
+    pairs.set_defaults(run=_pairs)
 
 
 def _build(given: argparse.Namespace) -> int:
-    from . import dataset
+    from . import build, shards
 
     if given.gsd < 0 or not 0 <= given.most_nodata <= 1 or given.webdataset < 0:
         raise BadRequest("--gsd and --webdataset must not be negative, --most-nodata lies between 0 and 1.")
     parts = {part: getattr(given, part) for part in ("modality", "weather", "category", "satellite", "dataset")}
-    wish = dataset.Wish(given.gsd, given.nested, given.most_nodata, given.licence, parts)
-    counts = dataset.build(given.source, given.output, wish, lambda text: print(text, file=sys.stderr, flush=True))
+    wish = build.Wish(given.gsd, given.nested, given.most_nodata, given.licence, parts)
+    counts = build.build(given.source, given.output, wish, lambda text: print(text, file=sys.stderr, flush=True))
     print(f"{counts.sources} sources: {counts.samples} samples made, {counts.before} were there, {counts.empty} left out for "
           f"nodata, {counts.refused} sources refused.")
     if given.webdataset and counts.samples + counts.before:
-        made = dataset.shards(given.output, given.webdataset)
+        made = shards.tars(given.output, given.webdataset)
         print(f"{len(made)} shards, {made[0].name} ...")
     return 0
+
+
+def _pairs(given: argparse.Namespace) -> int:
+    from . import pairs
+
+    sides = [pairs.Side(getattr(given, side), getattr(given, f"{side}_kind"), dict(map(_band, getattr(given, f"{side}_band"))))
+             for side in ("control", "target")]
+    made = pairs.pairs(sides[0], sides[1], given.output, given.caption)
+    print(f"{made} pairs in {given.output}.")
+    return 0
+
+
+def _band(text: str) -> tuple[str, int]:
+    role, _, number = text.partition("=")
+    if role not in BAND_ROLES or not number.isdigit():
+        raise BadRequest(f"'{text}': ROLE=N is needed, ROLE one of {', '.join(BAND_ROLES)}.")
+    return role, int(number)

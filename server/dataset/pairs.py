@@ -1,0 +1,125 @@
+"""Pairs of one ground in two modalities, as a ControlNet is trained on: what it is shown, and what it is to draw.
+
+Both pictures are made as the editors make them, so that a network sees in use what it saw in training: colours and near infrared
+in proportion to light, radar as a grey picture of `radar.GREY_DB`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.vrt import WarpedVRT
+
+from .. import bands, one_band, provenance
+from ..api import EditorInfo
+from ..bands import Layer, Stretch
+from ..editors.text_to_image import AUTOMATIC, composed
+from ..errors import BadRequest, NoSpace
+from ..operators import radar
+from ..raster import Box, opened, read_window
+from ..store.shelf import sha256
+from . import build, files
+
+KINDS = {"rgb": "Satellite imagery", "nir": "Near infrared imagery", "radar": "SAR imagery"}
+"""Of pictures, with the first part of the prompts for them."""
+MOST_NODATA = 0.02
+
+
+@dataclass(frozen=True)
+class Side:
+    """A raster, and as what it is shown; `roles`: its bands where it does not name them."""
+
+    path: Path
+    kind: str
+    roles: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _View:
+    layer: Layer
+    stretch: Stretch
+    kind: str
+
+    def picture(self, box: Box) -> tuple[np.ndarray, np.ndarray]:
+        """Bytes (H, W, 3), and where they are valid."""
+        block = read_window(self.layer.dataset, box)
+        if self.kind == "rgb":
+            shown = bands.picture(self.stretch.seen(np.nan_to_num(block.values)), self.layer.roles)
+        else:
+            info = EditorInfo("pairs", f"A picture of {self.kind}", "", "", bands=self.kind)
+            image, _, _ = one_band.seen(self.layer, block, self.stretch, info)
+            grey = radar.grey(image[0]) if self.kind == "radar" else image[0]
+            shown = (np.clip(grey, 0, 1) * 255).astype(np.uint8)[..., None].repeat(3, 2)
+        shown[~block.valid] = 0
+        return shown, block.valid
+
+
+def pairs(control: Side, target: Side, output: Path, caption: str = "", say: Callable[[str], None] = lambda text: None) -> int:
+    """Write the pairs of two rasters, on the grid of the control; how many. Added to what the folder holds already."""
+    source = sha256(target.path)
+    made = []
+    try:
+        with _seen(control) as first, _seen(target, first.layer.dataset) as second:
+            if first.kind == "rgb" and None in [first.layer.roles.index(role) for role in bands.COLOURS]:
+                raise BadRequest(f"{control.path.name} names no red, green and blue; state them (--control-band red=1 ...).")
+            for number, cut in enumerate(build.tiles(*reversed(first.layer.dataset.shape))):
+                shown, valid = first.picture(cut.box)
+                drawn, also = second.picture(cut.box)
+                if 1 - (valid & also).mean() > MOST_NODATA:
+                    continue
+                name = f"{source[:12]}-{sha256(control.path)[:12]}-{number:05d}.png"
+                for folder, pixels in (("control", shown), ("images", drawn)):
+                    (output / folder).mkdir(parents=True, exist_ok=True)
+                    files.written(build.squared(pixels), output / folder / name)
+                made.append(_line(first, cut, name, caption, (control, target)))
+            there = {line["file_name"]: line for line in files.lines(output / files.LISTED)}
+            there.update({line["file_name"]: line for line in made})
+            files.replaced(output / files.LISTED, list(there.values()))
+    except RasterioError as error:
+        raise BadRequest(f"{control.path.name} and {target.path.name} cannot be brought onto one grid: {error}") from error
+    except OSError as error:
+        raise NoSpace(f"{output} cannot be written: {error}.") from error
+    say(f"{control.path.name}, {target.path.name}: {len(made)} pairs")
+    return len(made)
+
+
+def _line(view: _View, cut: build.Cut, name: str, caption: str, sides: tuple[Side, Side]) -> dict[str, Any]:
+    profile = view.layer.profile
+    gsd_m = profile.gsd_m * cut.scale
+    parts = {**dict.fromkeys(build.PARTS, ""), "modality": KINDS[sides[1].kind], "gsd_level": AUTOMATIC}
+    return {
+        "file_name": f"images/{name}", "conditioning_image": f"control/{name}", "text": composed(caption, parts, gsd_m),
+        "gsd_m": gsd_m, "control": sides[0].kind, "target": sides[1].kind, "sources": [side.path.name for side in sides],
+        "window": [cut.box.col, cut.box.row, cut.box.width, cut.box.height],
+        "crs": profile.crs.to_string() if profile.crs else None,
+        "transform": list(profile.transform_of(cut.box) @ Affine.scale(cut.scale))[:6], "landbrush": provenance.version(),
+    }
+
+
+@contextmanager
+def _seen(side: Side, onto: rasterio.DatasetReader | None = None) -> Iterator[_View]:
+    """A raster as a picture, on another's grid where one is given."""
+    with opened(side.path) as dataset:
+        if onto is None or (dataset.crs, dataset.transform, dataset.shape) == (onto.crs, onto.transform, onto.shape):
+            yield _view(dataset, side)
+            return
+        if dataset.crs is None or onto.crs is None:
+            raise BadRequest(f"{side.path.name} and {Path(onto.name).name} are not on one grid, and have not both a CRS.")
+        with WarpedVRT(dataset, crs=onto.crs, transform=onto.transform, width=onto.width, height=onto.height,
+                       resampling=Resampling.bilinear) as warped:
+            yield _view(warped, side)
+
+
+def _view(dataset: Any, side: Side) -> _View:
+    layer = Layer.of(dataset, side.roles)
+    return _View(layer, bands.stretch_from_dark(layer.profile, layer.roles, build.overview(layer)), side.kind)
+

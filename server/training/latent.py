@@ -1,0 +1,177 @@
+"""What every training in the latent space of Stable Diffusion shares: steps, their randomness, the state that is kept.
+
+The autoencoder, the text encoder and the U-Net's own weights stay as they are. Every step draws its pictures, noise and levels
+from a generator of its own, so that a training that was stopped goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+
+from ..diffusion import schedules, text
+from ..diffusion.codec import Codec
+from ..diffusion.components import Model
+from ..errors import BadRequest
+from ..models import weights
+from ..store import shelf
+from .captioned import Captioned
+
+STATE = "training.safetensors"
+OnStep = Callable[[int, int, float], None]
+"""Called as on_step(step, steps, loss) after each; may raise to stop, after which the work so far is kept."""
+Kind = TypeVar("Kind", bound=Captioned)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """`batch` pictures are drawn `accumulate` times a step; `dropped`: share of captions left out, for guidance without words."""
+
+    steps: int = 1000
+    rate: float = 1e-4
+    batch: int = 1
+    accumulate: int = 4
+    side_px: int = 512
+    dropped: float = 0.1
+    save_every: int = 200
+    seed: int = 0
+
+
+class LatentTrainer(ABC, Generic[Kind]):
+    """One training, its state kept in a folder. Subclasses say what is learned and what it predicts."""
+
+    def __init__(self, model: Model, pictures: Sequence[Kind], recipe: Recipe, folder: Path) -> None:
+        torch.manual_seed(recipe.seed)
+        self.model, self.pictures, self.recipe, self.folder = model, list(pictures), recipe, folder
+        self.device = torch.device(model.placement.device)
+        self.net = model.part("unet").to(self.device)
+        self.learned = self.learnable()
+        for value in self.learned.values():
+            value.data = value.data.float()
+        self.optimiser = self.optimised(self.learned.values())
+        self.schedule = schedules.made("DDPM", schedules.config_of(shelf.part(model.entry, "scheduler")))
+        self.step = 0
+        self.losses: list[float] = []
+        self._said: dict[str, torch.Tensor] = {}
+
+    @abstractmethod
+    def learnable(self) -> dict[str, torch.nn.Parameter]:
+        """The weights to learn, by name."""
+
+    @abstractmethod
+    def optimised(self, values: Any) -> torch.optim.Optimizer:
+        """What changes them."""
+
+    @abstractmethod
+    def pixels(self, chosen: Sequence[Kind], rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Pictures (B, 3, S, S) in [-1, 1], and what is shown beside the noise."""
+
+    @abstractmethod
+    def predicted(
+        self, noisy: torch.Tensor, levels: torch.Tensor, words: torch.Tensor, shown: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The network's output for noisy latents."""
+
+    @abstractmethod
+    def export(self, about: Mapping[str, str]) -> Path:
+        """Write what was learned in the form that editors load."""
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """What was learned, by name."""
+        return {name: value.detach() for name, value in self.learned.items()}
+
+    def run(self, on_step: OnStep = lambda step, steps, loss: None) -> Path:
+        """Train to the last step, or on from where it was stopped; returns what `export` wrote."""
+        try:
+            while self.step < self.recipe.steps:
+                self.losses.append(self._one())
+                self.step += 1
+                if self.step % self.recipe.save_every == 0:
+                    self.save()
+                on_step(self.step, self.recipe.steps, self.losses[-1])
+        finally:
+            path = self.save()
+        return path
+
+    def _one(self) -> float:
+        rng = np.random.default_rng((self.recipe.seed, self.step))
+        self.optimiser.zero_grad(set_to_none=True)
+        total = 0.0
+        for _ in range(self.recipe.accumulate):
+            loss = self._loss(rng) / self.recipe.accumulate
+            loss.backward()
+            total += float(loss.detach())
+        if not np.isfinite(total):
+            raise BadRequest(f"The loss of step {self.step} is {total}. What was learned before is kept; train anew in another "
+                             "folder with a lower learning rate.")
+        self.optimiser.step()
+        return total
+
+    def _loss(self, rng: np.random.Generator) -> torch.Tensor:
+        """Mean squared error of what the network is to predict (the noise, or the velocity) at random levels."""
+        chosen = [self.pictures[int(n)] for n in rng.integers(0, len(self.pictures), self.recipe.batch)]
+        pictures, shown = self.pixels(chosen, rng)
+        latents = torch.cat([self._latent(one[None]) for one in pictures])
+        words = torch.cat([self._words("" if rng.random() < self.recipe.dropped else one.caption) for one in chosen])
+        noise = torch.from_numpy(rng.standard_normal(latents.shape, np.float32)).to(self.device)
+        levels = torch.from_numpy(rng.integers(0, self.schedule.config.num_train_timesteps, len(chosen))).to(self.device)
+        noisy = self.schedule.add_noise(latents, noise, levels)
+        velocity = self.schedule.config.prediction_type == "v_prediction"
+        wanted = self.schedule.get_velocity(latents, noise, levels) if velocity else noise
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            made = self.predicted(noisy.to(self.net.dtype), levels, words.to(self.net.dtype),
+                                  None if shown is None else shown.to(self.device))
+        return functional.mse_loss(made.float(), wanted.float())
+
+    def _latent(self, picture: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad(), self.model.using("vae") as net:
+            codec = Codec(net, self.recipe.side_px)
+            return codec.scaled(codec.encoded_whole(picture)).to(self.device)
+
+    def _words(self, caption: str) -> torch.Tensor:
+        """What the text encoder makes of a caption; kept, since captions come again."""
+        if caption not in self._said:
+            with torch.no_grad(), self.model.reader("text_encoder", "tokenizer") as reader:
+                self._said[caption] = text.clip_words(reader, caption).states.to(self.device)
+        return self._said[caption]
+
+    def save(self) -> Path:
+        """What was learned, and all that is needed to go on."""
+        about = {"base": self.model.entry.id, "step": str(self.step)}
+        path = self.export(about)
+        moments = {f"moment.{number}.{key}": torch.as_tensor(value)
+                   for number, state in self.optimiser.state_dict()["state"].items() for key, value in state.items()}
+        weights.save(self.folder / STATE, {**self.tensors(), **moments}, {
+            **about, "recipe": json.dumps(asdict(self.recipe)), "losses": json.dumps(self.losses)})
+        return path
+
+    def resume(self) -> bool:
+        """Go on from what `save` kept; False where there is nothing. Raises BadRequest where that was another training."""
+        path = self.folder / STATE
+        if not path.is_file():
+            return False
+        tensors, about = weights.load(path)
+        free = {"steps": 0, "save_every": 0}
+        if ({**json.loads(about["recipe"]), **free} != {**asdict(self.recipe), **free}
+                or about["base"] != self.model.entry.id):
+            raise BadRequest(f"{self.folder} holds a training with other settings ({about['recipe']}, base {about['base']}). "
+                             "Choose another folder, or the same settings.")
+        with torch.no_grad():
+            for name, value in self.tensors().items():
+                value.copy_(tensors[name])
+        state: dict[int, dict[str, Any]] = {}
+        for key, value in tensors.items():
+            if key.startswith("moment."):
+                _, number, name = key.split(".", 2)
+                state.setdefault(int(number), {})[name] = value
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
+        self.step, self.losses = int(about["step"]), json.loads(about["losses"])
+        return True
