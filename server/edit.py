@@ -206,7 +206,7 @@ def _sources(
     if not todo.editor.info.takes("exemplar"):
         return (), None
     if request.exemplar is not None:
-        match = request.blend.radiometric_match
+        match = request.blend.radiometric_match and todo.editor.matches_exemplars
         return tuple(exemplars.drawn(request.exemplar, layer, other, shapes, match)), None
     if not (todo.word or todo.by_text):
         return (), None

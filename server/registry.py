@@ -17,6 +17,7 @@ from .editors.flux_kontext import FluxKontext
 from .editors.icedit import ICEdit
 from .editors.inpaint import Inpaint
 from .editors.instruct_pix2pix import InstructPix2Pix
+from .editors.learned_weather import LearnedWeather
 from .editors.operators import BurnEditor, FloodEditor, FogEditor, LowLightEditor, SnowEditor
 from .editors.patch_diffusion import Harmonise, Variation
 from .editors.pretrained import Pretrained
@@ -44,6 +45,7 @@ EDITORS: dict[str, Editor] = {
         FogEditor(),
         SnowEditor(),
         LowLightEditor(),
+        LearnedWeather(),
         FloodEditor(),
         BurnEditor(),
         RSEditUNet(),
@@ -77,7 +79,7 @@ def described(editor_id: str) -> EditorInfo:
     """An editor as it is now: which models it can choose from, and what is missing where it has none."""
     found = editor(editor_id)
     if not isinstance(found, Pretrained):
-        return found.info
+        return replace(found.info, missing=found.missing())
     try:
         there = shelf.installed(editor_id)
     except ServerError as error:  # a store that cannot be read must not take the other editors with it

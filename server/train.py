@@ -13,6 +13,7 @@ from .settings import default_home
 
 if TYPE_CHECKING:
     from .diffusion.components import Model
+    from .training.cyclegan import CycleTrainer
     from .training.latent import LatentTrainer
 
 
@@ -30,6 +31,18 @@ def add_commands(commands: Any) -> None:
     _common(control, "pairs, as 'dataset pairs' makes them", 5e-5, 4, 1)
     control.add_argument("--dropped", type=float, default=0.5, help="share of captions left out")
     control.set_defaults(run=_controlnet)
+    cycle = kinds.add_parser("cyclegan", help="weather or light from two heaps of pictures, for 'learned-weather' (MMM-RS)")
+    cycle.add_argument("--first", type=Path, required=True, help="folder of pictures as they are (clear)")
+    cycle.add_argument("--second", type=Path, required=True, help="folder of pictures as they shall look (snow)")
+    cycle.add_argument("--output", type=Path, required=True, help="folder of the training; named again, it goes on")
+    cycle.add_argument("--steps", type=int, default=100_000)
+    cycle.add_argument("--rate", type=float, default=2e-4, help="learning rate of Adam")
+    cycle.add_argument("--width", type=int, default=64, help="channels of the first layer")
+    cycle.add_argument("--blocks", type=int, default=9, help="residual blocks")
+    cycle.add_argument("--side", type=int, default=256, help="pixels of the squares, a multiple of 4")
+    cycle.add_argument("--seed", type=int, default=0)
+    cycle.add_argument("--home", type=Path, default=default_home())
+    cycle.set_defaults(run=_cyclegan)
 
 
 def _common(parser: argparse.ArgumentParser, data: str, rate: float, batch: int, accumulate: int) -> None:
@@ -102,7 +115,25 @@ def _controlnet(given: argparse.Namespace) -> int:
     return 0
 
 
-def _trained(trainer: LatentTrainer[Any], look: Callable[[int, int], None] = lambda step, steps: None) -> Path:
+def _cyclegan(given: argparse.Namespace) -> int:
+    from .models import weights
+    from .models.patch_denoiser import best_device
+    from .training.cyclegan import CycleTrainer, Recipe, pictures
+
+    if min(given.steps, given.width, given.blocks) < 1 or given.side < 32 or given.side % 4 or not 0 < given.rate < 1:
+        raise BadRequest("--steps, --width and --blocks must be at least 1, --side a multiple of 4 from 32 on, --rate between 0 "
+                         "and 1.")
+    weights.use_folder(given.home / "models")
+    recipe = Recipe(steps=given.steps, rate=given.rate, width=given.width, blocks=given.blocks, side_px=given.side,
+                    load_px=round(given.side * 286 / 256), seed=given.seed)
+    trainer = CycleTrainer(pictures(given.first), pictures(given.second), recipe, given.output, str(best_device()))
+    path = _trained(trainer)
+    print(f"{path}\nUse it: copy it into {weights.folder() / 'translation'}, under a name of your choice, for the editor "
+          "'Weather, learned'.")
+    return 0
+
+
+def _trained(trainer: LatentTrainer[Any] | CycleTrainer, look: Callable[[int, int], None] = lambda step, steps: None) -> Path:
     """Train, or go on, and say so."""
     if trainer.resume():
         _say(f"going on after step {trainer.step}")

@@ -100,6 +100,7 @@ class Editor(ABC):
     far tiles overlap, `soft_edge` whether the rim may be feathered: editors that
     make their own rim say no. `redraws_surroundings`: outside the mask too it
     gives what it drew, by which its drift in tone is measured and taken out.
+    `matches_exemplars`: whether exemplars of another raster take on this one's tone.
     `reads_text`: an image-text model, where there is one, finds its exemplars.
     """
 
@@ -109,6 +110,7 @@ class Editor(ABC):
     soft_edge = True
     redraws_surroundings = False
     reads_text = False
+    matches_exemplars = True
 
     def tiled_by(self, options: Mapping[str, Any]) -> int:
         """The largest side edited at once with these options; 0: no limit."""
@@ -129,6 +131,10 @@ class Editor(ABC):
     def context_wanted(self, side_px: int, gsd_m: float, options: Mapping[str, Any]) -> int:
         """The same where it depends on the ground size of a pixel or on options."""
         return self.context_px(side_px)
+
+    def missing(self) -> str:
+        """What it needs to run and does not find; empty where nothing is missing."""
+        return ""
 
     def check(self, prompt: str, options: Mapping[str, Any]) -> None:
         """Raise, before the job is queued, for what can be known to be wrong without pixels."""

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from ..api import EditorInfo, Option
 from ..errors import CannotEdit
 from ..operators.disaster import Burn, Flood, burn, flood
 from ..operators.ground import Ground
-from ..operators.weather import Fog, LowLight, Snow, fog, low_light, snow
+from ..operators.weather import Fog, LowLight, Snow, estimated, fog, low_light, snow
 from .base import Editor, OnStep, Scene
 
 ENGINE = "physical scene operator (no weights)"
@@ -40,11 +41,15 @@ class _Operator(Editor):
 class FogEditor(_Operator):
     """Koschmieder fog."""
 
+    matches_exemplars = False
+
     info = EditorInfo(
         id="fog",
         title="Fog",
-        description="Lays fog or haze over the polygon: scattering by Koschmieder's law, in swaths.",
+        description="Lays fog or haze over the polygon: scattering by Koschmieder's law, in swaths; with an elevation model in "
+                    "the valleys, with an exemplar (fog in a real picture) as thick and as bright as it is there.",
         engine=ENGINE,
+        needs=("exemplar?", "elevation?"),
         options=(
             Option("visibility_m", "number", 250.0, "Visibility", minimum=10.0, maximum=20000.0, unit="m"),
             Option("thickness_m", "number", 60.0, "Thickness of the layer", minimum=1.0, maximum=2000.0, unit="m"),
@@ -55,7 +60,12 @@ class FogEditor(_Operator):
 
     def apply(self, ground: Ground, scene: Scene, options: Mapping[str, Any], seed: int) -> np.ndarray:
         """See operators.weather.fog."""
-        return fog(ground, Fog(**options), seed)
+        real = max(scene.exemplars, key=lambda patch: patch.image[0].size, default=None)
+        seen = None
+        if real is not None:
+            inside = _largest_square(real.usable)
+            seen = estimated(real.image[:, inside[0], inside[1]], scene.roles, scene.gsd_m)
+        return fog(ground, Fog(**options), seed, scene.elevation, seen)
 
 
 class SnowEditor(_Operator):
@@ -155,3 +165,11 @@ class BurnEditor(_Operator):
     def apply(self, ground: Ground, scene: Scene, options: Mapping[str, Any], seed: int) -> np.ndarray:
         """See operators.disaster.burn."""
         return burn(ground, Burn(**options), seed)
+
+
+def _largest_square(usable: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns of a square, as large as the distance to what is not usable allows."""
+    depth = ndimage.distance_transform_cdt(np.pad(usable, 1), "chessboard")[1:-1, 1:-1]
+    row, col = np.unravel_index(int(depth.argmax()), depth.shape)
+    reach = max(int(depth[row, col]) - 1, 0)
+    return slice(int(row) - reach, int(row) + reach + 1), slice(int(col) - reach, int(col) + reach + 1)

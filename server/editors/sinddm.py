@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ..api import EditorInfo, Option
-from ..errors import CannotEdit, WeightsMissing
+from ..errors import CannotEdit
 from ..models import weights
 from ..models.noise import AnchoredNoise
 from ..models.patch_denoiser import best_device
@@ -138,12 +138,7 @@ def _pasted(scene: Scene, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _named(name: str, bands: int) -> SinDDMNet:
     """A trained network of the folder for them; raises WeightsMissing."""
-    folder = weights.folder() / "sinddm"
-    path = folder / name
-    if path.parent != folder or not path.is_file():
-        there = ", ".join(sorted(p.name for p in folder.glob("*.*"))) if folder.is_dir() else ""
-        raise WeightsMissing(f"checkpoint: no file '{name[:80]}' in {folder}" + (f"; there are {there}." if there else "."))
-    net = network_of(path).to(best_device())
+    net = network_of(weights.named("sinddm", name)).to(best_device())
     if net.final_conv[0].out_channels != bands:
         raise CannotEdit(f"checkpoint: {name[:80]} was trained on {net.final_conv[0].out_channels} bands, the layer has {bands}.")
     return net

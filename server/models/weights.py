@@ -82,6 +82,22 @@ def _stored() -> dict[str, str]:
     return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
 
+def files(kind: str) -> list[Path]:
+    """The user's files of weights in the folder of a kind, by name."""
+    place = folder() / kind
+    return sorted(p for p in place.iterdir() if p.is_file() and not p.name.startswith(".")) if place.is_dir() else []
+
+
+def named(kind: str, name: str) -> Path:
+    """One of them, the first without a name; raises WeightsMissing with those there are."""
+    there = files(kind)
+    found = next((path for path in there if path.name == name or not name), None)
+    if found is None:
+        raise WeightsMissing(f"checkpoint: no file '{name[:80]}' in {folder() / kind}"
+                             + (f"; there are {', '.join(path.name for path in there)}." if there else "."))
+    return found
+
+
 def cached(kind: str, *contents: bytes) -> Path:
     """The file for weights that were learned from those contents."""
     digest = hashlib.sha256(b"\0".join(contents)).hexdigest()[:32]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import rasterio
 from landbrush.server import registry
 from landbrush.server.editors.base import Scene
 from landbrush.server.errors import BadRequest, CannotEdit
 from landbrush.server.operators.disaster import Burn, Flood, burn, flood
 from landbrush.server.operators.ground import Ground, fractal, water
-from landbrush.server.operators.weather import AIRLIGHT, Fog, LowLight, Snow, fog, low_light, snow
+from landbrush.server.operators.weather import AIRLIGHT, Fog, LowLight, Seen, Snow, estimated, fog, low_light, snow
 
-from tests.server.conftest import scene
+from tests.server.conftest import RGB, finished, in_type, inputs, ring, scene, square, write
 
 ROLES = ("red", "green", "blue", "nir", "swir1", "swir2")
 
@@ -35,6 +36,52 @@ def test_fog_is_koschmieders_law():
     thick = fog(g, Fog(visibility_m=20, thickness_m=400, patchiness=0), 0)
     assert abs(thick[1].mean() - AIRLIGHT["green"]) < 0.02
     assert np.allclose(fog(g, Fog(visibility_m=20000, thickness_m=1, patchiness=0), 0), g.image, atol=1e-3)
+
+
+def test_fog_lies_in_the_valleys():
+    g = ground()
+    heights = np.linspace(100, 200, g.mask.shape[1], dtype=np.float32)[None].repeat(g.mask.shape[0], 0)
+    how = Fog(visibility_m=200, thickness_m=40, patchiness=0)
+    out = fog(g, how, 0, heights)
+    depth = 3.912 / 200 * np.clip(40 - (heights - np.percentile(heights[g.mask], 2)), 0, 40)
+    inner = (slice(20, -20), slice(20, -20))
+    clear = np.exp(-depth)[inner]
+    assert np.allclose(out[0][inner], g.image[0][inner] * clear + AIRLIGHT["red"] * (1 - clear), atol=0.03)
+    assert np.allclose(out[:, :, -30:], g.image[:, :, -30:])
+    assert np.abs(out[:, 20:-20, :20] - g.image[:, 20:-20, :20]).mean() > 0.1
+
+
+@pytest.mark.parametrize("depth", [0.3, 1.0, 2.0])
+def test_a_real_fog_is_measured_and_laid_again(depth):
+    """What the dark channel tells of a fog of known depth and light, and that it can be laid on other ground."""
+    rng = np.random.default_rng(0)
+    clear = np.kron(rng.random((3, 40, 40)) ** 2, np.ones((4, 4))).astype(np.float32)
+    light = np.array([0.8, 0.82, 0.9])[:, None, None]
+    thick = np.full((160, 160), depth)
+    thick[:, :40] = 5
+    found = estimated(clear * np.exp(-thick) + light * (1 - np.exp(-thick)), ROLES[:3], 1.0)
+    assert abs(float(np.median(found.depth[:, 90:])) - depth) < 0.1 + 0.12 * depth
+    assert np.allclose([found.airlight[role] for role in ROLES[:3]], light[:, 0, 0], atol=0.03)
+    g = Ground(np.full((3, 200, 230), 0.1, np.float32), np.ones((200, 230), bool), ROLES[:3], 1.0)
+    laid = fog(g, Fog(), 0, None, Seen(found.depth[:, 90:150], found.airlight))
+    wanted = 0.1 * np.exp(-depth) + 0.8 * (1 - np.exp(-depth))
+    assert abs(float(laid[0, 50:150, 50:150].mean()) - wanted) < 0.08
+
+
+def test_fog_like_in_another_picture_through_the_server(client, tmp_path):
+    path = write(tmp_path / "a.tif", in_type(scene(3, 120, 140), "uint8"), colorinterp=RGB)
+    grey = write(tmp_path / "fog.tif", np.full((3, 120, 140), 200, np.uint8), colorinterp=RGB)
+    with rasterio.open(path) as source:
+        plain = source.read()
+    results = []
+    for more in ({}, {"exemplar": {"polygons": {"geometry": ring(grey, square(5, 5, 100, 100))}, "raster": {"path": str(grey)}}}):
+        wanted = inputs(path, square(20, 20, 120, 100), options={"visibility_m": 20000.0}, output={"area": "layer"}, **more)
+        info = finished(client, client.post("/processes/fog/execution", json={"inputs": wanted}).get_json()["jobID"])
+        assert info["status"] == "successful", info["message"]
+        with rasterio.MemoryFile(client.get(f"/jobs/{info['jobID']}/results/result.tif").data) as memory, memory.open() as made:
+            results.append(made.read())
+    thin, thick = (np.abs(one[:, 40:80, 40:100].astype(int) - plain[:, 40:80, 40:100]).mean() for one in results)
+    assert thick > 20 > thin and abs(results[1][:, 40:80, 40:100].mean() - 200) < 20
 
 
 def test_low_light_darkens_by_the_light_and_adds_shot_noise():
