@@ -8,6 +8,7 @@ any, and its prompt in parts; `metadata.jsonl` is what `train lora` reads.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,20 +16,19 @@ from typing import Any
 
 import numpy as np
 from affine import Affine
-from PIL import Image
-from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 
 from .. import bands, provenance
 from ..bands import Layer
-from ..editors.text_to_image import composed
+from ..editors.text_to_image import AUTOMATIC, NONE, composed
 from ..errors import BadRequest, NoSpace, ServerError
-from ..raster import Block, Box, opened, read_window, validity
+from ..raster import opened
 from ..store.shelf import sha256
-from . import files
+from . import captions, cuts, enlarge, files, layouts, pairs, scenes
+from .cuts import SIDE, Cut
 from .files import LEDGER, LISTED
+from .layouts import Known
 
-SIDE = 512
 RASTERS = (".tif", ".tiff", ".jp2", ".img", ".vrt")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 PARTS = ("modality", "gsd_level", "weather", "category", "satellite", "dataset")
@@ -37,61 +37,41 @@ PARTS = ("modality", "gsd_level", "weather", "category", "satellite", "dataset")
 @dataclass(frozen=True)
 class Wish:
     """`gsd_m` of sources that do not tell theirs (0: unknown); `nested`: crops in several ground sizes beside the tiles;
-    `most_nodata`: share of a sample that may be nodata; `parts` of the prompt; `licence` of the sources."""
+    `most_nodata`: share of a sample that may be nodata; `parts` of the prompt; `licence` of the sources; `layout` of a known
+    dataset; `enlarged`: how what is small is doubled; `scenes` made of each sample beside it; `captioner`: folder of a model
+    that says what a picture shows where no text lies beside it."""
 
     gsd_m: float = 0.0
     nested: bool = False
     most_nodata: float = 0.1
     licence: str = ""
     parts: Mapping[str, str] | None = None
+    layout: str = layouts.PLAIN
+    enlarged: str = enlarge.BICUBIC
+    scenes: tuple[str, ...] = ()
+    captioner: str = ""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file, its name below the folder, the sha256 of its content."""
+    """A file, its name below the folder, the sha256 of its content, and what its dataset tells of it."""
 
     path: Path
     name: str
     sha256: str
+    known: Known
 
 
-@dataclass(frozen=True)
-class Cut:
-    """A square of a source: its window, and whether it is one of the nested crops."""
-
-    box: Box
-    nested: bool = False
-
-    @property
-    def scale(self) -> float:
-        """What the ground size of a pixel is multiplied by."""
-        return self.box.width / SIDE
-
-
-def tiles(width: int, height: int) -> list[Cut]:
-    """Algorithm 1: all squares of 512 that do not overlap, or, where a side is shorter, the largest square in the middle."""
-    if min(width, height) >= SIDE:
-        return [Cut(Box(col, row, SIDE, SIDE)) for row in range(0, height - SIDE + 1, SIDE)
-                for col in range(0, width - SIDE + 1, SIDE)]
-    least = min(width, height)
-    return [Cut(Box((width - least) // 2, (height - least) // 2, least, least))]
-
-
-def nested(width: int, height: int) -> list[Cut]:
-    """Squares around the middle, each half as wide as the one before, down to 512: one place in several ground sizes."""
-    found, side = [], SIDE
-    while side <= min(width, height):
-        found.append(Cut(Box((width - side) // 2, (height - side) // 2, side, side), True))
-        side *= 2
-    return found[::-1] if len(found) > 1 else []
-
-
-def sources(folder: Path) -> list[Path]:
+def sources(folder: Path, layout: layouts.Layout | None = None) -> list[Path]:
     """Rasters and pictures below a folder; raises BadRequest where there are none."""
     if not folder.is_dir():
         raise BadRequest(f"{folder} is no folder.")
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (*RASTERS, *PICTURES) and p.is_file())
+    patterns = layout.files if layout else ("**/*",)
+    found = sorted({p for pattern in patterns for p in folder.glob(pattern)
+                    if p.suffix.lower() in (*RASTERS, *PICTURES) and p.is_file()})
     if not found:
+        if layout:
+            raise BadRequest(f"{folder} holds no pictures where this layout has them ({', '.join(patterns)}).")
         raise BadRequest(f"{folder} holds neither rasters ({', '.join(RASTERS)}) nor pictures ({', '.join(PICTURES)}).")
     return found
 
@@ -109,37 +89,69 @@ class Counts:
 
 def build(folder: Path, output: Path, wish: Wish, say: Callable[[str], None] = lambda text: None) -> Counts:
     """Add the samples of every source that is not in `output` yet; a build that was stopped goes on. Raises NoSpace."""
-    counts = Counts()
+    counts, layout = Counts(), layouts.named(wish.layout, folder)
+    enlarge.check(wish.enlarged)
+    captioner = captions.Captioner(Path(wish.captioner)) if wish.captioner else None
     try:
         (output / "images").mkdir(parents=True, exist_ok=True)
         done = _ledger(output, wish)
-        for path in sources(folder):
+        for path in sources(folder, layout):
             if output.resolve() in path.resolve().parents:
                 continue
-            source = Source(path, path.relative_to(folder).as_posix(), sha256(path))
             counts.sources += 1
+            name = path.relative_to(folder).as_posix()
+            try:
+                source = Source(path, name, sha256(path), layout.of(path) if layout else Known())
+            except (OSError, ServerError) as error:
+                counts.refused += 1
+                say(f"{name}: left out. {error}")
+                continue
             if source.sha256 in done:
                 counts.before += done[source.sha256]
                 continue
             try:
-                made = list(_samples(source, output, wish, counts))
+                made = list(_samples(source, _Making(output, wish, captioner), counts))
             except (ServerError, RasterioError, UnicodeDecodeError) as error:
                 counts.refused += 1
-                say(f"{source.name}: left out. {error}")
+                say(f"{name}: left out. {error}")
                 continue
             counts.samples += len(made)
             files.append(output / LISTED, made)
             files.append(output / LEDGER, [
                 {"source": source.name, "sha256": source.sha256, "samples": len(made), "wish": _of(wish)}])
             done[source.sha256] = len(made)
-            say(f"{source.name}: {len(made)} samples")
+            say(f"{name}: {len(made)} samples")
     except OSError as error:
         raise NoSpace(f"{output} cannot be written: {error}.") from error
     return counts
 
 
+@dataclass(frozen=True)
+class _Making:
+    """What the samples of all sources share."""
+
+    output: Path
+    wish: Wish
+    captioner: captions.Captioner | None
+
+    def sized(self, pixels: np.ndarray) -> tuple[np.ndarray, str]:
+        """A square as 512 x 512, and how it was enlarged: doubled first where that is wished (Algorithm 1)."""
+        if len(pixels) >= SIDE:
+            return cuts.squared(pixels), ""
+        if self.wish.enlarged == enlarge.LEARNED:
+            return cuts.squared(enlarge.doubled(pixels)), f"{enlarge.MODEL}, halved, then bicubic"
+        return cuts.squared(pixels), "bicubic"
+
+    def captioned(self, path: Path, pixels: np.ndarray) -> tuple[str, str]:
+        """What a picture shows, and who says so."""
+        beside = path.with_suffix(".txt")
+        if beside.is_file():
+            return beside.read_text("utf8").strip(), "text beside the source"
+        return (self.captioner.of(pixels), Path(self.wish.captioner).name) if self.captioner else ("", "")
+
+
 def _of(wish: Wish) -> dict[str, Any]:
-    return {**asdict(wish), "parts": dict(wish.parts or {})}
+    return {**asdict(wish), "parts": dict(wish.parts or {}), "scenes": list(wish.scenes)}
 
 
 def _ledger(output: Path, wish: Wish) -> dict[str, int]:
@@ -157,62 +169,55 @@ def _ledger(output: Path, wish: Wish) -> dict[str, int]:
     return done
 
 
-def _samples(source: Source, output: Path, wish: Wish, counts: Counts) -> Iterator[dict[str, Any]]:
-    with opened(source.path) as dataset:
+def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[str, Any]]:
+    wish, known = making.wish, source.known
+    with opened(source.path) as dataset, pairs.seen(pairs.Side(Path(known.pair), "radar", {}), dataset, known.pair) as other:
         layer = Layer.of(dataset, {})
-        gsd_m = layer.profile.gsd_m if layer.profile.crs is not None else wish.gsd_m
-        caption = _caption(source.path)
-        cuts = tiles(dataset.width, dataset.height) + (nested(dataset.width, dataset.height) if wish.nested else [])
-        overall = bands.stretch_of(layer.profile, layer.roles, overview(layer))
-        for number, cut in enumerate(cuts):
-            pixels, share = _pixels(layer, cut, overall)
+        gsd_m = layer.profile.gsd_m if layer.profile.crs is not None else wish.gsd_m or known.gsd_m
+        squares = cuts.tiles(dataset.width, dataset.height)
+        squares += cuts.nested(dataset.width, dataset.height) if wish.nested else []
+        overall = bands.stretch_of(layer.profile, layer.roles, cuts.overview(layer))
+        for number, cut in enumerate(squares):
+            pixels, share = cuts.pixels_of(layer, cut, overall)
             if 1 - share > wish.most_nodata:
                 counts.empty += 1
                 continue
-            file = f"images/{source.sha256[:16]}-{number:05d}.png"
-            files.written(squared(pixels), output / file)
-            parts = {part: (wish.parts or {}).get(part, "") for part in PARTS}
-            level = {"gsd_level": parts["gsd_level"] or ("automatic" if gsd_m else "none")}
-            georeferenced = layer.profile.crs is not None
-            affine = layer.profile.transform_of(cut.box) @ Affine.scale(cut.scale) if georeferenced else None
-            yield {
-                "file_name": file, "text": composed(caption, {**parts, **level}, gsd_m * cut.scale or 1.0),
-                "caption": caption, "parts": parts, "gsd_m": gsd_m * cut.scale or None,
-                "source": source.name, "source_sha256": source.sha256,
-                "window": [cut.box.col, cut.box.row, cut.box.width, cut.box.height], "nested": cut.nested,
-                "crs": layer.profile.crs.to_string() if layer.profile.crs else None,
-                "transform": list(affine)[:6] if affine is not None else None, "valid": round(share, 4),
-                "enlarged_by": "bicubic" if cut.scale < 1 else "", "licence": wish.licence, "landbrush": provenance.version(),
-            }
+            sample, enlarged_by = making.sized(pixels)
+            caption, said_by = making.captioned(source.path, sample)
+            about = {**_placed(layer, cut, gsd_m), "source": source.name, "source_sha256": source.sha256, "caption": caption,
+                     "caption_by": said_by, "valid": round(share, 4), "enlarged_by": enlarged_by, "licence": wish.licence,
+                     "landbrush": provenance.version()}
+            stem = f"{source.sha256[:16]}-{number:05d}"
+            if other is not None:
+                (making.output / "control").mkdir(exist_ok=True)
+                files.written(cuts.squared(other.picture(cut.box)[0]), making.output / "control" / f"{stem}.png")
+                about["conditioning_image"] = f"control/{stem}.png"
+            yield _kept(making, sample, stem, about, known)
+            for scene in wish.scenes if gsd_m else ():
+                changed = scenes.made(sample, gsd_m * cut.scale, scene, zlib.crc32(f"{stem}-{scene}".encode()) % 2**31)
+                yield _kept(making, changed, f"{stem}-{scene}", {**about, "synthetic": f"{scene}, by an operator"}, known, scene)
 
 
-def overview(layer: Layer) -> Block:
-    """All of a raster, thinned: what one stretch for all its tiles is taken from, so that they keep their tone."""
-    dataset = layer.dataset
-    scale = min(1.0, 1024 / max(dataset.width, dataset.height))
-    shape = (max(1, round(dataset.height * scale)), max(1, round(dataset.width * scale)))
-    values = dataset.read(out_shape=(dataset.count, *shape), resampling=Resampling.nearest)
-    valid = validity(dataset, shape=shape)
-    if values.dtype.kind == "f":
-        valid &= np.isfinite(values).all(axis=0)
-    return Block(Box(0, 0, shape[1], shape[0]), values, valid)
+def _placed(layer: Layer, cut: Cut, gsd_m: float) -> dict[str, Any]:
+    """Where a sample lies, and its ground size: L / 512 of the source's."""
+    crs, box = layer.profile.crs, cut.box
+    return {
+        "gsd_m": gsd_m * cut.scale or None, "window": [box.col, box.row, box.width, box.height], "nested": cut.nested,
+        "crs": crs.to_string() if crs else None,
+        "transform": list(layer.profile.transform_of(box) @ Affine.scale(cut.scale))[:6] if crs else None,
+    }
 
 
-def _pixels(layer: Layer, cut: Cut, stretch: bands.Stretch) -> tuple[np.ndarray, float]:
-    """A square (L, L, 3) as bytes, and the share of it that is no nodata."""
-    block = read_window(layer.dataset, cut.box)
-    shown = bands.picture(stretch.seen(np.nan_to_num(block.values)), layer.roles)
-    shown[~block.valid] = 0
-    return shown, float(block.valid.mean())
-
-
-def squared(pixels: np.ndarray) -> np.ndarray:
-    """A square of any side as 512 x 512, by bicubic interpolation."""
-    if len(pixels) == SIDE:
-        return pixels
-    return np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
-
-
-def _caption(path: Path) -> str:
-    beside = path.with_suffix(".txt")
-    return beside.read_text("utf8").strip() if beside.is_file() else ""
+def _kept(
+    making: _Making, pixels: np.ndarray, stem: str, about: dict[str, Any], known: Known, *weather: str
+) -> dict[str, Any]:
+    """Write a sample; its line in the list, with a prompt of the user's parts before the source's own."""
+    file = f"images/{stem}.png"
+    files.written(pixels, making.output / file)
+    wished = making.wish.parts or {}
+    parts = {part: wished.get(part) or known.parts.get(part, "") for part in PARTS}
+    if weather:
+        parts["weather"] = weather[0]
+    level = {"gsd_level": parts["gsd_level"] or (AUTOMATIC if about["gsd_m"] else NONE)}
+    text = composed(about["caption"], {**parts, **level}, about["gsd_m"] or 1.0)
+    return {"file_name": file, "text": text, "parts": parts, **about}

@@ -10,7 +10,7 @@ from typing import Any
 from ..api import BAND_ROLES
 from ..errors import BadRequest
 
-KINDS = ("rgb", "nir", "radar")
+KINDS, SCENES = ("rgb", "nir", "radar"), ("fog", "snow", "night")
 
 
 def add_commands(commands: Any) -> None:
@@ -27,6 +27,13 @@ def add_commands(commands: Any) -> None:
     for part, what in (("modality", "first part of the prompts"), ("weather", "of all"), ("category", "of all"),
                        ("satellite", "of all"), ("dataset", "name of the source dataset in the prompts")):
         build.add_argument(f"--{part}", default="Satellite imagery" if part == "modality" else "", help=what)
+    build.add_argument("--layout", default="plain", metavar="NAME",
+                       help="of a known dataset: mrssc2, inria, nasc-tg2, gid, whu-opt-sar, hrsc2016, tgrs-hrrsd, fmow, sen1-2; "
+                            "automatic: by its folders; plain: any folder")
+    build.add_argument("--enlarge", default="bicubic", choices=("bicubic", "realesrgan"), help="what is smaller than 512 pixels")
+    build.add_argument("--scenes", nargs="*", default=(), choices=SCENES, help="also each sample in that weather or light")
+    build.add_argument("--captioner", default="", metavar="FOLDER", help="BLIP-2 or BLIP, for sources without text")
+    build.add_argument("--parquet", type=int, default=0, metavar="N", help="also Parquet files of N samples")
     build.add_argument("--webdataset", type=int, default=0, metavar="N", help="also tar shards of N samples")
     build.set_defaults(run=_build)
     pairs = kinds.add_parser("pairs", help="pairs of one ground in two modalities, for 'train controlnet'")
@@ -42,16 +49,20 @@ def add_commands(commands: Any) -> None:
 def _build(given: argparse.Namespace) -> int:
     from . import build, shards
 
-    if given.gsd < 0 or not 0 <= given.most_nodata <= 1 or given.webdataset < 0:
-        raise BadRequest("--gsd and --webdataset must not be negative, --most-nodata lies between 0 and 1.")
+    if given.gsd < 0 or not 0 <= given.most_nodata <= 1 or min(given.webdataset, given.parquet) < 0:
+        raise BadRequest("--gsd, --webdataset and --parquet must not be negative, --most-nodata lies between 0 and 1.")
     parts = {part: getattr(given, part) for part in ("modality", "weather", "category", "satellite", "dataset")}
-    wish = build.Wish(given.gsd, given.nested, given.most_nodata, given.licence, parts)
+    wish = build.Wish(given.gsd, given.nested, given.most_nodata, given.licence, parts, given.layout, given.enlarge,
+                      tuple(given.scenes), given.captioner)
     counts = build.build(given.source, given.output, wish, lambda text: print(text, file=sys.stderr, flush=True))
     print(f"{counts.sources} sources: {counts.samples} samples made, {counts.before} were there, {counts.empty} left out for "
           f"nodata, {counts.refused} sources refused.")
     if given.webdataset and counts.samples + counts.before:
         made = shards.tars(given.output, given.webdataset)
         print(f"{len(made)} shards, {made[0].name} ...")
+    if given.parquet and counts.samples + counts.before:
+        made = shards.parquet(given.output, given.parquet)
+        print(f"{len(made)} Parquet files, {made[0].name} ...")
     return 0
 
 

@@ -25,12 +25,13 @@ from ..bands import Layer, Stretch
 from ..editors.text_to_image import AUTOMATIC, composed
 from ..errors import BadRequest, NoSpace
 from ..operators import radar
-from ..raster import Box, opened, read_window
+from ..raster import Box, opened
 from ..store.shelf import sha256
-from . import build, files
+from . import cuts, files
 
 KINDS = {"rgb": "Satellite imagery", "nir": "Near infrared imagery", "radar": "SAR imagery"}
 """Of pictures, with the first part of the prompts for them."""
+PARTS = ("weather", "category", "satellite", "dataset")
 MOST_NODATA = 0.02
 
 
@@ -44,14 +45,16 @@ class Side:
 
 
 @dataclass(frozen=True)
-class _View:
+class View:
+    """A raster as a picture of some kind."""
+
     layer: Layer
     stretch: Stretch
     kind: str
 
     def picture(self, box: Box) -> tuple[np.ndarray, np.ndarray]:
         """Bytes (H, W, 3), and where they are valid."""
-        block = read_window(self.layer.dataset, box)
+        block = cuts.block_of(self.layer, box)
         if self.kind == "rgb":
             shown = bands.picture(self.stretch.seen(np.nan_to_num(block.values)), self.layer.roles)
         else:
@@ -71,7 +74,7 @@ def pairs(control: Side, target: Side, output: Path, caption: str = "", say: Cal
         with _seen(control) as first, _seen(target, first.layer.dataset) as second:
             if first.kind == "rgb" and None in [first.layer.roles.index(role) for role in bands.COLOURS]:
                 raise BadRequest(f"{control.path.name} names no red, green and blue; state them (--control-band red=1 ...).")
-            for number, cut in enumerate(build.tiles(*reversed(first.layer.dataset.shape))):
+            for number, cut in enumerate(cuts.tiles(*reversed(first.layer.dataset.shape))):
                 shown, valid = first.picture(cut.box)
                 drawn, also = second.picture(cut.box)
                 if 1 - (valid & also).mean() > MOST_NODATA:
@@ -79,7 +82,7 @@ def pairs(control: Side, target: Side, output: Path, caption: str = "", say: Cal
                 name = f"{source[:12]}-{sha256(control.path)[:12]}-{number:05d}.png"
                 for folder, pixels in (("control", shown), ("images", drawn)):
                     (output / folder).mkdir(parents=True, exist_ok=True)
-                    files.written(build.squared(pixels), output / folder / name)
+                    files.written(cuts.squared(pixels), output / folder / name)
                 made.append(_line(first, cut, name, caption, (control, target)))
             there = {line["file_name"]: line for line in files.lines(output / files.LISTED)}
             there.update({line["file_name"]: line for line in made})
@@ -92,10 +95,10 @@ def pairs(control: Side, target: Side, output: Path, caption: str = "", say: Cal
     return len(made)
 
 
-def _line(view: _View, cut: build.Cut, name: str, caption: str, sides: tuple[Side, Side]) -> dict[str, Any]:
+def _line(view: View, cut: cuts.Cut, name: str, caption: str, sides: tuple[Side, Side]) -> dict[str, Any]:
     profile = view.layer.profile
     gsd_m = profile.gsd_m * cut.scale
-    parts = {**dict.fromkeys(build.PARTS, ""), "modality": KINDS[sides[1].kind], "gsd_level": AUTOMATIC}
+    parts = {**dict.fromkeys(PARTS, ""), "modality": KINDS[sides[1].kind], "gsd_level": AUTOMATIC}
     return {
         "file_name": f"images/{name}", "conditioning_image": f"control/{name}", "text": composed(caption, parts, gsd_m),
         "gsd_m": gsd_m, "control": sides[0].kind, "target": sides[1].kind, "sources": [side.path.name for side in sides],
@@ -106,7 +109,17 @@ def _line(view: _View, cut: build.Cut, name: str, caption: str, sides: tuple[Sid
 
 
 @contextmanager
-def _seen(side: Side, onto: rasterio.DatasetReader | None = None) -> Iterator[_View]:
+def seen(side: Side, onto: rasterio.DatasetReader, path: str) -> Iterator[View | None]:
+    """The picture of the same ground by radar; None where there is no path."""
+    if not path:
+        yield None
+        return
+    with _seen(side, onto) as view:
+        yield view
+
+
+@contextmanager
+def _seen(side: Side, onto: rasterio.DatasetReader | None = None) -> Iterator[View]:
     """A raster as a picture, on another's grid where one is given."""
     with opened(side.path) as dataset:
         if onto is None or (dataset.crs, dataset.transform, dataset.shape) == (onto.crs, onto.transform, onto.shape):
@@ -119,7 +132,7 @@ def _seen(side: Side, onto: rasterio.DatasetReader | None = None) -> Iterator[_V
             yield _view(warped, side)
 
 
-def _view(dataset: Any, side: Side) -> _View:
+def _view(dataset: Any, side: Side) -> View:
     layer = Layer.of(dataset, side.roles)
-    return _View(layer, bands.stretch_from_dark(layer.profile, layer.roles, build.overview(layer)), side.kind)
+    return View(layer, bands.stretch_from_dark(layer.profile, layer.roles, cuts.overview(layer)), side.kind)
 

@@ -1,4 +1,4 @@
-"""A dataset as WebDataset: tar files that training reads in order."""
+"""A dataset as WebDataset or Parquet: files that training reads in order."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import tarfile
 from pathlib import Path
 
+from ..errors import WeightsMissing
 from .files import LISTED, lines
 
 
@@ -34,3 +35,28 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     about = tarfile.TarInfo(name)
     about.size = len(content)
     tar.addfile(about, io.BytesIO(content))
+
+
+def parquet(output: Path, samples: int) -> list[Path]:
+    """The dataset as Parquet files of `samples` rows: the picture's bytes and name, prompt, caption, ground size, and all that is
+    known as JSON; the columns that the Hugging Face datasets library reads as images."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise WeightsMissing("Parquet needs the package pyarrow: pip install 'landbrush[parquet]'") from error
+    listed, made = lines(output / LISTED), []
+    for old in output.glob("data-*.parquet"):
+        old.unlink()
+    for number in range(0, len(listed), samples):
+        path = output / f"data-{number // samples:05d}.parquet"
+        draft, part = path.with_name(f".{path.name}"), listed[number : number + samples]
+        rows = pyarrow.table({
+            "image": [{"bytes": (output / line["file_name"]).read_bytes(), "path": line["file_name"]} for line in part],
+            "text": [line["text"] for line in part], "caption": [line["caption"] for line in part],
+            "gsd_m": pyarrow.array([line["gsd_m"] for line in part], pyarrow.float64()),
+            "about": [json.dumps(line) for line in part]})
+        pyarrow.parquet.write_table(rows, draft)
+        os.replace(draft, path)
+        made.append(path)
+    return made

@@ -93,7 +93,7 @@ def _value_noise(shape: tuple[int, int], origin: tuple[int, int], cell: float, s
 
 def hashed(rows: np.ndarray, cols: np.ndarray, seed: int) -> np.ndarray:
     """A number in [0, 1) for each lattice point: an integer mix (after Wellons' lowbias32)."""
-    mixed = (rows[:, None] * 73856093) ^ (cols * 19349663) ^ (seed * 83492791 + 0x9E3779B9)
+    mixed = (rows[:, None] * 73856093) ^ (cols * 19349663) ^ ((seed * 83492791 + 0x9E3779B9) & 0xFFFFFFFF)
     mixed = (mixed & 0xFFFFFFFF).astype(np.uint64)
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
         mixed = ((mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)) & np.uint64(0xFFFFFFFF)

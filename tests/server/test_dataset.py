@@ -11,7 +11,8 @@ import pytest
 import rasterio
 from affine import Affine
 from landbrush.server import __main__
-from landbrush.server.dataset.build import SIDE, Wish, build, nested, tiles
+from landbrush.server.dataset.build import Wish, build
+from landbrush.server.dataset.cuts import SIDE, nested, tiles
 from landbrush.server.dataset.shards import tars
 from landbrush.server.errors import BadRequest
 from landbrush.server.raster import profile_of

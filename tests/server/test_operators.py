@@ -175,3 +175,11 @@ def test_bare_fields_are_no_water_and_black_ponds_are():
     share = water(Ground(image, np.ones((4, 12), bool), ROLES[:4], 5.0))
     field, lake, pond, meadow = (share[:, 3 * place + 1].mean() for place in range(4))
     assert field < 0.25 and meadow == 0 and lake > 0.9 and pond > 0.9
+
+
+@pytest.mark.parametrize("process", ["fog", "snow", "low-light", "flood", "burn"])
+def test_the_largest_seed_is_taken(process):
+    one, image = registry.editor(process), scene(3, 60, 60).astype(np.float32)
+    seen = Scene(image, *(np.ones((60, 60), bool),) * 2, ROLES[:3], 1.0)
+    made = one.edit(seen, "", registry.options_of(one.info, {}), 2**31 - 1, lambda *_: None)
+    assert np.isfinite(made).all() and (made != image).any()

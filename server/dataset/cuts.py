@@ -1,0 +1,87 @@
+"""Which squares are taken of a source, and how one becomes a sample of 512 pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from rasterio.enums import Resampling
+
+from .. import bands
+from ..bands import Layer
+from ..raster import Block, Box, read_window, validity
+
+SIDE = 512
+MOST_READ_PX = 4096
+"""Of a square's side; larger ones are thinned to it while they are read."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A square of a source: its window, and whether it is one of the nested crops."""
+
+    box: Box
+    nested: bool = False
+
+    @property
+    def scale(self) -> float:
+        """What the ground size of a pixel is multiplied by."""
+        return self.box.width / SIDE
+
+
+def tiles(width: int, height: int) -> list[Cut]:
+    """Algorithm 1: all squares of 512 that do not overlap, or, where a side is shorter, the largest square in the middle."""
+    if min(width, height) >= SIDE:
+        return [Cut(Box(col, row, SIDE, SIDE)) for row in range(0, height - SIDE + 1, SIDE)
+                for col in range(0, width - SIDE + 1, SIDE)]
+    least = min(width, height)
+    return [Cut(Box((width - least) // 2, (height - least) // 2, least, least))]
+
+
+def nested(width: int, height: int) -> list[Cut]:
+    """Squares around the middle, each half as wide as the one before, down to 512: one place in several ground sizes."""
+    found, side = [], SIDE
+    while side <= min(width, height):
+        found.append(Cut(Box((width - side) // 2, (height - side) // 2, side, side), True))
+        side *= 2
+    return found[::-1] if len(found) > 1 else []
+
+
+def overview(layer: Layer) -> Block:
+    """All of a raster, thinned: what one stretch for all its tiles is taken from, so that they keep their tone."""
+    dataset = layer.dataset
+    scale = min(1.0, 1024 / max(dataset.width, dataset.height))
+    shape = (max(1, round(dataset.height * scale)), max(1, round(dataset.width * scale)))
+    return _thinned(layer, layer.profile.box, shape, Resampling.nearest)
+
+
+def block_of(layer: Layer, box: Box) -> Block:
+    """The pixels of a square."""
+    if box.width <= MOST_READ_PX:
+        return read_window(layer.dataset, box)
+    return _thinned(layer, box, (MOST_READ_PX, MOST_READ_PX), Resampling.average)
+
+
+def pixels_of(layer: Layer, cut: Cut, stretch: bands.Stretch) -> tuple[np.ndarray, float]:
+    """A square (L, L, 3) as bytes, and the share of it that is no nodata."""
+    block = block_of(layer, cut.box)
+    shown = bands.picture(stretch.seen(np.nan_to_num(block.values)), layer.roles)
+    shown[~block.valid] = 0
+    return shown, float(block.valid.mean())
+
+
+def _thinned(layer: Layer, box: Box, shape: tuple[int, int], how: Resampling) -> Block:
+    dataset, window = layer.dataset, box.window
+    values = dataset.read(window=window, out_shape=(dataset.count, *shape), resampling=how)
+    valid = validity(dataset, window, shape)
+    if values.dtype.kind == "f":
+        valid &= np.isfinite(values).all(axis=0)
+    return Block(Box(0, 0, shape[1], shape[0]), values, valid)
+
+
+def squared(pixels: np.ndarray) -> np.ndarray:
+    """A square of any side as 512 x 512, by bicubic interpolation."""
+    if len(pixels) == SIDE:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC))

@@ -1,0 +1,25 @@
+"""Further samples of the same ground in fog, under snow and at night, made by the project's operators (MMM-RS, section 3.4)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..operators.ground import Ground
+from ..operators.weather import Fog, LowLight, Snow, fog, low_light, snow
+
+SCENES = ("fog", "snow", "night")
+"""As they stand in the prompts."""
+
+
+def made(pixels: np.ndarray, gsd_m: float, scene: str, seed: int) -> np.ndarray:
+    """Bytes (H, W, 3) of the same ground in that scene; its strength is drawn from the seed."""
+    image = pixels.transpose(2, 0, 1).astype(np.float32) / 255
+    ground = Ground(image, np.ones(image.shape[1:], bool), ("red", "green", "blue"), gsd_m, (0, 0))
+    rng = np.random.default_rng(seed)
+    if scene == "fog":
+        changed = fog(ground, Fog(visibility_m=float(rng.uniform(60, 250)), patch_m=120 * max(gsd_m, 1.0)), seed)
+    elif scene == "snow":
+        changed = snow(ground, Snow(cover=float(rng.uniform(0.7, 1)), depth_cm=float(rng.uniform(6, 25))), seed)
+    else:
+        changed = low_light(ground, LowLight(light=float(rng.uniform(0.05, 0.2))), seed)
+    return (np.clip(changed, 0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)
