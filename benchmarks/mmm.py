@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 import cases  # noqa: E402
 from landbrush.server.api import EditRequest, Extent  # noqa: E402
-from landbrush.server.canvases import blank  # noqa: E402
+from landbrush.server.canvases import blank, finer  # noqa: E402
 from landbrush.server.dataset.build import Wish, build  # noqa: E402
 from landbrush.server.edit import Files, edit  # noqa: E402
 from landbrush.server.models import weights  # noqa: E402
@@ -229,7 +229,32 @@ def generate() -> None:
             worst = max(worst, abs(profile_of(dataset).gsd_m / gsd_m - 1))
         print(f"# {gsd_m:g} m: {made.shape[2]} x {made.shape[1]} px, '{report['drawn']['prompt_used']}', seed {report['seed']}")
     figure("generate_ground_sizes", len(GROUND_SIZES_M))
+    worst = max(worst, nested(place))
     figure("generate_gsd_error", worst, "relative, asked for against the affine on the ellipsoid")
+
+
+def nested(place: Path) -> float:
+    """One place from coarse to fine, each drawn from the one before; how far the ground size is off at worst."""
+    x, y, path, worst, shown = 500_000.0, 5_300_000.0, None, 0.0, []
+    for gsd_m in sorted(GROUND_SIZES_M, reverse=True):
+        half = 64 * gsd_m
+        extent = Extent(x - half, y - half, x + half, y + half, "EPSG:32632")
+        source = blank(extent, gsd_m, place) if path is None else finer(path, extent, gsd_m, place)
+        ref = {"extent": extent.to_json(), "gsd_m": gsd_m, **({"path": str(path)} if path else {})}
+        target = place / f"nested-{gsd_m}"
+        target.mkdir()
+        wanted = EditRequest.from_json({
+            "raster": ref, "polygons": {"geometry": outline(source)}, "prompt": "a town beside a river",
+            "output": {"area": "layer"}, "options": {"model": "tiny", "steps": 3}}, "request")
+        report = edit(wanted, "generate", Files(source), target, lambda *_: None)
+        path = target / "result.tif"
+        with opened(path) as dataset:
+            worst = max(worst, abs(profile_of(dataset).gsd_m / gsd_m - 1))
+            shown.append(dataset.read())
+        print(f"# nested {gsd_m:g} m: strength {report['drawn']['strength']:g}, '{report['drawn']['prompt_used']}'")
+    sheet([("one place, random weights", shown)], [f"{gsd_m:g} m" for gsd_m in sorted(GROUND_SIZES_M, reverse=True)],
+          OUT / "nested.png")
+    return worst
 
 
 def tiles() -> None:

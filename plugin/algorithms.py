@@ -124,8 +124,8 @@ class _Algorithm(QgsProcessingAlgorithm):
     def _wish(self, parameters, context):
         layer, path = self._file(parameters, "INPUT", context)
         process_id, prompt, options = self.what(parameters, context)
-        if path is None:
-            return self._wish_for_new_ground(parameters, context, (process_id, prompt, options))
+        if path is None or (self.from_nothing() and not parameters.get("POLYGONS")):
+            return self._wish_for_new_ground(parameters, context, (process_id, prompt, options), (layer, path))
         area = area_of(self._area(parameters, "POLYGONS", context), layer, self.info, "POLYGONS holds no polygon.")
         extent, extent_crs = None, None
         if parameters.get("EXTENT"):
@@ -148,8 +148,8 @@ class _Algorithm(QgsProcessingAlgorithm):
         other, heights = (self._file(parameters, name, context)[1] for name in ("EXEMPLAR_RASTER", "ELEVATION"))
         return wish, Inputs(path, None, other, heights)
 
-    def _wish_for_new_ground(self, parameters, context, what):
-        """Over an extent, where the editor can do without a raster."""
+    def _wish_for_new_ground(self, parameters, context, what, source):
+        """Over an extent, where the editor can do without a raster; from one, the same ground with finer pixels."""
         if not self.from_nothing():
             raise PluginError("INPUT: choose a raster layer.")
         crs = self.parameterAsCrs(parameters, "CRS", context)
@@ -159,10 +159,11 @@ class _Algorithm(QgsProcessingAlgorithm):
         if box.isNull() or box.isEmpty():
             raise PluginError("EXTENT: choose the extent of the new layer, or a raster layer and polygons.")
         process_id, prompt, options = what
-        wish = Wish(layer=None, area=Area(QgsGeometry.fromRect(box), crs), prompt=prompt, process_id=process_id, options=options,
+        layer, path = source
+        wish = Wish(layer=layer, area=Area(QgsGeometry.fromRect(box), crs), prompt=prompt, process_id=process_id, options=options,
                     seed=self.parameterAsInt(parameters, "SEED", context), output=self._output(parameters, context),
                     gsd_m=self.parameterAsDouble(parameters, "GSD", context))
-        return wish, Inputs()
+        return wish, Inputs(path)
 
     def _output(self, parameters, context):
         return Output(AREAS[self.parameterAsEnum(parameters, "AREA", context)],

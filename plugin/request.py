@@ -1,7 +1,7 @@
 """From QGIS's layers and geometries to the contract's EditRequest."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -25,7 +25,7 @@ class Wish:
 
     layer: Any
     area: Area
-    gsd_m: float = 0.0  # of a new raster over the area, where there is no layer
+    gsd_m: float = 0.0  # of a new raster over the area; 0: the layer itself is edited
     prompt: str = ""
     process_id: str = AUTO
     options: dict = field(default_factory=dict)
@@ -161,7 +161,7 @@ def _built(wish, raster, exemplar_raster, elevation):
         crs = wish.extent_crs or wish.area.crs
         extent = Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), wkt_of(crs))
     return EditRequest(
-        raster=raster if wish.layer is not None else new_ground(wish),
+        raster=new_ground(wish, raster) if wish.gsd_m else raster,
         polygons=polygons_of(wish.area),
         prompt=wish.prompt,
         options=dict(wish.options),
@@ -176,11 +176,11 @@ def _built(wish, raster, exemplar_raster, elevation):
     )
 
 
-def new_ground(wish):
-    """A RasterRef to empty ground under the wish's area."""
+def new_ground(wish, raster):
+    """A RasterRef to new ground under the wish's area: empty, or that of the layer with finer pixels."""
     box = wish.area.geometry.boundingBox()
     extent = Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), wkt_of(wish.area.crs))
-    return RasterRef(extent=extent, gsd_m=wish.gsd_m)
+    return replace(raster or RasterRef(extent=extent, gsd_m=wish.gsd_m), extent=extent, gsd_m=wish.gsd_m)
 
 
 def by_path(path):

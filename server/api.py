@@ -179,15 +179,15 @@ class Polygons(Message):
 
 @dataclass(frozen=True)
 class RasterRef(Message):
-    """A raster the server can read: an upload, a path inside an allowed folder, or an extent that is still empty ground."""
+    """A raster the server can read: an upload or a path; an extent of empty ground; or an extent of such a raster, made finer."""
     upload: str = _field("id given by POST /rasters", "", longest=64)
     path: str = _field("path below one of the server's roots", "", longest=4096)
     extent: Optional[Extent] = _field("of a new raster, with its CRS; for editors that need no picture", None)
     gsd_m: float = _field("ground size of the new raster's pixels, in metres", 0.0, minimum=0, maximum=100_000)
 
     def __post_init__(self) -> None:
-        given = bool(self.upload) + bool(self.path) + bool(self.extent)
-        if given != 1 or bool(self.extent) != bool(self.gsd_m) or (self.extent and not self.extent.crs):
+        file, extent = bool(self.upload) + bool(self.path), self.extent
+        if file > 1 or not (file or extent) or bool(extent) != bool(self.gsd_m) or (extent and not extent.crs):
             raise ContractError("RasterRef", "give one of upload, path and extent; an extent with its crs and with gsd_m")
 
 

@@ -12,9 +12,10 @@ import math
 import os
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyproj
@@ -23,7 +24,9 @@ import rasterio.shutil
 import shapely
 from affine import Affine
 from rasterio._err import CPLE_BaseError
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
+from rasterio.vrt import WarpedVRT
 
 from . import bands
 from .api import EditorInfo, Extent
@@ -35,6 +38,8 @@ from .raster import NO_NETWORK, Box, Profile, opened, read_window
 SMALLEST_GSD_M = 0.001
 LARGEST_BLANK_PX = 100_000
 """Of a side of empty ground."""
+LARGEST_FINER_PX = 48_000_000
+"""Of ground that is made finer: what a model draws at once."""
 _TYPES = {"uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32", "int32": "Int32",
           "float32": "Float32", "float64": "Float64"}
 
@@ -152,43 +157,93 @@ def _append(root: ET.Element, role: str, kind: Kind) -> None:
             ET.SubElement(band, name).text = value
 
 
-def blank(extent: Extent, gsd_m: float, folder: Path) -> Path:
-    """A file of empty ground, red, green and blue bytes, with pixels that are square on the ground; the same for the same wish.
+@dataclass(frozen=True)
+class _Ground:
+    """A grid of new ground: CRS as asked, affine, (height, width)."""
 
-    The extent is enlarged to the right and below to whole pixels. Raises BadRequest.
+    crs: Any
+    transform: Affine
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, extent: Extent, gsd_m: float) -> _Ground:
+        """Pixels that are square on the ground; the extent is enlarged to the right and below to whole ones."""
+        crs = crs_of(extent.crs, "raster.extent.crs")
+        if not (crs.is_projected or crs.is_geographic):
+            raise BadRequest(f"raster.extent: {crs.name} is neither projected nor geographic; choose a CRS of the ground.")
+        if gsd_m < SMALLEST_GSD_M:
+            raise BadRequest(f"raster.gsd_m: {gsd_m:g} m; at least {SMALLEST_GSD_M:g} m is taken.")
+        across, down = _metres_a_unit(extent, crs)
+        size = gsd_m / across, gsd_m / down
+        sides = [(extent.xmax - extent.xmin) / size[0], (extent.ymax - extent.ymin) / size[1]]
+        if not max(sides) <= LARGEST_BLANK_PX:
+            raise BadRequest(f"raster: the extent has {sides[0]:.3g} x {sides[1]:.3g} pixels of {gsd_m:g} m; at most "
+                             f"{LARGEST_BLANK_PX:,} a side are made. Choose a smaller extent or a larger ground size.")
+        width, height = (max(1, math.ceil(round(side, 6))) for side in sides)
+        return cls(extent.crs, Affine(size[0], 0, extent.xmin, 0, -size[1], extent.ymax), (height, width))
+
+    def file(self, kind: str, folder: Path, *more: object) -> Path:
+        """Its file, the same for the same wish."""
+        wish = repr((crs_of(self.crs, "").to_wkt("WKT2_2019"), tuple(self.transform), self.shape, *more)).encode()
+        return folder / f"{kind}-{hashlib.sha256(wish).hexdigest()[:24]}.tif"
+
+    def written(self, path: Path, fill: Callable[[rasterio.io.DatasetWriter], None]) -> None:
+        """Make its file of red, green and blue bytes, whole or not at all; raises BadRequest, NoSpace."""
+        height, width = self.shape
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".ground-", dir=path.parent) as draft:
+                # A GeoTIFF, so that what such a file cannot hold of the CRS shows here and not after the drawing.
+                made = Path(draft) / path.name
+                with rasterio.open(made, "w", driver="GTiff", width=width, height=height, count=3, dtype="uint8",
+                                   crs=rasterio.crs.CRS.from_user_input(self.crs), transform=self.transform, photometric="RGB",
+                                   tiled=True, compress="deflate", sparse_ok=True, bigtiff="IF_SAFER") as out:
+                    fill(out)
+                with rasterio.Env(GDAL_PAM_ENABLED="NO"), opened(made) as again:
+                    held, wanted = again.crs, crs_of(self.crs, "").name
+                if held is None or pyproj.CRS.from_wkt(held.to_wkt()).name != wanted:
+                    raise BadRequest(f"raster.extent.crs: a GeoTIFF holds {wanted} as {held}; choose that, or another CRS.")
+                os.replace(made, path)
+        except (OSError, RasterioError, CPLE_BaseError) as error:
+            raise NoSpace(f"The new raster could not be written to {path.parent}: {error}.") from error
+
+
+def blank(extent: Extent, gsd_m: float, folder: Path) -> Path:
+    """A file of empty ground, with pixels that are square on the ground; the same for the same wish. Raises BadRequest."""
+    ground = _Ground.of(extent, gsd_m)
+    path = ground.file("blank", folder)
+    if not path.is_file():
+        ground.written(path, lambda out: None)
+    return path
+
+
+def finer(source: Path, extent: Extent, gsd_m: float, folder: Path) -> Path:
+    """A file of the same ground as part of a raster has, on a grid of other pixels, by cubic interpolation of its colours.
+
+    Raises BadRequest where the raster does not cover the extent.
     """
-    crs = crs_of(extent.crs, "raster.extent.crs")
-    if not (crs.is_projected or crs.is_geographic):
-        raise BadRequest(f"raster.extent: {crs.name} is neither projected nor geographic; choose a CRS of the ground.")
-    if gsd_m < SMALLEST_GSD_M:
-        raise BadRequest(f"raster.gsd_m: {gsd_m:g} m; at least {SMALLEST_GSD_M:g} m is taken.")
-    across, down = _metres_a_unit(extent, crs)
-    size = gsd_m / across, gsd_m / down
-    sides = [(extent.xmax - extent.xmin) / size[0], (extent.ymax - extent.ymin) / size[1]]
-    if not max(sides) <= LARGEST_BLANK_PX:
-        raise BadRequest(f"raster: the extent has {sides[0]:.3g} x {sides[1]:.3g} pixels of {gsd_m:g} m; at most "
-                         f"{LARGEST_BLANK_PX:,} a side are made. Choose a smaller extent or a larger ground size.")
-    width, height = (max(1, math.ceil(round(side, 6))) for side in sides)
-    transform = Affine(size[0], 0, extent.xmin, 0, -size[1], extent.ymax)
-    wish = repr((crs.to_wkt("WKT2_2019"), tuple(transform), width, height)).encode()
-    path = folder / f"blank-{hashlib.sha256(wish).hexdigest()[:24]}.tif"
+    ground, about = _Ground.of(extent, gsd_m), source.stat()
+    path = ground.file("finer", folder, str(source), about.st_size, about.st_mtime_ns)
     if path.is_file():
         return path
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".blank-", dir=folder) as draft:
-            # A GeoTIFF, so that what such a file cannot hold of the CRS shows here and not after the drawing.
-            with rasterio.open(Path(draft) / path.name, "w", driver="GTiff", width=width, height=height, count=3, dtype="uint8",
-                               crs=rasterio.crs.CRS.from_user_input(extent.crs), transform=transform, photometric="RGB",
-                               tiled=True, compress="deflate", sparse_ok=True, bigtiff="IF_SAFER"):
-                pass
-            with rasterio.Env(GDAL_PAM_ENABLED="NO"), opened(Path(draft) / path.name) as made:
-                held = made.crs
-            if held is None or pyproj.CRS.from_wkt(held.to_wkt()).name != crs.name:
-                raise BadRequest(f"raster.extent.crs: a GeoTIFF holds {crs.name} as {held}; choose that, or another CRS.")
-            os.replace(Path(draft) / path.name, path)
-    except (OSError, RasterioError, CPLE_BaseError) as error:
-        raise NoSpace(f"The empty raster could not be written to {folder}: {error}.") from error
+    height, width = ground.shape
+    if height * width > LARGEST_FINER_PX:
+        raise BadRequest(f"raster: the extent has {width:,} x {height:,} pixels of {gsd_m:g} m; at most {LARGEST_FINER_PX:,} are "
+                         "made finer at once. Choose a smaller extent or a larger ground size.")
+    with opened(source) as dataset:
+        if dataset.crs is None:
+            raise BadRequest(f"raster: {source.name} has no CRS, so where the extent lies in it is unknown.")
+        layer = Layer.of(dataset, {})
+        wanted = rasterio.crs.CRS.from_user_input(extent.crs)
+        with WarpedVRT(dataset, crs=wanted, transform=ground.transform, width=width, height=height,
+                       resampling=Resampling.cubic, add_alpha=ColorInterp.alpha not in dataset.colorinterp) as warped:
+            block = read_window(warped, Box(0, 0, width, height))
+    if not block.valid.all():
+        raise BadRequest(f"raster: {source.name} covers {block.valid.mean():.0%} of the extent; what is made finer must lie in "
+                         "it whole, without nodata.")
+    stretch = bands.stretch_of(layer.profile, layer.roles, block)
+    shown = bands.picture(stretch.seen(block.values), layer.roles)
+    ground.written(path, lambda out: out.write(shown.transpose(2, 0, 1)))
     return path
 
 

@@ -43,6 +43,8 @@ WINDOW_MARGIN_PX = 8
 
 
 LARGEST_SPECK_PX = 24
+FINER_STRENGTH = 0.6
+"""Share of the noise with which ground is drawn finer that is there already: what is coarser stays."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
     if request.raster.extent is not None:
         # There is no ground around it that a rim could fade into, or a tone be taken from.
         request = replace(request, blend=replace(request.blend, feather_px=0, radiometric_match=False))
+        if (request.raster.path or request.raster.upload) and not todo.options.get("strength", 1.0):
+            todo = replace(todo, options={**todo.options, "strength": FINER_STRENGTH})
     if "model" in todo.options:
         request = replace(request, options={**request.options, "model": todo.options["model"]})
     with (_layer(request, files) as layer, _opened(files.exemplar) as other, _opened(files.elevation) as elevation,

@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -86,9 +86,12 @@ class Services:
         )
 
     def path_of(self, ref: RasterRef) -> Path:
-        """The file of an upload, of a path below one of the roots, or of ground that is still empty."""
+        """The file of an upload, of a path below one of the roots, or of new ground, empty or of such a raster made finer."""
         if ref.extent is not None:
-            return canvases.blank(ref.extent, ref.gsd_m, self.settings.uploads)
+            if not (ref.upload or ref.path):
+                return canvases.blank(ref.extent, ref.gsd_m, self.settings.uploads)
+            source = self.path_of(replace(ref, extent=None, gsd_m=0.0))
+            return canvases.finer(source, ref.extent, ref.gsd_m, self.settings.uploads)
         if ref.upload:
             path = self.settings.uploads / ref.upload
             if not ref.upload.isalnum() or not path.is_file():

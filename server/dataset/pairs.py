@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from affine import Affine
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
@@ -128,7 +128,7 @@ def _seen(side: Side, onto: rasterio.DatasetReader | None = None) -> Iterator[Vi
         if dataset.crs is None or onto.crs is None:
             raise BadRequest(f"{side.path.name} and {Path(onto.name).name} are not on one grid, and have not both a CRS.")
         with WarpedVRT(dataset, crs=onto.crs, transform=onto.transform, width=onto.width, height=onto.height,
-                       resampling=Resampling.bilinear) as warped:
+                       resampling=Resampling.bilinear, add_alpha=ColorInterp.alpha not in dataset.colorinterp) as warped:
             yield _view(warped, side)
 
 

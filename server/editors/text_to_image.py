@@ -47,7 +47,7 @@ class Generate(Pretrained):
         native_size_px=512,
         weights=("mmm-rs", "text2earth", "sd15", "sd21"),
         options=(
-            *(option for option in options_for() if option.name not in ("keep_detail", "scenario", "severity")),
+            *(option for option in options_for(strength=True) if option.name not in ("keep_detail", "scenario", "severity")),
             Option("modality", "string", "Satellite imagery", "Modality", help="First part of the prompt; empty: left out."),
             Option("gsd_level", "string", AUTOMATIC, "Ground size in words", choices=(AUTOMATIC, NONE, *(w for w, _ in LEVELS)),
                    help="Automatic: from the raster's pixels."),
@@ -67,7 +67,7 @@ class Generate(Pretrained):
         return composed(words, options, gsd_m)
 
     def published(self, entry: Entry) -> Mapping[str, Any]:
-        """From noise alone."""
+        """From noise alone, unless a strength is asked for."""
         return {**entry.paper, **entry.generate, "strength": 1.0}
 
     def draw(self, drawing: Drawing, options: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -160,7 +160,7 @@ def test_what_cannot_be_made_is_said(client, tmp_path):
     with pytest.raises(ContractError, match="an extent with its crs and with gsd_m"):
         RasterRef(extent=Extent(0, 0, 1, 1))
     with pytest.raises(ContractError, match="give one of"):
-        RasterRef(path="a", extent=Extent(0, 0, 1, 1, "EPSG:4326"), gsd_m=1)
+        RasterRef(path="a", upload="b", extent=Extent(0, 0, 1, 1, "EPSG:4326"), gsd_m=1)
     with pytest.raises(BadRequest, match="is not a CRS"):
         blank(Extent(0, 0, 1, 1, "EPSG:nothing"), 1.0, tmp_path)
     with pytest.raises(BadRequest, match="neither projected nor geographic"):
@@ -191,3 +191,46 @@ def test_empty_ground_is_the_same_file_for_the_same_wish(tmp_path):
         assert not dataset.read().any() and (dataset.dataset_mask() == 255).all()
         assert dataset.width == math.ceil(0.01 / dataset.transform.a - 1e-6)
         assert np.isclose(profile_of(dataset).gsd_m, 1.0, rtol=1e-3)
+
+
+def test_the_same_ground_finer(ready, tmp_path):
+    """Coarse first, then its middle drawn finer: on its own grid, from what is there, with the ground size in words."""
+    xmin, ymin, xmax, ymax = PLACES["EPSG:32617"]
+    coarse, about = drawn(ready, request("EPSG:32617", 4.0, place=(xmin - 300, ymin - 300, xmax + 300, ymax + 300)))
+    assert "Medium precision" in about["drawn"]["prompt_used"]
+    (tmp_path / "coarse.tif").write_bytes(coarse)
+    with rasterio.open(tmp_path / "coarse.tif") as source:
+        other = source.read()[:, ::-1, ::-1]
+        with rasterio.open(tmp_path / "other.tif", "w", **source.profile) as out:
+            out.write(other)
+    results = {}
+    for name in ("coarse", "other"):
+        for strength in (0.0, 1.0):
+            wanted = request("EPSG:32617", 1.0, options={"strength": strength, "steps": 4})
+            wanted["raster"]["path"] = str(tmp_path / f"{name}.tif")
+            result, manifest = drawn(ready, wanted)
+            with rasterio.MemoryFile(result) as memory, memory.open() as written:
+                assert abs(profile_of(written).gsd_m - 1) < 0.01 and written.shape == (151, 201)
+                assert abs(written.bounds.left - xmin) < 1e-6 and abs(written.bounds.top - ymax) < 1e-6
+                results[name, strength] = written.read().astype(int)
+            assert "High precision" in manifest["drawn"]["prompt_used"]
+            assert manifest["drawn"]["strength"] == (strength or 0.6)
+    assert (results["coarse", 0.0] != results["other", 0.0]).mean() > 0.5
+    assert np.array_equal(results["coarse", 1.0], results["other", 1.0])
+
+
+def test_what_cannot_be_made_finer_is_said(ready, tmp_path, rgb):
+    with rasterio.open(rgb) as source:
+        left, bottom, right, top = source.bounds
+        crs = source.crs.to_string()
+    wanted = request(crs, 1.0, place=(left - 50, bottom, right, top))
+    wanted["raster"]["path"] = str(rgb)
+    reply = ready.post("/processes/generate/execution", json={"inputs": wanted})
+    assert reply.status_code == 400 and "of the extent" in reply.get_json()["detail"]
+    wanted = request(crs, 0.01, place=(left, bottom, right, top))
+    wanted["raster"]["path"] = str(rgb)
+    reply = ready.post("/processes/generate/execution", json={"inputs": wanted})
+    assert reply.status_code == 400 and "finer at once" in reply.get_json()["detail"]
+    wanted = request(crs, 1.0, place=(left, bottom, right, top))
+    wanted["raster"]["path"] = "/etc/passwd"
+    assert ready.post("/processes/generate/execution", json={"inputs": wanted}).status_code == 403
