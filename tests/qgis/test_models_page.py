@@ -1,5 +1,7 @@
 """Models: named in the options, brought on the dock's page, and drawn with."""
 
+import json
+
 import pytest
 from driving import draw
 from landbrush.plugin import settings
@@ -85,6 +87,12 @@ def test_new_ground_is_generated_in_processing(provider, raster, helpers, tmp_pa
     layer = QgsProject.instance().addMapLayer(QgsRasterLayer(str(output), "new"))
     assert layer.isValid() and layer.crs().authid() == "EPSG:25832" and layer.bandCount() == 3
     assert abs(layer.rasterUnitsPerPixelX() - 1.5) < 0.01 and 90 < layer.width() < 120
+    finer = {**asked, "INPUT": str(output), "EXTENT": "11.5005,11.501,48.1003,48.1005 [EPSG:4326]", "GSD": 0.5,
+             "OUTPUT": str(tmp_path / "finer.tif")}
+    found = processing.run("landbrush:generate", finer)
+    layer = QgsProject.instance().addMapLayer(QgsRasterLayer(finer["OUTPUT"], "finer"))
+    assert layer.isValid() and abs(layer.rasterUnitsPerPixelX() - 0.5) < 0.01 and 60 < layer.width() < 90
+    assert json.loads(found["MANIFEST"])["drawn"]["strength"] == 0.6
     with pytest.raises(QgsProcessingException, match="EXTENT: choose the extent"):
         processing.run("landbrush:generate", {**asked, "EXTENT": None})
     with pytest.raises(QgsProcessingException, match="could not be|INPUT|parameter"):

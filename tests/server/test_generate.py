@@ -215,8 +215,8 @@ def test_the_same_ground_finer(ready, tmp_path):
                 results[name, strength] = written.read().astype(int)
             assert "High precision" in manifest["drawn"]["prompt_used"]
             assert manifest["drawn"]["strength"] == (strength or 0.6)
-    assert (results["coarse", 0.0] != results["other", 0.0]).mean() > 0.5
-    assert np.array_equal(results["coarse", 1.0], results["other", 1.0])
+    led, free = (np.abs(results["coarse", strength] - results["other", strength]).mean() for strength in (0.0, 1.0))
+    assert led > 2 and led > 20 * free
 
 
 def test_what_cannot_be_made_finer_is_said(ready, tmp_path, rgb):
