@@ -20,11 +20,11 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 from scipy import ndimage
 
-from . import bands, blend, canvases, exemplars, gate, masks, one_band, prompts, provenance, rgb, tiling
+from . import bands, blend, canvases, exemplars, gate, masks, one_band, prompts, provenance, rgb, sensor, tiling
 from .api import AUTO, MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE, EditRequest
 from .bands import Layer
 from .canvases import Canvas, canvas_of
-from .editors.base import Scene
+from .editors.base import AUTOMATIC, Scene
 from .errors import CannotEdit
 from .geotiff import Mosaic, WriteOptions, write_geotiff
 from .masks import Placing, Region
@@ -71,6 +71,9 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
         request = replace(request, options={**request.options, "model": todo.options["model"]})
     with (_layer(request, files) as layer, _opened(files.exemplar) as other, _opened(files.elevation) as elevation,
           canvas_of(layer, todo.editor.info, folder) as canvas):
+        if todo.options.get("satellite") == AUTOMATIC:
+            found = sensor.satellite_of(layer.profile, str(files.raster))
+            todo = replace(todo, options={**todo.options, "satellite": found})
         job, target = _Job(request, todo, layer, elevation, clock, {}, canvas, set()), canvas.layer.dataset
         # 1. Where: polygons on the raster's own grid.
         progress("reading", 0, 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ import numpy as np
 from affine import Affine
 from rasterio.errors import RasterioError
 
-from .. import bands, provenance
+from .. import bands, provenance, sensor
 from ..bands import Layer
-from ..editors.text_to_image import AUTOMATIC, NONE, composed
+from ..editors.base import AUTOMATIC
+from ..editors.text_to_image import NONE, composed
 from ..errors import BadRequest, NoSpace, ServerError
 from ..raster import opened
 from ..store.shelf import sha256
@@ -173,6 +174,8 @@ def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[s
     wish, known = making.wish, source.known
     with opened(source.path) as dataset, pairs.seen(pairs.Side(Path(known.pair), "radar", {}), dataset, known.pair) as other:
         layer = Layer.of(dataset, {})
+        if not known.parts.get("satellite"):
+            known = replace(known, parts={**known.parts, "satellite": sensor.satellite_of(layer.profile, source.name)})
         gsd_m = layer.profile.gsd_m if layer.profile.crs is not None else wish.gsd_m or known.gsd_m
         squares = cuts.tiles(dataset.width, dataset.height)
         squares += cuts.nested(dataset.width, dataset.height) if wish.nested else []

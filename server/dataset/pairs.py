@@ -22,7 +22,8 @@ from rasterio.vrt import WarpedVRT
 from .. import bands, one_band, provenance
 from ..api import EditorInfo
 from ..bands import Layer, Stretch
-from ..editors.text_to_image import AUTOMATIC, composed
+from ..editors.base import AUTOMATIC
+from ..editors.text_to_image import composed
 from ..errors import BadRequest, NoSpace
 from ..operators import radar
 from ..raster import Box, opened

@@ -24,6 +24,8 @@ LAND_COVERS = ("forest", "shrub", "grass", "farmland", "bare", "beach", "water",
 
 
 THINNEST_PX = 8
+AUTOMATIC = "automatic"
+"""The value of an option that is filled in from the raster."""
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from ..api import Option
 from ..diffusion import recipes
 from ..diffusion.drawing import Drawing
 from ..store.catalogue import Entry
+from .base import AUTOMATIC
 from .pretrained import Pretrained, bringable, options_for
 
-AUTOMATIC, NONE = "automatic", "none"
+NONE = "none"
 LEVELS = (("Ultra-high precision resolution", 0.5), ("High precision resolution", 1.0),
           ("Medium precision resolution", 10.0), ("Low precision resolution", float("inf")))
 """Words for the ground size of a pixel, each up to so many metres. The first two and the last stand in MMM-RS's prompts;
@@ -53,7 +54,8 @@ class Generate(Pretrained):
                    help="Automatic: from the raster's pixels."),
             Option("weather", "string", "", "Weather", help="For instance snow, fog, night."),
             Option("category", "string", "", "Category", help="For instance built-up, farmland."),
-            Option("satellite", "string", "", "Satellite", help="For instance GF2, Google Earth."),
+            Option("satellite", "string", AUTOMATIC, "Satellite",
+                   help="For instance GF2, Google Earth; automatic: as the layer's tags or file name tell; empty: left out."),
             Option("dataset", "string", "", "Dataset", help="Whose look it is to have, for instance GID."),
         ),
     )

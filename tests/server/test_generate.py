@@ -16,11 +16,12 @@ from landbrush.server.diffusion.placement import WHOLE, Placement
 from landbrush.server.editors.text_to_image import composed, level_of
 from landbrush.server.errors import BadRequest
 from landbrush.server.raster import opened, profile_of
+from landbrush.server.sensor import satellite_of
 from landbrush.server.store import bringing, own, shelf
 from safetensors.torch import load_file
 
 from tests.server import tiny_pipelines
-from tests.server.conftest import finished
+from tests.server.conftest import finished, inputs, write
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 PLACES = {
@@ -234,3 +235,25 @@ def test_what_cannot_be_made_finer_is_said(ready, tmp_path, rgb):
     wanted = request(crs, 1.0, place=(left, bottom, right, top))
     wanted["raster"]["path"] = "/etc/passwd"
     assert ready.post("/processes/generate/execution", json={"inputs": wanted}).status_code == 403
+
+
+@pytest.mark.parametrize(("name", "tags", "words"), [
+    ("m_4709963_se_14_1_20200831.tif", {}, "NAIP"), ("S2A_MSIL2A_20200101T0.tif", {}, "Sentinel-2"),
+    ("T32TPS_20200101_B04.jp2", {}, "Sentinel-2"), ("LC08_L2SP_193026.tif", {}, "Landsat 8"), ("GF2_PMS1__x.tif", {}, "GF2"),
+    ("S1A_IW_GRDH.tif", {}, "Sentinel-1"), ("ortho.tif", {"platform": "Pleiades_Neo"}, "Pleiades Neo"), ("ortho.tif", {}, ""),
+    ("ortho.tif", {"SENSOR": "x" * 60}, ""),
+])
+def test_the_satellite_is_told_from_tags_and_names(tmp_path, name, tags, words):
+    path = write(tmp_path / "a.tif", np.zeros((3, 8, 8), np.uint8))
+    with rasterio.open(path, "r+") as out:
+        out.update_tags(**tags)
+    with opened(path) as dataset:
+        assert satellite_of(profile_of(dataset), f"/data/{name}") == words
+
+
+def test_the_satellite_stands_in_the_prompt_unless_said_otherwise(ready, rgb):
+    path = rgb.rename(rgb.with_name("m_4709963_se_14_1_20200831.tif"))
+    for given, words in (({}, ", NAIP"), ({"satellite": "GF2"}, ", GF2"), ({"satellite": ""}, "roofs")):
+        wanted = inputs(path, prompt="roofs", options={"model": "tiny", "steps": 2, **given})
+        _, manifest = drawn(ready, wanted)
+        assert manifest["drawn"]["prompt_used"].endswith(words), manifest["drawn"]
