@@ -43,7 +43,7 @@ scan: package ## the QGIS repository's security scan on the built plugin
 demo-models: install ## every editor with a pretrained network, tiny, over HTTP: a table and figures
 	$(PY) benchmarks/pretrained.py editors parity seams
 
-demo-mmm: install ## weather, a near-infrared band and generation: figures, pictures in demo/mmm
+demo-mmm: install ## weather, modalities, generation, datasets, learning: figures, pictures in demo/mmm
 	$(PY) benchmarks/mmm.py
 
 bench: install ## every figure on a line of its own
