@@ -79,6 +79,6 @@ def progress_text(info):
 def done_text(manifest):
     """What came of an edit, in words."""
     gate = manifest["gate"]
-    rest = " ".join((*manifest.get("notes", ()), f"{manifest['engine']}."))
+    rest = " ".join((*manifest.get("quality", {}).get("said", ()), *manifest.get("notes", ()), f"{manifest['engine']}."))
     return (f"Done in {manifest['seconds']['total']:.1f} s: {gate['pixels_inside_changed']:,} pixels changed inside, "
             f"{gate['pixels_outside_different']} of the window's {gate['pixels_outside']:,} outside. {rest}")

@@ -20,7 +20,7 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 from scipy import ndimage
 
-from . import bands, blend, canvases, exemplars, gate, masks, one_band, prompts, provenance, rgb, sensor, tiling
+from . import bands, blend, canvases, exemplars, gate, masks, one_band, prompts, provenance, retrieval, rgb, sensor, tiling
 from .api import AUTO, MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE, EditRequest
 from .bands import Layer
 from .canvases import Canvas, canvas_of
@@ -30,6 +30,7 @@ from .geotiff import Mosaic, WriteOptions, write_geotiff
 from .masks import Placing, Region
 from .models import image_text, weights
 from .plan import Plan, plan
+from .quality import Quality, agreement
 from .raster import Block, Box, opened, read_window
 from .synthesis.spectral import KEPT
 
@@ -74,7 +75,7 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
         if todo.options.get("satellite") == AUTOMATIC:
             found = sensor.satellite_of(layer.profile, str(files.raster))
             todo = replace(todo, options={**todo.options, "satellite": found})
-        job, target = _Job(request, todo, layer, elevation, clock, {}, canvas, set()), canvas.layer.dataset
+        job, target = _Job(request, todo, layer, elevation, clock, {}, canvas, set(), Quality()), canvas.layer.dataset
         # 1. Where: polygons on the raster's own grid.
         progress("reading", 0, 1)
         shapes, regions, out_box = _place(job, progress)
@@ -109,11 +110,20 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
             _preview(canvas.layer if canvas.apart else layer, draft, out_box, folder)
             progress("checking", 1, 1)
             report = _report(job, checked, search, out_box, left)
+            report["quality"] = job.quality.to_json(_looks(job, draft, out_box, shapes))
             provenance.write_json(folder / MANIFEST_FILE, report)
             os.replace(draft, folder / RESULT_FILE)
         finally:
             draft.unlink(missing_ok=True)
     return report
+
+
+def _looks(job: _Job, draft: Path, box: Box, shapes: list) -> tuple[str, int, int] | None:
+    """How much of what was written looks like the land cover that was asked for."""
+    if not job.todo.word:
+        return None
+    with opened(draft) as written:
+        return agreement(Layer.of(written, job.request.band_roles), box, shapes, retrieval.canonical(job.todo.word))
 
 
 def _paraphrased(todo: Plan, prompt: str) -> Plan:
@@ -136,6 +146,7 @@ class _Job:
     drawn: dict[str, Any]
     canvas: Canvas
     changed: set[int]
+    quality: Quality
 
     def note_changed(self, box: Box, pixels: np.ndarray) -> None:
         """Remember which bands (from 0) an edit changed."""
@@ -289,6 +300,7 @@ def _edit_region(
     native = bands.write_back(result, stretch, block, layer.profile)
     opacity = blend.feather(mask, request.blend.feather_px if editor.feathers(todo.options) else 0)
     mixed = blend.composite(block.values, native, opacity, mask)
+    job.quality.add(image, stretch.seen(mixed), mask)
     return bands.away_from_nodata(mixed, mask, layer.profile), skipped
 
 

@@ -1,4 +1,4 @@
-"""VIEScore (Ku et al. 2024) for edits: a vision-language model says how well an edit follows the words, keeps the rest, and looks.
+"""VIEScore (Ku et al. 2024) for edits: a vision-language model says how well an edit follows the words, keeps the rest, looks.
 
 Semantic consistency is the lower of the first two answers, perceptual quality the lower of naturalness and artefacts, the overall
 score the root of their product; each 0 ... 10, 10 at best. What cannot be read from an answer is missing: it is never scored 0,
@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-FOLLOWED = ("You see a satellite or aerial picture before and after an edit. The instruction was: \"{}\". Answer with JSON alone, "
+FOLLOWED = ("A satellite or aerial picture before and after an edit. The instruction was: \"{}\". Answer with JSON alone, "
             '{{"score": [a, b], "reasoning": "..."}}: a from 0 to 10 for how fully the instruction is carried out in the second '
             "picture (10: entirely), b from 0 to 10 for how well all that it does not speak of stayed as it was (10: untouched).")
 LOOKS = ("You see a satellite or aerial picture that may have been made by a program. Answer with JSON alone, "

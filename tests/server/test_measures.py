@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import shapely
+from affine import Affine
+from landbrush.server import quality
+from landbrush.server.bands import Layer
 from landbrush.server.evaluation import change, f1_damage, likeness, viescore
+from landbrush.server.raster import Box, opened
+from PIL import Image
 from scipy import ndimage
+
+from tests.conftest import DATA
+from tests.server.conftest import RGB, finished, in_type, inputs, scene, square, write
 
 MASK = np.zeros((40, 50), bool)
 MASK[10:20, 10:30] = True
@@ -122,3 +131,31 @@ def test_viescore_by_hand_and_failures_are_no_scores():
     assert viescore.Score(None, 9).overall is None and viescore.Score(4, None).overall is None
     assert viescore.mean([viescore.Score(4, 9), viescore.Score(None, 9), viescore.Score(8, 8)]) == (7, 1)
     assert viescore.mean([viescore.Score(None, None)]) == (None, 1) and viescore.mean([]) == (None, 0)
+
+
+def test_numbers_beside_a_result(client, tmp_path):
+    path = write(tmp_path / "a.tif", in_type(scene(3, 160, 160), "uint8"), colorinterp=RGB)
+    wanted = inputs(path, square(40, 40, 120, 120))
+    info = finished(client, client.post("/processes/snow/execution", json={"inputs": wanted}).get_json()["jobID"])
+    found = client.get(f"/jobs/{info['jobID']}/results/manifest.json").get_json()["quality"]
+    assert found["outside_changed"] == 0 and found["changed_inside"] > 0.5 and 0 <= found["rim_colour"] < 0.3
+    assert found["scene_agreement"] is None and "The edge" in found["said"][0]
+
+
+def test_what_was_filled_is_looked_at(tmp_path):
+    """Of windows of parking places and of fields each is told as what it is."""
+    folder = DATA / "ucmerced_jpg" / "test"
+    if not folder.is_dir():
+        pytest.skip("needs UC Merced (LANDBRUSH_DATA)")
+    for name, word in (("forest", "forest"), ("parkinglot", "parking")):
+        tile = np.asarray(Image.open(sorted((folder / name).glob("*.jpg"))[0]).convert("RGB"))
+        path = write(tmp_path / f"{name}.tif", tile.transpose(2, 0, 1), colorinterp=RGB,
+                     transform=Affine(0.3, 0, 5e5, 0, -0.3, 4e6))
+        with opened(path) as dataset:
+            layer = Layer.of(dataset, {})
+            here = {other: quality.agreement(layer, Box(7, 9, 256, 256), [shapely.box(7, 9, 263, 265)], other)
+                    for other in ("forest", "parking")}
+            assert quality.agreement(layer, Box(0, 0, 256, 256), [shapely.box(0, 0, 5, 5)], word) is None
+            assert quality.agreement(layer, Box(0, 0, 256, 256), [shapely.box(0, 0, 256, 256)], "solar farm") is None
+        share = {other: alike / windows for other, (_, alike, windows) in here.items()}
+        assert share[word] > 0.5 > share["parking" if word == "forest" else "forest"]
