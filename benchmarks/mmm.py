@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 import cases  # noqa: E402
-from landbrush.server.api import EditRequest, Extent  # noqa: E402
+from landbrush.server.api import EditRequest, Extent, RasterRef  # noqa: E402
 from landbrush.server.canvases import blank, finer  # noqa: E402
 from landbrush.server.dataset import scenes  # noqa: E402
 from landbrush.server.dataset.build import Wish, build  # noqa: E402
@@ -170,6 +170,9 @@ def nir() -> None:
     figure("nir_r2_baseline", theirs[0])
     figure("ndvi_mae", ours[2])
     figure("ndvi_mae_baseline", theirs[2])
+    for name, band in (("", made[3] / 255), ("_baseline", plain)):
+        true, guess = ((image[1] - one) / (image[1] + one + 1e-6) for one in (image[3], np.clip(band, 0, 1)))
+        figure(f"ndwi_mae{name}", float(np.abs(true - guess)[east].mean()))
     figure("nir_ssim", similarity(image[3:], made[3:] / 255, train.WEST_PX + train.GAP_PX))
     figure("nir_ssim_baseline", similarity(image[3:], plain[None], train.WEST_PX + train.GAP_PX))
     figure("nir_bands_kept_bit_for_bit", int(np.array_equal(made[:3], (image[:3] * 255).round())))
@@ -246,7 +249,8 @@ def nested(place: Path) -> float:
     for gsd_m in sorted(GROUND_SIZES_M, reverse=True):
         half = 64 * gsd_m
         extent = Extent(x - half, y - half, x + half, y + half, "EPSG:32632")
-        source = blank(extent, gsd_m, place) if path is None else finer(path, extent, gsd_m, place)
+        wished = RasterRef(path=str(path or ""), extent=extent, gsd_m=gsd_m)
+        source = blank(extent, gsd_m, place) if path is None else finer(path, wished, {}, place)
         ref = {"extent": extent.to_json(), "gsd_m": gsd_m, **({"path": str(path)} if path else {})}
         target = place / f"nested-{gsd_m}"
         target.mkdir()

@@ -162,6 +162,7 @@ class _Algorithm(QgsProcessingAlgorithm):
         layer, path = source
         wish = Wish(layer=layer, area=Area(QgsGeometry.fromRect(box), crs), prompt=prompt, process_id=process_id, options=options,
                     seed=self.parameterAsInt(parameters, "SEED", context), output=self._output(parameters, context),
+                    band_roles=band_roles_of(self.parameterAsString(parameters, "BAND_ROLES", context)) if path else {},
                     gsd_m=self.parameterAsDouble(parameters, "GSD", context))
         return wish, Inputs(path)
 

@@ -19,6 +19,7 @@ from .api import AUTO, Blend, ContractError, EditRequest, Exemplar, Output, Poly
 from .dataset import command as dataset_command
 from .errors import BadRequest, Dismissed, ServerError
 from .models import weights
+from .raster import opened
 from .settings import ADDRESS, Settings, default_home, lock_home, token_of
 
 
@@ -39,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\nlandbrush-server: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, Dismissed):
+        print("\nlandbrush-server: stopped. A training or a dataset goes on when it is called again.", file=sys.stderr)
         return 130
 
 
@@ -58,7 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     edit = commands.add_parser("edit", help="edit a file, without a server")
     edit.add_argument("raster", type=Path, help="the raster to edit; it is only read")
-    edit.add_argument("--polygons", type=Path, required=True, help="GeoJSON file; its 'crs' member or --crs names the CRS")
+    edit.add_argument("--polygons", type=Path, help="GeoJSON file; its 'crs' member or --crs names the CRS; an editor that makes "
+                                                    "bands does the whole layer without")
     edit.add_argument("--crs", default="", help="CRS of the polygons (default: the GeoJSON's, EPSG:4326)")
     edit.add_argument("--prompt", default="", help="what should be there, in English")
     edit.add_argument("--editor", default=AUTO, help="auto: as the prompt says; else " + ", ".join(registry.EDITORS))
@@ -177,6 +180,18 @@ def read_polygons(path: Path, crs: str = "") -> Polygons:
     return Polygons({"type": "MultiPolygon", "coordinates": polygons}, crs or named or "EPSG:4326")
 
 
+def _area_of(given: argparse.Namespace) -> Polygons:
+    """The polygons, or all of the raster for an editor that makes bands."""
+    if given.polygons is not None:
+        return read_polygons(given.polygons, given.crs)
+    if given.editor == AUTO or not registry.editor(given.editor).info.makes:
+        raise BadRequest("--polygons FILE is needed: the area to edit. Only editors that make bands do a whole layer without.")
+    with opened(given.raster) as dataset:
+        height, width = dataset.shape
+        corners = [list(dataset.transform @ at) for at in ((0, 0), (width, 0), (width, height), (0, height), (0, 0))]
+    return Polygons({"type": "Polygon", "coordinates": [corners]})
+
+
 def _polygons_in(data: Any) -> Iterator[Any]:
     """Coordinates of every polygon of a GeoJSON object."""
     if data is None:
@@ -211,7 +226,7 @@ def _edit(given: argparse.Namespace) -> int:
     exemplar = Exemplar(read_polygons(given.exemplar, given.crs), other) if given.exemplar else None
     request = EditRequest(
         raster=RasterRef(path=str(given.raster)),
-        polygons=read_polygons(given.polygons, given.crs),
+        polygons=_area_of(given),
         prompt=given.prompt,
         options=dict(_option(text) for text in given.option),
         band_roles=dict(_option(text, "--band ROLE") for text in given.band),

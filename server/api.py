@@ -188,7 +188,7 @@ class RasterRef(Message):
     def __post_init__(self) -> None:
         file, extent = bool(self.upload) + bool(self.path), self.extent
         if file > 1 or not (file or extent) or bool(extent) != bool(self.gsd_m) or (extent and not extent.crs):
-            raise ContractError("RasterRef", "give one of upload, path and extent; an extent with its crs and with gsd_m")
+            raise ContractError("RasterRef", "give upload or path, or an extent with crs and gsd_m (with either: made finer)")
 
 
 @dataclass(frozen=True)

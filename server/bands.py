@@ -9,19 +9,25 @@ can be overruled by the request.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import rasterio
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, Resampling
+from scipy import ndimage
 
 from .api import BAND_ROLES
 from .errors import BadRequest
-from .raster import Block, Profile, profile_of
+from .raster import Block, Box, Profile, profile_of, validity
 
 COLOURS = ("red", "green", "blue")
+LARGEST_SPECK_PX = 24
+NIR_WHITE = 1.5
+"""How much brighter than white colours near infrared is taken to get, in layers of more than bytes."""
+OVERVIEW_PX = 1024
+"""Of the longer side."""
 LAYOUTS = {
     1: ("pan",),
     2: ("vv", "vh"),
@@ -98,6 +104,23 @@ class Layer:
         return cls(dataset, profile, roles_of(profile, given))
 
 
+def overview(layer: Layer) -> Block:
+    """All of a raster, thinned: what is decided once for a layer is taken from it, so that its windows agree."""
+    height, width = layer.dataset.shape
+    scale = min(1.0, OVERVIEW_PX / max(height, width))
+    return thinned(layer, layer.profile.box, (max(1, round(height * scale)), max(1, round(width * scale))), Resampling.nearest)
+
+
+def thinned(layer: Layer, box: Box, shape: tuple[int, int], how: Resampling) -> Block:
+    """A window at another size (height, width); the block's box counts from its own corner."""
+    dataset = layer.dataset
+    values = dataset.read(window=box.window, out_shape=(dataset.count, *shape), resampling=how)
+    valid = validity(dataset, box.window, shape)
+    if values.dtype.kind == "f":
+        valid &= np.isfinite(values).all(axis=0)
+    return Block(Box(0, 0, shape[1], shape[0]), values, valid)
+
+
 @dataclass(frozen=True)
 class Stretch:
     """The linear map of each data band: seen = (value - low) / (high - low)."""
@@ -116,6 +139,11 @@ class Stretch:
             part = values[:, rows] if whole else values[list(self.bands), rows]
             np.multiply(part if not low.any() else part - low, scale, out=out[:, rows], casting="same_kind")
         return out
+
+    def of(self, chosen: Sequence[int]) -> Stretch:
+        """That of some bands (indices in the file), as if there were no others."""
+        at = [self.bands.index(band) for band in chosen]
+        return Stretch(tuple(range(len(at))), tuple(self.low[i] for i in at), tuple(self.high[i] for i in at))
 
     def seen_bands(self, values: np.ndarray) -> np.ndarray:
         """The same for values (data bands, H, W) of any type, in the raster's own units."""
@@ -177,16 +205,41 @@ def stretch_of(profile: Profile, roles: Roles, block: Block) -> Stretch:
 
 
 def stretch_from_dark(profile: Profile, roles: Roles, block: Block) -> Stretch:
-    """The stretch in which 0 is the raster's own 0, one for all bands: what makes bands must know what is dark."""
+    """The stretch in which 0 is the raster's own 0, one for all bands, white being that of the colours: what makes bands must
+    know what is dark."""
     data = tuple(data_bands(profile))
+    shown = [data[i] for i in (roles.index(role) for role in COLOURS) if i is not None] or list(data)
+    low, high = _from_dark(profile, block.values[shown][:, block.valid])
+    return Stretch(data, (low,) * len(data), (high,) * len(data))
+
+
+def stretch_of_infrared(profile: Profile, band: int, block: Block) -> Stretch:
+    """The same of a near-infrared band (its index in the file) alone, which may be far brighter than the colours."""
+    low, high = _from_dark(profile, block.values[[band]][:, block.valid])
+    return Stretch((band,), (low,), (high,))
+
+
+def _from_dark(profile: Profile, values: np.ndarray) -> tuple[float, float]:
     if profile.dtype == "uint8":
-        return Stretch(data, (0.0,) * len(data), (255.0,) * len(data))
+        return 0.0, 255.0
     # The number that stands for no light at all; Sentinel-2 of today has one beside 0.
     dark = -profile.offsets[0] / profile.scales[0] if profile.scales[0] else 0.0
-    shown = [data[i] for i in (roles.index(role) for role in COLOURS) if i is not None] or list(data)
-    values = block.values[shown][:, block.valid]
     high = float(np.percentile(values[:, :: max(1, values.shape[1] // 200_000)], 99.5)) if values.size else 1.0
-    return Stretch(data, (dark,) * len(data), (dark + max(high - dark, 1e-9) * 1.05,) * len(data))
+    return dark, dark + max(high - dark, 1e-9) * 1.05
+
+
+def without_specks(block: Block, mask: np.ndarray, profile: Profile) -> Block:
+    """Nodata specks inside the polygons count as ground: saturated white or deep black that equals the nodata value.
+
+    They would poke through the edit. Larger holes, masks and alpha stay what they are.
+    """
+    gone = mask & ~block.valid
+    if profile.nodata is None or profile.alpha is not None or profile.dtype.startswith("float") or not gone.any():
+        return block
+    parts, _ = ndimage.label(~block.valid)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = LARGEST_SPECK_PX + 1
+    return Block(block.box, block.values, block.valid | (gone & (sizes[parts] <= LARGEST_SPECK_PX)))
 
 
 def write_back(image: np.ndarray, stretch: Stretch, block: Block, profile: Profile) -> np.ndarray:

@@ -12,7 +12,7 @@ import math
 import os
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,14 @@ from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
+from scipy import ndimage
 
-from . import bands
-from .api import EditorInfo, Extent
+from . import bands, sensor
+from .api import EditorInfo, Extent, RasterRef
 from .bands import Layer, Stretch
 from .errors import BadRequest, CannotEdit, NoSpace
 from .masks import crs_of
-from .raster import NO_NETWORK, Box, Profile, opened, read_window
+from .raster import NO_NETWORK, Block, Box, Profile, opened, read_window, validity
 
 SMALLEST_GSD_M = 0.001
 LARGEST_BLANK_PX = 100_000
@@ -217,34 +218,55 @@ def blank(extent: Extent, gsd_m: float, folder: Path) -> Path:
     return path
 
 
-def finer(source: Path, extent: Extent, gsd_m: float, folder: Path) -> Path:
-    """A file of the same ground as part of a raster has, on a grid of other pixels, by cubic interpolation of its colours.
+def finer(source: Path, ref: RasterRef, roles: Mapping[str, int], folder: Path) -> Path:
+    """A file of the same ground as an extent of a raster, on a grid of other pixels, by cubic interpolation of its colours.
 
-    Raises BadRequest where the raster does not cover the extent.
+    Raises BadRequest where the raster does not cover the extent, or its colours are unknown (`roles`: bands, from 1, as stated).
     """
-    ground, about = _Ground.of(extent, gsd_m), source.stat()
-    path = ground.file("finer", folder, str(source), about.st_size, about.st_mtime_ns)
-    if path.is_file():
-        return path
+    assert ref.extent is not None
+    ground = _Ground.of(ref.extent, ref.gsd_m)
     height, width = ground.shape
     if height * width > LARGEST_FINER_PX:
-        raise BadRequest(f"raster: the extent has {width:,} x {height:,} pixels of {gsd_m:g} m; at most {LARGEST_FINER_PX:,} are "
-                         "made finer at once. Choose a smaller extent or a larger ground size.")
+        raise BadRequest(f"raster: the extent has {width:,} x {height:,} pixels of {ref.gsd_m:g} m; at most "
+                         f"{LARGEST_FINER_PX:,} are made finer at once. Choose a smaller extent or a larger ground size.")
     with opened(source) as dataset:
+        members = [(name, os.stat(name).st_mtime_ns, os.stat(name).st_size) for name in dataset.files if os.path.isfile(name)]
+        path = ground.file("finer", folder, members, sorted(roles.items()))
+        if path.is_file():
+            return path
         if dataset.crs is None:
             raise BadRequest(f"raster: {source.name} has no CRS, so where the extent lies in it is unknown.")
-        layer = Layer.of(dataset, {})
-        wanted = rasterio.crs.CRS.from_user_input(extent.crs)
-        with WarpedVRT(dataset, crs=wanted, transform=ground.transform, width=width, height=height,
-                       resampling=Resampling.cubic, add_alpha=ColorInterp.alpha not in dataset.colorinterp) as warped:
-            block = read_window(warped, Box(0, 0, width, height))
-    if not block.valid.all():
-        raise BadRequest(f"raster: {source.name} covers {block.valid.mean():.0%} of the extent; what is made finer must lie in "
-                         "it whole, without nodata.")
-    stretch = bands.stretch_of(layer.profile, layer.roles, block)
-    shown = bands.picture(stretch.seen(block.values), layer.roles)
-    ground.written(path, lambda out: out.write(shown.transpose(2, 0, 1)))
+        layer = Layer.of(dataset, roles)
+        named = [layer.roles.index(role) for role in bands.COLOURS]
+        if None in named and len(layer.roles.names) > 1:
+            raise BadRequest(f"raster: {source.name} names no red, green and blue; state them (band roles).")
+        data = bands.data_bands(layer.profile)
+        chosen = [data[0 if i is None else i] for i in named]
+        block = _brought(dataset, ground, chosen)
+        if not block.valid[: max(height - 1, 1), : max(width - 1, 1)].all():
+            raise BadRequest(f"raster: {source.name} covers {block.valid.mean():.0%} of the extent; what is made finer must lie "
+                             "in it whole, without nodata.")
+        shown = bands.stretch_of(layer.profile, layer.roles, bands.overview(layer)).of(chosen).seen(block.values)
+        satellite = sensor.satellite_of(layer.profile, source.name)
+    near = ndimage.distance_transform_edt(~block.valid, return_distances=False, return_indices=True)
+    pixels = (np.clip(np.nan_to_num(shown), 0, 1) * 255).round().astype(np.uint8)[:, near[0], near[1]]
+
+    def fill(out: rasterio.io.DatasetWriter) -> None:
+        out.write(pixels)
+        if satellite:
+            out.update_tags(SATELLITE=satellite)
+
+    ground.written(path, fill)
     return path
+
+
+def _brought(dataset: rasterio.DatasetReader, ground: _Ground, chosen: list[int]) -> Block:
+    """Some bands (from 0) on new ground; the last row and column, to which an extent was enlarged, may be invalid."""
+    height, width = ground.shape
+    with WarpedVRT(dataset, crs=rasterio.crs.CRS.from_user_input(ground.crs), transform=ground.transform, width=width,
+                   height=height, resampling=Resampling.cubic, add_alpha=ColorInterp.alpha not in dataset.colorinterp) as warped:
+        values = warped.read([band + 1 for band in chosen])
+        return Block(Box(0, 0, width, height), values, validity(warped))
 
 
 def all_of_it(shapes: list, box: Box) -> list:

@@ -36,7 +36,9 @@ def examine(home: Path) -> tuple[list[str], bool]:
 
     weights.use_folder(home / "models")
     needing = [name for name, editor in EDITORS.items() if isinstance(editor, Pretrained)]
-    lines.append(f"editors that need no weights: {', '.join(name for name in EDITORS if name not in needing)}")
+    lines.append("editors that need no weights: "
+                 + ", ".join(name for name, one in EDITORS.items() if name not in needing and not one.missing()))
+    lines += [f"editor {name}: {one.missing()}" for name, one in EDITORS.items() if name not in needing and one.missing()]
     for name in needing:
         there = [entry.id for entry in shelf.installed(name)]
         lines.append(f"editor {name}: " + (", ".join(there) if there else "no model here. landbrush-server models list"))

@@ -6,6 +6,7 @@ Read `edit` from top to bottom; every step is a module of its own.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +19,6 @@ import rasterio
 import shapely
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
-from scipy import ndimage
 
 from . import bands, blend, canvases, exemplars, gate, masks, one_band, prompts, provenance, retrieval, rgb, sensor, tiling
 from .api import AUTO, MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE, EditRequest
@@ -43,7 +43,6 @@ WINDOW_MARGIN_PX = 8
 """Unchanged pixels around the polygons in a window result: enough to see that it fits, not more."""
 
 
-LARGEST_SPECK_PX = 24
 FINER_STRENGTH = 0.6
 """Share of the noise with which ground is drawn finer that is there already: what is coarser stays."""
 
@@ -65,7 +64,8 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
     todo = replace(todo, options=todo.editor.settled(todo.options))
     if request.raster.extent is not None:
         # There is no ground around it that a rim could fade into, or a tone be taken from.
-        request = replace(request, blend=replace(request.blend, feather_px=0, radiometric_match=False))
+        # Its bands are red, green and blue, whatever those of a raster were that it was made of.
+        request = replace(request, blend=replace(request.blend, feather_px=0, radiometric_match=False), band_roles={})
         if (request.raster.path or request.raster.upload) and not todo.options.get("strength", 1.0):
             todo = replace(todo, options={**todo.options, "strength": FINER_STRENGTH})
     if "model" in todo.options:
@@ -147,6 +147,11 @@ class _Job:
     canvas: Canvas
     changed: set[int]
     quality: Quality
+
+    @functools.cached_property
+    def overview(self) -> Block:
+        """All of the layer, thinned."""
+        return bands.overview(self.layer)
 
     def note_changed(self, box: Box, pixels: np.ndarray) -> None:
         """Remember which bands (from 0) an edit changed."""
@@ -243,8 +248,9 @@ def _seen(job: _Job, block: Block, stretch: bands.Stretch) -> tuple[np.ndarray, 
     """Image (C, H, W) of all data bands, or of those alone that the editor is for, 0 where nodata; the bands' roles."""
     layer, info = job.layer, job.todo.editor.info
     if info.bands in one_band.WANTED:
-        image, names, note = one_band.seen(layer, block, stretch, info)
-        job.told({"notes": [note] if note else []})
+        view = one_band.OneBand.of(layer, info, job.overview)
+        job.told({"notes": [view.note] if view.note else []})
+        image, names = view.seen(block), view.roles
     else:
         image, names = stretch.seen(block.values), layer.roles.names
     if not block.valid.all():
@@ -259,13 +265,14 @@ def _edit_region(
     request, layer, todo = job.request, job.layer, job.todo
     block, makes = read_window(layer.dataset, region.box), bool(job.canvas.made)
     if not makes:
-        block = _without_specks(block, region.mask, layer)
+        block = bands.without_specks(block, region.mask, layer.profile)
     mask = region.mask & block.valid
     skipped = int((region.mask & ~block.valid).sum())
     if not mask.any():
         on_step(1, 1)
         return read_window(job.canvas.layer.dataset, region.box).values, skipped
-    stretch = (bands.stretch_from_dark if makes else bands.stretch_of)(layer.profile, layer.roles, block)
+    stretch = (bands.stretch_from_dark(layer.profile, layer.roles, job.overview) if makes
+               else bands.stretch_of(layer.profile, layer.roles, block))
     image, names = _seen(job, block, stretch)
     heights = _elevation(layer, region.box, job.elevation) if job.elevation is not None else None
     # Two masks: what the editor draws, and, feathered inside the polygon, what is taken of it.
@@ -274,7 +281,8 @@ def _edit_region(
     view = rgb.View.of(layer.roles, editor.info.title) if editor.info.bands == "rgb" else None
     shown = view.seen(image) if view else image
     scene = Scene(shown, block.valid, drawn, bands.COLOURS if view else names, layer.profile.gsd_m,
-                  (region.box.row, region.box.col), tuple(cut.patch(stretch) for cut in cuts), heights, layer.profile.aspect)
+                  (region.box.row, region.box.col), tuple(cut.patch(stretch) for cut in cuts), heights, layer.profile.aspect,
+                  1.0 if layer.profile.dtype == "uint8" else bands.NIR_WHITE)
     tiles = tiling.cut(scene, editor.tiled_by(todo.options), editor.overlap_px)
 
     def edit_tile(index: int, part: Scene) -> np.ndarray:
@@ -302,21 +310,6 @@ def _edit_region(
     mixed = blend.composite(block.values, native, opacity, mask)
     job.quality.add(image, stretch.seen(mixed), mask)
     return bands.away_from_nodata(mixed, mask, layer.profile), skipped
-
-
-def _without_specks(block: Block, mask: np.ndarray, layer: Layer) -> Block:
-    """Nodata specks inside the polygons count as ground: saturated white or deep black that equals the nodata value.
-
-    They would poke through the edit. Larger holes, masks and alpha stay what they are.
-    """
-    profile = layer.profile
-    gone = mask & ~block.valid
-    if profile.nodata is None or profile.alpha is not None or profile.dtype.startswith("float") or not gone.any():
-        return block
-    parts, _ = ndimage.label(~block.valid)
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = LARGEST_SPECK_PX + 1
-    return Block(block.box, block.values, block.valid | (gone & (sizes[parts] <= LARGEST_SPECK_PX)))
 
 
 def _elevation(layer: Layer, box: Box, elevation: rasterio.DatasetReader) -> np.ndarray:

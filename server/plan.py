@@ -112,6 +112,6 @@ def _from_words(request: EditRequest) -> Plan:
     word = ""
     if request.exemplar is None and operation in lexicon.CLASSES:
         word = options.get("word", "") or operation
-    if editor.info.takes("exemplar") and request.exemplar is None and not word:
+    if request.exemplar is None and not word and ("exemplar" in editor.info.needs or editor.searches(options)):
         raise CannotEdit(f"{lexicon.OPERATIONS[operation]}: draw the area to copy from as the exemplar.")
     return Plan(editor, options, operation, word, understood)

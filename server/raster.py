@@ -266,14 +266,17 @@ def validity(dataset: rasterio.DatasetReader, window: Window | None = None, shap
 
     rasterio's own answer takes the fourth band of a red-green-blue file for its mask, whatever it is. `shape`: thinned to it.
     """
+    seen = [band for band, colour in zip(dataset.indexes, dataset.colorinterp, strict=True) if colour != ColorInterp.alpha]
+    if dataset.nodata is None and len(seen) == dataset.count:
+        return np.asarray(dataset.dataset_mask(window=window, out_shape=shape) > 0)
+    # rasterio's own answer for a warped raster that lies wholly elsewhere is "valid everywhere"; its alpha band says not.
+    found = np.ones(shape or ((window.height, window.width) if window is not None else dataset.shape), bool)
     if dataset.nodata is not None:
-        seen = [band for band, colour in zip(dataset.indexes, dataset.colorinterp, strict=True) if colour != ColorInterp.alpha]
         wanted = (len(seen), *shape) if shape else None
         found = np.asarray((dataset.read_masks(seen, window=window, out_shape=wanted) > 0).any(axis=0))
-        for band in set(dataset.indexes) - set(seen):
-            found &= dataset.read(band, window=window, out_shape=shape) > 0
-        return found
-    return np.asarray(dataset.dataset_mask(window=window, out_shape=shape) > 0)
+    for band in set(dataset.indexes) - set(seen):
+        found = found & (dataset.read(band, window=window, out_shape=shape) > 0)
+    return found
 
 
 def read_window(dataset: rasterio.DatasetReader, box: Box) -> Block:

@@ -9,6 +9,7 @@ import os
 import re
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -80,18 +81,18 @@ class Services:
         """Paths of the request's rasters; raises Forbidden or RasterUnreadable."""
         exemplar = request.exemplar.raster if request.exemplar else None
         return Files(
-            self.path_of(request.raster),
+            self.path_of(request.raster, request.band_roles),
             self.path_of(exemplar) if exemplar else None,
             self.path_of(request.elevation) if request.elevation else None,
         )
 
-    def path_of(self, ref: RasterRef) -> Path:
+    def path_of(self, ref: RasterRef, roles: Mapping[str, int] | None = None) -> Path:
         """The file of an upload, of a path below one of the roots, or of new ground, empty or of such a raster made finer."""
         if ref.extent is not None:
             if not (ref.upload or ref.path):
                 return canvases.blank(ref.extent, ref.gsd_m, self.settings.uploads)
             source = self.path_of(replace(ref, extent=None, gsd_m=0.0))
-            return canvases.finer(source, ref.extent, ref.gsd_m, self.settings.uploads)
+            return canvases.finer(source, ref, roles or {}, self.settings.uploads)
         if ref.upload:
             path = self.settings.uploads / ref.upload
             if not ref.upload.isalnum() or not path.is_file():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +70,8 @@ def _model(given: argparse.Namespace) -> Model:
     weights.use_folder(given.home / "models")
     if min(given.steps, getattr(given, "rank", 1), given.batch, given.accumulate) < 1 or not 0 < given.rate < 1:
         raise BadRequest("--steps, --rank, --batch and --accumulate must be at least 1, --rate between 0 and 1.")
+    if given.side % 64 or given.side < 0:
+        raise BadRequest(f"--side {given.side}: a multiple of 64 is needed, or 0 for the model's own.")
     entry = shelf.entry(given.base)
     if entry.lora or "sdedit" not in entry.editors:
         raise BadRequest(f"--base {given.base}: only Stable Diffusion (sd15, sd21 or one like them) is trained on.")
@@ -100,6 +104,7 @@ def _lora(given: argparse.Namespace) -> int:
 
 
 def _controlnet(given: argparse.Namespace) -> int:
+    from .store import catalogue
     from .training import captioned
     from .training.controlnet import ControlNetTrainer
     from .training.latent import Recipe
@@ -110,8 +115,12 @@ def _controlnet(given: argparse.Namespace) -> int:
     recipe = Recipe(steps=given.steps, rate=given.rate, batch=given.batch, accumulate=given.accumulate, dropped=given.dropped,
                     side_px=given.side or model.entry.native_px, seed=given.seed)
     path = _trained(ControlNetTrainer(model, found, recipe, given.output))
-    print(f"{path}\nUse it: landbrush-server models import my-control {path} --like controlnet-rgb-nir --accept-licence\n"
-          "(or --like controlnet-nir-rgb, controlnet-sar-rgb, controlnet-rgb-sar: the way it was trained)")
+    like = f"controlnet-{found[0].way}"
+    if like in catalogue.published():
+        print(f"{path}\nUse it: landbrush-server models import my-control {path} --like {like} --accept-licence")
+    else:
+        print(f"{path}\nNo editor goes this way ({found[0].way or 'the pairs do not say which'}); those there are: "
+              "controlnet-rgb-nir, -nir-rgb, -sar-rgb, -rgb-sar (models import my-control FOLDER --like ...).")
     return 0
 
 
@@ -138,11 +147,27 @@ def _trained(trainer: LatentTrainer[Any] | CycleTrainer, look: Callable[[int, in
     if trainer.resume():
         _say(f"going on after step {trainer.step}")
 
+    asked: list[int] = []
+
+    def wait(number: int, frame: Any) -> None:
+        """The first Ctrl-C ends the training after its step, with nothing lost; the second at once."""
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        _say("stopping after this step ...")
+
     def on_step(step: int, steps: int, loss: float) -> None:
         _say(f"step {step}/{steps} loss {loss:.4f}")
+        if asked:
+            raise KeyboardInterrupt
         look(step, steps)
 
-    return trainer.run(on_step)
+    before = signal.signal(signal.SIGINT, wait) if threading.current_thread() is threading.main_thread() else None
+    try:
+        return trainer.run(on_step)
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
 
 
 def _say(text: str) -> None:

@@ -21,7 +21,7 @@ from rasterio.errors import RasterioError
 from .. import bands, provenance, sensor
 from ..bands import Layer
 from ..editors.base import AUTOMATIC
-from ..editors.text_to_image import NONE, composed
+from ..editors.prompt_parts import NONE, PARTS, composed, level_of
 from ..errors import BadRequest, NoSpace, ServerError
 from ..raster import opened
 from ..store.shelf import sha256
@@ -32,7 +32,6 @@ from .layouts import Known
 
 RASTERS = (".tif", ".tiff", ".jp2", ".img", ".vrt")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-PARTS = ("modality", "gsd_level", "weather", "category", "satellite", "dataset")
 
 
 @dataclass(frozen=True)
@@ -79,23 +78,26 @@ def sources(folder: Path, layout: layouts.Layout | None = None) -> list[Path]:
 
 @dataclass
 class Counts:
-    """What became of the sources."""
+    """What became of the sources; `twins`: left out for being another one's copy."""
 
     sources: int = 0
     samples: int = 0
     empty: int = 0
     refused: int = 0
     before: int = 0
+    twins: int = 0
 
 
 def build(folder: Path, output: Path, wish: Wish, say: Callable[[str], None] = lambda text: None) -> Counts:
     """Add the samples of every source that is not in `output` yet; a build that was stopped goes on. Raises NoSpace."""
     counts, layout = Counts(), layouts.named(wish.layout, folder)
+    if wish.layout == layouts.AUTOMATIC:
+        say(f"layout: {next((name for name, one in layouts.LAYOUTS.items() if one is layout), layouts.PLAIN)}")
     enlarge.check(wish.enlarged)
     captioner = captions.Captioner(Path(wish.captioner)) if wish.captioner else None
     try:
         (output / "images").mkdir(parents=True, exist_ok=True)
-        done = _ledger(output, wish)
+        done, new = _ledger(output, wish), dict[str, str]()
         for path in sources(folder, layout):
             if output.resolve() in path.resolve().parents:
                 continue
@@ -108,7 +110,11 @@ def build(folder: Path, output: Path, wish: Wish, say: Callable[[str], None] = l
                 say(f"{name}: left out. {error}")
                 continue
             if source.sha256 in done:
-                counts.before += done[source.sha256]
+                if source.sha256 in new:
+                    counts.twins += 1
+                    say(f"{name}: left out, its content is that of {new[source.sha256]}.")
+                else:
+                    counts.before += done[source.sha256]
                 continue
             try:
                 made = list(_samples(source, _Making(output, wish, captioner), counts))
@@ -120,7 +126,7 @@ def build(folder: Path, output: Path, wish: Wish, say: Callable[[str], None] = l
             files.append(output / LISTED, made)
             files.append(output / LEDGER, [
                 {"source": source.name, "sha256": source.sha256, "samples": len(made), "wish": _of(wish)}])
-            done[source.sha256] = len(made)
+            done[source.sha256], new[source.sha256] = len(made), name
             say(f"{name}: {len(made)} samples")
     except OSError as error:
         raise NoSpace(f"{output} cannot be written: {error}.") from error
@@ -163,7 +169,12 @@ def _ledger(output: Path, wish: Wish) -> dict[str, int]:
     if other:
         raise BadRequest(f"{output} was built with other settings ({other['wish']}). Choose another folder, or the same ones.")
     listed = files.lines(output / LISTED)
-    gone = {line["source_sha256"] for line in listed if not (output / line["file_name"]).is_file()}
+    foreign = next((line for line in listed if "source_sha256" not in line), None)
+    if foreign:
+        raise BadRequest(f"{output} holds samples that 'dataset build' did not make ({foreign['file_name']}). Choose another "
+                         "folder.")
+    gone = {line["source_sha256"] for line in listed
+            if not all((output / line[key]).is_file() for key in ("file_name", "conditioning_image") if key in line)}
     done = {line["sha256"]: int(line["samples"]) for line in ledger if line["sha256"] not in gone}
     files.replaced(path, [line for line in ledger if line["sha256"] in done])
     files.replaced(output / LISTED, [line for line in listed if line["source_sha256"] in done])
@@ -179,9 +190,12 @@ def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[s
         gsd_m = layer.profile.gsd_m if layer.profile.crs is not None else wish.gsd_m or known.gsd_m
         squares = cuts.tiles(dataset.width, dataset.height)
         squares += cuts.nested(dataset.width, dataset.height) if wish.nested else []
-        overall = bands.stretch_of(layer.profile, layer.roles, cuts.overview(layer))
+        overall = bands.stretch_of(layer.profile, layer.roles, bands.overview(layer))
+        radar = pairs.view_of(dataset, pairs.Side(source.path, "radar", {})) if {"vv", "vh"} & set(layer.roles.names) else None
+        if radar is not None:
+            known = replace(known, parts={**known.parts, "modality": pairs.MODALITIES["radar"]})
         for number, cut in enumerate(squares):
-            pixels, share = cuts.pixels_of(layer, cut, overall)
+            pixels, share = cuts.pixels_of(layer, cut, overall) if radar is None else _of_radar(radar, cut)
             if 1 - share > wish.most_nodata:
                 counts.empty += 1
                 continue
@@ -196,9 +210,14 @@ def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[s
                 files.written(cuts.squared(other.picture(cut.box)[0]), making.output / "control" / f"{stem}.png")
                 about["conditioning_image"] = f"control/{stem}.png"
             yield _kept(making, sample, stem, about, known)
-            for scene in wish.scenes if gsd_m else ():
+            for scene in wish.scenes if gsd_m and radar is None else ():
                 changed = scenes.made(sample, gsd_m * cut.scale, scene, zlib.crc32(f"{stem}-{scene}".encode()) % 2**31)
                 yield _kept(making, changed, f"{stem}-{scene}", {**about, "synthetic": f"{scene}, by an operator"}, known, scene)
+
+
+def _of_radar(view: pairs.View, cut: Cut) -> tuple[np.ndarray, float]:
+    pixels, valid = view.picture(cut.box)
+    return pixels, float(valid.mean())
 
 
 def _placed(layer: Layer, cut: Cut, gsd_m: float) -> dict[str, Any]:
@@ -219,8 +238,11 @@ def _kept(
     files.written(pixels, making.output / file)
     wished = making.wish.parts or {}
     parts = {part: wished.get(part) or known.parts.get(part, "") for part in PARTS}
+    if parts["modality"] == AUTOMATIC:
+        parts["modality"] = known.parts.get("modality", pairs.MODALITIES["rgb"])
     if weather:
         parts["weather"] = weather[0]
-    level = {"gsd_level": parts["gsd_level"] or (AUTOMATIC if about["gsd_m"] else NONE)}
-    text = composed(about["caption"], {**parts, **level}, about["gsd_m"] or 1.0)
+    if not parts["gsd_level"] and about["gsd_m"]:
+        parts["gsd_level"] = level_of(about["gsd_m"])
+    text = composed(about["caption"], {**parts, "gsd_level": parts["gsd_level"] or NONE}, about["gsd_m"] or 1.0)
     return {"file_name": file, "text": text, "parts": parts, **about}

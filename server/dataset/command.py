@@ -9,8 +9,7 @@ from typing import Any
 
 from ..api import BAND_ROLES
 from ..errors import BadRequest
-
-KINDS, SCENES = ("rgb", "nir", "radar"), ("fog", "snow", "night")
+from . import KINDS, SCENES
 
 
 def add_commands(commands: Any) -> None:
@@ -24,9 +23,10 @@ def add_commands(commands: Any) -> None:
     build.add_argument("--nested", action="store_true", help="also nested crops: each place in several ground sizes")
     build.add_argument("--most-nodata", type=float, default=0.1, help="share of a sample that may be nodata")
     build.add_argument("--licence", default="", help="of the sources, kept with every sample")
-    for part, what in (("modality", "first part of the prompts"), ("weather", "of all"), ("category", "of all"),
+    for part, what in (("modality", "first part of the prompts; automatic: satellite or SAR imagery"),
+                       ("weather", "of all"), ("category", "of all"),
                        ("satellite", "of all"), ("dataset", "name of the source dataset in the prompts")):
-        build.add_argument(f"--{part}", default="Satellite imagery" if part == "modality" else "", help=what)
+        build.add_argument(f"--{part}", default="automatic" if part == "modality" else "", help=what)
     build.add_argument("--layout", default="plain", metavar="NAME",
                        help="of a known dataset: mrssc2, inria, nasc-tg2, gid, whu-opt-sar, hrsc2016, tgrs-hrrsd, fmow, sen1-2; "
                             "automatic: by its folders; plain: any folder")
@@ -49,14 +49,14 @@ def add_commands(commands: Any) -> None:
 def _build(given: argparse.Namespace) -> int:
     from . import build, shards
 
-    if given.gsd < 0 or not 0 <= given.most_nodata <= 1 or min(given.webdataset, given.parquet) < 0:
+    if not 0 <= given.gsd < float("inf") or not 0 <= given.most_nodata <= 1 or min(given.webdataset, given.parquet) < 0:
         raise BadRequest("--gsd, --webdataset and --parquet must not be negative, --most-nodata lies between 0 and 1.")
     parts = {part: getattr(given, part) for part in ("modality", "weather", "category", "satellite", "dataset")}
     wish = build.Wish(given.gsd, given.nested, given.most_nodata, given.licence, parts, given.layout, given.enlarge,
                       tuple(given.scenes), given.captioner)
     counts = build.build(given.source, given.output, wish, lambda text: print(text, file=sys.stderr, flush=True))
     print(f"{counts.sources} sources: {counts.samples} samples made, {counts.before} were there, {counts.empty} left out for "
-          f"nodata, {counts.refused} sources refused.")
+          f"nodata, {counts.refused} sources refused, {counts.twins} copies of others.")
     if given.webdataset and counts.samples + counts.before:
         made = shards.tars(given.output, given.webdataset)
         print(f"{len(made)} shards, {made[0].name} ...")

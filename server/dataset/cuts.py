@@ -10,7 +10,7 @@ from rasterio.enums import Resampling
 
 from .. import bands
 from ..bands import Layer
-from ..raster import Block, Box, read_window, validity
+from ..raster import Block, Box, read_window
 
 SIDE = 512
 MOST_READ_PX = 4096
@@ -48,19 +48,11 @@ def nested(width: int, height: int) -> list[Cut]:
     return found[::-1] if len(found) > 1 else []
 
 
-def overview(layer: Layer) -> Block:
-    """All of a raster, thinned: what one stretch for all its tiles is taken from, so that they keep their tone."""
-    dataset = layer.dataset
-    scale = min(1.0, 1024 / max(dataset.width, dataset.height))
-    shape = (max(1, round(dataset.height * scale)), max(1, round(dataset.width * scale)))
-    return _thinned(layer, layer.profile.box, shape, Resampling.nearest)
-
-
 def block_of(layer: Layer, box: Box) -> Block:
     """The pixels of a square."""
     if box.width <= MOST_READ_PX:
         return read_window(layer.dataset, box)
-    return _thinned(layer, box, (MOST_READ_PX, MOST_READ_PX), Resampling.average)
+    return bands.thinned(layer, box, (MOST_READ_PX, MOST_READ_PX), Resampling.average)
 
 
 def pixels_of(layer: Layer, cut: Cut, stretch: bands.Stretch) -> tuple[np.ndarray, float]:
@@ -69,15 +61,6 @@ def pixels_of(layer: Layer, cut: Cut, stretch: bands.Stretch) -> tuple[np.ndarra
     shown = bands.picture(stretch.seen(np.nan_to_num(block.values)), layer.roles)
     shown[~block.valid] = 0
     return shown, float(block.valid.mean())
-
-
-def _thinned(layer: Layer, box: Box, shape: tuple[int, int], how: Resampling) -> Block:
-    dataset, window = layer.dataset, box.window
-    values = dataset.read(window=window, out_shape=(dataset.count, *shape), resampling=how)
-    valid = validity(dataset, window, shape)
-    if values.dtype.kind == "f":
-        valid &= np.isfinite(values).all(axis=0)
-    return Block(Box(0, 0, shape[1], shape[0]), values, valid)
 
 
 def squared(pixels: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ against, so a user's --gsd, --satellite and so on go before what stands here.
 from __future__ import annotations
 
 import json
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -57,7 +58,7 @@ def _hrsc(path: Path) -> Known:
     """HRSC2016 (Liu et al. 2017): an XML file beside the pictures' folder states the resolution."""
     tree = _xml(path.parent.parent / "Annotations" / f"{path.stem}.xml")
     try:
-        return Known(float(tree.findtext(".//Img_Resolution", "0") or 0) if tree is not None else 0.0)
+        return Known(_metres(tree.findtext(".//Img_Resolution", "0") or 0) if tree is not None else 0.0)
     except ValueError as error:
         raise BadRequest(f"{path.stem}.xml: Img_Resolution is no number ({error}).") from error
 
@@ -74,7 +75,7 @@ def _fmow(path: Path) -> Known:
     beside, gsd_m = path.with_suffix(".json"), 0.0
     if beside.is_file():
         try:
-            gsd_m = float(json.loads(beside.read_text("utf8")).get("gsd") or 0)
+            gsd_m = _metres(json.loads(beside.read_text("utf8")).get("gsd") or 0)
         except (OSError, ValueError, AttributeError, TypeError) as error:
             raise BadRequest(f"{beside} cannot be read ({error}).") from error
     return Known(gsd_m, {"category": _words(path.parent.parent.name)})
@@ -91,6 +92,13 @@ def _whu(path: Path) -> Known:
     """WHU-OPT-SAR (Li et al. 2022): optical and sar, by the same names."""
     pair = path.parent.parent / "sar" / path.name
     return Known(pair=str(pair) if pair.is_file() else "")
+
+
+def _metres(value: Any) -> float:
+    found = float(value)
+    if not 0 <= found < math.inf:
+        raise ValueError(f"{found} is no ground size")
+    return found
 
 
 def _xml(path: Path) -> Any:

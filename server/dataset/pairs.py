@@ -19,20 +19,20 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
-from .. import bands, one_band, provenance
+from .. import bands, provenance
 from ..api import EditorInfo
 from ..bands import Layer, Stretch
 from ..editors.base import AUTOMATIC
-from ..editors.text_to_image import composed
+from ..editors.prompt_parts import PARTS, composed
 from ..errors import BadRequest, NoSpace
+from ..one_band import WANTED, OneBand
 from ..operators import radar
 from ..raster import Box, opened
 from ..store.shelf import sha256
 from . import cuts, files
 
-KINDS = {"rgb": "Satellite imagery", "nir": "Near infrared imagery", "radar": "SAR imagery"}
-"""Of pictures, with the first part of the prompts for them."""
-PARTS = ("weather", "category", "satellite", "dataset")
+MODALITIES = {"rgb": "Satellite imagery", "nir": "Near infrared imagery", "radar": "SAR imagery"}
+"""First part of the prompts for a kind of picture."""
 MOST_NODATA = 0.02
 
 
@@ -47,47 +47,53 @@ class Side:
 
 @dataclass(frozen=True)
 class View:
-    """A raster as a picture of some kind."""
+    """A raster as a picture of some kind: colours by a stretch of the whole raster, radar and near infrared by their own."""
 
     layer: Layer
     stretch: Stretch
-    kind: str
+    alone: OneBand | None
 
     def picture(self, box: Box) -> tuple[np.ndarray, np.ndarray]:
         """Bytes (H, W, 3), and where they are valid."""
         block = cuts.block_of(self.layer, box)
-        if self.kind == "rgb":
+        if self.alone is None:
             shown = bands.picture(self.stretch.seen(np.nan_to_num(block.values)), self.layer.roles)
         else:
-            info = EditorInfo("pairs", f"A picture of {self.kind}", "", "", bands=self.kind)
-            image, _, _ = one_band.seen(self.layer, block, self.stretch, info)
-            grey = radar.grey(image[0]) if self.kind == "radar" else image[0]
-            shown = (np.clip(grey, 0, 1) * 255).astype(np.uint8)[..., None].repeat(3, 2)
+            image = self.alone.seen(block)[0]
+            grey = radar.grey(image) if self.alone.unit is not None else image
+            shown = (np.clip(np.nan_to_num(grey), 0, 1) * 255).astype(np.uint8)[..., None].repeat(3, 2)
         shown[~block.valid] = 0
         return shown, block.valid
 
 
 def pairs(control: Side, target: Side, output: Path, caption: str = "", say: Callable[[str], None] = lambda text: None) -> int:
-    """Write the pairs of two rasters, on the grid of the control; how many. Added to what the folder holds already."""
-    source = sha256(target.path)
+    """Write the pairs of two rasters, on the grid of the control; how many. Added to what the folder holds already.
+
+    Raises BadRequest where there is none, or the folder holds pairs of another kind.
+    """
+    digests = "-".join(sha256(side.path)[:12] for side in (target, control))
     made = []
     try:
+        there = {line["file_name"]: line for line in files.lines(output / files.LISTED)}
+        kinds = control.kind, target.kind
+        other = next((line for line in there.values() if (line.get("control"), line.get("target")) != kinds), None)
+        if other:
+            raise BadRequest(f"{output} holds samples of another kind ({other['file_name']}). Choose another folder.")
         with _seen(control) as first, _seen(target, first.layer.dataset) as second:
-            if first.kind == "rgb" and None in [first.layer.roles.index(role) for role in bands.COLOURS]:
-                raise BadRequest(f"{control.path.name} names no red, green and blue; state them (--control-band red=1 ...).")
             for number, cut in enumerate(cuts.tiles(*reversed(first.layer.dataset.shape))):
-                shown, valid = first.picture(cut.box)
-                drawn, also = second.picture(cut.box)
+                (shown, valid), (drawn, also) = first.picture(cut.box), second.picture(cut.box)
                 if 1 - (valid & also).mean() > MOST_NODATA:
                     continue
-                name = f"{source[:12]}-{sha256(control.path)[:12]}-{number:05d}.png"
+                name = f"{digests}-{number:05d}.png"
                 for folder, pixels in (("control", shown), ("images", drawn)):
                     (output / folder).mkdir(parents=True, exist_ok=True)
                     files.written(cuts.squared(pixels), output / folder / name)
                 made.append(_line(first, cut, name, caption, (control, target)))
-            there = {line["file_name"]: line for line in files.lines(output / files.LISTED)}
-            there.update({line["file_name"]: line for line in made})
-            files.replaced(output / files.LISTED, list(there.values()))
+        if not made:
+            raise BadRequest(f"{control.path.name} and {target.path.name} share no square of {cuts.SIDE} pixels with at most "
+                             f"{MOST_NODATA:.0%} nodata. Do they overlap?")
+        there.update({line["file_name"]: line for line in made})
+        files.replaced(output / files.LISTED, list(there.values()))
     except RasterioError as error:
         raise BadRequest(f"{control.path.name} and {target.path.name} cannot be brought onto one grid: {error}") from error
     except OSError as error:
@@ -99,7 +105,7 @@ def pairs(control: Side, target: Side, output: Path, caption: str = "", say: Cal
 def _line(view: View, cut: cuts.Cut, name: str, caption: str, sides: tuple[Side, Side]) -> dict[str, Any]:
     profile = view.layer.profile
     gsd_m = profile.gsd_m * cut.scale
-    parts = {**dict.fromkeys(PARTS, ""), "modality": KINDS[sides[1].kind], "gsd_level": AUTOMATIC}
+    parts = {**dict.fromkeys(PARTS, ""), "modality": MODALITIES[sides[1].kind], "gsd_level": AUTOMATIC}
     return {
         "file_name": f"images/{name}", "conditioning_image": f"control/{name}", "text": composed(caption, parts, gsd_m),
         "gsd_m": gsd_m, "control": sides[0].kind, "target": sides[1].kind, "sources": [side.path.name for side in sides],
@@ -124,16 +130,21 @@ def _seen(side: Side, onto: rasterio.DatasetReader | None = None) -> Iterator[Vi
     """A raster as a picture, on another's grid where one is given."""
     with opened(side.path) as dataset:
         if onto is None or (dataset.crs, dataset.transform, dataset.shape) == (onto.crs, onto.transform, onto.shape):
-            yield _view(dataset, side)
+            yield view_of(dataset, side)
             return
         if dataset.crs is None or onto.crs is None:
             raise BadRequest(f"{side.path.name} and {Path(onto.name).name} are not on one grid, and have not both a CRS.")
         with WarpedVRT(dataset, crs=onto.crs, transform=onto.transform, width=onto.width, height=onto.height,
                        resampling=Resampling.bilinear, add_alpha=ColorInterp.alpha not in dataset.colorinterp) as warped:
-            yield _view(warped, side)
+            yield view_of(warped, side)
 
 
-def _view(dataset: Any, side: Side) -> View:
+def view_of(dataset: Any, side: Side) -> View:
+    """An open raster as a picture; raises BadRequest, CannotEdit where it has no such bands."""
     layer = Layer.of(dataset, side.roles)
-    return View(layer, bands.stretch_from_dark(layer.profile, layer.roles, cuts.overview(layer)), side.kind)
-
+    whole = bands.overview(layer)
+    if side.kind == "rgb" and None in [layer.roles.index(role) for role in bands.COLOURS] and len(layer.roles.names) > 1:
+        raise BadRequest(f"{side.path.name} names no red, green and blue; state them (--control-band, --target-band red=1 ...).")
+    info = EditorInfo("pairs", f"A picture of {side.kind}", "", "", bands=side.kind)
+    alone = OneBand.of(layer, info, whole) if side.kind in WANTED else None
+    return View(layer, bands.stretch_from_dark(layer.profile, layer.roles, whole), alone)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import BadRequest
 from ..operators.ground import Ground
 from ..operators.weather import Fog, LowLight, Snow, fog, low_light, snow
-
-SCENES = ("fog", "snow", "night")
-"""As they stand in the prompts."""
 
 
 def made(pixels: np.ndarray, gsd_m: float, scene: str, seed: int) -> np.ndarray:
@@ -17,9 +15,11 @@ def made(pixels: np.ndarray, gsd_m: float, scene: str, seed: int) -> np.ndarray:
     ground = Ground(image, np.ones(image.shape[1:], bool), ("red", "green", "blue"), gsd_m, (0, 0))
     rng = np.random.default_rng(seed)
     if scene == "fog":
-        changed = fog(ground, Fog(visibility_m=float(rng.uniform(60, 250)), patch_m=120 * max(gsd_m, 1.0)), seed)
+        changed = fog(ground, Fog(visibility_m=float(rng.uniform(150, 600)), patch_m=120 * max(gsd_m, 1.0)), seed)
     elif scene == "snow":
         changed = snow(ground, Snow(cover=float(rng.uniform(0.7, 1)), depth_cm=float(rng.uniform(6, 25))), seed)
-    else:
+    elif scene == "night":
         changed = low_light(ground, LowLight(light=float(rng.uniform(0.05, 0.2))), seed)
+    else:
+        raise BadRequest(f"There is no scene '{scene[:40]}'; there are fog, snow and night.")
     return (np.clip(changed, 0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)

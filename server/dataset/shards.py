@@ -24,6 +24,8 @@ def tars(output: Path, samples: int) -> list[Path]:
             for line in listed[number : number + samples]:
                 stem = Path(line["file_name"]).stem
                 _add(tar, f"{stem}.png", (output / line["file_name"]).read_bytes())
+                if line.get("conditioning_image"):
+                    _add(tar, f"{stem}.control.png", (output / line["conditioning_image"]).read_bytes())
                 _add(tar, f"{stem}.txt", line["text"].encode())
                 _add(tar, f"{stem}.json", json.dumps(line).encode())
         os.replace(draft, path)
@@ -45,6 +47,7 @@ def parquet(output: Path, samples: int) -> list[Path]:
         import pyarrow.parquet
     except ImportError as error:
         raise WeightsMissing("Parquet needs the package pyarrow: pip install 'landbrush[parquet]'") from error
+    picture = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
     listed, made = lines(output / LISTED), []
     for old in output.glob("data-*.parquet"):
         old.unlink()
@@ -53,6 +56,9 @@ def parquet(output: Path, samples: int) -> list[Path]:
         draft, part = path.with_name(f".{path.name}"), listed[number : number + samples]
         rows = pyarrow.table({
             "image": [{"bytes": (output / line["file_name"]).read_bytes(), "path": line["file_name"]} for line in part],
+            "conditioning_image": pyarrow.array(
+                [{"bytes": (output / line["conditioning_image"]).read_bytes(), "path": line["conditioning_image"]}
+                 if line.get("conditioning_image") else None for line in part], picture),
             "text": [line["text"] for line in part], "caption": [line["caption"] for line in part],
             "gsd_m": pyarrow.array([line["gsd_m"] for line in part], pyarrow.float64()),
             "about": [json.dumps(line) for line in part]})

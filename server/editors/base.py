@@ -49,7 +49,8 @@ class Scene:
     ground size of a pixel in metres, `aspect` its
     height by its width there; `origin` is (row, column) of the first
     pixel in the raster, so that noise can be anchored to the raster instead of
-    the window; `elevation` (H, W) in metres where a model was given.
+    the window; `elevation` (H, W) in metres where a model was given; `nir_white`
+    is how bright near infrared may be, where colours end at 1.
     """
 
     image: np.ndarray
@@ -61,6 +62,7 @@ class Scene:
     exemplars: tuple[Patch, ...] = ()
     elevation: np.ndarray | None = None
     aspect: float = 1.0
+    nir_white: float = 1.0
 
     def filled(self) -> np.ndarray:
         """The image with what is nodata taken from the nearest valid pixel, so that no hole is taken for black ground."""

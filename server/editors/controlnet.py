@@ -13,8 +13,9 @@ from ..diffusion import recipes
 from ..diffusion.drawing import Drawing
 from ..operators import radar
 from ..store.catalogue import Entry
-from .base import Scene
+from .base import AUTOMATIC, Scene
 from .pretrained import Pretrained, options_for
+from .prompt_parts import PARTS, composed
 
 KEPT = ("model", "preset", "steps", "scheduler", "guidance_scale", "negative_prompt", "gsd_m", "precision", "compile")
 COLOURS = ("red", "green", "blue")
@@ -41,8 +42,12 @@ class Translation(Pretrained):
     redraws_all = True
 
     def worded(self, prompt: str, options: Mapping[str, Any]) -> str:
-        """What the picture is, and the caption where there is one."""
-        return ", ".join(part.strip() for part in (options["modality"], prompt) if part.strip()) or "an image"
+        """The caption, which may be empty."""
+        return prompt.strip()
+
+    def composed(self, words: str, options: Mapping[str, Any], gsd_m: float) -> str:
+        """As the pairs are captioned: modality and ground size before it."""
+        return composed(words, {**dict.fromkeys(PARTS, ""), "modality": options["modality"], "gsd_level": AUTOMATIC}, gsd_m)
 
     def published(self, entry: Entry) -> Mapping[str, Any]:
         """From noise alone."""
@@ -55,12 +60,12 @@ class Translation(Pretrained):
             return image
         return np.repeat(radar.grey(image[:1]) if self.info.bands == "radar" else image[:1], 3, axis=0)
 
-    def returned(self, made: np.ndarray) -> np.ndarray:
+    def returned(self, made: np.ndarray, scene: Scene) -> np.ndarray:
         """The bands that are made: a grey picture's brightness, as backscatter in dB where they are radar."""
         if self.info.makes == COLOURS:
             return np.clip(made, 0, 1)
         grey = made.mean(axis=0, keepdims=True).clip(0, 1)
-        return radar.of_grey(grey) if "vv" in self.info.makes else grey
+        return radar.of_grey(grey) if "vv" in self.info.makes else grey * np.float32(scene.nir_white)
 
     def draw(self, drawing: Drawing, options: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
         """See recipes.controlled."""

@@ -105,11 +105,8 @@ class ColoursFromRadar(Editor):
     def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
         """The colours (3, H, W) in 0 ... 1."""
         db = scene.filled() * (radar.TOP_DB - radar.FLOOR_DB) + radar.FLOOR_DB
-        vv, vh = (db[scene.roles.index(role)] if role in scene.roles else None for role in ("vv", "vh"))
+        vv, vh = db[0], db[1] if len(db) > 1 else None
         notes = ["The colours are chosen by rules from backscatter; radar measures none."]
-        if vv is None:
-            # Cross-polarised echoes alone are weaker by some 7 dB (land and water at C band).
-            vv, vh = db[0] + 7, None
         if vh is None:
             notes.append("Without VV and VH together, plants are told from bare ground by brightness alone: often wrong.")
         on_step(0, 1)

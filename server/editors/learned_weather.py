@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..api import EditorInfo, Option
-from ..errors import WeightsMissing
+from ..errors import CannotEdit, WeightsMissing
 from ..models import translation, weights
 from ..models.patch_denoiser import best_device
 from .base import Editor, OnStep, Scene
@@ -68,14 +70,22 @@ class LearnedWeather(Editor):
         """Translate the window on a grid with pixels of the wanted ground size."""
         path = weights.named(FOLDER, options["checkpoint"])
         on_step(0, 2)
-        net = translation.load(path).to(best_device())
+        net = _loaded(path, path.stat().st_mtime_ns)
         grid = Grid(NATIVE_PX, translation.CELL_PX, asked_gsd_m=options["gsd_m"] or scene.gsd_m)
         frame, image = Frame.of(scene.mask.shape, scene.gsd_m, scene.aspect, grid), scene.filled()
         shown = frame.shown(image)
         on_step(1, 2)
         with torch.inference_mode():
             made = net(shown.to(best_device())).cpu()
+        if not bool(torch.isfinite(made).all()):
+            raise CannotEdit(f"{path.name} gave no numbers: its weights are damaged, or were trained to that.")
         made = shown + options["amount"] * (made - shown)
         about = {"network": path.name, "worked_at_m": round(frame.gsd_m, 6), "licence": self.info.licence}
         on_step(2, 2, None, "", about)
         return np.clip(frame.back(made, shown, image), 0, 1)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(path: Path, changed_ns: int) -> translation.Generator:
+    """The network, kept for the windows to come while its file is the same."""
+    return translation.load(path).to(best_device())

@@ -17,6 +17,8 @@ from ..operators.weather import Fog, LowLight, Snow, estimated, fog, low_light, 
 from .base import Editor, OnStep, Scene
 
 ENGINE = "physical scene operator (no weights)"
+FEWEST_FOG_PX = 16
+"""Along a side of the real fog that is measured."""
 
 
 class _Operator(Editor):
@@ -64,6 +66,9 @@ class FogEditor(_Operator):
         seen = None
         if real is not None:
             inside = _largest_square(real.usable)
+            if inside[0].stop - inside[0].start < FEWEST_FOG_PX:
+                raise CannotEdit(f"The exemplar shows too little fog: a square of {FEWEST_FOG_PX} pixels without nodata, outside "
+                                 "the edited polygons, is needed.")
             seen = estimated(real.image[:, inside[0], inside[1]], scene.roles, scene.gsd_m)
         return fog(ground, Fog(**options), seed, scene.elevation, seen)
 
@@ -168,7 +173,9 @@ class BurnEditor(_Operator):
 
 
 def _largest_square(usable: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns of a square, as large as the distance to what is not usable allows."""
+    """Rows and columns of a square, as large as the distance to what is not usable allows; empty where nothing is usable."""
+    if not usable.any():
+        return slice(0, 0), slice(0, 0)
     depth = ndimage.distance_transform_cdt(np.pad(usable, 1), "chessboard")[1:-1, 1:-1]
     row, col = np.unravel_index(int(depth.argmax()), depth.shape)
     reach = max(int(depth[row, col]) - 1, 0)

@@ -156,7 +156,7 @@ class Pretrained(Editor):
         warm.ease()
         about = {"prompt_used": words, **_record(settings, model, frame, scene), "notes": notes}
         on_step(1, 1, None, "", about)
-        return self.returned(frame.back(made, seen if options.get("keep_detail") else None, scene.image))
+        return self.returned(frame.back(made, seen if options.get("keep_detail") else None, scene.image), scene)
 
     def _drawn(self, drawing: Drawing, options: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
         """What the recipe draws; raises CannotEdit where memory runs out, or numbers overflow."""
@@ -177,7 +177,7 @@ class Pretrained(Editor):
         """The window as a picture (3, H, W) in [0, 1]."""
         return scene.filled()
 
-    def returned(self, made: np.ndarray) -> np.ndarray:
+    def returned(self, made: np.ndarray, scene: Scene) -> np.ndarray:
         """The bands that the editor gives, of the picture (3, H, W) that was drawn."""
         return made
 

@@ -26,6 +26,7 @@ KINDS = {
 """What the user may point to. Nothing of it is needed for an edit without words' guidance, and nothing is downloaded."""
 PATHS = ("image-text", "second-image-text", "language", "endpoint-key-file")
 CHOSEN = "chosen.json"
+SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 
 _folder: Path | None = None
 _given: dict[str, str] = {}
@@ -85,7 +86,8 @@ def _stored() -> dict[str, str]:
 def files(kind: str) -> list[Path]:
     """The user's files of weights in the folder of a kind, by name."""
     place = folder() / kind
-    return sorted(p for p in place.iterdir() if p.is_file() and not p.name.startswith(".")) if place.is_dir() else []
+    found = place.iterdir() if place.is_dir() else ()
+    return sorted(p for p in found if p.is_file() and p.suffix in SUFFIXES and not p.name.startswith("."))
 
 
 def named(kind: str, name: str) -> Path:

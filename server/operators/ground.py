@@ -117,7 +117,7 @@ def index(ground: Ground, plus: str, minus: str) -> np.ndarray | None:
 
 
 def water(ground: Ground) -> np.ndarray:
-    """Share of open water (H, W): NDWI where there is NIR; else dark, smooth and bluish, which misses much."""
+    """Share of open water (H, W): NDWI where there is NIR; else dark, smooth, bluish and not green, which misses much."""
     ndwi = index(ground, "green", "nir")
     luminance = ground.luminance
     if ndwi is not None:
@@ -136,7 +136,10 @@ def water(ground: Ground) -> np.ndarray:
     dark = smoothstep((0.38 - mean) / 0.1)
     calm = smoothstep((0.03 - rough) / 0.02)
     bluish = smoothstep((blue - 0.92 * red) / 0.06)
-    return dark * calm * bluish
+    green = ground.band("green")
+    excess = 0.0 if green is None else (2 * green - red - blue) / np.maximum(red + green + blue, 0.05)
+    # Colour does not tell a green lake from a dense crop; there are more crops.
+    return dark * calm * bluish * smoothstep((0.16 - excess) / 0.08)
 
 
 def vegetation(ground: Ground) -> np.ndarray:

@@ -19,23 +19,44 @@ FIELD_PX = 13
 """Side of the square over which plants are told from bare ground."""
 
 
-def decibels(values: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, str]:
-    """Backscatter in dB of pixels (C, H, W) in dB, linear power or digital numbers, and a sentence that says which was assumed.
+@dataclass(frozen=True)
+class Unit:
+    """What a layer's numbers are: dB = factor * log10(value) + shift, or, with factor 0, value * slope + shift; `said`: which was
+    assumed."""
 
-    Floating numbers with negative ones among them are dB, without them power; bytes are a grey picture of `GREY_DB`; other whole
-    numbers are amplitudes without calibration, of which the median is taken for -11 dB.
-    """
-    if values.dtype == np.uint8:
+    said: str
+    factor: float = 0.0
+    slope: float = 1.0
+    shift: float = 0.0
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Unit:
+        """Told from a layer's valid pixels (C, n), once for all of it: a few odd pixels must not turn the meaning of the rest.
+
+        Numbers of which a hundredth is negative are dB (whole ones: hundredths of it), other floating ones linear power, bytes a
+        grey picture of `GREY_DB`, other whole numbers amplitudes without calibration, whose median is taken for -11 dB.
+        """
         low, high = GREY_DB
-        return low + values.astype(np.float32) / 255 * (high - low), (
-            f"The radar's bytes were taken for a grey picture of {low:g} to {high:g} dB.")
-    if values.dtype.kind == "f":
-        if not valid.any() or float(np.nanmin(values[:, valid])) < 0:
-            return values.astype(np.float32), ""
-        return _log(values.astype(np.float32), 10), "The radar's values were taken for linear power (none is negative)."
-    found = _log(values.astype(np.float32), 20)
-    middle = float(np.median(found[0][valid])) if valid.any() else 0.0
-    return found - (middle + 11), "The radar's whole numbers were taken for amplitudes without calibration."
+        if values.dtype == np.uint8:
+            return cls(f"The radar's bytes were taken for a grey picture of {low:g} to {high:g} dB.", slope=(high - low) / 255,
+                       shift=low)
+        negative = values.size > 0 and float((values < 0).mean()) > 0.01
+        if values.dtype.kind == "f":
+            if negative:
+                return cls("The radar's values were taken for dB.")
+            return cls("The radar's values were taken for linear power (hardly any is negative).", factor=10)
+        if negative:
+            return cls("The radar's whole numbers were taken for hundredths of a dB.", slope=0.01)
+        middle = float(np.median(values[0])) if values.size else 1.0
+        return cls("The radar's whole numbers were taken for amplitudes without calibration.", factor=20,
+                   shift=-11 - 20 * float(np.log10(max(middle, 1e-6))))
+
+    def decibels(self, values: np.ndarray) -> np.ndarray:
+        """Backscatter in dB."""
+        found = values.astype(np.float32)
+        if self.factor:
+            return np.asarray(self.factor * np.log10(np.maximum(found, 1e-6)) + self.shift, np.float32)
+        return np.asarray(found * self.slope + self.shift, np.float32)
 
 
 def grey(seen: np.ndarray) -> np.ndarray:
@@ -47,10 +68,6 @@ def grey(seen: np.ndarray) -> np.ndarray:
 def of_grey(picture: np.ndarray) -> np.ndarray:
     """A grey picture's backscatter in dB."""
     return GREY_DB[0] + picture * (GREY_DB[1] - GREY_DB[0])
-
-
-def _log(power: np.ndarray, factor: float) -> np.ndarray:
-    return factor * np.log10(np.maximum(power, 1e-6))
 
 
 def without_speckle(db: np.ndarray, side: int = 7, looks: float = 4.4) -> np.ndarray:

@@ -56,8 +56,8 @@ def estimated(image: np.ndarray, roles: tuple[str, ...], gsd_m: float) -> Seen:
 def fog(ground: Ground, how: Fog, seed: int, elevation: np.ndarray | None = None, seen: Seen | None = None) -> np.ndarray:
     """Koschmieder's law, I = J t + A (1 - t), with t = exp(-3.912 / visibility * thickness * density).
 
-    Where `elevation` (H, W; metres) is known, the layer fills what is lower than its thickness above the lowest ground; where a
-    real fog's `seen` is (see `estimated`), its depth takes the place of visibility, thickness and swaths.
+    Where `elevation` (H, W; metres) is known, the layer fills what is lower than its thickness above the mask's lowest ground;
+    where a real fog's `seen` is (see `estimated`), its depth takes the place of visibility, thickness and swaths.
     """
     airlight = AIRLIGHT
     if seen is None:
@@ -108,17 +108,20 @@ def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
     fine_px = 0.25 / max(ground.gsd_m, 0.02)
     if fine_px > 0.8:
         steep, crowns, shadow, woody = (ndimage.gaussian_filter(cue, fine_px) for cue in (steep, crowns, shadow, woody))
+    # In pixels of some metres there are no eaves and twigs, and what is dark is another field.
+    near = float(np.exp(-ground.gsd_m / 3.0))
     patches = 0.6 * ground.noise(how.drift_m, seed) + 0.4 * ground.noise(6 * how.drift_m, seed + 1)
-    likely = how.cover * 1.25 - 0.3 * steep - 0.35 * crowns - 0.5 * shadow - 0.55 * woody + 0.5 * (patches - 0.5)
+    hidden = 0.12 * steep + 0.3 * crowns + 0.35 * shadow + 0.4 * woody
+    likely = how.cover * 1.25 - near * hidden + 0.5 * (patches - 0.5)
     edge = ground.ramp(0.12, 3, seed + 2)
-    amount = smoothstep((likely - 0.5 * (1 - edge) - 0.15) / 0.45) * (edge > 0)
+    amount = smoothstep((likely - 0.5 * (1 - edge) - 0.15) / 0.6) * (edge > 0)
     amount *= 1 - np.exp(-how.depth_cm / 5.0)
     if how.keep_water:
         amount *= 1 - water(ground)
     relief = np.clip(shading(ground, 11), 0.55, 1.25)
     # Snow fills fine relief: the deeper, the smoother.
     # In coarse pixels what looks like relief is mostly the colour of fields, which snow hides.
-    relief = 1 + (relief - 1) * (0.35 + 0.65 * np.exp(-how.depth_cm / 15.0)) * np.exp(-ground.gsd_m / 3.0)
+    relief = 1 + (relief - 1) * (0.35 + 0.65 * np.exp(-how.depth_cm / 15.0)) * near
     out = ground.image.copy()
     for band, role in enumerate(ground.roles):
         white = SNOW.get(role, 0.93)

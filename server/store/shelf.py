@@ -127,8 +127,10 @@ def why_not(entry: Entry) -> str:
 def _advice(entry: Entry, gone: list[str]) -> str:
     ids = [one.id for one in lineage(entry) if record(one.id) is None and any(name in gone for name in one.parts)] or [entry.id]
     ways = " and ".join(f"'landbrush-server models import {one} FOLDER-OR-ZIP --accept-licence'" for one in ids)
+    there = [name for name in ids if catalogue.every(folder())[name].repo]
+    fetch = f", or 'landbrush-server models download {there[0]}'" if there else ""
     return (f"{entry.title} is not complete on this machine: {', '.join(gone)} missing. Bring {' and '.join(ids)}: {ways} with "
-            f"files that you have, or 'landbrush-server models download {ids[0]}' (in QGIS: Models).")
+            f"files that you have{fetch} (in QGIS: Models).")
 
 
 def installed(editor_id: str) -> list[Entry]:

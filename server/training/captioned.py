@@ -29,9 +29,10 @@ class Captioned:
 
 @dataclass(frozen=True)
 class Paired(Captioned):
-    """A picture and the one of the same ground that it is to be made from."""
+    """A picture and the one of the same ground that it is to be made from; `way`: from what to what, as the editors name it."""
 
     control: Path
+    way: str = ""
 
     def both(self, side: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """The same square of both."""
@@ -67,10 +68,13 @@ def _squared(pictures: list[Image.Image], side: int, rng: np.random.Generator) -
 def read_pairs(folder: Path) -> list[Paired]:
     """The pairs of a folder, by its list; raises BadRequest where there is none."""
     found = []
-    for data in _lines(folder / LISTED, ("file_name", "conditioning_image", "text")):
-        pair = Paired(folder / data["file_name"], data["text"], folder / data["conditioning_image"])
+    for data in _lines(folder / LISTED, ("file_name", "text"), ("conditioning_image", "control", "target")):
+        if not data["conditioning_image"]:
+            continue  # a sample of which the other modality is not there
+        way = f"{data['control']}-{data['target']}".replace("radar", "sar").strip("-")
+        pair = Paired(folder / data["file_name"], data["text"], folder / data["conditioning_image"], way)
         for path in (pair.path, pair.control):
-            _check(path)
+            check(path)
         found.append(pair)
     if not found:
         raise BadRequest(f"{folder} holds no pairs: a {LISTED} with lines like {{\"file_name\": \"images/a.png\", "
@@ -92,7 +96,7 @@ def read(folder: Path) -> list[Captioned]:
         except UnicodeDecodeError as error:
             raise BadRequest(f"{beside} is not UTF-8 ({error}).") from error
         if caption:
-            _check(path)
+            check(path)
             found.append(Captioned(path, caption))
         else:
             bare += 1
@@ -102,7 +106,7 @@ def read(folder: Path) -> list[Captioned]:
     return found
 
 
-def _check(path: Path) -> None:
+def check(path: Path) -> None:
     """Raise BadRequest for a file that would end a training when its turn comes."""
     try:
         with Image.open(path) as picture:
@@ -114,13 +118,13 @@ def _check(path: Path) -> None:
         raise BadRequest(f"{path} has more than 8 bits a band; make bytes of it first, for instance by 'dataset build'.")
 
 
-def _lines(path: Path, keys: tuple[str, ...]) -> list[dict[str, str]]:
-    """What is listed, with those keys as text."""
+def _lines(path: Path, keys: tuple[str, ...], more: tuple[str, ...] = ()) -> list[dict[str, str]]:
+    """What is listed, with those keys as text; `more`: those that may be missing, then empty."""
     found = []
     for number, line in enumerate(path.read_text("utf8").splitlines() if path.is_file() else (), 1):
         try:
             data = json.loads(line)
-            found.append({key: str(data[key]) for key in keys})
+            found.append({**{key: str(data[key]) for key in keys}, **{key: str(data.get(key, "")) for key in more}})
         except (ValueError, KeyError, TypeError) as error:
             raise BadRequest(f"{path}, line {number}: a JSON object with {' and '.join(keys)} is needed ({error}).") from error
     return found

@@ -22,7 +22,7 @@ from torch.nn import functional
 from ..errors import BadRequest
 from ..models import weights
 from ..models.translation import Discriminator, Generator, Shape
-from .captioned import PICTURES, opened
+from .captioned import PICTURES, check, opened
 from .latent import OnStep
 
 STATE, THERE, BACK = "training.safetensors", "forward.safetensors", "backward.safetensors"
@@ -51,6 +51,8 @@ def pictures(folder: Path) -> list[Path]:
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES) if folder.is_dir() else []
     if not found:
         raise BadRequest(f"{folder} holds no pictures ({', '.join(PICTURES)}).")
+    for path in found:
+        check(path)
     return found
 
 
@@ -74,15 +76,21 @@ class CycleTrainer:
 
     def run(self, on_step: OnStep = lambda step, steps, loss: None) -> Path:
         """Train to the last step, or on from where it was stopped; returns the file of the generator from first to second."""
+        between = True
         try:
             while self.step < self.recipe.steps:
-                self.losses.append(self._one())
+                between = False
+                losses = self._one()
+                self.losses.append(losses)
                 self.step += 1
+                between = True
                 if self.step % self.recipe.save_every == 0:
                     self.save()
-                on_step(self.step, self.recipe.steps, self.losses[-1][1])
+                on_step(self.step, self.recipe.steps, losses[1])
         finally:
-            self.save()
+            # Half a step is not kept: the networks would have moved, and the count not.
+            if between:
+                self.save()
         return self.folder / THERE
 
     def _one(self) -> tuple[float, float, float]:
@@ -102,7 +110,7 @@ class CycleTrainer:
         same = functional.l1_loss(there(real[1]), real[1]) + functional.l1_loss(back(real[0]), real[0])
         loss = fooled + how.cycle * (cycle + how.identity * same)
         if not bool(torch.isfinite(loss)):
-            raise BadRequest(f"The loss of step {self.step} is {float(loss)}. What was learned before is kept; train anew in "
+            raise BadRequest(f"The loss of step {self.step} is {float(loss)}. What was saved before is kept; train anew in "
                              "another folder with a lower learning rate.")
         loss.backward()
         self.optimisers[0].step()
@@ -111,6 +119,9 @@ class CycleTrainer:
         for judge, one, other, pool in zip(judges, made, reversed(real), self.pools.values(), strict=True):
             judge.requires_grad_(True)
             total = total + (_judged(judge(other), 1.0) + _judged(judge(self._pooled(pool, one.detach(), rng)), 0.0)) / 2
+        if not bool(torch.isfinite(total)):
+            raise BadRequest(f"The judges' loss of step {self.step} is {float(total)}. What was saved before is kept; train anew "
+                             "in another folder with a lower learning rate.")
         total.backward()
         self.optimisers[1].step()
         return float(loss.detach()), float(cycle.detach()), float(total.detach())

@@ -1,11 +1,13 @@
 """What every training in the latent space of Stable Diffusion shares: steps, their randomness, the state that is kept.
 
-The autoencoder, the text encoder and the U-Net's own weights stay as they are. Every step draws its pictures, noise and levels
-from a generator of its own, so that a training that was stopped goes on as if it had not been.
+The autoencoder, the text encoder and the U-Net's own weights stay as they are; a picture's latent is the mean of its
+distribution. Every step draws its pictures, noise and levels from a generator of its own, so that a training that was stopped
+goes on as if it had not been.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +28,8 @@ from ..store import shelf
 from .captioned import Captioned
 
 STATE = "training.safetensors"
+MOST_SAID = 4096
+"""Captions of which the words' states are kept: some 0.2 MB each."""
 OnStep = Callable[[int, int, float], None]
 """Called as on_step(step, steps, loss) after each; may raise to stop, after which the work so far is kept."""
 Kind = TypeVar("Kind", bound=Captioned)
@@ -60,6 +64,7 @@ class LatentTrainer(ABC, Generic[Kind]):
         self.schedule = schedules.made("DDPM", schedules.config_of(shelf.part(model.entry, "scheduler")))
         self.step = 0
         self.losses: list[float] = []
+        self._moving = False
         self._said: dict[str, torch.Tensor] = {}
 
     @abstractmethod
@@ -90,16 +95,21 @@ class LatentTrainer(ABC, Generic[Kind]):
 
     def run(self, on_step: OnStep = lambda step, steps, loss: None) -> Path:
         """Train to the last step, or on from where it was stopped; returns what `export` wrote."""
+        self._moving = False
         try:
             while self.step < self.recipe.steps:
-                self.losses.append(self._one())
+                loss = self._one()
+                self.losses.append(loss)
                 self.step += 1
+                self._moving = False
                 if self.step % self.recipe.save_every == 0:
                     self.save()
-                on_step(self.step, self.recipe.steps, self.losses[-1])
+                on_step(self.step, self.recipe.steps, loss)
         finally:
-            path = self.save()
-        return path
+            # While the weights move they are not kept: they would be ahead of the count.
+            if not self._moving:
+                self.save()
+        return self.save()
 
     def _one(self) -> float:
         rng = np.random.default_rng((self.recipe.seed, self.step))
@@ -112,6 +122,7 @@ class LatentTrainer(ABC, Generic[Kind]):
         if not np.isfinite(total):
             raise BadRequest(f"The loss of step {self.step} is {total}. What was learned before is kept; train anew in another "
                              "folder with a lower learning rate.")
+        self._moving = True
         self.optimiser.step()
         return total
 
@@ -138,14 +149,20 @@ class LatentTrainer(ABC, Generic[Kind]):
 
     def _words(self, caption: str) -> torch.Tensor:
         """What the text encoder makes of a caption; kept, since captions come again."""
+        if len(self._said) >= MOST_SAID:
+            self._said.clear()
         if caption not in self._said:
             with torch.no_grad(), self.model.reader("text_encoder", "tokenizer") as reader:
                 self._said[caption] = text.clip_words(reader, caption).states.to(self.device)
         return self._said[caption]
 
+    def _data(self) -> str:
+        """By which the pictures and their captions are known again."""
+        return hashlib.sha256(json.dumps([(one.path.name, one.caption) for one in self.pictures]).encode()).hexdigest()
+
     def save(self) -> Path:
         """What was learned, and all that is needed to go on."""
-        about = {"base": self.model.entry.id, "step": str(self.step)}
+        about = {"base": self.model.entry.id, "step": str(self.step), "data": self._data()}
         path = self.export(about)
         moments = {f"moment.{number}.{key}": torch.as_tensor(value)
                    for number, state in self.optimiser.state_dict()["state"].items() for key, value in state.items()}
@@ -161,9 +178,9 @@ class LatentTrainer(ABC, Generic[Kind]):
         tensors, about = weights.load(path)
         free = {"steps": 0, "save_every": 0}
         if ({**json.loads(about["recipe"]), **free} != {**asdict(self.recipe), **free}
-                or about["base"] != self.model.entry.id):
-            raise BadRequest(f"{self.folder} holds a training with other settings ({about['recipe']}, base {about['base']}). "
-                             "Choose another folder, or the same settings.")
+                or (about["base"], about["data"]) != (self.model.entry.id, self._data())):
+            raise BadRequest(f"{self.folder} holds a training with other settings or pictures ({about['recipe']}, base "
+                             f"{about['base']}). Choose another folder, or the same settings and pictures.")
         with torch.no_grad():
             for name, value in self.tensors().items():
                 value.copy_(tensors[name])

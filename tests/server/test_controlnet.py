@@ -9,6 +9,7 @@ import pytest
 import rasterio
 import torch
 from landbrush.server import __main__
+from landbrush.server.dataset.build import Wish, build
 from landbrush.server.dataset.pairs import Side, pairs
 from landbrush.server.diffusion.components import Model
 from landbrush.server.diffusion.placement import WHOLE, Placement
@@ -76,8 +77,8 @@ def test_it_draws_what_the_pipeline_of_diffusers_draws(brought, published):
         scheduler=DDIMScheduler.from_config(model.scheduler("DDIM").config), requires_safety_checker=False)
     pipe.set_progress_bar_config(disable=True)
     noise = torch.from_numpy(AnchoredNoise(7, (0, 0)).normal((4, 64, 64)))[None]
-    theirs = pipe("Near infrared imagery, a town", torch.from_numpy(image)[None], num_inference_steps=3, guidance_scale=7.5,
-                  latents=noise, output_type="np").images[0]
+    theirs = pipe("Near infrared imagery, Medium precision resolution, a town", torch.from_numpy(image)[None],
+                  num_inference_steps=3, guidance_scale=7.5, latents=noise, output_type="np").images[0]
     assert made.shape == (1, 512, 512) and np.abs(made[0] - theirs.mean(-1)).max() < 2e-3
     loose = one.edit(seen, "a town", options("rgb-nir", control=0.0), 7, lambda *_: None)
     other = one.edit(Scene(image[:, ::-1].copy(), *(np.ones((512, 512), bool),) * 2, ("red", "green", "blue"), 5.0), "a town",
@@ -196,7 +197,33 @@ def test_what_is_no_pair_is_said(tmp_path, base, published):
     with pytest.raises(BadRequest, match="one ground"):
         captioned.read_pairs(tmp_path)[0].both(64, np.random.default_rng(0))
     (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.png", "text": ""}')
-    with pytest.raises(BadRequest, match="conditioning_image"):
+    with pytest.raises(BadRequest, match="holds no pairs"):
         captioned.read_pairs(tmp_path)
     with pytest.raises(ModelRefused):
         bringing.bring(shelf.entry("controlnet-rgb-nir"), published / "sd15" / "vae", True)
+
+
+def test_bright_plants_are_not_white_in_near_infrared(tmp_path):
+    """In layers of more than bytes near infrared has its own white, far above the colours'."""
+    values = np.full((4, 520, 520), 600, np.uint16)
+    values[3] = np.linspace(500, 4000, 520)[None]
+    path = write(tmp_path / "a.tif", values, descriptions=("red", "green", "blue", "nir"))
+    assert pairs(Side(path, "rgb", {}), Side(path, "nir", {}), tmp_path / "out") == 1
+    with Image.open(captioned.read_pairs(tmp_path / "out")[0].path) as picture:
+        shown = np.asarray(picture)[..., 0].astype(int)
+    assert (shown == 255).mean() < 0.01 and shown[:, 500].mean() > 4 * shown[:, 20].mean()
+
+
+def test_pairs_that_cannot_be_made_are_said(tmp_path, found):
+    here = write(tmp_path / "a.tif", in_type(scene(3, 520, 520), "uint8"), colorinterp=RGB)
+    far = write(tmp_path / "b.tif", in_type(scene(3, 520, 520), "uint8"), colorinterp=RGB,
+                transform=rasterio.Affine(1, 0, 900_000, 0, -1, 1_000_000))
+    unnamed = write(tmp_path / "c.tif", in_type(scene(5, 520, 520), "uint8"))
+    with pytest.raises(BadRequest, match="Do they overlap"):
+        pairs(Side(here, "rgb", {}), Side(far, "rgb", {}), tmp_path / "none")
+    with pytest.raises(BadRequest, match="names no red"):
+        pairs(Side(here, "rgb", {}), Side(unnamed, "rgb", {}), tmp_path / "none")
+    with pytest.raises(BadRequest, match="of another kind"):
+        pairs(Side(here, "rgb", {}), Side(here, "rgb", {}), found)
+    with pytest.raises(BadRequest, match="did not make"):
+        build(tmp_path, found, Wish())

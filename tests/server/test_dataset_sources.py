@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import tarfile
 
 import numpy as np
 import pytest
 from landbrush.server import __main__
-from landbrush.server.dataset import captions, enlarge, layouts, scenes, shards
+from landbrush.server.dataset import SCENES, captions, enlarge, layouts, shards
 from landbrush.server.dataset.build import Wish, build
 from landbrush.server.errors import BadRequest, WeightsMissing
 from PIL import Image
@@ -99,15 +100,15 @@ def test_each_sample_in_further_scenes(tmp_path):
     write(tmp_path / "source.tif", in_type(scene(3, 512, 512), "uint8"), colorinterp=RGB)
     (tmp_path / "in").mkdir()
     (tmp_path / "source.tif").rename(tmp_path / "in" / "a.tif")
-    counts = build(tmp_path / "in", tmp_path / "out", Wish(scenes=scenes.SCENES, parts={"modality": "Satellite imagery"}))
+    counts = build(tmp_path / "in", tmp_path / "out", Wish(scenes=SCENES, parts={"modality": "Satellite imagery"}))
     lines = listed(tmp_path / "out")
-    assert counts.samples == 4 and [line["parts"]["weather"] for line in lines] == ["", *scenes.SCENES]
+    assert counts.samples == 4 and [line["parts"]["weather"] for line in lines] == ["", *SCENES]
     looks = [np.asarray(Image.open(tmp_path / "out" / line["file_name"])).astype(float) for line in lines]
     clear, fog, snow, night = (look.mean() for look in looks)
     assert night < 0.6 * clear and fog > clear and snow > clear and looks[1].std() < looks[0].std()
     assert all(f", {name}" in line["text"] and "operator" in line["synthetic"] for name, line in
-               zip(scenes.SCENES, lines[1:], strict=True)) and "synthetic" not in lines[0]
-    again = build(tmp_path / "in", tmp_path / "two", Wish(scenes=scenes.SCENES, parts={"modality": "Satellite imagery"}))
+               zip(SCENES, lines[1:], strict=True)) and "synthetic" not in lines[0]
+    again = build(tmp_path / "in", tmp_path / "two", Wish(scenes=SCENES, parts={"modality": "Satellite imagery"}))
     assert again.samples == 4 and all(
         (tmp_path / "two" / name).read_bytes() == (tmp_path / "out" / name).read_bytes() for name in map(_file, lines))
 
@@ -223,3 +224,29 @@ def test_what_is_no_captioner_is_said(tmp_path):
     (tmp_path / "pytorch_model.bin").write_bytes(b"x")
     with pytest.raises(WeightsMissing, match="pickled weights"):
         captions.Captioner(tmp_path)
+
+
+def test_copies_and_controls_are_watched(tmp_path, capsys):
+    file, beside, *_ = TREES["sen1-2"]
+    picture(tmp_path / "in" / file)
+    picture(tmp_path / "in" / next(iter(beside)), bands=1)
+    (tmp_path / "in" / file).with_name("ROIs1158_spring_s2_1_p31.png").write_bytes((tmp_path / "in" / file).read_bytes())
+    said = []
+    counts = build(tmp_path / "in", tmp_path / "out", Wish(layout="automatic"), said.append)
+    assert (counts.sources, counts.samples, counts.twins, counts.before) == (2, 1, 1, 0)
+    assert said[0] == "layout: sen1-2" and any("its content is that of" in text for text in said)
+    [line] = listed(tmp_path / "out")
+    [tar] = shards.tars(tmp_path / "out", 10)
+    with tarfile.open(tar) as packed:
+        assert {name.split(".", 1)[1] for name in packed.getnames()} == {"png", "control.png", "txt", "json"}
+    (tmp_path / "out" / line["conditioning_image"]).unlink()
+    again = build(tmp_path / "in", tmp_path / "out", Wish(layout="automatic"))
+    assert again.samples == 1 and (tmp_path / "out" / line["conditioning_image"]).is_file()
+
+
+@pytest.mark.parametrize("gsd", ["nan", "-1", "inf"])
+def test_a_ground_size_that_is_none_is_refused(tmp_path, gsd, capsys):
+    picture(tmp_path / "in" / "a.png")
+    wanted = ["dataset", "build", "--source", str(tmp_path / "in"), "--output", str(tmp_path / "out"), "--gsd", gsd]
+    assert __main__.main(wanted) == 1
+    assert "--gsd" in capsys.readouterr().err and not (tmp_path / "out").exists()

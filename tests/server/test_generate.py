@@ -8,12 +8,13 @@ import numpy as np
 import pyproj
 import pytest
 import rasterio
+import rasterio.shutil
 import torch
 from landbrush.server.api import ContractError, Extent, RasterRef
-from landbrush.server.canvases import blank
+from landbrush.server.canvases import blank, finer
 from landbrush.server.diffusion.components import Model
 from landbrush.server.diffusion.placement import WHOLE, Placement
-from landbrush.server.editors.text_to_image import composed, level_of
+from landbrush.server.editors.prompt_parts import composed, level_of
 from landbrush.server.errors import BadRequest
 from landbrush.server.raster import opened, profile_of
 from landbrush.server.sensor import satellite_of
@@ -21,7 +22,7 @@ from landbrush.server.store import bringing, own, shelf
 from safetensors.torch import load_file
 
 from tests.server import tiny_pipelines
-from tests.server.conftest import finished, inputs, write
+from tests.server.conftest import RGB, finished, in_type, inputs, scene, write
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 PLACES = {
@@ -158,9 +159,9 @@ def test_the_adapter_changes_network_and_text_encoder_by_its_factors(ready, stic
 
 
 def test_what_cannot_be_made_is_said(client, tmp_path):
-    with pytest.raises(ContractError, match="an extent with its crs and with gsd_m"):
+    with pytest.raises(ContractError, match="an extent with crs and gsd_m"):
         RasterRef(extent=Extent(0, 0, 1, 1))
-    with pytest.raises(ContractError, match="give one of"):
+    with pytest.raises(ContractError, match="give upload or path"):
         RasterRef(path="a", upload="b", extent=Extent(0, 0, 1, 1, "EPSG:4326"), gsd_m=1)
     with pytest.raises(BadRequest, match="is not a CRS"):
         blank(Extent(0, 0, 1, 1, "EPSG:nothing"), 1.0, tmp_path)
@@ -257,3 +258,42 @@ def test_the_satellite_stands_in_the_prompt_unless_said_otherwise(ready, rgb):
         wanted = inputs(path, prompt="roofs", options={"model": "tiny", "steps": 2, **given})
         _, manifest = drawn(ready, wanted)
         assert manifest["drawn"]["prompt_used"].endswith(words), manifest["drawn"]
+
+
+@pytest.mark.parametrize("gsd_m", [0.7, 1.0, 2.3, 10.0])
+def test_the_whole_of_a_layer_can_be_made_finer_or_coarser(tmp_path, gsd_m):
+    """Its own extent, whatever whole pixels that is enlarged to."""
+    path = write(tmp_path / "a.tif", in_type(scene(3, 60, 70), "uint16"), colorinterp=RGB)
+    with rasterio.open(path) as source:
+        extent = Extent(*source.bounds, source.crs.to_string())
+    with opened(finer(path, RasterRef(path=str(path), extent=extent, gsd_m=gsd_m), {}, tmp_path)) as made:
+        assert (made.read().max(axis=0) > 0).all() and made.dtypes[0] == "uint8"
+
+
+def test_finer_ground_takes_the_bands_that_are_stated(ready, tmp_path):
+    values = np.zeros((5, 60, 70), np.uint8)
+    values[4], values[2], values[0] = 200, 100, 50
+    path = write(tmp_path / "five.tif", values)
+    with rasterio.open(path) as source:
+        extent = Extent(*source.bounds, source.crs.to_string())
+    ref = RasterRef(path=str(path), extent=extent, gsd_m=1.0)
+    with pytest.raises(BadRequest, match="names no red, green and blue"):
+        finer(path, ref, {}, tmp_path)
+    with opened(finer(path, ref, {"red": 5, "green": 3, "blue": 1}, tmp_path)) as made:
+        assert made.read([1, 2, 3])[:, 20, 20].tolist() == [200, 100, 50]
+    wanted = request(extent.crs, 1.0, place=(extent.xmin, extent.ymin, extent.xmax, extent.ymax))
+    wanted["raster"]["path"] = str(path)
+    drawn(ready, {**wanted, "band_roles": {"red": 5, "green": 3, "blue": 1}})
+
+
+def test_finer_ground_is_made_anew_when_its_source_changed(tmp_path):
+    path = write(tmp_path / "a.tif", np.full((3, 60, 70), 60, np.uint8), colorinterp=RGB)
+    virtual = tmp_path / "a.vrt"
+    rasterio.shutil.copy(path, virtual, driver="VRT")
+    with rasterio.open(path) as source:
+        ref = RasterRef(path="x", extent=Extent(*source.bounds, source.crs.to_string()), gsd_m=1.0)
+    first = finer(virtual, ref, {}, tmp_path)
+    assert finer(virtual, ref, {}, tmp_path) == first
+    write(path, np.full((3, 60, 70), 160, np.uint8), colorinterp=RGB)
+    with opened(finer(virtual, ref, {}, tmp_path)) as made:
+        assert made.read(1)[20, 20] == 160

@@ -90,7 +90,7 @@ def test_a_stopped_training_goes_on_with_the_same_losses(base, pictures, tmp_pat
     assert again.losses == pytest.approx(whole.losses, rel=1e-5)
     first, second = (load_file(tmp_path / name / ADAPTER) for name in ("whole", "parts"))
     assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
-    with pytest.raises(BadRequest, match="other settings"):
+    with pytest.raises(BadRequest, match="other settings or pictures"):
         trainer(base, pictures, tmp_path / "parts", Recipe(steps=20, rank=8, side_px=64)).resume()
 
 

@@ -84,19 +84,45 @@ def test_a_layer_without_that_band_is_refused(client, rgb, process, words):
 
 
 def test_every_changed_band_is_marked_and_no_other(client, tmp_path):
-    path = write(tmp_path / "a.tif", in_type(scene(4, 90, 110), "uint8"), colorinterp=(*RGB, ColorInterp.undefined))
+    values = in_type(scene(4, 90, 110), "uint8")
+    values[3] = 255
+    path = write(tmp_path / "a.tif", values, colorinterp=(*RGB, ColorInterp.alpha))
     info, result = run(client, "snow", path, ring=square(20, 30, 70, 80))
     assert info["status"] == "successful"
     with rasterio.MemoryFile(result) as memory, memory.open() as written:
-        assert all("inside the polygons" in written.tags(band)["LANDBRUSH_SYNTHETIC"] for band in (1, 2, 3, 4))
+        marked = ["inside the polygons" in written.tags(band).get("LANDBRUSH_SYNTHETIC", "") for band in (1, 2, 3, 4)]
+    assert marked == [True, True, True, False]
 
 
-def test_decibels():
-    valid = np.ones((1, 3), bool)
-    assert np.allclose(radar.decibels(np.array([[[-3.0, -10, -20]]]), valid)[0], [-3, -10, -20])
-    assert np.allclose(radar.decibels(np.array([[[1.0, 0.1, 0.01]]]), valid)[0], [0, -10, -20])
-    assert np.allclose(radar.decibels(np.array([[[0, 51, 255]]], np.uint8), valid)[0], [-25, -20, 0])
-    assert np.allclose(radar.decibels(np.array([[[100, 1000, 10]]], np.uint16), valid)[0], [-11, 9, -31])
+@pytest.mark.parametrize(("values", "wanted", "words"), [
+    ([-3.0, -10, -20], [-3, -10, -20], "taken for dB"), ([1.0, 0.1, 0.01], [0, -10, -20], "linear power"),
+    (np.array([0, 51, 255], np.uint8), [-25, -20, 0], "bytes"),
+    (np.array([100, 1000, 10], np.uint16), [-11, 9, -31], "amplitudes"),
+    (np.array([-1234, -500, 100], np.int16), [-12.34, -5, 1], "hundredths"),
+])
+def test_decibels(values, wanted, words):
+    values = np.asarray(values)
+    unit = radar.Unit.of(values[None])
+    assert np.allclose(unit.decibels(values), wanted, atol=1e-4) and words in unit.said
+
+
+def test_one_odd_pixel_does_not_turn_power_into_decibels(client, tmp_path):
+    """And what the numbers are is told once for a layer, not for each window."""
+    values = 10 ** (backscatter() / 10)
+    values[0, 3, 3] = -1e-5
+    path = write(tmp_path / "a.tif", values, descriptions=("VV", "VH"))
+    whole, _ = made_colours(client, path)
+    amplitudes = write(tmp_path / "b.tif", (1000 * np.sqrt(np.maximum(values, 0))).astype(np.uint16), descriptions=("VV", "VH"))
+    lake, _ = made_colours(client, amplitudes, ring=square(45, 35, 75, 55), output={"area": "layer"})
+    assert whole[:, 35:55, 45:75].mean((1, 2)).sum() < 150 < whole[:, 65:85].mean((1, 2)).sum()
+    assert lake[:, 36:54, 46:74].mean((1, 2)).sum() < 150
+
+
+def made_colours(client, path, **more):
+    info, result = run(client, "radar-colours", path, **more)
+    assert info["status"] == "successful", info["message"]
+    with rasterio.MemoryFile(result) as memory, memory.open() as written:
+        return written.read().astype(int), info
 
 
 def test_speckle_goes_and_edges_stay():

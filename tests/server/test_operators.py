@@ -183,3 +183,19 @@ def test_the_largest_seed_is_taken(process):
     seen = Scene(image, *(np.ones((60, 60), bool),) * 2, ROLES[:3], 1.0)
     made = one.edit(seen, "", registry.options_of(one.info, {}), 2**31 - 1, lambda *_: None)
     assert np.isfinite(made).all() and (made != image).any()
+
+
+@pytest.mark.parametrize("words", ["dense fog", "snow everywhere", "at night", "flooded to the doorsteps", "burned down"])
+def test_the_operators_go_by_words_alone(client, tmp_path, words):
+    path = write(tmp_path / "a.tif", in_type(scene(3, 120, 140), "uint8"), colorinterp=RGB)
+    wanted = inputs(path, square(20, 20, 120, 100), prompt=words)
+    info = finished(client, client.post("/processes/auto/execution", json={"inputs": wanted}).get_json()["jobID"])
+    assert info["status"] == "successful", info["message"]
+
+
+def test_an_exemplar_of_too_little_fog_is_refused(client, tmp_path):
+    path = write(tmp_path / "a.tif", in_type(scene(3, 120, 140), "uint8"), colorinterp=RGB)
+    for pixels in (square(40, 40, 80, 80), square(2, 2, 8, 100)):
+        wanted = inputs(path, square(20, 20, 120, 100), exemplar={"polygons": {"geometry": ring(path, pixels)}})
+        info = finished(client, client.post("/processes/fog/execution", json={"inputs": wanted}).get_json()["jobID"])
+        assert info["status"] == "failed" and ("too little fog" in info["message"] or "exemplar" in info["message"])

@@ -103,6 +103,22 @@ def test_twenty_steps_learn_and_go_on_as_if_never_stopped(heaps, tmp_path):
     assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
     with pytest.raises(BadRequest, match="other settings"):
         trainer(heaps, tmp_path / "parts", Recipe(steps=21)).resume()
+    torn = trainer(heaps, tmp_path / "torn")
+    pooled, calls = torn._pooled, []
+
+    def interrupted(*args):
+        calls.append(1)
+        if len(calls) == 21:  # within the eleventh step, after the generators moved
+            raise KeyboardInterrupt
+        return pooled(*args)
+
+    torn._pooled = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        torn.run()
+    after = trainer(heaps, tmp_path / "torn")
+    assert after.resume() and after.step == 7  # what was saved last between two steps
+    after.run()
+    assert np.allclose(after.losses, whole.losses, rtol=1e-4)
     assert (tmp_path / "whole" / STATE).is_file() and not list((tmp_path / "whole").glob(".*"))
 
 
