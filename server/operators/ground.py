@@ -137,8 +137,10 @@ def water(ground: Ground) -> np.ndarray:
     calm = smoothstep((0.03 - rough) / 0.02)
     bluish = smoothstep((blue - 0.92 * red) / 0.06)
     green = ground.band("green")
-    excess = 0.0 if green is None else (2 * green - red - blue) / np.maximum(red + green + blue, 0.05)
+    if green is None:
+        return dark * calm * bluish
     # Colour does not tell a green lake from a dense crop; there are more crops.
+    excess = (2 * green - red - blue) / np.maximum(red + green + blue, 0.05)
     return dark * calm * bluish * smoothstep((0.16 - excess) / 0.08)
 
 
