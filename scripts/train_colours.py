@@ -14,14 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from landbrush.server.models import colours, pixel_network
-from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from train_near_infrared import GAP_PX, WEST_PX, coarser, dates
+from train_near_infrared import GAP_PX, WEST_PX, Fit, coarser, dates
 
 WINDOWS, SAMPLES = 2, 40_000
-STEPS, BATCH, WIDTHS = 1000, 2048, (48, 24)
-NOISE, DROPOUT = 0.5, 0.3
+FIT = Fit((48, 24), 1000, 0.5, 0.3, 0.2)
 
 
 def samples(image: np.ndarray, whole: bool, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -39,30 +37,8 @@ def samples(image: np.ndarray, whole: bool, rng: np.random.Generator) -> tuple[n
 
 def trained(images: list[np.ndarray], seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
-    torch.manual_seed(seed)
     parts = [samples(image, number == 0, rng) for image in images for number in range(1 + WINDOWS)]
-    features, wanted = (np.concatenate(part) for part in zip(*parts, strict=True))
-    mean, deviation = features.mean(0), features.std(0) + 1e-6
-    x, y = torch.from_numpy((features - mean) / deviation), torch.from_numpy(wanted)
-    first, second = WIDTHS
-    net = torch.nn.Sequential(
-        torch.nn.Linear(x.shape[1], first), torch.nn.SiLU(), torch.nn.Dropout(DROPOUT), torch.nn.Linear(first, second),
-        torch.nn.SiLU(), torch.nn.Linear(second, 3))
-    optimiser = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=0.05)
-    for step in range(STEPS):
-        for group in optimiser.param_groups:
-            group["lr"] = 3e-3 * (1 - step / STEPS)
-        at = torch.randint(len(x), (BATCH,))
-        made = net(x[at] + NOISE * torch.randn(BATCH, x.shape[1]))
-        loss = functional.smooth_l1_loss(made, y[at], beta=0.2)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    found = {"mean": mean, "deviation": deviation}
-    for number, layer in enumerate((net[0], net[3], net[5]), 1):
-        found[f"weight{number}"] = layer.weight.detach().numpy().T
-        found[f"bias{number}"] = layer.bias.detach().numpy()
-    return found
+    return FIT.learned(*(np.concatenate(part) for part in zip(*parts, strict=True)), seed)
 
 
 def per_pixel(band: np.ndarray, valid: np.ndarray) -> np.ndarray:

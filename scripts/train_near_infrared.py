@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import rasterio
@@ -19,7 +20,7 @@ from torch.nn import functional
 
 WEST_PX, GAP_PX = 560, 20
 WINDOWS, SAMPLES = 3, 15_000
-STEPS, BATCH, WIDTHS = 1500, 2048, (96, 48)
+BATCH = 2048
 
 
 def dates(data: Path) -> dict[str, np.ndarray]:
@@ -70,32 +71,49 @@ def samples(image: np.ndarray, whole: bool, rng: np.random.Generator) -> tuple[n
     return features[taken], wanted[taken].astype(np.float32)
 
 
+class Fit(NamedTuple):
+    """Of a pixel network: hidden widths, steps, noise on the standardised features, dropout, where the loss turns linear."""
+
+    widths: tuple[int, int]
+    steps: int
+    noise: float
+    dropout: float
+    beta: float
+
+    def learned(self, features: np.ndarray, wanted: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+        """Weights by the names of models/pixel_network.py for features (n, f) and what they should answer (n, outputs)."""
+        torch.manual_seed(seed)
+        mean, deviation = features.mean(0), features.std(0) + 1e-6
+        x, y = torch.from_numpy((features - mean) / deviation), torch.from_numpy(wanted)
+        first, second = self.widths
+        net = torch.nn.Sequential(
+            torch.nn.Linear(x.shape[1], first), torch.nn.SiLU(), torch.nn.Dropout(self.dropout), torch.nn.Linear(first, second),
+            torch.nn.SiLU(), torch.nn.Linear(second, y.shape[1]))
+        optimiser = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=0.05)
+        for step in range(self.steps):
+            for group in optimiser.param_groups:
+                group["lr"] = 3e-3 * (1 - step / self.steps)
+            at = torch.randint(len(x), (BATCH,))
+            made = net(x[at] + self.noise * torch.randn(BATCH, x.shape[1]))
+            loss = functional.smooth_l1_loss(made, y[at], beta=self.beta)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        found = {"mean": mean, "deviation": deviation}
+        for number, layer in enumerate((net[0], net[3], net[5]), 1):
+            found[f"weight{number}"] = layer.weight.detach().numpy().T
+            found[f"bias{number}"] = layer.bias.detach().numpy()
+        return found
+
+
+FIT = Fit((96, 48), 1500, 0.2, 0.15, 0.5)
+
+
 def trained(images: list[np.ndarray], seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
-    torch.manual_seed(seed)
     parts = [samples(image, number == 0, rng) for image in images for number in range(1 + WINDOWS)]
     features, wanted = (np.concatenate(part) for part in zip(*parts, strict=True))
-    mean, deviation = features.mean(0), features.std(0) + 1e-6
-    x, y = torch.from_numpy((features - mean) / deviation), torch.from_numpy(wanted)
-    first, second = WIDTHS
-    net = torch.nn.Sequential(
-        torch.nn.Linear(x.shape[1], first), torch.nn.SiLU(), torch.nn.Dropout(0.15), torch.nn.Linear(first, second),
-        torch.nn.SiLU(), torch.nn.Linear(second, 1))
-    optimiser = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=0.05)
-    for step in range(STEPS):
-        for group in optimiser.param_groups:
-            group["lr"] = 3e-3 * (1 - step / STEPS)
-        at = torch.randint(len(x), (BATCH,))
-        made = net(x[at] + 0.2 * torch.randn(BATCH, x.shape[1]))[:, 0]
-        loss = functional.smooth_l1_loss(made, y[at], beta=0.5)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    found = {"mean": mean, "deviation": deviation}
-    for number, layer in enumerate((net[0], net[3], net[5]), 1):
-        found[f"weight{number}"] = layer.weight.detach().numpy().T
-        found[f"bias{number}"] = layer.bias.detach().numpy()
-    return found
+    return FIT.learned(features, wanted[:, None], seed)
 
 
 def per_pixel(rgb: np.ndarray) -> np.ndarray:
