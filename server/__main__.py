@@ -10,7 +10,6 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,10 @@ from . import evaluate, interpreter, models_command, provenance, registry, train
 from .api import AUTO, Blend, ContractError, EditRequest, Exemplar, Output, Polygons, RasterRef
 from .dataset import command as dataset_command
 from .errors import BadRequest, Dismissed, ServerError
+from .geojson import read_polygons
+from .masks import as_polygons
 from .models import weights
-from .raster import opened
+from .raster import opened, profile_of
 from .settings import ADDRESS, Settings, default_home, lock_home, token_of
 
 
@@ -164,22 +165,6 @@ def _address_of_the_other(home: Path) -> str:
     raise BadRequest(f"{home} is locked by a server that does not answer. End it, or choose another --home.")
 
 
-def read_polygons(path: Path, crs: str = "") -> Polygons:
-    """A GeoJSON geometry, Feature or FeatureCollection as one MultiPolygon."""
-    try:
-        data = json.loads(path.read_text("utf8"))
-    except (OSError, ValueError) as error:
-        raise BadRequest(f"{path} cannot be read as GeoJSON: {error}") from error
-    try:
-        polygons = list(_polygons_in(data))
-        named = (data.get("crs") or {}).get("properties", {}).get("name", "")
-    except (AttributeError, TypeError) as error:
-        raise BadRequest(f"{path} is JSON, but not GeoJSON: {error}") from error
-    if not polygons:
-        raise BadRequest(f"{path} holds no polygon.")
-    return Polygons({"type": "MultiPolygon", "coordinates": polygons}, crs or named or "EPSG:4326")
-
-
 def _area_of(given: argparse.Namespace) -> Polygons:
     """The polygons, or all of the raster for an editor that makes bands."""
     if given.polygons is not None:
@@ -187,24 +172,8 @@ def _area_of(given: argparse.Namespace) -> Polygons:
     if given.editor == AUTO or not registry.editor(given.editor).info.makes:
         raise BadRequest("--polygons FILE is needed: the area to edit. Only editors that make bands do a whole layer without.")
     with opened(given.raster) as dataset:
-        height, width = dataset.shape
-        corners = [list(dataset.transform @ at) for at in ((0, 0), (width, 0), (width, height), (0, height), (0, 0))]
-    return Polygons({"type": "Polygon", "coordinates": [corners]})
-
-
-def _polygons_in(data: Any) -> Iterator[Any]:
-    """Coordinates of every polygon of a GeoJSON object."""
-    if data is None:
-        return
-    kind = data.get("type")
-    if kind == "Polygon":
-        yield data.get("coordinates")
-    elif kind == "MultiPolygon":
-        yield from data.get("coordinates")
-    for inner in (*data.get("features", ()), *data.get("geometries", ())):
-        yield from _polygons_in(inner)
-    if kind == "Feature":
-        yield from _polygons_in(data.get("geometry"))
+        profile = profile_of(dataset)
+        return as_polygons(profile.box, profile)
 
 
 def _option(text: str, form: str = "--option NAME") -> tuple[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import BadRequest
+from .geojson import read_polygons
 from .settings import default_home
 
 
@@ -37,10 +39,24 @@ def add_commands(commands: Any, add_model_option: Callable[[argparse.ArgumentPar
     spread.add_argument("--inception", type=Path, help="Inception v3 weights (pt_inception-2015-12-05): the published figures")
     spread.add_argument("--images", type=int, default=500, help="at most so many a side, at random; 500 as published")
     spread.set_defaults(run=_distribution)
+    layers = kinds.add_parser("layers", help="what changed between two rasters of one ground, inside and outside polygons")
+    layers.add_argument("before", type=Path)
+    layers.add_argument("after", type=Path, help="brought onto the grid of the first where it has another")
+    layers.add_argument("--polygons", type=Path, help="GeoJSON file: where change was asked for; without, everywhere")
+    layers.add_argument("--crs", default="", help="CRS of the polygons (default: the GeoJSON's, EPSG:4326)")
+    layers.set_defaults(run=_layers)
     for parser in (single, change, spread):
         parser.add_argument("--output", type=Path, required=True, help="folder for the table, pictures and settings")
         parser.add_argument("--home", type=Path, default=default_home(), help="folder in which models are named and kept")
         add_model_option(parser)
+
+
+def _layers(given: argparse.Namespace) -> int:
+    from . import compare
+
+    polygons = read_polygons(given.polygons, given.crs) if given.polygons else None
+    print(json.dumps(compare.compared(given.before, given.after, polygons), indent=1))
+    return 0
 
 
 def _say(text: str) -> None:

@@ -15,6 +15,8 @@ SEEN = 2 / 255
 """Change of a pixel that counts as one: what rounding twice can make is less."""
 RIM_PX = 8
 BAND_PX = 3
+SHIFT_PX = 1024
+"""Side of what a shift is looked for in."""
 
 
 @dataclass(frozen=True)
@@ -42,25 +44,47 @@ def preservation(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> Pre
 
 
 def shift(before: np.ndarray, after: np.ndarray, where: np.ndarray) -> tuple[float, float] | None:
-    """(down, across) in pixels by which `after` is moved against `before`, by phase correlation (Kuglin and Hines 1975) of what
-    lies in `where`, to a tenth of a pixel or so by a parabola about the peak; None where nothing has structure."""
-    first, second = ((image.mean(axis=0) - image.mean(axis=0)[where].mean()) * where for image in (before, after))
-    height, width = where.shape
-    window = np.hanning(height + 2)[1:-1, None] * np.hanning(width + 2)[1:-1]
-    cross = np.fft.rfft2(second * window) * np.conj(np.fft.rfft2(first * window))
-    strength = np.abs(cross)
-    if strength.max() < 1e-12:
+    """(down, across) in pixels by which `after` is moved against `before`, up to a quarter of a side.
+
+    By normalised correlation of what lies in `where` alone (Padfield 2012, eq. 12), so that the mask's own outline does not hold
+    it in place, between pixels by a parabola about the peak; None where nothing has structure. Of large pictures the middle.
+    """
+    middle_of = tuple(slice(max(0, (side - SHIFT_PX) // 2), max(0, (side - SHIFT_PX) // 2) + SHIFT_PX) for side in where.shape)
+    before, after, where = before[(slice(None), *middle_of)], after[(slice(None), *middle_of)], where[middle_of]
+    if not where.any():
         return None
-    surface = np.fft.irfft2(cross / np.maximum(strength, 1e-12 * strength.max()), (height, width))
-    peak = np.unravel_index(int(surface.argmax()), surface.shape)
-    found = []
-    for axis, length in enumerate((height, width)):
-        low, middle, high = (surface[tuple((peak[a] + (step if a == axis else 0)) % surface.shape[a] for a in (0, 1))]
+    size = tuple(2 * side for side in where.shape)
+    first, second = ((image.mean(axis=0) - image.mean(axis=0)[where].mean()) * where for image in (before, after))
+
+    def transformed(image: np.ndarray) -> np.ndarray:
+        return np.fft.rfft2(image, size)
+
+    mask, one, other = transformed(where), transformed(first), transformed(second)
+    squares = transformed(first**2), transformed(second**2)
+
+    def correlated(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.fft.irfft2(np.conj(a) * b, size)
+
+    overlap = np.maximum(correlated(mask, mask), 1e-9)
+    means = correlated(one, mask), correlated(mask, other)
+    spreads = [np.maximum(correlated(*pair) - mean**2 / overlap, 0) for pair, mean in
+               (((squares[0], mask), means[0]), ((mask, squares[1]), means[1]))]
+    spread = np.sqrt(spreads[0] * spreads[1])
+    if spread.max() < 1e-9:
+        return None
+    shared = (correlated(one, other) - means[0] * means[1] / overlap) / np.maximum(spread, 1e-12)
+    found = np.where(spread > 1e-6 * spread.max(), shared, -1)
+    down, across = (np.fft.fftfreq(side, 1 / side) for side in size)
+    near = (np.abs(down)[:, None] <= where.shape[0] / 4) & (np.abs(across) <= where.shape[1] / 4)
+    near &= overlap > 0.3 * overlap.max()
+    peak = np.unravel_index(int(np.where(near, found, -2).argmax()), size)
+    moved = []
+    for axis, at in enumerate((down, across)):
+        low, middle, high = (found[tuple((peak[a] + (step if a == axis else 0)) % size[a] for a in (0, 1))]
                              for step in (-1, 0, 1))
         bend = low - 2 * middle + high
-        at = peak[axis] + (0.5 * (low - high) / bend if bend < 0 else 0.0)
-        found.append(float((at + length / 2) % length - length / 2))
-    return found[0], found[1]
+        moved.append(float(at[peak[axis]] + (0.5 * (low - high) / bend if bend < 0 else 0.0)))
+    return moved[0], moved[1]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,104 @@
+"""Any two rasters of one ground compared: what changed where, against where it was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import shapely
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.vrt import WarpedVRT
+
+from . import bands, masks
+from .api import Polygons
+from .bands import Layer
+from .errors import BadRequest, CannotEdit
+from .evaluation import change
+from .raster import Box, opened, read_window
+
+MARGIN_PX = 128
+LARGEST_PX = 16_000_000
+
+
+def compared(before: Path, after: Path, polygons: Polygons | None) -> dict[str, Any]:
+    """Measures of `after` against `before`, on the grid of `before`; without polygons all of it was asked for.
+
+    Raises BadRequest, CannotEdit where the two cannot be compared.
+    """
+    with opened(before) as first, opened(after) as second:
+        layer, other = Layer.of(first, {}), Layer.of(second, {})
+        chosen = _shared(layer, other)
+        shapes = masks.pixel_polygons(polygons, layer.profile) if polygons else [shapely.box(0, 0, first.width, first.height)]
+        box = _window(shapes, layer.profile.box)
+        mask = masks.burn(shapes, box)
+        old, valid = _read(first, layer, box, chosen[0])
+        same = (first.crs, first.transform, first.shape) == (second.crs, second.transform, second.shape)
+        if not same and (first.crs is None or second.crs is None):
+            raise BadRequest(f"{before.name} and {after.name} are not on one grid, and have not both a CRS.")
+        if same:
+            new, also = _read(second, other, box, chosen[1])
+        else:
+            with WarpedVRT(second, crs=first.crs, transform=first.transform, width=first.width, height=first.height,
+                           resampling=Resampling.bilinear, add_alpha=ColorInterp.alpha not in second.colorinterp) as warped:
+                new, also = _read(warped, Layer.of(warped, {}), box, chosen[1])
+        stretch = bands.stretch_of(layer.profile, layer.roles, bands.overview(layer)).of(chosen[0])
+    both = valid & also
+    if not both.any():
+        raise CannotEdit(f"{before.name} and {after.name} share no ground.")
+    seen, made = (np.where(both, np.nan_to_num(stretch.seen(values)), 0) for values in (old, new))
+    kept = change.preservation(seen, made, mask | ~both)
+    place, edge = change.localisation(seen, made, mask & both), change.rim(seen, made, mask & both)
+    found = {"pixels_compared": int(both.sum()), "on_one_grid": same, "preservation": asdict(kept) if kept else None,
+             "localisation": asdict(place) if place else None, "rim": asdict(edge) if edge else None}
+    return {**found, "said": sentences(found)}
+
+
+def sentences(found: dict[str, Any]) -> list[str]:
+    """What the numbers mean."""
+    said, kept, place, edge = [], found["preservation"], found["localisation"], found["rim"]
+    if kept is None:
+        said.append("Nothing lies outside the polygons, so nothing is said of what was kept.")
+    elif kept["changed"] == 0:
+        said.append("Outside the polygons nothing changed that could be seen.")
+    else:
+        said.append(f"Outside the polygons {kept['changed']:.1%} of the pixels changed, by {kept['magnitude']:.1%} on average.")
+    moved = kept and kept["shift_px"]
+    if moved and max(map(abs, moved)) > 0.5:
+        said.append(f"The ground lies about {moved[0]:.1f} pixels lower and {moved[1]:.1f} to the right: align the layers first.")
+    if place is None:
+        said.append("Nothing changed.")
+    else:
+        said.append(f"{place['recall']:.0%} of the polygons changed; {place['energy_inside']:.0%} of all change lies in them.")
+    if edge is not None:
+        said.append(f"At the rim colours step by {edge['colour']:.0%}, jumps are {edge['gradient']:.1f} times those beside it.")
+    return said
+
+
+def _shared(first: Layer, second: Layer) -> tuple[list[int], list[int]]:
+    """Bands of both (in their files) that show the same: by role, else by number where there are as many."""
+    roles = [role for role in first.roles.names if role and role in second.roles.names]
+    data = [bands.data_bands(layer.profile) for layer in (first, second)]
+    if roles:
+        return tuple([d[layer.roles.names.index(role)] for role in roles]  # type: ignore[return-value]
+                     for layer, d in zip((first, second), data, strict=True))
+    if len(data[0]) != len(data[1]):
+        raise CannotEdit(f"The layers have {len(data[0])} and {len(data[1])} bands, of which none is known to show the same.")
+    return data[0], data[1]
+
+
+def _window(shapes: list, whole: Box) -> Box:
+    """The polygons with a margin."""
+    left, top, right, bottom = shapely.total_bounds(shapes)
+    box = Box(int(left), int(top), max(int(np.ceil(right)) - int(left), 1), max(int(np.ceil(bottom)) - int(top), 1))
+    box = box.grown(MARGIN_PX, whole)
+    if box.width * box.height > LARGEST_PX:
+        raise BadRequest(f"The polygons span {box.width:,} x {box.height:,} pixels; at most {LARGEST_PX:,} are compared at once.")
+    return box
+
+
+def _read(dataset: rasterio.DatasetReader, layer: Layer, box: Box, chosen: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    block = read_window(dataset, box)
+    return block.values[chosen], block.valid

@@ -1,0 +1,81 @@
+"""Any two rasters compared on the command line: an edit, a shifted copy, another grid, what cannot be compared."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+from landbrush.server import __main__
+from landbrush.server.api import Polygons
+from landbrush.server.compare import compared
+from landbrush.server.errors import BadRequest, CannotEdit
+from scipy import ndimage
+
+from tests.server.conftest import RGB, in_type, ring, scene, square, write
+
+
+@pytest.fixture
+def ground(tmp_path):
+    smooth = ndimage.gaussian_filter(scene(3, 200, 220), (0, 1.5, 1.5))
+    return write(tmp_path / "before.tif", in_type(smooth, "uint16"), colorinterp=RGB)
+
+
+def changed(path, target, change, **more):
+    with rasterio.open(path) as source:
+        return write(target, change(source.read()), colorinterp=RGB, crs=source.crs,
+                     transform=more.get("transform", source.transform))
+
+
+def brighter(values):
+    values = values.copy()
+    values[:, 60:120, 50:150] = values[:, 60:120, 50:150] // 2
+    return values
+
+
+def test_an_edit_within_its_polygon(ground, tmp_path, capsys):
+    after = changed(ground, tmp_path / "after.tif", brighter)
+    area = tmp_path / "area.geojson"
+    area.write_text(json.dumps(ring(ground, square(50, 60, 150, 120))))
+    with rasterio.open(ground) as source:
+        crs = source.crs.to_string()
+    assert __main__.main(["evaluate", "layers", str(ground), str(after), "--polygons", str(area), "--crs", crs]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["preservation"]["changed"] == 0 and found["localisation"]["precision"] == 1
+    assert found["localisation"]["recall"] > 0.95 and found["rim"]["gradient"] > 2 and found["on_one_grid"]
+    assert found["said"][0] == "Outside the polygons nothing changed that could be seen."
+
+
+def test_a_change_elsewhere_and_a_shift_are_told(ground, tmp_path):
+    polygons = Polygons(ring(ground, square(10, 10, 40, 40)))
+    found = compared(ground, changed(ground, tmp_path / "a.tif", brighter), polygons)
+    assert found["preservation"]["changed"] > 0.1 and found["localisation"]["energy_inside"] == 0
+    moved = compared(ground, changed(ground, tmp_path / "b.tif", lambda values: np.roll(values, (2, -3), (1, 2))), polygons)
+    assert moved["preservation"]["shift_px"] == pytest.approx((2, -3), abs=0.3)
+    assert any("align the layers" in text for text in moved["said"])
+    same = compared(ground, ground, None)
+    assert same["preservation"] is None and same["localisation"] is None and "Nothing changed." in same["said"]
+
+
+def test_the_second_is_brought_onto_the_firsts_grid(ground, tmp_path):
+    with rasterio.open(ground) as source:
+        finer = source.transform @ rasterio.Affine.scale(0.5)
+    after = changed(ground, tmp_path / "a.tif", lambda values: values.repeat(2, 1).repeat(2, 2), transform=finer)
+    found = compared(ground, after, Polygons(ring(ground, square(50, 60, 150, 120))))
+    assert not found["on_one_grid"] and found["preservation"]["magnitude"] < 0.01
+    assert max(map(abs, found["preservation"]["shift_px"])) < 0.3
+
+
+def test_what_cannot_be_compared_is_said(ground, tmp_path):
+    five = write(tmp_path / "five.tif", in_type(scene(5, 200, 220), "uint8"))
+    four = write(tmp_path / "four.tif", in_type(scene(1, 200, 220), "uint8"))
+    with pytest.raises(CannotEdit, match="5 and 1 bands"):
+        compared(five, four, None)
+    far = changed(ground, tmp_path / "far.tif", lambda values: values, transform=rasterio.Affine(1, 0, 900_000, 0, -1, 100))
+    with pytest.raises(CannotEdit, match="share no ground"):
+        compared(ground, far, None)
+    bare = write(tmp_path / "bare.tif", in_type(scene(3, 99, 99), "uint8"), colorinterp=RGB, crs=None,
+                 transform=rasterio.Affine(1, 0, 0, 0, 1, 0))
+    with pytest.raises(BadRequest, match="not both a CRS"):
+        compared(ground, bare, None)
