@@ -51,11 +51,14 @@ class ControlNetTrainer(LatentTrainer[Paired]):
                         down_block_additional_residuals=[part.to(noisy.dtype) for part in down],
                         mid_block_additional_residual=middle.to(noisy.dtype))[0]
 
-    def export(self, about: Mapping[str, str]) -> Path:
+    @property
+    def exported(self) -> Path:
         """The folder of a ControlNet as diffusers lays it out."""
-        folder = self.folder / FOLDER
-        weights.save(folder / WEIGHTS, self.tensors(), dict(about))
-        config = folder / ".config.json"
+        return self.folder / FOLDER
+
+    def export(self, about: Mapping[str, str]) -> None:
+        """Write it."""
+        weights.save(self.exported / WEIGHTS, self.tensors(), dict(about))
+        config = self.exported / ".config.json"
         config.write_text(json.dumps({"_class_name": "ControlNetModel", **dict(self.control.config)}, indent=1), "utf8")
-        config.replace(folder / "config.json")
-        return folder
+        config.replace(self.exported / "config.json")

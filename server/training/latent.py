@@ -86,8 +86,13 @@ class LatentTrainer(ABC, Generic[Kind]):
         """The network's output for noisy latents."""
 
     @abstractmethod
-    def export(self, about: Mapping[str, str]) -> Path:
-        """Write what was learned in the form that editors load."""
+    def export(self, about: Mapping[str, str]) -> None:
+        """Write what was learned, as `exported`."""
+
+    @property
+    @abstractmethod
+    def exported(self) -> Path:
+        """The file or folder in the form that editors load."""
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """What was learned, by name."""
@@ -109,7 +114,7 @@ class LatentTrainer(ABC, Generic[Kind]):
             # While the weights move they are not kept: they would be ahead of the count.
             if not self._moving:
                 self.save()
-        return self.save()
+        return self.exported
 
     def _one(self) -> float:
         rng = np.random.default_rng((self.recipe.seed, self.step))
@@ -160,15 +165,14 @@ class LatentTrainer(ABC, Generic[Kind]):
         """By which the pictures and their captions are known again."""
         return hashlib.sha256(json.dumps([(one.path.name, one.caption) for one in self.pictures]).encode()).hexdigest()
 
-    def save(self) -> Path:
+    def save(self) -> None:
         """What was learned, and all that is needed to go on."""
         about = {"base": self.model.entry.id, "step": str(self.step), "data": self._data()}
-        path = self.export(about)
+        self.export(about)
         moments = {f"moment.{number}.{key}": torch.as_tensor(value)
                    for number, state in self.optimiser.state_dict()["state"].items() for key, value in state.items()}
         weights.save(self.folder / STATE, {**self.tensors(), **moments}, {
             **about, "recipe": json.dumps(asdict(self.recipe)), "losses": json.dumps(self.losses)})
-        return path
 
     def resume(self) -> bool:
         """Go on from what `save` kept; False where there is nothing. Raises BadRequest where that was another training."""

@@ -65,8 +65,11 @@ class LoraTrainer(LatentTrainer[Captioned]):
         """The U-Net with its factors."""
         return self.net(noisy, levels, encoder_hidden_states=words, return_dict=False)[0]
 
-    def export(self, about: Mapping[str, str]) -> Path:
-        """The factors in a file that kohya's, peft's and diffusers' loaders read too."""
-        path = self.folder / ADAPTER
-        weights.save(path, self.tensors(), {**about, "lora_alpha": str(self.recipe.alpha)})
-        return path
+    @property
+    def exported(self) -> Path:
+        """A file that peft's and diffusers' loaders read too."""
+        return self.folder / ADAPTER
+
+    def export(self, about: Mapping[str, str]) -> None:
+        """Write the factors."""
+        weights.save(self.exported, self.tensors(), {**about, "lora_alpha": str(self.recipe.alpha)})
