@@ -89,7 +89,6 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
                 progress("editing", done * total + step, total * len(regions), *shown)
 
             pixels, skipped = _edit_region(job, region, patches, on_step)
-            job.note_changed(region.box, pixels)
             edited.append((region.box, pixels))
             left += skipped
         clock.lap("edit")
@@ -153,11 +152,10 @@ class _Job:
         """All of the layer, thinned."""
         return bands.overview(self.layer)
 
-    def note_changed(self, box: Box, pixels: np.ndarray) -> None:
+    def note_changed(self, before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> None:
         """Remember which bands (from 0) an edit changed."""
-        before = read_window(self.canvas.layer.dataset, box).values
-        self.changed.update(i for i, (old, new) in enumerate(zip(before, pixels, strict=True))
-                            if not np.array_equal(old, new, equal_nan=True))
+        left = [band for band in range(len(before)) if band not in self.changed]
+        self.changed.update(band for band in left if (before[band] != after[band])[mask].any())
 
     def told(self, about: Mapping[str, Any]) -> None:
         """Keep what an editor says of its drawing; sentences for the user are gathered over windows and tiles."""
@@ -308,7 +306,8 @@ def _edit_region(
     native = bands.write_back(result, stretch, block, layer.profile)
     opacity = blend.feather(mask, request.blend.feather_px if editor.feathers(todo.options) else 0)
     mixed = blend.composite(block.values, native, opacity, mask)
-    job.quality.add(image, stretch.seen(mixed), mask)
+    job.note_changed(block.values, mixed, mask)
+    job.quality.add(image, mixed, mask, stretch)
     return bands.away_from_nodata(mixed, mask, layer.profile), skipped
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 
 from . import retrieval
-from .bands import Layer
+from .bands import Layer, Stretch
 from .evaluation import change
 from .models import scene_words
 from .raster import Box
@@ -32,15 +32,15 @@ class Quality:
     rims: list[change.Rim | None] = field(default_factory=list)
     changed: list[float] = field(default_factory=list)
 
-    def add(self, before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> None:
-        """Pictures (C, H, W) in about [0, 1] of one region; one that is too large or too small is left out."""
+    def add(self, before: np.ndarray, after: np.ndarray, mask: np.ndarray, stretch: Stretch) -> None:
+        """A region before, as a picture (C, H, W) in about [0, 1], and after, as native pixels; one too large or small is left."""
         rows, cols = (np.nonzero(mask.any(axis=axis))[0] for axis in (1, 0))
         margin = 2 * change.RIM_PX
         part = tuple(slice(max(found[0] - margin, 0), found[-1] + margin + 1) for found in (rows, cols))
         inside = mask[part]
         if not inside.sum() >= FEWEST_PX or inside.size > MOST_PX:
             return
-        first, second = before[:, part[0], part[1]], after[:, part[0], part[1]]
+        first, second = before[:, part[0], part[1]], stretch.seen(np.ascontiguousarray(after[:, part[0], part[1]]))
         self.weights.append(int(inside.sum()))
         self.rims.append(change.rim(first, second, inside))
         self.changed.append(float((np.abs(second - first).max(axis=0) > change.SEEN)[inside].mean()))
