@@ -33,7 +33,7 @@ class Quality:
     changed: list[float] = field(default_factory=list)
 
     def add(self, before: np.ndarray, after: np.ndarray, mask: np.ndarray, stretch: Stretch) -> None:
-        """A region before, as a picture (C, H, W) in about [0, 1], and after, as native pixels; one too large or small is left."""
+        """A region before, as a picture (C, H, W) in about [0, 1], and after, as native pixels; one too large or small: not."""
         rows, cols = (np.nonzero(mask.any(axis=axis))[0] for axis in (1, 0))
         margin = 2 * change.RIM_PX
         part = tuple(slice(max(found[0] - margin, 0), found[-1] + margin + 1) for found in (rows, cols))
