@@ -33,7 +33,7 @@ fi
 
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 pip=".venv/bin/python -m pip --disable-pip-version-check --quiet"
-echo "installing the server into .venv (about 2.2 GB on disk) ..."
+echo "installing the server into .venv (2 to 3 GB on disk) ..."
 # TORCH_INDEX: an index to take torch from first, for instance PyTorch's own with the small CPU builds.
 if [ -n "${TORCH_INDEX:-}" ]; then
     $pip install 'torch>=2.4,<2.14' --index-url "$TORCH_INDEX"

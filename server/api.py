@@ -346,7 +346,7 @@ class SearchRequest(Message):
     raster: RasterRef
     word: str = _field("a land-cover word", longest=200)
     extent: Optional[Extent] = None
-    band_roles: dict[str, int] = _field("band of a role", dict, keys=BAND_ROLES, minimum=1, maximum=4096)
+    band_roles: dict[str, int] = _field("band of a role, from 1", dict, keys=BAND_ROLES, minimum=1, maximum=4096)
     most: int = _field("how many windows", 5, minimum=1, maximum=20)
 
 

@@ -24,9 +24,8 @@ import rasterio.shutil
 import shapely
 from affine import Affine
 from rasterio._err import CPLE_BaseError
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
-from rasterio.vrt import WarpedVRT
 from scipy import ndimage
 
 from . import bands, sensor
@@ -34,7 +33,7 @@ from .api import EditorInfo, Extent, RasterRef
 from .bands import Layer, Stretch
 from .errors import BadRequest, CannotEdit, NoSpace
 from .masks import crs_of
-from .raster import NO_NETWORK, Block, Box, Profile, opened, read_window, validity
+from .raster import NO_NETWORK, Block, Box, Grid, Profile, onto, opened, read_window, validity
 
 SMALLEST_GSD_M = 0.001
 LARGEST_BLANK_PX = 100_000
@@ -248,8 +247,10 @@ def finer(source: Path, ref: RasterRef, roles: Mapping[str, int], folder: Path) 
                              "in it whole, without nodata.")
         shown = bands.stretch_of(layer.profile, layer.roles, bands.overview(layer)).of(chosen).seen(block.values)
         satellite = sensor.satellite_of(layer.profile, source.name)
-    near = ndimage.distance_transform_edt(~block.valid, return_distances=False, return_indices=True)
-    pixels = (np.clip(np.nan_to_num(shown), 0, 1) * 255).round().astype(np.uint8)[:, near[0], near[1]]
+    pixels = (np.clip(np.nan_to_num(shown), 0, 1) * 255).round().astype(np.uint8)
+    if not block.valid.all():
+        near = ndimage.distance_transform_edt(~block.valid, return_distances=False, return_indices=True)
+        pixels = pixels[:, near[0], near[1]]
 
     def fill(out: rasterio.io.DatasetWriter) -> None:
         out.write(pixels)
@@ -263,8 +264,8 @@ def finer(source: Path, ref: RasterRef, roles: Mapping[str, int], folder: Path) 
 def _brought(dataset: rasterio.DatasetReader, ground: _Ground, chosen: list[int]) -> Block:
     """Some bands (from 0) on new ground; the last row and column, to which an extent was enlarged, may be invalid."""
     height, width = ground.shape
-    with WarpedVRT(dataset, crs=rasterio.crs.CRS.from_user_input(ground.crs), transform=ground.transform, width=width,
-                   height=height, resampling=Resampling.cubic, add_alpha=ColorInterp.alpha not in dataset.colorinterp) as warped:
+    grid = Grid(rasterio.crs.CRS.from_user_input(ground.crs), ground.transform, ground.shape)
+    with onto(dataset, grid, Resampling.cubic) as warped:
         values = warped.read([band + 1 for band in chosen])
         return Block(Box(0, 0, width, height), values, validity(warped))
 

@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 import rasterio
 import shapely
-from rasterio.enums import ColorInterp, Resampling
-from rasterio.vrt import WarpedVRT
 
 from . import bands, masks
 from .api import Polygons
 from .bands import Layer
 from .errors import BadRequest, CannotEdit
 from .evaluation import change
-from .raster import Box, opened, read_window
+from .raster import Box, Grid, onto, opened, read_window
 
 MARGIN_PX = 128
 LARGEST_PX = 16_000_000
@@ -35,16 +33,10 @@ def compared(before: Path, after: Path, polygons: Polygons | None) -> dict[str, 
         box = _window(shapes, layer.profile.box)
         mask = masks.burn(shapes, box)
         old, valid = _read(first, layer, box, chosen[0])
-        same = (first.crs, first.transform, first.shape) == (second.crs, second.transform, second.shape)
-        if not same and (first.crs is None or second.crs is None):
-            raise BadRequest(f"{before.name} and {after.name} are not on one grid, and have not both a CRS.")
-        if same:
-            new, also = _read(second, other, box, chosen[1])
-        else:
-            with WarpedVRT(second, crs=first.crs, transform=first.transform, width=first.width, height=first.height,
-                           resampling=Resampling.bilinear, add_alpha=ColorInterp.alpha not in second.colorinterp) as warped:
-                new, also = _read(warped, Layer.of(warped, {}), box, chosen[1])
+        with onto(second, Grid.of(first)) as brought:
+            new, also = _read(brought, Layer.of(brought, {}), box, chosen[1])
         stretch = bands.stretch_of(layer.profile, layer.roles, bands.overview(layer)).of(chosen[0])
+        same = Grid.of(first) == Grid.of(second)
     both = valid & also
     if not both.any():
         raise CannotEdit(f"{before.name} and {after.name} share no ground.")

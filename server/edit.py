@@ -44,7 +44,7 @@ WINDOW_MARGIN_PX = 8
 
 
 FINER_STRENGTH = 0.6
-"""Share of the noise with which ground is drawn finer that is there already: what is coarser stays."""
+"""How much ground that is made finer may change, 0 to 1: what is coarser stays, detail comes."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,8 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
             _preview(canvas.layer if canvas.apart else layer, draft, out_box, folder)
             progress("checking", 1, 1)
             report = _report(job, checked, search, out_box, left)
-            report["quality"] = job.quality.to_json(_looks(job, draft, out_box, shapes))
+            outside = checked.pixels_outside_different
+            report["quality"] = job.quality.to_json(outside, _looks(job, draft, out_box, shapes))
             provenance.write_json(folder / MANIFEST_FILE, report)
             os.replace(draft, folder / RESULT_FILE)
         finally:
@@ -151,6 +152,16 @@ class _Job:
     def overview(self) -> Block:
         """All of the layer, thinned."""
         return bands.overview(self.layer)
+
+    @functools.cached_property
+    def alone(self) -> one_band.OneBand:
+        """What an editor of radar or near infrared sees of the layer."""
+        return one_band.OneBand.of(self.layer, self.todo.editor.info, self.overview)
+
+    @functools.cached_property
+    def from_dark(self) -> bands.Stretch:
+        """One stretch for all regions, as bands that are made need it."""
+        return bands.stretch_from_dark(self.layer.profile, self.layer.roles, self.overview)
 
     def note_changed(self, before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> None:
         """Remember which bands (from 0) an edit changed."""
@@ -246,9 +257,8 @@ def _seen(job: _Job, block: Block, stretch: bands.Stretch) -> tuple[np.ndarray, 
     """Image (C, H, W) of all data bands, or of those alone that the editor is for, 0 where nodata; the bands' roles."""
     layer, info = job.layer, job.todo.editor.info
     if info.bands in one_band.WANTED:
-        view = one_band.OneBand.of(layer, info, job.overview)
-        job.told({"notes": [view.note] if view.note else []})
-        image, names = view.seen(block), view.roles
+        job.told({"notes": [job.alone.note] if job.alone.note else []})
+        image, names = job.alone.seen(block), job.alone.roles
     else:
         image, names = stretch.seen(block.values), layer.roles.names
     if not block.valid.all():
@@ -269,7 +279,7 @@ def _edit_region(
     if not mask.any():
         on_step(1, 1)
         return read_window(job.canvas.layer.dataset, region.box).values, skipped
-    stretch = (bands.stretch_from_dark(layer.profile, layer.roles, job.overview) if makes
+    stretch = (job.from_dark if makes
                else bands.stretch_of(layer.profile, layer.roles, block))
     image, names = _seen(job, block, stretch)
     heights = _elevation(layer, region.box, job.elevation) if job.elevation is not None else None

@@ -46,10 +46,10 @@ class OneBand:
             return cls(chosen, tuple(found), assumed, stretch_of_infrared(layer.profile, chosen[0], overview))
         scaled = tuple((layer.profile.scales[band], layer.profile.offsets[band]) for band in chosen)
         if {layer.profile.units[band] or "" for band in chosen} == {"dB"}:
-            unit = radar.Unit(assumed)
+            unit = radar.Unit("")
         else:
             unit = radar.Unit.of(_scaled(overview.values[list(chosen)][:, overview.valid], scaled))
-        note = " ".join(part for part in (assumed, unit.said if unit.said != assumed else "") if part)
+        note = " ".join(part for part in (assumed, unit.said) if part)
         return cls(chosen, tuple(found), note, None, unit, scaled)
 
     def seen(self, block: Block) -> np.ndarray:

@@ -45,8 +45,11 @@ class Quality:
         self.rims.append(change.rim(first, second, inside))
         self.changed.append(float((np.abs(second - first).max(axis=0) > change.SEEN)[inside].mean()))
 
-    def to_json(self, agreement: tuple[str, int, int] | None) -> dict[str, Any]:
-        """The numbers (None where there is none), and sentences; `agreement`: word, windows that look like it, of how many."""
+    def to_json(self, outside_changed: int, agreement: tuple[str, int, int] | None) -> dict[str, Any]:
+        """The numbers (None where there is none), and sentences.
+
+        `outside_changed`: pixels, counted by the gate; `agreement`: word, windows that look like it, of how many.
+        """
         there = [(weight, rim) for weight, rim in zip(self.weights, self.rims, strict=True) if rim is not None]
         colour, gradient = (_mean([(weight, getattr(rim, name)) for weight, rim in there]) for name in ("colour", "gradient"))
         said = []
@@ -57,7 +60,7 @@ class Quality:
         if agreement is not None:
             word, alike, windows = agreement
             said.append(f"{alike} of {windows} places inside look like {word}.")
-        return {"outside_changed": 0, "rim_colour": colour, "rim_gradient": gradient,
+        return {"outside_changed": outside_changed, "rim_colour": colour, "rim_gradient": gradient,
                 "changed_inside": _mean(list(zip(self.weights, self.changed, strict=True))),
                 "scene_agreement": agreement[1] / agreement[2] if agreement else None, "said": said}
 

@@ -24,12 +24,13 @@ from affine import Affine
 from rasterio import warp
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
+from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from .errors import RasterUnreadable
+from .errors import BadRequest, RasterUnreadable
 
 EDITABLE_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 COPY_SIDE = 2048
@@ -202,6 +203,36 @@ def opened(path: str | Path) -> Iterator[rasterio.DatasetReader]:
                 yield dataset
     except RasterioError as error:
         raise RasterUnreadable(f"{Path(path).name} cannot be read as a raster: {error}") from error
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where pixels lie; `shape`: height and width."""
+
+    crs: CRS | None
+    transform: Affine
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, dataset: rasterio.DatasetReader) -> Grid:
+        """That of an open raster."""
+        return cls(dataset.crs, dataset.transform, dataset.shape)
+
+
+@contextlib.contextmanager
+def onto(dataset: rasterio.DatasetReader, grid: Grid, resampling: Resampling = Resampling.bilinear) -> Iterator[DatasetReader]:
+    """A raster as it lies on another grid: itself where that is its own, else resampled while it is read, invalid where it does
+    not reach. Raises BadRequest where one of the two has no CRS."""
+    if Grid.of(dataset) == grid:
+        yield dataset
+        return
+    if dataset.crs is None or grid.crs is None:
+        raise BadRequest(f"{Path(dataset.name).name} lies on another grid, and not both have a CRS; assign the one that is "
+                         "missing.")
+    height, width = grid.shape
+    with WarpedVRT(dataset, crs=grid.crs, transform=grid.transform, width=width, height=height, resampling=resampling,
+                   add_alpha=ColorInterp.alpha not in dataset.colorinterp) as warped:
+        yield warped
 
 
 def profile_of(dataset: rasterio.DatasetReader) -> Profile:

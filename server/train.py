@@ -15,13 +15,12 @@ from .settings import default_home
 
 if TYPE_CHECKING:
     from .diffusion.components import Model
-    from .training.cyclegan import CycleTrainer
-    from .training.latent import LatentTrainer
+    from .training.kept import KeptTraining
 
 
 def add_commands(commands: Any) -> None:
     """The parsers of `train`'s kinds."""
-    kinds = commands.add_parser("train", help="train an adapter on your own pictures").add_subparsers(
+    kinds = commands.add_parser("train", help="train models on your own pictures").add_subparsers(
         required=True, metavar="KIND")
     lora = kinds.add_parser("lora", help="low-rank adapter of Stable Diffusion, for the editor 'generate' (MMM-RS)")
     _common(lora, "pictures with captions: NAME.txt beside each, or metadata.jsonl", 1e-4, 1, 4)
@@ -142,7 +141,7 @@ def _cyclegan(given: argparse.Namespace) -> int:
     return 0
 
 
-def _trained(trainer: LatentTrainer[Any] | CycleTrainer, look: Callable[[int, int], None] = lambda step, steps: None) -> Path:
+def _trained(trainer: KeptTraining, look: Callable[[int, int], None] = lambda step, steps: None) -> Path:
     """Train, or go on, and say so."""
     if trainer.resume():
         _say(f"going on after step {trainer.step}")

@@ -21,7 +21,7 @@ from rasterio.errors import RasterioError
 from .. import bands, provenance, sensor
 from ..bands import Layer
 from ..editors.base import AUTOMATIC
-from ..editors.prompt_parts import NONE, PARTS, composed, level_of
+from ..editors.prompt_parts import MODALITIES, NONE, PARTS, composed, level_of
 from ..errors import BadRequest, NoSpace, ServerError
 from ..raster import opened
 from ..store.shelf import sha256
@@ -128,9 +128,22 @@ def build(folder: Path, output: Path, wish: Wish, say: Callable[[str], None] = l
                 {"source": source.name, "sha256": source.sha256, "samples": len(made), "wish": _of(wish)}])
             done[source.sha256], new[source.sha256] = len(made), name
             say(f"{name}: {len(made)} samples")
+        _recounted(output, counts)
     except OSError as error:
         raise NoSpace(f"{output} cannot be written: {error}.") from error
     return counts
+
+
+def _recounted(output: Path, counts: Counts) -> None:
+    """Count again what lies there; raises ServerError where list, ledger, pictures and what was counted disagree."""
+    listed = files.lines(output / LISTED)
+    there = {"listed": len(listed), "in the ledger": sum(int(line["samples"]) for line in files.lines(output / LEDGER)),
+             "pictures": sum((output / line["file_name"]).is_file() for line in listed)}
+    made = counts.samples + counts.before
+    if len({*there.values()}) > 1 or there["listed"] < made:
+        raise ServerError(f"{output}: {made} samples were made or found, and there are "
+                          + ", ".join(f"{number} {name}" for name, number in there.items())
+                          + ". Does another build write there? Run this one again, or build into another folder.")
 
 
 @dataclass(frozen=True)
@@ -190,12 +203,14 @@ def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[s
         gsd_m = layer.profile.gsd_m if layer.profile.crs is not None else wish.gsd_m or known.gsd_m
         squares = cuts.tiles(dataset.width, dataset.height)
         squares += cuts.nested(dataset.width, dataset.height) if wish.nested else []
-        overall = bands.stretch_of(layer.profile, layer.roles, bands.overview(layer))
-        radar = pairs.view_of(dataset, pairs.Side(source.path, "radar", {})) if {"vv", "vh"} & set(layer.roles.names) else None
-        if radar is not None:
-            known = replace(known, parts={**known.parts, "modality": pairs.MODALITIES["radar"]})
+        radar = bool({"vv", "vh"} & set(layer.roles.names))
+        view = (pairs.view_of(dataset, pairs.Side(source.path, "radar", {})) if radar else
+                pairs.View(layer, bands.stretch_of(layer.profile, layer.roles, bands.overview(layer)), None))
+        if radar:
+            known = replace(known, parts={**known.parts, "modality": MODALITIES["radar"]})
         for number, cut in enumerate(squares):
-            pixels, share = cuts.pixels_of(layer, cut, overall) if radar is None else _of_radar(radar, cut)
+            pixels, valid = view.picture(cut.box)
+            share = float(valid.mean())
             if 1 - share > wish.most_nodata:
                 counts.empty += 1
                 continue
@@ -210,14 +225,9 @@ def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[s
                 files.written(cuts.squared(other.picture(cut.box)[0]), making.output / "control" / f"{stem}.png")
                 about["conditioning_image"] = f"control/{stem}.png"
             yield _kept(making, sample, stem, about, known)
-            for scene in wish.scenes if gsd_m and radar is None else ():
+            for scene in wish.scenes if gsd_m and not radar else ():
                 changed = scenes.made(sample, gsd_m * cut.scale, scene, zlib.crc32(f"{stem}-{scene}".encode()) % 2**31)
                 yield _kept(making, changed, f"{stem}-{scene}", {**about, "synthetic": f"{scene}, by an operator"}, known, scene)
-
-
-def _of_radar(view: pairs.View, cut: Cut) -> tuple[np.ndarray, float]:
-    pixels, valid = view.picture(cut.box)
-    return pixels, float(valid.mean())
 
 
 def _placed(layer: Layer, cut: Cut, gsd_m: float) -> dict[str, Any]:
@@ -239,7 +249,7 @@ def _kept(
     wished = making.wish.parts or {}
     parts = {part: wished.get(part) or known.parts.get(part, "") for part in PARTS}
     if parts["modality"] == AUTOMATIC:
-        parts["modality"] = known.parts.get("modality", pairs.MODALITIES["rgb"])
+        parts["modality"] = known.parts.get("modality", MODALITIES["rgb"])
     if weather:
         parts["weather"] = weather[0]
     if not parts["gsd_level"] and about["gsd_m"]:

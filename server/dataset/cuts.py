@@ -55,14 +55,6 @@ def block_of(layer: Layer, box: Box) -> Block:
     return bands.thinned(layer, box, (MOST_READ_PX, MOST_READ_PX), Resampling.average)
 
 
-def pixels_of(layer: Layer, cut: Cut, stretch: bands.Stretch) -> tuple[np.ndarray, float]:
-    """A square (L, L, 3) as bytes, and the share of it that is no nodata."""
-    block = block_of(layer, cut.box)
-    shown = bands.picture(stretch.seen(np.nan_to_num(block.values)), layer.roles)
-    shown[~block.valid] = 0
-    return shown, float(block.valid.mean())
-
-
 def squared(pixels: np.ndarray) -> np.ndarray:
     """A square of any side as 512 x 512, by bicubic interpolation."""
     if len(pixels) == SIDE:

@@ -15,24 +15,20 @@ from typing import Any
 import numpy as np
 import rasterio
 from affine import Affine
-from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
-from rasterio.vrt import WarpedVRT
 
 from .. import bands, provenance
 from ..api import EditorInfo
 from ..bands import Layer, Stretch
 from ..editors.base import AUTOMATIC
-from ..editors.prompt_parts import PARTS, composed
+from ..editors.prompt_parts import MODALITIES, PARTS, composed
 from ..errors import BadRequest, NoSpace
 from ..one_band import WANTED, OneBand
 from ..operators import radar
-from ..raster import Box, opened
+from ..raster import Box, Grid, onto, opened
 from ..store.shelf import sha256
 from . import cuts, files
 
-MODALITIES = {"rgb": "Satellite imagery", "nir": "Near infrared imagery", "radar": "SAR imagery"}
-"""First part of the prompts for a kind of picture."""
 MOST_NODATA = 0.02
 
 
@@ -116,27 +112,20 @@ def _line(view: View, cut: cuts.Cut, name: str, caption: str, sides: tuple[Side,
 
 
 @contextmanager
-def seen(side: Side, onto: rasterio.DatasetReader, path: str) -> Iterator[View | None]:
+def seen(side: Side, other: rasterio.DatasetReader, path: str) -> Iterator[View | None]:
     """The picture of the same ground by radar; None where there is no path."""
     if not path:
         yield None
         return
-    with _seen(side, onto) as view:
+    with _seen(side, other) as view:
         yield view
 
 
 @contextmanager
-def _seen(side: Side, onto: rasterio.DatasetReader | None = None) -> Iterator[View]:
+def _seen(side: Side, other: rasterio.DatasetReader | None = None) -> Iterator[View]:
     """A raster as a picture, on another's grid where one is given."""
-    with opened(side.path) as dataset:
-        if onto is None or (dataset.crs, dataset.transform, dataset.shape) == (onto.crs, onto.transform, onto.shape):
-            yield view_of(dataset, side)
-            return
-        if dataset.crs is None or onto.crs is None:
-            raise BadRequest(f"{side.path.name} and {Path(onto.name).name} are not on one grid, and have not both a CRS.")
-        with WarpedVRT(dataset, crs=onto.crs, transform=onto.transform, width=onto.width, height=onto.height,
-                       resampling=Resampling.bilinear, add_alpha=ColorInterp.alpha not in dataset.colorinterp) as warped:
-            yield view_of(warped, side)
+    with opened(side.path) as dataset, onto(dataset, Grid.of(dataset if other is None else other)) as brought:
+        yield view_of(brought, side)
 
 
 def view_of(dataset: Any, side: Side) -> View:

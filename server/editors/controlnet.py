@@ -15,23 +15,25 @@ from ..operators import radar
 from ..store.catalogue import Entry
 from .base import AUTOMATIC, Scene
 from .pretrained import Pretrained, options_for
-from .prompt_parts import PARTS, composed
+from .prompt_parts import MODALITIES, PARTS, composed
 
 KEPT = ("model", "preset", "steps", "scheduler", "guidance_scale", "negative_prompt", "gsd_m", "precision", "compile")
 COLOURS = ("red", "green", "blue")
 
 
 def _about(source: str, target: str, title: str, description: str, makes: tuple[str, ...]) -> EditorInfo:
-    modality = {"rgb": "Satellite imagery", "sar": "SAR imagery", "nir": "Near infrared imagery"}[target]
+    kinds = {"sar": "radar"}
     return EditorInfo(
         id=f"controlnet-{source}-{target}", title=f"{title} (ControlNet)", description=description,
-        engine="ControlNet on latent diffusion", bands={"sar": "radar"}.get(source, source), makes=makes, apart=makes != ("nir",),
+        engine="ControlNet on latent diffusion", bands=kinds.get(source, source), makes=makes,
+        apart=makes != ("nir",),
         needs=("prompt?",), licence="of the model, see Models", native_size_px=512, weights=(f"controlnet-{source}-{target}",),
         options=(
             *(option for option in options_for() if option.name in KEPT),
             Option("control", "number", 1.0, "Hold on the layout", minimum=0.0, maximum=2.0,
                    help="How strictly the source's layout is followed; 1: as trained."),
-            Option("modality", "string", modality, "Modality", help="First part of the prompt; empty: left out."),
+            Option("modality", "string", MODALITIES[kinds.get(target, target)], "Modality",
+                   help="First part of the prompt; empty: left out."),
         ))
 
 

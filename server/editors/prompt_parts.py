@@ -10,6 +10,8 @@ from .base import AUTOMATIC
 PARTS = ("modality", "gsd_level", "weather", "category", "satellite", "dataset")
 """All but the caption."""
 NONE = "none"
+MODALITIES = {"rgb": "Satellite imagery", "nir": "Near infrared imagery", "radar": "SAR imagery"}
+"""First part of the prompts for a kind of picture."""
 LEVELS = (("Ultra-high precision resolution", 0.5), ("High precision resolution", 1.0),
           ("Medium precision resolution", 10.0), ("Low precision resolution", float("inf")))
 """Words for the ground size of a pixel, each up to so many metres. The first two and the last stand in MMM-RS's prompts;

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,9 @@ class ControlNetTrainer(LatentTrainer[Paired]):
         """The folder of a ControlNet as diffusers lays it out."""
         return self.folder / FOLDER
 
-    def export(self, about: Mapping[str, str]) -> None:
+    def export(self, about: dict[str, str]) -> None:
         """Write it."""
-        weights.save(self.exported / WEIGHTS, self.tensors(), dict(about))
+        weights.save(self.exported / WEIGHTS, self.tensors(), about)
         config = self.exported / ".config.json"
         config.write_text(json.dumps({"_class_name": "ControlNetModel", **dict(self.control.config)}, indent=1), "utf8")
         config.replace(self.exported / "config.json")

@@ -6,10 +6,11 @@ drawings for the judges, the rate constant for one half and falling to 0 over th
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ from ..errors import BadRequest
 from ..models import weights
 from ..models.translation import Discriminator, Generator, Shape
 from .captioned import PICTURES, check, opened
-from .latent import OnStep
+from .kept import KeptTraining
 
-STATE, THERE, BACK = "training.safetensors", "forward.safetensors", "backward.safetensors"
+THERE, BACK = "forward.safetensors", "backward.safetensors"
 NETS = ("there", "back", "judge_there", "judge_back")
 
 
@@ -56,10 +57,11 @@ def pictures(folder: Path) -> list[Path]:
     return found
 
 
-class CycleTrainer:
-    """One training between `first` and `second`, its state kept in a folder."""
+class CycleTrainer(KeptTraining):
+    """One training between two heaps of pictures, `first` and `second`."""
 
     def __init__(self, first: Sequence[Path], second: Sequence[Path], recipe: Recipe, folder: Path, device: str = "cpu") -> None:
+        super().__init__()
         self.heaps, self.recipe, self.folder, self.device = (list(first), list(second)), recipe, folder, torch.device(device)
         torch.manual_seed(recipe.seed)
         shape = Shape(recipe.width, recipe.blocks)
@@ -71,29 +73,40 @@ class CycleTrainer:
         both = [itertools.chain(*(self.nets[name].parameters() for name in names)) for names in (NETS[:2], NETS[2:])]
         self.optimisers = [torch.optim.Adam(values, lr=recipe.rate, betas=(0.5, 0.999)) for values in both]
         self.pools: dict[str, list[torch.Tensor]] = {"there": [], "back": []}
-        self.step = 0
-        self.losses: list[tuple[float, float, float]] = []
 
-    def run(self, on_step: OnStep = lambda step, steps, loss: None) -> Path:
-        """Train to the last step, or on from where it was stopped; returns the file of the generator from first to second."""
-        between = True
-        try:
-            while self.step < self.recipe.steps:
-                between = False
-                losses = self._one()
-                self.losses.append(losses)
-                self.step += 1
-                between = True
-                if self.step % self.recipe.save_every == 0:
-                    self.save()
-                on_step(self.step, self.recipe.steps, losses[1])
-        finally:
-            # Half a step is not kept: the networks would have moved, and the count not.
-            if between:
-                self.save()
+    @property
+    def exported(self) -> Path:
+        """The generator from first to second; BACK lies beside it."""
         return self.folder / THERE
 
-    def _one(self) -> tuple[float, float, float]:
+    def export(self, about: dict[str, str]) -> None:
+        """Both generators."""
+        for name, file in (("there", THERE), ("back", BACK)):
+            weights.save(self.folder / file, dict(self.nets[name].state_dict()), about)
+
+    def identity(self) -> dict[str, str]:
+        """The pictures of both heaps, with their folders: two heaps may have the same names."""
+        listed = json.dumps([[f"{path.parent.name}/{path.name}" for path in heap] for heap in self.heaps])
+        return {"data": hashlib.sha256(listed.encode()).hexdigest()}
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """All four networks, and the pools."""
+        found = {f"{name}|{key}": value for name, net in self.nets.items() for key, value in net.state_dict().items()}
+        return {**found, **{f"pool|{name}|{number:03d}": one for name, pool in self.pools.items()
+                            for number, one in enumerate(pool)}}
+
+    def take(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Back into networks and pools."""
+        for name, net in self.nets.items():
+            net.load_state_dict({key.split("|", 1)[1]: value for key, value in tensors.items() if key.startswith(f"{name}|")})
+        for name in self.pools:
+            self.pools[name] = [tensors[key].to(self.device) for key in sorted(tensors) if key.startswith(f"pool|{name}|")]
+
+    def told(self, losses: Any) -> float:
+        """The cycle's share."""
+        return float(losses[1])
+
+    def one(self) -> tuple[float, float, float]:
         """The generators' whole loss, the cycle's share of it, the judges' loss."""
         how, rng = self.recipe, np.random.default_rng((self.recipe.seed, self.step))
         for optimiser in self.optimisers:
@@ -113,6 +126,7 @@ class CycleTrainer:
             raise BadRequest(f"The loss of step {self.step} is {float(loss)}. What was saved before is kept; train anew in "
                              "another folder with a lower learning rate.")
         loss.backward()
+        self.moves()
         self.optimisers[0].step()
         self.optimisers[1].zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
@@ -149,43 +163,6 @@ class CycleTrainer:
         pixels = np.asarray(whole.crop((left, top, left + how.side_px, top + how.side_px)), np.float32) / 127.5 - 1
         pixels = pixels[:, ::-1] if rng.integers(2) else pixels
         return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None].to(self.device)
-
-    def save(self) -> None:
-        """Both generators, and all that is needed to go on."""
-        about = {"step": str(self.step)}
-        for name, file in (("there", THERE), ("back", BACK)):
-            weights.save(self.folder / file, dict(self.nets[name].state_dict()), about)
-        tensors = {f"{name}|{key}": value for name, net in self.nets.items() for key, value in net.state_dict().items()}
-        for number, optimiser in enumerate(self.optimisers):
-            tensors.update({f"moment{number}|{index}|{key}": torch.as_tensor(value)
-                            for index, state in optimiser.state_dict()["state"].items() for key, value in state.items()})
-        tensors.update({f"pool|{name}|{index:03d}": one for name, pool in self.pools.items() for index, one in enumerate(pool)})
-        weights.save(self.folder / STATE, tensors, {
-            **about, "recipe": json.dumps(asdict(self.recipe)), "losses": json.dumps(self.losses)})
-
-    def resume(self) -> bool:
-        """Go on from what `save` kept; False where there is nothing. Raises BadRequest where that was another training."""
-        path = self.folder / STATE
-        if not path.is_file():
-            return False
-        tensors, about = weights.load(path)
-        free = {"save_every": 0}
-        if {**json.loads(about["recipe"]), **free} != {**asdict(self.recipe), **free}:
-            raise BadRequest(f"{self.folder} holds a training with other settings ({about['recipe']}). Choose another folder, or "
-                             "the same settings.")
-        for name, net in self.nets.items():
-            net.load_state_dict({key.split("|", 1)[1]: value for key, value in tensors.items() if key.startswith(f"{name}|")})
-        for number, optimiser in enumerate(self.optimisers):
-            state: dict[int, dict[str, Any]] = {}
-            for key, value in tensors.items():
-                if key.startswith(f"moment{number}|"):
-                    _, index, name = key.split("|")
-                    state.setdefault(int(index), {})[name] = value
-            optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-        for name in self.pools:
-            self.pools[name] = [tensors[key].to(self.device) for key in sorted(tensors) if key.startswith(f"pool|{name}|")]
-        self.step, self.losses = int(about["step"]), [tuple(row) for row in json.loads(about["losses"])]
-        return True
 
 
 def _judged(answer: torch.Tensor, wanted: float) -> torch.Tensor:

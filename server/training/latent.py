@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -23,15 +23,12 @@ from ..diffusion import schedules, text
 from ..diffusion.codec import Codec
 from ..diffusion.components import Model
 from ..errors import BadRequest
-from ..models import weights
 from ..store import shelf
 from .captioned import Captioned
+from .kept import KeptTraining
 
-STATE = "training.safetensors"
 MOST_SAID = 4096
 """Captions of which the words' states are kept: some 0.2 MB each."""
-OnStep = Callable[[int, int, float], None]
-"""Called as on_step(step, steps, loss) after each; may raise to stop, after which the work so far is kept."""
 Kind = TypeVar("Kind", bound=Captioned)
 
 
@@ -49,10 +46,13 @@ class Recipe:
     seed: int = 0
 
 
-class LatentTrainer(ABC, Generic[Kind]):
-    """One training, its state kept in a folder. Subclasses say what is learned and what it predicts."""
+class LatentTrainer(KeptTraining, Generic[Kind]):
+    """Subclasses say what is learned and what it predicts."""
+
+    free = ("steps", "save_every")
 
     def __init__(self, model: Model, pictures: Sequence[Kind], recipe: Recipe, folder: Path) -> None:
+        super().__init__()
         torch.manual_seed(recipe.seed)
         self.model, self.pictures, self.recipe, self.folder = model, list(pictures), recipe, folder
         self.device = torch.device(model.placement.device)
@@ -60,11 +60,8 @@ class LatentTrainer(ABC, Generic[Kind]):
         self.learned = self.learnable()
         for value in self.learned.values():
             value.data = value.data.float()
-        self.optimiser = self.optimised(self.learned.values())
+        self.optimisers = [self.optimised(self.learned.values())]
         self.schedule = schedules.made("DDPM", schedules.config_of(shelf.part(model.entry, "scheduler")))
-        self.step = 0
-        self.losses: list[float] = []
-        self._moving = False
         self._said: dict[str, torch.Tensor] = {}
 
     @abstractmethod
@@ -85,40 +82,25 @@ class LatentTrainer(ABC, Generic[Kind]):
     ) -> torch.Tensor:
         """The network's output for noisy latents."""
 
-    @abstractmethod
-    def export(self, about: Mapping[str, str]) -> None:
-        """Write what was learned, as `exported`."""
-
-    @property
-    @abstractmethod
-    def exported(self) -> Path:
-        """The file or folder in the form that editors load."""
-
     def tensors(self) -> dict[str, torch.Tensor]:
         """What was learned, by name."""
         return {name: value.detach() for name, value in self.learned.items()}
 
-    def run(self, on_step: OnStep = lambda step, steps, loss: None) -> Path:
-        """Train to the last step, or on from where it was stopped; returns what `export` wrote."""
-        self._moving = False
-        try:
-            while self.step < self.recipe.steps:
-                loss = self._one()
-                self.losses.append(loss)
-                self.step += 1
-                self._moving = False
-                if self.step % self.recipe.save_every == 0:
-                    self.save()
-                on_step(self.step, self.recipe.steps, loss)
-        finally:
-            # While the weights move they are not kept: they would be ahead of the count.
-            if not self._moving:
-                self.save()
-        return self.exported
+    def take(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Into the weights that are learned."""
+        with torch.no_grad():
+            for name, value in self.tensors().items():
+                value.copy_(tensors[name])
 
-    def _one(self) -> float:
+    def identity(self) -> dict[str, str]:
+        """The base, and the pictures with their captions."""
+        listed = json.dumps([(one.path.name, one.caption) for one in self.pictures])
+        return {"base": self.model.entry.id, "data": hashlib.sha256(listed.encode()).hexdigest()}
+
+    def one(self) -> float:
+        """The mean loss of the batches."""
         rng = np.random.default_rng((self.recipe.seed, self.step))
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimisers[0].zero_grad(set_to_none=True)
         total = 0.0
         for _ in range(self.recipe.accumulate):
             loss = self._loss(rng) / self.recipe.accumulate
@@ -127,8 +109,8 @@ class LatentTrainer(ABC, Generic[Kind]):
         if not np.isfinite(total):
             raise BadRequest(f"The loss of step {self.step} is {total}. What was learned before is kept; train anew in another "
                              "folder with a lower learning rate.")
-        self._moving = True
-        self.optimiser.step()
+        self.moves()
+        self.optimisers[0].step()
         return total
 
     def _loss(self, rng: np.random.Generator) -> torch.Tensor:
@@ -160,39 +142,3 @@ class LatentTrainer(ABC, Generic[Kind]):
             with torch.no_grad(), self.model.reader("text_encoder", "tokenizer") as reader:
                 self._said[caption] = text.clip_words(reader, caption).states.to(self.device)
         return self._said[caption]
-
-    def _data(self) -> str:
-        """By which the pictures and their captions are known again."""
-        return hashlib.sha256(json.dumps([(one.path.name, one.caption) for one in self.pictures]).encode()).hexdigest()
-
-    def save(self) -> None:
-        """What was learned, and all that is needed to go on."""
-        about = {"base": self.model.entry.id, "step": str(self.step), "data": self._data()}
-        self.export(about)
-        moments = {f"moment.{number}.{key}": torch.as_tensor(value)
-                   for number, state in self.optimiser.state_dict()["state"].items() for key, value in state.items()}
-        weights.save(self.folder / STATE, {**self.tensors(), **moments}, {
-            **about, "recipe": json.dumps(asdict(self.recipe)), "losses": json.dumps(self.losses)})
-
-    def resume(self) -> bool:
-        """Go on from what `save` kept; False where there is nothing. Raises BadRequest where that was another training."""
-        path = self.folder / STATE
-        if not path.is_file():
-            return False
-        tensors, about = weights.load(path)
-        free = {"steps": 0, "save_every": 0}
-        if ({**json.loads(about["recipe"]), **free} != {**asdict(self.recipe), **free}
-                or (about["base"], about["data"]) != (self.model.entry.id, self._data())):
-            raise BadRequest(f"{self.folder} holds a training with other settings or pictures ({about['recipe']}, base "
-                             f"{about['base']}). Choose another folder, or the same settings and pictures.")
-        with torch.no_grad():
-            for name, value in self.tensors().items():
-                value.copy_(tensors[name])
-        state: dict[int, dict[str, Any]] = {}
-        for key, value in tensors.items():
-            if key.startswith("moment."):
-                _, number, name = key.split(".", 2)
-                state.setdefault(int(number), {})[name] = value
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
-        self.step, self.losses = int(about["step"]), json.loads(about["losses"])
-        return True

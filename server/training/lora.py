@@ -5,7 +5,7 @@ The published setting is Adam at 1e-4; rank, batch and the layers are not stated
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,6 @@ class LoraTrainer(LatentTrainer[Captioned]):
         """A file that peft's and diffusers' loaders read too."""
         return self.folder / ADAPTER
 
-    def export(self, about: Mapping[str, str]) -> None:
+    def export(self, about: dict[str, str]) -> None:
         """Write the factors."""
         weights.save(self.exported, self.tensors(), {**about, "lora_alpha": str(self.recipe.alpha)})

@@ -77,5 +77,5 @@ def test_what_cannot_be_compared_is_said(ground, tmp_path):
         compared(ground, far, None)
     bare = write(tmp_path / "bare.tif", in_type(scene(3, 99, 99), "uint8"), colorinterp=RGB, crs=None,
                  transform=rasterio.Affine(1, 0, 0, 0, 1, 0))
-    with pytest.raises(BadRequest, match="not both a CRS"):
+    with pytest.raises(BadRequest, match="not both have a CRS"):
         compared(ground, bare, None)

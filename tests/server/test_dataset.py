@@ -14,7 +14,7 @@ from landbrush.server import __main__
 from landbrush.server.dataset.build import Wish, build
 from landbrush.server.dataset.cuts import SIDE, nested, tiles
 from landbrush.server.dataset.shards import tars
-from landbrush.server.errors import BadRequest
+from landbrush.server.errors import BadRequest, ServerError
 from landbrush.server.raster import profile_of
 from landbrush.server.training import captioned
 from PIL import Image
@@ -124,6 +124,19 @@ def test_a_line_cut_off_a_lost_picture_and_an_output_among_the_sources(source, t
     assert all((output / row["file_name"]).is_file() for row in listed(output))
     assert len(tars(output, 1)) == 6 and len(tars(output, 4)) == 2
     assert len(list(output.glob("shard-*.tar"))) == 2
+
+
+def test_what_lies_there_is_counted_again(source, tmp_path):
+    output = tmp_path / "out"
+
+    def disturb(text):
+        if "4 samples" in text:
+            next((output / "images").iterdir()).unlink()
+
+    with pytest.raises(ServerError, match="6 samples were made or found, and there are 6 listed, 6 in the ledger, 5 pictures"):
+        build(source, output, Wish(), disturb)
+    assert build(source, output, Wish()).samples in (1, 4)  # of the source whose picture was lost
+    assert len(listed(output)) == 6
 
 
 def listed_whole(output):

@@ -10,7 +10,8 @@ from landbrush.server import __main__
 from landbrush.server.errors import BadRequest, WeightsMissing
 from landbrush.server.models import translation, weights
 from landbrush.server.models.translation import Discriminator, Generator, Shape
-from landbrush.server.training.cyclegan import STATE, THERE, CycleTrainer, Recipe, pictures
+from landbrush.server.training.cyclegan import THERE, CycleTrainer, Recipe, pictures
+from landbrush.server.training.kept import STATE
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -101,8 +102,10 @@ def test_twenty_steps_learn_and_go_on_as_if_never_stopped(heaps, tmp_path):
     assert np.allclose(again.losses, whole.losses, rtol=1e-4)
     first, second = load_file(path), load_file(tmp_path / "parts" / THERE)
     assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
-    with pytest.raises(BadRequest, match="other settings"):
+    with pytest.raises(BadRequest, match="other settings or pictures"):
         trainer(heaps, tmp_path / "parts", Recipe(steps=21)).resume()
+    with pytest.raises(BadRequest, match="other settings or pictures"):
+        trainer(heaps[::-1], tmp_path / "parts").resume()
     torn = trainer(heaps, tmp_path / "torn")
     pooled, calls = torn._pooled, []
 
@@ -123,8 +126,7 @@ def test_twenty_steps_learn_and_go_on_as_if_never_stopped(heaps, tmp_path):
 
 
 def test_the_editor_needs_a_network_and_keeps_the_promise(client, heaps, rgb, tmp_path, home):
-    about = client.get("/processes/learned-weather").get_json()
-    assert "train cyclegan" in str(about)
+    assert "No network is in" in str(client.get("/processes/learned-weather").get_json())
     refused = client.post("/processes/learned-weather/execution", json={"inputs": inputs(rgb, square(10, 10, 60, 60))})
     assert refused.status_code >= 400 and "translation" in refused.get_json()["detail"]
     path = trainer(heaps, tmp_path / "run").run()
