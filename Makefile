@@ -46,6 +46,12 @@ demo-models: install ## every editor with a pretrained network, tiny, over HTTP:
 demo-mmm: install ## weather, modalities, generation, datasets, learning: figures, pictures in demo/mmm
 	$(PY) benchmarks/mmm.py
 
+demo-evaluate: install ## editors on real ground beside what really came, and training: figures, a page in demo/evaluate
+	$(PY) benchmarks/evaluate.py benchmark training
+
+bench-evaluate: install ## time and memory a case over 500 cases
+	$(PY) benchmarks/evaluate.py flat
+
 bench: install ## every figure on a line of its own
 	$(PY) benchmarks/run.py
 

@@ -15,6 +15,8 @@ from .errors import BadRequest
 from .geojson import read_polygons
 from .settings import default_home
 
+MOST_WORKERS = 64
+
 
 def add_commands(commands: Any, add_model_option: Callable[[argparse.ArgumentParser], None]) -> None:
     """The parsers of `evaluate`'s experiments."""
@@ -23,6 +25,10 @@ def add_commands(commands: Any, add_model_option: Callable[[argparse.ArgumentPar
     single = kinds.add_parser("single-image", help="CLIP scores of text-guided edits, with baselines (Han et al., Table I)")
     single.add_argument("--cases", type=Path, required=True, help="TOML file: images, prompts, polygons; see docs/evaluate.md")
     single.set_defaults(run=_single_image)
+    cases = kinds.add_parser("cases", help="systems on cases with seeds: tables, pictures, a page; may be stopped")
+    cases.add_argument("--cases", type=Path, required=True, help="TOML file: images, prompts, polygons; see docs/evaluate.md")
+    cases.add_argument("--workers", type=int, default=1, help="runs at a time, in processes of their own where more than one")
+    cases.set_defaults(run=_cases)
     change = kinds.add_parser("change-detection", help="does augmentation with edited pairs help to find damage? (Table II)")
     change.add_argument("--data", type=Path, required=True, help="folder of pairs in the layout of ABCD or xBD")
     change.add_argument("--pairs", default="5,10,30,50", help="numbers of real pairs to train on")
@@ -45,7 +51,7 @@ def add_commands(commands: Any, add_model_option: Callable[[argparse.ArgumentPar
     layers.add_argument("--polygons", type=Path, help="GeoJSON file: where change was asked for; without, everywhere")
     layers.add_argument("--crs", default="", help="CRS of the polygons (default: the GeoJSON's, EPSG:4326)")
     layers.set_defaults(run=_layers)
-    for parser in (single, change, spread):
+    for parser in (single, cases, change, spread):
         parser.add_argument("--output", type=Path, required=True, help="folder for the table, pictures and settings")
         parser.add_argument("--home", type=Path, default=default_home(), help="folder in which models are named and kept")
         add_model_option(parser)
@@ -78,11 +84,23 @@ def _folder(path: Path) -> Iterator[Path]:
 
 def _single_image(given: argparse.Namespace) -> int:
     from . import single_image_cases
+    from .benchmark import protocol as protocols
 
-    protocol = single_image_cases.read(given.cases)
+    protocol = protocols.read(given.cases)
     with _folder(given.output) as folder:
         path = single_image_cases.run(protocol, folder, _say)
     print(path.read_text("utf8"))
+    return 0
+
+
+def _cases(given: argparse.Namespace) -> int:
+    from . import benchmark
+
+    if not 1 <= given.workers <= MOST_WORKERS:
+        raise BadRequest(f"--workers {given.workers}: 1 to {MOST_WORKERS} are taken.")
+    page = benchmark.run(given.cases, given.output, given.workers, _say)
+    print((page.parent / "tables.md").read_text("utf8"))
+    _say(f"the page: {page}")
     return 0
 
 

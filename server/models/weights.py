@@ -18,13 +18,20 @@ from ..settings import default_home
 KINDS = {
     "image-text": "CLIP or RemoteCLIP: a folder of transformers, or a file of open_clip (RN50, ViT-B-32, ViT-L-14)",
     "second-image-text": "another one, which shares nothing with the first, to rank candidates",
+    "dino": "folder of DINO ViT-S/16 as transformers saves it, for DINO-I",
+    "lpips": "folder with AlexNet's weights and those of LPIPS 0.1",
+    "vision-language": "folder of a vision-language model that transformers reads, to judge edits (VIEScore)",
+    "judge": "URL of an OpenAI-compatible service that sees pictures, to judge edits (VIEScore)",
+    "judge-model": "name of the model there",
+    "judge-key-file": "file with the key for it (or the environment's LANDBRUSH_JUDGE_KEY)",
     "language": "folder of an instruction model that transformers reads, to paraphrase prompts",
     "endpoint": "URL of an OpenAI-compatible service, to paraphrase prompts (http://127.0.0.1:11434/v1)",
     "endpoint-model": "name of the model there",
     "endpoint-key-file": "file with the key for it (or the environment's LANDBRUSH_ENDPOINT_KEY)",
 }
 """What the user may point to. Nothing of it is needed for an edit without words' guidance, and nothing is downloaded."""
-PATHS = ("image-text", "second-image-text", "language", "endpoint-key-file")
+PATHS = ("image-text", "second-image-text", "dino", "lpips", "vision-language", "judge-key-file", "language",
+         "endpoint-key-file")
 CHOSEN = "chosen.json"
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 

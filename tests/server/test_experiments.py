@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from landbrush.server import __main__, augmentation, damage_pairs, single_image_cases
+from landbrush.server import __main__, augmentation, damage_pairs
+from landbrush.server.benchmark import protocol as protocols
 from landbrush.server.errors import BadRequest
 from landbrush.server.evaluation import tables
 from landbrush.server.models import weights
@@ -96,7 +97,7 @@ def test_table_one_runs_cases_systems_and_seeds(tmp_path):
 ])
 def test_a_wrong_protocol_is_refused_with_its_place(tmp_path, more, sentence):
     with pytest.raises(BadRequest, match=sentence):
-        single_image_cases.read(protocol(tmp_path, more))
+        protocols.read(protocol(tmp_path, more))
 
 
 def test_scores_need_a_named_model_and_nothing_is_overwritten(tmp_path, capsys):

@@ -1,0 +1,192 @@
+"""The benchmark of editors on real imagery: fifteen cases with what really came as the reference, and a page to look at.
+
+usage: python benchmarks/evaluate.py [part ...]     parts: benchmark flat training
+make demo-evaluate is the first and the last; it leaves demo/evaluate/index.html. Real imagery comes from LANDBRUSH_DATA (else
+../shared/data).
+
+References: houses of Joplin before the tornado of 2011 and the same ground after it; lakes of a North Dakota prairie that came
+and went between 2010 and 2020; places of UC Merced's pictures over which lawn was laid, with the picture itself as the reference.
+The networks of the pretrained editors are tiny and random: they prove the way, and must not win.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import shapely
+from PIL import Image
+from rasterio.features import shapes
+from scipy import ndimage
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
+
+import cases  # noqa: E402
+from landbrush.server import benchmark  # noqa: E402
+from landbrush.server.benchmark import protocol, runs  # noqa: E402
+from landbrush.server.benchmark.protocol import IDENTITY, NOISE, REFERENCE  # noqa: E402
+from landbrush.server.models import weights  # noqa: E402
+from pretrained import figure, scratch, shelved  # noqa: E402
+
+OUT = ROOT / "demo" / "evaluate"
+NAIP = "naip_landsat_timeseries/naip/m_4709963_se_14_1_{}.tif"
+BEFORE, AFTER = "20100629", "20200831"
+HOUSES = ((2, [(386, 488), (420, 486), (442, 550), (420, 562), (398, 540)]), (2, cases._box(490, 518, 532, 564)),
+          (2, cases._box(356, 636, 398, 702)), (2, cases._box(596, 474, 638, 522)), (0, cases._box(466, 870, 542, 914)))
+PLACES = (("forest", "20", "forest"), ("parkinglot", "06", "parking"), ("agricultural", "13", "farmland"),
+          ("chaparral", "15", "shrub"))
+TINY = {"rsedit-unet": "rsedit-unet-dgtrs", "rsedit-dit": "rsedit-dit", "instruct-pix2pix": "instruct-pix2pix",
+        "ultraedit": "ultraedit-freeform", "sdedit": "sd15", "sd-inpainting": "sd15-inpainting"}
+EDITORS = ("auto", "remove", "fill", "variation", "flood", "snow")
+LAKES = 3
+FLAT_CASES = 500
+
+
+def naip(date: str) -> Path:
+    return cases.DATA / NAIP.format(date)
+
+
+def water(date: str, shape: tuple[int, int]) -> np.ndarray:
+    """Where green is brighter than near infrared (NDWI above 0, McFeeters 1996), on the first date's grid to a pixel."""
+    with rasterio.open(naip(date)) as dataset:
+        green, infrared = dataset.read([2, 4])[:, : shape[0], : shape[1]].astype(float)
+    return ndimage.binary_opening(green > infrared, iterations=2)
+
+
+def lakes() -> list[dict]:
+    """The largest compact places that became water, and those that ceased to be."""
+    with rasterio.open(naip(BEFORE)) as dataset:
+        shape = dataset.shape
+    old, new = (water(date, shape) for date in (BEFORE, AFTER))
+    found = []
+    for kind, mask, words in (("new lake", new & ~old, "make a lake"), ("gone lake", old & ~new, "remove the lake")):
+        parts, _ = ndimage.label(ndimage.binary_opening(mask, iterations=4))
+        outlines = [shapely.geometry.shape(one).buffer(3).simplify(3)
+                    for one, _ in shapes(parts.astype(np.int32), parts > 0)]
+        inside = shapely.box(60, 60, shape[1] - 60, shape[0] - 60)
+        outlines = [one for one in outlines if one.within(inside) and one.area < 9000]
+        outlines.sort(key=lambda one: -one.area * (4 * np.pi * one.area / one.length**2))
+        for number, one in enumerate(outlines[:LAKES], 1):
+            case = {"name": f"{kind} {number}", "image": str(naip(BEFORE)), "reference": str(naip(AFTER)), "prompt": words,
+                    "polygon": ring(one)}
+            if kind == "new lake":
+                case |= {"exemplar": [[345, 505], [385, 505], [388, 590], [350, 592]],
+                         "systems": ["auto", "fill", "flood", *TINY]}
+            else:
+                case |= {"systems": ["auto", "remove", "variation", *TINY]}
+            found.append(case)
+    return found
+
+
+def ring(shape: shapely.Polygon) -> list[list[float]]:
+    return [[round(x, 1), round(y, 1)] for x, y in shape.exterior.coords[:-1]]
+
+
+def houses() -> list[dict]:
+    return [{"name": f"house {number}", "image": str(cases.DATA / cases.JOPLIN.format(chip)),
+             "reference": str(cases.DATA / cases.JOPLIN.replace("pre", "post").format(chip)), "prompt": "remove the house",
+             "caption": "grass with debris where a house stood, from above", "polygon": [list(p) for p in outline],
+             "systems": ["auto", "remove", "variation", "snow", *TINY]} for number, (chip, outline) in enumerate(HOUSES, 1)]
+
+
+def places() -> list[dict]:
+    """Pictures over whose middle lawn was laid; what is asked for is what was there."""
+    folder = OUT / "sources"
+    folder.mkdir(parents=True, exist_ok=True)
+    lawn = np.asarray(Image.open(cases.DATA / cases.UCM.format("golfcourse", "11")).convert("RGB"))[:80, :80]
+    found = []
+    for name, number, cover in PLACES:
+        picture = np.asarray(Image.open(cases.DATA / cases.UCM.format(name, number)).convert("RGB")).copy()
+        Image.fromarray(picture).save(folder / f"{name}.png")
+        picture[20:100, 20:100] = lawn
+        Image.fromarray(picture).save(folder / f"{name}-lawn.png")
+        found.append({"name": f"{cover} again", "image": f"sources/{name}-lawn.png", "reference": f"sources/{name}.png",
+                      "prompt": "fill it like there" if cover == "shrub" else f"{cover} here",
+                      "polygon": cases._box(20, 20, 100, 100),
+                      "land_cover": cover,
+                      "exemplar": cases._box(4, 112, 252, 252), "systems": ["auto", "fill", *TINY]})
+    return found
+
+
+def plan() -> Path:
+    """The protocol as a file, beside which the results lie: it can be run again by hand."""
+    head = {"title": "Editors on real ground, with what really came", "seeds": [0, 1], "sensible": "auto",
+            "systems": [REFERENCE, IDENTITY, NOISE, *EDITORS, *TINY]}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in head.items()]
+    lines += ["[baselines]", *(f"{name} = {json.dumps(model)}" for name, model in TINY.items())]
+    lines += [line for name in TINY for line in (f"[options.{name}]", "steps = 3")]
+    for case in (*houses(), *lakes(), *places()):
+        lines += ["[[case]]", *(f"{key} = {json.dumps(value)}" for key, value in case.items())]
+    OUT.mkdir(parents=True, exist_ok=True)
+    path = OUT / "cases.toml"
+    path.write_text("\n".join([*lines, ""]), "utf8")
+    return path
+
+
+def part_benchmark() -> None:
+    if not cases.DATA.is_dir():
+        print(f"no imagery at {cases.DATA}: the benchmark is left out (set LANDBRUSH_DATA)")
+        return
+    shelved(scratch("evaluate"), tuple(TINY.values()))
+    path = plan()
+    page = benchmark.run(path, OUT, 1, lambda text: print(text, file=sys.stderr, flush=True))
+    found = json.loads((OUT / "results.json").read_text("utf8"))
+    print((OUT / "tables.md").read_text("utf8").split("## Do the measures")[1].replace(" rank", "Do the measures rank", 1))
+    figure("evaluate_cases", found["cases"])
+    figure("evaluate_runs", sum(row["runs"] for row in found["rows"]))
+    figure("evaluate_failed", sum(row["failed"] for row in found["rows"]))
+    figure("evaluate_claims_held", sum(check["holds"] for check in found["checks"]), f"of {len(found['checks'])}")
+    rows = {row["system"]: row["cells"] for row in found["rows"]}
+    for system in (REFERENCE, "auto", IDENTITY, NOISE, "rsedit-unet"):
+        figure(f"lite0_likeness_{system.replace('-', '_')}", rows[system]["lite0_likeness"]["mean"])
+        figure(f"frechet_lite0_{system.replace('-', '_')}", found["frechet"][system])
+    print(f"the page: {page}")
+
+
+def part_flat() -> None:
+    """Time and memory a case, in the first and the last fifth of many cases."""
+    place = scratch("flat")
+    weights.use_folder(place / "home" / "models")
+    rng, listed = np.random.default_rng(0), []
+    for number in range(20):
+        picture = ndimage.gaussian_filter(rng.random((256, 256, 3)), (3, 3, 0))
+        Image.fromarray((255 * (picture - picture.min()) / np.ptp(picture)).astype(np.uint8)).save(place / f"{number}.png")
+    for number in range(FLAT_CASES):
+        row, col = (int(v) for v in rng.integers(60, 150, 2))
+        listed.append(protocol.Case(f"case {number}", place / f"{number % 20}.png", "remove the house",
+                                    cases._box(col, row, col + 40, row + 40),
+                                    reference=place / f"{(number + 1) % 20}.png"))
+    wanted = protocol.Protocol(tuple(listed), (REFERENCE, IDENTITY, "remove"), {}, (0,), sensible="remove")
+    marks: list[tuple[float, int]] = []
+
+    def tell(text: str) -> None:
+        marks.append((time.process_time(), int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()))
+
+    benchmark.carried_out(wanted, place / "out", 1, tell)
+    fifth = len(marks) // 5
+    spent = [marks[end][0] - marks[start][0] for start, end in ((1, fifth), (len(marks) - fifth, len(marks) - 1))]
+    figure("flat_cases", FLAT_CASES)
+    figure("flat_time_ratio", spent[1] / spent[0])
+    figure("flat_cpu_s_a_run", (marks[-1][0] - marks[0][0]) / len(marks))
+    figure("flat_memory_mb_first_fifth", marks[fifth][1] / 2**20)
+    figure("flat_memory_mb_last", marks[-1][1] / 2**20)
+    lines = sum(1 for _ in runs.records(place / "out" / runs.RESULTS))
+    assert lines == len(marks) == 3 * FLAT_CASES
+
+
+PARTS = {"benchmark": part_benchmark, "flat": part_flat}
+
+if __name__ == "__main__":
+    for part in sys.argv[1:] or PARTS:
+        print(f"== {part}")
+        PARTS[part]()

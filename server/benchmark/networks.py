@@ -1,0 +1,101 @@
+"""Measures by networks: EfficientNet-Lite0, which is always there, and those that the user names (CLIP, DINO, LPIPS)."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..evaluation import features, likeness
+from ..models import dino, image_text, lpips, weights
+from .measures import ALL, HIGHER, LOWER, Measure, Shot, Taken, Taker, changes, scenes
+
+LITE0 = Measure("lite0_likeness", "likeness by EfficientNet-Lite0", HIGHER, -1, 1, "cosine of pooled features with the "
+                "reference's, around the polygon; this project, docs/evaluate.md", ALL)
+NAMED = (
+    Measure("clip_i", "CLIP-I", HIGHER, -1, 1, "cosine of image features with the reference's (MagicBrush, Zhang et al. 2023)",
+            ALL),
+    Measure("clip_t", "CLIP-T", HIGHER, -1, 1, "cosine of image features with the caption's (MagicBrush)", ALL),
+    Measure("clip_score", "CLIP score", HIGHER, -100, 100,
+            "100 times the cosine with the prompt (Hessel et al. 2021, not clipped at 0)"),
+    Measure("dino_i", "DINO-I", HIGHER, -1, 1, "cosine of DINO v1 features with the reference's (MagicBrush)", ALL),
+    Measure("lpips", "LPIPS", LOWER, 0, None, "learned distance to the reference, AlexNet, version 0.1 (Zhang et al. 2018)", ALL),
+)
+BY = {"image-text": ("clip_i", "clip_t", "clip_score"), "dino": ("dino_i",), "lpips": ("lpips",)}
+
+
+def named() -> dict[str, str]:
+    """The networks that the user has named, by kind, with their paths."""
+    return {kind: weights.chosen(kind) for kind in BY if weights.chosen(kind)}
+
+
+def measures_of(networks: dict[str, str]) -> tuple[Measure, ...]:
+    """The measures that are taken with those networks."""
+    wanted = {name for kind in networks for name in BY[kind]}
+    return (LITE0, *(measure for measure in NAMED if measure.name in wanted))
+
+
+def takers(networks: dict[str, str]) -> tuple[Taker, ...]:
+    """What takes all measures; raises WeightsMissing for a network that is not where it was named."""
+    found: list[Taker] = [changes, scenes, _lite0]
+    if "image-text" in networks:
+        image_text.load(Path(networks["image-text"]))
+        found.append(functools.partial(_clip, networks["image-text"]))
+    if "dino" in networks:
+        dino.load(networks["dino"])
+        found.append(functools.partial(_dino, networks["dino"]))
+    if "lpips" in networks:
+        lpips.load(networks["lpips"])
+        found.append(functools.partial(_lpips, networks["lpips"]))
+    return tuple(found)
+
+
+def lite0_features(picture: np.ndarray) -> np.ndarray:
+    """(1280,) of a picture (3, H, W) in [0, 1]."""
+    with torch.inference_mode():
+        return _lite0_network().network(torch.from_numpy(picture)[None])[0][0].numpy()
+
+
+@functools.lru_cache(maxsize=1)
+def _lite0_network() -> features.Extractor:
+    return features.lite0()
+
+
+def _lite0(shot: Shot) -> Taken:
+    after, reference = shot.crops
+    if reference is None:
+        return {}
+    return {LITE0.name: _cosine(lite0_features(after), lite0_features(reference))}
+
+
+def _clip(path: str, shot: Shot) -> Taken:
+    model = image_text.load(Path(path))
+    after, reference = shot.crops
+    with torch.inference_mode():
+        made = model.image(torch.from_numpy(after)[None])[0]
+        caption, prompt = model.text([shot.case.caption or shot.case.prompt, shot.case.prompt])
+        found = {"clip_t": float(made @ caption), "clip_score": 100 * float(made @ prompt)}
+        if reference is not None:
+            found["clip_i"] = float(made @ model.image(torch.from_numpy(reference)[None])[0])
+    return found
+
+
+def _dino(path: str, shot: Shot) -> Taken:
+    after, reference = shot.crops
+    if reference is None:
+        return {}
+    net = dino.load(path)
+    return {"dino_i": _cosine(*(net.features(torch.from_numpy(one)).numpy() for one in (after, reference)))}
+
+
+def _lpips(path: str, shot: Shot) -> Taken:
+    after, reference = shot.crops
+    if reference is None:
+        return {}
+    return {"lpips": lpips.load(path).distance(torch.from_numpy(after), torch.from_numpy(reference))}
+
+
+def _cosine(first: np.ndarray, second: np.ndarray) -> float:
+    return float(likeness.cosines(first[None], second[None])[0])
