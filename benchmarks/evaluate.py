@@ -1,7 +1,7 @@
 """The benchmark of editors on real imagery: fifteen cases with what really came as the reference, and a page to look at.
 
-usage: python benchmarks/evaluate.py [part ...]     parts: benchmark flat training
-make demo-evaluate is the first and the last; it leaves demo/evaluate/index.html. Real imagery comes from LANDBRUSH_DATA (else
+usage: python benchmarks/evaluate.py [part ...]     parts: benchmark training flat
+make demo-evaluate is the first two; it leaves demo/evaluate/index.html and sheets of samples in demo/evaluate/training. Real imagery comes from LANDBRUSH_DATA (else
 ../shared/data).
 
 References: houses of Joplin before the tornado of 2011 and the same ground after it; lakes of a North Dakota prairie that came
@@ -15,8 +15,10 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
+import functools
 import json
 import resource
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -24,6 +26,8 @@ from pathlib import Path
 import numpy as np
 import rasterio
 import shapely
+import torch
+from diffusers import AutoencoderKL
 from PIL import Image
 from rasterio.features import shapes
 from scipy import ndimage
@@ -35,8 +39,20 @@ import cases  # noqa: E402
 from landbrush.server import benchmark  # noqa: E402
 from landbrush.server.benchmark import protocol, runs  # noqa: E402
 from landbrush.server.benchmark.protocol import IDENTITY, NOISE, REFERENCE  # noqa: E402
+from landbrush.server.dataset import bitemporal  # noqa: E402
+from landbrush.server.diffusion import recipes  # noqa: E402
+from landbrush.server.diffusion.components import Model  # noqa: E402
+from landbrush.server.diffusion.drawing import Settings  # noqa: E402
+from landbrush.server.diffusion.guidance import FreeGuidance  # noqa: E402
+from landbrush.server.diffusion.placement import WHOLE, Placement  # noqa: E402
 from landbrush.server.models import weights  # noqa: E402
-from pretrained import figure, scratch, shelved  # noqa: E402
+from landbrush.server.store import bringing, own, shelf  # noqa: E402
+from landbrush.server.training import samples  # noqa: E402
+from landbrush.server.training.data import layouts  # noqa: E402
+from landbrush.server.training.rsedit import DiTTrainer, Recipe, UNetTrainer  # noqa: E402
+from pretrained import Server, figure, scratch, shelved  # noqa: E402
+
+from tests.server import tiny_pipelines  # noqa: E402
 
 OUT = ROOT / "demo" / "evaluate"
 NAIP = "naip_landsat_timeseries/naip/m_4709963_se_14_1_{}.tif"
@@ -50,6 +66,10 @@ TINY = {"rsedit-unet": "rsedit-unet-dgtrs", "rsedit-dit": "rsedit-dit", "instruc
 EDITORS = ("auto", "remove", "fill", "variation", "flood", "snow")
 LAKES = 3
 FLAT_CASES = 500
+TILE, TRAINED_STEPS, CODEC_STEPS = 128, 200, 250
+TORN, RISEN = "a tornado destroyed the houses and left debris", "years later the lakes have risen and the fields are green"
+PLACED = Placement("cpu", torch.float32, WHOLE, 0.0, 1.0)
+SETTINGS = Settings("DPM++ 2M Karras", 20, FreeGuidance(1.5, 1.0), 0)
 
 
 def naip(date: str) -> Path:
@@ -184,7 +204,116 @@ def part_flat() -> None:
     assert lines == len(marks) == 3 * FLAT_CASES
 
 
-PARTS = {"benchmark": part_benchmark, "flat": part_flat}
+def dates() -> Path:
+    """Tiles of Joplin before and after, and of the prairie's dates, made by the product's own command."""
+    place = scratch("pairs")
+    for chip in range(4):
+        before = cases.DATA / cases.JOPLIN.format(chip)
+        bitemporal.tiles(before, Path(str(before).replace("pre", "post")), place, bitemporal.Wish(TILE, TORN))
+    for first, second in (("20100629", "20170827"), ("20120731", "20200831")):
+        told = bitemporal.tiles(naip(first), naip(second), place, bitemporal.Wish(TILE, RISEN))
+    for part, count in told.items():
+        figure(f"training_pairs_{part}", count)
+    return place
+
+
+def learned_autoencoder(pairs: list, folder: Path) -> Path:
+    """Stable Diffusion 1.5's layout, tiny, with an autoencoder that was taught these tiles, so that its latents mean something."""
+    tiny_pipelines.stable_diffusion(folder, 4)
+    torch.manual_seed(0)
+    net = AutoencoderKL(
+        block_out_channels=(16, 24, 32, 32), down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4, latent_channels=4, layers_per_block=1, norm_num_groups=8, scaling_factor=1.0)
+    optimiser, rng = torch.optim.Adam(net.parameters(), 2e-3), np.random.default_rng(0)
+    for _ in range(CODEC_STEPS):
+        chosen = [pairs[int(n)] for n in rng.integers(0, len(pairs), 8)]
+        pixels = torch.from_numpy(np.concatenate([np.stack(one.squares(64)) for one in chosen]))
+        loss = torch.nn.functional.l1_loss(net.decode(net.encode(pixels).latent_dist.mode()).sample, pixels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    with torch.no_grad():
+        spread = net.encode(torch.from_numpy(np.stack([one.squares(64)[0] for one in pairs[:64]]))).latent_dist.mode().std()
+    net.register_to_config(scaling_factor=1 / float(spread))
+    net.save_pretrained(folder / "vae")
+    figure("training_autoencoder_l1", float(loss.detach()) / 2)
+    return folder
+
+
+def part_training() -> None:
+    """RSEdit's two networks, tiny: 200 steps on tiles of two dates; what is learned is shown, resumed, and edits over HTTP."""
+    if not cases.DATA.is_dir():
+        print(f"no imagery at {cases.DATA}: training is left out (set LANDBRUSH_DATA)")
+        return
+    pairs = layouts.read(dates())
+    train, held = ([one for one in pairs if one.part == part] for part in ("train", "val"))
+    place = scratch("training")
+    published = learned_autoencoder(train, place / "published" / "sd15")
+    weights.use_folder(place / "home" / "models")
+    bringing.bring(shelf.entry("sd15"), published, True)
+    dit = tiny_pipelines.build("rsedit-dit", place / "published")
+    shutil.rmtree(dit / "vae")
+    shutil.copytree(published / "vae", dit / "vae")
+    bringing.bring(shelf.entry("rsedit-dit"), dit, True)
+    for cls, base, like in ((UNetTrainer, "sd15", "rsedit-unet-openai"), (DiTTrainer, "rsedit-dit", "rsedit-dit")):
+        name = {"unet": "unet", "transformer": "dit"}[cls.network]
+        recipe = Recipe(steps=TRAINED_STEPS, batch=8, side_px=TILE, average=0.98, save_every=TRAINED_STEPS // 2)
+        one = cls(Model(shelf.entry(base), PLACED), train, recipe, place / name, held[::4])
+        figure(f"training_{name}_validation_before", one.validated())
+        began, curve = time.process_time(), []
+
+        def look(step: int, steps: int, loss: float, of=one, curve=curve) -> None:
+            if step % (TRAINED_STEPS // 4) == 0:
+                curve.append(of.validated())
+
+        path = one.run(look)
+        for quarter, value in enumerate(curve, 1):
+            figure(f"training_{name}_validation_{quarter * TRAINED_STEPS // 4}", value)
+        figure(f"training_{name}_cpu_s_a_step", (time.process_time() - began) / TRAINED_STEPS)
+        entry = own.described(f"trained-{name}", shelf.entry(like), "Trained", native_px=TILE)
+        bringing.bring(entry, path, True)
+        own.remember(entry)
+        samples.sheet(one.model, functools.partial(drawn_by, one), SETTINGS, held[:3] + held[-3:], OUT / "training" / f"{name}.png")
+    over_http(place, held)
+
+
+def drawn_by(trainer, drawing):
+    with trainer.averaged():
+        recipe = recipes.instruct_unet if trainer.network == "unet" else functools.partial(recipes.in_context_dit, masked=False)
+        return recipe(drawing)
+
+
+def over_http(place: Path, held: list) -> None:
+    """The checkpoints edit held tiles at once: does the change point to what came?"""
+    folder = place / "tiles"
+    folder.mkdir()
+    server = Server(place / "home", place)
+    try:
+        for editor, model in (("rsedit_unet", "trained-unet"), ("rsedit_dit", "trained-dit")):
+            along = []
+            for number, pair in enumerate(held[:3] + held[-3:]):
+                path = folder / f"{number}.png"
+                shutil.copy(pair.control, path)
+                ring = [[0, 0], [TILE, 0], [TILE, TILE], [0, TILE], [0, 0]]
+                info = server.edit(editor, {
+                    "raster": {"path": str(path)}, "polygons": {"geometry": {"type": "Polygon", "coordinates": [ring]}},
+                    "prompt": pair.caption, "options": {"model": model, "steps": 20, "guidance_scale": 1.5, "keep_detail": False,
+                                                        "image_guidance_scale": 1.0, "text_mask": False}
+                    if editor == "rsedit_dit" else {"model": model, "steps": 20, "guidance_scale": 1.5, "keep_detail": False,
+                                                    "image_guidance_scale": 1.0}})
+                if info["status"] != "successful":
+                    raise SystemExit(f"{editor}: {info['message']}")
+                with rasterio.MemoryFile(server.ask(f"/jobs/{info['jobID']}/results/result.tif")) as memory, memory.open() as made:
+                    pixels = made.read().astype(float)
+                before, after = (np.asarray(Image.open(one)).transpose(2, 0, 1).astype(float) for one in (pair.control, pair.path))
+                change, wanted = ((part - before).mean(axis=(1, 2)) for part in (pixels, after))
+                along.append(float(change @ wanted / max(np.linalg.norm(change) * np.linalg.norm(wanted), 1e-9)))
+            figure(f"training_{model.split('-')[1]}_colour_change_along_truth", float(np.mean(along)))
+    finally:
+        server.end()
+
+
+PARTS = {"benchmark": part_benchmark, "training": part_training, "flat": part_flat}
 
 if __name__ == "__main__":
     for part in sys.argv[1:] or PARTS:

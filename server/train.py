@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import train_editors
 from .errors import BadRequest, ModelNotNamed
 from .settings import default_home
+from .train_run import say as _say
+from .train_run import trained
 
 if TYPE_CHECKING:
     from .diffusion.components import Model
@@ -32,6 +32,7 @@ def add_commands(commands: Any) -> None:
     _common(control, "pairs, as 'dataset pairs' makes them", 5e-5, 4, 1)
     control.add_argument("--dropped", type=float, default=0.5, help="share of captions left out")
     control.set_defaults(run=_controlnet)
+    train_editors.add_commands(kinds)
     cycle = kinds.add_parser("cyclegan", help="weather or light from two heaps of pictures, for 'learned-weather' (MMM-RS)")
     cycle.add_argument("--first", type=Path, required=True, help="folder of pictures as they are (clear)")
     cycle.add_argument("--second", type=Path, required=True, help="folder of pictures as they shall look (snow)")
@@ -142,32 +143,6 @@ def _cyclegan(given: argparse.Namespace) -> int:
 
 
 def _trained(trainer: KeptTraining, look: Callable[[int, int], None] = lambda step, steps: None) -> Path:
-    """Train, or go on, and say so."""
-    if trainer.resume():
-        _say(f"going on after step {trainer.step}")
-
-    asked: list[int] = []
-
-    def wait(number: int, frame: Any) -> None:
-        """The first Ctrl-C ends the training after its step, with nothing lost; the second at once."""
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-        _say("stopping after this step ...")
-
-    def on_step(step: int, steps: int, loss: float) -> None:
-        _say(f"step {step}/{steps} loss {loss:.4f}")
-        if asked:
-            raise KeyboardInterrupt
-        look(step, steps)
-
-    before = signal.signal(signal.SIGINT, wait) if threading.current_thread() is threading.main_thread() else None
-    try:
-        return trainer.run(on_step)
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGINT, before)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    """Train, or go on where a former run of the same stopped."""
+    trainer.resume()
+    return trained(trainer, look)

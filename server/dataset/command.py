@@ -44,6 +44,19 @@ def add_commands(commands: Any) -> None:
     pairs.add_argument("--output", type=Path, required=True, help="folder of the pairs; named again, more are added")
     pairs.add_argument("--caption", default="", help="what all of it shows")
     pairs.set_defaults(run=_pairs)
+    dates = kinds.add_parser("bitemporal", help="co-registered tiles of one ground at two dates, for 'train rsedit' and 'icedit'")
+    dates.add_argument("--before", type=Path, help="raster of the earlier date; its grid is kept")
+    dates.add_argument("--after", type=Path, help="raster of the later date, on any grid")
+    dates.add_argument("--abcd", type=Path, help="instead of both: folder of ABCD (patch-pairs/, 5fold-list/)")
+    dates.add_argument("--output", type=Path, required=True, help="folder of the pairs; named again, more are added")
+    dates.add_argument("--caption", default="", help="what changed, in words")
+    dates.add_argument("--side", type=int, default=512, help="of a tile, in pixels of the earlier raster")
+    dates.add_argument("--val", type=float, default=0.15, help="share of the ground to validate on")
+    dates.add_argument("--test", type=float, default=0.15, help="share of the ground to test on")
+    dates.add_argument("--no-register", action="store_true", help="do not look for a shift between the two")
+    dates.add_argument("--band", action="append", default=[], metavar="ROLE=N", help="band of a role, from 1, in both")
+    dates.add_argument("--licence", default="", help="of the sources, kept with every tile")
+    dates.set_defaults(run=_bitemporal)
 
 
 def _build(given: argparse.Namespace) -> int:
@@ -73,6 +86,26 @@ def _pairs(given: argparse.Namespace) -> int:
              for side in ("control", "target")]
     made = pairs.pairs(sides[0], sides[1], given.output, given.caption)
     print(f"{made} pairs in {given.output}.")
+    return 0
+
+
+def _bitemporal(given: argparse.Namespace) -> int:
+    from . import bitemporal
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    if bool(given.abcd) == bool(given.before and given.after):
+        raise BadRequest("Give --before and --after, or --abcd.")
+    if given.side < 16 or min(given.val, given.test) < 0 or given.val + given.test >= 1:
+        raise BadRequest("--side must be at least 16, --val and --test not negative and less than 1 together.")
+    if given.abcd:
+        counts = bitemporal.patches(given.abcd, given.output, say)
+    else:
+        wish = bitemporal.Wish(given.side, given.caption, (given.val, given.test), not given.no_register, given.licence,
+                               tuple(map(_band, given.band)))
+        counts = bitemporal.tiles(given.before, given.after, given.output, wish, say)
+    print(f"{given.output}: " + ", ".join(f"{count} to {part}" for part, count in counts.items()) + ".")
     return 0
 
 

@@ -14,12 +14,12 @@ import torch
 
 from ..models import weights
 from .captioned import Paired
-from .latent import LatentTrainer
+from .latent import NoisedTrainer
 
 FOLDER, WEIGHTS = "controlnet", "diffusion_pytorch_model.safetensors"
 
 
-class ControlNetTrainer(LatentTrainer[Paired]):
+class ControlNetTrainer(NoisedTrainer[Paired]):
     """Learns the copy; what it adds to the frozen network is nothing at first."""
 
     control: Any

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ..errors import BadRequest
+from ..errors import BadRequest, CannotEdit
 from ..models import weights
 
 STATE = "training.safetensors"
@@ -71,7 +71,7 @@ class KeptTraining(ABC):
         self._moving = False
         try:
             while self.step < self.recipe.steps:
-                losses = self.one()
+                losses = self._afforded()
                 self.losses.append(losses)
                 self.step += 1
                 self._moving = False
@@ -83,14 +83,27 @@ class KeptTraining(ABC):
                 self.save()
         return self.exported
 
+    def _afforded(self) -> Any:
+        """A step; raises CannotEdit with what to do where it does not fit into memory."""
+        try:
+            return self.one()
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+                raise CannotEdit("A step does not fit into memory. Halve --batch and double --accumulate, which trains the same; "
+                                 "recompute instead of keeping (--saving, where there is one); or take a smaller --side. What "
+                                 "was saved before is kept.") from error
+            raise
+
     def save(self) -> None:
         """What was learned, and all that is needed to go on."""
         about = {**self.identity(), "step": str(self.step)}
         self.export(about)
         moments = {f"moment.{which}.{number}.{key}": torch.as_tensor(value) for which, optimiser in enumerate(self.optimisers)
                    for number, state in optimiser.state_dict()["state"].items() for key, value in state.items()}
+        groups = [[{name: value for name, value in group.items() if isinstance(value, (int, float))}
+                   for group in optimiser.param_groups] for optimiser in self.optimisers]
         weights.save(self.folder / STATE, {**self.tensors(), **moments}, {
-            **about, "recipe": json.dumps(asdict(self.recipe)), "losses": json.dumps(self.losses)})
+            **about, "recipe": json.dumps(asdict(self.recipe)), "losses": json.dumps(self.losses), "groups": json.dumps(groups)})
 
     def resume(self) -> bool:
         """Go on from what `save` kept; False where there is nothing. Raises BadRequest where that was another training."""
@@ -108,8 +121,11 @@ class KeptTraining(ABC):
         for key in [key for key in tensors if key.startswith("moment.")]:
             _, which, number, name = key.split(".", 3)
             states[int(which)].setdefault(int(number), {})[name] = tensors.pop(key)
-        for optimiser, state in zip(self.optimisers, states, strict=True):
+        # Prodigy keeps its estimate of the step size among the settings of its groups.
+        for optimiser, state, groups in zip(self.optimisers, states, json.loads(about["groups"]), strict=True):
             optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+            for group, numbers in zip(optimiser.param_groups, groups, strict=True):
+                group.update(numbers)
         self.take(tensors)
         self.step, self.losses = int(about["step"]), json.loads(about["losses"])
         return True

@@ -26,6 +26,7 @@ from ..errors import BadRequest
 from ..store import shelf
 from .captioned import Captioned
 from .kept import KeptTraining
+from .spread import Spread
 
 MOST_SAID = 4096
 """Captions of which the words' states are kept: some 0.2 MB each."""
@@ -47,22 +48,21 @@ class Recipe:
 
 
 class LatentTrainer(KeptTraining, Generic[Kind]):
-    """Subclasses say what is learned and what it predicts."""
+    """Steps, latents and state. Subclasses say what is learned and what is lost."""
 
     free = ("steps", "save_every")
+    network = "unet"
 
     def __init__(self, model: Model, pictures: Sequence[Kind], recipe: Recipe, folder: Path) -> None:
         super().__init__()
         torch.manual_seed(recipe.seed)
         self.model, self.pictures, self.recipe, self.folder = model, list(pictures), recipe, folder
-        self.device = torch.device(model.placement.device)
-        self.net = model.part("unet").to(self.device)
+        self.device, self.spread = torch.device(model.placement.device), Spread(model.placement.device)
+        self.net = model.part(self.network).to(self.device)
         self.learned = self.learnable()
         for value in self.learned.values():
             value.data = value.data.float()
         self.optimisers = [self.optimised(self.learned.values())]
-        self.schedule = schedules.made("DDPM", schedules.config_of(shelf.part(model.entry, "scheduler")))
-        self._said: dict[str, torch.Tensor] = {}
 
     @abstractmethod
     def learnable(self) -> dict[str, torch.nn.Parameter]:
@@ -73,14 +73,8 @@ class LatentTrainer(KeptTraining, Generic[Kind]):
         """What changes them."""
 
     @abstractmethod
-    def pixels(self, chosen: Sequence[Kind], rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Pictures (B, 3, S, S) in [-1, 1], and what is shown beside the noise."""
-
-    @abstractmethod
-    def predicted(
-        self, noisy: torch.Tensor, levels: torch.Tensor, words: torch.Tensor, shown: torch.Tensor | None
-    ) -> torch.Tensor:
-        """The network's output for noisy latents."""
+    def loss(self, rng: np.random.Generator) -> torch.Tensor:
+        """Of one batch, drawn by that generator."""
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """What was learned, by name."""
@@ -94,51 +88,101 @@ class LatentTrainer(KeptTraining, Generic[Kind]):
 
     def identity(self) -> dict[str, str]:
         """The base, and the pictures with their captions."""
-        listed = json.dumps([(one.path.name, one.caption) for one in self.pictures])
+        listed = json.dumps([(f"{one.path.parent.name}/{one.path.name}", one.caption) for one in self.pictures])
         return {"base": self.model.entry.id, "data": hashlib.sha256(listed.encode()).hexdigest()}
 
     def one(self) -> float:
-        """The mean loss of the batches."""
-        rng = np.random.default_rng((self.recipe.seed, self.step))
+        """The mean loss of the batches, of all processes; each batch draws from a generator of its own, whoever computes it."""
         self.optimisers[0].zero_grad(set_to_none=True)
         total = 0.0
-        for _ in range(self.recipe.accumulate):
-            loss = self._loss(rng) / self.recipe.accumulate
+        for number in range(self.recipe.accumulate):
+            rng = np.random.default_rng((self.recipe.seed, self.step, number * self.spread.count + self.spread.rank))
+            loss = self.loss(rng) / self.recipe.accumulate
             loss.backward()
             total += float(loss.detach())
+        total = self.spread.mean(total)
+        self.spread.averaged(self.learned.values())
         if not np.isfinite(total):
             raise BadRequest(f"The loss of step {self.step} is {total}. What was learned before is kept; train anew in another "
                              "folder with a lower learning rate.")
+        self.settled()
         self.moves()
         self.optimisers[0].step()
         return total
 
-    def _loss(self, rng: np.random.Generator) -> torch.Tensor:
-        """Mean squared error of what the network is to predict (the noise, or the velocity) at random levels."""
-        chosen = [self.pictures[int(n)] for n in rng.integers(0, len(self.pictures), self.recipe.batch)]
-        pictures, shown = self.pixels(chosen, rng)
-        latents = torch.cat([self._latent(one[None]) for one in pictures])
-        words = torch.cat([self._words("" if rng.random() < self.recipe.dropped else one.caption) for one in chosen])
-        noise = torch.from_numpy(rng.standard_normal(latents.shape, np.float32)).to(self.device)
-        levels = torch.from_numpy(rng.integers(0, self.schedule.config.num_train_timesteps, len(chosen))).to(self.device)
-        noisy = self.schedule.add_noise(latents, noise, levels)
-        velocity = self.schedule.config.prediction_type == "v_prediction"
-        wanted = self.schedule.get_velocity(latents, noise, levels) if velocity else noise
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            made = self.predicted(noisy.to(self.net.dtype), levels, words.to(self.net.dtype),
-                                  None if shown is None else shown.to(self.device))
-        return functional.mse_loss(made.float(), wanted.float())
+    def settled(self) -> None:
+        """What is done to the gradients before the step."""
 
-    def _latent(self, picture: torch.Tensor) -> torch.Tensor:
+    def save(self) -> None:
+        """By the first process; the others wait."""
+        if self.spread.first:
+            super().save()
+        self.spread.wait()
+
+    def latent(self, picture: torch.Tensor, scaled: bool = True) -> torch.Tensor:
+        """The mean of a picture's distribution, with the autoencoder's factor or without."""
         with torch.no_grad(), self.model.using("vae") as net:
             codec = Codec(net, self.recipe.side_px)
-            return codec.scaled(codec.encoded_whole(picture)).to(self.device)
+            found = codec.encoded_whole(picture)
+            return (codec.scaled(found) if scaled else found).to(self.device)
 
-    def _words(self, caption: str) -> torch.Tensor:
+
+class NoisedTrainer(LatentTrainer[Kind]):
+    """What a network predicts of pictures that were noised by the base's schedule. Subclasses say what it is shown."""
+
+    def __init__(self, model: Model, pictures: Sequence[Kind], recipe: Recipe, folder: Path) -> None:
+        super().__init__(model, pictures, recipe, folder)
+        self.schedule = schedules.made("DDPM", schedules.config_of(shelf.part(model.entry, "scheduler")))
+        self._said: dict[str, torch.Tensor] = {}
+
+    @abstractmethod
+    def pixels(self, chosen: Sequence[Kind], rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Pictures (B, 3, S, S) in [-1, 1], and what is shown beside the noise."""
+
+    @abstractmethod
+    def predicted(
+        self, noisy: torch.Tensor, levels: torch.Tensor, words: torch.Tensor, shown: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The network's output for noisy latents."""
+
+    def conditions(
+        self, chosen: Sequence[Kind], shown: torch.Tensor | None, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The captions as the network reads them, some left out, and what is shown."""
+        words = [self.words("" if rng.random() < self.recipe.dropped else one.caption) for one in chosen]
+        return torch.cat(words), None if shown is None else shown.to(self.device)
+
+    def read(self, caption: str) -> torch.Tensor:
+        """What the text encoder makes of a caption."""
+        with self.model.reader("text_encoder", "tokenizer") as reader:
+            return text.clip_words(reader, caption).states
+
+    def words(self, caption: str) -> torch.Tensor:
         """What the text encoder makes of a caption; kept, since captions come again."""
         if len(self._said) >= MOST_SAID:
             self._said.clear()
         if caption not in self._said:
-            with torch.no_grad(), self.model.reader("text_encoder", "tokenizer") as reader:
-                self._said[caption] = text.clip_words(reader, caption).states.to(self.device)
+            with torch.no_grad():
+                self._said[caption] = self.read(caption).to(self.device)
         return self._said[caption]
+
+    def loss(self, rng: np.random.Generator) -> torch.Tensor:
+        """Mean squared error of what the network is to predict (the noise, or the velocity) at random levels."""
+        chosen = [self.pictures[int(n)] for n in rng.integers(0, len(self.pictures), self.recipe.batch)]
+        pictures, shown = self.pixels(chosen, rng)
+        latents = torch.cat([self.latent(one[None]) for one in pictures])
+        words, shown = self.conditions(chosen, shown, rng)
+        return self.judged(latents, words, shown, rng)
+
+    def judged(
+        self, latents: torch.Tensor, words: torch.Tensor, shown: torch.Tensor | None, rng: np.random.Generator
+    ) -> torch.Tensor:
+        """The loss at random levels with random noise."""
+        noise = torch.from_numpy(rng.standard_normal(latents.shape, np.float32)).to(self.device)
+        levels = torch.from_numpy(rng.integers(0, self.schedule.config.num_train_timesteps, len(latents))).to(self.device)
+        noisy = self.schedule.add_noise(latents, noise, levels)
+        velocity = self.schedule.config.prediction_type == "v_prediction"
+        wanted = self.schedule.get_velocity(latents, noise, levels) if velocity else noise
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            made = self.predicted(noisy.to(self.net.dtype), levels, words.to(self.net.dtype), shown)
+        return functional.mse_loss(made.float(), wanted.float())

@@ -18,7 +18,7 @@ from ..errors import WeightsMissing
 from ..models import weights
 from . import latent
 from .captioned import Captioned
-from .latent import LatentTrainer
+from .latent import NoisedTrainer
 
 LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
 ADAPTER = "pytorch_lora_weights.safetensors"
@@ -32,7 +32,18 @@ class Recipe(latent.Recipe):
     alpha: int = 16
 
 
-class LoraTrainer(LatentTrainer[Captioned]):
+def factors(net: Any, name: str, layers: list[str] | str, rank: int, alpha: int) -> dict[str, torch.nn.Parameter]:
+    """Put factors beside a network's layers (ends of their names, or a pattern of whole ones); they begin without effect."""
+    try:
+        from peft import LoraConfig
+    except ImportError as error:
+        raise WeightsMissing("Training needs the package peft: pip install 'landbrush[train]'") from error
+    net.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, target_modules=layers, init_lora_weights="gaussian"))
+    return {f"{name}." + key.replace(".default.weight", ".weight"): value
+            for key, value in net.named_parameters() if value.requires_grad}
+
+
+class LoraTrainer(NoisedTrainer[Captioned]):
     """Learns the factors alone."""
 
     recipe: Recipe
@@ -42,14 +53,7 @@ class LoraTrainer(LatentTrainer[Captioned]):
 
     def learnable(self) -> dict[str, torch.nn.Parameter]:
         """The factors beside the attention's maps, by the names of peft and diffusers."""
-        try:
-            from peft import LoraConfig
-        except ImportError as error:
-            raise WeightsMissing("Training needs the package peft: pip install 'landbrush[train]'") from error
-        self.net.add_adapter(LoraConfig(r=self.recipe.rank, lora_alpha=self.recipe.alpha, target_modules=list(LAYERS),
-                                        init_lora_weights="gaussian"))
-        return {"unet." + name.replace(".default.weight", ".weight"): value
-                for name, value in self.net.named_parameters() if value.requires_grad}
+        return factors(self.net, self.network, list(LAYERS), self.recipe.rank, self.recipe.alpha)
 
     def optimised(self, values: Any) -> torch.optim.Optimizer:
         """Adam, as published."""

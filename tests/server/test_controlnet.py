@@ -121,7 +121,7 @@ def test_twenty_steps_lower_the_loss_go_on_and_load(base, found, tmp_path):
     def held_out(one):
         rng = np.random.default_rng(99)
         with torch.no_grad():
-            return float(np.mean([float(one._loss(rng)) for _ in range(12)]))
+            return float(np.mean([float(one.loss(rng)) for _ in range(12)]))
 
     whole = trainer(tmp_path / "whole")
     frozen = {name: value.clone() for name, value in whole.net.named_parameters()}

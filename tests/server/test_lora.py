@@ -59,7 +59,7 @@ def held_out(one):
     """The mean loss over fixed noise and levels, which do not depend on the step."""
     rng = np.random.default_rng(99)
     with torch.no_grad():
-        return float(np.mean([float(one._loss(rng)) for _ in range(12)]))
+        return float(np.mean([float(one.loss(rng)) for _ in range(12)]))
 
 
 def test_twenty_steps_lower_the_loss_and_change_the_adapter_alone(base, pictures, tmp_path):
@@ -103,7 +103,7 @@ def test_the_adapter_loads_in_the_editor_and_does_what_training_saw(base, pictur
     own.remember(entry)
     assert "mine" in [e.id for e in shelf.installed("generate")]
     merged = Model(entry, PLACED).part("unet")
-    given = {"sample": torch.randn(1, 4, 8, 8), "timestep": torch.tensor([300]), "encoder_hidden_states": one._words("a street")}
+    given = {"sample": torch.randn(1, 4, 8, 8), "timestep": torch.tensor([300]), "encoder_hidden_states": one.words("a street")}
     with torch.no_grad():
         plain = Model(base, PLACED).part("unet")(**given).sample
         assert torch.allclose(merged(**given).sample, one.net(**given).sample, atol=1e-4)
@@ -143,8 +143,8 @@ def test_data_without_captions_says_what_to_do(tmp_path):
 
 def test_a_loss_that_is_no_number_keeps_what_was_learned(base, pictures, tmp_path, monkeypatch):
     one = trainer(base, pictures, tmp_path / "run")
-    loss = one._loss
-    monkeypatch.setattr(one, "_loss", lambda rng: loss(rng) * (float("nan") if one.step == 3 else 1.0))
+    loss = one.loss
+    monkeypatch.setattr(one, "loss", lambda rng: loss(rng) * (float("nan") if one.step == 3 else 1.0))
     with pytest.raises(BadRequest, match="The loss of step 3 is nan"):
         one.run()
     assert all(torch.isfinite(value).all() for value in load_file(tmp_path / "run" / ADAPTER).values())

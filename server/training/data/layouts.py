@@ -1,0 +1,151 @@
+"""Where published datasets keep their pairs: folders, lists, captions and parts, as their authors describe them.
+
+ABCD's files hold both dates in six bands; `dataset bitemporal --abcd` makes pictures of them first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...errors import BadRequest
+from .pairs import PARTS, TEST, TRAIN, VAL, EditPair
+
+OURS = "pairs.jsonl"
+XBD_PARTS = {"train": TRAIN, "tier1": TRAIN, "tier3": TRAIN, "hold": VAL, "test": TEST}
+DAMAGES = (("destroyed", "destroyed"), ("major-damage", "severely damaged"), ("minor-damage", "slightly damaged"),
+           ("no-damage", "unharmed"))
+PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
+
+
+def read(folder: Path, layout: str = "", test_list: Path | None = None) -> list[EditPair]:
+    """The pairs below a folder, in a stable order; raises BadRequest where there are none, or files are missing.
+
+    `layout`: one of LAYOUTS; empty: told from what lies there. `test_list`: file with the `pre_image` paths, a line each, that
+    are RSCC's test part.
+    """
+    if not folder.is_dir():
+        raise BadRequest(f"{folder} is no folder.")
+    name = layout or next((name for name, (fits, _) in LAYOUTS.items() if fits(folder)), "")
+    if name not in LAYOUTS:
+        raise BadRequest(f"{folder} is laid out as none of {', '.join(LAYOUTS)}" + (f" ('{name[:40]}')." if name else ".")
+                         + " 'dataset bitemporal' makes pairs of two rasters.")
+    try:
+        found = list(LAYOUTS[name][1](folder))
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"{folder} is not laid out as {name}: {type(error).__name__} {error}.") from error
+    if test_list is not None:
+        found = _by_list(found, folder, test_list)
+    if not found:
+        raise BadRequest(f"{folder} holds no pair in the layout {name}.")
+    gone = next((path for pair in found for path in (pair.control, pair.path) if not path.is_file()), None)
+    if gone:
+        raise BadRequest(f"{folder}: {gone} is listed and not there ({sum(not p.path.is_file() for p in found)} of {len(found)} "
+                         "later pictures are missing).")
+    return found
+
+
+def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
+    with path.open(encoding="utf8") as stream:
+        for line in stream:
+            if line.strip():
+                yield json.loads(line)
+
+
+def _ours(folder: Path) -> Iterator[EditPair]:
+    for line in _lines(folder / OURS):
+        if line["part"] not in PARTS:
+            raise ValueError(f"part '{line['part']}'")
+        yield EditPair(folder / line["after"], str(line["caption"]), folder / line["before"], part=line["part"])
+
+
+def _rscc(folder: Path) -> Iterator[EditPair]:
+    """RSCC: *.jsonl with pre_image, post_image, change_caption; paths are relative to the folder."""
+    for path in sorted(folder.glob("*.jsonl")):
+        for line in _lines(path):
+            yield EditPair(folder / line["post_image"], str(line["change_caption"]), folder / line["pre_image"])
+
+
+def _by_list(pairs: list[EditPair], folder: Path, test_list: Path) -> list[EditPair]:
+    wanted = {line.strip() for line in test_list.read_text("utf8").splitlines() if line.strip()}
+    named = {pair.control.relative_to(folder).as_posix() for pair in pairs}
+    unknown = sorted(wanted - named)
+    if unknown:
+        raise BadRequest(f"{test_list}: {len(unknown)} of {len(wanted)} pictures are not in the dataset ({unknown[0]} ...).")
+    return [EditPair(pair.path, pair.caption, pair.control, part=TEST if pair.control.relative_to(folder).as_posix() in wanted
+                     else pair.part) for pair in pairs]
+
+
+def _xbd(folder: Path) -> Iterator[EditPair]:
+    """xBD (xView2): PART/images/X_pre_disaster.*, X_post_disaster.*, PART/labels/X_post_disaster.json; captions count damage."""
+    for part in [name for name in XBD_PARTS if (folder / name / "images").is_dir()] or [""]:
+        images = folder / part / "images"
+        for before in sorted(p for p in images.glob("*_pre_disaster.*") if p.suffix.lower() in PICTURES):
+            stem = before.name.rsplit("_pre_disaster", 1)[0]
+            after = images / before.name.replace("_pre_disaster", "_post_disaster")
+            labels = folder / part / "labels" / f"{stem}_post_disaster.json"
+            caption = _damage(json.loads(labels.read_text("utf8"))) if labels.is_file() else ""
+            yield EditPair(after, caption, before, part=XBD_PARTS.get(part, TRAIN))
+
+
+def _damage(labels: Mapping[str, Any]) -> str:
+    """A sentence of xBD's labels: what happened, and to how many buildings."""
+    kinds = [feature["properties"].get("subtype", "") for feature in labels["features"]["xy"]]
+    event = str(labels.get("metadata", {}).get("disaster_type", "disaster")).replace("-", " ")
+    counts = [(kinds.count(kind), words) for kind, words in DAMAGES]
+    told = [f"{count} {words}" for count, words in counts if count]
+    whole = sum(count for count, _ in counts)
+    if not whole:
+        return f"after the {event}: no buildings"
+    return f"after the {event}: of {whole} building{'s' if whole > 1 else ''} " + ", ".join(told)
+
+
+def _captioned(folder: Path, listed: Path, place: Callable[[Mapping[str, Any]], Path]) -> Iterator[EditPair]:
+    """A list in Karpathy's form: images[].filename, split, sentences[].raw; one pair for each different sentence."""
+    for one in json.loads(listed.read_text("utf8"))["images"]:
+        where = place(one)
+        said = dict.fromkeys(" ".join(str(sentence["raw"]).split()).rstrip(" .") for sentence in one["sentences"])
+        for sentence in said:
+            yield EditPair(where / "B" / one["filename"], sentence, where / "A" / one["filename"],
+                           part={"val": VAL, "test": TEST}.get(one["split"], TRAIN))
+
+
+def _levir(folder: Path) -> Iterator[EditPair]:
+    """LEVIR-CC: images/PART/A and B, LevirCCcaptions.json."""
+    yield from _captioned(folder, folder / "LevirCCcaptions.json", lambda one: folder / "images" / one["split"])
+
+
+def _second(folder: Path) -> Iterator[EditPair]:
+    """SECOND-CC: PART/rgb/A and B, SECOND-CC-AUG.json."""
+    yield from _captioned(folder, folder / "SECOND-CC-AUG.json", lambda one: folder / one["split"] / "rgb")
+
+
+def _magicbrush(folder: Path) -> Iterator[EditPair]:
+    """MagicBrush: PART/edit_turns.json with input, output, instruction; pictures in PART/images/ID."""
+    parts = {"train": TRAIN, "dev": VAL, "test": TEST}
+    for part in [name for name in parts if (folder / name / "edit_turns.json").is_file()] or [""]:
+        for turn in json.loads((folder / part / "edit_turns.json").read_text("utf8")):
+            images = folder / part / "images" / turn["input"].split("-")[0]
+            yield EditPair(images / turn["output"], str(turn["instruction"]), images / turn["input"], part=parts.get(part, TEST))
+
+
+def _is_rscc(folder: Path) -> bool:
+    first = next(iter(sorted(folder.glob("*.jsonl"))), None)
+    try:
+        return first is not None and "change_caption" in next(_lines(first), {})
+    except ValueError:
+        return False
+
+
+Fits = Callable[[Path], bool]
+Reads = Callable[[Path], Iterator[EditPair]]
+LAYOUTS: dict[str, tuple[Fits, Reads]] = {
+    "pairs": (lambda folder: (folder / OURS).is_file(), _ours),
+    "rscc": (_is_rscc, _rscc),
+    "levir-cc": (lambda folder: (folder / "LevirCCcaptions.json").is_file(), _levir),
+    "second-cc": (lambda folder: (folder / "SECOND-CC-AUG.json").is_file(), _second),
+    "magicbrush": (lambda folder: any(folder.glob("*/edit_turns.json")) or (folder / "edit_turns.json").is_file(), _magicbrush),
+    "xbd": (lambda folder: any((folder / part / "images").is_dir() for part in (*XBD_PARTS, "")), _xbd),
+}

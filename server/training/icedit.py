@@ -1,0 +1,125 @@
+"""ICEdit's adapter (Zhang et al. 2025): FLUX.1 Fill learns to fill the right half of a pair of pictures by instruction.
+
+Low-rank factors (rank 32) of the layers that its authors name, by Prodigy; a pair is one picture twice as wide, whose right half
+is masked. Flow matching: with t = sigmoid(n), n normal, x_t = (1 - t) x_0 + t x_1, the network predicts x_1 - x_0 (noise less
+picture).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+
+from ..diffusion import text
+from ..diffusion.branches import Words
+from ..diffusion.components import Model
+from ..diffusion.flux import FillDenoiser, packed, packed_mask
+from ..diffusion.recipes import DIPTYCH
+from ..diffusion.text import T5_TOKENS
+from ..diffusion.tiles import Tile
+from ..models import weights
+from .data.pairs import EditPair
+from .judging import held_loss
+from .latent import LatentTrainer
+from .latent import Recipe as LatentRecipe
+from .lora import ADAPTER, factors
+from .rsedit import prodigy
+
+LAYERS = (r"x_embedder|.*\btransformer_blocks\.\d+\.(norm1\.linear|attn\.(to_q|to_k|to_v|to_out\.0)|ff\.net\.2)"
+          r"|.*single_transformer_blocks\.\d+\.(norm\.linear|proj_mlp|proj_out|attn\.(to_q|to_k|to_v))")
+GUIDANCE = 1.0
+"""The guidance input while it is trained; in use it is 50."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(LatentRecipe):
+    """As published; `dropped`: share of instructions left out; `decay` of the weights."""
+
+    steps: int = 25_000
+    rate: float = 1.0
+    batch: int = 2
+    accumulate: int = 1
+    dropped: float = 0.1
+    save_every: int = 1000
+    rank: int = 32
+    alpha: int = 32
+    decay: float = 0.01
+
+
+class ICEditTrainer(LatentTrainer[EditPair]):
+    """Learns the factors alone."""
+
+    recipe: Recipe
+    network = "transformer"
+
+    def __init__(
+        self, model: Model, pairs: Sequence[EditPair], recipe: Recipe, folder: Path, held: Sequence[EditPair] = ()
+    ) -> None:
+        super().__init__(model, pairs, recipe, folder)
+        self.held = list(held)
+        self._read: dict[str, Words] = {}
+
+    def learnable(self) -> dict[str, torch.nn.Parameter]:
+        """The factors beside the named layers."""
+        return factors(self.net, self.network, LAYERS, self.recipe.rank, self.recipe.alpha)
+
+    def optimised(self, values: Any) -> torch.optim.Optimizer:
+        """Prodigy."""
+        return prodigy(values, self.recipe.rate, self.recipe.decay)
+
+    def pixels(self, chosen: Sequence[EditPair], rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """What came, and what was before."""
+        both = [one.squares(self.recipe.side_px) for one in chosen]
+        after, before = (torch.from_numpy(np.stack(part)) for part in zip(*both, strict=True))
+        return after, before
+
+    def said(self, caption: str) -> Words:
+        """An instruction as FLUX reads it, in ICEdit's sentence; empty where it is left out."""
+        if caption not in self._read:
+            words = DIPTYCH.format(caption) if caption else ""
+            with (torch.no_grad(), self.model.reader("text_encoder", "tokenizer", 77) as clip,
+                  self.model.reader("text_encoder_2", "tokenizer_2", T5_TOKENS["flux"]) as t5):
+                self._read = {caption: text.flux_words(clip, t5, words), **dict(list(self._read.items())[:255])}
+        return self._read[caption]
+
+    def loss(self, rng: np.random.Generator) -> torch.Tensor:
+        """Mean squared error of the velocity over a batch."""
+        chosen = [self.pictures[int(n)] for n in rng.integers(0, len(self.pictures), self.recipe.batch)]
+        found = [self.of_pair(one, "" if rng.random() < self.recipe.dropped else one.caption, rng) for one in chosen]
+        return torch.stack(found).mean()
+
+    def of_pair(self, pair: EditPair, caption: str, rng: np.random.Generator) -> torch.Tensor:
+        """The loss of one pair at a random time with random noise."""
+        after, before = self.pixels([pair], rng)
+        clean = self.latent(torch.cat([before, after], 3))
+        masked = self.latent(torch.cat([before, torch.zeros_like(after)], 3))
+        mask = torch.cat([torch.zeros_like(before[:, :1]), torch.ones_like(after[:, :1])], 3)
+        pixels = mask.shape[3] // clean.shape[3]
+        tile = Tile(0, 0, clean.shape[2], clean.shape[3])
+        shown = torch.cat([packed(masked), packed_mask(mask, pixels).to(masked)], 2)
+        noise = torch.from_numpy(rng.standard_normal(clean.shape, np.float32)).to(clean)
+        time = 1 / (1 + float(np.exp(-rng.standard_normal())))
+        noisy = (1 - time) * clean + time * noise
+        net = FillDenoiser(self.net, self.said(caption), GUIDANCE, {tile: shown})
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            made = net(noisy, torch.tensor([1000 * time]), tile)
+        return functional.mse_loss(made.float(), (noise - clean).float())
+
+    def validated(self) -> float | None:
+        """Mean loss on the held pairs."""
+        return held_loss(self.held, lambda pair, rng: self.of_pair(pair, pair.caption, rng))
+
+    @property
+    def exported(self) -> Path:
+        """A file that the editor icedit loads."""
+        return self.folder / ADAPTER
+
+    def export(self, about: dict[str, str]) -> None:
+        """Write the factors."""
+        weights.save(self.exported, self.tensors(), {**about, "lora_alpha": str(self.recipe.alpha)})

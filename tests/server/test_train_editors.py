@@ -1,0 +1,407 @@
+"""Pairs of two dates, the published layouts, and the training of editors by instruction: real steps on tiny networks."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from landbrush.server import __main__
+from landbrush.server.dataset import bitemporal
+from landbrush.server.diffusion.components import Model
+from landbrush.server.diffusion.placement import WHOLE, Placement
+from landbrush.server.errors import BadRequest, CannotEdit
+from landbrush.server.store import bringing, own, shelf
+from landbrush.server.training import journal
+from landbrush.server.training.data import layouts
+from landbrush.server.training.data.pairs import EditPair
+from landbrush.server.training.icedit import ICEditTrainer
+from landbrush.server.training.icedit import Recipe as ICEditRecipe
+from landbrush.server.training.rsedit import DiTTrainer, Recipe, UNetTrainer, WithWords
+from PIL import Image
+from safetensors.torch import load_file
+from scipy import ndimage
+
+from tests.server import tiny_pipelines
+from tests.server.conftest import RGB, finished, in_type, inputs, scene, write
+
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("home")]
+PLACED = Placement("cpu", torch.float32, WHOLE, 0.0, 1.0)
+RECIPE = Recipe(steps=12, batch=2, side_px=64, save_every=4)
+
+
+def picture(seed=0, side=64):
+    return in_type(scene(3, side, side, seed), "uint8").transpose(1, 2, 0)
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Eight pairs: each later picture is the earlier one, redder and darker."""
+    found = []
+    for number in range(8):
+        before = picture(number)
+        after = (before * np.array([0.9, 0.4, 0.4])).astype(np.uint8)
+        paths = [tmp_path / f"{name}-{number}.png" for name in ("before", "after")]
+        for path, pixels in zip(paths, (before, after), strict=True):
+            Image.fromarray(pixels).save(path)
+        found.append(EditPair(paths[1], "the ground burned", paths[0], part="train" if number < 6 else "val"))
+    return found
+
+
+# ---- pairs of two dates ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dates(tmp_path):
+    """A raster and the same ground later, 2.4 pixels further down and 1.3 to the left of where it belongs, in other light."""
+    rng = np.random.default_rng(3)
+    ground = ndimage.gaussian_filter(rng.random((3, 340, 460)), (0, 1.5, 1.5))
+    ground = (ground - ground.min()) / np.ptp(ground)
+    before = (40 + 180 * ground[:, 20:320, 20:420]).astype(np.uint8)
+    moved = np.stack([ndimage.shift(band, (2.4, -1.3), order=3, mode="nearest") for band in ground])
+    after = (20 + 120 * moved[:, 20:320, 20:420]).astype(np.uint8)
+    return write(tmp_path / "2010.tif", before, colorinterp=RGB), write(tmp_path / "2020.tif", after, colorinterp=RGB)
+
+
+def test_two_dates_become_tiles_that_lie_on_one_another(dates, tmp_path):
+    told = []
+    counts = bitemporal.tiles(*dates, tmp_path / "out", bitemporal.Wish(64, "it grew darker"), told.append)
+    assert counts == {"train": 16, "val": 4, "test": 4}
+    moved = [float(number) for number in re.findall(r"-?\d+\.\d\d", told[0])[:2]]
+    assert moved == pytest.approx([-2.4, 1.3], abs=0.06), told
+    lines = journal.lines(tmp_path / "out" / "pairs.jsonl")
+    assert [line["caption"] for line in lines] == ["it grew darker"] * 24
+    likeness = []
+    for line in lines:
+        first, second = (np.asarray(Image.open(tmp_path / "out" / line[key])).astype(float) for key in ("before", "after"))
+        likeness.append(np.corrcoef(first[4:-4, 4:-4].ravel(), second[4:-4, 4:-4].ravel())[0, 1])
+        with rasterio.open(dates[0]) as dataset:
+            col, row, width, height = line["window"]
+            pixels = dataset.read(window=rasterio.windows.Window(col, row, width, height)).transpose(1, 2, 0)
+            assert np.abs(first - pixels).max() <= 1
+    assert min(likeness) > 0.97
+    # By place: everything that is tested on lies right of what is trained on, and no two tiles overlap.
+    edges = {part: [line["window"][0] for line in lines if line["part"] == part] for part in bitemporal.PARTS}
+    assert max(edges["train"]) < min(edges["val"]) and max(edges["val"]) < min(edges["test"])
+    assert len({tuple(line["window"]) for line in lines}) == 24
+
+
+def test_the_same_pair_is_not_made_twice_and_nodata_is_left_out(dates, tmp_path):
+    wish = bitemporal.Wish(64, register=False)
+    first = bitemporal.tiles(*dates, tmp_path / "out", wish)
+    assert bitemporal.tiles(*dates, tmp_path / "out", wish) == first
+    values = rasterio.open(dates[1]).read()
+    values[:, :, :200] = 0
+    holed = write(tmp_path / "holed.tif", values, colorinterp=RGB, nodata=0)
+    counts = bitemporal.tiles(dates[0], holed, tmp_path / "other", wish)
+    assert sum(counts.values()) == 8
+    far = write(tmp_path / "far.tif", values, colorinterp=RGB, transform=rasterio.Affine(1, 0, 9e5, 0, -1, 100))
+    with pytest.raises(BadRequest, match="share no square"):
+        bitemporal.tiles(dates[0], far, tmp_path / "none", wish)
+
+
+def test_the_command_and_what_it_refuses(dates, tmp_path, capsys):
+    assert __main__.main(["dataset", "bitemporal", "--before", str(dates[0]), "--after", str(dates[1]), "--side", "96",
+                          "--output", str(tmp_path / "out"), "--caption", "x"]) == 0
+    assert "to train" in capsys.readouterr().out
+    assert len(layouts.read(tmp_path / "out")) == 12
+    assert __main__.main(["dataset", "bitemporal", "--before", str(dates[0]), "--output", str(tmp_path / "out")]) == 1
+    assert "--before and --after, or --abcd" in capsys.readouterr().err
+    assert __main__.main(["dataset", "bitemporal", "--before", str(dates[0]), "--after", str(dates[1]), "--val", "0.6", "--test",
+                          "0.5", "--output", str(tmp_path / "out")]) == 1
+
+
+def test_abcds_patches(tmp_path):
+    (tmp_path / "patch-pairs").mkdir()
+    for name in ("a", "b", "c"):
+        write(tmp_path / "patch-pairs" / f"{name}.tif", np.concatenate([in_type(scene(3, 40, 40, n), "uint8") for n in (1, 2)]))
+    (tmp_path / "5fold-list").mkdir()
+    (tmp_path / "5fold-list" / "cv1-train.csv").write_text("a.tif,1\nb.tif,0\n")
+    (tmp_path / "5fold-list" / "cv1-test.csv").write_text("c.tif, 1\n")
+    assert __main__.main(["dataset", "bitemporal", "--abcd", str(tmp_path), "--output", str(tmp_path / "out")]) == 0
+    found = layouts.read(tmp_path / "out")
+    told = [(pair.caption.split()[2], pair.part) for pair in found]
+    assert told == [("washed", "train"), ("left", "train"), ("washed", "test")]
+    assert np.array_equal(np.asarray(Image.open(found[0].path)), in_type(scene(3, 40, 40, 2), "uint8").transpose(1, 2, 0))
+
+
+# ---- the published layouts ------------------------------------------------------------------------------------------
+
+
+def put(path, side=16):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture(0, side)).save(path)
+
+
+def rscc(folder):
+    for name in "ab":
+        for when in ("pre", "post"):
+            put(folder / "images" / f"{name}_{when}.png")
+    lines = [{"pre_image": f"images/{name}_pre.png", "post_image": f"images/{name}_post.png", "change_caption": f"{name} burned"}
+             for name in "ab"]
+    (folder / "RSCC.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return [("a burned", "train"), ("b burned", "train")]
+
+
+def karpathy(folder, name, place):
+    images = []
+    for split in ("train", "val", "test"):
+        for side in "AB":
+            put(place(folder, split) / side / f"{split}_1.png")
+        images.append({"filepath": split, "filename": f"{split}_1.png", "split": split,
+                       "sentences": [{"raw": " a road was built ."}, {"raw": "a road was built"}, {"raw": "trees are gone ."}]})
+    (folder / name).write_text(json.dumps({"images": images}))
+    return [(said, part) for part in ("train", "val", "test") for said in ("a road was built", "trees are gone")]
+
+
+def levir(folder):
+    return karpathy(folder, "LevirCCcaptions.json", lambda root, split: root / "images" / split)
+
+
+def second(folder):
+    return karpathy(folder, "SECOND-CC-AUG.json", lambda root, split: root / split / "rgb")
+
+
+def magicbrush(folder):
+    for part, number in (("train", 11), ("dev", 22)):
+        for name in ("input", "output1"):
+            put(folder / part / "images" / str(number) / f"{number}-{name}.png")
+        (folder / part / "edit_turns.json").write_text(json.dumps([{
+            "input": f"{number}-input.png", "mask": f"{number}-mask1.png", "output": f"{number}-output1.png",
+            "instruction": "add a dog"}]))
+    return [("add a dog", "train"), ("add a dog", "val")]
+
+
+def xbd(folder):
+    for part in ("train", "hold"):
+        for when in ("pre", "post"):
+            put(folder / part / "images" / f"palu_1_{when}_disaster.png")
+        labels = folder / part / "labels" / "palu_1_post_disaster.json"
+        labels.parent.mkdir(parents=True)
+        kinds = ("destroyed", "destroyed", "no-damage", "un-classified")
+        labels.write_text(json.dumps({"metadata": {"disaster_type": "tsunami"}, "features": {"xy": [
+            {"wkt": "", "properties": {"subtype": kind}} for kind in kinds]}}))
+    return [("after the tsunami: of 3 buildings 2 destroyed, 1 unharmed", part) for part in ("train", "val")]
+
+
+@pytest.mark.parametrize("make", [rscc, levir, second, magicbrush, xbd])
+def test_each_dataset_is_told_and_read_as_its_authors_lay_it_out(tmp_path, make):
+    wanted = make(tmp_path)
+    found = layouts.read(tmp_path)
+    assert [(pair.caption, pair.part) for pair in found] == wanted
+    assert all(pair.path != pair.control and pair.path.is_file() for pair in found)
+    found[0].path.unlink()
+    with pytest.raises(BadRequest, match="listed and not there"):
+        layouts.read(tmp_path)
+
+
+def test_rsccs_test_list_and_what_is_no_dataset(tmp_path):
+    rscc(tmp_path)
+    (tmp_path / "test.txt").write_text("images/b_pre.png\n")
+    assert [pair.part for pair in layouts.read(tmp_path, test_list=tmp_path / "test.txt")] == ["train", "test"]
+    (tmp_path / "test.txt").write_text("images/z_pre.png\n")
+    with pytest.raises(BadRequest, match="not in the dataset"):
+        layouts.read(tmp_path, test_list=tmp_path / "test.txt")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadRequest, match="laid out as none of"):
+        layouts.read(tmp_path / "empty")
+    (tmp_path / "RSCC.jsonl").write_text('{"pre_image": "a.png", "change_caption": "x"}\n')
+    with pytest.raises(BadRequest, match="not laid out as rscc: KeyError 'post_image'"):
+        layouts.read(tmp_path)
+
+
+# ---- RSEdit ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def brought(published):
+    def bring(name):
+        folder = published / name
+        bringing.bring(shelf.entry(name), folder if folder.is_dir() else tiny_pipelines.build(name, published), True)
+        return Model(shelf.entry(name), PLACED)
+    return bring
+
+
+def trainer(cls, model, pairs, folder, recipe=RECIPE):
+    return cls(model, [pair for pair in pairs if pair.part == "train"], recipe, folder, [p for p in pairs if p.part == "val"])
+
+
+@pytest.mark.slow
+def test_the_unet_is_widened_and_begins_as_it_was(brought, pairs, tmp_path):
+    model = brought("sd15")
+    old = model.part("unet").conv_in
+    weight, bias = old.weight.clone(), old.bias.clone()
+    one = trainer(UNetTrainer, model, pairs, tmp_path / "run")
+    assert one.net.conv_in.weight.shape[1] == 8 and torch.equal(one.net.conv_in.weight[:, :4], weight)
+    assert not one.net.conv_in.weight[:, 4:].any() and torch.equal(one.net.conv_in.bias, bias)
+    noisy, source = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
+    with torch.no_grad():
+        words = one.words("x")
+        first, second = (one.predicted(noisy, torch.tensor([300]), words, shown) for shown in (source, 0 * source))
+    assert torch.allclose(first, second, atol=1e-6)
+    slipped = trainer(UNetTrainer, Model(shelf.entry("sd15"), PLACED), pairs, tmp_path / "slip",
+                      Recipe(steps=1, batch=1, side_px=64, slip=True))
+    assert not torch.equal(slipped.net.conv_in.bias, bias) and torch.equal(slipped.net.conv_in.weight[:, :4], weight)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cls, base", [(UNetTrainer, "sd15"), (DiTTrainer, "rsedit-dit")])
+def test_training_lowers_the_loss_goes_on_and_edits_at_once(client, brought, pairs, tmp_path, rgb, cls, base):
+    whole = trainer(cls, brought(base), pairs, tmp_path / "whole", Recipe(steps=80, batch=4, side_px=64, save_every=40))
+    before = whole.validated()
+    path = whole.run()
+    assert len(whole.losses) == 80 and whole.validated() < 0.9 * before
+
+    def stop(step, steps, loss):
+        if step == 7:
+            raise KeyboardInterrupt
+
+    recipe = Recipe(steps=14, batch=2, side_px=64, save_every=10)
+    straight = trainer(cls, Model(shelf.entry(base), PLACED), pairs, tmp_path / "straight", recipe)
+    straight.run()
+    with pytest.raises(KeyboardInterrupt):
+        trainer(cls, Model(shelf.entry(base), PLACED), pairs, tmp_path / "parts", recipe).run(stop)
+    again = trainer(cls, Model(shelf.entry(base), PLACED), pairs, tmp_path / "parts", recipe)
+    assert again.resume() and again.step == 7
+    again.run()
+    assert again.losses == pytest.approx(straight.losses, rel=1e-4)
+    assert again.optimisers[0].param_groups[0]["d"] == pytest.approx(straight.optimisers[0].param_groups[0]["d"], rel=1e-4)
+    with pytest.raises(BadRequest, match="other settings or pictures"):
+        trainer(cls, Model(shelf.entry(base), PLACED), pairs[:3], tmp_path / "parts", recipe).resume()
+
+    like = "rsedit-unet-openai" if cls is UNetTrainer else "rsedit-dit"
+    entry = own.described("mine", shelf.entry(like), "Mine")
+    bringing.bring(entry, path, True)
+    own.remember(entry)
+    drawn = Model(shelf.entry("mine"), PLACED).part(cls.network).state_dict()
+    assert all(torch.equal(value, whole.average[name]) for name, value in drawn.items() if name in whole.average)
+    editor = "rsedit_unet" if cls is UNetTrainer else "rsedit_dit"
+    job = client.post(f"/processes/{editor}/execution", json={"inputs": inputs(
+        rgb, prompt="the ground burned", options={"model": "mine", "steps": 2})})
+    info = finished(client, job.get_json()["jobID"])
+    assert info["status"] == "successful", info
+
+
+@pytest.mark.slow
+def test_what_is_left_out_follows_the_published_shares(brought, pairs, tmp_path):
+    one = trainer(UNetTrainer, brought("sd15"), pairs, tmp_path / "run")
+    empty, said = one.words(""), one.words("the ground burned")
+    one.latent = lambda picture, scaled=True: torch.ones(1, 4, 8, 8)  # what it is does not matter here
+    counts = {"words": 0, "source": 0, "both": 0, "none": 0}
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        words, shown = one.conditions(pairs[:6], torch.zeros(6, 3, 64, 64), rng)
+        for number in range(6):
+            no_words, no_source = torch.equal(words[number], empty[0]), not shown[number].any()
+            assert no_words or torch.equal(words[number], said[0])
+            counts["both" if no_words and no_source else "words" if no_words else "source" if no_source else "none"] += 1
+    assert all(40 <= counts[name] <= 82 for name in ("words", "source", "both")), counts  # of 1200, 60 expected
+
+
+@pytest.mark.slow
+def test_another_models_words_are_read_and_exported(brought, pairs, tmp_path):
+    words = brought("rsedit-unet-dgtrs")
+    one = trainer(UNetTrainer, WithWords(brought("sd15"), words), pairs, tmp_path / "run", Recipe(steps=1, batch=1, side_px=64))
+    assert one.words("a").shape[1] == 248
+    path = one.run()
+    entry = own.described("long", shelf.entry("rsedit-unet-dgtrs"), "Long")
+    bringing.bring(entry, path, True)
+    assert one.identity()["words"] == "rsedit-unet-dgtrs"
+
+
+@pytest.mark.slow
+def test_no_memory_is_said_with_what_to_do(brought, pairs, tmp_path, monkeypatch):
+    one = trainer(UNetTrainer, brought("sd15"), pairs, tmp_path / "run")
+
+    def full(rng):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(one, "loss", full)
+    with pytest.raises(CannotEdit, match="Halve --batch and double --accumulate"):
+        one.run()
+
+
+@pytest.mark.slow
+def test_icedits_adapter_learns_goes_on_and_loads(brought, pairs, tmp_path):
+    model = brought("flux-fill")
+    recipe = ICEditRecipe(steps=30, batch=2, side_px=64, save_every=10, rank=4, alpha=4)
+    one = trainer(ICEditTrainer, model, pairs, tmp_path / "run", recipe)
+    layers = {name.rsplit(".lora_", 1)[0] for name in one.learned}
+    assert {"transformer.x_embedder", "transformer.transformer_blocks.0.norm1.linear",
+            "transformer.transformer_blocks.0.ff.net.2",
+            "transformer.transformer_blocks.0.attn.to_out.0", "transformer.single_transformer_blocks.0.norm.linear",
+            "transformer.single_transformer_blocks.0.proj_mlp", "transformer.single_transformer_blocks.0.attn.to_v"} <= layers
+    assert not any("norm_out" in name or "context" in name or "add_" in name for name in layers)
+    before = one.validated()
+    path = one.run()
+    assert one.validated() < before
+    entry = own.described("mine", shelf.entry("icedit"), "Mine")
+    bringing.bring(entry, path, True)
+    own.remember(entry)
+    merged = Model(shelf.entry("mine"), PLACED).part("transformer")
+    plain = Model(shelf.entry("flux-fill"), PLACED).part("transformer")
+    assert not torch.equal(merged.x_embedder.weight, plain.x_embedder.weight)
+    assert "mine" in [found.id for found in shelf.installed("icedit")]
+
+
+@pytest.mark.slow
+def test_the_command_keeps_a_journal_and_sheets(brought, pairs, tmp_path, home, capsys):
+    brought("sd15")
+    lines = [{"before": p.control.name, "after": p.path.name, "caption": p.caption, "part": p.part} for p in pairs]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    listed = tmp_path / "list.toml"
+    listed.write_text('[[run]]\nname = "a"\nkind = "rsedit"\nbatch = 1\nsteps = 4\nside = 64\nlook-every = 2\n')
+    wanted = ["train", "list", str(listed), "--data", str(tmp_path), "--output", str(tmp_path / "runs"), "--home", str(home)]
+    assert __main__.main(wanted) == 0
+    told = capsys.readouterr()
+    assert "6 pairs to train, 2 pairs to val, 0 pairs to test" in told.err and "--like rsedit-unet-openai" in told.out
+    found = journal.lines(tmp_path / "runs" / "a" / "metrics.jsonl")
+    assert [line["step"] for line in found] == [1, 2, 3, 4] and found[1]["validation"] > 0 and "validation" not in found[0]
+    with Image.open(tmp_path / "runs" / "a" / "sheet-000004.png") as sheet:
+        assert sheet.size == (3 * 64, 2 * 64)
+    assert __main__.main(wanted) == 0 and "going on after step 4" in capsys.readouterr().err
+    listed.write_text('[[run]]\nname = "a"\nkind = "rsedit"\nsteps = "many"\n')
+    assert __main__.main(wanted) == 1 and "run 'a': its options are not understood" in capsys.readouterr().err
+    for options, sentence in ((["--dropped", "0.5"], "--dropped"), (["--side", "65"], "multiple of 64"),
+                              (["--steps", "0"], "--steps"), (["--base", "sd21"], "sd21"),
+                              (["--network", "dit", "--base", "sd15"], "no transformer")):
+        assert __main__.main(["train", "rsedit", "--data", str(tmp_path), "--output", str(tmp_path / "new"), "--home", str(home),
+                              *options]) == 1
+        assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_steps_of_one(brought, pairs, tmp_path, home):
+    """Two processes with half the batches give the losses of one process with all."""
+    brought("sd15")
+    lines = [{"before": p.control.name, "after": p.path.name, "caption": p.caption, "part": p.part} for p in pairs]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    wanted = ["train", "rsedit", "--data", str(tmp_path), "--home", str(home), "--steps", "3", "--batch", "1", "--side", "64",
+              "--look-every", "0"]
+    assert __main__.main([*wanted, "--accumulate", "2", "--output", str(tmp_path / "one")]) == 0
+    launched = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "landbrush.server",
+         *wanted, "--output", str(tmp_path / "two")],
+        capture_output=True, text=True, timeout=300)
+    assert launched.returncode == 0, launched.stderr[-2000:]
+    first, second = ([line["loss"] for line in journal.lines(tmp_path / name / "metrics.jsonl")] for name in ("one", "two"))
+    assert len(first) == 3 and second == pytest.approx(first, rel=1e-4)
+    one, two = (load_file(tmp_path / name / "model" / "unet" / "diffusion_pytorch_model.safetensors") for name in ("one", "two"))
+    assert all(torch.allclose(one[key], two[key], atol=1e-5) for key in one)
+
+
+def test_a_journal_forgets_what_came_after_the_step_it_goes_on_from(tmp_path):
+    first = journal.Journal(tmp_path, 0)
+    for step in (1, 2, 3):
+        first.add(step, loss=float(step), odd=float("nan"))
+    with (tmp_path / "metrics.jsonl").open("a") as out:
+        out.write('{"step": 4, "lo')
+    again = journal.Journal(tmp_path, 2)
+    again.add(3, loss=9.0)
+    assert [(line["step"], line["loss"]) for line in journal.lines(again.path)] == [(1, 1.0), (2, 2.0), (3, 9.0)]
+    assert journal.lines(again.path)[0]["odd"] is None
