@@ -1,8 +1,8 @@
 """The benchmark of editors on real imagery: fifteen cases with what really came as the reference, and a page to look at.
 
 usage: python benchmarks/evaluate.py [part ...]     parts: benchmark training flat
-make demo-evaluate is the first two; it leaves demo/evaluate/index.html and sheets of samples in demo/evaluate/training. Real imagery comes from LANDBRUSH_DATA (else
-../shared/data).
+make demo-evaluate is the first two; it leaves demo/evaluate/index.html, and sheets of samples in demo/evaluate/training. Real
+imagery comes from LANDBRUSH_DATA (else ../shared/data).
 
 References: houses of Joplin before the tornado of 2011 and the same ground after it; lakes of a North Dakota prairie that came
 and went between 2010 and 2020; places of UC Merced's pictures over which lawn was laid, with the picture itself as the reference.
@@ -21,6 +21,7 @@ import resource
 import shutil
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -159,7 +160,7 @@ def part_benchmark() -> None:
         return
     shelved(scratch("evaluate"), tuple(TINY.values()))
     path = plan()
-    page = benchmark.run(path, OUT, 1, lambda text: print(text, file=sys.stderr, flush=True))
+    page = benchmark.run(path, OUT, benchmark.Terms(), lambda text: print(text, file=sys.stderr, flush=True))
     found = json.loads((OUT / "results.json").read_text("utf8"))
     print((OUT / "tables.md").read_text("utf8").split("## Do the measures")[1].replace(" rank", "Do the measures rank", 1))
     figure("evaluate_cases", found["cases"])
@@ -192,7 +193,7 @@ def part_flat() -> None:
     def tell(text: str) -> None:
         marks.append((time.process_time(), int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()))
 
-    benchmark.carried_out(wanted, place / "out", 1, tell)
+    benchmark.carried_out(wanted, place / "out", benchmark.Terms(), tell)
     fifth = len(marks) // 5
     spent = [marks[end][0] - marks[start][0] for start, end in ((1, fifth), (len(marks) - fifth, len(marks) - 1))]
     figure("flat_cases", FLAT_CASES)
@@ -217,9 +218,17 @@ def dates() -> Path:
     return place
 
 
+def velocity(folder: Path) -> None:
+    """Let the base predict the velocity, as Stable Diffusion 2.1's does: of noise alone, little is learned of the source in 200
+    steps."""
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text("utf8")), "prediction_type": "v_prediction"}), "utf8")
+
+
 def learned_autoencoder(pairs: list, folder: Path) -> Path:
-    """Stable Diffusion 1.5's layout, tiny, with an autoencoder that was taught these tiles, so that its latents mean something."""
+    """Stable Diffusion's layout, tiny, with an autoencoder that was taught these tiles, so that its latents mean something."""
     tiny_pipelines.stable_diffusion(folder, 4)
+    velocity(folder)
     torch.manual_seed(0)
     net = AutoencoderKL(
         block_out_channels=(16, 24, 32, 32), down_block_types=("DownEncoderBlock2D",) * 4,
@@ -252,6 +261,7 @@ def part_training() -> None:
     weights.use_folder(place / "home" / "models")
     bringing.bring(shelf.entry("sd15"), published, True)
     dit = tiny_pipelines.build("rsedit-dit", place / "published")
+    velocity(dit)
     shutil.rmtree(dit / "vae")
     shutil.copytree(published / "vae", dit / "vae")
     bringing.bring(shelf.entry("rsedit-dit"), dit, True)
@@ -273,7 +283,8 @@ def part_training() -> None:
         entry = own.described(f"trained-{name}", shelf.entry(like), "Trained", native_px=TILE)
         bringing.bring(entry, path, True)
         own.remember(entry)
-        samples.sheet(one.model, functools.partial(drawn_by, one), SETTINGS, held[:3] + held[-3:], OUT / "training" / f"{name}.png")
+        one.model.entry = replace(one.model.entry, native_px=TILE)
+        samples.sheet(one.model, functools.partial(drawn_by, one), SETTINGS, shown(held), OUT / "training" / f"{name}.png")
     over_http(place, held)
 
 
@@ -281,6 +292,11 @@ def drawn_by(trainer, drawing):
     with trainer.averaged():
         recipe = recipes.instruct_unet if trainer.network == "unet" else functools.partial(recipes.in_context_dit, masked=False)
         return recipe(drawing)
+
+
+def shown(held: list) -> list:
+    """Of each place some."""
+    return [*held[1:32:10], *held[-2:]]
 
 
 def over_http(place: Path, held: list) -> None:
@@ -291,21 +307,22 @@ def over_http(place: Path, held: list) -> None:
     try:
         for editor, model in (("rsedit_unet", "trained-unet"), ("rsedit_dit", "trained-dit")):
             along = []
-            for number, pair in enumerate(held[:3] + held[-3:]):
+            for number, pair in enumerate(shown(held)):
                 path = folder / f"{number}.png"
                 shutil.copy(pair.control, path)
                 ring = [[0, 0], [TILE, 0], [TILE, TILE], [0, TILE], [0, 0]]
+                options = {"model": model, "steps": SETTINGS.steps, "guidance_scale": SETTINGS.guidance.text,
+                           "image_guidance_scale": SETTINGS.guidance.image, "keep_detail": False}
                 info = server.edit(editor, {
                     "raster": {"path": str(path)}, "polygons": {"geometry": {"type": "Polygon", "coordinates": [ring]}},
-                    "prompt": pair.caption, "options": {"model": model, "steps": 20, "guidance_scale": 1.5, "keep_detail": False,
-                                                        "image_guidance_scale": 1.0, "text_mask": False}
-                    if editor == "rsedit_dit" else {"model": model, "steps": 20, "guidance_scale": 1.5, "keep_detail": False,
-                                                    "image_guidance_scale": 1.0}})
+                    "prompt": pair.caption, "options": options | ({"text_mask": False} if editor == "rsedit_dit" else {})})
                 if info["status"] != "successful":
                     raise SystemExit(f"{editor}: {info['message']}")
-                with rasterio.MemoryFile(server.ask(f"/jobs/{info['jobID']}/results/result.tif")) as memory, memory.open() as made:
+                result = server.ask(f"/jobs/{info['jobID']}/results/result.tif")
+                with rasterio.MemoryFile(result) as memory, memory.open() as made:
                     pixels = made.read().astype(float)
-                before, after = (np.asarray(Image.open(one)).transpose(2, 0, 1).astype(float) for one in (pair.control, pair.path))
+                before, after = (np.asarray(Image.open(one)).transpose(2, 0, 1).astype(float)
+                                 for one in (pair.control, pair.path))
                 change, wanted = ((part - before).mean(axis=(1, 2)) for part in (pixels, after))
                 along.append(float(change @ wanted / max(np.linalg.norm(change) * np.linalg.norm(wanted), 1e-9)))
             figure(f"training_{model.split('-')[1]}_colour_change_along_truth", float(np.mean(along)))

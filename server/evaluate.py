@@ -28,6 +28,10 @@ def add_commands(commands: Any, add_model_option: Callable[[argparse.ArgumentPar
     cases = kinds.add_parser("cases", help="systems on cases with seeds: tables, pictures, a page; may be stopped")
     cases.add_argument("--cases", type=Path, required=True, help="TOML file: images, prompts, polygons; see docs/evaluate.md")
     cases.add_argument("--workers", type=int, default=1, help="runs at a time, in processes of their own where more than one")
+    cases.add_argument("--judge", choices=("judge", "vision-language"), default="", help="also VIEScore, by the service or the "
+                       "model on this machine that 'models set' names so")
+    cases.add_argument("--price", type=float, nargs=2, metavar=("IN", "OUT"), help="of a million tokens, for the estimate")
+    cases.add_argument("--accept-cost", action="store_true", help="agree to what the service will cost")
     cases.set_defaults(run=_cases)
     change = kinds.add_parser("change-detection", help="does augmentation with edited pairs help to find damage? (Table II)")
     change.add_argument("--data", type=Path, required=True, help="folder of pairs in the layout of ABCD or xBD")
@@ -98,7 +102,8 @@ def _cases(given: argparse.Namespace) -> int:
 
     if not 1 <= given.workers <= MOST_WORKERS:
         raise BadRequest(f"--workers {given.workers}: 1 to {MOST_WORKERS} are taken.")
-    page = benchmark.run(given.cases, given.output, given.workers, _say)
+    terms = benchmark.Terms(given.workers, None, given.judge, tuple(given.price) if given.price else None, given.accept_cost)
+    page = benchmark.run(given.cases, given.output, terms, _say)
     print((page.parent / "tables.md").read_text("utf8"))
     _say(f"the page: {page}")
     return 0

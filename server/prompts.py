@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
 import os
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from .api import ENSEMBLE_SOURCES, Ensemble
+from .endpoint import Endpoint, NoAnswer
 from .errors import BadRequest, CannotEdit, ModelNotNamed, WeightsMissing
 from .models import weights
-from .settings import LOOPBACK
 
 TEMPLATES = (
     "an aerial photograph of {}", "a satellite image of {}", "{} seen from above", "remote sensing imagery showing {}",
@@ -54,8 +50,7 @@ SYNONYMS = (
 )
 """Words of the scenarios and others for them; the first of each line is replaced too."""
 MOST_TEXT = 300
-TIMEOUT_S = 60
-KEY = "LANDBRUSH_ENDPOINT_KEY"
+TEMPERATURE = 0.7
 
 
 def ensemble(prompt: str, source: str = "templates", count: int = 6) -> Ensemble:
@@ -158,46 +153,11 @@ def language_model(path: str) -> tuple[Any, Any]:
 
 
 def _from_endpoint(text: str, count: int) -> Iterable[str]:
-    url = weights.chosen("endpoint").rstrip("/")
-    if not url:
+    endpoint = Endpoint.named("endpoint")
+    if endpoint is None:
         raise ModelNotNamed("No endpoint is named: landbrush-server models set endpoint URL; or use the built-in templates.")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadRequest(f"endpoint: '{url[:100]}' is no http or https address.")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK and _key():
-        raise BadRequest(f"endpoint: the key is not sent to {parts.hostname} without encryption; use https.")
-    body = {"model": weights.chosen("endpoint-model") or "default", "temperature": 0.7,
-            "messages": [{"role": "user", "content": _question(text, count)}]}
-    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {_key()}"} if _key() else {})}
-    asked = urllib.request.Request(f"{url}/chat/completions", json.dumps(body).encode(), headers)
     try:
-        with _opener(parts.hostname).open(asked, timeout=TIMEOUT_S) as answer:
-            found = json.loads(answer.read(1_000_000))
-        return _lines(str(found["choices"][0]["message"]["content"]), count)
-    except urllib.error.HTTPError as error:
-        raise CannotEdit(f"The endpoint {url} answered {error.code}: {error.read(300).decode('utf8', 'replace')}") from error
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise CannotEdit(f"The endpoint {url} gave no paraphrases: {error}. Use the built-in templates, or mend it.") from error
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The key goes to the named host and to no other."""
-
-    def redirect_request(self, *_: Any) -> None:
-        """Refuse: the answer's status is reported instead."""
-
-
-def _opener(host: str) -> urllib.request.OpenerDirector:
-    """To this machine never by a proxy, which would see the key."""
-    direct = [urllib.request.ProxyHandler({})] if host in LOOPBACK else []
-    return urllib.request.build_opener(_NoRedirect, *direct)
-
-
-def _key() -> str:
-    if os.environ.get(KEY):
-        return os.environ[KEY]
-    path = weights.chosen("endpoint-key-file")
-    try:
-        return Path(path).read_text("utf8").strip() if path else ""
-    except OSError as error:
-        raise BadRequest(f"endpoint-key-file: {path} cannot be read: {error}.") from error
+        answer = endpoint.asked([{"role": "user", "content": _question(text, count)}], TEMPERATURE)
+    except NoAnswer as error:
+        raise CannotEdit(f"{error} Use the built-in templates, or mend it.") from error
+    return _lines(answer.text, count)

@@ -5,32 +5,47 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-from . import networks, protocol, report, runs, summary
+from . import judge, networks, protocol, report, runs, summary
+from .judge import Judge
 from .measures import CHANGES
 from .protocol import Protocol
 from .runs import Way
 
 
-def run(cases: Path, folder: Path, workers: int, say: Callable[[str], None]) -> Path:
+@dataclass(frozen=True)
+class Terms:
+    """How it is run: `workers` of their own where more than one, or an executor; who judges (judge.SERVICE, judge.HERE or
+    nobody), prices of a million tokens in and out, and whether the user has agreed to what it will cost."""
+
+    workers: int = 1
+    executor: Executor | None = None
+    judge: str = ""
+    prices: tuple[float, float] | None = None
+    agreed: bool = False
+
+
+def run(cases: Path, folder: Path, terms: Terms, say: Callable[[str], None]) -> Path:
     """A benchmark as a TOML file says it; returns the page. Raises BadRequest, WeightsMissing before anything is run."""
-    return carried_out(protocol.read(cases), folder, workers, say)
+    return carried_out(protocol.read(cases), folder, terms, say)
 
 
-def carried_out(
-    wanted: Protocol, folder: Path, workers: int, say: Callable[[str], None], executor: Executor | None = None
-) -> Path:
-    """A benchmark; on `executor` where one is given, else in this process or in `workers` of their own."""
+def carried_out(wanted: Protocol, folder: Path, terms: Terms, say: Callable[[str], None]) -> Path:
+    """A benchmark; returns the page."""
     named = networks.named()
     networks.takers(named)
+    asked = Judge.named(terms.judge, folder / "judged") if terms.judge else None
+    if asked:
+        judge.agreed(sum(1 for _ in runs.tasks(wanted, folder)), terms.prices, terms.agreed or terms.judge == judge.HERE, say)
     folder.mkdir(parents=True, exist_ok=True)
-    if executor is None and workers > 1:
+    if terms.executor is None and terms.workers > 1:
         # Not forked: the libraries' threads would be copied in the middle of their work.
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-            listed = runs.run(wanted, folder, say, Way(pool, workers))
+        with ProcessPoolExecutor(terms.workers, multiprocessing.get_context("spawn")) as pool:
+            listed = runs.run(wanted, folder, say, Way(pool, terms.workers, asked))
     else:
-        listed = runs.run(wanted, folder, say, Way(executor, workers))
+        listed = runs.run(wanted, folder, say, Way(terms.executor, terms.workers, asked))
     found = summary.Gathered(folder).add(runs.records(listed))
-    measures = (*CHANGES, *networks.measures_of(named))
+    measures = (*CHANGES, *networks.measures_of(named), *(judge.MEASURES if asked else ()))
     return report.write(folder, wanted, measures, summary.summed(found, wanted, measures), runs.records(listed))

@@ -60,6 +60,11 @@ def tables(protocol: Protocol, measures: Sequence[Measure], found: Mapping[str, 
     if failed:
         lines += ["", "## Runs that failed", "", "| system | runs | why |", "|---|---|---|"]
         lines += [f"| {system} | {count} | {reason} |" for system, reason, count in failed]
+    unjudged = [(row["system"], reason, count) for row in found["rows"] for reason, count in row["unjudged"].items()]
+    if unjudged:
+        lines += ["", "## Questions that the judge failed at (missing values, not zeros)", "", "| system | questions | why |",
+                  "|---|---|---|"]
+        lines += [f"| {system} | {count} | {' '.join(reason.split())[:200]} |" for system, reason, count in unjudged]
     return "\n".join([*lines, ""])
 
 

@@ -123,7 +123,8 @@ def measured(task: Task) -> dict[str, Any]:
         found = _taken(task, path)
     except Exception as error:  # a system that breaks must not take the others' results with it
         return {**base, "failure": f"{type(error).__name__}: {' '.join(str(error).split())}"}
-    provenance.write_json(path, found)
+    if not found.get("judged", {}).get("failures"):
+        provenance.write_json(path, found)  # else what the judge failed at is asked again in the next run
     return {**base, **found}
 
 

@@ -35,6 +35,7 @@ class Gathered:
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.features: dict[str, list[str]] = defaultdict(list)
         self.count: dict[str, int] = defaultdict(int)
+        self.unjudged: dict[str, dict[str, int]] = defaultdict(dict)
 
     def add(self, records: Iterable[dict[str, Any]]) -> Gathered:
         """Those of further records."""
@@ -45,6 +46,8 @@ class Gathered:
                 reasons = self.failures[system]
                 reasons[record["failure"]] = reasons.get(record["failure"], 0) + 1
                 continue
+            for reason in record.get("judged", {}).get("failures", {}).values():
+                self.unjudged[system][reason] = self.unjudged[system].get(reason, 0) + 1
             self.seconds[system].append(record["seconds"])
             self.features[system].append(record["features"])
             for name, value in record["values"].items():
@@ -97,6 +100,7 @@ def _row(system: str, gathered: Gathered, values: dict[str, dict[str, float]], m
             cells[measure.name] = {"mean": float(np.mean(found)), "sd": spread, "low": low, "high": high, "cases": len(found)}
     return {"system": system, "cells": cells, "cases": len({case for of in values.values() for case in of}),
             "runs": gathered.count[system], "failed": sum(failures.values()), "failures": failures,
+            "unjudged": gathered.unjudged[system],
             "seconds": float(np.mean(spent)) if spent else None}
 
 

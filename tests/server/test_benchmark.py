@@ -10,7 +10,7 @@ import pytest
 import torch
 import transformers
 from landbrush.server import __main__, benchmark
-from landbrush.server.benchmark import drawing, measures, networks, protocol, runs, summary
+from landbrush.server.benchmark import Terms, drawing, measures, networks, protocol, runs, summary
 from landbrush.server.benchmark.drawing import Asked
 from landbrush.server.benchmark.measures import HIGHER, LOWER, Measure
 from landbrush.server.errors import BadRequest, WeightsMissing
@@ -86,7 +86,7 @@ def test_a_run_is_complete_and_honest(plan, tmp_path, capsys):
 
 
 def test_the_page_holds_its_data_whatever_the_prompts_say(plan, tmp_path):
-    page = benchmark.run(plan, tmp_path / "out", 1, said)
+    page = benchmark.run(plan, tmp_path / "out", Terms(), said)
     text = page.read_text()
     data = re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.DOTALL).group(1)
     found = json.loads(data)
@@ -104,15 +104,15 @@ def test_the_page_holds_its_data_whatever_the_prompts_say(plan, tmp_path):
 
 def test_what_lies_there_is_not_made_again_and_what_changed_is(plan, tmp_path):
     out, told = tmp_path / "out", []
-    benchmark.run(plan, out, 1, said)
+    benchmark.run(plan, out, Terms(), said)
     before = (out / "results.json").read_text()
     times = {path: path.stat().st_mtime_ns for path in (out / "drawn").iterdir()}
-    benchmark.run(plan, out, 1, told.append)
+    benchmark.run(plan, out, Terms(), told.append)
     assert [line for line in told if "fill" not in line] == [] and (out / "results.json").read_text() == before
     assert times == {path: path.stat().st_mtime_ns for path in (out / "drawn").iterdir()}
     other = in_type(scene(3, 120, 110, 8), "uint8")
     write(tmp_path / "after.tif", other, colorinterp=RGB)
-    benchmark.run(plan, out, 1, told.append)
+    benchmark.run(plan, out, Terms(), told.append)
     # The reference, and all that was compared with it; of the results themselves only the reference is another.
     assert len(list((out / "drawn").glob("*.tif"))) == len(times) // 2 + 1
     assert sum(line.startswith("one:") and " s" in line for line in told) >= 6
@@ -123,18 +123,18 @@ def test_a_stopped_run_goes_on(plan, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        benchmark.run(plan, tmp_path / "out", 1, stop)
+        benchmark.run(plan, tmp_path / "out", Terms(), stop)
     assert not (tmp_path / "out" / "results.jsonl").exists() and list((tmp_path / "out" / "measured").glob("*.json"))
     told = []
-    benchmark.run(plan, tmp_path / "out", 1, told.append)
+    benchmark.run(plan, tmp_path / "out", Terms(), told.append)
     assert len(told) < 13
 
 
 @pytest.mark.slow
 def test_workers_give_what_one_process_gives(plan, tmp_path):
     plan.write_text(CASES.replace('"remove", "fill"', '"remove"'))
-    first, second = (json.loads((benchmark.run(plan, tmp_path / str(count), count, said).parent / "results.json").read_text())
-                     for count in (1, 2))
+    pages = [benchmark.run(plan, tmp_path / str(count), Terms(count), said) for count in (1, 2)]
+    first, second = (json.loads((page.parent / "results.json").read_text()) for page in pages)
     for one, other in zip(first["rows"], second["rows"], strict=True):
         assert other["failures"] == {}
         assert one["cells"] == other["cells"] and one["failures"] == other["failures"] == {}
@@ -157,7 +157,7 @@ def test_a_wrong_plan_is_refused_with_its_place(plan, old, new, sentence):
 def test_a_polygon_off_the_image_and_a_reference_of_another_kind_are_failed_runs(plan, tmp_path):
     write(tmp_path / "after.tif", in_type(scene(1, 120, 110), "uint16"))
     plan.write_text(CASES.replace("[[20, 40], [50, 40], [50, 80]]", "[[220, 40], [250, 40], [250, 80]]"))
-    listed = benchmark.run(plan, tmp_path / "out", 1, said).parent / "results.jsonl"
+    listed = benchmark.run(plan, tmp_path / "out", Terms(), said).parent / "results.jsonl"
     reasons = {one["case"]: one["failure"] for one in runs.records(listed) if one["system"] in ("reference", "remove")}
     assert "1 bands of uint16" in reasons["one"] and "polygons" in reasons["two"]
 
@@ -251,7 +251,7 @@ def test_named_networks_are_measured_and_missing_ones_stop_it_before_anything_ru
     weights.choose("lpips", str(tmp_path / "alex.safetensors"))
     weights.choose("image-text", str(tiny_clip.saved(tmp_path)))
     plan.write_text(CASES.replace('"remove", "fill"]', '"remove"]'))
-    found = json.loads((benchmark.run(plan, tmp_path / "out", 1, said).parent / "results.json").read_text())
+    found = json.loads((benchmark.run(plan, tmp_path / "out", Terms(), said).parent / "results.json").read_text())
     cells = {row["system"]: row["cells"] for row in found["rows"]}
     assert cells["reference"]["dino_i"]["mean"] == pytest.approx(1, abs=1e-5)
     assert cells["reference"]["lpips"]["mean"] == 0 < cells["noise"]["lpips"]["mean"]
@@ -259,7 +259,7 @@ def test_named_networks_are_measured_and_missing_ones_stop_it_before_anything_ru
     weights.choose("dino", str(tmp_path / "elsewhere"))
     networks_before = networks.named()
     with pytest.raises(WeightsMissing, match="elsewhere"):
-        benchmark.run(plan, tmp_path / "new", 1, said)
+        benchmark.run(plan, tmp_path / "new", Terms(), said)
     assert "dino" in networks_before and not (tmp_path / "new").exists()
 
 
