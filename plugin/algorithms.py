@@ -3,10 +3,8 @@
 import json
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from qgis.core import (
-    QgsFeatureRequest,
     QgsGeometry,
     QgsProcessingAlgorithm,
     QgsProcessingException,
@@ -20,15 +18,12 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from ..server.api import AUTO, Blend, Output
-from . import settings
 from .errors import Cancelled, PluginError
-from .local_server import ROOT, BlockingServer
 from .parameters import AREAS, advanced, elevation, exemplar, new_ground, of_option, option_value, polygons, tr, whole_number
-from .request import Area, Wish, area_of, band_roles_of, file_of
-from .task import Connection, Inputs, run_edit
+from .processing import ICON, area_in, layer_and_file, with_server
+from .request import Area, Wish, area_of, band_roles_of
+from .task import Inputs, run_edit
 
-ICON = str(ROOT / "resources" / "icons" / "landbrush.svg")
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PROMISE = ("Gives a new GeoTIFF on the same pixel grid; outside the polygons not one bit changes.\n\nWithout SERVER the "
            "address in the plugin's settings is used; a local server is started for the time of the run.")
 
@@ -107,19 +102,10 @@ class _Algorithm(QgsProcessingAlgorithm):
             feedback.setProgress(info.progress)
             feedback.setProgressText(f"{info.stage} {info.step}/{info.steps}" if info.steps else info.stage)
 
-        def run(url, token, local):
-            return run_edit((wish, inputs), Connection(url, token, local), folder, feedback, on_change)
+        def run(connection):
+            return run_edit((wish, inputs), connection, folder, feedback, on_change)
 
-        url = self.parameterAsString(parameters, "SERVER", context) or os.environ.get("LANDBRUSH_URL", "")
-        token = self.parameterAsString(parameters, "TOKEN", context) or os.environ.get("LANDBRUSH_TOKEN", "")
-        if url:
-            # The saved token is for the saved address alone, and only this machine can read this machine's paths.
-            saved = settings.token() if url.rstrip("/") == settings.get("server/url").rstrip("/") else ""
-            return run(url, token or saved, urlsplit(url).hostname in LOOPBACK)
-        if not settings.get("server/local"):
-            return run(settings.get("server/url"), settings.token(), False)
-        with BlockingServer(feedback.isCanceled) as (address, secret):
-            return run(address, secret, True)
+        return with_server(self, parameters, context, feedback, run)
 
     def _wish(self, parameters, context):
         layer, path = self._file(parameters, "INPUT", context)
@@ -172,24 +158,10 @@ class _Algorithm(QgsProcessingAlgorithm):
                       self.parameterAsBoolean(parameters, "COG", context))
 
     def _file(self, parameters, name, context):
-        """The layer of a parameter and its file; None where the algorithm has no such parameter or it is empty."""
-        if self.parameterDefinition(name) is None or not parameters.get(name):
-            return None, None
-        layer = self.parameterAsRasterLayer(parameters, name, context)
-        if layer is None:
-            raise PluginError(f"{name}: '{parameters[name]}' is not a raster layer.")
-        return layer, file_of(layer, name)
+        return layer_and_file(self, parameters, name, context)
 
     def _area(self, parameters, name, context):
-        if self.parameterDefinition(name) is None:
-            return None
-        source = self.parameterAsSource(parameters, name, context)
-        if source is None:
-            return None
-        shapes = [f.geometry() for f in source.getFeatures(QgsFeatureRequest()) if f.hasGeometry()]
-        if not shapes:
-            return None
-        return Area(QgsGeometry.unaryUnion([s.makeValid() for s in shapes]), source.sourceCrs())
+        return area_in(self, parameters, name, context)
 
 
 class EditAlgorithm(_Algorithm):

@@ -19,6 +19,7 @@ from ..server.api import (
     SearchResult,
     route,
 )
+from ..server.api_compare import Comparison
 from .errors import Cancelled, PluginError, ServerUnreachable
 
 POLL_WAIT_S = 2
@@ -88,6 +89,10 @@ class EditClient:
     def search(self, request):
         """Windows that look like a word."""
         return SearchResult.from_json(self._json("POST", route("searches"), request.to_json()))
+
+    def compare(self, request):
+        """What changed between two rasters."""
+        return Comparison.from_json(self._json("POST", route("comparisons"), request.to_json()))
 
     def models(self):
         """The pretrained models, and how each is."""

@@ -4,7 +4,9 @@ from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from . import editors
-from .algorithms import ICON, EditAlgorithm, EditorAlgorithm
+from .algorithms import EditAlgorithm, EditorAlgorithm
+from .comparison import EvaluateAlgorithm
+from .processing import ICON
 
 
 class LandbrushProvider(QgsProcessingProvider):
@@ -13,6 +15,7 @@ class LandbrushProvider(QgsProcessingProvider):
     def loadAlgorithms(self):
         """Called by QGIS, and again when a server told of other editors."""
         self.addAlgorithm(EditAlgorithm())
+        self.addAlgorithm(EvaluateAlgorithm())
         for info in editors.known():
             self.addAlgorithm(EditorAlgorithm(info))
 

@@ -99,21 +99,27 @@ def fetch(client, job_id, folder):
 
 
 def _submit(client, wish, paths, connection):
-    """Name the files by path where the server may read them, else upload them."""
-    key = uuid.uuid4().hex
+    def submit(refs):
+        return client.submit(wish.process_id, build(wish, *refs), uuid.uuid4().hex)
 
-    def refer(upload):
-        return [None if p is None else (_uploaded(client, p) if upload else by_path(p)) for p in paths]
+    return _referring(client, connection, paths, submit)
 
+
+def asked_about(connection, feedback, paths, ask):
+    """The answer of `ask(client, refs)`, the files being named as the server can read them. Blocks; any thread."""
+    client = connection.client(feedback)
+    return _referring(client, connection, paths, lambda refs: ask(client, refs))
+
+
+def _referring(client, connection, paths, ask):
+    """`ask(refs)`: files by path where the server may read them, else uploaded."""
     if connection.shares_files:
         try:
-            raster, exemplar, elevation = refer(False)
-            return client.submit(wish.process_id, build(wish, raster, exemplar, elevation), key)
+            return ask([None if p is None else by_path(p) for p in paths])
         except PluginError as error:
             if FILE_REFUSED not in error.message:
                 raise
-    raster, exemplar, elevation = refer(True)
-    return client.submit(wish.process_id, build(wish, raster, exemplar, elevation), uuid.uuid4().hex)
+    return ask([None if p is None else _uploaded(client, p) for p in paths])
 
 
 def _uploaded(client, path):

@@ -11,7 +11,8 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = ("__init__.py", "metadata.txt", "LICENSE", "server/__init__.py", "server/api.py", "resources/editors.json")
+FILES = ("__init__.py", "metadata.txt", "LICENSE", "server/__init__.py", "server/api.py",
+         "server/api_compare.py", "resources/editors.json")
 FOLDERS = {"plugin": (".py",), "resources": (".svg", ".ui", ".qm", ".qml")}
 LARGEST = 25_000_000
 

@@ -24,7 +24,7 @@ RESULT_FILE, MANIFEST_FILE, PREVIEW_FILE = "result.tif", "manifest.json", "previ
 RESULT_FILES = {RESULT_FILE: "image/tiff; application=geotiff", MANIFEST_FILE: "application/json", PREVIEW_FILE: "image/png"}
 
 ROUTES = {
-    **{name: f"/{name}" for name in ("conformance", "api", "rasters", "processes", "jobs", "models")},
+    **{name: f"/{name}" for name in ("conformance", "api", "rasters", "processes", "jobs", "models", "comparisons")},
     **{name: f"/{name}" for name in ("interpretations", "searches", "ensembles")}, "landing": "/", "model": "/models/{model_id}",
     "process": "/processes/{process_id}", "execution": "/processes/{process_id}/execution",
     "job": "/jobs/{job_id}", "results": "/jobs/{job_id}/results", "result_file": "/jobs/{job_id}/results/{name}"}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
@@ -12,6 +11,7 @@ import shapely
 
 from . import bands, masks
 from .api import Polygons
+from .api_compare import Comparison
 from .bands import Layer
 from .errors import BadRequest, CannotEdit
 from .evaluation import change
@@ -21,7 +21,7 @@ MARGIN_PX = 128
 LARGEST_PX = 16_000_000
 
 
-def compared(before: Path, after: Path, polygons: Polygons | None) -> dict[str, Any]:
+def compared(before: Path, after: Path, polygons: Polygons | None) -> Comparison:
     """Measures of `after` against `before`, on the grid of `before`; without polygons all of it was asked for.
 
     Raises BadRequest, CannotEdit where the two cannot be compared.
@@ -43,15 +43,15 @@ def compared(before: Path, after: Path, polygons: Polygons | None) -> dict[str, 
     seen, made = (np.where(both, np.nan_to_num(stretch.seen(values)), 0) for values in (old, new))
     kept = change.preservation(seen, made, mask | ~both)
     place, edge = change.localisation(seen, made, mask & both), change.rim(seen, made, mask & both)
-    found = {"pixels_compared": int(both.sum()), "on_one_grid": same, "preservation": asdict(kept) if kept else None,
-             "localisation": asdict(place) if place else None, "rim": asdict(edge) if edge else None}
-    return {**found, "said": sentences(found)}
+    outside, inside, around = ({} if one is None else asdict(one) for one in (kept, place, edge))
+    found = Comparison(int(both.sum()), same, outside, inside, around)
+    return replace(found, said=sentences(found))
 
 
-def sentences(found: dict[str, Any]) -> list[str]:
+def sentences(found: Comparison) -> tuple[str, ...]:
     """What the numbers mean."""
-    said, kept, place, edge = [], found["preservation"], found["localisation"], found["rim"]
-    if kept is None:
+    said, kept, place, edge = [], found.preservation, found.localisation, found.rim
+    if not kept:
         said.append("Nothing lies outside the polygons, so nothing is said of what was kept.")
     elif kept["changed"] == 0:
         said.append("Outside the polygons nothing changed that could be seen.")
@@ -60,13 +60,13 @@ def sentences(found: dict[str, Any]) -> list[str]:
     moved = kept and kept["shift_px"]
     if moved and max(map(abs, moved)) > 0.5:
         said.append(f"The ground lies about {moved[0]:.1f} pixels lower and {moved[1]:.1f} to the right: align the layers first.")
-    if place is None:
+    if not place:
         said.append("Nothing changed.")
     else:
         said.append(f"{place['recall']:.0%} of the polygons changed; {place['energy_inside']:.0%} of all change lies in them.")
-    if edge is not None:
+    if edge:
         said.append(f"At the rim colours step by {edge['colour']:.0%}, jumps are {edge['gradient']:.1f} times those beside it.")
-    return said
+    return tuple(said)
 
 
 def _shared(first: Layer, second: Layer) -> tuple[list[int], list[int]]:

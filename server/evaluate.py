@@ -65,7 +65,7 @@ def _layers(given: argparse.Namespace) -> int:
     from . import compare
 
     polygons = read_polygons(given.polygons, given.crs) if given.polygons else None
-    print(json.dumps(compare.compared(given.before, given.after, polygons), indent=1))
+    print(json.dumps(compare.compared(given.before, given.after, polygons).to_json(), indent=1))
     return 0
 
 

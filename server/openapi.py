@@ -7,6 +7,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from . import api
 from .api import AUTO, EditorInfo, EditRequest, Option
+from .api_compare import Comparison, ComparisonRequest
 from .registry import EDITORS, described
 
 _SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -198,6 +199,10 @@ def _fixed_paths() -> dict[str, Any]:
         "/searches": {"post": {
             "summary": "windows of a raster that look like a word", "requestBody": _json_body(message_schema(api.SearchRequest)),
             "responses": {"200": _answer("found", message_schema(api.SearchResult)), **wrong}}},
+        "/comparisons": {"post": {
+            "summary": "what changed between two rasters of one ground",
+            "requestBody": _json_body(message_schema(ComparisonRequest)),
+            "responses": {"200": _answer("compared", message_schema(Comparison)), **wrong}}},
     }
 
 

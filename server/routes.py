@@ -11,8 +11,9 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request, send_file
 
-from . import api, bands, interpreter, masks, openapi, prompts, provenance, registry, retrieval, text_retrieval
+from . import api, bands, compare, interpreter, masks, openapi, prompts, provenance, registry, retrieval, text_retrieval
 from .api import AUTO, ENDED, SUCCESSFUL, EditRequest, Ensemble, Found, SearchRequest, SearchResult
+from .api_compare import ComparisonRequest
 from .errors import BadRequest, CannotEdit, ResultNotReady, UnknownJob
 from .health import health
 from .models import image_text, weights
@@ -260,3 +261,12 @@ def search() -> Response:
     return jsonify(SearchResult(result.word, result.rule, found, result.reason).to_json())
 
 
+@blueprint.post(api.ROUTES["comparisons"])
+def comparison() -> Response:
+    """What changed between two rasters of one ground, inside and outside polygons."""
+    wanted = ComparisonRequest.from_json(_body(), "comparison")
+    for name, ref in (("before", wanted.before), ("after", wanted.after)):
+        if ref.extent is not None:
+            raise BadRequest(f"{name}.extent: rasters are compared that are there; name a path or an upload.")
+    before, after = (_services().path_of(ref) for ref in (wanted.before, wanted.after))
+    return jsonify(compare.compared(before, after, wanted.polygons).to_json())

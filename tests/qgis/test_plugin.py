@@ -121,6 +121,21 @@ def test_processing_algorithm_starts_its_own_server(provider, raster, polygons, 
     assert [p.name for p in tmp_path.iterdir() if p.suffix == ".tif" or p.name.startswith(".")] == ["out.tif"]
 
 
+def test_two_layers_are_compared(provider, raster, polygons, tmp_path):
+    import processing
+    from qgis.core import QgsProcessingException
+
+    edited = tmp_path / "edited.tif"
+    processing.run("landbrush:edit", {"INPUT": raster, "POLYGONS": str(polygons), "PROMPT": "snow", "OUTPUT": str(edited)})
+    found = processing.run("landbrush:evaluate", {"BEFORE": raster, "AFTER": str(edited), "POLYGONS": str(polygons)})
+    assert found["OUTSIDE_CHANGED"] == 0 and found["INSIDE_CHANGED"] > 0.5 and found["ENERGY_INSIDE"] == 1
+    assert json.loads(found["REPORT"])["on_one_grid"] and "Outside the polygons nothing changed" in found["SUMMARY"]
+    same = processing.run("landbrush:evaluate", {"BEFORE": raster, "AFTER": raster})
+    assert "Nothing changed." in same["SUMMARY"] and "INSIDE_CHANGED" not in same
+    with pytest.raises(QgsProcessingException, match="AFTER"):
+        processing.run("landbrush:evaluate", {"BEFORE": raster, "AFTER": str(tmp_path / "none.tif")})
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -9,6 +9,7 @@ import pytest
 import rasterio
 from landbrush.server import __main__
 from landbrush.server.api import Polygons
+from landbrush.server.api_compare import Comparison
 from landbrush.server.compare import compared
 from landbrush.server.errors import BadRequest, CannotEdit
 from scipy import ndimage
@@ -50,12 +51,12 @@ def test_an_edit_within_its_polygon(ground, tmp_path, capsys):
 def test_a_change_elsewhere_and_a_shift_are_told(ground, tmp_path):
     polygons = Polygons(ring(ground, square(10, 10, 40, 40)))
     found = compared(ground, changed(ground, tmp_path / "a.tif", brighter), polygons)
-    assert found["preservation"]["changed"] > 0.1 and found["localisation"]["energy_inside"] == 0
+    assert found.preservation["changed"] > 0.1 and found.localisation["energy_inside"] == 0
     moved = compared(ground, changed(ground, tmp_path / "b.tif", lambda values: np.roll(values, (2, -3), (1, 2))), polygons)
-    assert moved["preservation"]["shift_px"] == pytest.approx((2, -3), abs=0.3)
-    assert any("align the layers" in text for text in moved["said"])
+    assert moved.preservation["shift_px"] == pytest.approx((2, -3), abs=0.3)
+    assert any("align the layers" in text for text in moved.said)
     same = compared(ground, ground, None)
-    assert same["preservation"] is None and same["localisation"] is None and "Nothing changed." in same["said"]
+    assert same.preservation == {} == same.localisation and "Nothing changed." in same.said
 
 
 def test_the_second_is_brought_onto_the_firsts_grid(ground, tmp_path):
@@ -63,8 +64,8 @@ def test_the_second_is_brought_onto_the_firsts_grid(ground, tmp_path):
         finer = source.transform @ rasterio.Affine.scale(0.5)
     after = changed(ground, tmp_path / "a.tif", lambda values: values.repeat(2, 1).repeat(2, 2), transform=finer)
     found = compared(ground, after, Polygons(ring(ground, square(50, 60, 150, 120))))
-    assert not found["on_one_grid"] and found["preservation"]["magnitude"] < 0.01
-    assert max(map(abs, found["preservation"]["shift_px"])) < 0.3
+    assert not found.on_one_grid and found.preservation["magnitude"] < 0.01
+    assert max(map(abs, found.preservation["shift_px"])) < 0.3
 
 
 def test_what_cannot_be_compared_is_said(ground, tmp_path):
@@ -79,3 +80,19 @@ def test_what_cannot_be_compared_is_said(ground, tmp_path):
                  transform=rasterio.Affine(1, 0, 0, 0, 1, 0))
     with pytest.raises(BadRequest, match="not both have a CRS"):
         compared(ground, bare, None)
+
+
+def test_over_http(client, ground, tmp_path):
+    after = changed(ground, tmp_path / "after.tif", brighter)
+    body = {"before": {"path": str(ground)}, "after": {"path": str(after)}, "polygons": {
+        "geometry": ring(ground, square(50, 60, 150, 120))}}
+    answer = client.post("/comparisons", json=body)
+    found = Comparison.from_json(answer.get_json())
+    assert answer.status_code == 200 and found.preservation["changed"] == 0 and found.localisation["recall"] > 0.95 and found.said
+    for wrong, words in (({"before": {"path": str(ground)}}, "comparison.after: required"),
+                         ({**body, "after": {"path": "/etc/passwd"}}, "Not allowed"),
+                         ({**body, "after": {"extent": {"xmin": 0, "ymin": 0, "xmax": 9, "ymax": 9, "crs": "EPSG:3857"},
+                                             "gsd_m": 1.0}}, "after.extent"),
+                         ({**body, "more": 1}, "unknown key")):
+        refused = client.post("/comparisons", json=wrong)
+        assert refused.status_code >= 400 and words in str(refused.get_json()), refused.get_json()
