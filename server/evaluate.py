@@ -26,7 +26,15 @@ def add_commands(commands: Any, add_model_option: Callable[[argparse.ArgumentPar
     single.add_argument("--cases", type=Path, required=True, help="TOML file: images, prompts, polygons; see docs/evaluate.md")
     single.set_defaults(run=_single_image)
     cases = kinds.add_parser("cases", help="systems on cases with seeds: tables, pictures, a page; may be stopped")
-    cases.add_argument("--cases", type=Path, required=True, help="TOML file: images, prompts, polygons; see docs/evaluate.md")
+    what = cases.add_mutually_exclusive_group(required=True)
+    what.add_argument("--cases", type=Path, help="TOML file: images, prompts, polygons; see docs/evaluate.md")
+    what.add_argument("--table", metavar="NAME", help="systems and settings of a paper's table, on --data: rsedit-1, rsedit-2, "
+                      "rsedit-3, icedit-magicbrush, han-1")
+    cases.add_argument("--data", type=Path, help="dataset of pairs whose test part is asked (docs/evaluate.md)")
+    cases.add_argument("--layout", default="", help="of the dataset, if it is not told from its files")
+    cases.add_argument("--part", default="test", choices=("train", "val", "test"))
+    cases.add_argument("--test-list", type=Path, help="RSCC: file with the pre_image paths of its test part, a line each")
+    cases.add_argument("--most", type=int, default=0, help="of the dataset's cases, evenly taken; 0: all")
     cases.add_argument("--workers", type=int, default=1, help="runs at a time, in processes of their own where more than one")
     cases.add_argument("--judge", choices=("judge", "vision-language"), default="", help="also VIEScore, by the service or the "
                        "model on this machine that 'models set' names so")
@@ -99,11 +107,18 @@ def _single_image(given: argparse.Namespace) -> int:
 
 def _cases(given: argparse.Namespace) -> int:
     from . import benchmark
+    from .benchmark import protocol
 
     if not 1 <= given.workers <= MOST_WORKERS:
         raise BadRequest(f"--workers {given.workers}: 1 to {MOST_WORKERS} are taken.")
     terms = benchmark.Terms(given.workers, None, given.judge, tuple(given.price) if given.price else None, given.accept_cost)
-    page = benchmark.run(given.cases, given.output, terms, _say)
+    tables = protocol.tables()
+    if given.table and given.table not in tables:
+        raise BadRequest(f"--table {given.table}: there are {', '.join(tables)}.")
+    if given.most < 0:
+        raise BadRequest(f"--most {given.most}: not negative.")
+    pairs = protocol.Data(given.data, given.layout, given.part, given.most, given.test_list) if given.data else None
+    page = benchmark.run(tables[given.table] if given.table else given.cases, given.output, terms, _say, pairs)
     print((page.parent / "tables.md").read_text("utf8"))
     _say(f"the page: {page}")
     return 0

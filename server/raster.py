@@ -33,6 +33,8 @@ from rasterio.windows import Window
 from .errors import BadRequest, RasterUnreadable
 
 EDITABLE_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+ALIGNED_PX = 1e-3
+"""Part of a pixel by which two grids may lie apart and still be one."""
 COPY_SIDE = 2048
 """Side of the squares in which unchanged pixels are copied and compared."""
 
@@ -218,6 +220,17 @@ class Grid:
         """That of an open raster."""
         return cls(dataset.crs, dataset.transform, dataset.shape)
 
+    def meets(self, other: Grid) -> bool:
+        """Whether the pixels of both lie on one another, as those of a window do on its raster's."""
+        ours, theirs = self.transform, other.transform
+        if self.crs != other.crs or abs(ours.determinant) < 1e-300:
+            return False
+        # In pixels of this grid: where the other's corner lies, and how far its last pixel has run off by then.
+        between = ~ours @ theirs
+        far = max(*self.shape, *other.shape)
+        turned = max(abs(between.a - 1), abs(between.e - 1), abs(between.b), abs(between.d)) * far
+        return bool(max(abs(between.c - round(between.c)), abs(between.f - round(between.f)), turned) < ALIGNED_PX)
+
 
 @contextlib.contextmanager
 def onto(dataset: rasterio.DatasetReader, grid: Grid, resampling: Resampling = Resampling.bilinear) -> Iterator[DatasetReader]:
@@ -230,6 +243,7 @@ def onto(dataset: rasterio.DatasetReader, grid: Grid, resampling: Resampling = R
         raise BadRequest(f"{Path(dataset.name).name} lies on another grid, and not both have a CRS; assign the one that is "
                          "missing.")
     height, width = grid.shape
+    resampling = Resampling.nearest if grid.meets(Grid.of(dataset)) else resampling
     with WarpedVRT(dataset, crs=grid.crs, transform=grid.transform, width=width, height=height, resampling=resampling,
                    add_alpha=ColorInterp.alpha not in dataset.colorinterp) as warped:
         yield warped

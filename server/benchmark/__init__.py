@@ -11,7 +11,7 @@ from pathlib import Path
 from . import judge, networks, protocol, report, runs, summary
 from .judge import Judge
 from .measures import CHANGES
-from .protocol import Protocol
+from .protocol import Data, Protocol
 from .runs import Way
 
 
@@ -27,9 +27,9 @@ class Terms:
     agreed: bool = False
 
 
-def run(cases: Path, folder: Path, terms: Terms, say: Callable[[str], None]) -> Path:
+def run(cases: Path, folder: Path, terms: Terms, say: Callable[[str], None], pairs: Data | None = None) -> Path:
     """A benchmark as a TOML file says it; returns the page. Raises BadRequest, WeightsMissing before anything is run."""
-    return carried_out(protocol.read(cases), folder, terms, say)
+    return carried_out(protocol.read(cases, pairs), folder, terms, say)
 
 
 def carried_out(wanted: Protocol, folder: Path, terms: Terms, say: Callable[[str], None]) -> Path:

@@ -7,13 +7,16 @@ pairs that it should put in order, by their parts: the reference (what really ca
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import shapely
 
-from .. import bands
+from .. import bands, masks
+from ..errors import BadRequest
 from ..evaluation import change, likeness
 from ..quality import agreement
 from ..raster import opened
@@ -27,6 +30,8 @@ ALL = ((REFERENCE, EDIT), (EDIT, IDENTITY), (EDIT, NOISE))
 CROP_PX = 8
 """Ground around the polygon that networks see."""
 TEXTURE_AT_LEAST = 1e-4
+DAMAGES = {"no-damage": 1, "minor-damage": 2, "major-damage": 3, "destroyed": 4}
+UNKNOWN = 255
 SHIFT_DIGITS = 3
 """What is less is rounding of the transform."""
 
@@ -129,6 +134,21 @@ def scenes(shot: Shot) -> Taken:
     with opened(shot.made.path) as written:
         found = agreement(bands.Layer.of(written, {}), shot.made.box, place.shapes, shot.case.land_cover)
     return {"scene_agreement": found[1] / found[2] if found else None}
+
+
+def labelled(case: Case, seen: Seen, box: Any) -> np.ndarray:
+    """xBD's damage classes (H, W) on the window of a case: 0 no building, 1 ... 4, 255 not classified."""
+    assert case.labels is not None
+    try:
+        features = json.loads(case.labels.read_text("utf8"))["features"]["xy"]
+        outlines = [(shapely.from_wkt(one["wkt"]), DAMAGES.get(one["properties"].get("subtype", ""), UNKNOWN))
+                    for one in features]
+    except (OSError, ValueError, LookupError, TypeError, shapely.errors.ShapelyError) as error:
+        raise BadRequest(f"{case.labels} is not in xBD's form (features.xy[].wkt, properties.subtype): {error}") from error
+    found = np.zeros(seen.mask.shape, np.uint8)
+    for outline, number in outlines:
+        found[masks.burn([outline], box)] = number
+    return found
 
 
 Taker = Callable[[Shot], Taken]

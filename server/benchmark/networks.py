@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..evaluation import features, likeness
-from ..models import dino, image_text, lpips, weights
-from .measures import ALL, HIGHER, LOWER, Measure, Shot, Taken, Taker, changes, scenes
+from .. import bands
+from ..evaluation import f1_damage, features, likeness
+from ..models import damage_network, dino, image_text, lpips, weights
+from ..raster import opened
+from .drawing import Place
+from .measures import ALL, HIGHER, LOWER, Measure, Shot, Taken, Taker, changes, labelled, scenes
 
 LITE0 = Measure("lite0_likeness", "likeness by EfficientNet-Lite0", HIGHER, -1, 1, "cosine of pooled features with the "
                 "reference's, around the polygon; this project, docs/evaluate.md", ALL)
@@ -23,7 +26,8 @@ NAMED = (
     Measure("dino_i", "DINO-I", HIGHER, -1, 1, "cosine of DINO v1 features with the reference's (MagicBrush)", ALL),
     Measure("lpips", "LPIPS", LOWER, 0, None, "learned distance to the reference, AlexNet, version 0.1 (Zhang et al. 2018)", ALL),
 )
-BY = {"image-text": ("clip_i", "clip_t", "clip_score"), "dino": ("dino_i",), "lpips": ("lpips",)}
+BY: dict[str, tuple[str, ...]] = {
+    "damage": (), "image-text": ("clip_i", "clip_t", "clip_score"), "dino": ("dino_i",), "lpips": ("lpips",)}
 
 
 def named() -> dict[str, str]:
@@ -43,6 +47,8 @@ def takers(networks: dict[str, str]) -> tuple[Taker, ...]:
     if "image-text" in networks:
         image_text.load(Path(networks["image-text"]))
         found.append(functools.partial(_clip, networks["image-text"]))
+    if "damage" in networks:
+        damage_network.load(networks["damage"])
     if "dino" in networks:
         dino.load(networks["dino"])
         found.append(functools.partial(_dino, networks["dino"]))
@@ -95,6 +101,20 @@ def _lpips(path: str, shot: Shot) -> Taken:
     if reference is None:
         return {}
     return {"lpips": lpips.load(path).distance(torch.from_numpy(after), torch.from_numpy(reference))}
+
+
+def damage(networks: dict[str, str], shot: Shot) -> list[list[int]] | None:
+    """Hits, false alarms and misses of the damage classes, where a network and labels are given: F1 is of all cases together."""
+    if "damage" not in networks or shot.case.labels is None:
+        return None
+    with opened(shot.case.image) as dataset:
+        place = Place.of(shot.case, bands.Layer.of(dataset, {}))
+    labels = labelled(shot.case, shot.seen, place.box)
+    pictures = [np.ascontiguousarray(bands.picture(image, shot.seen.roles).transpose(2, 0, 1).astype(np.float32) / 255)
+                for image in (shot.seen.before, shot.seen.after)]
+    building, scores = damage_network.load(networks["damage"]).seen(*pictures)
+    found = f1_damage.counted(labels, f1_damage.named(building, scores)[0])
+    return [list(found.hit), list(found.wrong), list(found.missed)]
 
 
 def _cosine(first: np.ndarray, second: np.ndarray) -> float:

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from ..api import AUTO
 from ..editors.base import LAND_COVERS
 from ..errors import BadRequest
 from ..store import shelf
+from ..training.data import layouts
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -43,6 +44,7 @@ Ring = Sequence[Sequence[float]]
 REFERENCE, IDENTITY, NOISE = "reference", "identity", "noise"
 REFERENCES = (REFERENCE, IDENTITY, NOISE)
 """Systems that are no editors: the pixels of the reference, the source as it is, random numbers; each in the polygon."""
+TABLES = Path(__file__).resolve().parents[2] / "resources" / "tables"
 TOP_KEYS = {"title", "seeds", "systems", "sensible", "baselines", "options", "case"}
 TEXTS = ("caption", "land_cover")
 KEYS = {"name", "image", "prompt", "polygon", "exemplar", "options", "reference", "systems", *TEXTS}
@@ -63,6 +65,28 @@ class Case:
     caption: str = ""
     land_cover: str = ""
     systems: tuple[str, ...] | None = None
+    labels: Path | None = None
+
+
+@dataclass(frozen=True)
+class Data:
+    """A dataset of pairs whose cases are asked: its folder, layout (empty: told from its files), part, at most so many (0: all),
+    and RSCC's list of test pictures."""
+
+    folder: Path
+    layout: str = ""
+    part: str = "test"
+    most: int = 0
+    test_list: Path | None = None
+
+    def cases(self) -> tuple[Case, ...]:
+        """A case a pair: the instruction is the caption, the reference what came, all of the picture may change."""
+        found = [pair for pair in layouts.read(self.folder, self.layout, self.test_list) if pair.part == self.part]
+        if not found:
+            raise BadRequest(f"{self.folder} has no pairs to {self.part}.")
+        chosen = found if not self.most else found[:: max(len(found) // self.most, 1)][: self.most]
+        return tuple(Case(f"{number:05d} {pair.control.stem}", pair.control, pair.caption, reference=pair.path,
+                          caption=pair.caption, labels=pair.labels) for number, pair in enumerate(chosen))
 
 
 @dataclass(frozen=True)
@@ -87,23 +111,25 @@ class Protocol:
         return self.seeds[:1] if system in (REFERENCE, IDENTITY) else self.seeds
 
 
-def read(path: Path) -> Protocol:
-    """The protocol in a TOML file; raises BadRequest that names the place."""
+def tables() -> dict[str, Path]:
+    """The papers' tables by name."""
+    return {path.stem: path for path in sorted(TABLES.glob("*.toml"))}
+
+
+def read(path: Path, pairs: Data | None = None) -> Protocol:
+    """The protocol in a TOML file, its cases those of a dataset where one is given; raises BadRequest that names the place."""
     try:
         data = tomllib.loads(path.read_text("utf8"))
     except (OSError, ValueError) as error:
         raise BadRequest(f"{path} cannot be read as TOML: {error}") from error
-    return of(data, path)
-
-
-def of(data: Mapping[str, Any], path: Path) -> Protocol:
-    """The protocol that a file's content says; `path` is where its images lie beside, and what errors name."""
     if set(data) - TOP_KEYS:
         raise BadRequest(f"{path} has the key '{sorted(set(data) - TOP_KEYS)[0]}'; known are {', '.join(sorted(TOP_KEYS))}.")
     entries = data.get("case", [])
-    if not entries:
-        raise BadRequest(f"{path} names no [[case]].")
-    cases = tuple(_case(entry, number, path.parent) for number, entry in enumerate(entries, 1))
+    if entries and pairs:
+        raise BadRequest(f"{path} names cases of its own; leave out --data, or the cases.")
+    if not entries and not pairs:
+        raise BadRequest(f"{path} names no [[case]], and no dataset is given (--data).")
+    cases = pairs.cases() if pairs else tuple(_case(entry, number, path.parent) for number, entry in enumerate(entries, 1))
     seeds = data.get("seeds", [0, 1, 2])
     if not isinstance(seeds, list) or not seeds or not all(isinstance(seed, int) and seed >= 0 for seed in seeds):
         raise BadRequest(f"seeds: {seeds!r} is no list of whole numbers, as [0, 1, 2].")
@@ -133,11 +159,6 @@ def _check_cases(cases: Sequence[Case], systems: Sequence[str]) -> None:
             raise BadRequest(f"case {case.name}: its system '{other}' is none of systems = [{', '.join(systems)}].")
 
 
-def with_cases(protocol: Protocol, cases: Sequence[Case]) -> Protocol:
-    """The same systems on other cases."""
-    return replace(protocol, cases=tuple(cases))
-
-
 def _baseline(name: str, model_id: Any) -> str:
     """A model that an editor can work with; whether it is here shows when it is run."""
     if not isinstance(model_id, str) or not shelf.entry(model_id).editors:
@@ -161,7 +182,7 @@ def _case(entry: Mapping[str, Any], number: int, folder: Path) -> Case:
         raise BadRequest(f"{where}: land_cover '{texts['land_cover']}' is none of {', '.join(LAND_COVERS)}.")
     systems = entry.get("systems")
     return Case(str(entry.get("name", files["image"].stem)), files["image"], str(entry["prompt"]), entry.get("polygon"),
-                entry.get("exemplar"), entry.get("options", {}), files.get("reference"), **texts,
+                entry.get("exemplar"), entry.get("options", {}), files.get("reference"), texts["caption"], texts["land_cover"],
                 systems=None if systems is None else tuple(map(str, systems)))
 
 

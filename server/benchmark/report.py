@@ -49,6 +49,14 @@ def tables(protocol: Protocol, measures: Sequence[Measure], found: Mapping[str, 
     if found["frechet"]:
         lines += [f"## {FRECHET_TITLE} (↓ is better)", "", "| system | distance from the reference |", "|---|---|"]
         lines += [f"| {name} | {'-' if value is None else f'{value:.4g}'} |" for name, value in found["frechet"].items()] + [""]
+    if any(row["damage"] for row in found["rows"]):
+        lines += ["## F1 of damage (↑ is better), all cases together", "",
+                  "| system | F1_dam (harmonic) | weighted | none, minor, major, destroyed |", "|---|---|---|---|"]
+        for row in (row for row in found["rows"] if row["damage"]):
+            score = row["damage"]
+            lines.append(f"| {row['system']} | {score['f1_dam']:.4f} | {score['f1_weighted']:.4f} | "
+                         + ", ".join(f"{one:.3f}" for one in score["f1_classes"]) + " |")
+        lines.append("")
     lines += ["## Do the measures rank what they claim to?", "",
               "| measure | should be better | than | cases where it is | means | in all |",
               "|---|---|---|---|---|---|"]

@@ -134,7 +134,8 @@ def _key(task: Task) -> str:
     files = [(kind, path, _state(Path(path))) for kind, path in task.networks]
     reference = drawing.key_of(task.protocol, case, Asked(REFERENCE, 0)) if case.reference else ""
     judge = task.judge.identity() if task.judge else ""
-    wish = [task.stem, drawing.key_of(task.protocol, case, task.asked), reference, case.caption, case.land_cover, files, judge]
+    wish = [task.stem, drawing.key_of(task.protocol, case, task.asked), reference, case.caption, case.land_cover, files, judge,
+            _state(case.labels) if case.labels else ""]
     return hashlib.sha256(json.dumps(wish).encode()).hexdigest()[:32]
 
 
@@ -153,6 +154,9 @@ def _taken(task: Task, path: Path) -> dict[str, Any]:
     values = measures.taken(shot, _takers(task.networks))
     found: dict[str, Any] = {"values": values, "seconds": made.seconds, "notes": made.report.get("notes", []),
                              "engine": made.report.get("engine", ""), "features": f"measured/{path.stem}.npy"}
+    counts = networks.damage(dict(task.networks), shot)
+    if counts:
+        found["damage"] = counts
     if task.judge:
         found["judged"] = task.judge.judged(shot)
         values.update(found["judged"]["values"])

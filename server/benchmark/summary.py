@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..evaluation import fid
+from ..evaluation.f1_damage import Counts
 from .measures import EDIT, Measure
 from .protocol import IDENTITY, NOISE, REFERENCE, Protocol
 
@@ -36,6 +37,7 @@ class Gathered:
         self.features: dict[str, list[str]] = defaultdict(list)
         self.count: dict[str, int] = defaultdict(int)
         self.unjudged: dict[str, dict[str, int]] = defaultdict(dict)
+        self.damage: dict[str, Counts] = {}
 
     def add(self, records: Iterable[dict[str, Any]]) -> Gathered:
         """Those of further records."""
@@ -48,6 +50,8 @@ class Gathered:
                 continue
             for reason in record.get("judged", {}).get("failures", {}).values():
                 self.unjudged[system][reason] = self.unjudged[system].get(reason, 0) + 1
+            if record.get("damage"):
+                self.damage[system] = self.damage.get(system, Counts()) + Counts(*map(tuple, record["damage"]))
             self.seconds[system].append(record["seconds"])
             self.features[system].append(record["features"])
             for name, value in record["values"].items():
@@ -100,8 +104,15 @@ def _row(system: str, gathered: Gathered, values: dict[str, dict[str, float]], m
             cells[measure.name] = {"mean": float(np.mean(found)), "sd": spread, "low": low, "high": high, "cases": len(found)}
     return {"system": system, "cells": cells, "cases": len({case for of in values.values() for case in of}),
             "runs": gathered.count[system], "failed": sum(failures.values()), "failures": failures,
-            "unjudged": gathered.unjudged[system],
+            "unjudged": gathered.unjudged[system], "damage": _of_damage(gathered.damage.get(system)),
             "seconds": float(np.mean(spent)) if spent else None}
+
+
+def _of_damage(counts: Counts | None) -> dict[str, Any] | None:
+    """F1_dam of RSEdit over all cases together, weighted F1, and the classes' own (no, minor, major damage, destroyed)."""
+    if counts is None:
+        return None
+    return {"f1_dam": counts.harmonic, "f1_weighted": counts.weighted, "f1_classes": list(counts.f1)}
 
 
 def _checks(measure: Measure, values: Values, protocol: Protocol) -> Iterable[dict[str, Any]]:

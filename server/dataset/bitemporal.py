@@ -165,7 +165,8 @@ def _tiles(old: View, new: View, output: Path, about: tuple[Wish, Shift, dict[st
     profile = old.layer.profile
     for box in boxes(profile.width, profile.height, wish.side):
         (shown, valid), (drawn, also) = old.picture(box), new.picture(box)
-        if 1 - (valid & also).mean() > MOST_NODATA:
+        # Many a mosaic is black where it ends, and does not say so.
+        if 1 - (valid & also & shown.any(axis=2) & drawn.any(axis=2)).mean() > MOST_NODATA:
             continue
         name = f"{digests['before'][:12]}-{digests['after'][:12]}-{box.col:06d}-{box.row:06d}.png"
         for part, pixels in (("before", shown), ("after", drawn)):

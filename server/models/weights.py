@@ -20,6 +20,7 @@ KINDS = {
     "second-image-text": "another one, which shares nothing with the first, to rank candidates",
     "dino": "folder of DINO ViT-S/16 as transformers saves it, for DINO-I",
     "lpips": "folder with AlexNet's weights and those of LPIPS 0.1",
+    "damage": "ChangeStar's checkpoint for building damage (xView2, s1c5, ViT-B), for F1 of damage",
     "vision-language": "folder of a vision-language model that transformers reads, to judge edits (VIEScore)",
     "judge": "URL of an OpenAI-compatible service that sees pictures, to judge edits (VIEScore)",
     "judge-model": "name of the model there",
@@ -30,7 +31,7 @@ KINDS = {
     "endpoint-key-file": "file with the key for it (or the environment's LANDBRUSH_ENDPOINT_KEY)",
 }
 """What the user may point to. Nothing of it is needed for an edit without words' guidance, and nothing is downloaded."""
-PATHS = ("image-text", "second-image-text", "dino", "lpips", "vision-language", "judge-key-file", "language",
+PATHS = ("image-text", "second-image-text", "dino", "lpips", "damage", "vision-language", "judge-key-file", "language",
          "endpoint-key-file")
 CHOSEN = "chosen.json"
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")

@@ -82,6 +82,7 @@ def test_the_built_zip_loads_and_unloads(helpers, tmp_path):
     assert sorted(n for n in names if n.startswith("landbrush/server")) == [
         "landbrush/server/__init__.py",
         "landbrush/server/api.py",
+        "landbrush/server/api_compare.py",
     ]
     assert {"landbrush/LICENSE", "landbrush/metadata.txt", "landbrush/__init__.py"} <= set(names)
     environment = {**os.environ, "PYTHONPATH": "/usr/share/qgis/python/plugins"}

@@ -12,6 +12,7 @@ from landbrush.server.api import Polygons
 from landbrush.server.api_compare import Comparison
 from landbrush.server.compare import compared
 from landbrush.server.errors import BadRequest, CannotEdit
+from landbrush.server.raster import Grid
 from scipy import ndimage
 
 from tests.server.conftest import RGB, in_type, ring, scene, square, write
@@ -66,6 +67,18 @@ def test_the_second_is_brought_onto_the_firsts_grid(ground, tmp_path):
     found = compared(ground, after, Polygons(ring(ground, square(50, 60, 150, 120))))
     assert not found.on_one_grid and found.preservation["magnitude"] < 0.01
     assert max(map(abs, found.preservation["shift_px"])) < 0.3
+
+
+def test_a_window_lies_on_its_rasters_grid_bit_by_bit(ground, tmp_path):
+    with rasterio.open(ground) as source:
+        window = rasterio.windows.Window(30, 40, 120, 100)
+        part = write(tmp_path / "part.tif", source.read(window=window), colorinterp=RGB, crs=source.crs,
+                     transform=source.window_transform(window))
+        whole, half = Grid.of(source), source.transform @ rasterio.Affine.translation(0.5, 0)
+    found = compared(ground, part, Polygons(ring(ground, square(60, 60, 100, 100))))
+    assert found.on_one_grid and found.preservation["magnitude"] == 0
+    assert not whole.meets(Grid(whole.crs, half, whole.shape)) and not whole.meets(Grid(None, whole.transform, whole.shape))
+    assert not whole.meets(Grid(whole.crs, whole.transform @ rasterio.Affine.scale(1.001), whole.shape))
 
 
 def test_what_cannot_be_compared_is_said(ground, tmp_path):

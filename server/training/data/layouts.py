@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,12 @@ def _ours(folder: Path) -> Iterator[EditPair]:
 
 
 def _rscc(folder: Path) -> Iterator[EditPair]:
-    """RSCC: *.jsonl with pre_image, post_image, change_caption; paths are relative to the folder."""
+    """RSCC: *.jsonl with pre_image, post_image, change_caption, relative to the folder; xBD's labels/ beside, where there are."""
     for path in sorted(folder.glob("*.jsonl")):
         for line in _lines(path):
-            yield EditPair(folder / line["post_image"], str(line["change_caption"]), folder / line["pre_image"])
+            labels = folder / "labels" / f"{Path(line['post_image']).stem}.json"
+            yield EditPair(folder / line["post_image"], str(line["change_caption"]), folder / line["pre_image"],
+                           labels=labels if labels.is_file() else None)
 
 
 def _by_list(pairs: list[EditPair], folder: Path, test_list: Path) -> list[EditPair]:
@@ -74,8 +77,7 @@ def _by_list(pairs: list[EditPair], folder: Path, test_list: Path) -> list[EditP
     unknown = sorted(wanted - named)
     if unknown:
         raise BadRequest(f"{test_list}: {len(unknown)} of {len(wanted)} pictures are not in the dataset ({unknown[0]} ...).")
-    return [EditPair(pair.path, pair.caption, pair.control, part=TEST if pair.control.relative_to(folder).as_posix() in wanted
-                     else pair.part) for pair in pairs]
+    return [replace(pair, part=TEST) if pair.control.relative_to(folder).as_posix() in wanted else pair for pair in pairs]
 
 
 def _xbd(folder: Path) -> Iterator[EditPair]:
@@ -87,7 +89,7 @@ def _xbd(folder: Path) -> Iterator[EditPair]:
             after = images / before.name.replace("_pre_disaster", "_post_disaster")
             labels = folder / part / "labels" / f"{stem}_post_disaster.json"
             caption = _damage(json.loads(labels.read_text("utf8"))) if labels.is_file() else ""
-            yield EditPair(after, caption, before, part=XBD_PARTS.get(part, TRAIN))
+            yield EditPair(after, caption, before, part=XBD_PARTS.get(part, TRAIN), labels=labels if labels.is_file() else None)
 
 
 def _damage(labels: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -15,9 +16,11 @@ PARTS = (TRAIN, VAL, TEST)
 
 @dataclass(frozen=True)
 class EditPair(Paired):
-    """`control` is the picture before, `path` the one after, `caption` what changed; `part` of its dataset."""
+    """`control` is the picture before, `path` the one after, `caption` what changed; `part` of its dataset; `labels`: xBD's
+    outlines of buildings with their damage, where there are any."""
 
     part: str = TRAIN
+    labels: Path | None = None
 
     def squares(self, side: int) -> tuple[np.ndarray, np.ndarray]:
         """After and before as (3, side, side) in [-1, 1]: all of the picture, whatever its aspect, without turns or crops, as
