@@ -38,7 +38,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 import cases  # noqa: E402
 from landbrush.server import benchmark  # noqa: E402
-from landbrush.server.benchmark import protocol, runs  # noqa: E402
+from landbrush.server.benchmark import protocol, runs, summary  # noqa: E402
 from landbrush.server.benchmark.protocol import IDENTITY, NOISE, REFERENCE  # noqa: E402
 from landbrush.server.dataset import bitemporal  # noqa: E402
 from landbrush.server.diffusion import recipes  # noqa: E402
@@ -166,11 +166,12 @@ def part_benchmark() -> None:
     figure("evaluate_cases", found["cases"])
     figure("evaluate_runs", sum(row["runs"] for row in found["rows"]))
     figure("evaluate_failed", sum(row["failed"] for row in found["rows"]))
-    figure("evaluate_claims_held", sum(check["holds"] for check in found["checks"]), f"of {len(found['checks'])}")
+    held = sum(check["verdict"] == summary.HOLDS for check in found["checks"])
+    figure("evaluate_claims_held", held, f"of {len(found['checks'])}")
     rows = {row["system"]: row["cells"] for row in found["rows"]}
     for system in (REFERENCE, "auto", IDENTITY, NOISE, "rsedit-unet"):
         figure(f"lite0_likeness_{system.replace('-', '_')}", rows[system]["lite0_likeness"]["mean"])
-        figure(f"frechet_lite0_{system.replace('-', '_')}", found["frechet"][system])
+        figure(f"frechet_lite0_{system.replace('-', '_')}", found["frechet"][system]["value"])
     print(f"the page: {page}")
 
 

@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\nlandbrush-server: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, Dismissed):
-        print("\nlandbrush-server: stopped. A training or a dataset goes on when it is called again.", file=sys.stderr)
+        print("\nlandbrush-server: stopped. Trainings, datasets and 'evaluate cases' go on when called again.", file=sys.stderr)
         return 130
 
 

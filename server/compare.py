@@ -18,7 +18,7 @@ from .evaluation import change
 from .raster import Box, Grid, onto, opened, read_window
 
 MARGIN_PX = 128
-LARGEST_PX = 16_000_000
+LARGEST_PX = 64_000_000
 
 
 def compared(before: Path, after: Path, polygons: Polygons | None) -> Comparison:
@@ -30,6 +30,8 @@ def compared(before: Path, after: Path, polygons: Polygons | None) -> Comparison
         layer, other = Layer.of(first, {}), Layer.of(second, {})
         chosen = _shared(layer, other)
         shapes = masks.pixel_polygons(polygons, layer.profile) if polygons else [shapely.box(0, 0, first.width, first.height)]
+        if not shapes:
+            raise BadRequest(f"The polygons do not touch {before.name}. Is their CRS right?")
         box = _window(shapes, layer.profile.box)
         mask = masks.burn(shapes, box)
         old, valid = _read(first, layer, box, chosen[0])
@@ -45,12 +47,22 @@ def compared(before: Path, after: Path, polygons: Polygons | None) -> Comparison
     place, edge = change.localisation(seen, made, mask & both), change.rim(seen, made, mask & both)
     outside, inside, around = ({} if one is None else asdict(one) for one in (kept, place, edge))
     found = Comparison(int(both.sum()), same, outside, inside, around)
-    return replace(found, said=sentences(found))
+    magnitude = float(np.abs(made - seen)[:, both].mean())
+    return replace(found, said=sentences(found) if polygons else everywhere(found, magnitude))
+
+
+def everywhere(found: Comparison, magnitude: float) -> tuple[str, ...]:
+    """What is said where no polygons were given: of all that was compared."""
+    if not found.localisation:
+        return ("Nothing changed.",)
+    return (f"{found.localisation['recall']:.1%} of the pixels changed by more than {change.SEEN:.1%} in some band, all of them "
+            f"by {magnitude:.1%} on average. With polygons it is told what changed inside and outside of them.",)
 
 
 def sentences(found: Comparison) -> tuple[str, ...]:
     """What the numbers mean."""
     said, kept, place, edge = [], found.preservation, found.localisation, found.rim
+    said.append(f"Compared were {found.pixels_compared:,} pixels: the polygons and {MARGIN_PX} around them.")
     if not kept:
         said.append("Nothing lies outside the polygons, so nothing is said of what was kept.")
     elif kept["changed"] == 0:
@@ -84,10 +96,13 @@ def _shared(first: Layer, second: Layer) -> tuple[list[int], list[int]]:
 def _window(shapes: list, whole: Box) -> Box:
     """The polygons with a margin."""
     left, top, right, bottom = shapely.total_bounds(shapes)
+    if right <= 0 or bottom <= 0 or left >= whole.width or top >= whole.height:
+        raise BadRequest("The polygons lie outside the first raster. Is their CRS right?")
     box = Box(int(left), int(top), max(int(np.ceil(right)) - int(left), 1), max(int(np.ceil(bottom)) - int(top), 1))
     box = box.grown(MARGIN_PX, whole)
     if box.width * box.height > LARGEST_PX:
-        raise BadRequest(f"The polygons span {box.width:,} x {box.height:,} pixels; at most {LARGEST_PX:,} are compared at once.")
+        raise BadRequest(f"{box.width:,} x {box.height:,} pixels are too many: at most {LARGEST_PX:,} are compared at once. Draw "
+                         "polygons around the part that matters.")
     return box
 
 

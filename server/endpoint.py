@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -58,6 +59,8 @@ class Endpoint:
         parts, key = urlsplit(url), key_of(kind)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadRequest(f"{kind}: '{url[:100]}' is no http or https address.")
+        if parts.username or parts.password or parts.query:
+            raise BadRequest(f"{kind}: name the address without user, password or query; a key goes into {kind}-key-file.")
         if parts.scheme == "http" and parts.hostname not in LOOPBACK and key:
             raise BadRequest(f"{kind}: the key is not sent to {parts.hostname} without encryption; use https.")
         return cls(kind, url, weights.chosen(f"{kind}-model") or "default", key)
@@ -78,9 +81,9 @@ class Endpoint:
         except urllib.error.HTTPError as error:
             raise NoAnswer(f"The {self.name} {self.url} answered {error.code}: {error.read(300).decode('utf8', 'replace')}",
                            error.code, error.code == 429 or error.code >= 500) from error
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise NoAnswer(f"The {self.name} {self.url} gave no answer that can be read: {error}.") from error
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             raise NoAnswer(f"The {self.name} {self.url} cannot be reached: {error}.", again=True) from error
 
 
@@ -100,10 +103,13 @@ def _opener(host: str) -> urllib.request.OpenerDirector:
 def key_of(kind: str) -> str:
     """The key for a kind of service, from the environment or the file that the user named; raises BadRequest."""
     variable = f"LANDBRUSH_{kind.upper()}_KEY"
-    if os.environ.get(variable):
-        return os.environ[variable]
     path = weights.chosen(f"{kind}-key-file")
     try:
-        return Path(path).read_text("utf8").strip() if path else ""
-    except OSError as error:
-        raise BadRequest(f"{kind}-key-file: {path} cannot be read: {error}.") from error
+        found = (os.environ.get(variable) or (Path(path).read_text("utf8") if path else "")).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadRequest(f"{kind}-key-file: {path} cannot be read: {type(error).__name__}.") from error
+    if not found.isascii() or not found.isprintable() or " " in found:
+        # Never quoted: what is wrong with a key is no reason to show it.
+        raise BadRequest(f"The key of {kind} ({variable}, or the file {path or 'that is named'}) must be one line of printable "
+                         "characters without blanks.")
+    return found

@@ -119,9 +119,16 @@ def _cases(given: argparse.Namespace) -> int:
         raise BadRequest(f"--most {given.most}: not negative.")
     pairs = protocol.Data(given.data, given.layout, given.part, given.most, given.test_list) if given.data else None
     page = benchmark.run(tables[given.table] if given.table else given.cases, given.output, terms, _say, pairs)
-    print((page.parent / "tables.md").read_text("utf8"))
-    _say(f"the page: {page}")
-    return 0
+    found = json.loads((page.parent / "results.json").read_text("utf8"))
+    for row in found["rows"]:
+        print(f"{row['system']}: {row['runs'] - row['failed']} of {row['runs']} runs, on {row['cases']} cases")
+    if not found["checks"]:
+        print("No measure could be checked: that needs a reference, or identity and noise, beside a sensible edit.")
+    for check in found["checks"]:
+        print(f"{check['measure']}, {check['better']} before {check['worse']}: {check['verdict']}")
+    print(f"tables: {page.parent / 'tables.md'}\nthe page: {page}")
+    edited = [row for row in found["rows"] if row["system"] not in protocol.REFERENCES]
+    return int(bool(edited) and all(row["failed"] == row["runs"] for row in edited))
 
 
 def _distribution(given: argparse.Namespace) -> int:

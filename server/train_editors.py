@@ -27,6 +27,8 @@ else:
 
 SHOWN = 4
 """Pairs on a sheet."""
+MOST_HELD = 64
+"""Pairs held out where a dataset has none to validate on."""
 RUN_KEYS = ("name", "kind")
 
 
@@ -34,11 +36,10 @@ def add_commands(kinds: Any) -> None:
     """The parsers of both, and of lists of them."""
     rsedit = kinds.add_parser("rsedit", help="an editor by instruction on Stable Diffusion or PixArt-alpha (RSEdit)")
     rsedit.add_argument("--network", choices=("unet", "dit"), default="unet")
-    rsedit.add_argument("--base", default="", help="model of the store to start from (sd15; for dit one that has a transformer)")
+    rsedit.add_argument("--base", default="", help="model of the store to start from (sd15; for dit pixart-alpha-transformer)")
     rsedit.add_argument("--text-encoder", default="", help="model of the store whose words are read instead (RSEdit, Table 2)")
     rsedit.add_argument("--slip", action="store_true", help="begin as the released code did: a random bias in the first layer")
     rsedit.add_argument("--augmented", action="store_true", help="random squares, turned and mirrored, instead of whole pictures")
-    rsedit.add_argument("--saving", action="store_true", help="less memory: recompute instead of keeping")
     _common(rsedit, 30_000, 32, 0.05)
     rsedit.set_defaults(run=_rsedit)
     icedit = kinds.add_parser("icedit", help="an adapter of FLUX.1 Fill that edits by instruction (ICEdit)")
@@ -68,6 +69,7 @@ def _common(parser: argparse.ArgumentParser, steps: int, batch: int, dropped: fl
     parser.add_argument("--side", type=int, default=0, help="pixels; 0: the model's native side")
     parser.add_argument("--save-every", type=int, default=1000)
     parser.add_argument("--look-every", type=int, default=500, help="steps between validations with a sheet of samples; 0: none")
+    parser.add_argument("--saving", action="store_true", help="less memory: recompute instead of keeping")
     parser.add_argument("--tensorboard", action="store_true", help="also events for TensorBoard")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--home", type=Path, default=default_home())
@@ -78,7 +80,7 @@ def _rsedit(given: argparse.Namespace) -> int:
     from .training.rsedit import DiTTrainer, Recipe, UNetTrainer, WithWords
 
     part = {"unet": "unet", "dit": "transformer"}[given.network]
-    base = given.base or {"unet": "sd15", "dit": "rsedit-dit"}[given.network]
+    base = given.base or {"unet": "sd15", "dit": "pixart-alpha-transformer"}[given.network]
     pairs, held = _pairs(given)
     model = _model(given, base, part)
     if given.text_encoder:
@@ -102,8 +104,11 @@ def _like(model: Model, like: str) -> str:
     from .store import shelf
 
     config = shelf.config_of(model.folder("text_encoder"))
-    long = int(config.get("max_position_embeddings", 0) or 0) > 77
-    return "rsedit-unet-dgtrs" if long and like.startswith("rsedit-unet") else like
+    if not like.startswith("rsedit-unet"):
+        return like
+    if int(config.get("hidden_size", 0) or 0) == 1024:
+        return "rsedit-unet-gitrsclip"
+    return "rsedit-unet-dgtrs" if int(config.get("max_position_embeddings", 0) or 0) > 77 else like
 
 
 def _icedit(given: argparse.Namespace) -> int:
@@ -114,7 +119,7 @@ def _icedit(given: argparse.Namespace) -> int:
         raise BadRequest(f"--rank {given.rank}: at least 1.")
     pairs, held = _pairs(given)
     model = _model(given, given.base, "transformer")
-    recipe = Recipe(**_settings(given, model), rank=given.rank, alpha=given.rank)
+    recipe = Recipe(**_settings(given, model), rank=given.rank, alpha=given.rank, saving=given.saving)
     trainer = ICEditTrainer(model, pairs, recipe, given.output, held)
     path = _watched(given, trainer, recipes.diptych, "icedit")
     print(f"{path}\nUse it: landbrush-server models import my-icedit {path} --like icedit --accept-licence")
@@ -133,6 +138,12 @@ def _pairs(given: argparse.Namespace) -> tuple[list[EditPair], list[EditPair]]:
     for pair in parts["train"][:1] + parts["val"][:1]:
         for path in (pair.path, pair.control):
             captioned.check(path)
+    if not parts["val"] and len(parts["train"]) > MOST_HELD:
+        # Evenly taken, and not trained on: without them there would be no curve.
+        every = max(len(parts["train"]) // MOST_HELD, 2)
+        parts["val"] = parts["train"][::every]
+        parts["train"] = [pair for number, pair in enumerate(parts["train"]) if number % every]
+        say(f"The dataset has no part to validate on: {len(parts['val'])} of its pairs are held out.")
     say(", ".join(f"{len(pairs)} pairs to {part}" for part, pairs in parts.items()))
     return parts["train"], parts["val"]
 
@@ -142,8 +153,10 @@ def _model(given: argparse.Namespace, name: str, part: str) -> Model:
     from .diffusion.components import Model
     from .models import weights
     from .store import shelf
+    from .training.spread import Spread
 
     weights.use_folder(given.home / "models")
+    Spread.begin()
     entry = shelf.entry(name)
     why = shelf.why_not(entry)
     if why:

@@ -8,6 +8,8 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import BadRequest
+from ..store import shelf
 from . import judge, networks, protocol, report, runs, summary
 from .judge import Judge
 from .measures import CHANGES
@@ -32,10 +34,24 @@ def run(cases: Path, folder: Path, terms: Terms, say: Callable[[str], None], pai
     return carried_out(protocol.read(cases, pairs), folder, terms, say)
 
 
+def lacking(wanted: Protocol) -> list[str]:
+    """The systems whose models are not here, in a sentence: their runs will fail, and go on once the models are brought."""
+    gone = [name for name, model in wanted.baselines.items() if name in wanted.systems and shelf.why_not(shelf.entry(model))]
+    if not gone:
+        return []
+    models = ", ".join(dict.fromkeys(wanted.baselines[name] for name in gone))
+    return [f"{len(gone)} of {len(wanted.systems)} systems have no model here ({', '.join(gone)}); their runs will fail. Bring "
+            f"{models} ('landbrush-server models list') and run this again: what is done is kept."]
+
+
 def carried_out(wanted: Protocol, folder: Path, terms: Terms, say: Callable[[str], None]) -> Path:
     """A benchmark; returns the page."""
     named = networks.named()
     networks.takers(named)
+    if not any(wanted.of(case) for case in wanted.cases):
+        raise BadRequest("No case asks any system: 'reference' needs a case with a reference.")
+    for sentence in lacking(wanted):
+        say(sentence)
     asked = Judge.named(terms.judge, folder / "judged") if terms.judge else None
     if asked:
         judge.agreed(sum(1 for _ in runs.tasks(wanted, folder)), terms.prices, terms.agreed or terms.judge == judge.HERE, say)

@@ -17,13 +17,15 @@ from .. import bands, masks, provenance
 from ..api import EditRequest, Exemplar, Output, Polygons, RasterRef
 from ..bands import Layer, Stretch
 from ..edit import Files, edit
-from ..errors import BadRequest
+from ..errors import BadRequest, ServerError
 from ..geotiff import Mosaic, WriteOptions, write_geotiff
 from ..masks import as_polygons
+from ..models import weights
 from ..raster import Block, Box, Grid, onto, opened, read_window
 from ..store import shelf
 from .protocol import IDENTITY, REFERENCE, REFERENCES, Case, Protocol, Ring
 
+STEERING = ("image-text", "second-image-text", "language")
 MARGIN_PX = 48
 """Ground around the polygon that is measured too."""
 
@@ -102,8 +104,12 @@ def key_of(protocol: Protocol, case: Case, asked: Asked) -> str:
     """The hash of all that a result depends on: pixels, words, polygons, editor, options, model, seed, version."""
     editor, options = editor_of(protocol, case, asked)
     model = shelf.record(options["model"]) if options.get("model") else None
-    wish = [_digest(case.image), case.prompt, case.polygon, case.exemplar, editor, options, asked.seed, provenance.version(),
-            sorted((name, kept.sha256) for name, kept in model.files.items()) if model else None]
+    wish: list[Any] = [_digest(case.image), case.prompt, case.polygon, case.exemplar, editor, options, asked.seed,
+                       provenance.version(), sorted((name, kept.sha256) for name, kept in model.files.items()) if model else None]
+    if asked.system not in REFERENCES:
+        # Named models steer and choose what some editors draw.
+        wish += [[kind, weights.chosen(kind), weights.state_of(Path(weights.chosen(kind)))] for kind in STEERING
+                 if weights.chosen(kind)]
     if asked.system == REFERENCE:
         wish.append(_digest(case.reference) if case.reference else None)
     return hashlib.sha256(json.dumps(wish, default=list, sort_keys=True).encode()).hexdigest()[:32]
@@ -212,12 +218,24 @@ def seen(case: Case, made: Drawn) -> Seen:
         stretch = bands.stretch_of(layer.profile, layer.roles, bands.overview(layer))
         block = read_window(dataset, place.box)
         after, valid, reference = _laid(block, made, place), block.valid, None
-        if case.reference is not None:
-            there, also = _referred(case, layer, place.box)
-            valid = valid & also
+        found = _reference_beside(case, layer, place.box)
+        if found is not None:
+            there, also = found
+            valid = valid & (also | ~place.mask)
             # A perfect edit leaves the rest as it was, whatever else the two dates differ in.
             reference = _shown(stretch, np.where(place.mask & valid, there, block.values))
+    if not (place.mask & valid).any():
+        raise BadRequest(f"case {case.name}: inside its polygon {case.image.name}" + (
+            f" or {case.reference.name}" if case.reference else "") + " has no valid pixel.")
     return Seen(_shown(stretch, block.values), _shown(stretch, after), reference, place.mask & valid, valid, layer.roles)
+
+
+def _reference_beside(case: Case, layer: Layer, box: Box) -> tuple[np.ndarray, np.ndarray] | None:
+    """As `_referred`; None where there is none, or one that cannot be laid beside: only the system `reference` fails then."""
+    try:
+        return None if case.reference is None else _referred(case, layer, box)
+    except ServerError:
+        return None
 
 
 def _shown(stretch: Stretch, values: np.ndarray) -> np.ndarray:

@@ -97,7 +97,9 @@ class Judge:
 
     def identity(self) -> str:
         """By which its numbers are known again."""
-        return self.path or (f"{self.endpoint.model} at {self.endpoint.url}" if self.endpoint else "")
+        if self.endpoint is not None:
+            return f"{self.endpoint.model} at {self.endpoint.url}"
+        return f"{self.path} {weights.state_of(Path(self.path))}"
 
     def judged(self, shot: Shot) -> dict[str, Any]:
         """Scores of a result (those there are), and why others are missing."""

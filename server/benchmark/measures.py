@@ -140,14 +140,18 @@ def labelled(case: Case, seen: Seen, box: Any) -> np.ndarray:
     """xBD's damage classes (H, W) on the window of a case: 0 no building, 1 ... 4, 255 not classified."""
     assert case.labels is not None
     try:
-        features = json.loads(case.labels.read_text("utf8"))["features"]["xy"]
+        data = json.loads(case.labels.read_text("utf8"))
+        features, about = data["features"]["xy"], data.get("metadata", {})
         outlines = [(shapely.from_wkt(one["wkt"]), DAMAGES.get(one["properties"].get("subtype", ""), UNKNOWN))
                     for one in features]
     except (OSError, ValueError, LookupError, TypeError, shapely.errors.ShapelyError) as error:
         raise BadRequest(f"{case.labels} is not in xBD's form (features.xy[].wkt, properties.subtype): {error}") from error
+    with opened(case.image) as dataset:
+        scale = [size / float(about.get(name) or size) for size, name in ((dataset.width, "width"), (dataset.height, "height"))]
     found = np.zeros(seen.mask.shape, np.uint8)
     for outline, number in outlines:
-        found[masks.burn([outline], box)] = number
+        # The labels' pixels are those of xBD's own picture, of which the case's may be a smaller one.
+        found[masks.burn([shapely.transform(outline, lambda xy: xy * scale)], box)] = number
     return found
 
 

@@ -20,7 +20,8 @@ LITE0 = Measure("lite0_likeness", "likeness by EfficientNet-Lite0", HIGHER, -1, 
 NAMED = (
     Measure("clip_i", "CLIP-I", HIGHER, -1, 1, "cosine of image features with the reference's (MagicBrush, Zhang et al. 2023)",
             ALL),
-    Measure("clip_t", "CLIP-T", HIGHER, -1, 1, "cosine of image features with the caption's (MagicBrush)", ALL),
+    Measure("clip_t", "CLIP-T", HIGHER, -1, 1, "cosine of image features with those of a caption of what should be there "
+            "(MagicBrush)", ALL),
     Measure("clip_score", "CLIP score", HIGHER, -100, 100,
             "100 times the cosine with the prompt (Hessel et al. 2021, not clipped at 0)"),
     Measure("dino_i", "DINO-I", HIGHER, -1, 1, "cosine of DINO v1 features with the reference's (MagicBrush)", ALL),
@@ -81,8 +82,9 @@ def _clip(path: str, shot: Shot) -> Taken:
     after, reference = shot.crops
     with torch.inference_mode():
         made = model.image(torch.from_numpy(after)[None])[0]
-        caption, prompt = model.text([shot.case.caption or shot.case.prompt, shot.case.prompt])
-        found = {"clip_t": float(made @ caption), "clip_score": 100 * float(made @ prompt)}
+        found = {"clip_score": 100 * float(made @ model.text([shot.case.prompt])[0])}
+        if shot.case.caption:
+            found["clip_t"] = float(made @ model.text([shot.case.caption])[0])
         if reference is not None:
             found["clip_i"] = float(made @ model.image(torch.from_numpy(reference)[None])[0])
     return found

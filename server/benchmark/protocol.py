@@ -14,7 +14,7 @@
     polygon = [[10, 10], [90, 10], [90, 80]]     # in pixels; without it the whole picture
     exemplar = [[0, 0], [40, 0], [40, 40]]       # to copy from
     reference = "river-flooded.tif"              # what a perfect edit would give, on any grid
-    caption = "a river out of its banks"         # of the finished picture, for text likeness; else the prompt
+    caption = "a river out of its banks"         # of the finished picture, for CLIP-T
     land_cover = "water"                         # what the polygon should look like
     systems = ["auto"]                           # of those above, if not all
     options = { mode = "new content" }           # of the editor "text", for this case
@@ -84,9 +84,10 @@ class Data:
         found = [pair for pair in layouts.read(self.folder, self.layout, self.test_list) if pair.part == self.part]
         if not found:
             raise BadRequest(f"{self.folder} has no pairs to {self.part}.")
-        chosen = found if not self.most else found[:: max(len(found) // self.most, 1)][: self.most]
+        most = min(self.most, len(found)) or len(found)
+        chosen = [found[number * len(found) // most] for number in range(most)]
         return tuple(Case(f"{number:05d} {pair.control.stem}", pair.control, pair.caption, reference=pair.path,
-                          caption=pair.caption, labels=pair.labels) for number, pair in enumerate(chosen))
+                          caption=pair.outcome, labels=pair.labels) for number, pair in enumerate(chosen))
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,7 @@ def read(path: Path, pairs: Data | None = None) -> Protocol:
         data = tomllib.loads(path.read_text("utf8"))
     except (OSError, ValueError) as error:
         raise BadRequest(f"{path} cannot be read as TOML: {error}") from error
-    if set(data) - TOP_KEYS:
-        raise BadRequest(f"{path} has the key '{sorted(set(data) - TOP_KEYS)[0]}'; known are {', '.join(sorted(TOP_KEYS))}.")
+    _check_form(data, path)
     entries = data.get("case", [])
     if entries and pairs:
         raise BadRequest(f"{path} names cases of its own; leave out --data, or the cases.")
@@ -145,6 +145,16 @@ def read(path: Path, pairs: Data | None = None) -> Protocol:
         raise BadRequest(f"sensible: '{sensible}' is none of systems = [{', '.join(systems)}].")
     return Protocol(cases, systems, baselines, tuple(seeds), data.get("options", {}),
                     str(data.get("title", Protocol.title)), sensible)
+
+
+def _check_form(data: Mapping[str, Any], path: Path) -> None:
+    if set(data) - TOP_KEYS:
+        raise BadRequest(f"{path} has the key '{sorted(set(data) - TOP_KEYS)[0]}'; known are {', '.join(sorted(TOP_KEYS))}.")
+    for key, kind in (("baselines", dict), ("options", dict), ("case", list), ("systems", list)):
+        if not isinstance(data.get(key, kind()), kind):
+            raise BadRequest(f"{path}: {key} must be a {'table' if kind is dict else 'list'}, not {data[key]!r:.60}.")
+    if not all(isinstance(entry, dict) for entry in data.get("case", [])):
+        raise BadRequest(f"{path}: each case is a table of its own ([[case]]).")
 
 
 def _check_cases(cases: Sequence[Case], systems: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 
 from .. import provenance
 from .measures import Measure
-from .protocol import Protocol, plain
+from .protocol import Protocol
 from .summary import FRECHET
 
 PAGE = Path(__file__).with_name("page.html")
+MOST_ON_PAGE = 12_000
+"""Runs whose pictures and numbers a page holds; of more, those of evenly chosen cases."""
 FRECHET_TITLE = "Frechet distance on EfficientNet-Lite0"
 
 
@@ -48,7 +51,8 @@ def tables(protocol: Protocol, measures: Sequence[Measure], found: Mapping[str, 
         lines.append("")
     if found["frechet"]:
         lines += [f"## {FRECHET_TITLE} (↓ is better)", "", "| system | distance from the reference |", "|---|---|"]
-        lines += [f"| {name} | {'-' if value is None else f'{value:.4g}'} |" for name, value in found["frechet"].items()] + [""]
+        lines += [f"| {name} | {'-' if one is None else '{value:.4g} ({cases} cases)'.format(**one)} |"
+                  for name, one in found["frechet"].items()] + [""]
     if any(row["damage"] for row in found["rows"]):
         lines += ["## F1 of damage (↑ is better), all cases together", "",
                   "| system | F1_dam (harmonic) | weighted | none, minor, major, destroyed |", "|---|---|---|---|"]
@@ -62,18 +66,24 @@ def tables(protocol: Protocol, measures: Sequence[Measure], found: Mapping[str, 
               "|---|---|---|---|---|---|"]
     for check in found["checks"]:
         first, second = check["means"]
-        lines.append(f"| {check['measure']} | {check['better']} | {check['worse']} | {check['held']} of {check['cases']} | "
+        held = f"{'' if check['held'] is None else str(check['held']) + ' of '}{check['cases']}"
+        lines.append(f"| {check['measure']} | {check['better']} | {check['worse']} | {held} | "
                      f"{first:.3g} / {second:.3g} | {check['verdict']} |")
     failed = [(row["system"], reason, count) for row in found["rows"] for reason, count in row["failures"].items()]
     if failed:
         lines += ["", "## Runs that failed", "", "| system | runs | why |", "|---|---|---|"]
-        lines += [f"| {system} | {count} | {reason} |" for system, reason, count in failed]
+        lines += [f"| {system} | {count} | {_cell(reason)} |" for system, reason, count in failed]
     unjudged = [(row["system"], reason, count) for row in found["rows"] for reason, count in row["unjudged"].items()]
     if unjudged:
         lines += ["", "## Questions that the judge failed at (missing values, not zeros)", "", "| system | questions | why |",
                   "|---|---|---|"]
-        lines += [f"| {system} | {count} | {' '.join(reason.split())[:200]} |" for system, reason, count in unjudged]
+        lines += [f"| {system} | {count} | {_cell(reason)} |" for system, reason, count in unjudged]
     return "\n".join([*lines, ""])
+
+
+def _cell(text: str) -> str:
+    """A sentence in a table of Markdown."""
+    return " ".join(text.split())[:300].replace("|", "/")
 
 
 def cell_text(cell: Mapping[str, Any] | None) -> str:
@@ -87,15 +97,18 @@ def cell_text(cell: Mapping[str, Any] | None) -> str:
 
 def _page(folder: Path, protocol: Protocol, about: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> Path:
     """One page; its pictures lie beside it."""
-    prompts = {case.name: {"prompt": case.prompt, "file": plain(case.name), "reference": case.reference is not None,
-                           "land_cover": case.land_cover} for case in protocol.cases}
+    # A page of ten thousand cases opens nowhere; the tables are of all of them.
+    every = max(1, -(-sum(row["runs"] for row in about["rows"]) // MOST_ON_PAGE))
+    chosen = protocol.cases[::every]
+    prompts = {case.name: {"prompt": case.prompt, "reference": case.reference is not None} for case in chosen}
     runs = [[record["case"], record["system"], record["seed"], record["picture"], record["seconds"], record["failure"],
-             {name: None if value is None else round(value, 5) for name, value in record["values"].items()}]
-            for record in records]
-    data = json.dumps({**about, "prompts": prompts, "runs": runs, "frechet_name": FRECHET, "frechet_title": FRECHET_TITLE},
-                      default=str, separators=(",", ":"))
+             {name: None if value is None else round(value, 5) for name, value in record["values"].items()}, record["beside"]]
+            for record in records if record["case"] in prompts]
+    more = {"prompts": prompts, "runs": runs, "shown": len(chosen), "frechet_name": FRECHET, "frechet_title": FRECHET_TITLE}
+    data = json.dumps({**about, **more}, default=str, separators=(",", ":"))
     # "</script" in a prompt would end the data.
-    text = PAGE.read_text("utf8").replace("@TITLE@", escape(protocol.title)).replace("@DATA@", data.replace("<", "\\u003c"))
+    filled = {"@TITLE@": escape(protocol.title), "@DATA@": data.replace("<", "\\u003c")}
+    text = re.sub("@TITLE@|@DATA@", lambda found: filled[found.group()], PAGE.read_text("utf8"))
     path = folder / "index.html"
     draft = folder / ".index.html"
     draft.write_text(text, "utf8")

@@ -48,10 +48,11 @@ class Task:
     networks: tuple[tuple[str, str], ...]
     home: Path
     judge: Any = None
+    given: tuple[tuple[str, str], ...] = ()
 
     @property
     def stem(self) -> str:
-        """Of the files of this run."""
+        """What a person calls this run."""
         return f"{plain(self.case.name)}-{plain(self.asked.system)}-{self.asked.seed}"
 
 
@@ -67,10 +68,11 @@ class Way:
 def tasks(protocol: Protocol, folder: Path, judge: Any = None) -> Iterator[Task]:
     """All runs, case by case."""
     found, home, bare = tuple(networks.named().items()), weights.folder(), replace(protocol, cases=())
+    given = tuple(weights.given().items())
     for case in protocol.cases:
         for system in protocol.of(case):
             for seed in protocol.seeds_of(system):
-                yield Task(bare, case, Asked(system, seed), folder, found, home, judge)
+                yield Task(bare, case, Asked(system, seed), folder, found, home, judge, given)
 
 
 def run(protocol: Protocol, folder: Path, say: Say, way: Way) -> Path:
@@ -79,16 +81,22 @@ def run(protocol: Protocol, folder: Path, say: Say, way: Way) -> Path:
     executor = way.executor or ThreadPoolExecutor(way.workers, thread_name_prefix="landbrush-benchmark")
     waiting: deque[tuple[Task, Future]] = deque()
     draft = folder / f".{RESULTS}"
+    total, done, kept = sum(1 for _ in tasks(protocol, folder)), 0, 0
+    told: set[tuple[str, str]] = set()
     try:
         with draft.open("w", encoding="utf8") as out:
             def settle() -> None:
+                nonlocal done, kept
                 task, future = waiting.popleft()
                 record = future.result()
+                done, kept = done + 1, kept + record["kept"]
                 out.write(json.dumps(record) + "\n")
-                if record["failure"]:
-                    say(f"{task.case.name}: {task.asked.system}: {record['failure']}")
-                elif not record["kept"]:
-                    say(f"{task.case.name}: {task.asked.system}, seed {task.asked.seed}: {record['seconds']:.1f} s")
+                if record["failure"] and (task.asked.system, record["failure"]) not in told:
+                    told.add((task.asked.system, record["failure"]))  # the same reason is said once a system
+                    say(f"[{done}/{total}] {task.case.name}: {task.asked.system}: {record['failure']}")
+                elif not record["failure"] and not record["kept"]:
+                    say(f"[{done}/{total}] {task.case.name}: {task.asked.system}, seed {task.asked.seed}: "
+                        f"{record['seconds']:.1f} s")
 
             for task in tasks(protocol, folder, way.judge):
                 waiting.append((task, executor.submit(measured, task)))
@@ -96,6 +104,8 @@ def run(protocol: Protocol, folder: Path, say: Say, way: Way) -> Path:
                     settle()
             while waiting:
                 settle()
+        if kept:
+            say(f"{kept} of {total} results were there already.")
     finally:
         if own:
             executor.shutdown(wait=False, cancel_futures=True)
@@ -113,13 +123,18 @@ def records(path: Path) -> Iterator[dict[str, Any]]:
 def measured(task: Task) -> dict[str, Any]:
     """The record of a run, from the folder where its numbers lie there; `kept` says whether they did."""
     weights.use_folder(task.home)
-    base = {"case": task.case.name, "system": task.asked.system, "seed": task.asked.seed, "picture": f"pictures/{task.stem}.jpg",
+    for kind, value in task.given:
+        weights.give(kind, value)
+    base = {"case": task.case.name, "system": task.asked.system, "seed": task.asked.seed, "picture": "", "beside": "",
             "values": {}, "seconds": None, "features": "", "notes": [], "failure": "", "kept": False}
     try:
         key = _key(task)
         path = task.folder / "measured" / f"{key}.json"
         if path.is_file():
-            return {**base, **json.loads(path.read_text("utf8")), "kept": True}
+            kept = json.loads(path.read_text("utf8"))
+            needed = kept["picture"], kept["features"], f"{kept['beside']}-before.jpg"
+            if all((task.folder / name).is_file() for name in needed):
+                return {**base, **kept, "kept": True}
         found = _taken(task, path)
     except Exception as error:  # a system that breaks must not take the others' results with it
         return {**base, "failure": f"{type(error).__name__}: {' '.join(str(error).split())}"}
@@ -131,18 +146,13 @@ def measured(task: Task) -> dict[str, Any]:
 def _key(task: Task) -> str:
     """By which numbers are known again: the result's hash, and what it is compared with."""
     case = task.case
-    files = [(kind, path, _state(Path(path))) for kind, path in task.networks]
+    files = [(kind, path, weights.state_of(Path(path))) for kind, path in task.networks]
     reference = drawing.key_of(task.protocol, case, Asked(REFERENCE, 0)) if case.reference else ""
     judge = task.judge.identity() if task.judge else ""
-    wish = [task.stem, drawing.key_of(task.protocol, case, task.asked), reference, case.caption, case.land_cover, files, judge,
-            _state(case.labels) if case.labels else ""]
+    wish = [case.name, task.asked.system, drawing.key_of(task.protocol, case, task.asked), reference, case.caption,
+            case.land_cover, files, judge,
+            weights.state_of(case.labels) if case.labels else ""]
     return hashlib.sha256(json.dumps(wish).encode()).hexdigest()[:32]
-
-
-def _state(path: Path) -> list[list[Any]]:
-    """Names, sizes and times of a network's files."""
-    found = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in found if p.is_file()]
 
 
 def _taken(task: Task, path: Path) -> dict[str, Any]:
@@ -160,8 +170,9 @@ def _taken(task: Task, path: Path) -> dict[str, Any]:
     if task.judge:
         found["judged"] = task.judge.judged(shot)
         values.update(found["judged"]["values"])
+    found["values"] = {name: value if value is not None and np.isfinite(value) else None for name, value in values.items()}
     _keep(networks.lite0_features(shot.crops[0]), path.with_suffix(".npy"))
-    _pictures(task, seen)
+    found["picture"], found["beside"] = _pictures(task, seen, path.stem)
     return found
 
 
@@ -187,18 +198,24 @@ def _draft(path: Path) -> Iterator[Path]:
         Path(name).unlink(missing_ok=True)
 
 
-def _pictures(task: Task, seen: Seen) -> None:
-    """What the page shows: the result, and once a case the source, the reference and the polygon's outline."""
-    folder, case = task.folder / "pictures", plain(task.case.name)
+def _pictures(task: Task, seen: Seen, key: str) -> tuple[str, str]:
+    """What the page shows: the result, and once a case the source, the reference and the polygon's outline; the names of the
+    first and, up to their endings, of the others. Each is called by what it depends on, so that none is another's."""
+    folder = task.folder / "pictures"
     folder.mkdir(exist_ok=True)
-    _picture(seen.after, seen, folder / f"{task.stem}.jpg")
+    mine = f"{task.stem[:80]}-{key[:10]}.jpg"
+    _picture(seen.after, seen, folder / mine)
+    digest = hashlib.sha256(b"".join(part.tobytes() for part in (seen.before, seen.mask) if part is not None))
+    digest.update(b"" if seen.reference is None else seen.reference.tobytes())
+    beside = f"{plain(task.case.name)[:60]}-{digest.hexdigest()[:10]}"
     for name, image in (("before", seen.before), ("reference", seen.reference)):
-        path = folder / f"{case}-{name}.jpg"
+        path = folder / f"{beside}-{name}.jpg"
         if image is not None and not path.is_file():
             _picture(image, seen, path)
-    outline = folder / f"{case}-outline.png"
+    outline = folder / f"{beside}-outline.png"
     if not outline.is_file():
         _outline(seen.mask, outline)
+    return f"pictures/{mine}", f"pictures/{beside}"
 
 
 def _picture(image: np.ndarray, seen: Seen, path: Path) -> None:

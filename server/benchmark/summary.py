@@ -6,6 +6,7 @@ Efron 1979), which says how far another set of such cases might differ; seeds ar
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,8 +23,24 @@ RESAMPLES = 1000
 MOST_NAMED = 12
 FRECHET = "frechet_lite0"
 HOLDS, UNSURE, FAILS = "holds", "holds in the mean, but may not with other cases", "does not hold"
-Values = dict[str, dict[str, dict[str, float]]]
-"""System, measure, case: its mean over seeds."""
+DRAWS, MOST_DRAWN = 60, 400
+"""Resamplings by which a Frechet distance is checked, and of how many cases at most."""
+
+
+class _Column:
+    """Sums and counts of one measure of one system, a case after the other; records of a case lie together."""
+
+    def __init__(self) -> None:
+        self.cases, self.sums, self.counts = array("l"), array("d"), array("l")
+
+    def add(self, case: int, value: float) -> None:
+        """One more value of a case."""
+        if not self.cases or self.cases[-1] != case:
+            self.cases.append(case)
+            self.sums.append(0.0)
+            self.counts.append(0)
+        self.sums[-1] += value
+        self.counts[-1] += 1
 
 
 class Gathered:
@@ -31,10 +48,11 @@ class Gathered:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.sums: dict[tuple[str, str, str], list[float]] = {}
+        self.names: dict[str, int] = {}
+        self.columns: dict[tuple[str, str], _Column] = defaultdict(_Column)
         self.failures: dict[str, dict[str, int]] = defaultdict(dict)
-        self.seconds: dict[str, list[float]] = defaultdict(list)
-        self.features: dict[str, list[str]] = defaultdict(list)
+        self.seconds: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        self.features: dict[str, dict[int, str]] = defaultdict(dict)
         self.count: dict[str, int] = defaultdict(int)
         self.unjudged: dict[str, dict[str, int]] = defaultdict(dict)
         self.damage: dict[str, Counts] = {}
@@ -42,7 +60,7 @@ class Gathered:
     def add(self, records: Iterable[dict[str, Any]]) -> Gathered:
         """Those of further records."""
         for record in records:
-            system = record["system"]
+            system, case = record["system"], self.names.setdefault(record["case"], len(self.names))
             self.count[system] += 1
             if record["failure"]:
                 reasons = self.failures[system]
@@ -52,25 +70,26 @@ class Gathered:
                 self.unjudged[system][reason] = self.unjudged[system].get(reason, 0) + 1
             if record.get("damage"):
                 self.damage[system] = self.damage.get(system, Counts()) + Counts(*map(tuple, record["damage"]))
-            self.seconds[system].append(record["seconds"])
-            self.features[system].append(record["features"])
+            spent = self.seconds[system]
+            spent[0] += record["seconds"]
+            spent[1] += 1
+            # The first seed alone: sets of as many pictures are compared.
+            self.features[system].setdefault(case, record["features"])
             for name, value in record["values"].items():
                 if value is not None and np.isfinite(value):
-                    found = self.sums.setdefault((system, name, record["case"]), [0.0, 0.0])
-                    found[0] += value
-                    found[1] += 1
+                    self.columns[system, name].add(case, value)
         return self
 
-    def values(self) -> Values:
-        """By system, measure and case."""
-        found: Values = defaultdict(lambda: defaultdict(dict))
-        for (system, name, case), (total, count) in self.sums.items():
-            found[system][name][case] = total / count
-        return found
+    def values(self, system: str, measure: str) -> dict[int, float]:
+        """By the number of the case: its mean over seeds."""
+        found = self.columns.get((system, measure))
+        if found is None:
+            return {}
+        return {case: total / count for case, total, count in zip(found.cases, found.sums, found.counts, strict=True)}
 
-    def stacked(self, system: str) -> np.ndarray:
-        """The features of all results of a system (n, d)."""
-        return np.stack([np.load(self.folder / path, allow_pickle=False) for path in self.features[system]])
+    def stacked(self, system: str, cases: Sequence[int]) -> np.ndarray:
+        """The features of results of a system (n, d)."""
+        return np.stack([np.load(self.folder / self.features[system][case], allow_pickle=False) for case in cases])
 
 
 def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float] | None:
@@ -87,25 +106,23 @@ def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float] | No
 
 def summed(gathered: Gathered, protocol: Protocol, measures: Sequence[Measure]) -> dict[str, Any]:
     """Rows of the table, and the check of the measures."""
-    values = gathered.values()
-    rows = [_row(system, gathered, values[system], measures) for system in protocol.systems]
-    checks = [check for measure in measures for check in _checks(measure, values, protocol)]
+    rows = [_row(system, gathered, measures) for system in protocol.systems]
+    checks = [check for measure in measures for check in _checks(measure, gathered, protocol)]
     distances = _distances(gathered, protocol)
-    return {"rows": rows, "checks": checks + _of_distances(distances, protocol), "frechet": distances}
+    return {"rows": rows, "checks": checks + _of_distances(gathered, protocol), "frechet": distances}
 
 
-def _row(system: str, gathered: Gathered, values: dict[str, dict[str, float]], measures: Sequence[Measure]) -> dict[str, Any]:
-    cells, spent, failures = {}, gathered.seconds[system], gathered.failures[system]
+def _row(system: str, gathered: Gathered, measures: Sequence[Measure]) -> dict[str, Any]:
+    cells, (spent, runs), failures = {}, gathered.seconds[system], gathered.failures[system]
     for measure in measures:
-        found = list(values[measure.name].values())
+        found = list(gathered.values(system, measure.name).values())
         if found:
             low, high = interval(found) or (None, None)
             spread = float(np.std(found, ddof=1)) if len(found) > 1 else None
             cells[measure.name] = {"mean": float(np.mean(found)), "sd": spread, "low": low, "high": high, "cases": len(found)}
-    return {"system": system, "cells": cells, "cases": len({case for of in values.values() for case in of}),
-            "runs": gathered.count[system], "failed": sum(failures.values()), "failures": failures,
-            "unjudged": gathered.unjudged[system], "damage": _of_damage(gathered.damage.get(system)),
-            "seconds": float(np.mean(spent)) if spent else None}
+    return {"system": system, "cells": cells, "cases": len(gathered.features[system]), "runs": gathered.count[system],
+            "failed": sum(failures.values()), "failures": failures, "unjudged": gathered.unjudged[system],
+            "damage": _of_damage(gathered.damage.get(system)), "seconds": spent / runs if runs else None}
 
 
 def _of_damage(counts: Counts | None) -> dict[str, Any] | None:
@@ -115,11 +132,12 @@ def _of_damage(counts: Counts | None) -> dict[str, Any] | None:
     return {"f1_dam": counts.harmonic, "f1_weighted": counts.weighted, "f1_classes": list(counts.f1)}
 
 
-def _checks(measure: Measure, values: Values, protocol: Protocol) -> Iterable[dict[str, Any]]:
+def _checks(measure: Measure, gathered: Gathered, protocol: Protocol) -> Iterable[dict[str, Any]]:
     """Of each pair that a measure claims to order: on how many cases, and in the mean, it does."""
     parts = {REFERENCE: REFERENCE, IDENTITY: IDENTITY, NOISE: NOISE, EDIT: protocol.sensible}
+    names = list(gathered.names)
     for better, worse in measure.claims:
-        first, second = (values[parts[part]][measure.name] for part in (better, worse))
+        first, second = (gathered.values(parts[part], measure.name) for part in (better, worse))
         both = [case for case in first if case in second]
         if not both:
             continue
@@ -127,31 +145,44 @@ def _checks(measure: Measure, values: Values, protocol: Protocol) -> Iterable[di
         wrong = sorted((case for case in both if gaps[case] <= 0), key=gaps.__getitem__)
         means = [float(np.mean([side[case] for case in both])) for side in (first, second)]
         yield {"measure": measure.name, "better": better, "worse": worse, "cases": len(both), "held": len(both) - len(wrong),
-               "means": means, "verdict": _verdict(list(gaps.values())), "wrong": wrong[:MOST_NAMED]}
+               "means": means, "verdict": _verdict(list(gaps.values())), "wrong": [names[case] for case in wrong[:MOST_NAMED]]}
 
 
 def _verdict(gaps: Sequence[float]) -> str:
-    """Whether the mean gap is above 0, and would be with other such cases."""
+    """Whether the mean gap is above 0, and would be with other such cases; of a single case that is not known."""
     between = interval(gaps)
     if float(np.mean(gaps)) <= 0:
         return FAILS
-    return HOLDS if between is None or between[0] > 0 else UNSURE
+    return HOLDS if between is not None and between[0] > 0 else UNSURE
 
 
-def _distances(gathered: Gathered, protocol: Protocol) -> dict[str, float | None]:
-    """Frechet distance of each system's features from the reference's; None where there are too few."""
-    if len(gathered.features.get(REFERENCE, ())) < 2:
-        return {}
-    real = gathered.stacked(REFERENCE)
-    return {system: fid.frechet(real, gathered.stacked(system)) if len(gathered.features[system]) > 1 else None
-            for system in protocol.systems}
+def _distances(gathered: Gathered, protocol: Protocol) -> dict[str, dict[str, Any] | None]:
+    """Frechet distance of each system's features from the reference's, on the cases of both, and how many those are."""
+    found: dict[str, dict[str, Any] | None] = {}
+    for system in protocol.systems if len(gathered.features.get(REFERENCE, ())) > 1 else ():
+        shared = [case for case in gathered.features[system] if case in gathered.features[REFERENCE]]
+        found[system] = None if len(shared) < 2 else {
+            "value": fid.frechet(gathered.stacked(REFERENCE, shared), gathered.stacked(system, shared)), "cases": len(shared)}
+    return found
 
 
-def _of_distances(distances: dict[str, float | None], protocol: Protocol) -> list[dict[str, Any]]:
-    found, parts = [], {IDENTITY: IDENTITY, NOISE: NOISE, EDIT: protocol.sensible}
-    for better, worse in ((EDIT, IDENTITY), (EDIT, NOISE)):
-        first, second = distances.get(parts[better]), distances.get(parts[worse])
-        if first is not None and second is not None:
-            found.append({"measure": FRECHET, "better": better, "worse": worse, "cases": 1, "held": int(first < second),
-                          "means": [first, second], "verdict": HOLDS if first < second else FAILS, "wrong": []})
+def _of_distances(gathered: Gathered, protocol: Protocol) -> list[dict[str, Any]]:
+    """Whether the sensible edit is nearer to the reference than nothing done and noise, on the cases that all three have."""
+    found, parts = [], {IDENTITY: IDENTITY, NOISE: NOISE}
+    rng = np.random.default_rng(0)
+    for worse, system in parts.items():
+        shared = [case for case in gathered.features.get(protocol.sensible, {})
+                  if case in gathered.features.get(system, {}) and case in gathered.features.get(REFERENCE, {})]
+        if len(shared) < 2:
+            continue
+        real, first, second = (gathered.stacked(name, shared) for name in (REFERENCE, protocol.sensible, system))
+        means = [fid.frechet(real, first), fid.frechet(real, second)]
+        gaps = []
+        for _ in range(DRAWS if len(shared) <= MOST_DRAWN else 0):
+            at = rng.integers(0, len(shared), len(shared))
+            gaps.append(fid.frechet(real[at], second[at]) - fid.frechet(real[at], first[at]))
+        sure = bool(gaps) and float(np.percentile(gaps, 2.5)) > 0
+        verdict = FAILS if means[0] >= means[1] else HOLDS if sure else UNSURE
+        found.append({"measure": FRECHET, "better": EDIT, "worse": worse, "cases": len(shared), "held": None, "means": means,
+                      "verdict": verdict, "wrong": []})
     return found

@@ -69,19 +69,29 @@ def tiles(
 ) -> dict[str, int]:
     """Write the tiles of two rasters; how many of each part lie in the folder. Added to what it holds; the same pair is not made
     twice. Raises BadRequest where there is none."""
+    for path in (before, after):
+        if not path.is_file():
+            raise BadRequest(f"There is no raster {path}.")
     digests = {"before": sha256(before), "after": sha256(after)}
     try:
         with opened(before) as first, opened(after) as second:
             old = _view(first, wish)
             shift = _registered(old, second, wish) if wish.register else Shift()
             say(_said(shift, before, after))
+            there, made, seen = _there(output, wish), 0, 0
             with _moved(second, Grid.of(first), shift) as brought:
-                made = list(_tiles(old, _view(brought, wish), output, (wish, shift, digests)))
-        if not made:
+                for line in _tiles(old, _view(brought, wish), output, (wish, shift, digests)):
+                    seen += 1
+                    if _apart(line, there):
+                        line["sources"] = [before.name, after.name]
+                        there[line["after"]] = line
+                        made += 1
+                        files.append(output / LISTED, [line])  # at once: a build that is stopped goes on from there
+        if seen and not made:
+            say("Nothing was added: these tiles are there already, or share ground with tiles of another part.")
+        if not seen:
             raise BadRequest(f"{before.name} and {after.name} share no square of {wish.side} pixels with at most "
                              f"{MOST_NODATA:.0%} nodata. Do they overlap? Is --side too large?")
-        there = {line["after"]: line for line in files.lines(output / LISTED)}
-        there.update({line["after"]: {**line, "sources": [before.name, after.name]} for line in made})
         files.replaced(output / LISTED, list(there.values()))
     except RasterioError as error:
         raise BadRequest(f"{before.name} and {after.name} cannot be brought onto one grid: {error}") from error
@@ -90,13 +100,47 @@ def tiles(
     return {part: sum(line["part"] == part for line in there.values()) for part in PARTS}
 
 
+def _there(output: Path, wish: Wish) -> dict[str, dict[str, Any]]:
+    """The tiles of the folder whose pictures are whole; raises BadRequest where they are of another size."""
+    found = {}
+    for line in files.lines(output / LISTED):
+        if "window" in line and line["window"][2] != wish.side:
+            raise BadRequest(f"{output} holds tiles of {line['window'][2]} pixels; choose another folder, or --side "
+                             f"{line['window'][2]}.")
+        if all((output / line[part]).is_file() for part in ("before", "after")):
+            found[line["after"]] = line
+    return found
+
+
+def _apart(line: dict[str, Any], there: dict[str, dict[str, Any]]) -> bool:
+    """Whether a tile shares no ground with one of another part, and is not there yet: else what is tested on was trained on."""
+    if line["after"] in there:
+        return False
+    mine = _footprint(line)
+    for other in there.values():
+        if other.get("part") != line["part"] and other.get("crs") == line["crs"] and "window" in other:
+            theirs = _footprint(other)
+            if mine[0] < theirs[2] and theirs[0] < mine[2] and mine[1] < theirs[3] and theirs[1] < mine[3]:
+                return False
+    return True
+
+
+def _footprint(line: dict[str, Any]) -> tuple[float, float, float, float]:
+    """Left, bottom, right, top, a little less than it is: neighbours that touch do not overlap."""
+    corners = [Affine(*line["transform"]) @ (col, row) for col in (0.01, line["window"][2] - 0.01)
+               for row in (0.01, line["window"][3] - 0.01)]
+    xs, ys = zip(*corners, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
+
+
 def _said(shift: Shift, before: Path, after: Path) -> str:
     if shift.before is None:
         return f"{after.name} was not moved against {before.name}."
     if not (shift.down or shift.across):
         return f"{after.name} lies on {before.name} as it is (correlation {shift.before:.2f})."
-    return (f"{after.name} was moved by {-shift.down:.2f} pixels down and {-shift.across:.2f} across (correlation "
-            f"{shift.before:.3f} before, {shift.after:.3f} after).")
+    down, across = -shift.down, -shift.across
+    return (f"{after.name} was moved by {abs(down):.2f} pixels {'down' if down > 0 else 'up'} and {abs(across):.2f} to the "
+            f"{'right' if across > 0 else 'left'} (correlation {shift.before:.3f} before, {shift.after:.3f} after).")
 
 
 def _view(dataset: rasterio.DatasetReader, wish: Wish) -> View:
@@ -168,15 +212,17 @@ def _tiles(old: View, new: View, output: Path, about: tuple[Wish, Shift, dict[st
         # Many a mosaic is black where it ends, and does not say so.
         if 1 - (valid & also & shown.any(axis=2) & drawn.any(axis=2)).mean() > MOST_NODATA:
             continue
-        name = f"{digests['before'][:12]}-{digests['after'][:12]}-{box.col:06d}-{box.row:06d}.png"
+        name = f"{digests['before'][:12]}-{digests['after'][:12]}-{box.col:06d}-{box.row:06d}-{box.width}.png"
+        sums = {}
         for part, pixels in (("before", shown), ("after", drawn)):
             (output / part).mkdir(parents=True, exist_ok=True)
             files.written(pixels, output / part / name)
+            sums[part] = sha256(output / part / name)
         yield {"before": f"before/{name}", "after": f"after/{name}", "caption": wish.caption,
                "part": part_of(box, profile.box, wish.shares), "window": [box.col, box.row, box.width, box.height],
                "gsd_m": profile.gsd_m, "crs": profile.crs.to_string() if profile.crs else None,
                "transform": list(profile.transform_of(box))[:6], "shift_px": [shift.down, shift.across], "sha256": digests,
-               "licence": wish.licence, "landbrush": provenance.version()}
+               "tile_sha256": sums, "licence": wish.licence, "landbrush": provenance.version()}
 
 
 def boxes(width: int, height: int, side: int) -> list[Box]:
@@ -197,6 +243,7 @@ def patches(folder: Path, output: Path, say: Callable[[str], None] = lambda text
     """The patch pairs of ABCD (six bands a file, 5fold-list/cv1-train.csv and cv1-test.csv) as pairs of pictures."""
     made: list[dict[str, Any]] = []
     try:
+        there = {line["after"]: line for line in files.lines(output / LISTED)}
         for part in ("train", "test"):
             listed = folder / "5fold-list" / f"cv1-{part}.csv"
             if not listed.is_file():
@@ -205,10 +252,11 @@ def patches(folder: Path, output: Path, say: Callable[[str], None] = lambda text
                 name, _, label = row.partition(",")
                 made.append(_patch(folder / "patch-pairs" / name.strip(), label.strip(), part, output))
             say(f"{part}: {sum(line['part'] == part for line in made)} pairs")
-        files.replaced(output / LISTED, made)
+        there.update({line["after"]: line for line in made})
+        files.replaced(output / LISTED, list(there.values()))
     except OSError as error:
         raise NoSpace(f"{output} cannot be written: {error}.") from error
-    return {part: sum(line["part"] == part for line in made) for part in PARTS}
+    return {part: sum(line["part"] == part for line in there.values()) for part in PARTS}
 
 
 def _patch(path: Path, label: str, part: str, output: Path) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def read(answer: str) -> float:
         try:
             found = json.loads(text)
             scores = found["score"] if isinstance(found, dict) else None
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, RecursionError):
             continue
         if isinstance(scores, list) and len(scores) == 2 and all(_is_score(one) for one in scores):
             return float(min(scores))

@@ -39,7 +39,8 @@ GUIDANCE = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(LatentRecipe):
-    """As published; `dropped`: share of instructions left out; `decay` of the weights."""
+    """As published; `dropped`: share of instructions left out; `decay` of the weights; `saving`: recompute instead
+    of keeping."""
 
     steps: int = 25_000
     rate: float = 1.0
@@ -50,6 +51,7 @@ class Recipe(LatentRecipe):
     rank: int = 32
     alpha: int = 32
     decay: float = 0.01
+    saving: bool = False
 
 
 class ICEditTrainer(LatentTrainer[EditPair]):
@@ -63,6 +65,9 @@ class ICEditTrainer(LatentTrainer[EditPair]):
     ) -> None:
         super().__init__(model, pairs, recipe, folder)
         self.held = list(held)
+        if recipe.saving:
+            self.net.enable_gradient_checkpointing()
+            self.net.train()
         self._read: dict[str, Words] = {}
 
     def learnable(self) -> dict[str, torch.nn.Parameter]:

@@ -89,9 +89,9 @@ class KeptTraining(ABC):
             return self.one()
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
-                raise CannotEdit("A step does not fit into memory. Halve --batch and double --accumulate, which trains the same; "
-                                 "recompute instead of keeping (--saving, where there is one); or take a smaller --side. What "
-                                 "was saved before is kept.") from error
+                raise CannotEdit("A step does not fit into memory. Begin in another folder with half the --batch and twice the "
+                                 "--accumulate, which trains the same; recompute instead of keeping (--saving, where there is "
+                                 "one); or take a smaller --side.") from error
             raise
 
     def save(self) -> None:

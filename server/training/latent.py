@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -94,6 +95,7 @@ class LatentTrainer(KeptTraining, Generic[Kind]):
     def one(self) -> float:
         """The mean loss of the batches, of all processes; each batch draws from a generator of its own, whoever computes it."""
         self.optimisers[0].zero_grad(set_to_none=True)
+        self.net.to(self.device)  # drawing samples may have put it aside
         total = 0.0
         for number in range(self.recipe.accumulate):
             rng = np.random.default_rng((self.recipe.seed, self.step, number * self.spread.count + self.spread.rank))
@@ -114,10 +116,11 @@ class LatentTrainer(KeptTraining, Generic[Kind]):
         """What is done to the gradients before the step."""
 
     def save(self) -> None:
-        """By the first process; the others wait."""
+        """By the first process; the others wait, but not where one of them has failed."""
         if self.spread.first:
             super().save()
-        self.spread.wait()
+        if sys.exc_info()[0] is None:
+            self.spread.wait()
 
     def latent(self, picture: torch.Tensor, scaled: bool = True) -> torch.Tensor:
         """The mean of a picture's distribution, with the autoencoder's factor or without."""

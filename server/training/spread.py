@@ -12,6 +12,13 @@ import torch
 class Spread:
     """This process among the others. Gradients are averaged by one sum over all, so that every process takes the same step."""
 
+    @staticmethod
+    def begin() -> None:
+        """Before any network is loaded: gives this process its own GPU, so that "cuda" means that one."""
+        from accelerate import PartialState
+
+        PartialState(cpu=not torch.cuda.is_available())
+
     def __init__(self, device: str) -> None:
         self.cpu = device == "cpu"
 

@@ -9,6 +9,7 @@ import types
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 import transformers
 from landbrush.server import __main__, benchmark, registry
@@ -81,8 +82,9 @@ def test_a_run_is_complete_and_honest(plan, tmp_path, capsys):
     row = next(row for row in found["rows"] if row["system"] == "fill")
     assert (row["runs"], row["failed"], row["cases"]) == (2, 2, 0)
     assert {check["measure"] for check in found["checks"]} >= {"l1", "lite0_likeness", "changed_inside"}
-    table = (out / "tables.md").read_text()
-    assert "Runs that failed" in table and table in capsys.readouterr().out
+    assert "Runs that failed" in (out / "tables.md").read_text()
+    told = capsys.readouterr()
+    assert "fill: 0 of 2 runs" in told.out and "index.html" in told.out and "[13/13]" in told.err
     # Every result lies on the source's grid, and outside the polygon nothing differs.
     assert all(one["values"]["outside_changed"] == 0 for one in records if not one["failure"])
 
@@ -94,14 +96,47 @@ def test_the_page_holds_its_data_whatever_the_prompts_say(plan, tmp_path):
     found = json.loads(data)
     assert found["prompts"]["two"]["prompt"] == "remove the </script> house" and "<title>Try &lt;/script&gt;" in text
     assert text.count("</script>") == 2
-    for case, system, _, picture, _, failure, _ in found["runs"]:
+    for case, system, _, picture, _, failure, _, beside in found["runs"]:
         if not failure:
             with Image.open(page.parent / picture) as shown:
                 assert max(shown.size) >= 320, (case, system)
-            assert (page.parent / "pictures" / f"{case}-before.jpg").is_file()
-    with Image.open(page.parent / "pictures" / "one-outline.png") as outline:
-        alpha = np.asarray(outline)[..., 3]
-    assert 0 < (alpha > 0).mean() < 0.1
+            assert (page.parent / f"{beside}-before.jpg").is_file()
+            with Image.open(page.parent / f"{beside}-outline.png") as outline:
+                alpha = np.asarray(outline)[..., 3]
+            assert 0 < (alpha > 0).mean() < 0.1
+
+
+def test_another_polygon_under_the_same_name_has_its_own_pictures(plan, tmp_path):
+    def shown():
+        records = list(runs.records(benchmark.run(plan, tmp_path / "out", Terms(), said).parent / "results.jsonl"))
+        one = next(one for one in records if one["system"] == "identity" and one["case"] == "two")
+        return one["picture"], one["beside"], (tmp_path / "out" / one["picture"]).read_bytes()
+
+    first = shown()
+    plan.write_text(CASES.replace("[[20, 40], [50, 40], [50, 80]]", "[[40, 20], [90, 20], [90, 50]]"))
+    second = shown()
+    assert first[0] != second[0] and first[1] != second[1]
+    plan.write_text(CASES)
+    assert shown() == first
+    (tmp_path / "out" / first[0]).unlink()
+    assert shown() == first
+
+
+def test_what_steers_an_editor_is_part_of_what_a_result_depends_on(plan, tmp_path):
+    wanted = protocol.read(plan)
+    before = [drawing.key_of(wanted, wanted.cases[0], Asked(system, 0)) for system in ("remove", "noise")]
+    weights.choose("image-text", str(tiny_clip.saved(tmp_path)))
+    after = [drawing.key_of(wanted, wanted.cases[0], Asked(system, 0)) for system in ("remove", "noise")]
+    assert before[0] != after[0] and before[1] == after[1]
+
+
+def test_what_was_given_for_this_time_reaches_the_workers(plan, tmp_path, monkeypatch):
+    path = str(tiny_clip.saved(tmp_path))
+    weights.give("image-text", path)
+    task = next(runs.tasks(protocol.read(plan), tmp_path / "out"))
+    monkeypatch.setattr(weights, "_given", {})
+    runs.measured(task)
+    assert weights.chosen("image-text") == path
 
 
 def test_what_lies_there_is_not_made_again_and_what_changed_is(plan, tmp_path):
@@ -110,14 +145,15 @@ def test_what_lies_there_is_not_made_again_and_what_changed_is(plan, tmp_path):
     before = (out / "results.json").read_text()
     times = {path: path.stat().st_mtime_ns for path in (out / "drawn").iterdir()}
     benchmark.run(plan, out, Terms(), told.append)
-    assert [line for line in told if "fill" not in line] == [] and (out / "results.json").read_text() == before
+    assert [line for line in told if "fill" not in line] == ["11 of 13 results were there already."]
+    assert (out / "results.json").read_text() == before
     assert times == {path: path.stat().st_mtime_ns for path in (out / "drawn").iterdir()}
     other = in_type(scene(3, 120, 110, 8), "uint8")
     write(tmp_path / "after.tif", other, colorinterp=RGB)
     benchmark.run(plan, out, Terms(), told.append)
     # The reference, and all that was compared with it; of the results themselves only the reference is another.
     assert len(list((out / "drawn").glob("*.tif"))) == len(times) // 2 + 1
-    assert sum(line.startswith("one:") and " s" in line for line in told) >= 6
+    assert sum("] one:" in line and line.endswith(" s") for line in told) >= 6
 
 
 def test_a_stopped_run_goes_on(plan, tmp_path):
@@ -129,7 +165,7 @@ def test_a_stopped_run_goes_on(plan, tmp_path):
     assert not (tmp_path / "out" / "results.jsonl").exists() and list((tmp_path / "out" / "measured").glob("*.json"))
     told = []
     benchmark.run(plan, tmp_path / "out", Terms(), told.append)
-    assert len(told) < 13
+    assert sum(line.startswith("[") for line in told) < 13
 
 
 @pytest.mark.slow
@@ -160,8 +196,15 @@ def test_a_polygon_off_the_image_and_a_reference_of_another_kind_are_failed_runs
     write(tmp_path / "after.tif", in_type(scene(1, 120, 110), "uint16"))
     plan.write_text(CASES.replace("[[20, 40], [50, 40], [50, 80]]", "[[220, 40], [250, 40], [250, 80]]"))
     listed = benchmark.run(plan, tmp_path / "out", Terms(), said).parent / "results.jsonl"
-    reasons = {one["case"]: one["failure"] for one in runs.records(listed) if one["system"] in ("reference", "remove")}
-    assert "1 bands of uint16" in reasons["one"] and "polygons" in reasons["two"]
+    reasons = {(one["case"], one["system"]): one["failure"] for one in runs.records(listed)}
+    assert "1 bands of uint16" in reasons["one", "reference"] and "polygons" in reasons["two", "remove"]
+    # Those that need no reference are not harmed by one that does not fit.
+    assert reasons["one", "remove"] == "" and reasons["one", "noise"] == ""
+    write(tmp_path / "after.tif", in_type(scene(3, 120, 110), "uint8"), colorinterp=RGB, transform=rasterio.Affine(
+        1, 0, 9e5, 0, -1, 9e5))
+    listed = benchmark.run(plan, tmp_path / "far", Terms(), said).parent / "results.jsonl"
+    reasons = {(one["case"], one["system"]): one["failure"] for one in runs.records(listed)}
+    assert "no valid pixel" in reasons["one", "reference"]
 
 
 def test_the_key_knows_words_seed_options_and_pixels(plan):
@@ -180,8 +223,8 @@ def test_intervals_and_verdicts():
     rng = np.random.default_rng(0)
     low, high = summary.interval(rng.normal(5, 2, 400).tolist())
     assert low < 5 < high and 0.3 < high - low < 0.5  # 2 * 1.96 * 2 / 20 = 0.39
-    verdicts = [summary._verdict(gaps) for gaps in ([1, 1, 1], [-1, 3, -1, 3], [-1, -1])]
-    assert verdicts == [summary.HOLDS, summary.UNSURE, summary.FAILS]
+    verdicts = [summary._verdict(gaps) for gaps in ([1, 1, 1], [-1, 3, -1, 3], [-1, -1], [5])]
+    assert verdicts == [summary.HOLDS, summary.UNSURE, summary.FAILS, summary.UNSURE]
 
 
 def test_checks_follow_the_direction_of_a_measure():
@@ -252,7 +295,7 @@ def test_named_networks_are_measured_and_missing_ones_stop_it_before_anything_ru
     alexnet(tmp_path / "alex.safetensors")
     weights.choose("lpips", str(tmp_path / "alex.safetensors"))
     weights.choose("image-text", str(tiny_clip.saved(tmp_path)))
-    plan.write_text(CASES.replace('"remove", "fill"]', '"remove"]'))
+    plan.write_text(CASES.replace('"remove", "fill"]', '"remove"]').replace('name = "one"', 'name = "one"\ncaption = "a lawn"'))
     found = json.loads((benchmark.run(plan, tmp_path / "out", Terms(), said).parent / "results.json").read_text())
     cells = {row["system"]: row["cells"] for row in found["rows"]}
     assert cells["reference"]["dino_i"]["mean"] == pytest.approx(1, abs=1e-5)
@@ -321,6 +364,11 @@ def test_a_datasets_test_part_is_asked(tmp_path, capsys):
     assert len(records) == 3 and {one["case"] for one in records} == {"00000 0"}
     assert not any(one["failure"] for one in records) and records[0]["values"]["l1"] == 0
     capsys.readouterr()
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps({"before": "before.png", "after": "before.png", "caption": str(n),
+                                                              "part": "test"}) + "\n" for n in range(338)))
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "before.png")
+    some = [int(case.prompt) for case in protocol.Data(tmp_path, "pairs", most=300).cases()]
+    assert len(some) == 300 and some[-1] > 330 and len(set(some)) == 300
     assert __main__.main([*wanted, "--output", str(tmp_path / "new"), "--part", "val"]) == 1
     assert "no pairs to val" in capsys.readouterr().err
     odd = ["--data", str(tmp_path), "--output", str(tmp_path / "n")]

@@ -48,6 +48,9 @@ class Service(BaseHTTPRequestHandler):
             return
         message = {"role": "assistant", "content": said} if said is not None else {"role": "assistant", "refusal": "I cannot"}
         content = json.dumps({"choices": [{"message": message}], "usage": {"prompt_tokens": 900, "completion_tokens": 30}})
+        if said == "cut off":
+            self.wfile.write(b"nonsense\r\n\r\n")
+            return
         self.send_response(200)
         self.end_headers()
         self.wfile.write(content.encode() if said != "broken" else b"<html>")
@@ -114,6 +117,7 @@ def test_nothing_is_asked_twice_and_keys_go_nowhere_else(service, plan, tmp_path
     ([None] * 6, "refused", 6),
     (['{"score": [11, 5]}'] * 6, "no two scores", 6),
     (["broken"] * 6, "no answer that can be read", 6),
+    (["cut off"] * 18, "cannot be reached", 18),
     ([401] * 6, "answered 401", 6),
     ([503] * 18, "answered 503", 18),
 ])
@@ -155,6 +159,19 @@ def test_the_cost_is_said_first_and_agreed_to(service, plan, tmp_path, capsys):
     assert __main__.main([*wanted, "--accept-cost"]) == 0 and len(service.asked) == 6
     cost = judge.estimated(1000, (1.0, 10.0))
     assert cost.questions == 2000 and cost.price == pytest.approx((cost.asked_tokens * 1 + cost.said_tokens * 10) / 1e6)
+
+
+@pytest.mark.parametrize("key", ["sk-SECRET\n# a comment", "sk SECRET", "sk-SECRETé"])
+def test_a_key_of_another_form_is_refused_and_not_quoted(service, plan, tmp_path, monkeypatch, key):
+    monkeypatch.setenv("LANDBRUSH_JUDGE_KEY", key)
+    with pytest.raises(BadRequest, match="one line of printable") as refused:
+        benchmark.run(plan, tmp_path / "out", Terms(judge=judge.SERVICE, agreed=True), lambda text: None)
+    assert "SECRET" not in str(refused.value)
+    monkeypatch.delenv("LANDBRUSH_JUDGE_KEY")
+    weights.give("judge", "https://user:SECRET@example.org/v1")
+    with pytest.raises(BadRequest, match="without user") as refused:
+        benchmark.run(plan, tmp_path / "out", Terms(judge=judge.SERVICE, agreed=True), lambda text: None)
+    assert "SECRET" not in str(refused.value)
 
 
 def test_who_is_not_named_cannot_judge(plan, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ ABCD's files hold both dates in six bands; `dataset bitemporal --abcd` makes pic
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -72,12 +73,15 @@ def _rscc(folder: Path) -> Iterator[EditPair]:
 
 
 def _by_list(pairs: list[EditPair], folder: Path, test_list: Path) -> list[EditPair]:
-    wanted = {line.strip() for line in test_list.read_text("utf8").splitlines() if line.strip()}
-    named = {pair.control.relative_to(folder).as_posix() for pair in pairs}
-    unknown = sorted(wanted - named)
+    try:
+        wanted = {line.strip() for line in test_list.read_text("utf8").splitlines() if line.strip()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadRequest(f"{test_list} cannot be read: {error}.") from error
+    names = [os.path.relpath(pair.control, folder).replace(os.sep, "/") for pair in pairs]
+    unknown = sorted(wanted - set(names))
     if unknown:
         raise BadRequest(f"{test_list}: {len(unknown)} of {len(wanted)} pictures are not in the dataset ({unknown[0]} ...).")
-    return [replace(pair, part=TEST) if pair.control.relative_to(folder).as_posix() in wanted else pair for pair in pairs]
+    return [replace(pair, part=TEST) if name in wanted else pair for name, pair in zip(names, pairs, strict=True)]
 
 
 def _xbd(folder: Path) -> Iterator[EditPair]:
@@ -125,12 +129,16 @@ def _second(folder: Path) -> Iterator[EditPair]:
 
 
 def _magicbrush(folder: Path) -> Iterator[EditPair]:
-    """MagicBrush: PART/edit_turns.json with input, output, instruction; pictures in PART/images/ID."""
+    """MagicBrush: PART/edit_turns.json with input, output, instruction; local_descriptions.json; pictures in PART/images/ID."""
     parts = {"train": TRAIN, "dev": VAL, "test": TEST}
     for part in [name for name in parts if (folder / name / "edit_turns.json").is_file()] or [""]:
+        told = folder / part / "local_descriptions.json"
+        local = json.loads(told.read_text("utf8")) if told.is_file() else {}
         for turn in json.loads((folder / part / "edit_turns.json").read_text("utf8")):
-            images = folder / part / "images" / turn["input"].split("-")[0]
-            yield EditPair(images / turn["output"], str(turn["instruction"]), images / turn["input"], part=parts.get(part, TEST))
+            number = turn["input"].split("-")[0]
+            images = folder / part / "images" / number
+            yield EditPair(images / turn["output"], str(turn["instruction"]), images / turn["input"], part=parts.get(part, TEST),
+                           outcome=str(local.get(number, {}).get(turn["output"], "")))
 
 
 def _is_rscc(folder: Path) -> bool:

@@ -17,10 +17,11 @@ PARTS = (TRAIN, VAL, TEST)
 @dataclass(frozen=True)
 class EditPair(Paired):
     """`control` is the picture before, `path` the one after, `caption` what changed; `part` of its dataset; `labels`: xBD's
-    outlines of buildings with their damage, where there are any."""
+    outlines of buildings with their damage, where there are any; `outcome`: what the later picture shows, where that is told."""
 
     part: str = TRAIN
     labels: Path | None = None
+    outcome: str = ""
 
     def squares(self, side: int) -> tuple[np.ndarray, np.ndarray]:
         """After and before as (3, side, side) in [-1, 1]: all of the picture, whatever its aspect, without turns or crops, as
