@@ -91,7 +91,8 @@ def test_the_built_zip_loads_and_unloads(helpers, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.strip().splitlines()[-1])
-    assert found["file"].startswith(str(tmp_path)) and found["server"] == ["landbrush.server", "landbrush.server.api", "landbrush.server.api_compare"]
+    assert found["file"].startswith(str(tmp_path))
+    assert found["server"] == ["landbrush.server", "landbrush.server.api", "landbrush.server.api_compare"]
 
 
 def test_metadata_has_what_the_repository_asks_for(helpers):
