@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+import functools
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import rasterio
 import shapely
 
 from . import bands, masks
@@ -18,45 +18,82 @@ from .evaluation import change
 from .raster import Box, Grid, onto, opened, read_window
 
 MARGIN_PX = 128
-LARGEST_PX = 64_000_000
+LARGEST_PX = 16_000_000
 
 
 def compared(before: Path, after: Path, polygons: Polygons | None) -> Comparison:
-    """Measures of `after` against `before`, on the grid of `before`; without polygons all of it was asked for.
+    """Measures of `after` against `before`, on the grid of `before`; without polygons how much of all of it changed.
 
     Raises BadRequest, CannotEdit where the two cannot be compared.
     """
-    with opened(before) as first, opened(after) as second:
-        layer, other = Layer.of(first, {}), Layer.of(second, {})
-        chosen = _shared(layer, other)
-        shapes = masks.pixel_polygons(polygons, layer.profile) if polygons else [shapely.box(0, 0, first.width, first.height)]
-        if not shapes:
-            raise BadRequest(f"The polygons do not touch {before.name}. Is their CRS right?")
-        box = _window(shapes, layer.profile.box)
-        mask = masks.burn(shapes, box)
-        old, valid = _read(first, layer, box, chosen[0])
-        with onto(second, Grid.of(first)) as brought:
-            new, also = _read(brought, Layer.of(brought, {}), box, chosen[1])
-        stretch = bands.stretch_of(layer.profile, layer.roles, bands.overview(layer)).of(chosen[0])
-        same = Grid.of(first).meets(Grid.of(second))
-    both = valid & also
+    with opened(before) as first, opened(after) as second, onto(second, Grid.of(first)) as brought:
+        layer = Layer.of(first, {})
+        sides = _Sides(layer, Layer.of(brought, {}), *_shared(layer, Layer.of(second, {})))
+        if polygons is None:
+            found = _everywhere(sides)
+        else:
+            shapes = masks.pixel_polygons(polygons, layer.profile)
+            if not shapes:
+                raise BadRequest(f"The polygons do not touch {before.name}. Is their CRS right?")
+            found = _about(sides, shapes)
+        if not found.pixels_compared:
+            raise CannotEdit(f"{before.name} and {after.name} share no ground.")
+        return replace(found, on_one_grid=Grid.of(first).meets(Grid.of(second)))
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """Two layers on one grid, and their bands (in the files) that show the same."""
+
+    first: Layer
+    second: Layer
+    ours: list[int]
+    theirs: list[int]
+
+    @functools.cached_property
+    def stretch(self) -> bands.Stretch:
+        """Of the first, for both."""
+        layer = self.first
+        return bands.stretch_of(layer.profile, layer.roles, bands.overview(layer)).of(self.ours)
+
+    def seen(self, box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A window of both as pictures (C, H, W), 0 where not both are valid; where they are (H, W)."""
+        old, new = read_window(self.first.dataset, box), read_window(self.second.dataset, box)
+        both = old.valid & new.valid
+        shown = (np.where(both, np.nan_to_num(self.stretch.seen(values)), 0)
+                 for values in (old.values[self.ours], new.values[self.theirs]))
+        return (*shown, both)
+
+
+def _about(sides: _Sides, shapes: list) -> Comparison:
+    """Inside and outside polygons (in pixels), and at their rim."""
+    box = _window(shapes, sides.first.profile.box)
+    mask = masks.burn(shapes, box)
+    seen, made, both = sides.seen(box)
     if not both.any():
-        raise CannotEdit(f"{before.name} and {after.name} share no ground.")
-    seen, made = (np.where(both, np.nan_to_num(stretch.seen(values)), 0) for values in (old, new))
+        return Comparison(0, False)
     kept = change.preservation(seen, made, mask | ~both)
     place, edge = change.localisation(seen, made, mask & both), change.rim(seen, made, mask & both)
     outside, inside, around = ({} if one is None else asdict(one) for one in (kept, place, edge))
-    found = Comparison(int(both.sum()), same, outside, inside, around)
-    magnitude = float(np.abs(made - seen)[:, both].mean())
-    return replace(found, said=sentences(found) if polygons else everywhere(found, magnitude))
+    found = Comparison(int(both.sum()), False, outside, inside, around)
+    return replace(found, said=sentences(found))
 
 
-def everywhere(found: Comparison, magnitude: float) -> tuple[str, ...]:
-    """What is said where no polygons were given: of all that was compared."""
-    if not found.localisation:
-        return ("Nothing changed.",)
-    return (f"{found.localisation['recall']:.1%} of the pixels changed by more than {change.SEEN:.1%} in some band, all of them "
-            f"by {magnitude:.1%} on average. With polygons it is told what changed inside and outside of them.",)
+def _everywhere(sides: _Sides) -> Comparison:
+    """How much of all changed, square by square, whatever the size of the rasters: change was asked for everywhere."""
+    compared, changed, total = 0, 0, 0.0
+    for box in sides.first.profile.box.squares():
+        seen, made, both = sides.seen(box)
+        difference = np.abs(made - seen)
+        compared += int(both.sum())
+        changed += int((difference.max(axis=0) > change.SEEN).sum())
+        total += float(difference.mean(axis=0).sum(dtype=np.float64))
+    if not changed:
+        return Comparison(compared, False, said=("Nothing changed.",))
+    share = changed / compared
+    said = (f"{share:.1%} of the pixels changed by more than {change.SEEN:.1%} in some band, all of them by "
+            f"{total / compared:.1%} on average. With polygons it is told what changed inside and outside of them.")
+    return Comparison(compared, False, localisation=asdict(change.Localisation(1.0, share, share, 1.0)), said=(said,))
 
 
 def sentences(found: Comparison) -> tuple[str, ...]:
@@ -104,8 +141,3 @@ def _window(shapes: list, whole: Box) -> Box:
         raise BadRequest(f"{box.width:,} x {box.height:,} pixels are too many: at most {LARGEST_PX:,} are compared at once. Draw "
                          "polygons around the part that matters.")
     return box
-
-
-def _read(dataset: rasterio.DatasetReader, layer: Layer, box: Box, chosen: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    block = read_window(dataset, box)
-    return block.values[chosen], block.valid

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import rasterio
-from landbrush.server import __main__
+from landbrush.server import __main__, compare
 from landbrush.server.api import Polygons
 from landbrush.server.api_compare import Comparison
 from landbrush.server.compare import compared
@@ -79,6 +79,21 @@ def test_a_window_lies_on_its_rasters_grid_bit_by_bit(ground, tmp_path):
     assert found.on_one_grid and found.preservation["magnitude"] == 0
     assert not whole.meets(Grid(whole.crs, half, whole.shape)) and not whole.meets(Grid(None, whole.transform, whole.shape))
     assert not whole.meets(Grid(whole.crs, whole.transform @ rasterio.Affine.scale(1.001), whole.shape))
+
+
+def test_large_rasters_are_compared_square_by_square(tmp_path, monkeypatch):
+    before = in_type(scene(3, 300, 260), "uint8")
+    after = before.copy()
+    after[:, 100:200, 50:90] ^= 128
+    paths = [write(tmp_path / f"{name}.tif", values, colorinterp=RGB) for name, values in (("before", before), ("after", after))]
+    whole = compared(*paths, None)
+    assert whole.localisation["recall"] == pytest.approx(100 * 40 / (300 * 260)) and whole.pixels_compared == 300 * 260
+    magnitude = np.abs(after / 255 - before / 255).mean()
+    assert f"by {magnitude:.1%} on average" in whole.said[0]
+    monkeypatch.setattr(compare, "LARGEST_PX", 10_000)
+    assert compared(*paths, None) == whole
+    with pytest.raises(BadRequest, match="at most 10,000"):
+        compared(*paths, Polygons(ring(paths[0], square(10, 10, 250, 290))))
 
 
 def test_what_cannot_be_compared_is_said(ground, tmp_path):
