@@ -26,6 +26,7 @@ from ..store import shelf
 from .protocol import IDENTITY, REFERENCE, REFERENCES, Case, Protocol, Ring
 
 STEERING = ("image-text", "second-image-text", "language")
+"""Kinds of models that the user names once, and that choose or guide what some editors draw."""
 MARGIN_PX = 48
 """Ground around the polygon that is measured too."""
 
@@ -107,7 +108,6 @@ def key_of(protocol: Protocol, case: Case, asked: Asked) -> str:
     wish: list[Any] = [_digest(case.image), case.prompt, case.polygon, case.exemplar, editor, options, asked.seed,
                        provenance.version(), sorted((name, kept.sha256) for name, kept in model.files.items()) if model else None]
     if asked.system not in REFERENCES:
-        # Named models steer and choose what some editors draw.
         wish += [[kind, weights.chosen(kind), weights.state_of(Path(weights.chosen(kind)))] for kind in STEERING
                  if weights.chosen(kind)]
     if asked.system == REFERENCE:
@@ -115,9 +115,11 @@ def key_of(protocol: Protocol, case: Case, asked: Asked) -> str:
     return hashlib.sha256(json.dumps(wish, default=list, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _digest(path: Path) -> str:
-    state = path.stat()
-    return _hashed(path, state.st_mtime_ns, state.st_size)
+def _digest(path: Path) -> list[str]:
+    """Of all files that a raster is made of: a virtual one's sources, a picture's world file."""
+    with opened(path) as dataset:
+        members = [Path(name) for name in dataset.files]
+    return [_hashed(one, one.stat().st_mtime_ns, one.stat().st_size) for one in members if one.is_file()]
 
 
 @functools.lru_cache(maxsize=256)
@@ -198,10 +200,12 @@ def _noise(layer: Layer, block: Block, mask: np.ndarray, seed: int) -> np.ndarra
 class Seen:
     """A case and a result as pictures (C, H, W) in about [0, 1] by one stretch, on the window of the place.
 
-    `reference`: its pixels in the polygon, the source's around; None where there is none; `valid` where all of them are no
-    nodata; `roles` name the bands.
+    `reference`: its pixels in the polygon, the source's around; None where there is none; `mask`: of the place, where all of
+    them are no nodata, as `valid` is; `roles` name the bands; `size`: width and height of the case's whole image.
     """
 
+    place: Place
+    size: tuple[int, int]
     before: np.ndarray
     after: np.ndarray
     reference: np.ndarray | None
@@ -224,10 +228,12 @@ def seen(case: Case, made: Drawn) -> Seen:
             valid = valid & (also | ~place.mask)
             # A perfect edit leaves the rest as it was, whatever else the two dates differ in.
             reference = _shown(stretch, np.where(place.mask & valid, there, block.values))
-    if not (place.mask & valid).any():
-        raise BadRequest(f"case {case.name}: inside its polygon {case.image.name}" + (
-            f" or {case.reference.name}" if case.reference else "") + " has no valid pixel.")
-    return Seen(_shown(stretch, block.values), _shown(stretch, after), reference, place.mask & valid, valid, layer.roles)
+        if not (place.mask & valid).any():
+            raise BadRequest(f"case {case.name}: inside its polygon {case.image.name}" + (
+                f" or {case.reference.name}" if case.reference else "") + " has no valid pixel.")
+        size = dataset.width, dataset.height
+    return Seen(place, size, _shown(stretch, block.values), _shown(stretch, after), reference, place.mask & valid, valid,
+                layer.roles)
 
 
 def _reference_beside(case: Case, layer: Layer, box: Box) -> tuple[np.ndarray, np.ndarray] | None:

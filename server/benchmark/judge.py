@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .. import bands
+from .. import bands, provenance
 from ..endpoint import Answer, Endpoint, NoAnswer, key_of
 from ..errors import BadRequest, ModelNotNamed
 from ..evaluation import pictures, viescore
@@ -126,10 +124,7 @@ class Judge:
         answer = self._asked(question, shown)
         viescore.read(answer.text)
         self.folder.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=".answer-", dir=self.folder)
-        with os.fdopen(handle, "w", encoding="utf8") as out:
-            json.dump({**asdict(answer), "judge": self.identity()}, out)
-        os.replace(draft, path)
+        provenance.write_json(path, {**asdict(answer), "judge": self.identity()})
         return answer.text
 
     def _asked(self, question: str, shown: tuple[bytes, ...]) -> Answer:

@@ -7,6 +7,7 @@ pairs that it should put in order, by their parts: the reference (what really ca
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from ..errors import BadRequest
 from ..evaluation import change, likeness
 from ..quality import agreement
 from ..raster import opened
-from .drawing import Drawn, Place, Seen
+from .drawing import Drawn, Seen
 from .protocol import IDENTITY, NOISE, REFERENCE, Case
 
 EDIT = "edit"
@@ -38,24 +39,27 @@ SHIFT_DIGITS = 3
 
 @dataclass(frozen=True)
 class Shot:
-    """All that a measure may look at; `crops`: the polygon's bounding square with a little ground around it, as (C, h, w)
-    pictures of three colours: after, and reference or None."""
+    """All that a measure may look at."""
 
     case: Case
     made: Drawn
     seen: Seen
 
-    @property
+    @functools.cached_property
     def crops(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """After and reference around the polygon, in colours."""
+        """The polygon's bounding rectangle with a little ground around it in colours (3, h, w): after, and reference or None."""
         rows, cols = (np.nonzero(self.seen.mask.any(axis=axis))[0] for axis in (1, 0))
         part = tuple(slice(max(int(found[0]) - CROP_PX, 0), int(found[-1]) + CROP_PX + 1) for found in (rows, cols))
 
         def cut(image: np.ndarray) -> np.ndarray:
-            shown = bands.picture(np.ascontiguousarray(image[(slice(None), *part)]), self.seen.roles)
-            return np.ascontiguousarray(shown.transpose(2, 0, 1).astype(np.float32) / 255)
+            return coloured(np.ascontiguousarray(image[(slice(None), *part)]), self.seen.roles)
 
         return cut(self.seen.after), None if self.seen.reference is None else cut(self.seen.reference)
+
+
+def coloured(image: np.ndarray, roles: bands.Roles) -> np.ndarray:
+    """A picture of any bands in three colours (3, H, W) in [0, 1]."""
+    return np.ascontiguousarray(bands.picture(image, roles).transpose(2, 0, 1).astype(np.float32) / 255)
 
 
 @dataclass(frozen=True)
@@ -129,14 +133,12 @@ def scenes(shot: Shot) -> Taken:
     """Whether what was drawn looks like the land cover that the case names."""
     if not shot.case.land_cover:
         return {}
-    with opened(shot.case.image) as dataset:
-        place = Place.of(shot.case, bands.Layer.of(dataset, {}))
     with opened(shot.made.path) as written:
-        found = agreement(bands.Layer.of(written, {}), shot.made.box, place.shapes, shot.case.land_cover)
+        found = agreement(bands.Layer.of(written, {}), shot.made.box, shot.seen.place.shapes, shot.case.land_cover)
     return {"scene_agreement": found[1] / found[2] if found else None}
 
 
-def labelled(case: Case, seen: Seen, box: Any) -> np.ndarray:
+def labelled(case: Case, seen: Seen) -> np.ndarray:
     """xBD's damage classes (H, W) on the window of a case: 0 no building, 1 ... 4, 255 not classified."""
     assert case.labels is not None
     try:
@@ -146,12 +148,11 @@ def labelled(case: Case, seen: Seen, box: Any) -> np.ndarray:
                     for one in features]
     except (OSError, ValueError, LookupError, TypeError, shapely.errors.ShapelyError) as error:
         raise BadRequest(f"{case.labels} is not in xBD's form (features.xy[].wkt, properties.subtype): {error}") from error
-    with opened(case.image) as dataset:
-        scale = [size / float(about.get(name) or size) for size, name in ((dataset.width, "width"), (dataset.height, "height"))]
+    scale = [size / float(about.get(name) or size) for size, name in zip(seen.size, ("width", "height"), strict=True)]
     found = np.zeros(seen.mask.shape, np.uint8)
     for outline, number in outlines:
         # The labels' pixels are those of xBD's own picture, of which the case's may be a smaller one.
-        found[masks.burn([shapely.transform(outline, lambda xy: xy * scale)], box)] = number
+        found[masks.burn([shapely.transform(outline, lambda xy: xy * scale)], seen.place.box)] = number
     return found
 
 

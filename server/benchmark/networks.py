@@ -8,12 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import bands
 from ..evaluation import f1_damage, features, likeness
 from ..models import damage_network, dino, image_text, lpips, weights
-from ..raster import opened
-from .drawing import Place
-from .measures import ALL, HIGHER, LOWER, Measure, Shot, Taken, Taker, changes, labelled, scenes
+from .measures import ALL, HIGHER, LOWER, Measure, Shot, Taken, Taker, changes, coloured, labelled, scenes
 
 LITE0 = Measure("lite0_likeness", "likeness by EfficientNet-Lite0", HIGHER, -1, 1, "cosine of pooled features with the "
                 "reference's, around the polygon; this project, docs/evaluate.md", ALL)
@@ -43,8 +40,9 @@ def measures_of(networks: dict[str, str]) -> tuple[Measure, ...]:
 
 
 def takers(networks: dict[str, str]) -> tuple[Taker, ...]:
-    """What takes all measures; raises WeightsMissing for a network that is not where it was named."""
-    found: list[Taker] = [changes, scenes, _lite0]
+    """What takes all measures but Lite0's, whose features are kept too; raises WeightsMissing for a network that is not where it
+    was named."""
+    found: list[Taker] = [changes, scenes]
     if "image-text" in networks:
         image_text.load(Path(networks["image-text"]))
         found.append(functools.partial(_clip, networks["image-text"]))
@@ -70,11 +68,11 @@ def _lite0_network() -> features.Extractor:
     return features.lite0()
 
 
-def _lite0(shot: Shot) -> Taken:
+def lite0(shot: Shot) -> tuple[np.ndarray, Taken]:
+    """The features of a result, and their likeness to the reference's."""
     after, reference = shot.crops
-    if reference is None:
-        return {}
-    return {LITE0.name: _cosine(lite0_features(after), lite0_features(reference))}
+    made = lite0_features(after)
+    return made, {} if reference is None else {LITE0.name: _cosine(made, lite0_features(reference))}
 
 
 def _clip(path: str, shot: Shot) -> Taken:
@@ -109,11 +107,8 @@ def damage(networks: dict[str, str], shot: Shot) -> list[list[int]] | None:
     """Hits, false alarms and misses of the damage classes, where a network and labels are given: F1 is of all cases together."""
     if "damage" not in networks or shot.case.labels is None:
         return None
-    with opened(shot.case.image) as dataset:
-        place = Place.of(shot.case, bands.Layer.of(dataset, {}))
-    labels = labelled(shot.case, shot.seen, place.box)
-    pictures = [np.ascontiguousarray(bands.picture(image, shot.seen.roles).transpose(2, 0, 1).astype(np.float32) / 255)
-                for image in (shot.seen.before, shot.seen.after)]
+    labels = labelled(shot.case, shot.seen)
+    pictures = [coloured(image, shot.seen.roles) for image in (shot.seen.before, shot.seen.after)]
     building, scores = damage_network.load(networks["damage"]).seen(*pictures)
     found = f1_damage.counted(labels, f1_damage.named(building, scores)[0])
     return [list(found.hit), list(found.wrong), list(found.missed)]

@@ -150,8 +150,7 @@ def _key(task: Task) -> str:
     reference = drawing.key_of(task.protocol, case, Asked(REFERENCE, 0)) if case.reference else ""
     judge = task.judge.identity() if task.judge else ""
     wish = [case.name, task.asked.system, drawing.key_of(task.protocol, case, task.asked), reference, case.caption,
-            case.land_cover, files, judge,
-            weights.state_of(case.labels) if case.labels else ""]
+            case.land_cover, files, judge, weights.state_of(case.labels) if case.labels else ""]
     return hashlib.sha256(json.dumps(wish).encode()).hexdigest()[:32]
 
 
@@ -161,7 +160,8 @@ def _taken(task: Task, path: Path) -> dict[str, Any]:
     made = drawing.drawn(task.protocol, task.case, task.asked, task.folder / "drawn")
     seen = drawing.seen(task.case, made)
     shot = measures.Shot(task.case, made, seen)
-    values = measures.taken(shot, _takers(task.networks))
+    features, likeness = networks.lite0(shot)
+    values = {**measures.taken(shot, _takers(task.networks)), **likeness}
     found: dict[str, Any] = {"values": values, "seconds": made.seconds, "notes": made.report.get("notes", []),
                              "engine": made.report.get("engine", ""), "features": f"measured/{path.stem}.npy"}
     counts = networks.damage(dict(task.networks), shot)
@@ -171,7 +171,7 @@ def _taken(task: Task, path: Path) -> dict[str, Any]:
         found["judged"] = task.judge.judged(shot)
         values.update(found["judged"]["values"])
     found["values"] = {name: value if value is not None and np.isfinite(value) else None for name, value in values.items()}
-    _keep(networks.lite0_features(shot.crops[0]), path.with_suffix(".npy"))
+    _keep(features, path.with_suffix(".npy"))
     found["picture"], found["beside"] = _pictures(task, seen, path.stem)
     return found
 
@@ -205,8 +205,7 @@ def _pictures(task: Task, seen: Seen, key: str) -> tuple[str, str]:
     folder.mkdir(exist_ok=True)
     mine = f"{task.stem[:80]}-{key[:10]}.jpg"
     _picture(seen.after, seen, folder / mine)
-    digest = hashlib.sha256(b"".join(part.tobytes() for part in (seen.before, seen.mask) if part is not None))
-    digest.update(b"" if seen.reference is None else seen.reference.tobytes())
+    digest = hashlib.sha256(b"".join(part.tobytes() for part in (seen.before, seen.mask, seen.reference) if part is not None))
     beside = f"{plain(task.case.name)[:60]}-{digest.hexdigest()[:10]}"
     for name, image in (("before", seen.before), ("reference", seen.reference)):
         path = folder / f"{beside}-{name}.jpg"

@@ -168,14 +168,13 @@ def _distances(gathered: Gathered, protocol: Protocol) -> dict[str, dict[str, An
 
 def _of_distances(gathered: Gathered, protocol: Protocol) -> list[dict[str, Any]]:
     """Whether the sensible edit is nearer to the reference than nothing done and noise, on the cases that all three have."""
-    found, parts = [], {IDENTITY: IDENTITY, NOISE: NOISE}
-    rng = np.random.default_rng(0)
-    for worse, system in parts.items():
+    found, rng = [], np.random.default_rng(0)
+    for worse in (IDENTITY, NOISE):
         shared = [case for case in gathered.features.get(protocol.sensible, {})
-                  if case in gathered.features.get(system, {}) and case in gathered.features.get(REFERENCE, {})]
+                  if case in gathered.features.get(worse, {}) and case in gathered.features.get(REFERENCE, {})]
         if len(shared) < 2:
             continue
-        real, first, second = (gathered.stacked(name, shared) for name in (REFERENCE, protocol.sensible, system))
+        real, first, second = (gathered.stacked(name, shared) for name in (REFERENCE, protocol.sensible, worse))
         means = [fid.frechet(real, first), fid.frechet(real, second)]
         gaps = []
         for _ in range(DRAWS if len(shared) <= MOST_DRAWN else 0):

@@ -10,6 +10,7 @@ import types
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import torch
 import transformers
 from landbrush.server import __main__, benchmark, registry
@@ -216,6 +217,24 @@ def test_the_key_knows_words_seed_options_and_pixels(plan):
     changed = protocol.Protocol(wanted.cases, wanted.systems, {}, (0,), {"remove": {"keep_shadow": True}})
     keys.add(drawing.key_of(changed, case, Asked("remove", 0)))
     assert len(keys) == 6
+
+
+def test_the_key_knows_what_a_virtual_raster_is_made_of(plan, tmp_path):
+    rasterio.shutil.copy(tmp_path / "before.tif", tmp_path / "before.vrt", driver="VRT")
+    plan.write_text(CASES.replace("before.tif", "before.vrt"))
+    wanted = protocol.read(plan)
+    first = drawing.key_of(wanted, wanted.cases[0], Asked("remove", 0))
+    write(tmp_path / "before.tif", in_type(scene(3, 120, 110, 4), "uint8"), colorinterp=RGB)
+    assert drawing.key_of(wanted, wanted.cases[0], Asked("remove", 0)) != first
+
+
+def test_a_texture_of_half_the_contrast_lies_a_factor_of_two_apart():
+    image, mask = np.random.default_rng(0).random((3, 40, 40)).astype(np.float32), np.zeros((40, 40), bool)
+    mask[5:35, 5:35] = True
+    assert measures._texture(image, mask) == pytest.approx(2 * measures._texture(image / 2, mask))
+    steps = np.tile(np.arange(40, dtype=np.float32) % 2, (3, 40, 1))  # jumps of 1 across, none down
+    count = 30 * 29
+    assert measures._texture(steps, mask) == pytest.approx(count / (2 * count))
 
 
 def test_intervals_and_verdicts():
