@@ -12,14 +12,12 @@ from ..server.api import (
     MANIFEST_FILE,
     RESULT_FILE,
     EditorInfo,
-    Ensemble,
-    Interpretation,
     JobInfo,
     Model,
-    SearchResult,
     route,
 )
 from ..server.api_compare import Comparison
+from ..server.api_words import Ensemble, Interpretation, SearchResult
 from .errors import Cancelled, PluginError, ServerUnreachable
 
 POLL_WAIT_S = 2

@@ -8,7 +8,8 @@ from qgis.core import Qgis, QgsApplication, QgsCoordinateReferenceSystem, QgsGeo
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QPixmap
 
-from ..server.api import AUTO, ENSEMBLE_SOURCES, PREVIEW_FILE, Blend, Output, RasterRef, SearchRequest
+from ..server.api import AUTO, PREVIEW_FILE, Blend, Output, RasterRef
+from ..server.api_words import ENSEMBLE_SOURCES, SearchRequest
 from . import settings
 from .editors import remember
 from .ensemble import PARAPHRASES, SOURCE

@@ -65,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
                                                     "bands does the whole layer without")
     edit.add_argument("--crs", default="", help="CRS of the polygons (default: the GeoJSON's, EPSG:4326)")
     edit.add_argument("--prompt", default="", help="what should be there, in English")
+    edit.add_argument("--operation", default="", metavar="NAME",
+                      help="what is meant, where the words are not clear: " + ", ".join(interpreter.OFFERED))
     edit.add_argument("--editor", default=AUTO, help="auto: as the prompt says; else " + ", ".join(registry.EDITORS))
     edit.add_argument("--exemplar", type=Path, help="GeoJSON file of the area to copy from")
     edit.add_argument("--exemplar-raster", type=Path, help="the raster the exemplar lies in, if another")
@@ -78,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     edit.add_argument("--area", choices=("window", "layer"), default="window", help="write the edited window, or the whole layer")
     edit.add_argument("--cog", action="store_true", help="write a Cloud Optimized GeoTIFF")
     edit.add_argument("--compression", choices=("deflate", "zstd", "none"), default="deflate")
+    edit.add_argument("--keep-request", action="store_true", help="tell the prompt and the request in the file's tags too")
     edit.add_argument("--grow", type=int, default=0, metavar="PX", help="enlarge the polygons")
     edit.add_argument("--feather", type=int, default=Blend().feather_px, metavar="PX", help="soft edge inside the polygons")
     edit.add_argument("--output", type=Path, required=True, help="a GeoTIFF; its manifest is written beside it")
@@ -197,6 +200,7 @@ def _edit(given: argparse.Namespace) -> int:
         raster=RasterRef(path=str(given.raster)),
         polygons=_area_of(given),
         prompt=given.prompt,
+        operation=given.operation,
         options=dict(_option(text) for text in given.option),
         band_roles=dict(_option(text, "--band ROLE") for text in given.band),
         seed=given.seed,
@@ -204,11 +208,11 @@ def _edit(given: argparse.Namespace) -> int:
         elevation=RasterRef(path=str(given.elevation)) if given.elevation else None,
         protect=read_polygons(given.protect, given.crs) if given.protect else None,
         blend=Blend(grow_px=given.grow, feather_px=given.feather),
-        output=Output(given.area, given.compression, given.cog),
+        output=Output(given.area, given.compression, given.cog, given.keep_request),
     )
     request = EditRequest.from_json(request.to_json())  # the same limits as over HTTP
     if given.editor == AUTO and given.prompt.strip():
-        print(interpreter.interpret(given.prompt).understood)
+        print(interpreter.interpret(given.prompt, given.operation, exemplar is not None).understood)
     with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=given.output.parent) as folder:
         report = edit(request, given.editor, Files(given.raster, given.exemplar_raster, given.elevation), Path(folder),
                       _print_progress)

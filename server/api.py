@@ -14,7 +14,6 @@ from typing import Any, Mapping, Optional, Tuple, Type, TypeVar, Union, get_type
 API_VERSION, DEFAULT_PORT = "1.0", 8765
 AUTO = "auto"  # the process that lets the interpreter choose the editor from the prompt
 MAX_PROMPT_CHARS, MAX_VERTICES, CRS_LENGTH = 4000, 200_000, 20_000
-ENSEMBLE_SOURCES = ("templates", "language model", "endpoint", "none")
 MODEL_STATES = ("missing", "installed", "in use", "busy", "failed")
 MODEL_ACTIONS = ("", "import", "download", "verify", "remove", "unload", "stop")
 STATUS_WORDS = ("accepted", "running", "successful", "failed", "dismissed")  # of a job (OGC 18-062r2, statusCode)
@@ -218,6 +217,7 @@ class Output(Message):
     area: str = _field("the edited window, or the whole layer", "window", choices=("window", "layer"))
     compression: str = _field("lossless compression", "deflate", choices=("deflate", "zstd", "none"))
     cog: bool = _field("write a Cloud Optimized GeoTIFF", False)
+    keep_request: bool = _field("tell prompt and request in the file's tags too, not in the manifest alone", False)
 
 
 @dataclass(frozen=True)
@@ -240,6 +240,7 @@ class EditRequest(Message):
     polygons: Polygons
     api_version: str = _field("version of this contract", API_VERSION, longest=16)
     prompt: str = _field("what should be there", "", longest=MAX_PROMPT_CHARS)
+    operation: str = _field("what the user chose of the choices offered for the prompt; process auto alone", "", longest=40)
     options: dict = _field("the editor's own options, see its description", dict)
     seed: int = _field("same seed, same result", 0, minimum=0, maximum=2**31 - 1)
     exemplar: Optional[Exemplar] = _field("what to copy from", None)
@@ -292,39 +293,6 @@ class EditorInfo(Message):
 
 
 @dataclass(frozen=True)
-class Choice(Message):
-    """An operation offered to the user when the words were not clear."""
-    operation: str
-    title: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Interpretation(Message):
-    """What was understood of a prompt, in parts that the user can change."""
-    prompt: str
-    operation: str
-    editor: str
-    understood: str
-    sure: bool = False
-    to_class: str = ""
-    from_class: str = ""
-    protect: str = ""
-    severity: str = ""
-    options: dict = _field("option values that the words give", dict)
-    choices: Tuple[Choice, ...] = ()
-
-
-@dataclass(frozen=True)
-class Ensemble(Message):
-    """Sentences that say the same as a prompt, the prompt first; asked for without texts."""
-    prompt: str = _field("what should be there", longest=MAX_PROMPT_CHARS)
-    source: str = _field("who writes them", "templates", choices=ENSEMBLE_SOURCES)
-    count: int = _field("how many sentences, the prompt among them", 6, minimum=1, maximum=32)
-    texts: Tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Model(Message):
     """A pretrained model on the server's machine, or missing there; sent with an action: what to do with it."""
     id: str
@@ -338,33 +306,6 @@ class Model(Message):
     path: str = _field("folder or zip on the server's machine to import", "", longest=4096)
     revision: str = _field("commit to download, where the server knows none", "", longest=40)
     accept_licence: bool = _field("the user has read the licence and accepts it", False)
-
-
-@dataclass(frozen=True)
-class SearchRequest(Message):
-    """Look for windows of a raster that look like a word."""
-    raster: RasterRef
-    word: str = _field("a land-cover word", longest=200)
-    extent: Optional[Extent] = None
-    band_roles: dict[str, int] = _field("band of a role, from 1", dict, keys=BAND_ROLES, minimum=1, maximum=4096)
-    most: int = _field("how many windows", 5, minimum=1, maximum=20)
-
-
-@dataclass(frozen=True)
-class Found(Message):
-    """One window: its outline in the raster's CRS, how well it agrees, a thumbnail."""
-    polygons: Polygons
-    agreement: float
-    thumbnail_png: str = _field("base64", "")
-
-
-@dataclass(frozen=True)
-class SearchResult(Message):
-    """The windows found, best first; none and a reason where nothing agrees enough."""
-    word: str
-    rule: str
-    found: Tuple[Found, ...] = ()
-    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from .api_compare import Comparison
 from .bands import Layer
 from .errors import BadRequest, CannotEdit
 from .evaluation import change
-from .raster import Box, Grid, onto, opened, read_window
+from .raster import Box, Grid, onto, opened, part_side, read_window
 
 MARGIN_PX = 128
 LARGEST_PX = 16_000_000
@@ -82,7 +82,7 @@ def _about(sides: _Sides, shapes: list) -> Comparison:
 def _everywhere(sides: _Sides) -> Comparison:
     """How much of all changed, square by square, whatever the size of the rasters: change was asked for everywhere."""
     compared, changed, total = 0, 0, 0.0
-    for box in sides.first.profile.box.squares():
+    for box in sides.first.profile.box.squares(part_side(sides.first.dataset)):
         seen, made, both = sides.seen(box)
         difference = np.abs(made - seen)
         compared += int(both.sum())

@@ -21,7 +21,7 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
 from . import bands, blend, canvases, exemplars, gate, masks, one_band, prompts, provenance, retrieval, rgb, sensor, tiling
-from .api import AUTO, MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE, EditRequest
+from .api import MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE, EditRequest
 from .bands import Layer
 from .canvases import Canvas, canvas_of
 from .editors.base import AUTOMATIC, Scene
@@ -32,6 +32,7 @@ from .models import image_text, weights
 from .plan import Plan, plan
 from .quality import Quality, agreement
 from .raster import Block, Box, opened, read_window
+from .report import Made, manifest_of
 from .synthesis.spectral import KEPT
 
 Progress = Callable[..., None]
@@ -78,15 +79,15 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
         job, target = _Job(request, todo, layer, elevation, clock, {}, canvas, set(), Quality()), canvas.layer.dataset
         # 1. Where: polygons on the raster's own grid.
         progress("reading", 0, 1)
-        shapes, regions, out_box = _place(job, progress)
+        shapes, asked, out_box = _place(job, progress)
         # 2. From what: drawn exemplars, or windows that look like the word.
         patches, search = _sources(job, other, shapes, progress)
         clock.lap("read")
         # 3. The edit itself, window by window, as arrays.
         edited, left = [], 0
-        for index, region in enumerate(regions):
+        for index, region in enumerate(asked.regions):
             def on_step(step: int, total: int, *shown: Any, done: int = index) -> None:
-                progress("editing", done * total + step, total * len(regions), *shown)
+                progress("editing", done * total + step, total * len(asked.regions), *shown)
 
             pixels, skipped = _edit_region(job, region, patches, on_step)
             edited.append((region.box, pixels))
@@ -95,20 +96,20 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
         # 4. Written on the same grid, checked against the source, and only then given its name.
         progress("writing", 0, 1)
         draft = folder / f".{RESULT_FILE}.part.tif"
-        wkb = shapely.to_wkb(_in_crs(shapes, layer), hex=True)
-        tags = provenance.tags(request, todo.editor.info.engine, todo.editor.info.id, wkb, str(job.drawn.get("model", "")))
+        tags = provenance.tags(request, todo.editor.info, _in_crs(shapes, layer), str(job.drawn.get("model", "")),
+                               provenance.disclosed(target, out_box))
         options = WriteOptions(request.output.compression, request.output.cog, tags, frozenset(job.changed))
         try:
             write_geotiff(target, Mosaic(out_box, edited), draft, options, lambda i, n: progress("writing", i, n))
             clock.lap("write")
             progress("checking", 0, 1)
-            checked = gate.verify(target, out_box, draft, regions, lambda i, n: progress("checking", i, n))
+            checked = gate.verify(target, out_box, draft, asked, lambda i, n: progress("checking", i, n))
             if canvas.made and not canvas.apart:
                 gate.verify_kept(layer.dataset, out_box, draft)
             clock.lap("check")
             _preview(canvas.layer if canvas.apart else layer, draft, out_box, folder)
             progress("checking", 1, 1)
-            report = _report(job, checked, search, out_box, left)
+            report = manifest_of(Made(request, todo, layer, job.drawn, clock.total(), out_box, left), search, checked)
             outside = checked.pixels_outside_different
             report["quality"] = job.quality.to_json(outside, _looks(job, draft, out_box, shapes))
             provenance.write_json(folder / MANIFEST_FILE, report)
@@ -185,6 +186,10 @@ class _Clock:
         now = time.perf_counter()
         self.laps[name], self.last = round(now - self.last, 4), now
 
+    def total(self) -> dict[str, float]:
+        """Seconds of each step so far, and of all."""
+        return {**self.laps, "total": round(time.perf_counter() - self.start, 4)}
+
 
 @contextlib.contextmanager
 def _layer(request: EditRequest, files: Files) -> Iterator[Layer]:
@@ -201,8 +206,8 @@ def _opened(path: Path | None) -> Iterator[rasterio.DatasetReader | None]:
         yield dataset
 
 
-def _place(job: _Job, progress: Progress) -> tuple[list, list[Region], Box]:
-    """Polygons in pixels, regions to edit, and the window to write."""
+def _place(job: _Job, progress: Progress) -> tuple[list, gate.Edited, Box]:
+    """Polygons in pixels, where is edited and what of it was asked for, and the window to write."""
     request, todo, profile, blended = job.request, job.todo, job.layer.profile, job.request.blend
     shapes = masks.pixel_polygons(request.polygons, profile)
     if request.raster.extent is not None:
@@ -214,14 +219,15 @@ def _place(job: _Job, progress: Progress) -> tuple[list, list[Region], Box]:
     context = max(blended.context_px, wanted) + blended.beyond_px
     placing = Placing(profile.box, limit, blended.grow_px, context, profile.count)
     regions = masks.regions(shapes, protect, placing, lambda i, n: progress("reading", i, n))
+    asked = gate.Edited(regions, masks.wanted(request.polygons, request.protect, limit, profile))
     if request.output.area == "layer":
-        return shapes, regions, profile.box
+        return shapes, asked, profile.box
     if request.extent is not None:
-        return shapes, regions, limit
+        return shapes, asked, limit
     rows, cols = zip(*(_edited_span(r) for r in regions), strict=True)
     top, left = min(r[0] for r in rows), min(c[0] for c in cols)
     tight = Box(left, top, max(c[1] for c in cols) - left, max(r[1] for r in rows) - top)
-    return shapes, regions, tight.grown(WINDOW_MARGIN_PX, profile.box)
+    return shapes, asked, tight.grown(WINDOW_MARGIN_PX, profile.box)
 
 
 def _edited_span(region: Region) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -346,55 +352,3 @@ def _preview(layer: Layer, result: Path, box: Box, folder: Path) -> None:
     seen = [layer.roles.index(r) for r in ("red", "green", "blue")]
     rgb = [data[i] + 1 for i in seen if i is not None] if None not in seen else [data[0] + 1] * 3
     provenance.write_preview(result, box, rgb, folder / PREVIEW_FILE)
-
-
-REPEATS_FROM = 4.0
-LITTLE_CHANGED = 0.6
-
-
-def _notes(job: _Job, nodata: int, search: dict[str, Any] | None, checked: gate.GateReport) -> list[str]:
-    """What the user should know of this result, in sentences."""
-    notes, roles = list(job.drawn.get("notes", ())), job.layer.roles
-    changed = checked.pixels_inside_changed / max(checked.pixels_inside, 1)
-    if nodata:
-        notes.append(f"{nodata:,} pixels inside the polygons are nodata and were left.")
-    if changed < LITTLE_CHANGED:
-        notes.append(f"Only {changed:.0%} of the polygons' pixels changed.")
-    if len(roles.names) > 3 and roles.source.startswith("assumed") and any(roles.names):
-        guess = ", ".join(f"{role}={band + 1}" for band, role in enumerate(roles.names) if role)
-        notes.append(f"The file does not name its bands; taken as {guess}. State them if that is wrong.")
-    if search and checked.pixels_inside > REPEATS_FROM * max(search["pixels"], 1):
-        notes.append(f"Only {search['pixels']:,} pixels of '{search['word']}' were found for {checked.pixels_inside:,} to "
-                     "fill, so it repeats. Draw a larger exemplar.")
-    return notes
-
-
-def _report(
-    job: _Job, checked: gate.GateReport, search: dict[str, Any] | None, box: Box, nodata: int
-) -> dict[str, Any]:
-    request, todo, layer, clock, info = job.request, job.todo, job.layer, job.clock, job.todo.editor.info
-    return {
-        "synthetic": provenance.DISCLAIMER,
-        "editor": info.id,
-        "engine": info.engine,
-        "licence": job.drawn.get("licence", info.licence),
-        "operation": todo.operation,
-        "understood": todo.understood.to_json() if todo.understood else None,
-        "prompt": request.prompt,
-        "seed": request.seed,
-        "options": todo.options,
-        "search": search,
-        "drawn": job.drawn,
-        "request": request.to_json(),
-        "gate": checked.to_json(),
-        "pixels_left_nodata": nodata,
-        "notes": _notes(job, nodata, search, checked),
-        "window": [box.col, box.row, box.width, box.height],
-        "crs": layer.profile.crs.to_string() if layer.profile.crs else None,
-        "transform": list(layer.profile.transform_of(box))[:6],
-        "gsd_m": layer.profile.gsd_m,
-        "band_roles": {"roles": list(layer.roles.names), "from": layer.roles.source},
-        "seconds": {**clock.laps, "total": round(time.perf_counter() - clock.start, 4)},
-        "versions": provenance.versions(),
-        "process": AUTO if todo.understood else info.id,
-    }

@@ -8,24 +8,30 @@ fails is refused, whoever wrote it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import rasterio
+import shapely
+from affine import Affine
 from rasterio.enums import ColorInterp
+from rasterio.features import rasterize
+from shapely.geometry.base import BaseGeometry
 
 from .errors import PromiseBroken, RasterUnreadable
 from .geotiff import rpcs_of
-from .masks import Region, profile_crs
-from .raster import Box, OnPart, Profile, opened, profile_of, validity
+from .masks import Region, Wanted, profile_crs
+from .raster import Box, OnPart, Profile, opened, part_side, profile_of, validity
 
 GRID_TOLERANCE_PX = 1e-6
 
 
 @dataclass(frozen=True)
 class GateReport:
-    """What the gate counted; every `different` is 0 in a file that passed."""
+    """What the gate counted; every `different`, `missed` and `protected` is 0 in a file that passed. `pixels_wanted`: whose
+    centre lies in a polygon as it was given, less what is protected; 0 where that was not looked at."""
 
     crs_equal: bool
     affine_equal: bool
@@ -33,6 +39,9 @@ class GateReport:
     pixels_outside_different: int
     pixels_inside: int
     pixels_inside_changed: int
+    pixels_wanted: int
+    pixels_wanted_missed: int
+    pixels_protected_changed: int
     validity_different: int
     sha256_source_window: str
     sha256_result: str
@@ -42,8 +51,16 @@ class GateReport:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Edited:
+    """Where was edited, and what of it had been asked for, read from the request anew."""
+
+    regions: Sequence[Region]
+    wanted: Wanted | None = None
+
+
 def verify(
-    source: rasterio.DatasetReader, box: Box, result: str | Path, regions: list[Region],
+    source: rasterio.DatasetReader, box: Box, result: str | Path, edited: Edited,
     on_part: OnPart = lambda part, parts: None,
 ) -> GateReport:
     """Compare `result` with the window `box` of `source`; raises PromiseBroken with every fault."""
@@ -56,13 +73,17 @@ def verify(
                 faults.append("its camera model (RPC) is not the source's")
             if faults:
                 raise PromiseBroken(f"{Path(result).name}: " + "; ".join(faults))
-            report = _compare(source, written, box, regions, on_part)
+            report = _compare(source, written, box, edited, on_part)
     except RasterUnreadable as error:
         raise PromiseBroken(f"The written file cannot be read back: {error}") from error
     if report.pixels_outside_different or report.validity_different:
         raise PromiseBroken(
             f"{Path(result).name}: {report.pixels_outside_different} of {report.pixels_outside} pixels outside "
             f"the polygons differ from the source, {report.validity_different} became nodata, or valid outside the polygons.")
+    if report.pixels_wanted_missed or report.pixels_protected_changed:
+        raise PromiseBroken(
+            f"{Path(result).name}: {report.pixels_wanted_missed} pixels inside the polygons were neither drawn nor left as "
+            f"nodata, {report.pixels_protected_changed} that were to stay as they are changed.")
     return report
 
 
@@ -70,7 +91,7 @@ def verify_kept(source: rasterio.DatasetReader, box: Box, result: str | Path) ->
     """Compare all bands of the window `box` of `source` with the first ones of `result`, to which others were appended;
     raises PromiseBroken where a bit differs."""
     with opened(result) as written:
-        for part in box.squares():
+        for part in box.squares(part_side(source)):
             old, new = source.read(window=part.window), written.read(
                 indexes=list(source.indexes), window=part.seen_from(box).window)
             if (_bits(old) != _bits(new)).any():
@@ -123,11 +144,11 @@ def _bits(values: np.ndarray) -> np.ndarray:
 
 
 def _compare(
-    source: rasterio.DatasetReader, written: rasterio.DatasetReader, box: Box, regions: list[Region], on_part: OnPart
+    source: rasterio.DatasetReader, written: rasterio.DatasetReader, box: Box, edited: Edited, on_part: OnPart
 ) -> GateReport:
-    outside = different = inside = changed = misjudged = 0
+    counts = dict.fromkeys(("outside", "different", "inside", "changed", "wanted", "missed", "protected", "misjudged"), 0)
     before, after = hashlib.sha256(), hashlib.sha256()
-    parts = list(box.squares())
+    parts = list(box.squares(part_side(source)))
     for number, part in enumerate(parts):
         on_part(number, len(parts))
         here = part.seen_from(box).window
@@ -137,21 +158,49 @@ def _compare(
         unequal = np.zeros(old.shape[1:], bool)
         for ours, theirs in zip(_bits(old), _bits(new), strict=True):
             unequal |= ours != theirs
-        mask = _mask_of(part, regions)
-        edited = int(mask.sum())
-        inside, outside = inside + edited, outside + mask.size - edited
-        changed += int((unequal & mask).sum())
-        different += int((unequal & ~mask).sum())
+        mask = _mask_of(part, edited.regions)
+        inside = int(mask.sum())
         valid_old, valid_new = validity(source, part.window), validity(written, here)
         lost = valid_old & ~valid_new
         gained = ~valid_old & valid_new & ~mask
-        misjudged += int((lost | gained).sum())
+        wanted, missed, touched = (0, 0, 0) if edited.wanted is None else _against(edited.wanted, part, mask, unequal)
+        for name, count in (("outside", mask.size - inside), ("different", (unequal & ~mask).sum()), ("inside", inside),
+                            ("changed", (unequal & mask).sum()), ("wanted", wanted),
+                            ("missed", missed), ("protected", touched), ("misjudged", (lost | gained).sum())):
+            counts[name] += int(count)
     shift_free = tuple(written.transform) == tuple(profile_of(source).transform_of(box))
-    return GateReport(True, shift_free, outside, different, inside, changed, misjudged,
-                      before.hexdigest(), after.hexdigest())
+    return GateReport(True, shift_free, *counts.values(), before.hexdigest(), after.hexdigest())
 
 
-def _mask_of(part: Box, regions: list[Region]) -> np.ndarray:
+def _against(wanted: Wanted, part: Box, mask: np.ndarray, unequal: np.ndarray) -> tuple[int, int, int]:
+    """Pixels of `part` that were asked for, those of them that are not in the mask, and those that were to stay and changed.
+
+    Each polygon is burned for itself, and what is in doubt is measured against its outline.
+    """
+    spared = _burned(wanted.protected, part)
+    touched = spared & unequal
+    if touched.any():
+        touched = wanted.surely_in(wanted.protected, part, touched)
+    limit = np.zeros(mask.shape, bool)
+    limit[wanted.limit.clipped(part).seen_from(part).slices] = True
+    asked = _burned(wanted.polygons, part) & ~spared & limit
+    missed = asked & ~mask
+    if missed.any():
+        missed = wanted.surely_in(wanted.polygons, part, missed)
+    return int(asked.sum()), int(missed.sum()), int(touched.sum())
+
+
+def _burned(shapes: Sequence[BaseGeometry], part: Box) -> np.ndarray:
+    found = np.zeros((part.height, part.width), np.uint8)
+    frame = shapely.box(part.col, part.row, part.col + part.width, part.row + part.height)
+    here = [shape for shape in shapes if shapely.intersects(shapely.envelope(shape), frame)]
+    if here:
+        # One geometry each: what several hold is burned by each of them.
+        rasterize([(shape, 1) for shape in here], out=found, transform=Affine.translation(part.col, part.row))
+    return found > 0
+
+
+def _mask_of(part: Box, regions: Sequence[Region]) -> np.ndarray:
     mask = np.zeros((part.height, part.width), bool)
     for region in regions:
         both = region.box.clipped(part)

@@ -19,7 +19,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.rpc import RPC
 
 from .errors import NoSpace, RasterUnreadable
-from .raster import Box, OnPart, Profile, profile_of
+from .raster import Box, OnPart, Profile, part_side, profile_of
 
 SYNTHETIC_BAND = "Pixels of this band inside the polygons were made by a program. Not measured."
 
@@ -68,7 +68,9 @@ def _creation_options(profile: Profile, box: Box, options: WriteOptions) -> dict
 
 def _describe(target: rasterio.io.DatasetWriter, profile: Profile, options: WriteOptions) -> None:
     stale = ("STATISTICS_",)
-    target.update_tags(**{k: v for k, v in profile.tags.items() if not k.startswith(stale)})
+    # What the source says of edits before this one is in the tags given.
+    told = ("LANDBRUSH_",) if options.tags else ()
+    target.update_tags(**{k: v for k, v in profile.tags.items() if not k.startswith((*stale, *told))})
     target.update_tags(**dict(options.tags))
     target.colorinterp = profile.colorinterp
     target.scales, target.offsets = profile.scales, profile.offsets
@@ -129,7 +131,7 @@ def _write_draft(
             rpcs = rpcs_of(source, box)
             if rpcs is not None:
                 out.rpcs = rpcs
-            parts = list(box.squares())
+            parts = list(box.squares(part_side(source)))
             for number, part in enumerate(parts):
                 on_part(number, len(parts))
                 covered = any(where.clipped(part) == part for where, _ in patches)

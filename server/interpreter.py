@@ -9,12 +9,14 @@ likely operations as choices; it never runs one unasked.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from . import lexicon
-from .api import Choice, Interpretation
+from .api_words import Choice, Interpretation
 from .editors.base import LAND_COVERS
+from .errors import BadRequest
 from .lexicon import CLASSES, FROM_FIRST, OPERATIONS, PROTECT_AFTER, PROTECT_BEFORE, TO_FIRST, Mention, mentions
 from .models import sentences
 
@@ -79,6 +81,10 @@ EDITOR_OF = {
 }
 NEGATION = re.compile(r"\b(?:no|not|never|without|instead|rather|don't|isn't|wasn't)\b")
 """Where these stand, a pooled sentence vector is no witness against the rules."""
+OFFERED = tuple(name for name in OPERATIONS if name != "unknown")
+"""What can be chosen, as an operation to carry out."""
+DEEPEST_M, HIGHEST_M = 30.0, 9000.0
+"""Metres of water that are a depth; more of them are a height in the elevation model."""
 NEAREST = 4
 CLEAR, UNLIKELY = 0.6, 0.1
 SEVERITY_OPTIONS: dict[str, dict[str, dict[str, float]]] = {
@@ -98,16 +104,30 @@ _DEPTHS = {r"\bankle": 0.1, r"\bdoor ?steps?\b|\bthreshold": 0.25, r"\bknee": 0.
 _UNITS = {"k": 1000.0, "c": 0.01, "f": 0.3048, "m": 1.0}
 
 
-def interpret(prompt: str) -> Interpretation:
-    """What the words ask for; `sure` is False where the user must choose."""
+def interpret(prompt: str, chosen: str = "", exemplar: bool = False) -> Interpretation:
+    """What the words ask for; `sure` is False where the user must choose.
+
+    `chosen`: the operation of a choice that was offered for these words, which is then what they ask for; `exemplar`: whether
+    one is drawn, at which words such as "like there" point. Raises BadRequest where what was chosen is no operation.
+    """
+    if chosen and chosen not in OFFERED:
+        raise BadRequest(f"operation: '{chosen[:60]}' is none of {', '.join(OFFERED)}.")
     text = " " + re.sub(r"\s+", " ", prompt.lower().replace("’", "'")).strip(" .!") + " "
     rest, protect = _protected(text)
     operation, to_class, from_class = _operation(rest)
     choices = nearest(prompt)
     if not re.search(r"[^\W\d_]{2}", text):
         operation, choices = "unknown", ()
-    if choices and operation and not NEGATION.search(text) and _contradicted(operation, choices):
+    pointed = exemplar and bool(lexicon.POINTS_AT.search(text))
+    if pointed and not operation and not NEGATION.search(text):
+        operation = "fill_like"
+    # Where the user drew what is meant, or chose it, a sentence vector has no say.
+    drawn = pointed and operation in ("fill_like", "copy", *CLASSES)
+    if choices and operation and not drawn and not NEGATION.search(text) and _contradicted(operation, choices):
         operation = ""
+    if chosen:
+        operation = chosen
+        to_class, from_class = (chosen if chosen in CLASSES else ""), (from_class if from_class != chosen else "")
     sure = operation not in ("", "unknown")
     if not operation:
         operation = choices[0].operation if choices else "unknown"
@@ -126,7 +146,7 @@ def interpret(prompt: str) -> Interpretation:
         protect=protect,
         severity=severity,
         options=_options(operation, severity, text),
-        choices=() if sure else choices,
+        choices=() if sure else tuple(choice for choice in choices if choice.operation in OFFERED),
     )
     return replace(found, understood=_sentence(found))
 
@@ -277,7 +297,7 @@ def _options(operation: str, severity: str, text: str) -> dict[str, Any]:
     if length:
         number = _WORDS.get(length.group(1)) or float(length.group(1).replace(",", "."))
         metres = number * _UNITS[length.group(2)[0] if length.group(2)[0] in _UNITS else "m"]
-        if operation == "flood" and 0 < metres < 100:
+        if operation == "flood" and 0 < metres < HIGHEST_M:
             options["level_m"] = metres
         elif operation == "fog" and 10 <= metres <= 20000:
             options["visibility_m"] = metres
@@ -285,6 +305,8 @@ def _options(operation: str, severity: str, text: str) -> dict[str, Any]:
             options["depth_cm"] = metres * 100
     elif operation == "flood":
         options.update(next(({"level_m": depth} for word, depth in _DEPTHS.items() if re.search(word, text)), {}))
+    if operation == "flood" and not (lexicon.ELEVATION.search(text) or options.get("level_m", 0.0) > DEEPEST_M):
+        options["above_lowest"] = True
     if operation in OBJECT_CLASSES:
         options["keep_objects"] = True
     if operation in LAND_COVERS:
@@ -304,9 +326,21 @@ def _sentence(found: Interpretation) -> str:
         parts = [f"Remove: {from_class}"]
     elif from_class and operation != from_class:
         parts.append(("of " if operation == "copy" else "in place of ") + from_class)
+    if operation == "flood":
+        parts.append(_water_level(found.options))
     if found.severity:
         parts.append(f"({found.severity} severity)")
     if found.protect:
         parts.append(f"- leave {found.protect} alone (draw it under 'Leave as it is')")
-    sentence = " ".join(parts)
+    sentence = " ".join(filter(None, parts))
     return sentence if found.sure else f"Perhaps: {sentence}. Please choose."
+
+
+def _water_level(options: Mapping[str, Any]) -> str:
+    """How high the water stands, as far as the words say it."""
+    if "level_m" not in options:
+        return ""
+    level = f"{options['level_m']:g} m"
+    if options.get("above_lowest"):
+        return f"{level} above the lowest ground (by an elevation model; without one {level} deep)"
+    return f"up to {level} of the elevation model"

@@ -125,6 +125,17 @@ IMPOSSIBLE = re.compile(
     r"poem|joke|pdf|csv|ndvi|transparency|opacity|resolution|stroke width|font|more beautiful|nicer|prettier|asdf\w*|qwert\w*|"
     r"logo|watermark|text saying|portrait|mona lisa|purple|pink|rainbow|atlantis|population|rename|layer (?:name|order))\b")
 
+# At what was drawn as the exemplar.
+POINTS_AT = re.compile(
+    r"\b(?:like|as|same as|similar to|from)\s+(?:(?:it|is|in|on|at|the|that|what|i|over)\s+){0,3}(?:there|here|this|that|these|those|marked|drew|drawn|"
+    r"selected|outlined|shown|exemplar|example|sample|source|area|polygon|place|patch|one)\b|"
+    r"\b(?:this|that|these|those|there)\b|\b(?:marked|outlined|highlighted|drawn)\b")
+
+# A level of water that counts from the elevation model's zero and not from the ground.
+ELEVATION = re.compile(
+    r"\b(?:level|stage|elevation|altitude|height)s?\s*(?:of|at|is|to|=|:)?\s*(?:about |around )?\d|\babove (?:mean )?sea|\ba\.?\s?m?\.?s\.?l\b|"
+    r"\b(?:datum|contour|nhn|navd\w*|nap|odn)\b")
+
 # A class in such a clause is to be left alone: before the marker, or after it.
 PROTECT_AFTER = re.compile(
     r"(?:\bbut (?:not|leave|keep|spare|don't touch|do not touch|without)\b|\bexcept(?:ing)?(?: for| on| over| in)?\b|\bapart from\b|"

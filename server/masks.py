@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyproj
 import shapely
-import shapely.geometry
 from affine import Affine
 from rasterio.features import rasterize
 from scipy import ndimage
@@ -20,10 +19,14 @@ from shapely.geometry.base import BaseGeometry
 
 from .api import Extent, Polygons
 from .errors import BadRequest, CannotEdit, OutsideRaster
+from .outlines import parts_of, polygonal, united
 from .raster import Box, OnPart, Profile
 
 MAX_REGION_VALUES = 200_000_000
 """Pixels times bands of a window that is edited in one piece: with its copies about 5 GB."""
+SURE_PX, SURE_MOVED_PX = 1e-3, 0.5
+"""How far inside a polygon a pixel's centre must lie to be surely in it; where the polygon came in another CRS, whose straight
+edges are bent here in pieces."""
 PIECES_PER_SIDE = 64
 """A polygon in another CRS is cut into this many pieces per extent before it is reprojected."""
 
@@ -34,6 +37,29 @@ class Region:
 
     box: Box
     mask: np.ndarray
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a request asks for, in pixel coordinates and not united: polygons that are to be edited inside `limit`, and those
+    that stay as they are. `sure_px`: how deep a pixel's centre must lie in a polygon to be surely meant."""
+
+    polygons: Sequence[BaseGeometry]
+    protected: Sequence[BaseGeometry]
+    limit: Box
+    sure_px: float = SURE_PX
+
+    def surely_in(self, shapes: Sequence[BaseGeometry], part: Box, pixels: np.ndarray) -> np.ndarray:
+        """Which of the pixels (H, W) of `part` lie surely in one of the shapes."""
+        rows, cols = np.nonzero(pixels)
+        centres = shapely.points(cols + part.col + 0.5, rows + part.row + 0.5)
+        tree = shapely.STRtree(shapes)
+        at, which = tree.query(centres, predicate="within")
+        edges = shapely.boundary(np.asarray(shapes, object)[which])
+        deep = shapely.distance(centres[at], edges) > self.sure_px
+        sure = np.zeros(pixels.shape, bool)
+        sure[rows[at[deep]], cols[at[deep]]] = True
+        return sure
 
 
 def crs_of(text: str, what: str) -> pyproj.CRS:
@@ -105,19 +131,33 @@ def _wrapped(shape: BaseGeometry, profile: Profile) -> BaseGeometry:
     return shape
 
 
-def _polygonal(shape: BaseGeometry) -> list[BaseGeometry]:
-    parts = shapely.get_parts(shapely.make_valid(shape))
-    flat = [p for part in parts for p in shapely.get_parts(part)]
-    return [p for p in flat if p.geom_type == "Polygon" and p.area > 0]
-
-
 def pixel_polygons(polygons: Polygons, profile: Profile, what: str = "polygons") -> list[BaseGeometry]:
-    """Valid polygons in pixel coordinates (x = column, y = row)."""
-    shape = shapely.force_2d(shapely.geometry.shape(polygons.geometry))
-    moved = _to_raster_crs(shapely.make_valid(shape), polygons.crs, profile, what)
+    """The ground that lies in any of the polygons, in pixel coordinates (x = column, y = row): valid, apart from one another."""
+    return polygonal(_in_pixels(united(parts_of(polygons), what), polygons.crs, profile, what))
+
+
+def given_polygons(polygons: Polygons, profile: Profile, what: str = "polygons") -> list[BaseGeometry]:
+    """Each polygon as it was given, in pixel coordinates, not united with others: for a check of what was made of them all."""
+    parts = [inner for part in parts_of(polygons) for inner in polygonal(part)]
+    try:
+        moved = _in_pixels(shapely.multipolygons(parts), polygons.crs, profile, what)
+    except shapely.errors.GEOSException:
+        # Far beyond a projection's area what lies over one another cannot be clipped as it is.
+        moved = _in_pixels(shapely.union_all(parts), polygons.crs, profile, what)
+    return [part for part in shapely.get_parts(moved) if part.geom_type == "Polygon"]
+
+
+def wanted(polygons: Polygons, protect: Polygons | None, limit: Box, profile: Profile) -> Wanted:
+    """What a request asks for, read anew and part by part."""
+    protected = given_polygons(protect, profile, "protect") if protect else []
+    moved = any(p is not None and p.crs and crs_of(p.crs, "") != profile_crs(profile) for p in (polygons, protect))
+    return Wanted(given_polygons(polygons, profile), protected, limit, SURE_MOVED_PX if moved else SURE_PX)
+
+
+def _in_pixels(shape: BaseGeometry, crs: str, profile: Profile, what: str) -> BaseGeometry:
     inverse = ~profile.transform
-    in_pixels = shapely.transform(moved, lambda xy: np.column_stack(inverse @ (xy[:, 0], xy[:, 1])))
-    return _polygonal(in_pixels)
+    moved = _to_raster_crs(shape, crs, profile, what)
+    return shapely.transform(moved, lambda xy: np.column_stack(inverse @ (xy[:, 0], xy[:, 1])))
 
 
 def extent_box(extent: Extent | None, profile: Profile) -> Box:

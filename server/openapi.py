@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from . import api
+from . import api, api_words
 from .api import AUTO, EditorInfo, EditRequest, Option
 from .api_compare import Comparison, ComparisonRequest
 from .registry import EDITORS, described
@@ -182,13 +182,12 @@ def _fixed_paths() -> dict[str, Any]:
             "responses": {"201": _answer("uploaded"), **wrong}}},
         "/interpretations": {"post": {
             "summary": "what a prompt is understood to ask for",
-            "requestBody": _json_body({"type": "object", "required": ["prompt"], "additionalProperties": False,
-                                 "properties": {"prompt": {"type": "string", "maxLength": api.MAX_PROMPT_CHARS}}}),
-            "responses": {"200": _answer("understood", message_schema(api.Interpretation)), **wrong}}},
+            "requestBody": _json_body(message_schema(api_words.InterpretationRequest)),
+            "responses": {"200": _answer("understood", message_schema(api_words.Interpretation)), **wrong}}},
         "/ensembles": {"post": {
             "summary": "sentences that say the same as a prompt",
-            "requestBody": _json_body(message_schema(api.Ensemble)),
-            "responses": {"200": _answer("sentences", message_schema(api.Ensemble)), **wrong}}},
+            "requestBody": _json_body(message_schema(api_words.Ensemble)),
+            "responses": {"200": _answer("sentences", message_schema(api_words.Ensemble)), **wrong}}},
         "/models": {"get": get("pretrained models: which there are, and which are on this machine")},
         "/models/{model_id}": {
             "get": get("one model", message_schema(api.Model), [path("model_id")]),
@@ -197,8 +196,9 @@ def _fixed_paths() -> dict[str, Any]:
                      "responses": {"202": _answer("begun", message_schema(api.Model)),
                                    "200": _answer("done", message_schema(api.Model)), **wrong}}},
         "/searches": {"post": {
-            "summary": "windows of a raster that look like a word", "requestBody": _json_body(message_schema(api.SearchRequest)),
-            "responses": {"200": _answer("found", message_schema(api.SearchResult)), **wrong}}},
+            "summary": "windows of a raster that look like a word",
+            "requestBody": _json_body(message_schema(api_words.SearchRequest)),
+            "responses": {"200": _answer("found", message_schema(api_words.SearchResult)), **wrong}}},
         "/comparisons": {"post": {
             "summary": "what changed between two rasters of one ground",
             "requestBody": _json_body(message_schema(ComparisonRequest)),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import interpreter, lexicon, registry, retrieval
-from .api import AUTO, EditRequest, Interpretation
+from .api import AUTO, EditRequest
+from .api_words import Interpretation
 from .editors.base import LAND_COVERS, Editor
 from .errors import BadRequest, CannotEdit, WeightsMissing
 from .models import weights
@@ -37,6 +38,8 @@ def plan(request: EditRequest, process_id: str) -> Plan:
     """Decide; raises with a sentence the user can act on when the words do not say enough."""
     if process_id == AUTO:
         return _from_words(request)
+    if request.operation:
+        raise BadRequest(f"operation: what was chosen for the words goes with the process '{AUTO}', not with '{process_id}'.")
     editor = registry.editor(process_id)
     options = registry.options_of(editor.info, request.options)
     if "prompt" in editor.info.needs and not request.prompt.strip():
@@ -75,7 +78,7 @@ def _word(request: EditRequest) -> str:
 def _from_words(request: EditRequest) -> Plan:
     if not request.prompt.strip():
         raise BadRequest("prompt: empty. Say what should be there, or choose an editor.")
-    understood = interpreter.interpret(request.prompt)
+    understood = interpreter.interpret(request.prompt, request.operation, request.exemplar is not None)
     general = registry.ready_to_instruct()
     if not understood.sure:
         offered = ", ".join(c.title for c in understood.choices if interpreter.EDITOR_OF.get(c.operation))
@@ -83,7 +86,7 @@ def _from_words(request: EditRequest) -> Plan:
             f"'{request.prompt[:120]}' was not understood well enough to act on. "
             + (f"Did you mean: {offered}? " if offered else "")
             + (f"The editor '{general}' takes any instruction. " if general else "")
-            + f"Say it in other words, or choose an editor: {', '.join(registry.EDITORS)}.")
+            + "Say it in other words, or choose an editor instead.")
     operation = understood.operation
     if not understood.editor and general:
         # A model that takes any instruction is on this machine: it gets the words as they are.
@@ -106,12 +109,19 @@ def _from_words(request: EditRequest) -> Plan:
             f"{lexicon.OPERATIONS[operation]} cannot be looked for in a layer ({', '.join(LAND_COVERS)} can): draw an exemplar "
             "that shows it, in this or another layer.")
     editor = registry.editor(understood.editor)
-    named = {o.name for o in editor.info.options}
-    options = {k: v for k, v in understood.options.items() if k in named}
-    options = registry.options_of(editor.info, {**options, **request.options})
+    options = registry.options_of(editor.info, _said(editor, understood, request))
     word = ""
     if request.exemplar is None and operation in lexicon.CLASSES:
         word = options.get("word", "") or operation
     if request.exemplar is None and not word and ("exemplar" in editor.info.needs or editor.searches(options)):
         raise CannotEdit(f"{lexicon.OPERATIONS[operation]}: draw the area to copy from as the exemplar.")
     return Plan(editor, options, operation, word, understood)
+
+
+def _said(editor: Editor, understood: Interpretation, request: EditRequest) -> dict[str, Any]:
+    """The editor's options that the words give, and over them those that the request gives."""
+    named = {option.name for option in editor.info.options}
+    options = {name: value for name, value in understood.options.items() if name in named}
+    if "level_m" in request.options:
+        options.pop("above_lowest", None)  # it said what the level of the words counts from
+    return {**options, **request.options}

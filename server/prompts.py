@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .api import ENSEMBLE_SOURCES, Ensemble
+from .api_words import ENSEMBLE_SOURCES, Ensemble
 from .endpoint import Endpoint, NoAnswer
 from .errors import BadRequest, CannotEdit, ModelNotNamed, WeightsMissing
 from .models import weights

@@ -36,7 +36,11 @@ EDITABLE_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float3
 ALIGNED_PX = 1e-3
 """Part of a pixel by which two grids may lie apart and still be one."""
 COPY_SIDE = 2048
-"""Side of the squares in which unchanged pixels are copied and compared."""
+"""Side of the squares in which unchanged pixels are copied and compared, at most."""
+COPY_BYTES = 64 << 20
+"""Bytes of all bands of such a square, at most ..."""
+LEAST_COPY_SIDE = 256
+"""... but never smaller than a file's own block."""
 
 
 OnPart = Callable[[int, int], None]
@@ -304,6 +308,14 @@ class Block:
     box: Box
     values: np.ndarray
     valid: np.ndarray
+
+
+def part_side(dataset: rasterio.DatasetReader) -> int:
+    """Side of the squares in which a raster is copied and compared: smaller where it has many bands."""
+    side, pixel = COPY_SIDE, dataset.count * np.dtype(dataset.dtypes[0]).itemsize
+    while side > LEAST_COPY_SIDE and side * side * pixel > COPY_BYTES:
+        side //= 2
+    return side
 
 
 def validity(dataset: rasterio.DatasetReader, window: Window | None = None, shape: tuple[int, int] | None = None) -> np.ndarray:

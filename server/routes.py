@@ -12,8 +12,9 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify, request, send_file
 
 from . import api, bands, compare, interpreter, masks, openapi, prompts, provenance, registry, retrieval, text_retrieval
-from .api import AUTO, ENDED, SUCCESSFUL, EditRequest, Ensemble, Found, SearchRequest, SearchResult
+from .api import AUTO, ENDED, SUCCESSFUL, EditRequest
 from .api_compare import ComparisonRequest
+from .api_words import Ensemble, Found, InterpretationRequest, SearchRequest, SearchResult
 from .errors import BadRequest, CannotEdit, ResultNotReady, UnknownJob
 from .health import health
 from .models import image_text, weights
@@ -203,11 +204,11 @@ def upload() -> tuple[Response, int]:
 def interpretation() -> Response:
     """What the words are understood to ask for; nothing is run."""
     body = _body()
-    if not isinstance(body, dict) or set(body) != {"prompt"} or not isinstance(body["prompt"], str):
-        raise BadRequest('The body must be {"prompt": "..."}.')
-    if len(body["prompt"]) > api.MAX_PROMPT_CHARS:
-        raise BadRequest(f"prompt: {len(body['prompt'])} characters; at most {api.MAX_PROMPT_CHARS} are taken.")
-    return jsonify(interpreter.interpret(body["prompt"].encode("utf8", "replace").decode()).to_json())
+    if isinstance(body, dict) and isinstance(body.get("prompt"), str):
+        # Typed text may end in half a character, and is understood without it.
+        body = {**body, "prompt": body["prompt"].encode("utf8", "replace").decode()}
+    wanted = InterpretationRequest.from_json(body, "interpretation")
+    return jsonify(interpreter.interpret(wanted.prompt, wanted.operation, wanted.exemplar).to_json())
 
 
 @blueprint.post(api.ROUTES["ensembles"])

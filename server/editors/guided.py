@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..api import ENSEMBLE_SOURCES, Option
+from ..api import Option
+from ..api_words import ENSEMBLE_SOURCES
 from ..errors import CannotEdit
 from ..models import image_text, weights
 from ..models.guidance import Shown, Steering, TextGuide, around, similarity_loss

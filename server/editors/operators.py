@@ -33,7 +33,12 @@ class _Operator(Editor):
             raise CannotEdit(f"{self.info.title} changes how things look in light; this layer is radar (VV, VH).")
         on_step(0, 1)
         out = self.apply(ground, scene, options, seed)
+        on_step(1, 1, None, "", {"notes": self.notes(scene, options)})
         return np.where(scene.mask, out, scene.image)
+
+    def notes(self, scene: Scene, options: Mapping[str, Any]) -> list[str]:
+        """What the user should know of how the options were taken here."""
+        return []
 
     @abstractmethod
     def apply(self, ground: Ground, scene: Scene, options: Mapping[str, Any], seed: int) -> np.ndarray:
@@ -130,6 +135,8 @@ class FloodEditor(_Operator):
             Option("level_m", "number", 1.5, "Water level", minimum=-500.0, maximum=9000.0, unit="m",
                    help="With an elevation model: height of the water surface in its units. "
                    "Without: depth in the middle of the polygon."),
+            Option("above_lowest", "boolean", False, "Level counts from the lowest ground",
+                   help="With an elevation model: the water stands so much above the lowest ground of each polygon."),
             Option("clarity_m", "number", 0.4, "Depth at which the ground fades", minimum=0.02, maximum=50.0, unit="m",
                    help="In clear water; mud shortens it."),
             Option("mud", "number", 0.8, "Mud", minimum=0.0, maximum=1.0, help="0 clear, 1 brown."),
@@ -140,16 +147,48 @@ class FloodEditor(_Operator):
 
     def apply(self, ground: Ground, scene: Scene, options: Mapping[str, Any], seed: int) -> np.ndarray:
         """See operators.disaster.flood."""
-        if scene.elevation is not None:
-            here = scene.elevation[scene.mask]
-            low = np.nanmin(here) if np.isfinite(here).any() else np.inf
-            if not np.isfinite(low):
+        heights, how = scene.elevation, {name: value for name, value in options.items() if name != "above_lowest"}
+        if heights is not None:
+            low, (least, most) = _lowest(scene), _span(scene)
+            if not np.isfinite(least):
                 raise CannotEdit("The elevation model holds no height inside the polygon. Does it cover it?")
-            if low > options["level_m"]:
+            if options["above_lowest"]:
+                heights = heights - low
+            elif least > options["level_m"]:
                 raise CannotEdit(
-                    f"The water level {options['level_m']:g} m is below all the ground in the polygon (lowest "
-                    f"{low:g} m in the elevation model). Raise the level.")
-        return flood(ground, Flood(**options), seed, scene.elevation)
+                    f"The water level {options['level_m']:g} m is below all the ground in the polygon, which lies from "
+                    f"{least:.1f} to {most:.1f} m in the elevation model. Raise the level, for instance to "
+                    f"{least + 1:.1f} m, or let it count from the lowest ground.")
+        return flood(ground, Flood(**how), seed, heights)
+
+    def notes(self, scene: Scene, options: Mapping[str, Any]) -> list[str]:
+        """At which height the water stands."""
+        if scene.elevation is None or not options["above_lowest"]:
+            return []
+        levels = np.unique(_lowest(scene)[scene.mask])
+        shown = [f"{level + options['level_m']:.1f} m" for level in levels[np.isfinite(levels)]]
+        if not shown:
+            return []
+        where = shown[0] if len(shown) == 1 else f"{shown[0]} to {shown[-1]}"
+        return [f"The water stands {options['level_m']:g} m above the lowest ground of each polygon: at {where} in the elevation "
+                "model."]
+
+
+def _span(scene: Scene) -> tuple[float, float]:
+    """The lowest and the highest ground inside the polygons; not a number where no height is known."""
+    assert scene.elevation is not None
+    here = scene.elevation[scene.mask]
+    known = here[np.isfinite(here)]
+    return (float(known.min()), float(known.max())) if known.size else (np.nan, np.nan)
+
+
+def _lowest(scene: Scene) -> np.ndarray:
+    """Height (H, W) of the lowest ground of the polygon that a pixel lies in; not a number outside, and where none is known."""
+    assert scene.elevation is not None
+    parts, count = ndimage.label(scene.mask, np.ones((3, 3)))
+    known = np.where(np.isfinite(scene.elevation), scene.elevation, np.inf)
+    lows = np.concatenate([[np.nan], np.atleast_1d(ndimage.minimum(known, parts, np.arange(1, count + 1)))])
+    return np.where(np.isfinite(lows), lows, np.nan)[parts].astype(np.float32)
 
 
 class BurnEditor(_Operator):

@@ -8,7 +8,8 @@ import pytest
 from landbrush.plugin import client as client_module
 from landbrush.plugin.client import EditClient, Reply
 from landbrush.plugin.errors import Cancelled, PluginError, ServerUnreachable
-from landbrush.server.api import EditRequest, RasterRef, SearchRequest
+from landbrush.server.api import EditRequest, RasterRef
+from landbrush.server.api_words import SearchRequest
 from landbrush.server.app import create_app
 from landbrush.server.settings import Settings
 

@@ -69,7 +69,7 @@ sys.modules["words_alone"] = package
 words = importlib.import_module("words_alone.words")
 from PyQt6.QtWidgets import QApplication
 from PyQt6.QtTest import QTest
-from landbrush.server.api import Choice, Interpretation
+from landbrush.server.api_words import Choice, Interpretation
 app = QApplication([])
 words.LISTEN_MS = 1
 box = words.WordsBox()

@@ -32,7 +32,7 @@ def pair(rgb, tmp_path):
 def verify(pair, path=None):
     source, copy, regions = pair
     with opened(source) as dataset:
-        return gate.verify(dataset, Box(0, 0, 160, 160), path or copy, regions)
+        return gate.verify(dataset, Box(0, 0, 160, 160), path or copy, gate.Edited(regions))
 
 
 def change(path, **profile):
@@ -119,12 +119,12 @@ def test_nan_equals_itself_and_minus_zero_is_not_zero(tmp_path):
     path = write(tmp_path / "f.tif", values)
     copy = shutil.copy(path, tmp_path / "g.tif")
     with opened(path) as dataset:
-        assert gate.verify(dataset, Box(0, 0, 160, 160), copy, []).pixels_outside_different == 0
+        assert gate.verify(dataset, Box(0, 0, 160, 160), copy, gate.Edited([])).pixels_outside_different == 0
     with rasterio.open(copy, "r+") as dataset:
         values[0, 5, 3] = -0.0
         dataset.write(values)
     with opened(path) as dataset, pytest.raises(PromiseBroken):
-        gate.verify(dataset, Box(0, 0, 160, 160), copy, [])
+        gate.verify(dataset, Box(0, 0, 160, 160), copy, gate.Edited([]))
 
 
 def test_a_failed_write_leaves_nothing_behind(rgb, tmp_path):
