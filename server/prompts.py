@@ -6,7 +6,6 @@ instruction model, or an OpenAI-compatible endpoint that the user has named. Wha
 
 from __future__ import annotations
 
-import functools
 import itertools
 import os
 import re
@@ -17,7 +16,7 @@ from typing import Any
 from .api_words import ENSEMBLE_SOURCES, Ensemble
 from .endpoint import Endpoint, NoAnswer
 from .errors import BadRequest, CannotEdit, ModelNotNamed, WeightsMissing
-from .models import weights
+from .models import lazy, weights
 
 TEMPLATES = (
     "an aerial photograph of {}", "a satellite image of {}", "{} seen from above", "remote sensing imagery showing {}",
@@ -134,19 +133,17 @@ def _from_language_model(text: str, count: int) -> Iterable[str]:
     return _lines(tokenizer.decode(made[0, tokens["input_ids"].shape[1]:], skip_special_tokens=True), count)
 
 
-@functools.lru_cache(maxsize=1)
+@lazy.once()
 def language_model(path: str) -> tuple[Any, Any]:
     """Tokeniser and model of a folder; raises WeightsMissing."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    from transformers import AutoModelForCausalLM, AutoTokenizer, logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    tokens, causal = lazy.parts("transformers", "AutoTokenizer", "AutoModelForCausalLM")
+    lazy.quiet_transformers()
     if not Path(path).is_dir():
         raise WeightsMissing(f"There is no language model at {path}.")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(path, local_files_only=True, use_safetensors=True)
+        tokenizer = tokens.from_pretrained(path, local_files_only=True)
+        model = causal.from_pretrained(path, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError, KeyError) as error:
         raise WeightsMissing(f"{path} holds no language model that transformers reads: {error}") from error
     return tokenizer, model.eval()

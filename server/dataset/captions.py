@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from ..errors import WeightsMissing
+from ..models import lazy
 from ..models.patch_denoiser import best_device
 from ..store import headers, shelf
 
@@ -22,8 +23,6 @@ class Captioner:
     """Says what a picture shows. Raises WeightsMissing for a folder that holds no such model."""
 
     def __init__(self, folder: Path) -> None:
-        import transformers
-
         if not (folder / "config.json").is_file():
             raise WeightsMissing(f"{folder} holds no config.json: give the folder of a BLIP-2 or BLIP model as transformers "
                                  "saves one (for instance a copy of Salesforce/blip2-opt-2.7b, some 15 GB).")
@@ -32,14 +31,14 @@ class Captioner:
             raise WeightsMissing(f"{folder} holds a '{kind[:40]}', which is neither BLIP-2 nor BLIP.")
         if not headers.weight_files(folder):
             raise WeightsMissing(f"{folder} holds no .safetensors file; pickled weights are not read.")
-        transformers.logging.set_verbosity_error()
+        lazy.quiet_transformers()
         self.device = best_device()
         half = torch.float32 if str(self.device) == "cpu" else torch.float16
         try:
-            with warnings.catch_warnings():
+            with lazy.lock, warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self.reader = transformers.AutoProcessor.from_pretrained(str(folder), local_files_only=True, backend="pil")
-                cls = getattr(transformers, CLASSES[kind])
+                processor, cls = lazy.parts("transformers", "AutoProcessor", CLASSES[kind])
+                self.reader = processor.from_pretrained(str(folder), local_files_only=True, backend="pil")
                 self.net = cls.from_pretrained(str(folder), local_files_only=True, use_safetensors=True, dtype=half)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
             raise WeightsMissing(f"{folder} cannot be loaded as {CLASSES[kind]}: {str(error)[:300]}") from error

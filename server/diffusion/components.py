@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ..errors import ModelRefused, WeightsMissing
-from ..models import weights
+from ..models import lazy, weights
 from ..store import adapters, headers, shelf
 from ..store.catalogue import Entry
 from . import schedules
@@ -83,9 +83,8 @@ class Model:
     def _bring_layers(self, name: str, net: Any) -> None:
         """Let the layers of a network take turns on the device."""
         if name not in self._layered:
-            from diffusers.hooks import apply_group_offloading
-
-            apply_group_offloading(net, torch.device(self.placement.device), offload_type="leaf_level", use_stream=True)
+            lazy.parts("diffusers.hooks", "apply_group_offloading")(
+                net, torch.device(self.placement.device), offload_type="leaf_level", use_stream=True)
             self._layered.add(name)
 
     def compiled(self, name: str) -> None:
@@ -128,9 +127,6 @@ def release() -> None:
 
 def loaded(folder: Path, kind: torch.dtype) -> Any:
     """The network in a folder; raises ModelRefused for a class that is not of the list."""
-    import diffusers
-    import transformers
-
     config_path = folder / "config.json"
     files = headers.weight_files(folder)
     if not files:
@@ -144,15 +140,16 @@ def loaded(folder: Path, kind: torch.dtype) -> Any:
     if name not in CLASSES:
         raise ModelRefused(f"{folder.name} is a '{name[:60]}', which is none of the networks that are read: "
                            f"{', '.join(CLASSES)}.")
-    cls = getattr({"diffusers": diffusers, "transformers": transformers}[CLASSES[name]], name)
+    cls = lazy.parts(CLASSES[name], name)
     variant = files[0].name.split(".")[1] if len(files[0].suffixes) == 2 and "-of-" not in files[0].name else None
-    for library in (diffusers, transformers):
-        library.utils.logging.set_verbosity_error()
-        library.utils.logging.disable_progress_bar()
+    for library in ("diffusers", "transformers"):
+        logging = lazy.parts(f"{library}.utils", "logging")
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
     wide = torch.float32 if config.get("force_upcast") and kind == torch.float16 else kind
     word = "torch_dtype" if CLASSES[name] == "diffusers" else "dtype"
     try:
-        with warnings.catch_warnings():
+        with lazy.lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             net, found = cls.from_pretrained(str(folder), local_files_only=True, use_safetensors=True, variant=variant,
                                              output_loading_info=True, **{word: wide})

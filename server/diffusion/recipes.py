@@ -10,6 +10,7 @@ import math
 import torch
 import torch.nn.functional as functional
 
+from ..models import lazy
 from ..store import shelf
 from .branches import Words
 from .controlnet import Control, ControlledDenoiser
@@ -199,18 +200,16 @@ def _flux_words(drawing: Drawing, prompt: str) -> Words:
 
 def _embeddings(drawing: Drawing) -> dict[str, Words]:
     """Image embeddings of the words, by diffusers' pipeline of Kandinsky's prior."""
-    from diffusers import KandinskyV22PriorPipeline, UnCLIPScheduler
-    from transformers import CLIPImageProcessor, logging
-
-    logging.set_verbosity_error()
-
+    pipeline, schedule = lazy.parts("diffusers", "KandinskyV22PriorPipeline", "UnCLIPScheduler")
+    processor = lazy.parts("transformers", "CLIPImageProcessor")
+    lazy.quiet_transformers()
     model, how = drawing.model, drawing.settings
     drawing.told_of_cut(Reader(None, tokens_in(model.folder("tokenizer"), 77), 77))
     with model.using("prior") as prior, model.using("image_encoder") as seen, model.using("text_encoder") as read:
-        pipe = KandinskyV22PriorPipeline(
+        pipe = pipeline(
             prior=prior, image_encoder=seen, text_encoder=read, tokenizer=tokens_in(model.folder("tokenizer"), 77),
-            scheduler=UnCLIPScheduler.from_pretrained(str(model.folder("scheduler", beside="prior")), local_files_only=True),
-            image_processor=CLIPImageProcessor.from_pretrained(str(model.folder("image_processor")), local_files_only=True))
+            scheduler=schedule.from_pretrained(str(model.folder("scheduler", beside="prior")), local_files_only=True),
+            image_processor=processor.from_pretrained(str(model.folder("image_processor")), local_files_only=True))
         pipe.set_progress_bar_config(disable=True)
         made = pipe(drawing.prompt, negative_prompt=how.negative or None, num_inference_steps=min(25, max(how.steps, 2)),
                     generator=torch.Generator().manual_seed(how.seed))

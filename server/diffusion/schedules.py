@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ..errors import BadRequest, WeightsMissing
+from ..models import lazy
 
 CLASSES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "Euler": ("EulerDiscreteScheduler", {}),
@@ -37,8 +38,6 @@ def config_of(folder: Path) -> dict[str, Any]:
 
 def made(name: str, config: Mapping[str, Any]) -> Any:
     """A fresh scheduler; it holds the state of one drawing."""
-    import diffusers
-
     if name not in CLASSES:
         raise BadRequest(f"scheduler: '{name[:60]}' is none of {', '.join(CLASSES)}.")
     cls, extra = CLASSES[name]
@@ -46,7 +45,7 @@ def made(name: str, config: Mapping[str, Any]) -> Any:
     if name not in ("DDPM", *FLOW) and str(config.get("variance_type", "")).startswith("learned"):
         # The variance that such a model predicts is dropped, as by every solver but DDPM.
         given["variance_type"] = "fixed_small"
-    return getattr(diffusers, cls).from_config(given, **extra)
+    return lazy.parts("diffusers", cls).from_config(given, **extra)
 
 
 def timesteps_of(scheduler: Any, steps: int, strength: float = 1.0, tokens: int = 0) -> torch.Tensor:

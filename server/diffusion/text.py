@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from ..errors import WeightsMissing
+from ..models import lazy
 from .branches import Words
 
 T5_TOKENS = {"pixart": 120, "sd3": 256, "flux": 512}
@@ -81,13 +82,13 @@ def flux_words(clip: Reader, t5: Reader, text: str) -> Words:
 
 def tokens_in(folder: Path, limit: int) -> Any:
     """The tokeniser in a folder; raises WeightsMissing."""
-    from transformers import AutoTokenizer, CLIPTokenizer
-
     try:
-        if (folder / "tokenizer_config.json").is_file():
-            found = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-        else:
-            found = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
+        with lazy.lock:
+            any_kind, clip = lazy.parts("transformers", "AutoTokenizer", "CLIPTokenizer")
+            if (folder / "tokenizer_config.json").is_file():
+                found = any_kind.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+            else:
+                found = clip.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         raise WeightsMissing(f"The tokeniser in {folder} cannot be read: {str(error)[:300]}") from error
     found.model_max_length = limit
@@ -100,19 +101,18 @@ def clip_of(tensors: Mapping[str, torch.Tensor], quick: bool = True) -> Any:
     Long-CLIP and DGTRS-CLIP hold two position tables of 248 rows; rows below 20 are of the first, the others of
     `positional_embedding_res`. They become one.
     """
-    from transformers import CLIPTextConfig, CLIPTextModel
-
+    wanted, model = lazy.parts("transformers", "CLIPTextConfig", "CLIPTextModel")
     width = tensors["ln_final.weight"].shape[0]
     deep = len({key.split(".")[2] for key in tensors if key.startswith("transformer.resblocks.")})
     table = tensors["positional_embedding"].clone()
     if "positional_embedding_res" in tensors:
         table[KEPT_POSITIONS:] = tensors["positional_embedding_res"][KEPT_POSITIONS:]
-    config = CLIPTextConfig(
+    config = wanted(
         vocab_size=tensors["token_embedding.weight"].shape[0], hidden_size=width, num_hidden_layers=deep,
         intermediate_size=tensors["transformer.resblocks.0.mlp.c_fc.weight"].shape[0], num_attention_heads=max(width // 64, 1),
         max_position_embeddings=len(table), hidden_act="quick_gelu" if quick else "gelu",
         bos_token_id=tensors["token_embedding.weight"].shape[0] - 2, eos_token_id=tensors["token_embedding.weight"].shape[0] - 1)
-    net = CLIPTextModel(config)
+    net = model(config)
     net.load_state_dict(_renamed(tensors, table, deep, set(net.state_dict())), strict=True)
     return net.eval()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 
 from ..api import EditorInfo, Option
 from ..errors import CannotEdit, WeightsMissing
-from ..models import translation, weights
+from ..models import lazy, translation, weights
 from ..models.patch_denoiser import best_device
 from .base import Editor, OnStep, Scene
 from .frame import Frame, Grid
@@ -85,7 +84,7 @@ class LearnedWeather(Editor):
         return np.clip(frame.back(made, shown, image), 0, 1)
 
 
-@functools.lru_cache(maxsize=1)
+@lazy.once()
 def _loaded(path: Path, changed_ns: int) -> translation.Generator:
     """The network, kept for the windows to come while its file is the same."""
     return translation.load(path).to(best_device())

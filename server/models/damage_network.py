@@ -6,7 +6,6 @@ classes each pixel's damage is (scores). torchange (Apache-2.0) is not installed
 
 from __future__ import annotations
 
-import functools
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import torch
 import torch.nn.functional as functional
 
 from ..errors import WeightsMissing
-from . import weights
+from . import lazy, weights
 
 SIDE_PX = 512
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -58,7 +57,7 @@ class DamageNetwork:
         return building.numpy(), scores.numpy()
 
 
-@functools.lru_cache(maxsize=1)
+@lazy.once()
 def load(path: str) -> DamageNetwork:
     """From a file; raises WeightsMissing."""
     return DamageNetwork(Path(path))

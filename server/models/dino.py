@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import warnings
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 import torch.nn.functional as functional
 
 from ..errors import WeightsMissing
+from . import lazy
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SHORTER_PX, CROP_PX = 256, 224
@@ -20,16 +20,13 @@ class Dino:
     """The class token's features, as DINO-I takes them (MagicBrush); raises WeightsMissing."""
 
     def __init__(self, folder: Path) -> None:
-        import transformers
-
-        transformers.logging.set_verbosity_error()
-        transformers.logging.disable_progress_bar()
+        lazy.quiet_transformers()
         if not (folder / "config.json").is_file():
             raise WeightsMissing(f"{folder} holds no config.json. {WHERE}")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self.net = transformers.ViTModel.from_pretrained(
+                self.net = lazy.parts("transformers", "ViTModel").from_pretrained(
                     str(folder), local_files_only=True, use_safetensors=True, add_pooling_layer=False).eval()
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise WeightsMissing(f"{folder} holds no vision transformer that is read ({str(error)[:200]}). {WHERE}") from error
@@ -47,7 +44,7 @@ class Dino:
             return self.net(given, interpolate_pos_encoding=True).last_hidden_state[0, 0]
 
 
-@functools.lru_cache(maxsize=1)
+@lazy.once()
 def load(path: str) -> Dino:
     """From a folder; raises WeightsMissing."""
     return Dino(Path(path))

@@ -6,7 +6,6 @@ open_clip (RN50, ViT-B-32, ViT-L-14). Nothing is downloaded.
 
 from __future__ import annotations
 
-import functools
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ import torch
 import torch.nn.functional as functional
 
 from ..errors import WeightsMissing
-from . import weights
+from . import lazy, weights
 from .clip import Clip
 from .clip_tokens import tokeniser
 from .views import LONGEST
@@ -94,12 +93,9 @@ class _Transformers(ImageText):
     """A folder with config.json and model.safetensors, read by transformers."""
 
     def __init__(self, path: Path, device: str) -> None:
-        from transformers import CLIPModel, logging
-
         super().__init__(path.name, device)
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-        net = CLIPModel.from_pretrained(str(path), local_files_only=True, use_safetensors=True)
+        lazy.quiet_transformers()
+        net = lazy.parts("transformers", "CLIPModel").from_pretrained(str(path), local_files_only=True, use_safetensors=True)
         self.net: Any = net.eval().requires_grad_(False).to(device)
         vision = net.config.vision_config
         self.size, self.patch, self.any_shape = vision.image_size, vision.patch_size, "remote" not in path.name.lower()
@@ -139,7 +135,7 @@ def load(path: Path) -> ImageText:
     return _loaded(Path(path).resolve(), "cuda" if torch.cuda.is_available() else "cpu")
 
 
-@functools.lru_cache(maxsize=2)
+@lazy.once(2)
 def _loaded(path: Path, device: str) -> ImageText:
     if not path.exists():
         raise WeightsMissing(f"There is no image-text model at {path}. {WHERE}")

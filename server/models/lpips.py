@@ -7,14 +7,13 @@ torchvision names them) and the channels' (linN.model.1.weight), in one file or 
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import torch
 import torch.nn.functional as functional
 
 from ..errors import WeightsMissing
-from . import weights
+from . import lazy, weights
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 LAYERS = ((0, 11, 4, 2), (3, 5, 1, 2), (6, 3, 1, 1), (8, 3, 1, 1), (10, 3, 1, 1))
@@ -73,7 +72,7 @@ class Lpips:
         return total
 
 
-@functools.lru_cache(maxsize=1)
+@lazy.once()
 def load(path: str) -> Lpips:
     """With the weights at a path; raises WeightsMissing."""
     if not Path(path).exists():

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from . import lazy
+
 HEADS = Path(__file__).resolve().parents[2] / "resources" / "models" / "scene_words.npz"
 WINDOW_PX = 64
 GSD_M = 0.6
@@ -24,7 +26,7 @@ BLOCKS = (2, 4, 10, 15)
 BATCH = 64
 
 
-@functools.lru_cache(maxsize=1)
+@lazy.once()
 def network() -> Any:
     """EfficientNet-Lite0 with its ImageNet weights."""
     with warnings.catch_warnings():

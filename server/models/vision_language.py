@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import os
 import warnings
@@ -14,6 +13,7 @@ import torch
 from PIL import Image
 
 from ..errors import WeightsMissing
+from . import lazy
 
 LONGEST = 200
 """Tokens of an answer."""
@@ -26,10 +26,8 @@ class VisionLanguage:
 
     def __init__(self, folder: Path) -> None:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        import transformers
-
-        transformers.logging.set_verbosity_error()
-        transformers.logging.disable_progress_bar()
+        lazy.quiet_transformers()
+        processor, model = lazy.parts("transformers", "AutoProcessor", "AutoModelForImageTextToText")
         if not (folder / "config.json").is_file():
             raise WeightsMissing(f"{folder} holds no config.json. {WHERE}")
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -37,8 +35,8 @@ class VisionLanguage:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self.reader: Any = transformers.AutoProcessor.from_pretrained(str(folder), local_files_only=True, backend="pil")
-                self.net: Any = transformers.AutoModelForImageTextToText.from_pretrained(
+                self.reader: Any = processor.from_pretrained(str(folder), local_files_only=True, backend="pil")
+                self.net: Any = model.from_pretrained(
                     str(folder), local_files_only=True, use_safetensors=True, dtype=kind)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
             raise WeightsMissing(f"{folder} cannot be loaded ({str(error)[:200]}). {WHERE}") from error
@@ -57,7 +55,7 @@ class VisionLanguage:
         return str(self.reader.batch_decode(said, skip_special_tokens=True)[0]).strip()
 
 
-@functools.lru_cache(maxsize=1)
+@lazy.once()
 def load(path: str) -> VisionLanguage:
     """From a folder; raises WeightsMissing."""
     return VisionLanguage(Path(path))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..models import weights
+from ..models import lazy, weights
 from .captioned import Paired
 from .latent import NoisedTrainer
 
@@ -26,9 +26,7 @@ class ControlNetTrainer(NoisedTrainer[Paired]):
 
     def learnable(self) -> dict[str, torch.nn.Parameter]:
         """All of the copy."""
-        from diffusers import ControlNetModel
-
-        self.control = ControlNetModel.from_unet(self.net).to(self.device).train().requires_grad_(True)
+        self.control = lazy.parts("diffusers", "ControlNetModel").from_unet(self.net).to(self.device).train().requires_grad_(True)
         return dict(self.control.named_parameters())
 
     def optimised(self, values: Any) -> torch.optim.Optimizer:

@@ -15,7 +15,7 @@ import torch
 
 from ..diffusion.components import Model
 from ..errors import WeightsMissing
-from ..models import weights
+from ..models import lazy, weights
 from . import latent
 from .captioned import Captioned
 from .latent import NoisedTrainer
@@ -35,10 +35,10 @@ class Recipe(latent.Recipe):
 def factors(net: Any, name: str, layers: list[str] | str, rank: int, alpha: int) -> dict[str, torch.nn.Parameter]:
     """Put factors beside a network's layers (ends of their names, or a pattern of whole ones); they begin without effect."""
     try:
-        from peft import LoraConfig
+        config = lazy.parts("peft", "LoraConfig")
     except ImportError as error:
         raise WeightsMissing("Training needs the package peft: pip install 'landbrush[train]'") from error
-    net.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, target_modules=layers, init_lora_weights="gaussian"))
+    net.add_adapter(config(r=rank, lora_alpha=alpha, target_modules=layers, init_lora_weights="gaussian"))
     return {f"{name}." + key.replace(".default.weight", ".weight"): value
             for key, value in net.named_parameters() if value.requires_grad}
 
