@@ -30,7 +30,7 @@ def create_app(settings: Settings, executor: Executor | None = None) -> Flask:
     store = JobStore(settings.jobs)
     store.forget_older_than(settings.keep_days)
     purge_uploads(settings, store)
-    services = Services(settings, store, Runner(store, executor, settings.workers), ModelDesk())
+    services = Services(settings, store, Runner(store, executor, settings), ModelDesk())
     app = Flask("landbrush", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["landbrush"] = services

@@ -31,9 +31,10 @@ from scipy import ndimage
 from . import bands, sensor
 from .api import EditorInfo, Extent, RasterRef
 from .bands import Layer, Stretch
+from .doors import NO_NETWORK
 from .errors import BadRequest, CannotEdit, NoSpace
 from .masks import crs_of
-from .raster import NO_NETWORK, Block, Box, Grid, Profile, onto, opened, read_window, validity
+from .raster import Block, Box, Grid, Profile, onto, opened, read_window, validity
 
 SMALLEST_GSD_M = 0.001
 LARGEST_BLANK_PX = 100_000

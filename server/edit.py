@@ -31,7 +31,7 @@ from .masks import Placing, Region
 from .models import image_text, weights
 from .plan import Plan, plan
 from .quality import Quality, agreement
-from .raster import Block, Box, opened, read_window
+from .raster import Block, Box, Profile, opened, read_window
 from .report import Made, manifest_of
 from .synthesis.spectral import KEPT
 
@@ -50,11 +50,13 @@ FINER_STRENGTH = 0.6
 
 @dataclass(frozen=True)
 class Files:
-    """The rasters of a request, as paths this process may read."""
+    """The rasters of a request, as paths this process may read; `roots`: folders below which they lie with all they refer to,
+    looked at whenever one is opened; None: anywhere."""
 
     raster: Path
     exemplar: Path | None = None
     elevation: Path | None = None
+    roots: tuple[Path, ...] | None = None
 
 
 def edit(request: EditRequest, process_id: str, files: Files, folder: Path, progress: Progress) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
             todo = replace(todo, options={**todo.options, "strength": FINER_STRENGTH})
     if "model" in todo.options:
         request = replace(request, options={**request.options, "model": todo.options["model"]})
-    with (_layer(request, files) as layer, _opened(files.exemplar) as other, _opened(files.elevation) as elevation,
+    with (_layer(request, files) as layer, _opened(files.exemplar, files) as other, _opened(files.elevation, files) as elevation,
           canvas_of(layer, todo.editor.info, folder) as canvas):
         if todo.options.get("satellite") == AUTOMATIC:
             found = sensor.satellite_of(layer.profile, str(files.raster))
@@ -193,31 +195,38 @@ class _Clock:
 
 @contextlib.contextmanager
 def _layer(request: EditRequest, files: Files) -> Iterator[Layer]:
-    with opened(files.raster) as dataset:
+    with opened(files.raster, files.roots) as dataset:
         yield Layer.of(dataset, request.band_roles)
 
 
 @contextlib.contextmanager
-def _opened(path: Path | None) -> Iterator[rasterio.DatasetReader | None]:
+def _opened(path: Path | None, files: Files) -> Iterator[rasterio.DatasetReader | None]:
     if path is None:
         yield None
         return
-    with opened(path) as dataset:
+    with opened(path, files.roots) as dataset:
         yield dataset
+
+
+def placing_of(request: EditRequest, todo: Plan, profile: Profile, shapes: list) -> Placing:
+    """Where the polygons may be edited, with how much around them, and what that takes."""
+    limit, blended = masks.extent_box(request.extent, profile), request.blend
+    side = max((int(max(s.bounds[2] - s.bounds[0], s.bounds[3] - s.bounds[1])) for s in shapes), default=1)
+    wanted = todo.editor.context_wanted(min(side, 4096), profile.gsd_m, todo.options)
+    context = max(blended.context_px, wanted) + blended.beyond_px
+    return Placing(profile.box, limit, blended.grow_px, context, profile.count,
+                   lambda pixels: todo.editor.memory_bytes(pixels, profile.count, todo.options))
 
 
 def _place(job: _Job, progress: Progress) -> tuple[list, gate.Edited, Box]:
     """Polygons in pixels, where is edited and what of it was asked for, and the window to write."""
-    request, todo, profile, blended = job.request, job.todo, job.layer.profile, job.request.blend
+    request, profile = job.request, job.layer.profile
     shapes = masks.pixel_polygons(request.polygons, profile)
     if request.raster.extent is not None:
         shapes = canvases.all_of_it(shapes, profile.box)
     protect = masks.pixel_polygons(request.protect, profile, "protect") if request.protect else []
-    limit = masks.extent_box(request.extent, profile)
-    side = max((int(max(s.bounds[2] - s.bounds[0], s.bounds[3] - s.bounds[1])) for s in shapes), default=1)
-    wanted = todo.editor.context_wanted(min(side, 4096), profile.gsd_m, todo.options)
-    context = max(blended.context_px, wanted) + blended.beyond_px
-    placing = Placing(profile.box, limit, blended.grow_px, context, profile.count)
+    placing = placing_of(request, job.todo, profile, shapes)
+    limit = placing.limit
     regions = masks.regions(shapes, protect, placing, lambda i, n: progress("reading", i, n))
     asked = gate.Edited(regions, masks.wanted(request.polygons, request.protect, limit, profile))
     if request.output.area == "layer":

@@ -21,8 +21,9 @@ import numpy as np
 from .api import DISMISSED, FAILED, PREVIEW_FILE, RUNNING, SUCCESSFUL, JobInfo, Problem
 from .edit import edit
 from .errors import CannotEdit, Dismissed, ServerError
-from .jobs import JobStore, is_dismissed, load_job, load_status, now, save_status, started, state, summary
+from .jobs import JobStore, allowed_for, is_dismissed, load_job, load_status, now, save_status, started, state, summary
 from .provenance import write_picture
+from .settings import Settings
 
 log = logging.getLogger(__name__)
 SHARES = {"understanding": (0, 2), "reading": (2, 5), "searching": (5, 12), "editing": (12, 92),
@@ -36,13 +37,14 @@ MOST_STARTS = 3
 class Runner:
     """Feeds jobs to an executor, in the order they were accepted."""
 
-    def __init__(self, store: JobStore, executor: Executor | None = None, workers: int = 1) -> None:
-        self.store = store
+    def __init__(self, store: JobStore, executor: Executor | None = None, settings: Settings | None = None) -> None:
+        self.store, self.settings = store, settings
+        workers = settings.workers if settings else 1
         self.executor = executor or ThreadPoolExecutor(workers, thread_name_prefix="landbrush-device")
 
     def submit(self, folder: Path) -> None:
         """Queue the job of a folder."""
-        self.executor.submit(run_job, str(folder))
+        self.executor.submit(run_job, str(folder), self.settings)
 
     def recover(self) -> int:
         """Queue what a former process left unfinished; returns how many."""
@@ -98,8 +100,11 @@ def _save_unless_dismissed(folder: Path, info: JobInfo) -> None:
             log.warning("status of job %s could not be written: %s", folder.name, error)
 
 
-def run_job(path: str) -> None:
-    """Run the job of a folder to its end; whatever happens is in its status."""
+def run_job(path: str, settings: Settings | None = None) -> None:
+    """Run the job of a folder to its end; whatever happens is in its status.
+
+    `settings`: the server's, whose roots its files must still lie below; None: anywhere.
+    """
     folder = Path(path)
     if not folder.is_dir() or is_dismissed(folder):
         return
@@ -111,7 +116,8 @@ def run_job(path: str) -> None:
             raise CannotEdit(f"The server ended {MOST_STARTS} times while this job ran, so it is not begun again: most likely "
                              "it needs more memory than there is. Choose a smaller polygon.")
         job = load_job(folder)
-        report = edit(job.request, job.process_id, job.files, folder, progress)
+        files = job.files if settings is None else replace(job.files, roots=allowed_for(job.files, settings))
+        report = edit(job.request, job.process_id, files, folder, progress)
         ended = replace(progress.info, status=SUCCESSFUL, progress=100, stage="done", message="", report=summary(report))
     except Dismissed:
         ended = replace(progress.info, status=DISMISSED, message="dismissed")

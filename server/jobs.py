@@ -6,9 +6,12 @@ dismissal are read from it, never from a future of the executor.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
+import math
+import os
 import re
 import shutil
 import threading
@@ -20,15 +23,19 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from .api import ACCEPTED, DISMISSED, ENDED, RESULT_FILES, RUNNING, EditRequest, JobInfo
+from .api import ACCEPTED, DISMISSED, ENDED, RESULT_FILES, RUNNING, ContractError, EditRequest, JobInfo
 from .edit import Files
 from .errors import Conflict, NoSpace, ServerError, UnknownJob
 from .provenance import write_json
+from .settings import Settings
 
 log = logging.getLogger(__name__)
 _ID = re.compile(r"^[0-9a-f]{32}$")
 state = threading.RLock()
 """Held by whoever looks at a job's state and then changes it: views that dismiss, workers that report."""
+MOST_RUNNING = 64
+"""Jobs at the front of the queue that are looked at for a list: more than any machine runs at a time."""
+FILES = ("raster", "exemplar", "elevation")
 REQUEST, STATUS, DISMISSAL, STARTS = "request.json", "status.json", "dismissed", "starts"
 
 
@@ -50,17 +57,23 @@ class Job:
 def load_job(folder: Path) -> Job:
     """Read the request of a job folder."""
     data = json.loads((folder / REQUEST).read_text("utf8"))
-    paths = {k: Path(v) if v else None for k, v in data["files"].items()}
+    paths = {name: Path(data["files"][name]) if data["files"].get(name) else None for name in FILES}
     raster = paths.pop("raster")
     assert raster is not None
     return Job(folder, data["process"], EditRequest.from_json(data["request"]), Files(raster, **paths))
+
+
+def allowed_for(files: Files, settings: Settings) -> tuple[Path, ...]:
+    """Where the files of a job may lie, with all they refer to: the roots, and uploads, each for itself."""
+    named = [path for path in (files.raster, files.exemplar, files.elevation) if path is not None]
+    return (*settings.roots, *(path for path in named if path.parent == settings.uploads))
 
 
 def load_status(folder: Path) -> JobInfo:
     """Read the status of a job folder; raises UnknownJob where there is none."""
     try:
         return JobInfo.from_json(json.loads((folder / STATUS).read_text("utf8")))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UnknownJob(f"There is no job '{folder.name[:64]}'.") from error
 
 
@@ -95,23 +108,65 @@ def started(folder: Path) -> int:
 
 
 class JobStore:
-    """All jobs below one folder."""
+    """All jobs below one folder.
+
+    The folders are the truth; an index of them in memory, made at the start, tells states without reading every folder. Jobs
+    run in the order in which they were accepted, so that of the unfinished ones only the first are looked at again.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
+        self._known: dict[str, tuple[tuple[int, int], JobInfo]] = {}
+        self._unfinished: list[str] = []
+        self.damaged: dict[str, str] = {}
+        for folder in sorted(root.iterdir()):
+            if _ID.match(folder.name):
+                self._take_up(folder)
+        self._unfinished.sort(key=lambda job_id: self._known[job_id][1].created)
+
+    def _take_up(self, folder: Path) -> None:
+        """Put a folder that was there before into the index; one that cannot be read is left alone and told of."""
+        try:
+            if not folder.is_dir() or not (folder / STATUS).exists():
+                return  # accepted half when a former process ended
+            info = self._look(folder)
+            load_job(folder)
+        except (ServerError, ContractError, OSError, ValueError, LookupError, TypeError, AssertionError, RecursionError) as error:
+            self._known.pop(folder.name, None)
+            self.damaged[folder.name] = f"{type(error).__name__}: {error}"[:300]
+            log.warning("the job folder %s is damaged and left as it is (%s)", folder, self.damaged[folder.name])
+            return
+        if info.status not in ENDED:
+            self._unfinished.append(folder.name)
+
+    def _look(self, folder: Path) -> JobInfo:
+        """The job's state as its folder has it now; read again only where its file is another one."""
+        try:
+            stat = (folder / STATUS).stat()
+        except OSError as error:
+            raise UnknownJob(f"There is no job '{folder.name[:64]}'.") from error
+        state_of_file = stat.st_mtime_ns, stat.st_ino
+        held = self._known.get(folder.name)
+        if held is not None and held[0] == state_of_file:
+            return held[1]
+        info = load_status(folder)
+        if info.jobID != folder.name:
+            raise UnknownJob(f"The folder of job '{folder.name[:64]}' holds the state of another one.")
+        self._known[folder.name] = state_of_file, info
+        return info
 
     def folder(self, job_id: str) -> Path:
         """The folder of a job id; raises UnknownJob for what is no id."""
         folder = self.root / job_id
-        if not _ID.match(job_id) or not folder.is_dir():
+        if not _ID.match(job_id) or job_id in self.damaged or not folder.is_dir():
             raise UnknownJob(f"There is no job '{job_id[:64]}'.")
         return folder
 
     def create(self, process_id: str, request: EditRequest, files: Files, key: str = "") -> tuple[JobInfo, bool]:
         """Accept a job; with a key that was used before, the job it made. True: it is new."""
         body = {"process": process_id, "request": request.to_json(),
-                "files": {k: str(v) if v else "" for k, v in vars(files).items()}}
+                "files": {name: str(getattr(files, name) or "") for name in FILES}}
         print_of_body = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         with state:
             marker = self.root / f"key-{hashlib.sha256(key.encode()).hexdigest()}" if key else None
@@ -134,6 +189,8 @@ class JobStore:
             except Exception:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
+            info = self._look(folder)
+            self._unfinished.append(job_id)
             return info, True
 
     def _same(self, known: dict[str, str], print_of_body: str) -> JobInfo:
@@ -143,21 +200,34 @@ class JobStore:
 
     def info(self, job_id: str) -> JobInfo:
         """Status with the place in the queue."""
-        info = load_status(self.folder(job_id))
+        info = self._look(self.folder(job_id))
         if info.status != ACCEPTED:
             return info
-        ahead = sum(1 for other in self.every() if other.status in (ACCEPTED, RUNNING) and other.created < info.created)
+        with state:
+            self._pass_over_ended()
+            ahead = self._unfinished.index(job_id) if job_id in self._unfinished else 0
         return replace(info, position=ahead)
 
+    def _pass_over_ended(self) -> None:
+        """Take ended jobs off the front of the queue; behind the first that waits none has begun."""
+        for job_id in list(self._unfinished):
+            try:
+                status = self._look(self.root / job_id).status
+            except ServerError:
+                status = DISMISSED
+            if status in ENDED:
+                self._unfinished.remove(job_id)
+            elif status == ACCEPTED:
+                return
+
     def every(self) -> Iterator[JobInfo]:
-        """All jobs, newest first."""
-        found = []
-        for folder in self.root.iterdir():
-            if folder.is_dir() and _ID.match(folder.name):
-                try:
-                    found.append(load_status(folder))
-                except ServerError:
-                    continue
+        """All jobs, newest first. Those that ended are not looked at again."""
+        with state:
+            self._pass_over_ended()
+            for job_id in self._unfinished[:MOST_RUNNING]:
+                with contextlib.suppress(ServerError):
+                    self._look(self.root / job_id)
+            found = [info for _, info in self._known.values()]
         yield from sorted(found, key=lambda info: info.created, reverse=True)
 
     def dismiss(self, job_id: str) -> JobInfo:
@@ -170,9 +240,10 @@ class JobStore:
             (folder / DISMISSAL).touch()
             for name in RESULT_FILES:
                 (folder / name).unlink(missing_ok=True)
-            info = _as_dismissed(info)
-            save_status(folder, info)
-            return info
+            save_status(folder, _as_dismissed(info))
+            if job_id in self._unfinished:
+                self._unfinished.remove(job_id)
+            return self._look(folder)
 
     def unfinished(self) -> list[Path]:
         """Folders of jobs to run again after a restart: the interrupted first, then the queue in its order."""
@@ -180,26 +251,52 @@ class JobStore:
         for info in [i for i in left if is_dismissed(self.root / i.jobID)]:
             # A former process ended between the mark and the status.
             save_status(self.root / info.jobID, _as_dismissed(info))
+            self._look(self.root / info.jobID)
             left.remove(info)
         left.sort(key=lambda info: (info.status != RUNNING, info.created))
         return [self.root / info.jobID for info in left]
 
     def forget_older_than(self, days: float) -> int:
-        """Delete jobs that ended longer ago than that; returns how many."""
+        """Delete jobs that ended longer ago than that; returns how many. What cannot be read or deleted is left."""
         count, limit = 0, time.time() - days * 86400
         for folder in list(self.root.iterdir()):
-            if _ID.match(folder.name) and not (folder / STATUS).exists():
+            if _ID.match(folder.name) and folder.name not in self.damaged and not os.path.lexists(folder / STATUS):
                 shutil.rmtree(folder, ignore_errors=True)  # accepted half when a former process ended
-        for info in list(self.every()):
-            folder = self.root / info.jobID
-            if info.status in ENDED and (folder / STATUS).stat().st_mtime < limit:
+        for job_id in list(self._known):
+            folder = self.root / job_id
+            try:
+                info = self._look(folder)
+            except ServerError:
+                continue
+            if info.status in ENDED and _changed_at(folder / STATUS) < limit:
                 shutil.rmtree(folder, ignore_errors=True)
-                count += 1
+                if not folder.exists():
+                    del self._known[info.jobID]
+                    count += 1
         for marker in self.root.glob("key-*"):
             known = _marked(marker)
             if known is None or not (self.root / known["job"]).is_dir():
-                marker.unlink(missing_ok=True)
+                _drop(marker)
         return count
+
+
+def _changed_at(path: Path) -> float:
+    """When a file was written last, in seconds since 1970; of one that cannot be looked at: never to be forgotten."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return math.inf
+
+
+def _drop(path: Path) -> None:
+    """Delete a file, or a folder that stands in its place; what cannot be deleted is told of and left."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s could not be deleted (%s)", path, error)
 
 
 def summary(report: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ sheared and south-up grids need no special case.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from rasterio.features import rasterize
 from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
+from . import memory
 from .api import Extent, Polygons
 from .errors import BadRequest, CannotEdit, OutsideRaster
 from .outlines import parts_of, polygonal, united
@@ -228,13 +229,33 @@ def merged_boxes(boxes: Sequence[Box]) -> list[Box]:
 
 @dataclass(frozen=True)
 class Placing:
-    """Where edits may lie: all pixels of the raster, those that may change, and how far to reach."""
+    """Where edits may lie: all pixels of the raster, those that may change, and how far to reach; `bytes_of`: memory that
+    editing so many pixels in one piece takes."""
 
     raster: Box
     limit: Box
     grow_px: int = 0
     context_px: int = 0
     bands: int = 1
+    bytes_of: Callable[[int], int] = lambda pixels: 0
+
+    def windows(self, shapes: Sequence[BaseGeometry]) -> list[Box]:
+        """The windows in which shapes are edited, those that overlap joined; raises OutsideRaster where they hold nothing, and
+        CannotEdit where one is too large for this machine."""
+        limit = self.limit
+        boxes = [b.grown(self.grow_px, limit) for b in (_box_around(s, limit) for s in shapes) if b.width and b.height]
+        if not boxes:
+            raise OutsideRaster("The polygons do not touch the raster or the chosen extent.")
+        merged = merged_boxes([b.grown(self.context_px, self.raster) for b in boxes])
+        for box in merged:
+            pixels = box.width * box.height
+            what = f"One polygon covers {box.width:,} x {box.height:,} pixels of {self.bands} bands with its surroundings, and"
+            if pixels * self.bands > MAX_REGION_VALUES:
+                raise CannotEdit(f"{what} at most {MAX_REGION_VALUES // self.bands // 1_000_000} million pixels are edited in "
+                                 "one piece. "
+                                 "Divide it.")
+            memory.check(self.bytes_of(pixels), f"{what} this editor")
+        return merged
 
 
 def grown(mask: np.ndarray, by_px: int) -> np.ndarray:
@@ -251,22 +272,15 @@ def regions(
     The windows reach `context_px` around the polygons and may leave the limit;
     the masks do not.
     """
-    raster, limit, reach = placing.raster, placing.limit, placing.grow_px
-    boxes = [b.grown(reach, limit) for b in (_box_around(s, limit) for s in shapes) if b.width and b.height]
-    if not boxes:
-        raise OutsideRaster("The polygons do not touch the raster or the chosen extent.")
+    limit, reach = placing.limit, placing.grow_px
     found = []
     inside, spared = shapely.STRtree(shapes), shapely.STRtree(protect)
-    merged = merged_boxes([b.grown(placing.context_px, raster) for b in boxes])
+    merged = placing.windows(shapes)
     for number, box in enumerate(merged):
         on_part(number, len(merged))
         frame = shapely.box(box.col, box.row, box.col + box.width, box.row + box.height)
         here = [shapes[i] for i in inside.query(frame)]
         kept = [protect[i] for i in spared.query(frame)]
-        if box.width * box.height * placing.bands > MAX_REGION_VALUES:
-            raise CannotEdit(
-                f"One polygon covers {box.width} x {box.height} pixels of {placing.bands} bands with its surroundings; at most "
-                f"{MAX_REGION_VALUES // placing.bands // 1_000_000} million pixels are edited in one piece. Divide it.")
         allowed = np.zeros((box.height, box.width), bool)
         allowed[limit.clipped(box).seen_from(box).slices] = True
         mask = grown(burn(here, box), reach) & allowed & ~burn(kept, box)

@@ -24,12 +24,14 @@ from affine import Affine
 from rasterio import warp
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.enums import ColorInterp, Interleaving, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
+from . import doors
+from .doors import NO_NETWORK
 from .errors import BadRequest, RasterUnreadable
 
 EDITABLE_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
@@ -178,37 +180,55 @@ def _metres(crs: CRS) -> float:
 
 
 FORMATS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "HFA", "ENVI", "EHdr", "ERS", "AAIGrid", "SRTMHGT", "USGSDEM", "DTED",
-           "NITF", "PCIDSK", "RST", "SAGA", "BMP", "GIF", "WEBP", "JPEGXL", "GPKG", "netCDF", "KEA", "ZMap")
-"""Formats that are read. None of them names other files or addresses to read from, as a VRT does, which GDAL knows
-by its content whatever the file is called; so a VRT is opened only where the file's name says that it is one."""
-NO_NETWORK = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none", "GDAL_HTTP_MAX_RETRY": "0"}
-"""GDAL opens no address for this program, also where a VRT names one."""
-
-
-def refuse_hidden_vrt(path: Path) -> None:
-    """Raise RasterUnreadable for a file of another kind that GDAL would take for a VRT where one names it as its source."""
-    try:
-        with path.open("rb") as stream:
-            hidden = b"<VRTDataset" in stream.read(4096)
-    except OSError:
-        return  # no file of this machine; GDAL says what is wrong with it
-    if hidden:
-        raise RasterUnreadable(f"{path.name} holds a virtual raster (VRT) under another name; it is not read.")
+           "NITF", "PCIDSK", "RST", "SAGA", "BMP", "GIF", "WEBP", "JPEGXL", "GPKG", "ZMap")
+"""Formats that are read; a VRT, which GDAL knows by its content whatever the file is called, only where the name says that it
+is one. netCDF, HDF5 and KEA are not among them: their libraries follow links to other files and trust the sizes they are told."""
+PICTURES = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
+"""Formats whose readers go on past the end of a file that was cut short, with whatever lies in memory."""
+LARGEST_BLOCK = 512 << 20
+"""Bytes of one block of a file, in all bands that are stored in it: GDAL reads no less at a time."""
 
 
 @contextlib.contextmanager
-def opened(path: str | Path) -> Iterator[rasterio.DatasetReader]:
-    """Open for reading; raises RasterUnreadable with a sentence where GDAL cannot."""
-    formats = ["VRT"] if Path(path).suffix.lower() == ".vrt" else list(FORMATS)
-    if formats != ["VRT"]:
-        refuse_hidden_vrt(Path(path))
+def opened(path: str | Path, roots: Sequence[Path] | None = None) -> Iterator[rasterio.DatasetReader]:
+    """Open for reading; raises RasterUnreadable with a sentence where GDAL cannot, or where it costs too much.
+
+    `roots`: folders that the file and all that it refers to must lie below (Forbidden); None: anywhere on this machine.
+    """
+    path = Path(path)
+    doors.examine(path, roots)
+    formats = ["VRT"] if path.suffix.lower() == ".vrt" else list(FORMATS)
     try:
         with warnings.catch_warnings(), rasterio.Env(**NO_NETWORK):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with DatasetReader(str(path), driver=formats) as dataset:
+                _check_opened(dataset, path, roots)
                 yield dataset
-    except RasterioError as error:
-        raise RasterUnreadable(f"{Path(path).name} cannot be read as a raster: {error}") from error
+    except (RasterioError, CPLE_BaseError) as error:
+        raise RasterUnreadable(f"{path.name} cannot be read as a raster: {error}") from error
+
+
+def _check_opened(dataset: rasterio.DatasetReader, path: Path, roots: Sequence[Path] | None) -> None:
+    """What shows only once GDAL has read the header; nothing of the pixels has been read."""
+    if "OVERVIEW_FILE" in dataset.tags(ns="OVERVIEWS"):  # looked for before anything that would make GDAL follow it
+        raise RasterUnreadable(f"{path.name} names another file for its overviews (OVERVIEW_FILE), which is not followed. "
+                               "Export it "
+                               "as a GeoTIFF.")
+    if dataset.count > doors.MOST_BANDS:
+        raise RasterUnreadable(f"{path.name} has {dataset.count:,} bands; at most {doors.MOST_BANDS:,} are read. Export those "
+                               "that are "
+                               "wanted.")
+    together = dataset.count if dataset.interleaving == Interleaving.pixel else 1
+    for (height, width), dtype in zip(dataset.block_shapes, dataset.dtypes, strict=True):
+        size = height * width * together * np.dtype(dtype if dtype in EDITABLE_TYPES else "float64").itemsize
+        if size > LARGEST_BLOCK:
+            raise RasterUnreadable(f"{path.name} is stored in blocks of {width:,} x {height:,} pixels, {size / 1e6:,.0f} MB "
+                                   "each; at most "
+                                   f"{LARGEST_BLOCK / 1e6:,.0f} MB are read at a time. Export it as a tiled GeoTIFF.")
+    doors.check_files(dataset.files, path, roots)
+    if dataset.driver in PICTURES:
+        state = path.stat()
+        doors.check_whole(str(path), state.st_mtime_ns, state.st_size)
 
 
 @dataclass(frozen=True)
@@ -279,6 +299,7 @@ def profile_of(dataset: rasterio.DatasetReader) -> Profile:
     nodata = dataset.nodatavals
     if len({repr(v) for v in nodata}) > 1:
         raise RasterUnreadable(f"{name} has a nodata value per band ({nodata}); give its bands one.")
+    _check_numbers(dataset, name)
     flags = {flag for band in dataset.mask_flag_enums for flag in band}
     return Profile(
         crs=dataset.crs,
@@ -299,6 +320,18 @@ def profile_of(dataset: rasterio.DatasetReader) -> Profile:
         bits=dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", ""),
         photometric="MINISWHITE" if dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES" else "MINISBLACK",
     )
+
+
+def _check_numbers(dataset: rasterio.DatasetReader, name: str) -> None:
+    """Raise RasterUnreadable where a number in the header makes no grid, or no values."""
+    t = dataset.transform
+    if not np.isfinite(tuple(t)[:6]).all() or abs(t.a * t.e - t.b * t.d) < 1e-300:
+        raise RasterUnreadable(f"{name} has no usable pixel grid: its transform is {tuple(t)[:6]}. Assign its extent anew "
+                               "(Raster > "
+                               "Conversion > Translate, -a_ullr), or its world file.")
+    for what, values in (("scale", dataset.scales), ("offset", dataset.offsets)):
+        if not np.isfinite(values).all() or (what == "scale" and 0 in values):
+            raise RasterUnreadable(f"{name} has a {what} that is no usable number ({values[:8]}); export it with another.")
 
 
 @dataclass(frozen=True)

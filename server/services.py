@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
-import html
 import os
-import re
 import tempfile
 import time
 from collections.abc import Mapping
@@ -14,24 +13,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-import rasterio
-from rasterio.errors import RasterioError
-
 from . import canvases, plan
 from .api import AUTO, EditRequest, JobInfo, RasterRef
-from .edit import Files
-from .errors import BadRequest, Forbidden, NoSpace, RasterUnreadable, TooLarge
+from .edit import Files, placing_of
+from .errors import BadRequest, NoSpace, RasterUnreadable, TooLarge
 from .executor import Runner
-from .jobs import REQUEST, JobStore
-from .masks import crs_of, extent_box
+from .jobs import REQUEST, JobStore, allowed_for
+from .masks import crs_of, extent_box, pixel_polygons
 from .model_desk import ModelDesk
-from .raster import opened, profile_of, refuse_hidden_vrt
+from .raster import opened, profile_of
 from .settings import Settings
 
 UPLOAD_DRIVERS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "HFA")
 """Formats taken as uploads; read again, they are opened as what `raster.FORMATS` allows, never as a VRT."""
-LARGEST_VRT = 20_000_000
-"""Bytes of a VRT that are looked through for its sources."""
 CHUNK = 1 << 20
 
 
@@ -65,14 +59,18 @@ class Services:
                 crs_of(polygons.crs, "polygons.crs")
         if request.extent and request.extent.crs:
             crs_of(request.extent.crs, "extent.crs")
-        with opened(files.raster) as dataset:
-            extent_box(request.extent, profile_of(dataset))
+        with opened(files.raster, files.roots) as dataset:
+            profile = profile_of(dataset)
+        extent_box(request.extent, profile)
         for path in (files.exemplar, files.elevation):
             if path is not None:
-                with opened(path) as dataset:
+                with opened(path, files.roots) as dataset:
                     profile_of(dataset)
         if process_id != AUTO or not request.prompt.strip() or request.raster.extent is not None:
-            editor = plan.plan(request, process_id).editor
+            todo = plan.plan(request, process_id)
+            editor = todo.editor
+            shapes = pixel_polygons(request.polygons, profile)
+            placing_of(request, todo, profile, shapes).windows(shapes)
             if request.raster.extent is not None and "raster?" not in editor.info.needs:
                 raise BadRequest(f"raster.extent: {editor.info.title} works on a picture, and new ground is empty. Name a "
                                  "raster, or take the process 'generate'.")
@@ -80,11 +78,12 @@ class Services:
     def files_of(self, request: EditRequest) -> Files:
         """Paths of the request's rasters; raises Forbidden or RasterUnreadable."""
         exemplar = request.exemplar.raster if request.exemplar else None
-        return Files(
+        files = Files(
             self.path_of(request.raster, request.band_roles),
             self.path_of(exemplar) if exemplar else None,
             self.path_of(request.elevation) if request.elevation else None,
         )
+        return replace(files, roots=allowed_for(files, self.settings))
 
     def path_of(self, ref: RasterRef, roles: Mapping[str, int] | None = None) -> Path:
         """The file of an upload, of a path below one of the roots, or of new ground, empty or of such a raster made finer."""
@@ -97,35 +96,14 @@ class Services:
             path = self.settings.uploads / ref.upload
             if not ref.upload.isalnum() or not path.is_file():
                 raise RasterUnreadable(f"There is no upload '{ref.upload[:64]}'; send the raster to POST /rasters first.")
-            return path
+            with opened(path, (path,)):
+                return path
         try:
             path = Path(ref.path).resolve()
         except (OSError, ValueError, RuntimeError) as error:
             raise BadRequest(f"path: '{ref.path[:200]}' is not a path ({error}).") from error
-        if not any(path.is_relative_to(root.resolve()) for root in self.settings.roots):
-            raise Forbidden(
-                f"'{ref.path[:200]}' is not below a folder this server may read. Upload the raster, or start the "
-                "server with --root FOLDER.")
-        if not path.is_file():
-            raise RasterUnreadable(f"There is no file '{ref.path[:200]}'.")
-        if path.suffix.lower() == ".vrt":
-            self._check_sources(path)
-        return path
-
-    def _check_sources(self, path: Path) -> None:
-        """Refuse a VRT that reads from elsewhere than the roots; VRTs within VRTs are followed."""
-        left, seen = [path], set()
-        while left:
-            here = left.pop()
-            seen.add(here)
-            for name in _sources_of(here):
-                source = Path(name if os.path.isabs(name) else here.parent / name).resolve()
-                inside = any(source.is_relative_to(root.resolve()) for root in self.settings.roots)
-                if name.startswith("/vsi") or "://" in name or not inside or not source.is_file():
-                    raise Forbidden(f"'{path.name}' reads from '{name[:200]}', which is no file below a folder this server may "
-                                    "read. Make a GeoTIFF of it first.")
-                if source.suffix.lower() == ".vrt" and source not in seen:
-                    left.append(source)
+        with opened(path, self.settings.roots):
+            return path
 
     def receive(self, stream: IO[bytes], length: int | None) -> str:
         """Store an upload under the hash of its content, whole or not at all."""
@@ -159,35 +137,28 @@ def purge_uploads(settings: Settings, store: JobStore) -> int:
     """Delete uploads that no job kept names and that are older than jobs are kept, and what broken transfers left."""
     if not settings.uploads.is_dir():
         return 0
-    text = "".join((store.root / info.jobID / REQUEST).read_text("utf8") for info in store.every()
-                   if (store.root / info.jobID / REQUEST).is_file())
+    text = "".join(_request_text(store.root / info.jobID / REQUEST) for info in store.every())
     count, limit = 0, time.time() - settings.keep_days * 86400
     for path in settings.uploads.iterdir():
-        if path.name.startswith(".part-") or (path.stat().st_mtime < limit and path.name not in text):
-            path.unlink(missing_ok=True)
-            count += 1
+        with contextlib.suppress(OSError):  # a link to nowhere, a folder: not one that was uploaded
+            if path.name.startswith(".part-") or (path.lstat().st_mtime < limit and path.name not in text):
+                path.unlink(missing_ok=True)
+                count += 1
     return count
 
 
-def _sources_of(path: Path) -> list[str]:
-    """Names of the files a VRT reads, as they stand in it."""
-    if path.stat().st_size > LARGEST_VRT:
-        raise RasterUnreadable(f"{path.name} is too large for a VRT ({path.stat().st_size:,} bytes).")
-    text = path.read_text("utf8", "replace")
-    found = re.findall(r"<(?:SourceFilename|SourceDataset|PixelFunctionCode)[^>]*>([^<]*)<", text)
-    return [html.unescape(name).strip() for name in found]
+def _request_text(path: Path) -> str:
+    try:
+        return path.read_text("utf8", "replace")
+    except OSError:
+        return ""
 
 
 def _check_upload(path: Path, size: int) -> None:
     if not size:
         raise BadRequest("The upload is empty.")
-    refuse_hidden_vrt(path)
-    reason = ""
-    for driver in UPLOAD_DRIVERS:
-        try:
-            with rasterio.open(path, driver=driver) as dataset:
-                profile_of(dataset)
-                return
-        except (RasterioError, TypeError, ValueError) as error:
-            reason = reason or str(error)
-    raise RasterUnreadable(f"The upload is not a raster of a kind that is taken ({', '.join(UPLOAD_DRIVERS)}): {reason}")
+    with opened(path, (path,)) as dataset:
+        if dataset.driver not in UPLOAD_DRIVERS:
+            raise RasterUnreadable(f"The upload is not a raster of a kind that is taken ({', '.join(UPLOAD_DRIVERS)}), but "
+                                   f"{dataset.driver}.")
+        profile_of(dataset)

@@ -24,6 +24,8 @@ LAND_COVERS = ("forest", "shrub", "grass", "farmland", "bare", "beach", "water",
 
 
 THINNEST_PX = 8
+BYTES_A_PIXEL, BYTES_A_VALUE = 20, 16
+"""Memory of a window while it is edited, whatever the editor does: masks and opacities; the band before, as seen, and after."""
 AUTOMATIC = "automatic"
 """The value of an option that is filled in from the raster."""
 
@@ -100,8 +102,8 @@ def thick_enough(patches: Sequence[Patch], least_px: int = THINNEST_PX) -> list[
 class Editor(ABC):
     """What edits a scene. Subclasses fill in `info` and `edit`.
 
-    `tile_px` is the largest side edited at once (0: no limit), `overlap_px` how
-    far tiles overlap, `soft_edge` whether the rim may be feathered: editors that
+    `tile_px` is the largest side edited at once (0: no limit), `bytes_a_pixel` the memory that a pixel takes then, `overlap_px`
+    how far tiles overlap, `soft_edge` whether the rim may be feathered: editors that
     make their own rim say no. `redraws_surroundings`: outside the mask too it
     gives what it drew, by which its drift in tone is measured and taken out.
     `matches_exemplars`: whether exemplars of another raster take on this one's tone.
@@ -110,6 +112,7 @@ class Editor(ABC):
 
     info: EditorInfo
     tile_px = 0
+    bytes_a_pixel = 60
     overlap_px = 64
     soft_edge = True
     redraws_surroundings = False
@@ -119,6 +122,12 @@ class Editor(ABC):
     def tiled_by(self, options: Mapping[str, Any]) -> int:
         """The largest side edited at once with these options; 0: no limit."""
         return self.tile_px
+
+    def memory_bytes(self, pixels: int, bands: int, options: Mapping[str, Any]) -> int:
+        """About how much memory editing a window of so many pixels takes, as measured; networks not counted."""
+        side = self.tiled_by(options)
+        at_once = min(pixels, side * side) if side else pixels
+        return pixels * (BYTES_A_PIXEL + BYTES_A_VALUE * bands) + at_once * self.bytes_a_pixel
 
     def feathers(self, options: Mapping[str, Any]) -> bool:
         """Whether the rim may be feathered with these options."""

@@ -26,6 +26,7 @@ class Copy(Editor):
     """Pastes a source polygon's pixels, with their gradients kept and their tone fitted at the rim."""
 
     soft_edge = False
+    bytes_a_pixel = 1000
     info = EditorInfo(
         id="copy",
         title="Copy",

@@ -20,6 +20,7 @@ class Fill(Editor):
     """Exemplar-based synthesis from drawn or found exemplars."""
 
     soft_edge = False
+    bytes_a_pixel = 1000
     info = EditorInfo(
         id="fill",
         title="Fill like there",

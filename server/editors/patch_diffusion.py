@@ -25,6 +25,7 @@ FEWEST_PIXELS = 600
 
 class _PatchDiffusion(Editor):
     tile_px = 1024
+    bytes_a_pixel = 900
     overlap_px = 64
 
     def context_px(self, side_px: int) -> int:

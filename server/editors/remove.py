@@ -20,6 +20,7 @@ class Remove(Editor):
     """Exemplar-based inpainting; every band copies from the same place, so spectra stay real."""
 
     soft_edge = False
+    bytes_a_pixel = 1000
     info = EditorInfo(
         id="remove",
         title="Remove",

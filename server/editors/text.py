@@ -35,6 +35,7 @@ class TextEdit(Editor):
     """Han et al.'s editing with the closed-form denoiser in SinDDM's place."""
 
     tile_px = 1024
+    bytes_a_pixel = 1000
     reads_text = True
     info = EditorInfo(
         id="text",
