@@ -44,12 +44,15 @@ def grey(tmp_path):
 def refused(client, path):
     """The answer to an edit of that file, and that it says so at once."""
     geometry = {"type": "Polygon", "coordinates": [[[400030, 3284970], [400050, 3284970], [400050, 3284950], [400030, 3284970]]]}
-    answer = client.post("/processes/snow/execution", json={"inputs": {"raster": {"path": str(path)}, "polygons": {"geometry": geometry}}})
+    answer = client.post(
+        "/processes/snow/execution", json={"inputs": {"raster": {"path": str(path)}, "polygons": {"geometry": geometry}}}
+    )
     assert 400 <= answer.status_code < 500, answer.get_json()
     return answer.get_json()["detail"]
 
 
 # ---- drivers ---------------------------------------------------------------------------------------------------
+
 
 def test_no_driver_of_this_process_reaches_a_network_or_follows_names():
     with rasterio.Env() as env:
@@ -60,43 +63,65 @@ def test_no_driver_of_this_process_reaches_a_network_or_follows_names():
 
 # ---- virtual rasters -------------------------------------------------------------------------------------------
 
+
 def vrt(name, relative="0", source="SimpleSource", tag="SourceFilename"):
-    return (VRT.format(relative=relative, name=name).replace("SimpleSource", source).replace("SourceFilename", tag))
+    return VRT.format(relative=relative, name=name).replace("SimpleSource", source).replace("SourceFilename", tag)
 
 
-@pytest.mark.parametrize("kind", ["nested", "lower case", "attribute", "not relative", "pixel function", "warped", "hidden", "entity",
-                                  "climbing", "linked", "another case of the flag"])
-def test_a_vrt_escapes_by_no_way(client, tmp_path, secret, kind):
+def nested(folder, secret):
+    (folder / "inner.vrt").write_text(vrt(secret))
+    return vrt("inner.vrt", "1")
+
+
+def hidden(folder, secret):
+    (folder / "inner.tif").write_text(vrt(secret))
+    return vrt("inner.tif", "1")
+
+
+def linked(folder, secret, relative="1"):
+    os.symlink(secret, folder / "link.tif")
+    return vrt("link.tif", relative)
+
+
+def in_an_attribute(folder, secret):
+    return vrt("a.tif", "1").replace("<SimpleSource>", f'<SimpleSource SourceFilename="{secret}">')
+
+
+def computed(folder, secret):
+    python = "<PixelFunctionLanguage>Python</PixelFunctionLanguage>"
+    return vrt(secret).replace('band="1">', f'band="1" subClass="VRTDerivedRasterBand">{python}')
+
+
+def warped(folder, secret):
+    return (
+        '<VRTDataset rasterXSize="160" rasterYSize="160" subClass="VRTWarpedDataset"><GDALWarpOptions>'
+        f"<SourceDataset>{secret}</SourceDataset></GDALWarpOptions></VRTDataset>"
+    )
+
+
+def flagged_in_capitals(folder, secret):
+    return vrt(os.path.relpath(secret, folder), "1").replace("relativeToVRT", "RELATIVETOVRT")
+
+
+WAYS_OUT = {
+    "nested": nested,
+    "hidden": hidden,
+    "linked": linked,
+    "not relative": lambda folder, secret: linked(folder, secret, "0"),
+    "lower case": lambda folder, secret: vrt(secret, tag="sourcefilename"),
+    "attribute": in_an_attribute,
+    "pixel function": computed,
+    "warped": warped,
+    "entity": lambda folder, secret: f'<!DOCTYPE a [<!ENTITY s "{secret}">]>' + vrt("&s;"),
+    "climbing": lambda folder, secret: vrt(os.path.relpath(secret, folder), "1"),
+    "flag in capitals": flagged_in_capitals,
+}
+
+
+@pytest.mark.parametrize("way", WAYS_OUT)
+def test_a_vrt_escapes_by_no_way(client, tmp_path, secret, way):
     path = tmp_path / "a.vrt"
-    text = vrt(secret)
-    if kind == "nested":
-        (tmp_path / "inner.vrt").write_text(text)
-        text = vrt("inner.vrt", "1")
-    elif kind == "lower case":
-        text = vrt(secret, tag="sourcefilename")
-    elif kind == "attribute":
-        text = text.replace("<SimpleSource>", f'<SimpleSource SourceFilename="{secret}">').replace(f">{secret}<", ">a.tif<")
-    elif kind == "not relative":
-        os.symlink(secret, tmp_path / "here.tif")
-        text = vrt("here.tif", "0")
-    elif kind == "pixel function":
-        text = text.replace('band="1">', 'band="1" subClass="VRTDerivedRasterBand"><PixelFunctionLanguage>Python</PixelFunctionLanguage>')
-    elif kind == "warped":
-        text = (f'<VRTDataset rasterXSize="160" rasterYSize="160" subClass="VRTWarpedDataset"><GDALWarpOptions><SourceDataset>{secret}'
-                "</SourceDataset></GDALWarpOptions></VRTDataset>")
-    elif kind == "hidden":
-        (tmp_path / "inner.tif").write_text(text)
-        text = vrt("inner.tif", "1")
-    elif kind == "entity":
-        text = f'<!DOCTYPE a [<!ENTITY s "{secret}">]>' + vrt("&s;")
-    elif kind == "climbing":
-        text = vrt(os.path.relpath(secret, tmp_path), "1")
-    elif kind == "linked":
-        os.symlink(secret, tmp_path / "link.tif")
-        text = vrt("link.tif", "1")
-    elif kind == "another case of the flag":
-        text = vrt(os.path.relpath(secret, tmp_path)).replace("relativeToVRT", "RELATIVETOVRT").replace('"0"', '"1"')
-    path.write_text(text)
+    path.write_text(WAYS_OUT[way](tmp_path, secret))
     said = refused(client, path)
     assert "Landbrush" not in said and ("reads from" in said or "not read" in said), said
 
@@ -114,6 +139,7 @@ def test_a_vrt_as_programs_write_it_is_read(tmp_path, grey):
 
 
 # ---- sidecars and formats that name files ----------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("end", [".ovr", ".msk", ".OVR", ".msk.ovr"])
 def test_a_sidecar_that_is_a_vrt_is_refused(client, tmp_path, grey, secret, end):
@@ -142,8 +168,9 @@ def test_a_named_overview_file_is_not_followed(client, grey, secret, how):
         with rasterio.open(grey, "r+") as dataset:
             dataset.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=str(secret))
     else:
-        Path(f"{grey}.aux.xml").write_text(f'<PAMDataset><Metadata domain="OVERVIEWS"><MDI key="OVERVIEW_FILE">{secret}</MDI></Metadata>'
-                                           "</PAMDataset>")
+        Path(f"{grey}.aux.xml").write_text(
+            f'<PAMDataset><Metadata domain="OVERVIEWS"><MDI key="OVERVIEW_FILE">{secret}</MDI></Metadata></PAMDataset>'
+        )
     assert "OVERVIEW_FILE" in refused(client, grey)
     answer = client.post("/searches", json={"raster": {"path": str(grey)}, "word": "forest"})
     assert answer.status_code == 422 and "OVERVIEW_FILE" in answer.get_json()["detail"]
@@ -156,15 +183,41 @@ def test_the_command_line_follows_no_name_either(grey, secret, tmp_path, capsys)
     with rasterio.open(grey, "r+") as dataset:
         dataset.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=str(secret))
     (tmp_path / "p.geojson").write_text(json.dumps(ring(grey, square(20, 20, 60, 60))))
-    assert command.main(["edit", str(grey), "--polygons", str(tmp_path / "p.geojson"), "--crs", "EPSG:32617", "--editor", "remove",
-                         "--output", str(tmp_path / "o.tif"), "--home", str(tmp_path / "home")]) == 1
+    assert (
+        command.main(
+            [
+                "edit",
+                str(grey),
+                "--polygons",
+                str(tmp_path / "p.geojson"),
+                "--crs",
+                "EPSG:32617",
+                "--editor",
+                "remove",
+                "--output",
+                str(tmp_path / "o.tif"),
+                "--home",
+                str(tmp_path / "home"),
+            ]
+        )
+        == 1
+    )
     assert "OVERVIEW_FILE" in capsys.readouterr().err and not (tmp_path / "o.tif").exists()
 
 
 def test_an_ers_header_reads_from_the_roots_alone(client, tmp_path, secret):
     values = in_type(scene(1, 160, 160), "uint8")
-    with rasterio.open(tmp_path / "a.ers", "w", driver="ERS", width=160, height=160, count=1, dtype="uint8", crs="EPSG:32617",
-                       transform=Affine(0.5, 0, 400000, 0, -0.5, 3285000)) as out:
+    with rasterio.open(
+        tmp_path / "a.ers",
+        "w",
+        driver="ERS",
+        width=160,
+        height=160,
+        count=1,
+        dtype="uint8",
+        crs="EPSG:32617",
+        transform=Affine(0.5, 0, 400000, 0, -0.5, 3285000),
+    ) as out:
         out.write(values)
     with opened(tmp_path / "a.ers", (tmp_path,)) as dataset:
         assert (dataset.read() == values).all()
@@ -186,10 +239,15 @@ def test_a_file_swapped_for_a_link_while_its_job_waits(rgb, tmp_path, secret, se
     os.symlink(secret, rgb)
     run_job(str(store.folder(info.jobID)), settings)
     ended = load_status(settings.jobs / info.jobID)
-    assert ended.status == "failed" and "not below a folder" in ended.message and not list((settings.jobs / info.jobID).glob("*.tif"))
+    assert (
+        ended.status == "failed"
+        and "not below a folder" in ended.message
+        and not list((settings.jobs / info.jobID).glob("*.tif"))
+    )
 
 
 # ---- what it may cost ------------------------------------------------------------------------------------------
+
 
 def huge_tile(path):
     """A GeoTIFF of a few kilobytes whose one tile holds 4 GB."""
@@ -225,8 +283,18 @@ def test_a_multitude_of_metadata_is_refused(client, grey, count, place):
 
 def test_a_multitude_of_bands_is_refused(client, tmp_path):
     path = tmp_path / "bands.tif"
-    with rasterio.open(path, "w", driver="GTiff", width=8, height=8, count=6000, dtype="uint8", sparse_ok=True, crs="EPSG:32617",
-                       transform=Affine(0.5, 0, 400000, 0, -0.5, 3285000)):
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=8,
+        height=8,
+        count=6000,
+        dtype="uint8",
+        sparse_ok=True,
+        crs="EPSG:32617",
+        transform=Affine(0.5, 0, 400000, 0, -0.5, 3285000),
+    ):
         pass
     assert "6,000 bands" in refused(client, path)
 
@@ -250,8 +318,16 @@ def test_a_picture_that_was_cut_short_is_refused_every_time(client, tmp_path, su
     assert client.post("/rasters", data=path.read_bytes()).status_code == 422
 
 
-@pytest.mark.parametrize("change", [{"transform": Affine(0, 0, 0, 0, 0, 0)}, {"transform": Affine(float("nan"), 0, 0, 0, -1, 0)},
-                                    {"transform": Affine(1, 1, 0, 1, 1, 0)}, {"scales": (float("nan"),)}, {"offsets": (float("inf"),)}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"transform": Affine(0, 0, 0, 0, 0, 0)},
+        {"transform": Affine(float("nan"), 0, 0, 0, -1, 0)},
+        {"transform": Affine(1, 1, 0, 1, 1, 0)},
+        {"scales": (float("nan"),)},
+        {"offsets": (float("inf"),)},
+    ],
+)
 def test_numbers_that_make_no_grid_are_told(tmp_path, change):
     path = write(tmp_path / "n.tif", in_type(scene(1, 64, 64), "uint8"), **change)
     with opened(path) as dataset:
@@ -272,7 +348,10 @@ def test_an_edit_above_the_limit_of_memory_is_refused_with_a_sentence(client, tm
     small = client.post("/processes/snow/execution", json={"inputs": inputs(path, square(100, 100, 300, 300))})
     assert small.status_code == 201 and finished(client, small.get_json()["jobID"])["status"] == "successful"
     monkeypatch.setenv(memory.LIMIT, "plenty")
-    assert "not a number of megabytes" in client.post("/processes/snow/execution", json={"inputs": inputs(path, big)}).get_json()["detail"]
+    assert (
+        "not a number of megabytes"
+        in client.post("/processes/snow/execution", json={"inputs": inputs(path, big)}).get_json()["detail"]
+    )
 
 
 def test_what_is_allowed_follows_from_the_machine(monkeypatch):
@@ -308,14 +387,16 @@ DAMAGE = {
     "status is not UTF-8": lambda folder: (folder / "status.json").write_bytes(b"\xff\xfe\0"),
     "status is deep": lambda folder: (folder / "status.json").write_text("[" * 100_000),
     "status is of another job": lambda folder: (folder / "status.json").write_text(
-        (folder / "status.json").read_text().replace(folder.name, "0" * 32)),
+        (folder / "status.json").read_text().replace(folder.name, "0" * 32)
+    ),
     "status is a folder": lambda folder: ((folder / "status.json").unlink(), (folder / "status.json").mkdir()),
     "status leads nowhere": lambda folder: ((folder / "status.json").unlink(), os.symlink("nowhere", folder / "status.json")),
     "request is not UTF-8": lambda folder: (folder / "request.json").write_bytes(b"\xff\xfe\0"),
     "request is gone": lambda folder: (folder / "request.json").unlink(),
     "request is a list": lambda folder: (folder / "request.json").write_text("[]"),
     "request has no raster": lambda folder: (folder / "request.json").write_text(
-        json.dumps({**json.loads((folder / "request.json").read_text()), "files": {"raster": ""}})),
+        json.dumps({**json.loads((folder / "request.json").read_text()), "files": {"raster": ""}})
+    ),
     "folder is a file": lambda folder: (shutil.rmtree(folder), folder.write_text("x")),
 }
 
@@ -346,6 +427,7 @@ def test_one_damaged_job_folder_never_stops_a_start(settings, rgb, damage, app):
 
 
 # ---- a queue that does not slow down ---------------------------------------------------------------------------
+
 
 def test_status_list_and_long_poll_read_no_other_job(settings, rgb, monkeypatch):
     """Counted in files read: of 300 jobs in the queue a status reads one at most."""
