@@ -21,7 +21,7 @@ from ..server.api import AUTO, Blend, Output
 from .errors import Cancelled, PluginError
 from .parameters import AREAS, advanced, elevation, exemplar, new_ground, of_option, option_value, polygons, tr, whole_number
 from .processing import ICON, area_in, layer_and_file, with_server
-from .request import Area, Wish, area_of, band_roles_of
+from .request import Area, Wish, area_of, band_roles_of, located
 from .task import Inputs, run_edit
 
 PROMISE = ("Gives a new GeoTIFF on the same pixel grid; outside the polygons not one bit changes.\n\nWithout SERVER the "
@@ -77,6 +77,7 @@ class _Algorithm(QgsProcessingAlgorithm):
             raise QgsProcessingException(f"The output must be a GeoTIFF (.tif), not '{target.suffix}'.")
         try:
             wish, inputs = self._wish(parameters, context)
+            wish = located(wish, context.transformContext())
             for path in (inputs.raster, inputs.exemplar, inputs.elevation):
                 if path is not None and target.exists() and path.samefile(target):
                     raise PluginError(f"OUTPUT is the file that is edited or copied from ({path}); choose another, so that "
@@ -131,7 +132,8 @@ class _Algorithm(QgsProcessingAlgorithm):
                         context_px=number("CONTEXT"), radiometric_match=self.parameterAsBoolean(parameters, "MATCH", context)),
             output=self._output(parameters, context),
         )
-        other, heights = (self._file(parameters, name, context)[1] for name in ("EXEMPLAR_RASTER", "ELEVATION"))
+        (shown, other), (_, heights) = (self._file(parameters, name, context) for name in ("EXEMPLAR_RASTER", "ELEVATION"))
+        wish.exemplar_layer = shown
         return wish, Inputs(path, None, other, heights)
 
     def _wish_for_new_ground(self, parameters, context, what, source):

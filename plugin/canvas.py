@@ -1,6 +1,14 @@
 """Drawing polygons on the map: an own map tool and rubber bands, the same on QGIS 3.22 and 4."""
 
-from qgis.core import Qgis, QgsGeometry, QgsPointXY, QgsWkbTypes
+from qgis.core import (
+    Qgis,
+    QgsCoordinateTransform,
+    QgsCsException,
+    QgsGeometry,
+    QgsPointXY,
+    QgsProject,
+    QgsWkbTypes,
+)
 from qgis.gui import QgsMapTool, QgsRubberBand
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeySequence
@@ -34,6 +42,23 @@ class PolygonTool(QgsMapTool):
         self.points = []
         self.polygons = []
         self.crs = canvas.mapSettings().destinationCrs()
+        canvas.destinationCrsChanged.connect(self._crs_changed)
+
+    def _crs_changed(self):
+        """What is drawn stays where it is on the ground: its vertices move as the map does."""
+        crs = self.canvas().mapSettings().destinationCrs()
+        if crs == self.crs:
+            return
+        if self.crs.isValid() and crs.isValid():
+            change = QgsCoordinateTransform(self.crs, crs, QgsProject.instance())
+            try:
+                moved = [[change.transform(point) for point in ring] for ring in (self.points, *self.polygons)]
+            except QgsCsException:
+                moved = [[]]  # no place of the new CRS
+            self.points, self.polygons = moved[0], moved[1:]
+        self.crs = crs
+        self._redraw()
+        self.changed.emit()
 
     def geometry(self):
         """All finished polygons as one geometry, in `crs`."""
@@ -41,14 +66,6 @@ class PolygonTool(QgsMapTool):
             return QgsGeometry()
         parts = [QgsGeometry.fromPolygonXY([ring]) for ring in self.polygons]
         return QgsGeometry.unaryUnion([part.makeValid() for part in parts])
-
-    def activate(self):
-        """Take over the canvas's CRS; polygons drawn in another one are dropped."""
-        super().activate()
-        crs = self.canvas().mapSettings().destinationCrs()
-        if crs != self.crs:
-            self.clear()
-            self.crs = crs
 
     def canvasReleaseEvent(self, event):
         """Add a vertex or finish."""
@@ -102,4 +119,5 @@ class PolygonTool(QgsMapTool):
 
     def dispose(self):
         """Take the outline off the canvas for good."""
+        self.canvas().destinationCrsChanged.disconnect(self._crs_changed)
         self.canvas().scene().removeItem(self.band)

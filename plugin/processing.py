@@ -3,12 +3,12 @@
 import os
 from urllib.parse import urlsplit
 
-from qgis.core import QgsFeatureRequest, QgsGeometry
+from qgis.core import QgsFeatureRequest
 
 from . import settings
 from .errors import PluginError
 from .local_server import ROOT, BlockingServer
-from .request import Area, file_of
+from .request import Area, file_of, united
 from .task import Connection
 
 ICON = str(ROOT / "resources" / "icons" / "landbrush.svg")
@@ -49,4 +49,4 @@ def area_in(algorithm, parameters, name, context):
     shapes = [f.geometry() for f in source.getFeatures(QgsFeatureRequest()) if f.hasGeometry()]
     if not shapes:
         return None
-    return Area(QgsGeometry.unaryUnion([s.makeValid() for s in shapes]), source.sourceCrs())
+    return Area(united(shapes), source.sourceCrs())

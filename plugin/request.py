@@ -5,9 +5,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
-from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsGeometry, QgsProject, QgsRectangle
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCsException,
+    QgsGeometry,
+    QgsProject,
+    QgsRectangle,
+)
 
 from ..server.api import AUTO, BAND_ROLES, Blend, ContractError, EditRequest, Exemplar, Extent, Output, Polygons, RasterRef
+from .canvas import POLYGON
 from .errors import PluginError
 
 
@@ -27,6 +35,7 @@ class Wish:
     area: Area
     gsd_m: float = 0.0  # of a new raster over the area; 0: the layer itself is edited
     prompt: str = ""
+    operation: str = ""  # what was chosen of the choices offered for the prompt
     process_id: str = AUTO
     options: dict = field(default_factory=dict)
     seed: int = 0
@@ -67,17 +76,23 @@ def wkt_of(crs):
     return crs.toWkt(variant)
 
 
+def united(geometries):
+    """All ground that lies in any part of any of the geometries. Parts that lie over one another are repaired each for itself,
+    since a repair of all together would make holes of what they share; lines and points that a repair leaves are dropped."""
+    parts = []
+    for geometry in geometries:
+        for part in geometry.asGeometryCollection():
+            sound = part if part.isGeosValid() else part.makeValid()
+            parts += [inner for inner in sound.asGeometryCollection() if inner.type() == POLYGON and inner.area() > 0]
+    return QgsGeometry.unaryUnion(parts) if parts else QgsGeometry()
+
+
 def polygons_of(area, what="area"):
     """GeoJSON polygons of an area; raises PluginError for what is none."""
-    geometry = QgsGeometry(area.geometry)
+    geometry = united([area.geometry])
     if geometry.isEmpty():
         raise PluginError(f"The {what} is empty. Draw a polygon, or select a polygon feature.")
-    try:
-        data = json.loads(geometry.asJson(17))
-    except ValueError:
-        data = {}
-    if data.get("type") not in ("Polygon", "MultiPolygon"):
-        raise PluginError(f"The {what} is a {data.get('type', 'nothing')}; polygons are needed.")
+    data = json.loads(geometry.asJson(17))
     data["coordinates"] = _flat(data["coordinates"])
     return Polygons({"type": data["type"], "coordinates": data["coordinates"]}, wkt_of(area.crs))
 
@@ -123,12 +138,46 @@ def file_of(layer, what):
     return path
 
 
-def in_layer_crs(area, layer):
-    """The area's geometry in the layer's CRS."""
+PIECES_PER_SIDE = 64
+"""A polygon in another CRS is cut into this many pieces per extent before it is moved, so that long edges bend as the map "
+  "does."""
+
+
+def in_layer_crs(area, layer, context=None):
+    """The area's geometry in the layer's CRS as QGIS has it, moved as QGIS moves what the map shows: by the project's operations,
+    or those of `context` (QgsCoordinateTransformContext). Raises PluginError where a vertex has no place there."""
     geometry = QgsGeometry(area.geometry)
-    if area.crs.isValid() and layer.crs().isValid() and area.crs != layer.crs():
-        geometry.transform(QgsCoordinateTransform(area.crs, layer.crs(), QgsProject.instance()))
+    if not (area.crs.isValid() and layer.crs().isValid()) or area.crs == layer.crs():
+        return geometry
+    box = geometry.boundingBox()
+    piece = max(box.width(), box.height()) / PIECES_PER_SIDE
+    if piece > 0:
+        geometry = geometry.densifyByDistance(piece)
+    change = QgsCoordinateTransform(area.crs, layer.crs(), QgsProject.instance() if context is None else context)
+    try:
+        geometry.transform(change)
+    except QgsCsException as error:
+        raise PluginError(f"The area cannot be expressed in the CRS of the layer '{layer.name()}' ({layer.crs().authid()}).",
+                          str(error)) from error
     return geometry
+
+
+def located(wish, context=None):
+    """The wish with its areas in the coordinates of the layers that they were drawn on, which the server takes as they are: so
+    what is edited is what was seen, whatever CRS the file itself states. On the GUI thread, or with Processing's `context`."""
+    if wish.layer is None or wish.gsd_m:
+        return wish
+
+    def on(area, layer):
+        return None if area is None else Area(in_layer_crs(area, layer, context), QgsCoordinateReferenceSystem())
+
+    shown = wish.exemplar_layer or wish.layer
+    extent = wish.extent
+    if extent is not None:
+        crs = wish.extent_crs or wish.area.crs
+        extent = in_layer_crs(Area(QgsGeometry.fromRect(extent), crs), wish.layer, context).boundingBox()
+    return replace(wish, area=on(wish.area, wish.layer), exemplar=on(wish.exemplar, shown), protect=on(wish.protect, wish.layer),
+                   extent=extent, extent_crs=QgsCoordinateReferenceSystem() if extent is not None else None)
 
 
 SEARCHED_PX = 1536
@@ -158,12 +207,13 @@ def _built(wish, raster, exemplar_raster, elevation):
     extent = None
     if wish.extent is not None:
         box = wish.extent
-        crs = wish.extent_crs or wish.area.crs
+        crs = wish.extent_crs if wish.extent_crs is not None else wish.area.crs
         extent = Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), wkt_of(crs))
     return EditRequest(
         raster=new_ground(wish, raster) if wish.gsd_m else raster,
         polygons=polygons_of(wish.area),
         prompt=wish.prompt,
+        operation=wish.operation,
         options=dict(wish.options),
         seed=wish.seed,
         exemplar=exemplar,

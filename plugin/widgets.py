@@ -22,7 +22,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from .request import Area, canvas_area
+from .request import Area, canvas_area, united
 
 try:
     from qgis.core import Qgis
@@ -192,8 +192,7 @@ class AreaPicker(QWidget):
         features = layer.selectedFeatures() or list(layer.getFeatures(QgsFeatureRequest().setLimit(2)))
         if not layer.selectedFeatureCount() and len(features) != 1:
             return None
-        geometry = QgsGeometry.unaryUnion([f.geometry().makeValid() for f in features])
-        return Area(geometry, layer.crs())
+        return Area(united([feature.geometry() for feature in features]), layer.crs())
 
 
 class FoundList(QListWidget):

@@ -13,7 +13,6 @@ from .gate import GateReport
 from .plan import Plan
 from .raster import Box
 
-REPEATS_FROM = 4.0
 LITTLE_CHANGED = 0.6
 
 
@@ -31,7 +30,7 @@ class Made:
     left: int
 
 
-def notes_of(made: Made, search: dict[str, Any] | None, checked: GateReport) -> list[str]:
+def notes_of(made: Made, checked: GateReport) -> list[str]:
     """What the user should know of this result, in sentences."""
     notes, roles, nodata = list(made.drawn.get("notes", ())), made.layer.roles, made.left
     changed = checked.pixels_inside_changed / max(checked.pixels_inside, 1)
@@ -42,9 +41,6 @@ def notes_of(made: Made, search: dict[str, Any] | None, checked: GateReport) -> 
     if len(roles.names) > 3 and roles.source.startswith("assumed") and any(roles.names):
         guess = ", ".join(f"{role}={band + 1}" for band, role in enumerate(roles.names) if role)
         notes.append(f"The file does not name its bands; taken as {guess}. State them if that is wrong.")
-    if search and checked.pixels_inside > REPEATS_FROM * max(search["pixels"], 1):
-        notes.append(f"Only {search['pixels']:,} pixels of '{search['word']}' were found for {checked.pixels_inside:,} to "
-                     "fill, so it repeats. Draw a larger exemplar.")
     return notes
 
 
@@ -66,7 +62,7 @@ def manifest_of(made: Made, search: dict[str, Any] | None, checked: GateReport) 
         "request": request.to_json(),
         "gate": checked.to_json(),
         "pixels_left_nodata": made.left,
-        "notes": notes_of(made, search, checked),
+        "notes": notes_of(made, checked),
         "window": [box.col, box.row, box.width, box.height],
         "crs": layer.profile.crs.to_string() if layer.profile.crs else None,
         "transform": list(layer.profile.transform_of(box))[:6],

@@ -37,9 +37,9 @@ class Copy(Editor):
         options=(
             Option("turn_degrees", "integer", 0, "Turn", minimum=0, maximum=270, unit="degrees",
                    help="Rotates the source in steps of 90 degrees; shadows turn with it."),
-            Option("method", "string", PATCHES, "Blend by", choices=(PATCHES, GRADIENTS),
-                   help="Patch diffusion draws the content's rim anew with the window's patches, so that it goes over into the "
-                   "ground; gradients fit the tone alone, keep every detail, and are faster."),
+            Option("method", "string", GRADIENTS, "Blend by", choices=(GRADIENTS, PATCHES),
+                   help="Gradients fit the tone alone, keep the object as it is, and are fast; patch diffusion draws the content "
+                   "anew with the window's patches, which suits ground better than objects."),
             Option("tone", "number", 0.08, "Keep the source's own tone", minimum=0.0, maximum=1.0,
                    help="0: takes on the tone of the new place; 1: keeps its own."),
         ),

@@ -13,6 +13,8 @@ from ..synthesis.fill import FillSettings, fill
 from ..synthesis.pyramid import Level
 from .base import LAND_COVERS, Editor, OnStep, Scene, thick_enough
 
+REPEATS_FROM = 4.0
+"""Times as much ground to fill as there is to copy from which repeats show."""
 FEWEST_PIXELS = 150
 
 
@@ -56,4 +58,8 @@ class Fill(Editor):
             raise CannotEdit(
                 f"The exemplar holds {pixels} usable pixels; at least {FEWEST_PIXELS} are needed. Draw a larger area.")
         settings = FillSettings(options["keep_objects"], options["outline_px"], options["mirror"])
+        wanted = int((scene.mask & scene.valid).sum())
+        if wanted > REPEATS_FROM * pixels:
+            note = f"There are {pixels:,} pixels to copy for {wanted:,} to fill, so it repeats. Draw a larger exemplar."
+            on_step(0, 1, None, "", {"notes": [note]})
         return fill(Level(scene.image, scene.mask, scene.valid), exemplars, seed, settings, on_step)

@@ -10,9 +10,14 @@ import numpy as np
 from ..api import EditorInfo, Option
 from ..errors import CannotEdit
 from ..synthesis.pyramid import Level
-from ..synthesis.remove import RemoveSettings, remove
+from ..synthesis.remove import Removal, RemoveSettings
+from ..synthesis.repeats import SHOWS
 from .base import Editor, OnStep, Scene
 
+LEAST_GROUND = 0.25
+"""Of the hole's pixels that there must be to copy from."""
+CANDIDATES, OTHER_SEED = 3, 7919
+"""Tries where a fill repeats itself, and what lies between their seeds."""
 ENGINE = "exemplar-based inpainting (coherent copying of the layer's own pixels)"
 
 
@@ -44,4 +49,32 @@ class Remove(Editor):
         if (scene.valid & ~scene.mask).sum() < 200:
             raise CannotEdit("There is too little valid ground around the polygon to copy from.")
         settings = RemoveSettings(reach_px=options["reach_px"], guard=options["guard"])
-        return remove(Level(scene.image, scene.mask, scene.valid), seed, settings, on_step)
+        removal = Removal(Level(scene.image, scene.mask, scene.valid), settings)
+        ground, hole = removal.ground()
+        if ground < LEAST_GROUND * hole:
+            raise CannotEdit(
+                f"Only {ground:,} pixels of ground that can be copied lie around a hole of {hole:,}, less than a quarter: it "
+                "would be "
+                f"filled with stripes. Draw a smaller polygon, {'let look-alikes be copied, ' if options['guard'] else ''}or "
+                "use 'Fill "
+                "like there' with an exemplar of what should be there.")
+        return _best(removal, seed, on_step)
+
+
+def _best(removal: Removal, seed: int, on_step: OnStep) -> np.ndarray:
+    """The fill of the seed; where it repeats itself, the best of some, and a plain word where that does too."""
+    made = removal.filled(seed, on_step)
+    for turn in range(1, CANDIDATES):
+        if made.repeated <= SHOWS:
+            return made.image
+        def further(step: int, total: int, done: int = turn) -> None:
+            on_step(done * total + step, CANDIDATES * total)
+
+        other = removal.filled((seed + turn * OTHER_SEED) % 2**31, further)
+        made = min(made, other, key=lambda one: one.repeated)
+    notes = [] if made.repeated <= SHOWS else [
+        f"The fill repeats itself and may show stripes: {made.repeated:.0%} of it is copied from the same few pixels, the "
+        "best of "
+        f"{CANDIDATES} tries. Draw a smaller polygon, copy from further away (Copy from within), or use 'Fill like there'."]
+    on_step(1, 1, None, "", {"notes": notes, "repeated": round(made.repeated, 3), "candidates": CANDIDATES})
+    return made.image

@@ -12,6 +12,7 @@ from . import onion, poisson, pyramid, seams
 from .features import PatchBasis, centres
 from .field import Bank, Field, Search, Targets
 from .pyramid import Level
+from .repeats import repeated_share
 from .scaling import Scaling
 
 PATCHES = (7, 7, 9, 9, 9, 9)
@@ -44,26 +45,48 @@ class RemoveSettings:
     texture: bool = True
 
 
+@dataclass(frozen=True)
+class Removed:
+    """A filled image (C, H, W), and the share of the fill that is copied from the same few pixels (see repeats.py)."""
+
+    image: np.ndarray
+    repeated: float
+
+
+class Removal:
+    """A window made ready to be filled, with one seed or several."""
+
+    def __init__(self, window: Level, settings: RemoveSettings = RemoveSettings()) -> None:
+        image, hole, valid = window.image, window.hole, window.usable
+        self.window, self.settings = window, settings
+        self.scaling = Scaling.of(image, valid & ~hole)
+        usable = _usable(hole, valid, settings.reach_px)
+        self.crop = crop = _crop(hole, usable)
+        level = Level(self.scaling.scaled(image[:, crop[0], crop[1]]), hole[crop], usable[crop])
+        self.known = valid[crop] & ~hole[crop]
+        self.level = _guarded(level, self.known) if settings.guard else level
+
+    def ground(self) -> tuple[int, int]:
+        """Pixels whose surroundings can be copied whole, and pixels of the hole."""
+        return int(centres(self.level.usable, PATCHES[0], 0)[0].sum()), int(self.level.hole.sum())
+
+    def filled(self, seed: int, on_stage: OnStage = lambda step, total: None) -> Removed:
+        """The window's image with its hole filled; pixels that are not usable are neither copied nor leant on."""
+        filled, repeated = _fill(self.level, self.known, np.random.default_rng(seed), self.settings, on_stage)
+        hole, crop = self.window.hole, self.crop
+        out = self.window.image.copy()
+        inside = np.zeros_like(hole)
+        inside[crop] = hole[crop]
+        out[:, inside] = self.scaling.restored(filled)[:, hole[crop]]
+        return Removed(out, repeated)
+
+
 def remove(
     window: Level, seed: int, settings: RemoveSettings = RemoveSettings(),
     on_stage: OnStage = lambda step, total: None,
 ) -> np.ndarray:
-    """The window's image with its hole filled; pixels that are not usable are neither copied nor leant on."""
-    image, hole, valid = window.image, window.hole, window.usable
-    scaling = Scaling.of(image, valid & ~hole)
-    usable = _usable(hole, valid, settings.reach_px)
-    crop = _crop(hole, usable)
-    level = Level(scaling.scaled(image[:, crop[0], crop[1]]), hole[crop], usable[crop])
-    known = valid[crop] & ~hole[crop]
-    if settings.guard:
-        level = _guarded(level, known)
-    rng = np.random.default_rng(seed)
-    filled = _fill(level, known, rng, settings, on_stage)
-    out = image.copy()
-    inside = np.zeros_like(hole)
-    inside[crop] = hole[crop]
-    out[:, inside] = scaling.restored(filled)[:, hole[crop]]
-    return out
+    """The window's image (C, H, W) with its hole filled once, whatever came of it."""
+    return Removal(window, settings).filled(seed, on_stage).image
 
 
 def _usable(hole: np.ndarray, valid: np.ndarray, reach: int) -> np.ndarray:
@@ -137,7 +160,7 @@ def _with_texture(level: Level, known: np.ndarray) -> Level:
 
 def _fill(
     level: Level, known: np.ndarray, rng: np.random.Generator, settings: RemoveSettings, on_stage: OnStage
-) -> np.ndarray:
+) -> tuple[np.ndarray, float]:
     bands, (height, width) = level.image.shape[0], level.hole.shape
     count = _count_levels(level.hole)
     if settings.texture:
@@ -169,10 +192,11 @@ def _fill(
     assert field is not None
     on_stage(count, count + 1)
     seams.assign(field, levels[0].image, levels[0].hole)
+    repeated = repeated_share(field, levels[0].hole)
     plain = field.bank.image[:bands]
     field.bank = Bank(plain, field.bank.ok, field.bank.features)
     result = poisson.blended(field, levels[0].image[:bands], levels[0].hole, settings.fidelity, known)
-    return result[:, :height, :width]
+    return result[:, :height, :width], repeated
 
 
 def _count_levels(hole: np.ndarray) -> int:
