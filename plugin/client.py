@@ -75,9 +75,9 @@ class EditClient:
         data = self._json("GET", route("process", process_id=editor_id))
         return EditorInfo.from_json(data["landbrush"])
 
-    def interpret(self, prompt):
-        """What the words are understood to ask for."""
-        return Interpretation.from_json(self._json("POST", route("interpretations"), {"prompt": prompt}))
+    def interpret(self, wanted):
+        """What the words of an InterpretationRequest are understood to ask for."""
+        return Interpretation.from_json(self._json("POST", route("interpretations"), wanted.to_json()))
 
     def ensemble(self, prompt, source):
         """Sentences that say the same as a prompt; `source`: who makes them."""

@@ -3,6 +3,7 @@
 import json
 
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
     QgsProcessingAlgorithm,
     QgsProcessingException,
     QgsProcessingOutputNumber,
@@ -17,7 +18,7 @@ from ..server.api_compare import ComparisonRequest
 from .errors import Cancelled, PluginError
 from .parameters import polygons, tr
 from .processing import ICON, area_in, layer_and_file, with_server
-from .request import polygons_of
+from .request import Area, in_layer_crs, polygons_of
 from .task import asked_about
 
 NUMBERS = (
@@ -80,11 +81,14 @@ class EvaluateAlgorithm(QgsProcessingAlgorithm):
     def processAlgorithm(self, parameters, context, feedback):
         """Compare; numbers that have no place to be taken at are not among the results."""
         try:
-            paths = [layer_and_file(self, parameters, name, context)[1] for name in ("BEFORE", "AFTER")]
+            layers, paths = zip(*(layer_and_file(self, parameters, name, context) for name in ("BEFORE", "AFTER")))
             area = area_in(self, parameters, "POLYGONS", context)
             if area is None and parameters.get("POLYGONS"):
                 raise PluginError("POLYGONS holds no polygon.")
-            shapes = None if area is None else polygons_of(area)
+            shapes = None
+            if area is not None:
+                here = in_layer_crs(area, layers[0], context.transformContext())
+                shapes = polygons_of(Area(here, QgsCoordinateReferenceSystem()))
 
             def run(connection):
                 return asked_about(

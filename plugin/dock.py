@@ -4,46 +4,49 @@ import secrets
 import time
 from dataclasses import replace
 
-from qgis.core import Qgis, QgsApplication, QgsCoordinateReferenceSystem, QgsGeometry, QgsMessageLog, QgsProject
+from qgis.core import Qgis, QgsApplication, QgsGeometry, QgsProject
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QPixmap
 
 from ..server.api import AUTO, PREVIEW_FILE, Blend, Output, RasterRef
-from ..server.api_words import ENSEMBLE_SOURCES, SearchRequest
+from ..server.api_words import ENSEMBLE_SOURCES, InterpretationRequest, SearchRequest
 from . import settings
-from .editors import remember
 from .ensemble import PARAPHRASES, SOURCE
-from .errors import Cancelled, PluginError, ServerUnreachable
-from .form import DockForm
+from .errors import PluginError
 from .layers import add_result, source_of
-from .local_server import FAILED, INSTALLING, RUNNING, STARTING, LocalServer, find_python
-from .models_page import ModelsPage
-from .request import Area, Wish, area_of, band_roles_of, canvas_area, geometry_of, in_layer_crs, layer_path, searched_extent
+from .local_server import INSTALLING, STARTING
+from .request import (
+    Area,
+    Wish,
+    area_of,
+    band_roles_of,
+    canvas_area,
+    geometry_of,
+    in_layer_crs,
+    layer_path,
+    located,
+    searched_extent,
+)
 from .results import done_text, progress_text
-from .task import CallTask, Connection, EditTask, fetch, inputs_of
+from .serving import ServedForm
+from .task import EditTask, fetch, inputs_of
 from .widgets import NOTHING
 
-TAG = "Landbrush"
 PREVIEW_EVERY_S, PREVIEW_PX = 4.0, 260
 
 
-class LandbrushDock(DockForm):
+class LandbrushDock(ServedForm):
     """The panel. Long work runs in tasks; this class only starts them and shows what they say."""
 
     def __init__(self, iface, parent=None):
-        super().__init__(iface.mapCanvas(), parent)
-        self.iface = iface
-        self.tasks, self.task, self.infos = [], None, {}
-        self.last_error, self.waiting, self.look_again = None, [], 0.0
-        self.server = LocalServer(self)
-        self.server.changed.connect(self._server_changed)
-        self.models = ModelsPage(self._ask, self)
+        super().__init__(iface, parent)
+        self.task, self.waiting, self.will_run, self.look_again = None, [], False, 0.0
         self._connect()
         self._update()
 
     def _connect(self):
         self.words.asked.connect(self._ask_meaning)
-        self.words.understood_changed.connect(self._update)
+        self.words.understood_changed.connect(self._understood)
         self.words.adjust_wanted.connect(self.take_over)
         self.editor.currentIndexChanged.connect(self._update)
         self.layer.layerChanged.connect(self._layer_changed)
@@ -56,9 +59,8 @@ class LandbrushDock(DockForm):
         self.cancel_button.clicked.connect(self.cancel)
         self.find.clicked.connect(self.find_examples)
         self.ensemble.asked.connect(self.propose)
-        self.server_button.clicked.connect(self._server_pressed)
-        self.models_button.clicked.connect(self.show_models)
-        self.models.changed.connect(self.load_editors)
+        self.exemplar_tool.changed.connect(self.words.hear_again)
+        self.exemplar.source.currentIndexChanged.connect(self.words.hear_again)
         self.results.layer_wanted.connect(self._zoom_to)
         self.results.job_wanted.connect(self.fetch_earlier)
 
@@ -108,101 +110,27 @@ class LandbrushDock(DockForm):
         for picker in (self.area, self.exemplar, self.protect):
             picker.draw.setChecked(new is picker.tool)
 
-    def say(self, message, level=Qgis.MessageLevel.Info, details=""):
-        """Message bar, and the log with the details."""
-        QgsMessageLog.logMessage(details or message, TAG, level)
-        self.iface.messageBar().pushMessage(TAG, message, details if details != message else "", level, 0
-                                            if level == Qgis.MessageLevel.Critical else 8)
-
-    def _fail(self, error):
-        self.last_error = error
-        if isinstance(error, ServerUnreachable) and settings.get("server/local"):
-            self.server.lost()
-        if isinstance(error, Cancelled):
-            self.status.setText("Cancelled.")
-            return
-        self.status.setText(error.message)
-        self.say(error.message, Qgis.MessageLevel.Critical, error.details)
-
-    # ---- server -------------------------------------------------------------------------------------------
-
-    def connection(self):
-        """Where to send requests; None while no server is known."""
-        if not settings.get("server/local"):
-            return Connection(settings.get("server/url"), settings.token(), shares_files=False)
-        if self.server.state == RUNNING:
-            return Connection(self.server.url, self.server.token)
-        return None
-
-    def _server_pressed(self):
-        if self.server.state in (RUNNING, STARTING, INSTALLING):
-            self.server.stop()
-        elif find_python() is None:
-            self.server.install()
-        else:
-            self.server.start()
-
-    def _server_changed(self, state, text):
-        self.server_line.setText(text)
-        names = {RUNNING: "Stop server", STARTING: "Stop", INSTALLING: "Stop"}
-        missing = find_python() is None
-        self.server_button.setText(names.get(state, "Install server" if missing else "Start server"))
-        if state == RUNNING:
-            self.load_editors()
-            self._ask("Landbrush: earlier results", lambda client: client.jobs(), self.results.show_jobs)
-            self.words.hear()
-        elif state == FAILED:
-            self.say(text, Qgis.MessageLevel.Warning)
-
-    def load_editors(self):
-        """Ask the server what it can do."""
-        self._ask("Landbrush: editors", lambda client: client.editors(), self._editors_known)
-
-    def show_models(self):
-        """The page on which models are brought and removed."""
-        if self.connection() is None:
-            self.say("Start the server first: models are kept on its machine.", Qgis.MessageLevel.Warning)
-            return
-        self.models.show()
-        self.models.look()
-
-    def _editors_known(self, infos):
-        chosen = self.editor.currentData()
-        self.infos = {info.id: info for info in infos}
-        self.editor.blockSignals(True)
-        self.editor.clear()
-        for info in infos:
-            self.editor.addItem(info.title, info.id)
-            self.editor.setItemData(self.editor.count() - 1, f"{info.description}\n{info.engine}", Qt.ItemDataRole.ToolTipRole)
-        self.editor.setCurrentIndex(max(0, self.editor.findData(chosen)))
-        self.editor.blockSignals(False)
-        provider = QgsApplication.processingRegistry().providerById("landbrush")
-        if remember(infos) and provider is not None:
-            provider.refreshAlgorithms()
-        self._update()
-
-    def _ask(self, title, call, on_answer, on_error=None):
-        connection = self.connection()
-        if connection is None:
-            return
-        task = CallTask(title, call, connection)
-
-        def answered(done):
-            self.tasks.remove(done)
-            if done.error is None:
-                on_answer(done.answer)
-            else:
-                (on_error or self._fail)(done.error)
-
-        task.ended.connect(answered)
-        self.tasks.append(task)
-        QgsApplication.taskManager().addTask(task)
-
     # ---- words --------------------------------------------------------------------------------------------
 
     def _ask_meaning(self, text):
-        self._ask("Landbrush: understanding", lambda client: client.interpret(text),
-                  lambda meaning: self.words.show_meaning(meaning, self.infos))
+        wanted = InterpretationRequest(text, self.words.chosen, self._has_exemplar())
+        asked = self._ask("Landbrush: understanding", lambda client: client.interpret(wanted),
+                          lambda meaning: self.words.show_meaning(meaning, self.infos), self._not_understood)
+        if not asked:
+            self.words.give_up()
+
+    def _has_exemplar(self):
+        layer = self.layer.currentLayer()
+        return layer is not None and self._exemplar(layer) is not None
+
+    def _not_understood(self, error):
+        self.words.give_up()
+        self.will_not_run()
+        self._fail(error)
+
+    def _understood(self):
+        self._update()
+        self._go_on()
 
     def take_over(self, meaning):
         """Put what was understood into the editor and its options, where every part can be changed."""
@@ -258,6 +186,7 @@ class LandbrushDock(DockForm):
             layer=layer,
             area=area,
             prompt=prompt,
+            operation=self.words.chosen if process_id == AUTO else "",
             process_id=process_id,
             options=self.ensemble.put_into(self.options.values()),
             seed=self.seed.value(),
@@ -269,38 +198,86 @@ class LandbrushDock(DockForm):
             blend=Blend(self.grow.value(), self.beyond.value(), self.feather.value(), self.context.value(),
                         self.match.isChecked()),
             output=Output("layer" if self.go_on.isChecked() else self.write.currentData(),
-                          self.compression.currentData(), self.cog.isChecked()),
+                          self.compression.currentData(), self.cog.isChecked(), self.keep_request.isChecked()),
         )
 
     def _exemplar(self, layer):
         ticked = self.found.ticked() if self.found.isVisible() else []
         if ticked and self.exemplar.source.currentData() == NOTHING:
             parts = [geometry_of(p) for p in ticked]
-            crs = QgsCoordinateReferenceSystem.fromWkt(ticked[0].crs) if ticked[0].crs else layer.crs()
-            return Area(QgsGeometry.collectGeometry(parts), crs)
+            return Area(QgsGeometry.collectGeometry(parts), layer.crs())
         return self.exemplar.area(self.canvas, layer)
 
     def run(self):
-        """Start an edit, or as many as variants are wanted, one after the other."""
+        """Start an edit, or as many as variants are wanted, one after the other; once server and words are ready."""
         if self.task is not None:
             return
+        self.will_run = False
         try:
-            if self.connection() is None:
-                self.server.start()
-                raise PluginError("The server is starting. Press Run again when it is ready."
-                                  if self.server.state == STARTING else "Start or install the Landbrush server first.")
-            wish = self.wish()
+            self.wish()  # what is missing is told at once
+            if not self._ready():
+                return
+            wish = located(self.wish())
             inputs = inputs_of(wish, self.resolution.value())
             folder = settings.output_folder()
         except (PluginError, OSError) as error:
+            self.will_not_run()
             self._fail(error if isinstance(error, PluginError) else PluginError(str(error)))
             return
+        self.forget_error()
         seeds = [(wish.seed + k) % 2**31 for k in range(self.variants.value())]
         self.waiting = [EditTask(replace(wish, seed=seed), inputs, self.connection(), folder) for seed in seeds]
-        self.run_button.setEnabled(False)
-        self.cancel_button.setEnabled(True)
+        self._show_running(True)
         self.status.setText("Sending ...")
         self._next()
+
+    def _ready(self):
+        """Whether an edit can begin now; where it cannot yet, it begins by itself. Raises PluginError where it never will."""
+        if self.connection() is None:
+            self.server.start()
+            if self.server.state not in (STARTING, INSTALLING):
+                raise PluginError("The Landbrush server is not installed. Press 'Install server' below.")
+            return self._later("The server is starting; the edit begins when it answers.")
+        if not self.infos:
+            return self._later("The server is being asked what it can do; the edit begins then.")
+        if self.editor.currentData() == AUTO:
+            if self.words.pending():
+                return self._later("The words are being understood; the edit begins then.")
+            meaning = self.words.understood
+            if meaning is not None and not meaning.sure and meaning.choices:
+                raise PluginError("Choose below the prompt what is meant, or say it in other words.")
+        return True
+
+    def _later(self, text):
+        self.will_run = True
+        self._show_running(True)
+        self.status.setText(text)
+        return False
+
+    def _go_on(self):
+        """Begin the edit that waited."""
+        if self.will_run:
+            self.run()
+
+    def will_not_run(self):
+        """An edit that waited does not begin any more."""
+        if self.task is None:
+            self.will_run = False
+            self._show_running(False)
+
+    def _show_running(self, running):
+        self.run_button.setEnabled(not running)
+        self.cancel_button.setEnabled(running)
+
+    def editors_known(self):
+        """The server has said what it can do."""
+        self._update()
+        self._go_on()
+
+    def server_failed(self):
+        """The server could not be started, or ended."""
+        self.words.give_up()
+        self.will_not_run()
 
     def _next(self):
         """Start the task that waits longest."""
@@ -311,7 +288,10 @@ class LandbrushDock(DockForm):
         QgsApplication.taskManager().addTask(task)
 
     def cancel(self):
-        """Stop the running edit, here and on the server."""
+        """Stop the running edit, here and on the server, or one that waits to begin."""
+        if self.will_run:
+            self.will_not_run()
+            self.status.setText("Cancelled.")
         if self.task is not None:
             self.status.setText("Cancelling ...")
             self.waiting = []
@@ -331,6 +311,7 @@ class LandbrushDock(DockForm):
             side = min(self.preview.parentWidget().width(), PREVIEW_PX)
             self.preview.setPixmap(picture.scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio))
             self.preview.show()
+            self.scroll.ensureWidgetVisible(self.preview)
 
     def _ended(self, task):
         self.task = None
@@ -348,8 +329,7 @@ class LandbrushDock(DockForm):
         if self.waiting:
             self._next()
             return
-        self.run_button.setEnabled(True)
-        self.cancel_button.setEnabled(False)
+        self._show_running(False)
         self.bar.setValue(0)
 
     def _add(self, path, source, manifest):
@@ -359,6 +339,7 @@ class LandbrushDock(DockForm):
         except (PluginError, RuntimeError) as error:
             self._fail(error if isinstance(error, PluginError) else PluginError(str(error)))
             return None
+        self.forget_error()
         self.status.setText(done_text(manifest))
         notes = " ".join(manifest.get("notes", ()))
         if notes:

@@ -1,4 +1,4 @@
-"""What the ensemble says: the sentences whose mean the image-text model is asked for, to look at and change."""
+"""Paraphrases: the sentences whose mean the image-text model is asked for, to look at and change."""
 
 from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import Qt, pyqtSignal
@@ -15,7 +15,7 @@ class EnsembleBox(QgsCollapsibleGroupBox):
     asked = pyqtSignal()
 
     def __init__(self, parent=None):
-        super().__init__("What the ensemble says", parent)
+        super().__init__("Paraphrases", parent)
         column = QVBoxLayout(self)
         self.about = QLabel("None yet: made when the edit runs. With an image-text model the mean of them is asked for.")
         self.about.setWordWrap(True)

@@ -8,14 +8,13 @@ from qgis.PyQt.QtWidgets import (
     QComboBox,
     QDockWidget,
     QDoubleSpinBox,
-    QFormLayout,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QProgressBar,
     QPushButton,
     QScrollArea,
-    QSizePolicy,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -26,11 +25,29 @@ from . import settings
 from .canvas import PolygonTool
 from .ensemble import EnsembleBox
 from .results import ResultList
-from .widgets import CANVAS, DRAWN, NOTHING, RASTER_FILTER, SELECTED, WHOLE, AreaPicker, FoundList, OptionsForm
+from .widgets import (
+    CANVAS,
+    DRAWN,
+    NOTHING,
+    RASTER_FILTER,
+    SELECTED,
+    WHOLE,
+    AreaPicker,
+    FoundList,
+    OptionsForm,
+    WheelGuard,
+    Wrapped,
+    narrow_form,
+)
 from .words import WordsBox
 
 AREA_TITLES = (("the edited window", "window"), ("the whole layer", "layer"))
 COMPRESSION_TITLES = (("DEFLATE", "deflate"), ("ZSTD", "zstd"), ("none", "none"))
+
+
+NARROWEST_PX = 240
+"""Width at which everything in the panel can be read and reached."""
+STATUS_LINES = 3
 
 
 class DockForm(QDockWidget):
@@ -64,9 +81,8 @@ class DockForm(QDockWidget):
         self.words = WordsBox()
         self.editor = QComboBox()
         self.editor.addItem("Say what should be there", AUTO)
-        self.missing = QLabel()
-        self.missing.setWordWrap(True)
-        self.find = QPushButton("Find examples in the layer")
+        self.missing = Wrapped()
+        self.find = QPushButton("Find examples")
         self.found = FoundList()
         self.elevation = QgsMapLayerComboBox()
         self.elevation.setFilters(RASTER_FILTER)
@@ -74,28 +90,20 @@ class DockForm(QDockWidget):
         self.elevation.setCurrentIndex(0)
 
     def _lay_out_fields(self):
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow("Layer", self.layer)
-        form.addRow("Export at", self.resolution)
-        form.addRow("Edit", self.area)
-        form.addRow("Prompt", self.words)
-        form.addRow("Editor", self.editor)
-        form.addRow("", self.missing)
-        form.addRow("Copy from", self.exemplar)
-        form.addRow("of layer", self.exemplar_layer)
-        form.addRow("", self.find)
-        form.addRow("", self.found)
-        form.addRow("Elevation", self.elevation)
-        for combo in (self.layer, self.exemplar_layer, self.elevation, self.editor, self.resolution):
-            combo.setMinimumWidth(60)
-            combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        form = narrow_form()
+        for title, field in (("Layer", self.layer), ("Export at", self.resolution), ("Edit", self.area), ("Prompt", self.words),
+                             ("Editor", self.editor), ("", self.missing), ("Copy from", self.exemplar),
+                             ("of layer", self.exemplar_layer), ("", self.find), ("", self.found),
+                             ("Elevation", self.elevation)):
+            form.addRow(title, field)
         self.form = form
         return form
 
     def _build(self):
+        """What one fills in scrolls; what one always needs stands below it."""
         inner = QWidget()
         box = QVBoxLayout(inner)
+        box.setContentsMargins(6, 6, 6, 6)
         self._make_fields()
         box.addLayout(self._lay_out_fields())
         self.options = OptionsForm()
@@ -106,22 +114,66 @@ class DockForm(QDockWidget):
         self.words.prompt.textChanged.connect(self.ensemble.clear)  # its sentences said the same as another prompt
         box.addWidget(self.ensemble)
         box.addWidget(self._build_more())
-        box.addLayout(self._build_run())
+        box.addLayout(self._build_seed())
+        self.preview = QLabel()
+        self.preview.setToolTip("Unfinished")
+        self.preview.hide()
+        box.addWidget(self.preview)
         self.results = ResultList()
         box.addWidget(QLabel("Results"))
         box.addWidget(self.results)
-        box.addLayout(self._build_server())
         box.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inner)
-        self.setWidget(scroll)
+        self.scroll = QScrollArea()
+        self.scroll.setWidgetResizable(True)
+        self.scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self.scroll.setMinimumWidth(NARROWEST_PX)
+        self.scroll.setWidget(inner)
+        whole = QWidget()
+        column = QVBoxLayout(whole)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.scroll, 1)
+        column.addWidget(self._build_footer())
+        self.setWidget(whole)
+        self.wheel = WheelGuard(self)
+        self.wheel.watch(inner)
+
+    def _build_footer(self):
+        footer = QFrame()
+        footer.setFrameShape(QFrame.Shape.StyledPanel)
+        column = QVBoxLayout(footer)
+        column.setContentsMargins(6, 4, 6, 4)
+        column.setSpacing(3)
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 100)
+        self.bar.setMaximumHeight(14)
+        self.status = Wrapped()
+        self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        said = QScrollArea()  # a long sentence scrolls; it must not push the buttons away
+        said.setWidgetResizable(True)
+        said.setFrameShape(QFrame.Shape.NoFrame)
+        said.setWidget(self.status)
+        said.setFixedHeight(STATUS_LINES * self.fontMetrics().lineSpacing() + 4)
+        self.run_button = QPushButton("Run")
+        self.run_button.setDefault(True)
+        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.setEnabled(False)
+        self.server_line = Wrapped()
+        self.server_button = QPushButton("Start server")
+        column.addWidget(self.bar)
+        column.addWidget(said)
+        for pair in ((self.run_button, self.cancel_button), (self.server_line, self.server_button)):
+            row = QHBoxLayout()
+            row.addWidget(pair[0], 1)
+            row.addWidget(pair[1])
+            column.addLayout(row)
+        return footer
 
     def _build_more(self):
         more = QgsCollapsibleGroupBox("Edge and output")
         more.setCollapsed(True)
-        form = QFormLayout(more)
+        form = narrow_form(more)
         form.addRow("Leave as it is", self.protect)
         self.grow, self.beyond, self.feather, self.context = QSpinBox(), QSpinBox(), QSpinBox(), QSpinBox()
         for field, top in ((self.grow, 64), (self.beyond, 64), (self.feather, 128), (self.context, 2048)):
@@ -130,30 +182,32 @@ class DockForm(QDockWidget):
         self.beyond.setToolTip("The editor draws this far around the polygons too; what lies outside is not kept")
         self.feather.setValue(settings.get("blend/feather_px"))
         self.context.setValue(settings.get("blend/context_px"))
-        self.match = QCheckBox("Match the tone to the surroundings")
+        self.match = QCheckBox()
         self.match.setChecked(settings.get("blend/radiometric_match"))
         self.write, self.compression = QComboBox(), QComboBox()
         for combo, titles in ((self.write, AREA_TITLES), (self.compression, COMPRESSION_TITLES)):
             for title, name in titles:
                 combo.addItem(title, name)
-        self.cog = QCheckBox("Cloud Optimized GeoTIFF")
-        self.go_on = QCheckBox("Go on with the result")
+        self.cog, self.go_on, self.keep_request = QCheckBox(), QCheckBox(), QCheckBox()
+        self.keep_request.setToolTip("Write the prompt and the request into the GeoTIFF's own tags, not into the manifest alone")
         self.go_on.setToolTip("Write the whole layer and take it as the layer of the next edit, so that edits add up")
         self.bands = QLineEdit()
         self.bands.setPlaceholderText("as the file says")
         self.bands.setToolTip("Which band is what, where the file does not say: red=1 green=2 blue=3 nir=4")
         for title, field in (("Enlarge polygons by", self.grow), ("Draw beyond them", self.beyond),
                              ("Soft edge inside", self.feather),
-                             ("Surroundings", self.context), ("", self.match), ("Write", self.write),
-                             ("Compression", self.compression), ("", self.cog), ("", self.go_on), ("Bands", self.bands)):
+                             ("Surroundings", self.context), ("Match tone", self.match), ("Write", self.write),
+                             ("Compression", self.compression), ("Cloud Optimized", self.cog),
+                             ("Go on with the result", self.go_on), ("Prompt in the file", self.keep_request),
+                             ("Bands", self.bands)):
             form.addRow(title, field)
         return more
 
-    def _build_run(self):
-        column = QVBoxLayout()
+    def _build_seed(self):
         row = QHBoxLayout()
         self.seed = QSpinBox()
         self.seed.setRange(0, 2**31 - 1)
+        self.seed.setMinimumWidth(60)
         self.dice = QPushButton(QgsApplication.getThemeIcon("/mActionRefresh.svg"), "")
         self.dice.setToolTip("Roll the dice: another seed")
         self.dice.setMaximumWidth(36)
@@ -161,34 +215,11 @@ class DockForm(QDockWidget):
         self.variants.setRange(1, 8)
         self.variants.setPrefix("x ")
         self.variants.setToolTip("Variants: so many results, each with the next seed")
-        self.run_button = QPushButton("Run")
-        self.run_button.setDefault(True)
-        self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setEnabled(False)
-        self.seed.setMinimumWidth(60)
-        for widget in (QLabel("Seed"), self.seed, self.dice, self.variants, self.run_button, self.cancel_button):
-            row.addWidget(widget)
-        self.bar = QProgressBar()
-        self.bar.setRange(0, 100)
-        self.status = QLabel()
-        self.status.setWordWrap(True)
-        self.preview = QLabel()
-        self.preview.setToolTip("Unfinished")
-        self.preview.hide()
-        column.addLayout(row)
-        column.addWidget(self.bar)
-        column.addWidget(self.preview)
-        column.addWidget(self.status)
-        return column
-
-    def _build_server(self):
-        row = QHBoxLayout()
-        self.server_line = QLabel("Server not started")
-        self.server_line.setWordWrap(True)
-        self.server_button = QPushButton("Start server")
-        row.addWidget(self.server_line, 1)
         self.models_button = QPushButton("Models …")
         self.models_button.setToolTip("Pretrained models: which the server has, and how to bring more")
-        row.addWidget(self.models_button)
-        row.addWidget(self.server_button)
-        return row
+        for widget, stretch in ((QLabel("Seed"), 0), (self.seed, 1), (self.dice, 0), (self.variants, 0)):
+            row.addWidget(widget, stretch)
+        column = QVBoxLayout()
+        column.addLayout(row)
+        column.addWidget(self.models_button, 0, Qt.AlignmentFlag.AlignLeft)
+        return column

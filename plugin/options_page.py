@@ -2,7 +2,17 @@
 
 from qgis.gui import QgsAuthConfigSelect, QgsFileWidget, QgsOptionsPageWidget, QgsOptionsWidgetFactory
 from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QCheckBox, QFormLayout, QLabel, QLineEdit
+from qgis.PyQt.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QToolButton,
+    QWidget,
+)
 
 from . import settings
 from .provider import ICON
@@ -14,6 +24,50 @@ MODEL_TITLES = {
     "endpoint": "or an OpenAI-compatible service (URL)",
     "endpoint-model": "Model of the service",
 }
+
+
+WORDS = ("endpoint", "endpoint-model")
+"""Models that are no path."""
+MODEL_FILES = "Models (*.safetensors *.pt *.pth *.bin)"
+
+
+class PathField(QWidget):
+    """A path to a file or to a folder: "…" offers both."""
+
+    def __init__(self, files, parent=None):
+        super().__init__(parent)
+        self.files = files
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        self.line = QLineEdit()
+        self.button = QToolButton()
+        self.button.setText("…")
+        self.button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(self.button)
+        self.pick_file, self.pick_folder = menu.addAction("File …"), menu.addAction("Folder …")
+        self.pick_file.triggered.connect(self._file)
+        self.pick_folder.triggered.connect(self._folder)
+        self.button.setMenu(menu)
+        row.addWidget(self.line, 1)
+        row.addWidget(self.button)
+
+    def text(self):
+        """The path; empty for none."""
+        return self.line.text()
+
+    def setText(self, path):
+        """Show a path."""
+        self.line.setText(path)
+
+    def _file(self):
+        found, _ = QFileDialog.getOpenFileName(self, "Choose a file", self.text(), self.files)
+        if found:
+            self.setText(found)
+
+    def _folder(self):
+        found = QFileDialog.getExistingDirectory(self, "Choose a folder", self.text())
+        if found:
+            self.setText(found)
 
 
 class LandbrushOptionsFactory(QgsOptionsWidgetFactory):
@@ -37,8 +91,8 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         self.local.setChecked(settings.get("server/local"))
         self.python = QgsFileWidget()
         self.python.setFilePath(settings.get("server/python"))
-        self.package = QgsFileWidget()
-        self.package.setFilePath(settings.get("server/package"))
+        self.package = PathField("Wheels (*.whl)")
+        self.package.setText(settings.get("server/package"))
         self.home = QgsFileWidget()
         self.home.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
         self.home.setFilePath(settings.get("server/home"))
@@ -47,7 +101,11 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         self.auth.setConfigId(settings.get("server/authcfg"))
         self.token = QLineEdit(settings.get("server/token"))
         self.token.setEchoMode(QLineEdit.EchoMode.Password)
-        self.models = {kind: QLineEdit(settings.get(f"models/{kind}")) for kind in settings.MODELS}
+        self.models = {}
+        for kind in settings.MODELS:
+            field = QLineEdit() if kind in WORDS else PathField(MODEL_FILES)
+            field.setText(settings.get(f"models/{kind}"))
+            self.models[kind] = field
         self.key = QgsAuthConfigSelect()
         self.key.setConfigId(settings.get("models/endpoint-authcfg"))
         self.output = QgsFileWidget()
@@ -57,7 +115,7 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         self.match.setChecked(settings.get("blend/radiometric_match"))
         form.addRow(self.local)
         form.addRow("Python with the server (empty: found or installed)", self.python)
-        form.addRow("Server package to install (wheel, or a checkout's folder)", self.package)
+        form.addRow("Server package to install (empty: the plugin's own)", self.package)
         form.addRow("Server's folder (empty: in the QGIS profile)", self.home)
         form.addRow(QLabel("Without a local server:"))
         form.addRow("Address", self.url)
@@ -74,7 +132,7 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         """Called by QGIS when the user accepts."""
         settings.put("server/local", self.local.isChecked())
         settings.put("server/python", self.python.filePath())
-        settings.put("server/package", self.package.filePath())
+        settings.put("server/package", self.package.text().strip())
         settings.put("server/home", self.home.filePath())
         settings.put("server/url", self.url.text().strip())
         settings.put("server/authcfg", self.auth.configId())

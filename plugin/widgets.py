@@ -4,18 +4,22 @@ import base64
 
 from qgis.core import QgsFeatureRequest, QgsGeometry, QgsMapLayerProxyModel, QgsWkbTypes
 from qgis.gui import QgsMapLayerComboBox
-from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
+from qgis.PyQt.QtCore import QEvent, QObject, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QIcon, QPixmap
 from qgis.PyQt.QtWidgets import (
+    QAbstractSpinBox,
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
+    QLabel,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
     QPushButton,
+    QSizePolicy,
+    QSlider,
     QSpinBox,
     QStackedWidget,
     QVBoxLayout,
@@ -36,14 +40,81 @@ except AttributeError:
 DRAWN, SELECTED, CANVAS, WHOLE, NOTHING = "drawn", "selected", "canvas", "layer", "nothing"
 
 
+class Wrapped(QLabel):
+    """Text that wraps in any width, also within long paths and addresses."""
+
+    def __init__(self, text="", parent=None):
+        super().__init__(parent)
+        self.setWordWrap(True)
+        self.setMinimumWidth(FIELD_PX)
+        self.setText(text)
+
+    def setText(self, text):
+        """Show a text; it may break after a slash."""
+        super().setText(text.replace("/", "/" + BREAK))
+
+    def text(self):
+        """The text as it was given."""
+        return super().text().replace(BREAK, "")
+
+
+BREAK = "\u200b"
+"""A place of no width at which a line may break."""
+
+
+class NarrowForm(QFormLayout):
+    """Rows that fit a narrow panel: titles wrap, and fields take what is left, however long what they hold."""
+
+    def addRow(self, title, field):
+        """Add a row; `title`: text."""
+        label = Wrapped(title)
+        label.setBuddy(field)
+        # What a field holds does not say how wide it must be.
+        for part in (field, *field.findChildren(QWidget)):
+            if isinstance(part, QComboBox):
+                part.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+                part.setMinimumContentsLength(4)
+            if isinstance(part, (QComboBox, QAbstractSpinBox)):
+                part.setMinimumWidth(FIELD_PX)
+                part.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        super().addRow(label, field)
+
+
+FIELD_PX = 60
+
+
+def narrow_form(parent=None):
+    """An empty NarrowForm, of a widget or to be put into a layout."""
+    form = NarrowForm(parent) if parent is not None else NarrowForm()
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    return form
+
+
+class WheelGuard(QObject):
+    """The wheel scrolls the panel; it changes a field only where one has clicked into it first."""
+
+    def watch(self, widget):
+        """Guard all fields below a widget; those that come later need to be watched too."""
+        for field in (*widget.findChildren(QComboBox), *widget.findChildren(QAbstractSpinBox), *widget.findChildren(QSlider)):
+            field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # Qt's own policy gives the focus by the wheel
+            field.installEventFilter(self)
+
+    def eventFilter(self, field, event):
+        """Called by Qt: a wheel over a field without the focus goes on to what scrolls."""
+        if event.type() == QEvent.Type.Wheel and not field.hasFocus():
+            event.ignore()
+            return True
+        return False
+
+
 class OptionsForm(QWidget):
     """One row an option; nothing here knows a particular editor."""
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        self.form = QFormLayout(self)
+        self.form = narrow_form(self)
         self.form.setContentsMargins(0, 0, 0, 0)
-        self.form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        self.wheel = WheelGuard(self)
         self.fields = {}
 
     def show_options(self, options, elsewhere=()):
@@ -57,6 +128,7 @@ class OptionsForm(QWidget):
             field.setToolTip(option.help)
             self.form.addRow(option.title, field)
             self.fields[option.name] = (option, field)
+        self.wheel.watch(self)
 
     def _field(self, option):
         if option.type == "boolean":
@@ -66,7 +138,6 @@ class OptionsForm(QWidget):
             field = QComboBox()
             field.addItems(list(option.choices))
             field.setCurrentText(str(option.default))
-            field.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         elif option.type == "string":
             field = QLineEdit(str(option.default))
         else:

@@ -1,7 +1,7 @@
 """The prompt, what was understood of it, and choices where that is not clear."""
 
 from qgis.PyQt.QtCore import QTimer, pyqtSignal
-from qgis.PyQt.QtWidgets import QGridLayout, QLabel, QPlainTextEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QLabel, QPlainTextEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 HINT = "What should be there? For instance: remove the shed - forest here - flooded - snow"
 LISTEN_MS = 700
@@ -16,18 +16,19 @@ class WordsBox(QWidget):
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        self.understood = None
+        self.understood, self.chosen, self.awaited = None, "", ""
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         self.prompt = QPlainTextEdit()
         self.prompt.setPlaceholderText(HINT)
         self.prompt.setMaximumHeight(54)
+        self.prompt.setTabChangesFocus(True)
         self.meaning = QLabel()
         self.meaning.setWordWrap(True)
-        self.adjust = QPushButton("Adjust what was understood")
+        self.adjust = QPushButton("Adjust …")
         self.adjust.setToolTip("Put it into the editor and its options, to change any part before it runs")
         self.choices = QWidget()
-        self.choices_row = QGridLayout(self.choices)
+        self.choices_row = QVBoxLayout(self.choices)
         self.choices_row.setContentsMargins(0, 0, 0, 0)
         for widget in (self.prompt, self.meaning, self.adjust, self.choices):
             column.addWidget(widget)
@@ -50,30 +51,50 @@ class WordsBox(QWidget):
 
     def hear(self):
         """Ask anew, once typing pauses."""
+        self.chosen = ""
+        self.hear_again()
+
+    def hear_again(self):
+        """Ask anew what the same words mean, since something that they may point at has changed."""
         self.understood = None
         self.listen.start()
+
+    def pending(self):
+        """Whether it is still to be told what the words mean."""
+        return bool(self.text()) and (self.listen.isActive() or bool(self.awaited))
+
+    def choose(self, choice):
+        """The user says what was meant: that operation is carried out, whatever the words."""
+        self.chosen = choice.operation
+        self._ask()
+
+    def give_up(self):
+        """No answer comes."""
+        self.awaited = ""
 
     def _ask(self):
         self.show_meaning(None)
         if self.text():
+            self.awaited = self.text()
             self.asked.emit(self.text())
 
     def show_meaning(self, meaning, editors=()):
         """Show an Interpretation, unless the prompt has changed meanwhile; `editors`: ids that can be adjusted."""
         if meaning is not None and meaning.prompt != self.text():
             return
+        if meaning is not None:
+            self.awaited = ""
         self.understood = meaning
         self.meaning.setText(meaning.understood if meaning else "")
         self.meaning.setVisible(meaning is not None)
         while self.choices_row.count():
             self.choices_row.takeAt(0).widget().deleteLater()
-        for number, choice in enumerate((meaning.choices if meaning else ())[:4]):
+        for choice in (meaning.choices if meaning else ())[:4]:
             button = QPushButton(choice.title)
-            # The user says what was meant: it is put into words that are clear.
-            button.clicked.connect(lambda _=False, title=choice.title: self.prompt.setPlainText(title))
+            button.clicked.connect(lambda _=False, choice=choice: self.choose(choice))
             button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             button.setToolTip(choice.title)
-            self.choices_row.addWidget(button, number // 2, number % 2)
+            self.choices_row.addWidget(button)
         self.choices.setVisible(bool(meaning and meaning.choices))
         self.adjust.setVisible(bool(meaning and meaning.editor in editors))
         self.understood_changed.emit()

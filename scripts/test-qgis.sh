@@ -9,4 +9,4 @@ chmod 700 "$runtime"
 ln -s "$(pwd)" "$runtime/landbrush"
 export XDG_RUNTIME_DIR=$runtime QT_QPA_PLATFORM=offscreen PYTHONPATH=$runtime:/usr/share/qgis/python/plugins
 export LANDBRUSH_PYTHON=${LANDBRUSH_PYTHON:-$(pwd)/.venv/bin/python}
-timeout 1200 .venv-qgis/bin/python -m pytest -c tests/qgis/pytest.ini --rootdir tests/qgis "${@:-tests/qgis}"
+timeout 3600 .venv-qgis/bin/python -m pytest -c tests/qgis/pytest.ini --rootdir tests/qgis "${@:-tests/qgis}"

@@ -28,6 +28,8 @@ NEW, CONTENT, FINEST = "new content", "copied content", "finest scale"
 SMALLEST_SIDE_PX = 64
 PREVIEW_EVERY = 100
 """Training steps between two samples of the coarsest scale, which cost some seconds."""
+FIRST_PREVIEW = 10
+"""The step of the first one at the latest; a short training shows it within its first percent."""
 
 
 class LearnedVariation(Editor):
@@ -112,10 +114,11 @@ class LearnedVariation(Editor):
         trainer.resume(path)
         whole = Known(pyramid, tuple(np.ones(level.shape[1:], bool) for level in pyramid.images))
         total = recipe.steps + count_steps(pyramid)
+        first = trainer.step + max(1, min(FIRST_PREVIEW, recipe.steps // 100))
 
         def told(step: int, _: int, loss: float) -> None:
             shown = None
-            if step and step % PREVIEW_EVERY == 0:
+            if step == first or (step > first and step % PREVIEW_EVERY == 0):
                 coarse = sample(trainer.mean, whole, AnchoredNoise(0, scene.origin), scales=1)
                 shown = _laid(scene, scaling, resized(coarse, scene.mask.shape, Image.Resampling.BILINEAR))
             on_step(step, total, shown, f"training, loss {loss:.3f}")

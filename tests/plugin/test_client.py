@@ -9,7 +9,7 @@ from landbrush.plugin import client as client_module
 from landbrush.plugin.client import EditClient, Reply
 from landbrush.plugin.errors import Cancelled, PluginError, ServerUnreachable
 from landbrush.server.api import EditRequest, RasterRef
-from landbrush.server.api_words import SearchRequest
+from landbrush.server.api_words import InterpretationRequest, SearchRequest
 from landbrush.server.app import create_app
 from landbrush.server.settings import Settings
 
@@ -47,7 +47,7 @@ def test_the_whole_path(world):
     assert client.health()["health"]
     editors = {info.id: info for info in client.editors()}
     assert editors["fog"].options[0].unit == "m" and editors["fill"].takes("exemplar")
-    assert client.interpret("snow").editor == "snow"
+    assert client.interpret(InterpretationRequest("snow")).editor == "snow"
     seen = []
     info = client.submit("snow", EditRequest.from_json(inputs(path)))
     info = client.wait(info.jobID, seen.append, lambda: False)

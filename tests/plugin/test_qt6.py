@@ -83,10 +83,12 @@ choices = (Choice("fog", "Fog", 0.5), Choice("snow", "Snow", 0.4))
 box.show_meaning(Interpretation("make it nicer", "unknown", "", "Perhaps: fog. Please choose.", choices=choices))
 assert box.choices_row.count() == 2 and box.meaning.text().startswith("Perhaps")
 box.choices_row.itemAt(1).widget().click()
-assert box.text() == "Snow" and box.understood is None
+assert box.text() == "make it nicer" and box.understood is None and box.chosen == "snow" and box.pending()
+assert heard == ["make it nicer"] * 2
 wanted = []
 box.adjust_wanted.connect(wanted.append)
-box.show_meaning(Interpretation("Snow", "snow", "snow", "Snow", sure=True), {"snow": 1})
+box.show_meaning(Interpretation("make it nicer", "snow", "snow", "Snow", sure=True), {"snow": 1})
+assert not box.pending() and not box.choices_row.count()
 box.adjust.click()
 assert [w.editor for w in wanted] == ["snow"]
 print("works on Qt", app.applicationVersion() or "6")

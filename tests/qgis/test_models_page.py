@@ -64,7 +64,7 @@ def test_a_model_is_brought_on_the_page_and_edits_a_layer(served, raster, tmp_pa
     draw(served, raster)
     served.options.set_values({"steps": 2, "model": "instruct-pix2pix"})
     served.run_button.click()
-    assert helpers.wait(lambda: served.task is None, 120), served.status.text()
+    assert helpers.wait(lambda: served.task is None), served.status.text()
     assert served.results.count() == 1, served.status.text()
 
 

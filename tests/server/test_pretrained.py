@@ -275,7 +275,7 @@ def test_a_dismissed_drawing_stops_within_a_step(desk, chip):
     while desk.get(f"/jobs/{job}").get_json().get("step", 0) < 2:
         time.sleep(0.05)
     desk.delete(f"/jobs/{job}")
-    assert finished(desk, job, 60)["status"] == "dismissed"
+    assert finished(desk, job)["status"] == "dismissed"
 
 
 def test_the_manifest_is_enough_to_do_it_again(desk, chip):
