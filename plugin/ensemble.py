@@ -2,7 +2,9 @@
 
 from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout
+from qgis.PyQt.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout
+
+from .wrapped import Wrapped
 
 PARAPHRASES, SOURCE = "paraphrases", "ensemble"
 """Names of the editors' options that this box fills, and that says who writes the sentences."""
@@ -17,8 +19,7 @@ class EnsembleBox(QgsCollapsibleGroupBox):
     def __init__(self, parent=None):
         super().__init__("Paraphrases", parent)
         column = QVBoxLayout(self)
-        self.about = QLabel("None yet: made when the edit runs. With an image-text model the mean of them is asked for.")
-        self.about.setWordWrap(True)
+        self.about = Wrapped("None yet: made when the edit runs. With an image-text model the mean of them is asked for.")
         self.lines = QListWidget()
         self.lines.setMaximumHeight(HEIGHT_PX)
         self.lines.setWordWrap(True)

@@ -36,10 +36,10 @@ from .widgets import (
     FoundList,
     OptionsForm,
     WheelGuard,
-    Wrapped,
     narrow_form,
 )
 from .words import WordsBox
+from .wrapped import Wrapped
 
 AREA_TITLES = (("the edited window", "window"), ("the whole layer", "layer"))
 COMPRESSION_TITLES = (("DEFLATE", "deflate"), ("ZSTD", "zstd"), ("none", "none"))

@@ -13,7 +13,6 @@ from qgis.PyQt.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
@@ -27,6 +26,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from .request import Area, canvas_area, united
+from .wrapped import Wrapped
 
 try:
     from qgis.core import Qgis
@@ -38,28 +38,6 @@ except AttributeError:
     POLYGON_FILTER = QgsMapLayerProxyModel.Filter.PolygonLayer
 
 DRAWN, SELECTED, CANVAS, WHOLE, NOTHING = "drawn", "selected", "canvas", "layer", "nothing"
-
-
-class Wrapped(QLabel):
-    """Text that wraps in any width, also within long paths and addresses."""
-
-    def __init__(self, text="", parent=None):
-        super().__init__(parent)
-        self.setWordWrap(True)
-        self.setMinimumWidth(FIELD_PX)
-        self.setText(text)
-
-    def setText(self, text):
-        """Show a text; it may break after a slash."""
-        super().setText(text.replace("/", "/" + BREAK))
-
-    def text(self):
-        """The text as it was given."""
-        return super().text().replace(BREAK, "")
-
-
-BREAK = "\u200b"
-"""A place of no width at which a line may break."""
 
 
 class NarrowForm(QFormLayout):
@@ -87,6 +65,7 @@ def narrow_form(parent=None):
     """An empty NarrowForm, of a widget or to be put into a layout."""
     form = NarrowForm(parent) if parent is not None else NarrowForm()
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    form.setVerticalSpacing(4)  # rows that are hidden keep theirs
     return form
 
 

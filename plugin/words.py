@@ -1,7 +1,9 @@
 """The prompt, what was understood of it, and choices where that is not clear."""
 
 from qgis.PyQt.QtCore import QTimer, pyqtSignal
-from qgis.PyQt.QtWidgets import QLabel, QPlainTextEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QPlainTextEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from .wrapped import Wrapped
 
 HINT = "What should be there? For instance: remove the shed - forest here - flooded - snow"
 LISTEN_MS = 700
@@ -23,8 +25,7 @@ class WordsBox(QWidget):
         self.prompt.setPlaceholderText(HINT)
         self.prompt.setMaximumHeight(54)
         self.prompt.setTabChangesFocus(True)
-        self.meaning = QLabel()
-        self.meaning.setWordWrap(True)
+        self.meaning = Wrapped()
         self.adjust = QPushButton("Adjust …")
         self.adjust.setToolTip("Put it into the editor and its options, to change any part before it runs")
         self.choices = QWidget()

@@ -44,5 +44,5 @@ runtime=$(mktemp -d)
 trap 'rm -rf "$runtime"' EXIT
 export XDG_RUNTIME_DIR=$runtime
 unset QT_QPA_PLATFORM
-timeout "${LIMIT_S:-600}" xvfb-run -a -s "-screen 0 1440x900x24 -dpi 96" \
+timeout "${LIMIT_S:-600}" xvfb-run -a -s "-screen 0 ${SCREEN:-1440x900x24} -dpi 96" \
     qgis "${arguments[@]}" --code "$2" >"$folder/qgis.log" 2>&1 || true

@@ -1,0 +1,37 @@
+"""A label whose text wraps in any width. Knows Qt alone."""
+
+from qgis.PyQt.QtWidgets import QLabel
+
+BREAK = "\u200b"
+"""A place of no width at which a line may break."""
+NARROWEST_PX = 60
+
+
+class Wrapped(QLabel):
+    """Text that wraps, also within long paths and addresses, and is as high as it needs to be at its width, which a scroll
+    area's content is not asked for by Qt."""
+
+    def __init__(self, text="", parent=None):
+        super().__init__(parent)
+        self.setWordWrap(True)
+        self.setMinimumWidth(NARROWEST_PX)
+        self.setText(text)
+
+    def setText(self, text):
+        """Show a text; it may break after a slash."""
+        super().setText(text.replace("/", "/" + BREAK))
+        self._fit()
+
+    def text(self):
+        """The text as it was given."""
+        return super().text().replace(BREAK, "")
+
+    def resizeEvent(self, event):
+        """Called by Qt."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self):
+        height = self.heightForWidth(self.width()) if super().text() else 0
+        if height != self.minimumHeight():
+            self.setMinimumHeight(max(height, 0))
