@@ -2,7 +2,7 @@
 PY = .venv/bin/python
 BUILD = build/landbrush
 
-.PHONY: demo test test-server test-qgis run lint types imports scan package bench bench-single-image demo-models demo-mmm install clean
+.PHONY: demo demo-first-edit bench-queue test test-server test-qgis run lint types imports scan package bench bench-single-image demo-models demo-mmm install clean
 
 demo:        ## the main job on a real image inside the QGIS desktop (RASTER= PROMPT= POLYGONS= for your own)
 	scripts/demo.sh
@@ -52,8 +52,15 @@ demo-evaluate: install ## editors on real ground beside what really came, and tr
 bench-evaluate: install ## time and memory a case over 500 cases
 	$(PY) benchmarks/evaluate.py flat
 
+demo-first-edit: install package ## from the zip to a first edit in a fresh profile, clicks alone (installs a server of its own)
+	scripts/install-qgis.sh $(or $(QGIS_SUITE),any)
+	scripts/first-edit.sh
+
 bench: install ## every figure on a line of its own
 	$(PY) benchmarks/run.py
+
+bench-queue: install ## what a long queue of jobs costs
+	$(PY) benchmarks/long_queue.py
 
 bench-single-image: install ## figures of single-image editing
 	$(PY) benchmarks/single_image.py

@@ -47,7 +47,7 @@ COMPRESSION_TITLES = (("DEFLATE", "deflate"), ("ZSTD", "zstd"), ("none", "none")
 
 NARROWEST_PX = 240
 """Width at which everything in the panel can be read and reached."""
-STATUS_LINES = 3
+STATUS_LINES, SERVER_LINES = 3, 2
 
 
 class DockForm(QDockWidget):
@@ -159,7 +159,7 @@ class DockForm(QDockWidget):
         self.run_button.setDefault(True)
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setEnabled(False)
-        self.server_line = Wrapped()
+        self.server_line = Wrapped(lines=SERVER_LINES)
         self.server_button = QPushButton("Start server")
         column.addWidget(self.bar)
         column.addWidget(said)

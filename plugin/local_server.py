@@ -211,7 +211,7 @@ class LocalServer(QObject):
         self.output += bytes(self.process.readAllStandardOutput()).decode("utf8", "replace")
         if self.state == INSTALLING:
             last = self.output.strip().splitlines()[-1:] or [""]
-            self._set(INSTALLING, last[0][:120])
+            self._set(INSTALLING, f"{self._at_step()} {last[0].strip()[:80]}")
         elif self.state == STARTING:
             address = read_address(self.output)
             if address:
@@ -294,8 +294,11 @@ class LocalServer(QObject):
             return
         marker.touch()
         self.step = self.steps.pop(0)
-        self._set(INSTALLING, f"Installing, {self.count - len(self.steps)} of {self.count}: {self.step.title} ...")
+        self._set(INSTALLING, self._at_step())
         self._launch(self.step.command[0], self.step.command[1:], self._step_ended)
+
+    def _at_step(self):
+        return f"Installing, {self.count - len(self.steps)} of {self.count}: {self.step.title} ..."
 
     def _step_ended(self, code, *_):
         if self.state != INSTALLING:

@@ -9,17 +9,22 @@ NARROWEST_PX = 60
 
 class Wrapped(QLabel):
     """Text that wraps, also within long paths and addresses, and is as high as it needs to be at its width, which a scroll
-    area's content is not asked for by Qt."""
+    area's content is not asked for by Qt. `lines`: at most so many are shown (0: all), all of them when pointed at."""
 
-    def __init__(self, text="", parent=None):
+    def __init__(self, text="", lines=0, parent=None):
         super().__init__(parent)
+        self.lines = lines
         self.setWordWrap(True)
         self.setMinimumWidth(NARROWEST_PX)
+        if lines:
+            self.setMaximumHeight(self._highest())
         self.setText(text)
 
     def setText(self, text):
         """Show a text; it may break after a slash."""
         super().setText(text.replace("/", "/" + BREAK))
+        if self.lines:
+            self.setToolTip(text)
         self._fit()
 
     def text(self):
@@ -33,5 +38,10 @@ class Wrapped(QLabel):
 
     def _fit(self):
         height = self.heightForWidth(self.width()) if super().text() else 0
+        if self.lines:
+            height = min(height, self._highest())
         if height != self.minimumHeight():
             self.setMinimumHeight(max(height, 0))
+
+    def _highest(self):
+        return self.lines * self.fontMetrics().lineSpacing() + 2

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# From the plugin's zip to a first edit in a fresh QGIS profile, with no setting touched: see docs/first-edit.md.
+# Installs the server as the panel does, some gigabytes, into .cache/first-edit, which is removed before and after.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+folder=$(pwd)/.cache/first-edit
+out=$(pwd)/demo/first-edit
+rm -rf "$folder" && mkdir -p "$folder/profiles/fresh/QGIS" "$out"
+rm -f "$out"/*
+ZIP=$(pwd)/build/landbrush.zip
+RASTER=$(realpath "$(scripts/sample-image.sh)")
+export ZIP RASTER OUT=$out
+# The profile knows nothing of Landbrush; only QGIS's own greetings are off.
+printf '[core]\nNewsFeed\\httpsfeedqgisorg\\disabled=true\n[qgis]\ncheckVersion=false\n[app]\nplugin_installer\\checkOnStart=false\n[migration]\nfileVersion=2\nsettings=true\n' \
+    >"$folder/profiles/fresh/QGIS/QGIS3.ini"
+unset LANDBRUSH_PYTHON LANDBRUSH_HOME LANDBRUSH_URL QT_QPA_PLATFORM
+XDG_RUNTIME_DIR=$(mktemp -d)
+export XDG_RUNTIME_DIR
+chmod 700 "$XDG_RUNTIME_DIR"
+timeout "${LIMIT_S:-3600}" xvfb-run -a -s "-screen 0 1366x768x24 -dpi 96" qgis --nologo --noversioncheck \
+    --profiles-path "$folder" --profile fresh --code scripts/first_edit_in_qgis.py >"$folder/qgis.log" 2>&1 || true
+[ -f "$out/steps.json" ] || { echo "QGIS ended without a word; its output:" >&2; tail -30 "$folder/qgis.log" >&2; exit 1; }
+du -sm "$folder"/profiles/fresh/landbrush/environment 2>/dev/null | awk '{ print "figure first_edit_environment " $1 " MB" }'
+rm -rf "$folder"
+.venv/bin/python - "$out/steps.json" <<'PY'
+import json, sys
+found = json.load(open(sys.argv[1]))
+for row in found["steps"]:
+    print(f"{row['seconds']:7.1f} s  {row['step']}")
+print("figure first_edit", found["steps"][-1]["seconds"], "s")
+if found["failure"]:
+    sys.exit(found["failure"])
+gate = found["gate"]
+print(f"{found['editor']}: {gate['pixels_inside_changed']} pixels changed inside, {gate['pixels_outside_different']} of "
+      f"{gate['pixels_outside']} outside")
+PY
