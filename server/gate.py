@@ -169,7 +169,11 @@ def _compare(
                             ("missed", missed), ("protected", touched), ("misjudged", (lost | gained).sum())):
             counts[name] += int(count)
     shift_free = tuple(written.transform) == tuple(profile_of(source).transform_of(box))
-    return GateReport(True, shift_free, *counts.values(), before.hexdigest(), after.hexdigest())
+    return GateReport(
+        crs_equal=True, affine_equal=shift_free, pixels_outside=counts["outside"], pixels_outside_different=counts["different"],
+        pixels_inside=counts["inside"], pixels_inside_changed=counts["changed"], pixels_wanted=counts["wanted"],
+        pixels_wanted_missed=counts["missed"], pixels_protected_changed=counts["protected"],
+        validity_different=counts["misjudged"], sha256_source_window=before.hexdigest(), sha256_result=after.hexdigest())
 
 
 def _against(wanted: Wanted, part: Box, mask: np.ndarray, unequal: np.ndarray) -> tuple[int, int, int]:

@@ -60,7 +60,8 @@ def load_job(folder: Path) -> Job:
     paths = {name: Path(data["files"][name]) if data["files"].get(name) else None for name in FILES}
     raster = paths.pop("raster")
     assert raster is not None
-    return Job(folder, data["process"], EditRequest.from_json(data["request"]), Files(raster, **paths))
+    files = Files(raster, paths["exemplar"], paths["elevation"])
+    return Job(folder, data["process"], EditRequest.from_json(data["request"]), files)
 
 
 def allowed_for(files: Files, settings: Settings) -> tuple[Path, ...]:

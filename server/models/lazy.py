@@ -11,8 +11,9 @@ import importlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 lock = threading.RLock()
 """Held while parts of such a library are imported and while a model is loaded with it."""
@@ -33,25 +34,26 @@ def quiet_transformers() -> None:
     logging.disable_progress_bar()
 
 
-class once(Generic[T]):  # noqa: N801 - a decorator
+class once:  # noqa: N801 - a decorator
     """`@once(most)`: a loader whose results are kept, the last `most` of them; threads that ask meanwhile wait for the first."""
 
     def __init__(self, most: int = 1) -> None:
         self.most = most
-        self.kept: OrderedDict[tuple[Any, ...], T] = OrderedDict()
+        self.kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
-    def __call__(self, load: Callable[..., T]) -> Callable[..., T]:
+    def __call__(self, load: Callable[P, T]) -> Callable[P, T]:
         """The loader, kept."""
 
         @functools.wraps(load)
-        def loaded(*arguments: Any) -> T:
+        def loaded(*arguments: P.args, **named: P.kwargs) -> T:
+            assert not named, "arguments are told apart by their place"
             try:
                 return self.kept[arguments]  # what is here is given without waiting for other loads
             except KeyError:
                 pass
             with lock:
                 if arguments not in self.kept:
-                    self.kept[arguments] = load(*arguments)
+                    self.kept[arguments] = load(*arguments, **named)
                     while len(self.kept) > self.most:
                         self.kept.popitem(last=False)
                 return self.kept[arguments]
