@@ -123,10 +123,12 @@ class _Algorithm(QgsProcessingAlgorithm):
         def number(name):
             return self.parameterAsInt(parameters, name, context)
 
+        # Only the algorithm by words has it.
+        operation = self.parameterAsString(parameters, "OPERATION", context) if self.info is None else ""
         wish = Wish(
-            layer=layer, area=area, prompt=prompt, process_id=process_id, options=options, seed=number("SEED"),
-            exemplar=self._area(parameters, "EXEMPLAR", context), protect=self._area(parameters, "PROTECT", context),
-            extent=extent, extent_crs=extent_crs,
+            layer=layer, area=area, prompt=prompt, operation=operation.strip(), process_id=process_id,
+            options=options, seed=number("SEED"), exemplar=self._area(parameters, "EXEMPLAR", context),
+            protect=self._area(parameters, "PROTECT", context), extent=extent, extent_crs=extent_crs,
             band_roles=band_roles_of(self.parameterAsString(parameters, "BAND_ROLES", context)),
             blend=Blend(grow_px=number("GROW"), beyond_px=number("BEYOND"), feather_px=number("FEATHER"),
                         context_px=number("CONTEXT"), radiometric_match=self.parameterAsBoolean(parameters, "MATCH", context)),
@@ -157,7 +159,8 @@ class _Algorithm(QgsProcessingAlgorithm):
     def _output(self, parameters, context):
         return Output(AREAS[self.parameterAsEnum(parameters, "AREA", context)],
                       self.parameterAsEnumString(parameters, "COMPRESSION", context),
-                      self.parameterAsBoolean(parameters, "COG", context))
+                      self.parameterAsBoolean(parameters, "COG", context),
+                      self.parameterAsBoolean(parameters, "KEEP_REQUEST", context))
 
     def _file(self, parameters, name, context):
         return layer_and_file(self, parameters, name, context)
@@ -191,6 +194,7 @@ class EditAlgorithm(_Algorithm):
         """See _Algorithm."""
         return [
             QgsProcessingParameterString("PROMPT", tr("What should be there"), "", optional=True),
+            QgsProcessingParameterString("OPERATION", tr("Operation meant, where the words are not clear"), "", optional=True),
             QgsProcessingParameterString("EDITOR", tr("Editor (auto: from the words)"), AUTO, optional=True),
             QgsProcessingParameterString("OPTIONS", tr("Options of the editor (JSON)"), "", optional=True, multiLine=True),
             *exemplar(optional=True),

@@ -50,6 +50,7 @@ def advanced():
         QgsProcessingParameterEnum("AREA", tr("Write"), [tr("the edited window"), tr("the whole layer")], defaultValue=0),
         QgsProcessingParameterEnum("COMPRESSION", tr("Compression"), COMPRESSIONS, False, "deflate", usesStaticStrings=True),
         QgsProcessingParameterBoolean("COG", tr("Cloud Optimized GeoTIFF"), False),
+        QgsProcessingParameterBoolean("KEEP_REQUEST", tr("Prompt and request in the file's own tags"), False),
         QgsProcessingParameterString("SERVER", tr("Server address"), "", optional=True),
         QgsProcessingParameterString("TOKEN", tr("Server token"), "", optional=True),
     ]

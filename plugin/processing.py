@@ -3,7 +3,7 @@
 import os
 from urllib.parse import urlsplit
 
-from qgis.core import QgsFeatureRequest
+from qgis.core import QgsFeatureRequest, QgsProcessingFeatureSource
 
 from . import settings
 from .errors import PluginError
@@ -46,7 +46,9 @@ def area_in(algorithm, parameters, name, context):
     source = algorithm.parameterAsSource(parameters, name, context)
     if source is None:
         return None
-    shapes = [f.geometry() for f in source.getFeatures(QgsFeatureRequest()) if f.hasGeometry()]
+    # Invalid ones are repaired here; QGIS's own check throws through Python's loop, which ends the program.
+    found = source.getFeatures(QgsFeatureRequest(), QgsProcessingFeatureSource.Flag.FlagSkipGeometryValidityChecks)
+    shapes = [feature.geometry() for feature in found if feature.hasGeometry()]
     if not shapes:
         return None
     return Area(united(shapes), source.sourceCrs())

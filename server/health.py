@@ -36,6 +36,7 @@ def health(services: Services) -> dict[str, Any]:
         "free_disk_mb": shutil.disk_usage(home).free // 1_000_000 if home.exists() else None,
         "versions": provenance.versions(),
         "queue": {"running": states.count(RUNNING), "accepted": states.count(ACCEPTED)},
+        "damaged_jobs": sorted(services.store.damaged),
         "roots": [str(root) for root in services.settings.roots],
         "interpreter": "rules and sentence embedding" if sentences.available() else "rules only",
         "retrieval": "ready" if scene_words.HEADS.exists() else "the heads are missing",

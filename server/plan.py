@@ -81,7 +81,8 @@ def _from_words(request: EditRequest) -> Plan:
     understood = interpreter.interpret(request.prompt, request.operation, request.exemplar is not None)
     general = registry.ready_to_instruct()
     if not understood.sure:
-        offered = ", ".join(c.title for c in understood.choices if interpreter.EDITOR_OF.get(c.operation))
+        able = [choice for choice in understood.choices if interpreter.EDITOR_OF.get(choice.operation)]
+        offered = ", ".join(f"{choice.title} (operation {choice.operation})" for choice in able)
         raise CannotEdit(
             f"'{request.prompt[:120]}' was not understood well enough to act on. "
             + (f"Did you mean: {offered}? " if offered else "")

@@ -83,7 +83,9 @@ def test_the_built_zip_loads_and_unloads(helpers, tmp_path):
         "landbrush/server/__init__.py",
         "landbrush/server/api.py",
         "landbrush/server/api_compare.py",
+        "landbrush/server/api_words.py",
     ]
+    assert len([n for n in names if n.startswith("landbrush/resources/server/") and n.endswith("-py3-none-any.whl")]) == 1
     assert {"landbrush/LICENSE", "landbrush/metadata.txt", "landbrush/__init__.py"} <= set(names)
     environment = {**os.environ, "PYTHONPATH": "/usr/share/qgis/python/plugins"}
     done = subprocess.run(
@@ -92,7 +94,12 @@ def test_the_built_zip_loads_and_unloads(helpers, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.strip().splitlines()[-1])
     assert found["file"].startswith(str(tmp_path))
-    assert found["server"] == ["landbrush.server", "landbrush.server.api", "landbrush.server.api_compare"]
+    assert found["server"] == [
+        "landbrush.server",
+        "landbrush.server.api",
+        "landbrush.server.api_compare",
+        "landbrush.server.api_words",
+    ]
 
 
 def test_metadata_has_what_the_repository_asks_for(helpers):
@@ -121,6 +128,30 @@ def test_processing_algorithm_starts_its_own_server(provider, raster, polygons, 
     told = helpers.compare(raster.source(), output)
     assert told["same"] and told["outside"] == 0 and 600 < told["inside"] <= 1024 and told["synthetic"] == "TRUE"
     assert [p.name for p in tmp_path.iterdir() if p.suffix == ".tif" or p.name.startswith(".")] == ["out.tif"]
+
+
+def test_processing_unites_polygons_takes_a_choice_and_keeps_the_request_where_asked(provider, raster, helpers, tmp_path):
+    """Features over one another, one of them with a spike, in another CRS than the layer's; words that are not clear."""
+    import processing
+    from qgis.core import QgsFeature, QgsGeometry, QgsProcessingException
+
+    areas = QgsVectorLayer("Polygon?crs=EPSG:32617", "areas", "memory")
+    shapes = ("400010 3284990, 400030 3284990, 400030 3284970, 400010 3284970, 400010 3284990",
+              "400020 3284980, 400040 3284980, 400040 3284960, 400060 3284940, 400040 3284960, 400020 3284960, 400020 3284980")
+    for shape in shapes:
+        feature = QgsFeature()
+        feature.setGeometry(QgsGeometry.fromWkt(f"Polygon(({shape}))"))
+        areas.dataProvider().addFeatures([feature])
+    QgsProject.instance().addMapLayer(areas)
+    wanted = {"INPUT": raster, "POLYGONS": areas, "PROMPT": "make it nicer somehow", "FEATHER": 0, "KEEP_REQUEST": True,
+              "OUTPUT": str(tmp_path / "out.tif")}
+    with pytest.raises(QgsProcessingException, match=r"operation \w+"):
+        processing.run("landbrush:edit", wanted)
+    manifest = json.loads(processing.run("landbrush:edit", {**wanted, "OPERATION": "snow"})["MANIFEST"])
+    assert manifest["editor"] == "snow" and manifest["gate"]["pixels_inside"] == 2800
+    script = "import sys, rasterio; print(rasterio.open(sys.argv[1]).tags()['LANDBRUSH_PROMPT'])"
+    tags = helpers.server_python(script, tmp_path / "out.tif")
+    assert tags.strip() == "make it nicer somehow"
 
 
 def test_two_layers_are_compared(provider, raster, polygons, tmp_path):
