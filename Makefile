@@ -2,7 +2,7 @@
 PY = .venv/bin/python
 BUILD = build/landbrush
 
-.PHONY: demo demo-first-edit bench-queue test test-server test-qgis run lint types imports scan package bench bench-single-image demo-models demo-mmm install clean
+.PHONY: demo demo-first-edit bench-queue test test-server test-qgis run lint types imports scan package bench bench-single-image demo-models demo-mmm demo-evaluate bench-evaluate install clean
 
 demo:        ## the main job on a real image inside the QGIS desktop (RASTER= PROMPT= POLYGONS= for your own)
 	scripts/demo.sh

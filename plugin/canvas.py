@@ -39,26 +39,29 @@ class PolygonTool(QgsMapTool):
     def __init__(self, canvas, colour):
         super().__init__(canvas)
         self.band = rubber_band(canvas, colour)
-        self.points = []
+        self.points = []  # of the polygon being drawn, and finished ones, in the canvas's CRS ...
         self.polygons = []
+        self.begun, self.rings = None, []  # ... and as they were clicked: (CRS, points)
         self.crs = canvas.mapSettings().destinationCrs()
         canvas.destinationCrsChanged.connect(self._crs_changed)
 
     def _crs_changed(self):
-        """What is drawn stays where it is on the ground: its vertices move as the map does."""
-        crs = self.canvas().mapSettings().destinationCrs()
-        if crs == self.crs:
-            return
-        if self.crs.isValid() and crs.isValid():
-            change = QgsCoordinateTransform(self.crs, crs, QgsProject.instance())
-            try:
-                moved = [[change.transform(point) for point in ring] for ring in (self.points, *self.polygons)]
-            except QgsCsException:
-                moved = [[]]  # no place of the new CRS
-            self.points, self.polygons = moved[0], moved[1:]
-        self.crs = crs
+        """What is drawn stays where it is on the ground: its vertices move as the map does, each from where it was clicked, so
+        that no change adds up. A polygon that has no place in the new CRS is not shown there, and comes back with another one."""
+        self.crs = self.canvas().mapSettings().destinationCrs()
+        self.points = self._moved(*self.begun) if self.begun else []
+        self.polygons = [ring for ring in (self._moved(crs, ring) for crs, ring in self.rings) if ring]
         self._redraw()
         self.changed.emit()
+
+    def _moved(self, crs, points):
+        if crs == self.crs or not (crs.isValid() and self.crs.isValid()):
+            return list(points)
+        change = QgsCoordinateTransform(crs, self.crs, QgsProject.instance())
+        try:
+            return [change.transform(point) for point in points]
+        except QgsCsException:
+            return []
 
     def geometry(self):
         """All finished polygons as one geometry, in `crs`."""
@@ -70,12 +73,11 @@ class PolygonTool(QgsMapTool):
     def canvasReleaseEvent(self, event):
         """Add a vertex or finish."""
         if event.button() == Qt.MouseButton.LeftButton:
-            self.points.append(QgsPointXY(event.mapPoint()))
-            self._redraw()
+            self._take([*self.points, QgsPointXY(event.mapPoint())])
         elif event.button() == Qt.MouseButton.RightButton and len(self.points) >= 3:
+            self.rings.append((self.begun[0], [*self.begun[1], self.begun[1][0]]))
             self.polygons.append([*self.points, self.points[0]])
-            self.points = []
-            self._redraw()
+            self._take([])
             self.changed.emit()
 
     def canvasMoveEvent(self, event):
@@ -89,23 +91,28 @@ class PolygonTool(QgsMapTool):
             self.undo()
             event.accept()
         elif event.key() == Qt.Key.Key_Escape:
-            self.points = []
-            self._redraw()
+            self._take([])
             event.accept()
 
     def undo(self):
         """Take back the last vertex, or the last finished polygon."""
         if self.points:
-            self.points.pop()
+            self._take(self.points[:-1])
         elif self.polygons:
-            self.points = self.polygons.pop()[:-1]
+            self.rings = [(crs, ring) for crs, ring in self.rings if self._moved(crs, ring) != self.polygons[-1]]
+            self._take(self.polygons.pop()[:-1])
             self.changed.emit()
+
+    def _take(self, points):
+        """The polygon being drawn, as clicked in the canvas's CRS of now."""
+        self.points = points
+        self.begun = (self.crs, list(points)) if points else None
         self._redraw()
 
     def clear(self):
         """Drop everything drawn."""
-        self.points, self.polygons = [], []
-        self._redraw()
+        self.polygons, self.rings = [], []
+        self._take([])
         self.changed.emit()
 
     def _redraw(self, pointer=None):

@@ -115,7 +115,7 @@ class LandbrushDock(ServedForm):
     def _ask_meaning(self, text):
         wanted = InterpretationRequest(text, self.words.chosen, self._has_exemplar())
         asked = self._ask("Landbrush: understanding", lambda client: client.interpret(wanted),
-                          lambda meaning: self.words.show_meaning(meaning, self.infos), self._not_understood)
+                          lambda meaning: self.words.answered(text, meaning, self.infos), self._not_understood)
         if not asked:
             self.words.give_up()
 
@@ -330,7 +330,7 @@ class LandbrushDock(ServedForm):
             self._next()
             return
         self._show_running(False)
-        self.bar.setValue(0)
+        self.bar.reset()
 
     def _add(self, path, source, manifest):
         """Show a result as a layer and in the list; returns the layer, None where that failed."""

@@ -46,8 +46,8 @@ def plan_export(layer, extent, resolution):
     height = max(1, round(extent.height() / resolution))
     if max(width, height) > LARGEST_EXPORT_PX:
         raise PluginError(
-            f"{width} x {height} pixels are too many to export (at most {LARGEST_EXPORT_PX} a side). "
-            "Choose a smaller area or a coarser resolution.")
+            f"{width} x {height} pixels are too many to export (at most {LARGEST_EXPORT_PX} a side). Choose a smaller area or "
+            "a coarser resolution.")
     pipe, provider = QgsRasterPipe(), layer.dataProvider().clone()
     # Web maps come as pictures and need the renderer; of data the values count, not how they are shown.
     painted = provider.dataType(1) in (Qgis.DataType.ARGB32, Qgis.DataType.ARGB32_Premultiplied)

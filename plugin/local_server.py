@@ -265,8 +265,7 @@ class LocalServer(QObject):
         base = base_python()
         if base is None:
             self._set(FAILED, "No Python 3.10 to 3.13 with its module venv was found to install the server with. Install "
-                              "Python first "
-                      "(on Debian and Ubuntu also python3-venv).")
+                              "Python first (on Debian and Ubuntu also python3-venv).")
             return
         try:
             package = requirement()
@@ -275,8 +274,7 @@ class LocalServer(QObject):
             return
         if package is None:
             self._set(FAILED, "This copy of the plugin holds no server. Install it from its zip, or name the server's package "
-                              "in the "
-                      "settings (Landbrush > Server package).")
+                              "in the settings (Landbrush > Server package).")
             return
         folder = environment_folder()
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -116,8 +116,8 @@ def band_roles_of(text):
     for part in text.replace(",", " ").split():
         role, _, number = part.partition("=")
         if role not in BAND_ROLES or not number.isdigit() or not int(number):
-            raise PluginError(f"Bands: '{part}' is not of the form role=band, for instance nir=4. "
-                              f"Roles: {', '.join(BAND_ROLES)}.")
+            raise PluginError(f"Bands: '{part}' is not of the form role=band, for instance nir=4. Roles: "
+                              f"{', '.join(BAND_ROLES)}.")
         found[role] = int(number)
     return found
 
@@ -139,8 +139,7 @@ def file_of(layer, what):
 
 
 PIECES_PER_SIDE = 64
-"""A polygon in another CRS is cut into this many pieces per extent before it is moved, so that long edges bend as the map "
-  "does."""
+"""A polygon in another CRS is cut into so many pieces per extent before it is moved: long edges bend as the map does."""
 
 
 def in_layer_crs(area, layer, context=None):

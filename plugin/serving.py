@@ -97,7 +97,7 @@ class ServedForm(DockForm):
             self.forget_error()
             self.load_editors()
             self._ask("Landbrush: earlier results", lambda client: client.jobs(), self.results.show_jobs)
-            self.words.hear()
+            self.words.hear_again()
         elif state == FAILED:
             self.say(text, Qgis.MessageLevel.Warning)
             self.server_failed()

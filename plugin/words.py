@@ -74,17 +74,25 @@ class WordsBox(QWidget):
         self.awaited = ""
 
     def _ask(self):
+        self.awaited = self.text()  # before anyone is told that nothing is understood yet
         self.show_meaning(None)
-        if self.text():
-            self.awaited = self.text()
-            self.asked.emit(self.text())
+        if self.awaited:
+            self.asked.emit(self.awaited)
+
+    def answered(self, text, meaning, editors=()):
+        """What the server said of a text that was asked about; of one that has changed meanwhile it is of no use."""
+        if text == self.text():
+            self.awaited = ""
+            self._show(meaning, editors)
 
     def show_meaning(self, meaning, editors=()):
         """Show an Interpretation, unless the prompt has changed meanwhile; `editors`: ids that can be adjusted."""
-        if meaning is not None and meaning.prompt != self.text():
-            return
-        if meaning is not None:
-            self.awaited = ""
+        if meaning is None:
+            self._show(None, editors)
+        else:
+            self.answered(meaning.prompt, meaning, editors)
+
+    def _show(self, meaning, editors):
         self.understood = meaning
         self.meaning.setText(meaning.understood if meaning else "")
         self.meaning.setVisible(meaning is not None)

@@ -219,7 +219,7 @@ def _edit(given: argparse.Namespace) -> int:
         (Path(folder) / "manifest.json").replace(manifest)
         (Path(folder) / "result.tif").replace(given.output)
     gate = report["gate"]
-    for note in report["notes"]:
+    for note in (*report["quality"]["said"], *report["notes"]):
         print(f"\n{note}", end="")
     print(f"\n{given.output}: {report['editor']} ({report['engine']}), {report['seconds']['total']:.2f} s, "
           f"{gate['pixels_inside_changed']:,} pixels changed inside, {gate['pixels_outside_different']} of "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -21,12 +22,14 @@ MARGIN_PX = 128
 LARGEST_PX = 16_000_000
 
 
-def compared(before: Path, after: Path, polygons: Polygons | None) -> Comparison:
+def compared(
+    before: Path, after: Path, polygons: Polygons | None, roots: Sequence[Path] | None = None
+) -> Comparison:
     """Measures of `after` against `before`, on the grid of `before`; without polygons how much of all of it changed.
 
-    Raises BadRequest, CannotEdit where the two cannot be compared.
+    `roots`: as in opened(). Raises BadRequest, CannotEdit where the two cannot be compared.
     """
-    with opened(before) as first, opened(after) as second, onto(second, Grid.of(first)) as brought:
+    with opened(before, roots) as first, opened(after, roots) as second, onto(second, Grid.of(first)) as brought:
         layer = Layer.of(first, {})
         sides = _Sides(layer, Layer.of(brought, {}), *_shared(layer, Layer.of(second, {})))
         if polygons is None:

@@ -11,16 +11,20 @@ import contextlib
 import functools
 import os
 import re
-import struct
+import warnings
 import xml.etree.ElementTree as ET
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
-from PIL import Image
+import rasterio
+from rasterio._err import CPLE_BaseError
+from rasterio.enums import Interleaving
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
 
 from .errors import Forbidden, RasterUnreadable
+from .tiff_header import LARGEST_TEXT, MOST_BANDS, MOST_ITEMS, PLAIN_TIFF, check_items, check_tiff
 
 ALLOWED = frozenset((
     "GTiff", "COG", "PNG", "JPEG", "JP2OpenJPEG", "HFA", "ENVI", "EHdr", "ERS", "AAIGrid", "SRTMHGT", "USGSDEM", "DTED", "NITF",
@@ -49,14 +53,20 @@ NO_NETWORK = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none", "CPL_VSIL_CURL_ALLOWE
               "GDAL_HTTP_PROXY": "127.0.0.1:9", "GDAL_HTTPS_PROXY": "127.0.0.1:9", "GDAL_HTTP_CONNECTTIMEOUT": "1",
               "GDAL_VRT_ENABLE_PYTHON": "NO"}
 
-LARGEST_TEXT = 20_000_000
-"""Bytes of a virtual raster or of a sidecar of metadata that are read."""
-MOST_ITEMS = 10_000
-"""Metadata of a file: GDAL takes time that grows with their square, half a second at twice as many."""
-MOST_BANDS = 4096
+FORMATS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "HFA", "ENVI", "EHdr", "ERS", "AAIGrid", "SRTMHGT", "USGSDEM", "DTED",
+           "NITF", "PCIDSK", "RST", "SAGA", "BMP", "GIF", "WEBP", "JPEGXL", "GPKG", "ZMap")
+"""Formats that are read; a VRT, which GDAL knows by its content whatever the file is called, only where the name says that it
+is one. netCDF, HDF5 and KEA are not among them: their libraries follow links to other files and trust the sizes they are told."""
+PICTURES = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
+"""Formats whose readers go on past the end of a file that was cut short, with whatever lies in memory."""
+LARGEST_BLOCK = 512 << 20
+"""Bytes of one block of a file, in all bands that are stored in it: GDAL reads no less at a time."""
 DEEPEST = 8
 """Virtual rasters within virtual rasters."""
+PLAIN_OPTIONS = ("OVERVIEW_LEVEL", "NUM_THREADS", "USERPTR", "WORLDFILE", "GEOREF_SOURCES")
+"""Options of opening a source that name no file."""
 _ELEMENTS = (
+    "Options OpenOptions OOI SrcGCPTransformer SrcTPSTransformer GCPTransformer TPSTransformer SrcNoDataRealAsString "
     "VRTDataset SRS GeoTransform GCPList GCP Metadata MDI OverviewList MaskBand VRTRasterBand Histograms HistItem HistMin "
     "HistMax BucketCount IncludeOutOfRange Approximate HistCounts ColorInterp ColorTable Entry NoDataValue HideNoDataValue "
     "Description UnitType Offset Scale CategoryNames Category SimpleSource ComplexSource AveragedSource "
@@ -73,75 +83,149 @@ _ELEMENTS = (
 VIRTUAL_ELEMENTS = frozenset(name.lower() for name in _ELEMENTS.split())
 """What a virtual raster may be made of: mosaics, subsets, scaled and warped ones. Others could run code or name files here."""
 VIRTUAL_NAMES = ("sourcefilename", "sourcedataset")
-PLAIN_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 SIDECARS = (".ovr", ".msk", ".msk.ovr", ".ovr.msk", ".ovr.ovr", ".msk.msk")
 
 
-def examine(path: Path, roots: Sequence[Path] | None = None) -> None:
-    """Refuse a file that is no raster GDAL may open, or that refers to anything but such files.
-
-    `roots`: folders that it and what it refers to must lie below; None: anywhere on this machine. Raises Forbidden where
-    something lies elsewhere (RasterUnreadable without roots), RasterUnreadable with what is wrong and what to do.
-    """
-    with _said_for(roots):
-        _examine(path, roots, 0)
-
-
 @contextlib.contextmanager
-def _said_for(roots: Sequence[Path] | None) -> Iterator[None]:
-    """Without roots nothing is forbidden to read, only impossible."""
+def opened(path: str | Path, roots: Sequence[Path] | None = None) -> Iterator[DatasetReader]:
+    """Open a raster for reading, once it and all it refers to have been looked at.
+
+    `roots`: folders that they must lie below (Forbidden); None: anywhere on this machine. Raises RasterUnreadable with a
+    sentence where GDAL cannot read it, where it refers to what is no file of this machine, or where it costs too much.
+    """
+    path = Path(path)
     try:
-        yield
+        _examine(path, roots, 0)
+        with _by_gdal(path, roots) as dataset:
+            yield dataset
     except Forbidden as error:
-        if roots is None:
+        if roots is None:  # nothing is forbidden to read then, only impossible
             raise RasterUnreadable(str(error)) from error
         raise
 
 
+@contextlib.contextmanager
+def _by_gdal(path: Path, roots: Sequence[Path] | None) -> Iterator[DatasetReader]:
+    formats = ["VRT"] if path.suffix.lower() == ".vrt" else list(FORMATS)
+    try:
+        with warnings.catch_warnings(), rasterio.Env(**NO_NETWORK):
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with DatasetReader(str(path), driver=formats) as dataset:
+                _check_opened(dataset, path, roots)
+                yield dataset
+    except (RasterioError, CPLE_BaseError) as error:
+        raise RasterUnreadable(f"{path.name} cannot be read as a raster: {error}") from error
+
+
+def _check_opened(dataset: DatasetReader, path: Path, roots: Sequence[Path] | None) -> None:
+    """What shows only once GDAL has read the header; nothing of the pixels has been read."""
+    if "OVERVIEW_FILE" in dataset.tags(ns="OVERVIEWS"):  # looked for before anything that would make GDAL follow it
+        raise RasterUnreadable(f"{path.name} names another file for its overviews (OVERVIEW_FILE), which is not followed. Export "
+                               "it as a GeoTIFF.")
+    if dataset.count > MOST_BANDS:
+        raise RasterUnreadable(f"{path.name} has {dataset.count:,} bands; at most {MOST_BANDS:,} are read. Export those that are "
+                               "wanted.")
+    together = dataset.count if dataset.interleaving == Interleaving.pixel else 1
+    for (height, width), dtype in zip(dataset.block_shapes, dataset.dtypes, strict=True):
+        size = height * width * together * (16 if "complex" in dtype else int(re.sub(r"\D", "", dtype) or 64) // 8)
+        if size > LARGEST_BLOCK:
+            raise RasterUnreadable(f"{path.name} is stored in blocks of {width:,} x {height:,} pixels, {size / 1e6:,.0f} MB "
+                                   f"each; at most {LARGEST_BLOCK / 1e6:,.0f} MB are read at a time. Export it as a tiled "
+                                   "GeoTIFF.")
+    for name in dataset.files:
+        _check_place(Path(name), path, roots)
+    if dataset.driver in PICTURES:
+        state = path.stat()
+        try:
+            _check_whole(str(path), state.st_mtime_ns, state.st_size)
+        except RasterioError as error:
+            raise RasterUnreadable(f"{path.name} cannot be decoded whole: {error}. Fetch or export it again.") from None
+
+
+ROWS_AT_ONCE = 64
+
+
+@functools.lru_cache(maxsize=64)
+def _check_whole(path: str, changed_ns: int, size: int) -> None:
+    """Decode a picture once, from its first row to its last; raises RasterioError where its file was cut short or is damaged.
+    Kept while the file is the same."""
+    with rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING="YES"), DatasetReader(path, driver=list(PICTURES)) as dataset:
+        for row in range(0, dataset.height, ROWS_AT_ONCE):
+            dataset.read(window=Window(0, row, dataset.width, min(ROWS_AT_ONCE, dataset.height - row)))
+
+
 def _examine(path: Path, roots: Sequence[Path] | None, depth: int) -> None:
+    """Refuse a file that refers to anything but files below the roots, and look at those in the same way, innermost first: when
+    GDAL opens one, all that it may open with it is known."""
+    if depth > DEEPEST:
+        raise RasterUnreadable(f"{path.name}: more than {DEEPEST} rasters lie within one another. Make a GeoTIFF of it.")
     _check_place(path, path, roots)
     head = _start_of(path, 4096)
+    named: list[Path] = []
     if _is_virtual(path, head):
-        for source in _sources(path):
-            if depth >= DEEPEST:
-                raise RasterUnreadable(f"{path.name}: more than {DEEPEST} virtual rasters lie within one another. Make a "
-                                       "GeoTIFF of it.")
-            _check_place(source, path, roots)
-            _examine(source, roots, depth + 1)
+        named = _sources(path)
     elif head.startswith(PLAIN_TIFF):
-        _check_tiff(path)
+        check_tiff(path)
     elif path.suffix.lower() == ".ers" or b"DatasetHeader Begin" in head:
-        for name in re.findall(r'DataFile\s*=\s*"?([^"\r\n]*)', _text_of(path), re.IGNORECASE):
-            _check_place(_named(name.strip(), path.parent, path), path, roots)
+        found = re.findall(r'DataFile\s*=\s*"?([^"\r\n]*)', _text_of(path), re.IGNORECASE)
+        named = [_named(name.strip(), path.parent, path) for name in found]
+    elif head.startswith(b"PCIDSK"):
+        named = _channels(path)
+    for file in named:
+        _check_place(file, path, roots)
+        _examine(file, roots, depth + 1)
+        _look_inside(file, roots)
     for sidecar in _sidecars(path):
         _check_sidecar(sidecar, path, roots)
 
 
-def check_files(files: Iterable[str], path: Path, roots: Sequence[Path] | None) -> None:
-    """Refuse an open dataset that is made of files outside the roots; `files`: as GDAL lists them."""
-    with _said_for(roots):
-        for name in files:
-            _check_place(Path(name), path, roots)
+IMAGE_HEADER, BLOCK, MOST_CHANNELS = 1024, 512, 4096
+
+
+def _channels(path: Path) -> list[Path]:
+    """Files that hold the channels of a PCIDSK file, by its image headers; GDAL does not list all of them."""
+    try:
+        with path.open("rb") as stream:
+            header = stream.read(BLOCK)
+            first, count = int(header[336:352]), int(header[376:384])
+            stream.seek((first - 1) * BLOCK)
+            texts = [stream.read(IMAGE_HEADER)[64:128] for _ in range(min(count, MOST_CHANNELS))]
+    except (OSError, ValueError, OverflowError) as error:
+        raise RasterUnreadable(f"{path.name} has no PCIDSK header that can be read: {error}.") from error
+    names = [text.decode("latin1").strip(" \0") for text in texts]
+    # Tiled channels lie in the file itself; a link names its file elsewhere in it.
+    return [_named(name, path.parent, path) for name in names if name and not name.startswith(("/SIS=", "<uninit"))]
+
+
+def _look_inside(file: Path, roots: Sequence[Path] | None) -> None:
+    """What GDAL finds in a file that another one names; what it cannot open at all is plain data of the other."""
+    try:
+        with _by_gdal(file, roots):
+            pass
+    except RasterUnreadable as error:
+        if not isinstance(error.__cause__, RasterioError):
+            raise
 
 
 def _check_place(file: Path, of: Path, roots: Sequence[Path] | None) -> None:
-    if str(file).startswith("/vsi") or ":/" in str(file)[2:]:
-        if file == of:
-            raise Forbidden(f"'{str(file)[:200]}' is no file of this machine; a GeoTIFF on its disk is read.")
-        raise Forbidden(f"'{of.name}' reads from '{str(file)[:200]}', which is no file of this machine. Make a GeoTIFF of it "
-                        "first.")
-    real = Path(os.path.realpath(file))
-    if roots is not None and not any(real.is_relative_to(os.path.realpath(root)) for root in roots):
-        if file == of:
-            raise Forbidden(f"'{str(file)[:200]}' is not below a folder this server may read. Upload the raster, or start the "
-                            "server with --root FOLDER.")
-        raise Forbidden(f"'{of.name}' reads from '{str(file)[:200]}', which is no file below a folder this server may read. "
-                        "Make a "
-                        "GeoTIFF of it first.")
-    if not real.is_file():
+    shown = f"'{of.name[:100]}' reads from '{str(file)[:200]}', which is no file"
+    if "\0" in str(file) or str(file).startswith("/vsi") or ":/" in str(file)[2:]:
+        raise Forbidden(f"{shown} of this machine. Make a GeoTIFF of it first." if file != of else
+                        f"'{str(file)[:200]}' is no file of this machine; a GeoTIFF on its disk is read.")
+    try:
+        real = Path(os.path.realpath(file))
+        inside = roots is None or any(real.is_relative_to(os.path.realpath(root)) for root in roots)
+        there = real.is_file()
+    except (OSError, ValueError) as error:  # a name too long, and the like
+        raise RasterUnreadable(f"'{str(file)[:200]}' is no usable name of a file ({error.__class__.__name__}).") from error
+    if not inside:
+        raise Forbidden(f"{shown} below a folder this server may read. Make a GeoTIFF of it first." if file != of else
+                        f"'{str(file)[:200]}' is not below a folder this server may read. Upload the raster, or start the server "
+                        "with --root FOLDER.")
+    if not there:
         if file == of:
             raise RasterUnreadable(f"There is no file '{str(file)[:200]}'.")
-        raise Forbidden(f"'{of.name}' reads from '{str(file)[:200]}', which is no file. Make a GeoTIFF of it first.")
+        raise Forbidden(f"{shown}. Make a GeoTIFF of it first.")
 
 
 def _start_of(path: Path, size: int) -> bytes:
@@ -189,28 +273,28 @@ def _sources(path: Path) -> list[Path]:
         if name not in VIRTUAL_ELEMENTS or any(str(key).lower() in VIRTUAL_NAMES for key in element.attrib):
             # GDAL takes a source's name from an attribute too, in any case of its letters; no program writes it so.
             raise RasterUnreadable(f"{path.name} is a virtual raster with <{str(element.tag)[:60]}> of a kind that is not "
-                                   "read. Make "
-                                   "a GeoTIFF of it first (Raster > Conversion > Translate).")
+                                   "read. Make a GeoTIFF of it first (Raster > Conversion > Translate).")
         if name in counts:
             counts[name] += 1
         if name in VIRTUAL_NAMES:
             found.append(_source(element, path))
+        if name == "ooi" and str(element.attrib.get("key", "")).upper() not in PLAIN_OPTIONS:
+            raise RasterUnreadable(f"{path.name} opens a source with the option '{str(element.attrib.get('key'))[:60]}', which "
+                                   "is not read. Make a GeoTIFF of it first.")
     if counts["vrtrasterband"] > MOST_BANDS or counts["mdi"] > MOST_ITEMS:
-        raise RasterUnreadable(f"{path.name} has {counts['vrtrasterband']:,} bands and {counts['mdi']:,} items of metadata; "
-                               "at most "
-                               f"{MOST_BANDS:,} and {MOST_ITEMS:,} are read.")
+        raise RasterUnreadable(f"{path.name} has {counts['vrtrasterband']:,} bands and {counts['mdi']:,} items of metadata; at "
+                               f"most {MOST_BANDS:,} and {MOST_ITEMS:,} are read.")
     return found
 
 
 def _source(element: ET.Element, path: Path) -> Path:
-    """The file of one source. A name that is not told to be relative to the virtual raster is relative to this process for "
-      "GDAL."""
+    """The file of one source, as GDAL finds it: seen from the virtual raster where it says so, else from this process."""
     flags = [str(value).strip() for key, value in element.attrib.items() if str(key).lower() == "relativetovrt"]
-    name = (element.text or "").strip()
-    if flags != ["1"] and not os.path.isabs(name) and not name.startswith("/vsi"):
-        raise Forbidden(f"'{path.name}' reads from '{name[:200]}' without saying relativeToVRT=\"1\", which is no file below a "
-                        "folder this server may read.")
-    return _named(name, path.parent, path)
+    name = element.text or ""
+    if name != name.strip():
+        raise RasterUnreadable(f"{path.name} names a source with spaces around it ('{name[:100]}'), which programs take in "
+                               "different ways. Make a GeoTIFF of it first.")
+    return _named(name, path.parent if flags == ["1"] else Path.cwd(), path)
 
 
 def _sidecars(path: Path) -> list[Path]:
@@ -227,88 +311,10 @@ def _sidecars(path: Path) -> list[Path]:
 def _check_sidecar(sidecar: Path, path: Path, roots: Sequence[Path] | None) -> None:
     _check_place(sidecar, path, roots)
     if sidecar.suffix.lower() == ".xml":
-        items = _text_of(sidecar).lower().count("<mdi")
-        if items > MOST_ITEMS:
-            raise RasterUnreadable(f"{sidecar.name} holds {items:,} items of metadata; at most {MOST_ITEMS:,} are read.")
+        check_items(_text_of(sidecar).encode(), sidecar)
         return
     if not _start_of(sidecar, 8).startswith(PLAIN_TIFF):
         raise RasterUnreadable(f"{sidecar.name}, which lies beside {path.name}, is no TIFF; take it away, or make it anew.")
-    _check_tiff(sidecar)
-
-
-@functools.lru_cache(maxsize=64)
-def check_whole(path: str, changed_ns: int, size: int) -> None:
-    """Decode a picture once and strictly; raises RasterUnreadable where its file was cut short or is damaged. Kept while the
-    file is the same."""
-    try:
-        with Image.open(path) as picture:
-            picture.load()
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError) as error:
-        raise RasterUnreadable(f"{Path(path).name} cannot be decoded whole: {error}. Fetch or export it again; a very large "
-                               "picture "
-                               "is read as a GeoTIFF.") from error
-
-
-# ---- what a TIFF asks for --------------------------------------------------------------------------------------
-
-_TYPES = {1: "B", 2: "c", 3: "H", 4: "I", 6: "b", 7: "c", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
-SAMPLES, GDAL_METADATA = 277, 42112
-MOST_TAGS, MOST_DIRECTORIES = 4096, 1000
-EXTERNAL = b"OVERVIEW_FILE"
-
-
-def _check_tiff(path: Path) -> None:
-    """Refuse, from its directories alone, a TIFF of too many bands or items, or that names a file for its overviews."""
-    with path.open("rb") as stream:
-        for tags in _directories(stream, path):
-            bands = tags.get(SAMPLES, (0, 0))[1]
-            if bands > MOST_BANDS:
-                raise RasterUnreadable(f"{path.name} has {bands:,} bands; at most {MOST_BANDS:,} are read. Export those that "
-                                       "are wanted.")
-            if GDAL_METADATA not in tags:
-                continue
-            size, offset = tags[GDAL_METADATA]
-            if size > LARGEST_TEXT:
-                raise RasterUnreadable(f"{path.name} holds {size:,} bytes of metadata; at most {LARGEST_TEXT:,} are read.")
-            stream.seek(offset)
-            text = stream.read(size)
-            if text.count(b"<Item") > MOST_ITEMS:
-                raise RasterUnreadable(f"{path.name} holds {text.count(b'<Item'):,} items of metadata; at most {MOST_ITEMS:,} "
-                                       "are read. "
-                                       "Export it without them.")
-            if EXTERNAL in text:
-                raise RasterUnreadable(f"{path.name} names another file for its overviews (OVERVIEW_FILE), which is not "
-                                       "followed. "
-                                       "Export it as a GeoTIFF.")
-
-
-def _directories(stream: IO[bytes], path: Path) -> Iterator[dict[int, tuple[int, int]]]:
-    """Of each directory the tags: number -> (count of values, or the value of SAMPLES; offset of what it holds)."""
-    mark = stream.read(4)
-    order = "<" if mark[:2] == b"II" else ">"
-    big = mark[2:].strip(b"\0") == b"+"
-    offset_at, pointer, count_form, entry = (8, "Q", "Q", 20) if big else (4, "I", "H", 12)
-    seen: set[int] = set()
-    try:
-        stream.seek(offset_at)
-        offset = struct.unpack(order + pointer, stream.read(struct.calcsize(pointer)))[0]
-        while offset and offset not in seen and len(seen) < MOST_DIRECTORIES:
-            seen.add(offset)
-            stream.seek(offset)
-            count = struct.unpack(order + count_form, stream.read(struct.calcsize(count_form)))[0]
-            if count > MOST_TAGS:
-                raise RasterUnreadable(f"{path.name} is no TIFF that is read: a directory with {count:,} tags.")
-            block = stream.read(count * entry)
-            yield dict(_entry(block[at : at + entry], order, big) for at in range(0, len(block) - entry + 1, entry))
-            stream.seek(offset + struct.calcsize(count_form) + count * entry)
-            offset = struct.unpack(order + pointer, stream.read(struct.calcsize(pointer)))[0]
-    except struct.error:
-        return  # cut short; GDAL says so
-
-
-def _entry(data: bytes, order: str, big: bool) -> tuple[int, tuple[int, int]]:
-    tag, kind = struct.unpack_from(order + "HH", data)
-    count, where = struct.unpack_from(order + ("QQ" if big else "II"), data, 4)
-    if tag == SAMPLES and kind in _TYPES:
-        count = struct.unpack_from(order + _TYPES[kind], data, 12 if big else 8)[0]
-    return tag, (int(count), int(where))
+    check_tiff(sidecar)
+    with _by_gdal(sidecar, None) as dataset:  # it may name another file itself
+        del dataset

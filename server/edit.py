@@ -215,7 +215,8 @@ def placing_of(request: EditRequest, todo: Plan, profile: Profile, shapes: list)
     wanted = todo.editor.context_wanted(min(side, 4096), profile.gsd_m, todo.options)
     context = max(blended.context_px, wanted) + blended.beyond_px
     return Placing(profile.box, limit, blended.grow_px, context, profile.count,
-                   lambda pixels: todo.editor.memory_bytes(pixels, profile.count, todo.options))
+                   lambda pixels: todo.editor.memory_bytes(pixels, profile.count, todo.options),
+                   profile.count * np.dtype(profile.dtype).itemsize)
 
 
 def _place(job: _Job, progress: Progress) -> tuple[list, gate.Edited, Box]:
@@ -305,7 +306,8 @@ def _edit_region(
     shown = view.seen(image) if view else image
     scene = Scene(shown, block.valid, drawn, bands.COLOURS if view else names, layer.profile.gsd_m,
                   (region.box.row, region.box.col), tuple(cut.patch(stretch) for cut in cuts), heights, layer.profile.aspect,
-                  1.0 if layer.profile.dtype == "uint8" else bands.NIR_WHITE)
+                  1.0 if layer.profile.dtype == "uint8" else bands.NIR_WHITE,
+                  None if heights is None else region.numbered())
     tiles = tiling.cut(scene, editor.tiled_by(todo.options), editor.overlap_px)
 
     def edit_tile(index: int, part: Scene) -> np.ndarray:

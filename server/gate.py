@@ -22,7 +22,7 @@ from shapely.geometry.base import BaseGeometry
 
 from .errors import PromiseBroken, RasterUnreadable
 from .geotiff import rpcs_of
-from .masks import Region, Wanted, profile_crs
+from .masks import Region, Wanted, burn, profile_crs
 from .raster import Box, OnPart, Profile, opened, part_side, profile_of, validity
 
 GRID_TOLERANCE_PX = 1e-6
@@ -181,13 +181,13 @@ def _against(wanted: Wanted, part: Box, mask: np.ndarray, unequal: np.ndarray) -
 
     Each polygon is burned for itself, and what is in doubt is measured against its outline.
     """
-    spared = _burned(wanted.protected, part)
-    touched = spared & unequal
+    touched = _burned(wanted.protected, part) & unequal
     if touched.any():
         touched = wanted.surely_in(wanted.protected, part, touched)
     limit = np.zeros(mask.shape, bool)
     limit[wanted.limit.clipped(part).seen_from(part).slices] = True
-    asked = _burned(wanted.polygons, part) & ~spared & limit
+    # A protected shape that is too thin to hold a pixel's centre keeps what it touches.
+    asked = _burned(wanted.polygons, part) & ~burn(wanted.protected, part) & limit
     missed = asked & ~mask
     if missed.any():
         missed = wanted.surely_in(wanted.polygons, part, missed)

@@ -16,6 +16,7 @@ from typing import Any
 from . import lexicon
 from .api_words import Choice, Interpretation
 from .editors.base import LAND_COVERS
+from .editors.operators import LOWEST
 from .errors import BadRequest
 from .lexicon import CLASSES, FROM_FIRST, OPERATIONS, PROTECT_AFTER, PROTECT_BEFORE, TO_FIRST, Mention, mentions
 from .models import sentences
@@ -83,6 +84,8 @@ NEGATION = re.compile(r"\b(?:no|not|never|without|instead|rather|don't|isn't|was
 """Where these stand, a pooled sentence vector is no witness against the rules."""
 OFFERED = tuple(name for name in OPERATIONS if name != "unknown")
 """What can be chosen, as an operation to carry out."""
+CALLED = {**{OPERATIONS[name].lower(): name for name in OFFERED}, "low-light": "night", "fill": "fill_like"}
+"""Operations by the titles under which they are offered."""
 DEEPEST_M, HIGHEST_M = 30.0, 9000.0
 """Metres of water that are a depth; more of them are a height in the elevation model."""
 NEAREST = 4
@@ -95,13 +98,14 @@ SEVERITY_OPTIONS: dict[str, dict[str, dict[str, float]]] = {
     "night": {"low": {"light": 0.35}, "high": {"light": 0.06}},
 }
 OBJECT_CLASSES = ("residential", "parking", "road", "industrial", "solar")
-_NUMBER = r"(\d+(?:[.,]\d+)?|one|two|three|four|five|half a|ten|fifty|a hundred)\s*"
-_METRES = re.compile(_NUMBER + r"(km|kilomet\w+|m|metres?|meters?|cm|centimet\w+|ft|feet|foot)\b")
-_WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "half a": 0.5, "ten": 10, "fifty": 50, "a hundred": 100}
+_NUMBER = r"(?<![\w.,])(\d+(?:[.,]\d+)?|one|two|three|four|five|half an?|ten|fifty|a hundred|an?(?= met| foot| yard))\s*"
+_METRES = re.compile(_NUMBER + r"(km|kilomet\w+|mm|millimet\w+|m|metres?|meters?|cm|centimet\w+|ft|feet|foot|inch(?:es)?|yards?)\b")
+_WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "half a": 0.5, "half an": 0.5, "a": 1, "an": 1, "ten": 10, "fifty": 50, "a hundred": 100}
 _DEPTHS = {r"\bankle": 0.1, r"\bdoor ?steps?\b|\bthreshold": 0.25, r"\bknee": 0.5, r"\bwaist|\bwindow ?sills?": 1.0,
            r"\bchest|\bdoor ?handles?": 1.3, r"\beaves|\brooftops?\b|\broofs?\b|\bfirst floor": 3.0}
 """Depth of water in metres where it is said by what it reaches."""
-_UNITS = {"k": 1000.0, "c": 0.01, "f": 0.3048, "m": 1.0}
+_UNITS = {"k": 1000.0, "c": 0.01, "f": 0.3048, "i": 0.0254, "y": 0.9144, "mm": 0.001, "mi": 0.001, "m": 1.0}
+"""Metres of a unit by its first letters, two before one."""
 
 
 def interpret(prompt: str, chosen: str = "", exemplar: bool = False) -> Interpretation:
@@ -110,6 +114,7 @@ def interpret(prompt: str, chosen: str = "", exemplar: bool = False) -> Interpre
     `chosen`: the operation of a choice that was offered for these words, which is then what they ask for; `exemplar`: whether
     one is drawn, at which words such as "like there" point. Raises BadRequest where what was chosen is no operation.
     """
+    chosen = CALLED.get(chosen.strip().lower(), chosen)
     if chosen and chosen not in OFFERED:
         raise BadRequest(f"operation: '{chosen[:60]}' is none of {', '.join(OFFERED)}.")
     text = " " + re.sub(r"\s+", " ", prompt.lower().replace("’", "'")).strip(" .!") + " "
@@ -119,8 +124,9 @@ def interpret(prompt: str, chosen: str = "", exemplar: bool = False) -> Interpre
     if not re.search(r"[^\W\d_]{2}", text):
         operation, choices = "unknown", ()
     pointed = exemplar and bool(lexicon.POINTS_AT.search(text))
-    if pointed and not operation and not NEGATION.search(text):
-        operation = "fill_like"
+    likened = exemplar and bool(lexicon.LIKENED.search(text)) and operation in ("variation", "repair", "harmonise")
+    if (pointed and not operation or likened) and not NEGATION.search(text):
+        operation, to_class = "fill_like", ""
     # Where the user drew what is meant, or chose it, a sentence vector has no say.
     drawn = pointed and operation in ("fill_like", "copy", *CLASSES)
     if choices and operation and not drawn and not NEGATION.search(text) and _contradicted(operation, choices):
@@ -146,7 +152,7 @@ def interpret(prompt: str, chosen: str = "", exemplar: bool = False) -> Interpre
         protect=protect,
         severity=severity,
         options=_options(operation, severity, text),
-        choices=() if sure else tuple(choice for choice in choices if choice.operation in OFFERED),
+        choices=() if sure else tuple(choice for choice in choices if EDITOR_OF.get(choice.operation)),
     )
     return replace(found, understood=_sentence(found))
 
@@ -296,7 +302,8 @@ def _options(operation: str, severity: str, text: str) -> dict[str, Any]:
     length = _METRES.search(text)
     if length:
         number = _WORDS.get(length.group(1)) or float(length.group(1).replace(",", "."))
-        metres = number * _UNITS[length.group(2)[0] if length.group(2)[0] in _UNITS else "m"]
+        unit = length.group(2)
+        metres = number * _UNITS.get(unit[:2], _UNITS[unit[0]])
         if operation == "flood" and 0 < metres < HIGHEST_M:
             options["level_m"] = metres
         elif operation == "fog" and 10 <= metres <= 20000:
@@ -306,7 +313,7 @@ def _options(operation: str, severity: str, text: str) -> dict[str, Any]:
     elif operation == "flood":
         options.update(next(({"level_m": depth} for word, depth in _DEPTHS.items() if re.search(word, text)), {}))
     if operation == "flood" and not (lexicon.ELEVATION.search(text) or options.get("level_m", 0.0) > DEEPEST_M):
-        options["above_lowest"] = True
+        options["counts_from"] = LOWEST
     if operation in OBJECT_CLASSES:
         options["keep_objects"] = True
     if operation in LAND_COVERS:
@@ -341,6 +348,6 @@ def _water_level(options: Mapping[str, Any]) -> str:
     if "level_m" not in options:
         return ""
     level = f"{options['level_m']:g} m"
-    if options.get("above_lowest"):
+    if options.get("counts_from") == LOWEST:
         return f"{level} above the lowest ground (by an elevation model; without one {level} deep)"
-    return f"up to {level} of the elevation model"
+    return f"up to {level} of the elevation model (a small level below all the ground counts from the lowest)"

@@ -23,7 +23,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from .api import ACCEPTED, DISMISSED, ENDED, RESULT_FILES, RUNNING, ContractError, EditRequest, JobInfo
+from .api import ACCEPTED, DISMISSED, ENDED, RESULT_FILES, RUNNING, EditRequest, JobInfo
 from .edit import Files
 from .errors import Conflict, NoSpace, ServerError, UnknownJob
 from .provenance import write_json
@@ -133,7 +133,7 @@ class JobStore:
                 return  # accepted half when a former process ended
             info = self._look(folder)
             load_job(folder)
-        except (ServerError, ContractError, OSError, ValueError, LookupError, TypeError, AssertionError, RecursionError) as error:
+        except Exception as error:  # whatever a damaged file holds, the others are served
             self._known.pop(folder.name, None)
             self.damaged[folder.name] = f"{type(error).__name__}: {error}"[:300]
             log.warning("the job folder %s is damaged and left as it is (%s)", folder, self.damaged[folder.name])
@@ -251,9 +251,10 @@ class JobStore:
         left = [i for i in self.every() if i.status in (ACCEPTED, RUNNING)]
         for info in [i for i in left if is_dismissed(self.root / i.jobID)]:
             # A former process ended between the mark and the status.
-            save_status(self.root / info.jobID, _as_dismissed(info))
-            self._look(self.root / info.jobID)
             left.remove(info)
+            with contextlib.suppress(OSError, ServerError):  # a folder that cannot be written stays as it is
+                save_status(self.root / info.jobID, _as_dismissed(info))
+                self._look(self.root / info.jobID)
         left.sort(key=lambda info: (info.status != RUNNING, info.created))
         return [self.root / info.jobID for info in left]
 

@@ -125,15 +125,16 @@ IMPOSSIBLE = re.compile(
     r"poem|joke|pdf|csv|ndvi|transparency|opacity|resolution|stroke width|font|more beautiful|nicer|prettier|asdf\w*|qwert\w*|"
     r"logo|watermark|text saying|portrait|mona lisa|purple|pink|rainbow|atlantis|population|rename|layer (?:name|order))\b")
 
-# At what was drawn as the exemplar.
-POINTS_AT = re.compile(
-    r"\b(?:like|as|same as|similar to|from)\s+(?:(?:it|is|in|on|at|the|that|what|i|over)\s+){0,3}(?:there|here|this|that|these|those|marked|drew|drawn|"
-    r"selected|outlined|shown|exemplar|example|sample|source|area|polygon|place|patch|one)\b|"
-    r"\b(?:this|that|these|those|there)\b|\b(?:marked|outlined|highlighted|drawn)\b")
+# At what was drawn as the exemplar: likened to it, or pointed at.
+LIKENED = re.compile(
+    r"\b(?:like|as|same as|similar to|from|matching)\s+(?:(?:it|is|in|on|at|the|that|what|i|over|my|an|a)\s+){0,3}(?:\w+\s+){0,2}?(?:there|here|this|that|these|"
+    r"those|marked|drew|drawn|selected|selection|outlined|shown|exemplar|example|sample|source|area|polygon|place|patch|one|box|rectangle|square|shape|layer)\b|"
+    r"\bdo the same\b|\bthe same here\b")
+POINTS_AT = re.compile(LIKENED.pattern + r"|\b(?:this|that|these|those|there)\b|\b(?:marked|outlined|highlighted|drawn|selected)\b")
 
 # A level of water that counts from the elevation model's zero and not from the ground.
 ELEVATION = re.compile(
-    r"\b(?:level|stage|elevation|altitude|height)s?\s*(?:of|at|is|to|=|:)?\s*(?:about |around )?\d|\babove (?:mean )?sea|\ba\.?\s?m?\.?s\.?l\b|"
+    r"\bto (?:about |around )?\d|\b(?:level|stage|elevation|altitude|height)s?\s*(?:of|at|is|to|=|:)?\s*(?:about |around )?\d|\babove (?:mean )?sea|\ba\.?\s?m?\.?s\.?l\b|"
     r"\b(?:datum|contour|nhn|navd\w*|nap|odn)\b")
 
 # A class in such a clause is to be left alone: before the marker, or after it.

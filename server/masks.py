@@ -34,10 +34,19 @@ PIECES_PER_SIDE = 64
 
 @dataclass(frozen=True)
 class Region:
-    """A window to edit: where it lies, and which of its pixels are inside the polygons."""
+    """A window to edit: where it lies, which of its pixels are inside the polygons, and the polygons that touch it."""
 
     box: Box
     mask: np.ndarray
+    shapes: tuple[BaseGeometry, ...] = ()
+
+    def numbered(self) -> np.ndarray:
+        """The polygon (from 1) that each pixel (H, W) of the window lies in, 0 outside, whatever of it is protected."""
+        origin = Affine.translation(self.box.col, self.box.row)
+        found = np.zeros(self.mask.shape, np.int32)
+        if self.shapes:
+            rasterize([(shape, number) for number, shape in enumerate(self.shapes, 1)], out=found, transform=origin)
+        return found
 
 
 @dataclass(frozen=True)
@@ -82,8 +91,8 @@ def _to_raster_crs(shape: BaseGeometry, crs: str, profile: Profile, what: str) -
     theirs, ours = crs_of(crs, what), profile_crs(profile)
     if ours is None:
         raise BadRequest(
-            f"{what}: given in {theirs.name}, but the raster has no CRS. Assign one to the raster, "
-            "or give the polygons in its pixel coordinates without a CRS.")
+            f"{what}: given in {theirs.name}, but the raster has no CRS. Assign one to the raster, or give the polygons in its "
+            "pixel coordinates without a CRS.")
     if theirs == ours:
         return _wrapped(shape, profile) if ours.is_geographic else shape
     change = pyproj.Transformer.from_crs(theirs, ours, always_xy=True)
@@ -230,7 +239,7 @@ def merged_boxes(boxes: Sequence[Box]) -> list[Box]:
 @dataclass(frozen=True)
 class Placing:
     """Where edits may lie: all pixels of the raster, those that may change, and how far to reach; `bytes_of`: memory that
-    editing so many pixels in one piece takes."""
+    editing so many pixels in one piece takes, `bytes_kept`: that a pixel of what was edited takes until all is written."""
 
     raster: Box
     limit: Box
@@ -238,6 +247,7 @@ class Placing:
     context_px: int = 0
     bands: int = 1
     bytes_of: Callable[[int], int] = lambda pixels: 0
+    bytes_kept: int = 0
 
     def windows(self, shapes: Sequence[BaseGeometry]) -> list[Box]:
         """The windows in which shapes are edited, those that overlap joined; raises OutsideRaster where they hold nothing, and
@@ -245,17 +255,27 @@ class Placing:
         limit = self.limit
         boxes = [b.grown(self.grow_px, limit) for b in (_box_around(s, limit) for s in shapes) if b.width and b.height]
         if not boxes:
-            raise OutsideRaster("The polygons do not touch the raster or the chosen extent.")
+            raise OutsideRaster("The polygons do not touch the raster or the chosen extent." + _where(shapes, limit))
         merged = merged_boxes([b.grown(self.context_px, self.raster) for b in boxes])
+        kept = self.bytes_kept * sum(box.width * box.height for box in merged)
         for box in merged:
             pixels = box.width * box.height
             what = f"One polygon covers {box.width:,} x {box.height:,} pixels of {self.bands} bands with its surroundings, and"
             if pixels * self.bands > MAX_REGION_VALUES:
                 raise CannotEdit(f"{what} at most {MAX_REGION_VALUES // self.bands // 1_000_000} million pixels are edited in "
-                                 "one piece. "
-                                 "Divide it.")
-            memory.check(self.bytes_of(pixels), f"{what} this editor")
+                                 "one piece. Divide it.")
+            memory.check(self.bytes_of(pixels) + kept, f"{what} this editor")
         return merged
+
+
+def _where(shapes: Sequence[BaseGeometry], limit: Box) -> str:
+    """Where polygons lie that touch nothing."""
+    xmin, ymin, xmax, ymax = shapely.total_bounds(list(shapes)) if shapes else (np.nan,) * 4
+    if not np.isfinite([xmin, ymin, xmax, ymax]).all():
+        return ""
+    return (f" They lie at columns {xmin:,.0f} to {xmax:,.0f} and rows {ymin:,.0f} to {ymax:,.0f}; it has columns "
+            f"{limit.col:,} to {limit.col + limit.width:,} and rows {limit.row:,} to {limit.row + limit.height:,}. Is their "
+            "CRS right?")
 
 
 def grown(mask: np.ndarray, by_px: int) -> np.ndarray:
@@ -285,7 +305,7 @@ def regions(
         allowed[limit.clipped(box).seen_from(box).slices] = True
         mask = grown(burn(here, box), reach) & allowed & ~burn(kept, box)
         if mask.any():
-            found.append(Region(box, mask))
+            found.append(Region(box, mask, tuple(here)))
     if not found:
         raise OutsideRaster("The polygons hold no pixel: they are outside, or wholly protected.")
     return found

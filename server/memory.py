@@ -38,6 +38,5 @@ def check(needed: int, what: str) -> None:
     """Raise CannotEdit where `what` (a sentence's beginning) needs more than is allowed."""
     limit = limit_bytes()
     if needed + BASE_BYTES > limit:
-        raise CannotEdit(f"{what} needs about {(needed + BASE_BYTES) / GB:.1f} GB of memory; an edit may take "
-                         f"{limit / GB:.1f} GB here "
-                         f"({LIMIT}). Divide the polygon, or take a smaller one.")
+        raise CannotEdit(f"{what} needs about {(needed + BASE_BYTES) / GB:.1f} GB of memory; an edit may take {limit / GB:.1f} "
+                         f"GB here ({LIMIT}). Divide the polygon, or take a smaller one.")

@@ -124,5 +124,5 @@ def _said(editor: Editor, understood: Interpretation, request: EditRequest) -> d
     named = {option.name for option in editor.info.options}
     options = {name: value for name, value in understood.options.items() if name in named}
     if "level_m" in request.options:
-        options.pop("above_lowest", None)  # it said what the level of the words counts from
+        options.pop("counts_from", None)  # it said what the level of the words counts from
     return {**options, **request.options}

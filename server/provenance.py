@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import platform
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,7 +72,8 @@ def disclosed(dataset: rasterio.DatasetReader, box: Box) -> Disclosed:
         history = tuple({str(k): str(v) for k, v in record.items()} for record in earlier)
     except (ValueError, AttributeError, TypeError):
         history = ()
-    last = {name.lower(): tags[f"LANDBRUSH_{name}"] for name in _TOLD if f"LANDBRUSH_{name}" in tags}
+    last = {name.lower(): tags[f"LANDBRUSH_{name}"] for name in _TOLD
+            if tags.get(f"LANDBRUSH_{name}", KEPT_ELSEWHERE) != KEPT_ELSEWHERE}
     try:
         mask = shapely.make_valid(shapely.from_wkb(tags[MASK]))
     except (KeyError, shapely.errors.ShapelyError):
@@ -99,7 +101,7 @@ def tags(
         ("LANDBRUSH_SYNTHETIC", DISCLAIMER),
         ("LANDBRUSH_EDITOR", info.id),
         ("LANDBRUSH_ENGINE", info.engine),
-        (PROMPT, request.prompt if kept else KEPT_ELSEWHERE),
+        (PROMPT, _without_folders_in(request.prompt) if kept else KEPT_ELSEWHERE),
         ("LANDBRUSH_SEED", str(request.seed)),
         ("LANDBRUSH_VERSION", version()),
         (REQUEST, replay if kept else KEPT_ELSEWHERE),
@@ -118,7 +120,21 @@ def without_folders(value: Any) -> Any:
         return {key: without_folders(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [without_folders(inner) for inner in value]
-    return file_name(value) if isinstance(value, str) else value
+    return _without_folders_in(value) if isinstance(value, str) else value
+
+
+def _without_folders_in(text: str) -> str:
+    try:
+        inner = json.loads(text)  # a request in a record of an earlier edit
+    except ValueError:
+        inner = None
+    if isinstance(inner, (dict, list)):
+        return json.dumps(without_folders(inner), separators=(",", ":"), sort_keys=True)
+    return _PATH.sub(lambda found: found.group(1), file_name(text))
+
+
+_PATH = re.compile(r"(?<![\w.])(?:file:/*|[A-Za-z]:[\\/]|/)(?:[^\s\"'\\/]+[\\/])+([^\s\"'\\/]*)")
+"""An absolute path within a sentence, and its last part."""
 
 
 def file_name(text: str) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +23,13 @@ from affine import Affine
 from rasterio import warp
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, Interleaving, MaskFlags, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from . import doors
-from .doors import NO_NETWORK
+from .doors import opened as opened
 from .errors import BadRequest, RasterUnreadable
 
 EDITABLE_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
@@ -179,58 +177,6 @@ def _metres(crs: CRS) -> float:
         return 1.0
 
 
-FORMATS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "HFA", "ENVI", "EHdr", "ERS", "AAIGrid", "SRTMHGT", "USGSDEM", "DTED",
-           "NITF", "PCIDSK", "RST", "SAGA", "BMP", "GIF", "WEBP", "JPEGXL", "GPKG", "ZMap")
-"""Formats that are read; a VRT, which GDAL knows by its content whatever the file is called, only where the name says that it
-is one. netCDF, HDF5 and KEA are not among them: their libraries follow links to other files and trust the sizes they are told."""
-PICTURES = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
-"""Formats whose readers go on past the end of a file that was cut short, with whatever lies in memory."""
-LARGEST_BLOCK = 512 << 20
-"""Bytes of one block of a file, in all bands that are stored in it: GDAL reads no less at a time."""
-
-
-@contextlib.contextmanager
-def opened(path: str | Path, roots: Sequence[Path] | None = None) -> Iterator[rasterio.DatasetReader]:
-    """Open for reading; raises RasterUnreadable with a sentence where GDAL cannot, or where it costs too much.
-
-    `roots`: folders that the file and all that it refers to must lie below (Forbidden); None: anywhere on this machine.
-    """
-    path = Path(path)
-    doors.examine(path, roots)
-    formats = ["VRT"] if path.suffix.lower() == ".vrt" else list(FORMATS)
-    try:
-        with warnings.catch_warnings(), rasterio.Env(**NO_NETWORK):
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with DatasetReader(str(path), driver=formats) as dataset:
-                _check_opened(dataset, path, roots)
-                yield dataset
-    except (RasterioError, CPLE_BaseError) as error:
-        raise RasterUnreadable(f"{path.name} cannot be read as a raster: {error}") from error
-
-
-def _check_opened(dataset: rasterio.DatasetReader, path: Path, roots: Sequence[Path] | None) -> None:
-    """What shows only once GDAL has read the header; nothing of the pixels has been read."""
-    if "OVERVIEW_FILE" in dataset.tags(ns="OVERVIEWS"):  # looked for before anything that would make GDAL follow it
-        raise RasterUnreadable(f"{path.name} names another file for its overviews (OVERVIEW_FILE), which is not followed. "
-                               "Export it "
-                               "as a GeoTIFF.")
-    if dataset.count > doors.MOST_BANDS:
-        raise RasterUnreadable(f"{path.name} has {dataset.count:,} bands; at most {doors.MOST_BANDS:,} are read. Export those "
-                               "that are "
-                               "wanted.")
-    together = dataset.count if dataset.interleaving == Interleaving.pixel else 1
-    for (height, width), dtype in zip(dataset.block_shapes, dataset.dtypes, strict=True):
-        size = height * width * together * np.dtype(dtype if dtype in EDITABLE_TYPES else "float64").itemsize
-        if size > LARGEST_BLOCK:
-            raise RasterUnreadable(f"{path.name} is stored in blocks of {width:,} x {height:,} pixels, {size / 1e6:,.0f} MB "
-                                   "each; at most "
-                                   f"{LARGEST_BLOCK / 1e6:,.0f} MB are read at a time. Export it as a tiled GeoTIFF.")
-    doors.check_files(dataset.files, path, roots)
-    if dataset.driver in PICTURES:
-        state = path.stat()
-        doors.check_whole(str(path), state.st_mtime_ns, state.st_size)
-
-
 @dataclass(frozen=True)
 class Grid:
     """Where pixels lie; `shape`: height and width."""
@@ -291,8 +237,8 @@ def profile_of(dataset: rasterio.DatasetReader) -> Profile:
         raise RasterUnreadable(f"{name} is of type {dtype}; editable are {', '.join(EDITABLE_TYPES)}.")
     if ColorInterp.palette in dataset.colorinterp:
         raise RasterUnreadable(
-            f"{name} has a colour palette; its values are classes, not brightness. "
-            "Convert it to RGB first (Raster > Conversion > PCT to RGB).")
+            f"{name} has a colour palette; its values are classes, not brightness. Convert it to RGB first (Raster > "
+            "Conversion > PCT to RGB).")
     if dataset.gcps[0]:
         raise RasterUnreadable(f"{name} has ground control points instead of a pixel grid; warp it first (Raster > "
                                "Projections > Warp).")
@@ -327,8 +273,7 @@ def _check_numbers(dataset: rasterio.DatasetReader, name: str) -> None:
     t = dataset.transform
     if not np.isfinite(tuple(t)[:6]).all() or abs(t.a * t.e - t.b * t.d) < 1e-300:
         raise RasterUnreadable(f"{name} has no usable pixel grid: its transform is {tuple(t)[:6]}. Assign its extent anew "
-                               "(Raster > "
-                               "Conversion > Translate, -a_ullr), or its world file.")
+                               "(Raster > Conversion > Translate, -a_ullr), or its world file.")
     for what, values in (("scale", dataset.scales), ("offset", dataset.offsets)):
         if not np.isfinite(values).all() or (what == "scale" and 0 in values):
             raise RasterUnreadable(f"{name} has a {what} that is no usable number ({values[:8]}); export it with another.")
@@ -379,7 +324,9 @@ def read_window(dataset: rasterio.DatasetReader, box: Box) -> Block:
         values = dataset.read(window=box.window)
         valid = validity(dataset, box.window)
     except RasterioError as error:
-        raise RasterUnreadable(f"{Path(dataset.name).name}, window {box}: {error}") from error
+        raise RasterUnreadable(f"{Path(dataset.name).name} is damaged or incomplete: columns {box.col} to "
+                               f"{box.col + box.width}, rows {box.row} to {box.row + box.height} cannot be read "
+                               f"({error.__cause__ or error}).") from error
     if values.dtype.kind == "f":
         valid &= np.isfinite(values).all(axis=0)
     return Block(box, values, valid)

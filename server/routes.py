@@ -247,7 +247,8 @@ def model_action(model_id: str) -> tuple[Response, int]:
 def search() -> Response:
     """Windows of a raster that look like a word, with thumbnails to tick."""
     wanted = SearchRequest.from_json(_body(), "search")
-    with opened(_services().path_of(wanted.raster)) as dataset:
+    path = _services().path_of(wanted.raster)
+    with opened(path, _services().roots_of(path)) as dataset:
         layer = bands.Layer.of(dataset, wanted.band_roles)
         area = masks.extent_box(wanted.extent, layer.profile)
         named = weights.chosen("image-text")
@@ -270,4 +271,5 @@ def comparison() -> Response:
         if ref.extent is not None:
             raise BadRequest(f"{name}.extent: rasters are compared that are there; name a path or an upload.")
     before, after = (_services().path_of(ref) for ref in (wanted.before, wanted.after))
-    return jsonify(compare.compared(before, after, wanted.polygons).to_json())
+    roots = (*_services().roots_of(before), *_services().roots_of(after))
+    return jsonify(compare.compared(before, after, wanted.polygons, roots).to_json())

@@ -75,6 +75,10 @@ class Services:
                 raise BadRequest(f"raster.extent: {editor.info.title} works on a picture, and new ground is empty. Name a "
                                  "raster, or take the process 'generate'.")
 
+    def roots_of(self, path: Path) -> tuple[Path, ...]:
+        """Folders below which a raster of a request must lie with all it refers to; an upload refers to nothing."""
+        return (*self.settings.roots, path) if path.parent == self.settings.uploads else self.settings.roots
+
     def files_of(self, request: EditRequest) -> Files:
         """Paths of the request's rasters; raises Forbidden or RasterUnreadable."""
         exemplar = request.exemplar.raster if request.exemplar else None

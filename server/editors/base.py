@@ -52,7 +52,8 @@ class Scene:
     height by its width there; `origin` is (row, column) of the first
     pixel in the raster, so that noise can be anchored to the raster instead of
     the window; `elevation` (H, W) in metres where a model was given; `nir_white`
-    is how bright near infrared may be, where colours end at 1.
+    is how bright near infrared may be, where colours end at 1; `parts` (H, W)
+    numbers the polygon a pixel lies in from 1, 0 outside, where heights are given.
     """
 
     image: np.ndarray
@@ -65,6 +66,7 @@ class Scene:
     elevation: np.ndarray | None = None
     aspect: float = 1.0
     nir_white: float = 1.0
+    parts: np.ndarray | None = None
 
     def filled(self) -> np.ndarray:
         """The image with what is nodata taken from the nearest valid pixel, so that no hole is taken for black ground."""
@@ -82,6 +84,7 @@ class Scene:
             mask=self.mask[rows, cols],
             origin=(self.origin[0] + (rows.start or 0), self.origin[1] + (cols.start or 0)),
             elevation=None if self.elevation is None else self.elevation[rows, cols],
+            parts=None if self.parts is None else self.parts[rows, cols],
         )
 
     def band(self, role: str) -> np.ndarray | None:

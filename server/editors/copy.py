@@ -19,6 +19,8 @@ from ..synthesis.scaling import Scaling
 from .base import Editor, OnStep, Scene
 
 FEWEST_PIXELS = 600
+MOSTLY = 0.8
+"""Share of a polygon that an object should cover."""
 GRADIENTS, PATCHES = "gradients", "patch diffusion"
 
 
@@ -53,13 +55,19 @@ class Copy(Editor):
         """Paste the first exemplar; several are pasted in turn, seed by seed."""
         exemplars = [p for p in scene.exemplars if p.usable.any()]
         if not exemplars:
-            raise CannotEdit("Copy needs a source: draw the object to copy as the exemplar.")
+            raise CannotEdit("Copy needs a source: draw the object to copy as the exemplar." if not scene.exemplars else
+                             "Nothing of the exemplar can be copied: it is nodata, or lies inside the edited polygons. Draw "
+                             "it around an object elsewhere.")
         if options["turn_degrees"] % 90:
             raise CannotEdit(f"turn_degrees is {options['turn_degrees']}; it must be 0, 90, 180 or 270.")
         on_step(0, 1)
         source = exemplars[seed % len(exemplars)]
         window, turn = Level(scene.image, scene.mask, scene.valid), options["turn_degrees"] // 90
         laid, hole = copy(window, source.image, source.usable, turn, options["tone"])
+        share = hole.sum() / max(int((scene.mask & scene.valid).sum()), 1)
+        if share < MOSTLY:
+            note = f"The exemplar is smaller than the polygon: it covers {share:.0%} of it, and the rest stays as it is."
+            on_step(0, 1, None, "", {"notes": [note]})
         # A window too small for patches to learn from is left at that.
         if options["method"] == GRADIENTS or (scene.valid & ~scene.mask).sum() < FEWEST_PIXELS or min(hole.shape) < 24:
             return laid

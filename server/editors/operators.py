@@ -17,6 +17,9 @@ from ..operators.weather import Fog, LowLight, Snow, estimated, fog, low_light, 
 from .base import Editor, OnStep, Scene
 
 ENGINE = "physical scene operator (no weights)"
+EITHER, ZERO, LOWEST = "either", "the elevation model's zero", "the lowest ground"
+DEEPEST_M = 30.0
+"""Of water that is said as a depth."""
 FEWEST_FOG_PX = 16
 """Along a side of the real fog that is measured."""
 
@@ -133,10 +136,11 @@ class FloodEditor(_Operator):
         needs=("elevation?",),
         options=(
             Option("level_m", "number", 1.5, "Water level", minimum=-500.0, maximum=9000.0, unit="m",
-                   help="With an elevation model: height of the water surface in its units. "
-                   "Without: depth in the middle of the polygon."),
-            Option("above_lowest", "boolean", False, "Level counts from the lowest ground",
-                   help="With an elevation model: the water stands so much above the lowest ground of each polygon."),
+                   help="With an elevation model: height of the water surface in its units. Without: depth in the middle of "
+                        "the polygon."),
+            Option("counts_from", "string", EITHER, "Level counts from", choices=(EITHER, ZERO, LOWEST),
+                   help="With an elevation model: from its zero, or from the lowest ground of each polygon. Either: from the "
+                        "zero, unless a small level is below all the ground."),
             Option("clarity_m", "number", 0.4, "Depth at which the ground fades", minimum=0.02, maximum=50.0, unit="m",
                    help="In clear water; mud shortens it."),
             Option("mud", "number", 0.8, "Mud", minimum=0.0, maximum=1.0, help="0 clear, 1 brown."),
@@ -147,31 +151,40 @@ class FloodEditor(_Operator):
 
     def apply(self, ground: Ground, scene: Scene, options: Mapping[str, Any], seed: int) -> np.ndarray:
         """See operators.disaster.flood."""
-        heights, how = scene.elevation, {name: value for name, value in options.items() if name != "above_lowest"}
+        heights, how = scene.elevation, {name: value for name, value in options.items() if name != "counts_from"}
         if heights is not None:
-            low, (least, most) = _lowest(scene), _span(scene)
+            least, most = _span(scene)
             if not np.isfinite(least):
                 raise CannotEdit("The elevation model holds no height inside the polygon. Does it cover it?")
-            if options["above_lowest"]:
-                heights = heights - low
+            if _from_lowest(scene, options):
+                heights = heights - _lowest(scene)
             elif least > options["level_m"]:
                 raise CannotEdit(
                     f"The water level {options['level_m']:g} m is below all the ground in the polygon, which lies from "
-                    f"{least:.1f} to {most:.1f} m in the elevation model. Raise the level, for instance to "
-                    f"{least + 1:.1f} m, or let it count from the lowest ground.")
+                    f"{least:.1f} to {most:.1f} m in the elevation model. Raise the level, for instance to {least + 1:.1f} m, "
+                    "or let it count from the lowest ground.")
         return flood(ground, Flood(**how), seed, heights)
 
     def notes(self, scene: Scene, options: Mapping[str, Any]) -> list[str]:
         """At which height the water stands."""
-        if scene.elevation is None or not options["above_lowest"]:
-            return []
+        level = options["level_m"]
+        if scene.elevation is None:
+            deep = f"No elevation model is given, so {level:g} m are taken as the depth in the middle of the polygon."
+            return [deep] if level > DEEPEST_M else []
+        if not _from_lowest(scene, options):
+            return [f"The water stands at {level:g} m of the elevation model."]
         levels = np.unique(_lowest(scene)[scene.mask])
-        shown = [f"{level + options['level_m']:.1f} m" for level in levels[np.isfinite(levels)]]
-        if not shown:
-            return []
+        shown = [f"{low + level:.1f} m" for low in levels[np.isfinite(levels)]]
         where = shown[0] if len(shown) == 1 else f"{shown[0]} to {shown[-1]}"
-        return [f"The water stands {options['level_m']:g} m above the lowest ground of each polygon: at {where} in the elevation "
-                "model."]
+        return [f"The water stands {level:g} m above the lowest ground of each polygon: at {where} in the elevation model."]
+
+
+def _from_lowest(scene: Scene, options: Mapping[str, Any]) -> bool:
+    """Whether the level counts from the lowest ground."""
+    level, least = options["level_m"], _span(scene)[0]
+    if options["counts_from"] == EITHER:
+        return bool(0 < level <= DEEPEST_M and level < least)
+    return bool(options["counts_from"] == LOWEST)
 
 
 def _span(scene: Scene) -> tuple[float, float]:
@@ -183,12 +196,16 @@ def _span(scene: Scene) -> tuple[float, float]:
 
 
 def _lowest(scene: Scene) -> np.ndarray:
-    """Height (H, W) of the lowest ground of the polygon that a pixel lies in; not a number outside, and where none is known."""
+    """Height (H, W) of the lowest ground of the polygon that a pixel lies in, or of the nearest one; not a number where none is
+    known. What is protected or nodata in a polygon does not divide it."""
     assert scene.elevation is not None
-    parts, count = ndimage.label(scene.mask, np.ones((3, 3)))
+    parts = ndimage.label(scene.mask, np.ones((3, 3)))[0] if scene.parts is None else scene.parts
+    if not parts.any():
+        return np.full(parts.shape, np.nan, np.float32)
     known = np.where(np.isfinite(scene.elevation), scene.elevation, np.inf)
-    lows = np.concatenate([[np.nan], np.atleast_1d(ndimage.minimum(known, parts, np.arange(1, count + 1)))])
-    return np.where(np.isfinite(lows), lows, np.nan)[parts].astype(np.float32)
+    lows = np.concatenate([[np.nan], np.atleast_1d(ndimage.minimum(known, parts, np.arange(1, int(parts.max()) + 1)))])
+    near = ndimage.distance_transform_edt(parts == 0, return_distances=False, return_indices=True)
+    return np.where(np.isfinite(lows), lows, np.nan)[parts[near[0], near[1]]].astype(np.float32)
 
 
 class BurnEditor(_Operator):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,8 @@ class Remove(Editor):
     info = EditorInfo(
         id="remove",
         title="Remove",
-        description="Takes an object away: the ground around the polygon goes on inside it. "
-        "Draw the polygon generously and include the object's shadow.",
+        description="Takes an object away: the ground around the polygon goes on inside it. Draw the polygon generously and "
+                    "include the object's shadow.",
         engine=ENGINE,
         options=(
             Option("reach_px", "integer", 40, "Copy from within", minimum=8, maximum=1024, unit="px",
@@ -49,15 +50,16 @@ class Remove(Editor):
         if (scene.valid & ~scene.mask).sum() < 200:
             raise CannotEdit("There is too little valid ground around the polygon to copy from.")
         settings = RemoveSettings(reach_px=options["reach_px"], guard=options["guard"])
-        removal = Removal(Level(scene.image, scene.mask, scene.valid), settings)
+        window = Level(scene.image, scene.mask, scene.valid)
+        removal = Removal(window, settings)
         ground, hole = removal.ground()
         if ground < LEAST_GROUND * hole:
+            unguarded = Removal(window, replace(settings, guard=False)).ground()[0] if settings.guard else 0
+            also = "let look-alikes be copied (option guard=false), " if unguarded >= LEAST_GROUND * hole else ""
             raise CannotEdit(
                 f"Only {ground:,} pixels of ground that can be copied lie around a hole of {hole:,}, less than a quarter: it "
-                "would be "
-                f"filled with stripes. Draw a smaller polygon, {'let look-alikes be copied, ' if options['guard'] else ''}or "
-                "use 'Fill "
-                "like there' with an exemplar of what should be there.")
+                f"would be filled with stripes. Draw a smaller polygon, {also}or use 'Fill like there' with an exemplar of what "
+                "should be there.")
         return _best(removal, seed, on_step)
 
 
@@ -73,8 +75,7 @@ def _best(removal: Removal, seed: int, on_step: OnStep) -> np.ndarray:
         other = removal.filled((seed + turn * OTHER_SEED) % 2**31, further)
         made = min(made, other, key=lambda one: one.repeated)
     notes = [] if made.repeated <= SHOWS else [
-        f"The fill repeats itself and may show stripes: {made.repeated:.0%} of it is copied from the same few pixels, the "
-        "best of "
-        f"{CANDIDATES} tries. Draw a smaller polygon, copy from further away (Copy from within), or use 'Fill like there'."]
+        f"The fill repeats itself and may show stripes: {made.repeated:.0%} of it is copied from the same few pixels, the best "
+        f"of {CANDIDATES} tries. Draw a smaller polygon, copy from further away (option reach_px), or use 'Fill like there'."]
     on_step(1, 1, None, "", {"notes": notes, "repeated": round(made.repeated, 3), "candidates": CANDIDATES})
     return made.image

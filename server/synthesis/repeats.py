@@ -13,8 +13,8 @@ from .field import Field
 
 OFTEN = 4
 """Copies of one pixel from which they count as repeated."""
-SHOWS = 0.6
-"""Share of repeated pixels from which eyes see it; with ample ground around it is 0.2 in the median and 0.5 in the 95th "
+SHOWS = 0.5
+"""Share of repeated pixels from which eyes see it; with ample ground around it is 0.2 in the median, 0.5 in the 95th "
   "percentile."""
 
 

@@ -141,6 +141,19 @@ def test_run_while_words_are_being_understood_waits_and_runs(dock, raster, helpe
     assert manifest["editor"] == "snow" and manifest["process"] == "auto"
 
 
+def test_no_edit_begins_before_its_words_are_understood(served, raster, helpers):
+    """Also in the pause in which typing may go on."""
+    draw(served, raster)
+    QTest.keyClicks(served.words.prompt, "make it nicer somehow")
+    began = []
+    plain = served._next
+    served._next = lambda: began.append(served.words.understood) or plain()
+    QTest.mouseClick(served.run_button, Qt.MouseButton.LeftButton)
+    assert served.will_run and not began
+    assert helpers.wait(lambda: not served.will_run and served.task is None)
+    assert began == [] and "Choose below the prompt" in served.status.text()
+
+
 def test_an_edit_that_waits_can_be_cancelled(dock, raster, helpers):
     draw(dock, raster)
     QTest.keyClicks(dock.words.prompt, "snow")
@@ -239,7 +252,11 @@ def test_what_is_drawn_stays_on_the_ground_when_the_projects_crs_changes(dock, r
     assert abs(before.xMinimum() - after.xMinimum()) < 1e-3 and abs(before.yMaximum() - after.yMaximum()) < 1e-3
     canvas.setDestinationCrs(raster.crs())
     again = dock.tool.geometry().boundingBox()
-    assert abs(before.xMaximum() - again.xMaximum()) < 1e-3 and len(dock.tool.points) == 2
+    assert before.xMaximum() == again.xMaximum() and len(dock.tool.points) == 2, "nothing adds up"
+    QTest.mouseClick(dock.area.undo, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(dock.area.undo, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(dock.area.undo, Qt.MouseButton.LeftButton)
+    assert not dock.tool.polygons and not dock.tool.rings and len(dock.tool.points) == len(BLOCK)
 
 
 @pytest.mark.parametrize("first", ["EPSG:4326", "EPSG:26717", "EPSG:3857"])

@@ -15,11 +15,12 @@ from affine import Affine
 from landbrush.server import __main__ as command
 from landbrush.server import doors, memory
 from landbrush.server.api import EditRequest
+from landbrush.server.doors import LARGEST_BLOCK
 from landbrush.server.edit import Files
 from landbrush.server.errors import CannotEdit, Forbidden, RasterUnreadable
 from landbrush.server.executor import run_job
 from landbrush.server.jobs import JobStore, load_status
-from landbrush.server.raster import LARGEST_BLOCK, opened, part_side, profile_of
+from landbrush.server.raster import opened, part_side, profile_of
 from landbrush.server.settings import Settings
 from PIL import Image
 
@@ -397,6 +398,10 @@ DAMAGE = {
     "request has no raster": lambda folder: (folder / "request.json").write_text(
         json.dumps({**json.loads((folder / "request.json").read_text()), "files": {"raster": ""}})
     ),
+    "request names its files in a list": lambda folder: (folder / "request.json").write_text(
+        json.dumps({**json.loads((folder / "request.json").read_text()), "files": []})
+    ),
+    "request is null": lambda folder: (folder / "request.json").write_text("null"),
     "folder is a file": lambda folder: (shutil.rmtree(folder), folder.write_text("x")),
 }
 
@@ -450,7 +455,131 @@ def test_status_list_and_long_poll_read_no_other_job(settings, rgb, monkeypatch)
 
 
 def test_forbidden_is_what_lies_outside_and_unreadable_what_is_no_file(tmp_path, secret):
-    with pytest.raises(Forbidden, match="not below a folder"):
-        doors.examine(secret, (tmp_path,))
-    with pytest.raises(RasterUnreadable, match="no file"):
-        doors.examine(tmp_path / "none.tif", None)
+    with pytest.raises(Forbidden, match="not below a folder"), opened(secret, (tmp_path,)):
+        pass
+    for name in (tmp_path / "none.tif", tmp_path / ("n" * 300), "/vsicurl/http://127.0.0.1/a.tif", "nul\0.tif"):
+        with pytest.raises(RasterUnreadable), opened(name):
+            pass
+
+
+# ---- what is named by what is named ----------------------------------------------------------------------------
+
+
+def beside(path, text):
+    Path(f"{path}.aux.xml").write_text(text)
+
+
+def a_pcidsk_channel(folder, secret):
+    with rasterio.open(
+        folder / "c.pix", "w", driver="PCIDSK", width=160, height=160, count=1, dtype="uint8", INTERLEAVING="FILE"
+    ) as out:
+        out.write(np.ones((1, 160, 160), np.uint8))
+    channel = next(p for p in folder.iterdir() if p.name.startswith("c") and p.suffix not in (".pix", ".xml"))
+    channel.unlink()
+    os.symlink(secret, channel)
+    return "c.pix"
+
+
+def an_ers_in_a_chain(folder, secret):
+    (folder / "deep.vrt").write_text(vrt(secret))
+    (folder / "inner.vrt").write_text(vrt("deep.vrt", "1"))
+    with rasterio.open(folder / "e.ers", "w", driver="ERS", width=160, height=160, count=1, dtype="uint8") as out:
+        out.write(np.ones((1, 160, 160), np.uint8))
+    text = (folder / "e.ers").read_text()
+    (folder / "e.ers").write_text(
+        text.replace("DatasetHeader Begin", 'DatasetHeader Begin\n\tDataSetType\t= Translated\n\tDataFile\t= "inner.vrt"')
+    )
+    return "e.ers"
+
+
+def a_raw_file_that_is_a_link(folder, secret):
+    with rasterio.open(folder / "e.ers", "w", driver="ERS", width=160, height=160, count=1, dtype="uint8") as out:
+        out.write(np.ones((1, 160, 160), np.uint8))
+    (folder / "e").unlink()
+    os.symlink(secret, folder / "e")
+    return "e.ers"
+
+
+def an_overview_in_a_sidecar(folder, secret, key="OVERVIEW_FILE"):
+    write(folder / "g.tif", np.ones((1, 160, 160), np.uint8))
+    beside(folder / "g.tif", f'<PAMDataset><Metadata domain="OVERVIEWS"><MDI key="{key}">{secret}</MDI></Metadata></PAMDataset>')
+    return "g.tif"
+
+
+def an_overview_in_a_vrt(folder, secret):
+    write(folder / "g.tif", np.ones((1, 160, 160), np.uint8))
+    inner = vrt("g.tif", "1").replace(
+        "<VRTRasterBand", f'<Metadata domain="OVERVIEWS"><MDI key="OVERVIEW_FILE">{secret}</MDI></Metadata><VRTRasterBand'
+    )
+    (folder / "inner.vrt").write_text(inner)
+    return "inner.vrt"
+
+
+def a_name_with_a_space(folder, secret):
+    write(folder / "g.tif", np.ones((1, 160, 160), np.uint8))
+    os.symlink(secret, folder / "g.tif ")
+    (folder / "inner.vrt").write_text(vrt("g.tif ", "1"))
+    return "inner.vrt"
+
+
+NAMED = {
+    "PCIDSK channel": a_pcidsk_channel,
+    "ERS chain": an_ers_in_a_chain,
+    "raw file": a_raw_file_that_is_a_link,
+    "overview beside": an_overview_in_a_sidecar,
+    "overview beside, as an entity": lambda folder, secret: an_overview_in_a_sidecar(folder, secret, "OVERVIEW&#95;FILE"),
+    "overview in a VRT": an_overview_in_a_vrt,
+    "space": a_name_with_a_space,
+}
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("way", NAMED)
+def test_nothing_is_reached_by_what_a_named_file_names(client, tmp_path, secret, way, deep):
+    name = NAMED[way](tmp_path, secret)
+    if deep:
+        (tmp_path / "outer.vrt").write_text(vrt(name, "1"))
+        name = "outer.vrt"
+    refused(client, tmp_path / name)
+    with pytest.raises((Forbidden, RasterUnreadable)), opened(tmp_path / name, (tmp_path,)) as dataset:
+        dataset.read(out_shape=(1, 40, 40))
+
+
+def test_virtual_rasters_of_gdals_programs_are_read(tmp_path, grey, monkeypatch):
+    import rasterio.shutil
+    from rasterio.vrt import WarpedVRT
+
+    with rasterio.open(grey) as source, WarpedVRT(source, crs="EPSG:3857", add_alpha=True) as warped:
+        rasterio.shutil.copy(warped, tmp_path / "warped.vrt", driver="VRT")
+    with opened(tmp_path / "warped.vrt", (tmp_path,)) as dataset:
+        assert dataset.read().any() and dataset.crs.to_epsg() == 3857
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "plain.vrt").write_text(VRT.format(relative=0, name="grey.tif"))
+    monkeypatch.chdir(tmp_path)  # from where such a name counts
+    with opened(tmp_path / "below" / "plain.vrt") as dataset:
+        assert dataset.read().any()
+
+
+@pytest.mark.parametrize("change", ["type of samples", "far offset", "far metadata", "cut", "endless"])
+def test_headers_that_lie_end_in_a_sentence(client, tmp_path, change):
+    """Of a BigTIFF, whose offsets may point anywhere."""
+    path = write(tmp_path / "big.tif", np.ones((1, 64, 64), np.uint8), BIGTIFF="YES")
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(A="b")
+    data = bytearray(path.read_bytes())
+    first = struct.unpack_from("<Q", data, 8)[0]
+    entries = {
+        struct.unpack_from("<H", data, at)[0]: at
+        for at in range(first + 8, first + 8 + 20 * struct.unpack_from("<Q", data, first)[0], 20)
+    }
+    if change == "type of samples":
+        struct.pack_into("<H", data, entries[277] + 2, 2)
+    elif change == "far offset":
+        struct.pack_into("<Q", data, 8, 2**64 - 1)
+    elif change == "far metadata":
+        struct.pack_into("<Q", data, entries[42112] + 12, 2**63 - 1)
+    elif change == "endless":
+        struct.pack_into("<Q", data, first + 8 + 20 * len(entries), first)
+    path.write_bytes(data[: len(data) // 3] if change == "cut" else data)
+    answer = client.post("/rasters", data=path.read_bytes())
+    assert answer.status_code in (201, 422), answer.get_json()

@@ -12,7 +12,7 @@ from landbrush.server import __main__ as command
 from landbrush.server import gate, masks
 from landbrush.server.api import EditRequest, Polygons
 from landbrush.server.edit import Files, edit
-from landbrush.server.errors import BadRequest, CannotEdit, PromiseBroken
+from landbrush.server.errors import BadRequest, CannotEdit, OutsideRaster, PromiseBroken
 from landbrush.server.interpreter import OFFERED, interpret
 from landbrush.server.masks import Region
 from landbrush.server.plan import plan
@@ -285,8 +285,9 @@ def test_a_level_is_the_elevation_models(rgb, slope, tmp_path, words):
 
 
 def test_a_level_below_the_ground_says_which_would_do(rgb, slope, tmp_path):
+    options = {"level_m": 1.0, "counts_from": "the elevation model's zero"}
     with pytest.raises(CannotEdit, match=r"from 204.0 to 209.9 m .* for instance to 205.0 m, or let it count from the lowest"):
-        flooded(rgb, slope, tmp_path / "out", "flooded 1 m", options={"level_m": 1.0})
+        flooded(rgb, slope, tmp_path / "out", "flooded 1 m", options=options)
 
 
 # ---- copy and remove -------------------------------------------------------------------------------------------
@@ -349,6 +350,145 @@ def test_of_several_tries_the_least_repeated_is_taken(monkeypatch):
 
 
 def test_a_small_exemplar_for_much_ground_is_told(rgb, tmp_path):
-    report = made(rgb, tmp_path / "out", "fill", polygons={"geometry": ring(rgb, square(40, 40, 150, 150))},
-                  exemplar={"polygons": {"geometry": ring(rgb, square(4, 4, 34, 34))}})
+    report = made(
+        rgb,
+        tmp_path / "out",
+        "fill",
+        polygons={"geometry": ring(rgb, square(40, 40, 150, 150))},
+        exemplar={"polygons": {"geometry": ring(rgb, square(4, 4, 34, 34))}},
+    )
     assert any("so it repeats" in note for note in report["notes"]), report["notes"]
+
+
+def test_thin_protected_ground_is_kept_and_the_gate_knows(rgb, tmp_path):
+    strip = [(100.1, 20), (100.3, 20), (100.3, 140), (100.1, 140)]
+    report = made(
+        rgb, tmp_path / "out", polygons={"geometry": ring(rgb, square(60, 20, 140, 140))}, protect={"geometry": ring(rgb, strip)}
+    )
+    assert report["gate"]["pixels_inside"] == 80 * 120 - 120 and report["gate"]["pixels_wanted_missed"] == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "same kind of ground as there",
+        "same kind as marked",
+        "another one like this",
+        "fix this like there",
+        "like the yellow polygon",
+        "similar to the selection",
+        "from the other layer",
+        "do the same here",
+        "like in the box",
+        "make it like the red area",
+    ],
+)
+def test_turns_of_phrase_that_point_at_the_exemplar(words):
+    assert interpret(words, exemplar=True).editor == "fill", interpret(words, exemplar=True)
+
+
+def test_only_what_can_be_done_is_offered():
+    for words in (
+        "make it nicer somehow",
+        "it should look better",
+        "something with the houses",
+        "improve the place",
+        "do your thing",
+    ):
+        assert all(interpret(words, choice.operation).editor for choice in interpret(words).choices), words
+
+
+def test_protected_ground_does_not_divide_a_polygon_of_water(rgb, slope, tmp_path):
+    road = {"geometry": ring(rgb, square(68, 40, 72, 100))}
+    report = flooded(rgb, slope, tmp_path / "out", "flooded 1 m", protect=road, options={"keep_tall": False})
+    assert any("at 205.0 m in" in note for note in report["notes"]), report["notes"]
+
+
+@pytest.mark.parametrize(
+    ("words", "metres"),
+    [
+        ("water level 1 m", 1.0),
+        ("flooded to a height of 1 m", 1.0),
+        ("flooded 100 mm", 0.1),
+        ("flooded by 1 yard", 0.9144),
+        ("a metre of flood water", 1.0),
+        ("flooded by two feet", 0.6096),
+        ("flooded half a metre", 0.5),
+        ("flooded 10 inches", 0.254),
+    ],
+)
+def test_a_small_level_stands_on_the_ground_however_it_is_said(rgb, slope, tmp_path, words, metres):
+    report = flooded(rgb, slope, tmp_path / "out", words)
+    assert report["options"]["level_m"] == pytest.approx(metres)
+    assert any("above the lowest ground" in note for note in report["notes"]), report["notes"]
+
+
+def test_the_editors_own_default_stands_on_the_ground_too(rgb, slope, tmp_path):
+    (tmp_path / "out").mkdir()
+    body = {"raster": {"path": str(rgb)}, "polygons": {"geometry": ring(rgb, A)}, "elevation": {"path": str(slope)}}
+    report = edit(EditRequest.from_json(body), "flood", Files(rgb, None, slope), tmp_path / "out", lambda *_: None)
+    assert any("1.5 m above the lowest ground" in note for note in report["notes"])
+
+
+def test_folders_in_what_was_asked_before_go_too(rgb, tmp_path):
+    """A source of an older version held the whole request; a prompt may name a file."""
+    old = {"raster": {"path": "/home/anna/secret plans/a.tif"}}
+    with rasterio.open(rgb, "r+") as dataset:
+        dataset.update_tags(LANDBRUSH_EDITOR="snow", LANDBRUSH_REQUEST=json.dumps(old), LANDBRUSH_PROMPT="as in /home/anna/b.tif")
+    for keep in (True, False):
+        made(
+            rgb,
+            tmp_path / "out",
+            polygons={"geometry": ring(rgb, A)},
+            prompt="snow as in /home/anna/x/c.tif and/or C:\\Users\\anna\\d.tif",
+            output={"keep_request": keep},
+        )
+        with rasterio.open(tmp_path / "out" / "result.tif") as dataset:
+            told = str(dataset.tags())
+        assert "anna" not in told and ("c.tif and/or d.tif" in told) == keep, told
+
+
+def test_memory_counts_all_polygons_together(rgb):
+    from landbrush.server import memory
+    from landbrush.server.masks import Placing
+
+    shapes = [shapely.box(c, r, c + 50, r + 50) for c in range(0, 1000, 100) for r in range(0, 1000, 100)]
+    placing = Placing(Box(0, 0, 1000, 1000), Box(0, 0, 1000, 1000), bytes_kept=memory.limit_bytes() // 2500 // 50)
+    assert len(placing.windows(shapes[:20])) == 20
+    with pytest.raises(CannotEdit, match="GB of memory"):
+        placing.windows(shapes)
+
+
+@pytest.mark.parametrize("words", ["flooded to 206 m", "flooded up to 206.0 m"])
+def test_a_height_to_which_is_flooded_is_the_elevation_models_where_it_lies_in_it(rgb, slope, tmp_path, words):
+    report = flooded(rgb, slope, tmp_path / "out", words)
+    assert "The water stands at 206 m of the elevation model." in report["notes"]
+
+
+def test_a_height_without_an_elevation_model_is_told(rgb, tmp_path):
+    report = made(rgb, tmp_path / "out", "auto", polygons={"geometry": ring(rgb, A)}, prompt="flooded 300 m")
+    assert any("No elevation model is given, so 300 m" in note for note in report["notes"])
+
+
+def test_polygons_in_metres_without_a_crs_are_told(rgb, tmp_path, capsys):
+    (tmp_path / "p.geojson").write_text(json.dumps(ring(rgb, A)))
+    wish = ["edit", str(rgb), "--polygons", str(tmp_path / "p.geojson"), "--editor", "snow", "--home", str(tmp_path / "home")]
+    assert command.main([*wish, "--output", str(tmp_path / "o.tif")]) == 1
+    assert "names no CRS" in capsys.readouterr().err
+    assert command.main([*wish, "--crs", "EPSG:32617", "--output", str(tmp_path / "o.tif")]) == 0
+    with pytest.raises(OutsideRaster, match="columns 500 to 600 and rows 500 to 600; it has columns 0 to 160"):
+        made(rgb, tmp_path / "out", polygons={"geometry": ring(rgb, square(500, 500, 600, 600))})
+
+
+@pytest.mark.parametrize("name", ["Low light", "low-light", "night", "NIGHT".lower()])
+def test_a_choice_may_be_named_as_it_is_shown(name):
+    assert interpret("make it nicer somehow", name).operation == "night"
+
+
+def test_copy_says_what_its_exemplar_is(rgb, tmp_path):
+    body = {"polygons": {"geometry": ring(rgb, A)}, "exemplar": {"polygons": {"geometry": ring(rgb, square(10, 110, 30, 130))}}}
+    report = made(rgb, tmp_path / "out", "copy", **body)
+    assert any("smaller than the polygon" in note for note in report["notes"])
+    body["exemplar"]["polygons"]["geometry"] = ring(rgb, square(35, 35, 65, 65))
+    with pytest.raises((CannotEdit, OutsideRaster), match="inside the edited polygons"):
+        made(rgb, tmp_path / "out", "copy", **body)
