@@ -1,5 +1,6 @@
 """The Landbrush panel: what to edit, what should be there, and what came of it."""
 
+import contextlib
 import secrets
 import time
 from dataclasses import replace
@@ -96,8 +97,9 @@ class LandbrushDock(ServedForm):
     def _layer_changed(self, *_):
         layer = self.layer.currentLayer()
         if layer is not None and layer_path(layer) is None:
-            width = in_layer_crs(canvas_area(self.canvas), layer).boundingBox().width()
-            self.resolution.setValue(width / max(self.canvas.mapSettings().outputSize().width(), 1))
+            with contextlib.suppress(PluginError):  # what the map shows has no place in the layer's CRS
+                width = in_layer_crs(canvas_area(self.canvas), layer).boundingBox().width()
+                self.resolution.setValue(width / max(self.canvas.mapSettings().outputSize().width(), 1))
         self._update()
 
     def _use_tool(self, tool, on):
@@ -155,7 +157,11 @@ class LandbrushDock(ServedForm):
             return
         word, bands = self.words.sought(self.editor.currentData()), self.bands.text()
         shared = getattr(self.connection(), "shares_files", False)
-        extent = searched_extent(self.area.area(self.canvas, layer) or canvas_area(self.canvas), layer)
+        try:
+            extent = searched_extent(self.area.area(self.canvas, layer) or canvas_area(self.canvas), layer)
+        except PluginError as error:
+            self._fail(error)
+            return
 
         def call(client):
             raster = RasterRef(path=str(path)) if shared else RasterRef(upload=client.upload(path))
@@ -191,7 +197,7 @@ class LandbrushDock(ServedForm):
             options=self.ensemble.put_into(self.options.values()),
             seed=self.seed.value(),
             exemplar=exemplar,
-            exemplar_layer=self.exemplar_layer.currentLayer(),
+            exemplar_layer=self.exemplar_layer.currentLayer() if self.exemplar.source.currentData() != NOTHING else None,
             elevation_layer=self.elevation.currentLayer(),
             protect=self.protect.area(self.canvas, layer),
             band_roles=band_roles_of(self.bands.text()),
@@ -239,6 +245,7 @@ class LandbrushDock(ServedForm):
                 raise PluginError("The Landbrush server is not installed. Press 'Install server' below.")
             return self._later("The server is starting; the edit begins when it answers.")
         if not self.infos:
+            self.load_editors()
             return self._later("The server is being asked what it can do; the edit begins then.")
         if self.editor.currentData() == AUTO:
             if self.words.pending():
@@ -336,8 +343,8 @@ class LandbrushDock(ServedForm):
         """Show a result as a layer and in the list; returns the layer, None where that failed."""
         try:
             layer = add_result(path, source, manifest)
-        except (PluginError, RuntimeError) as error:
-            self._fail(error if isinstance(error, PluginError) else PluginError(str(error)))
+        except Exception as error:  # whatever a file or an answer holds, the panel goes on
+            self._fail(error if isinstance(error, PluginError) else PluginError(f"The result cannot be shown: {error}"))
             return None
         self.forget_error()
         self.status.setText(done_text(manifest))

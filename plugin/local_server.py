@@ -21,7 +21,7 @@ from .errors import PluginError
 
 ROOT = Path(__file__).resolve().parents[1]
 STOPPED, INSTALLING, STARTING, RUNNING, FAILED = "stopped", "installing", "starting", "running", "failed"
-INCOMPLETE = "incomplete"
+INCOMPLETE, INSTALLED = "incomplete", "Installed"
 START_TIMEOUT_MS = 120_000
 STOP_TIMEOUT_MS = 3000
 PYTHONS = ((3, 10), (3, 13))
@@ -287,7 +287,7 @@ class LocalServer(QObject):
         marker = environment_folder().with_suffix(f".{INCOMPLETE}")
         if not self.steps:
             marker.unlink()
-            self._set(STOPPED, "Installed")
+            self._set(STOPPED, INSTALLED)
             self.start()
             return
         marker.touch()

@@ -7,7 +7,7 @@ from . import settings
 from .editors import remember
 from .errors import Cancelled, ServerUnreachable
 from .form import DockForm
-from .local_server import FAILED, INSTALLING, RUNNING, STARTING, LocalServer, find_python
+from .local_server import FAILED, INSTALLED, INSTALLING, RUNNING, STARTING, STOPPED, LocalServer, find_python
 from .models_page import ModelsPage
 from .task import CallTask, Connection
 
@@ -36,7 +36,7 @@ class ServedForm(DockForm):
         """The server has said what it can do."""
 
     def server_failed(self):
-        """The server could not be started, or ended."""
+        """The server could not be started, ended, was stopped, or does not say what it can do."""
 
     def say(self, message, level=Qgis.MessageLevel.Info, details=""):
         """Message bar, and the log with the details."""
@@ -101,10 +101,16 @@ class ServedForm(DockForm):
         elif state == FAILED:
             self.say(text, Qgis.MessageLevel.Warning)
             self.server_failed()
+        elif state == STOPPED and text != INSTALLED:
+            self.server_failed()
 
     def load_editors(self):
         """Ask the server what it can do."""
-        self._ask("Landbrush: editors", lambda client: client.editors(), self._editors_known)
+        self._ask("Landbrush: editors", lambda client: client.editors(), self._editors_known, self._editors_unknown)
+
+    def _editors_unknown(self, error):
+        self.server_failed()
+        self._fail(error)
 
     def show_models(self):
         """The page on which models are brought and removed."""

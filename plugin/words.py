@@ -58,6 +58,7 @@ class WordsBox(QWidget):
     def hear_again(self):
         """Ask anew what the same words mean, since something that they may point at has changed."""
         self.understood = None
+        self.adjust.hide()  # until there is something to adjust
         self.listen.start()
 
     def pending(self):

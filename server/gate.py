@@ -197,7 +197,7 @@ def _against(wanted: Wanted, part: Box, mask: np.ndarray, unequal: np.ndarray) -
 def _burned(shapes: Sequence[BaseGeometry], part: Box) -> np.ndarray:
     found = np.zeros((part.height, part.width), np.uint8)
     frame = shapely.box(part.col, part.row, part.col + part.width, part.row + part.height)
-    here = [shape for shape in shapes if shapely.intersects(shapely.envelope(shape), frame)]
+    here = [shapes[number] for number in shapely.STRtree(shapes).query(frame)]
     if here:
         # One geometry each: what several hold is burned by each of them.
         rasterize([(shape, 1) for shape in here], out=found, transform=Affine.translation(part.col, part.row))

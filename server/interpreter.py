@@ -98,7 +98,7 @@ SEVERITY_OPTIONS: dict[str, dict[str, dict[str, float]]] = {
     "night": {"low": {"light": 0.35}, "high": {"light": 0.06}},
 }
 OBJECT_CLASSES = ("residential", "parking", "road", "industrial", "solar")
-_NUMBER = r"(?<![\w.,])(\d+(?:[.,]\d+)?|one|two|three|four|five|half an?|ten|fifty|a hundred|an?(?= met| foot| yard))\s*"
+_NUMBER = r"(?<![\w.,])(\d+(?:[.,]\d+)?|one|two|three|four|five|half an?|ten|fifty|a hundred|an?(?= met| foot| yard| inch))[\s-]*"
 _METRES = re.compile(_NUMBER + r"(km|kilomet\w+|mm|millimet\w+|m|metres?|meters?|cm|centimet\w+|ft|feet|foot|inch(?:es)?|yards?)\b")
 _WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "half a": 0.5, "half an": 0.5, "a": 1, "an": 1, "ten": 10, "fifty": 50, "a hundred": 100}
 _DEPTHS = {r"\bankle": 0.1, r"\bdoor ?steps?\b|\bthreshold": 0.25, r"\bknee": 0.5, r"\bwaist|\bwindow ?sills?": 1.0,
@@ -125,8 +125,8 @@ def interpret(prompt: str, chosen: str = "", exemplar: bool = False) -> Interpre
         operation, choices = "unknown", ()
     pointed = exemplar and bool(lexicon.POINTS_AT.search(text))
     likened = exemplar and bool(lexicon.LIKENED.search(text)) and operation in ("variation", "repair", "harmonise")
-    if (pointed and not operation or likened) and not NEGATION.search(text):
-        operation, to_class = "fill_like", ""
+    if (pointed and not operation or likened) and not (NEGATION.search(text) or lexicon.UNLIKE.search(text)):
+        operation, to_class = "copy" if lexicon.PUTS.search(text) else "fill_like", ""
     # Where the user drew what is meant, or chose it, a sentence vector has no say.
     drawn = pointed and operation in ("fill_like", "copy", *CLASSES)
     if choices and operation and not drawn and not NEGATION.search(text) and _contradicted(operation, choices):
@@ -312,7 +312,8 @@ def _options(operation: str, severity: str, text: str) -> dict[str, Any]:
             options["depth_cm"] = metres * 100
     elif operation == "flood":
         options.update(next(({"level_m": depth} for word, depth in _DEPTHS.items() if re.search(word, text)), {}))
-    if operation == "flood" and not (lexicon.ELEVATION.search(text) or options.get("level_m", 0.0) > DEEPEST_M):
+    if operation == "flood" and (
+        lexicon.DEPTH.search(text) or not (lexicon.ELEVATION.search(text) or options.get("level_m", 0.0) > DEEPEST_M)):
         options["counts_from"] = LOWEST
     if operation in OBJECT_CLASSES:
         options["keep_objects"] = True

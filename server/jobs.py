@@ -122,7 +122,7 @@ class JobStore:
         self._unfinished: list[str] = []
         self.damaged: dict[str, str] = {}
         for folder in sorted(root.iterdir()):
-            if _ID.match(folder.name):
+            if _ID.match(folder.name) and not folder.is_symlink():
                 self._take_up(folder)
         self._unfinished.sort(key=lambda job_id: self._known[job_id][1].created)
 
@@ -154,7 +154,8 @@ class JobStore:
         info = load_status(folder)
         if info.jobID != folder.name:
             raise UnknownJob(f"The folder of job '{folder.name[:64]}' holds the state of another one.")
-        self._known[folder.name] = state_of_file, info
+        with state:
+            self._known[folder.name] = state_of_file, info
         return info
 
     def folder(self, job_id: str) -> Path:
@@ -261,24 +262,23 @@ class JobStore:
     def forget_older_than(self, days: float) -> int:
         """Delete jobs that ended longer ago than that; returns how many. What cannot be read or deleted is left."""
         count, limit = 0, time.time() - days * 86400
-        for folder in list(self.root.iterdir()):
-            if _ID.match(folder.name) and folder.name not in self.damaged and not os.path.lexists(folder / STATUS):
-                shutil.rmtree(folder, ignore_errors=True)  # accepted half when a former process ended
-        for job_id in list(self._known):
-            folder = self.root / job_id
-            try:
-                info = self._look(folder)
-            except ServerError:
-                continue
-            if info.status in ENDED and _changed_at(folder / STATUS) < limit:
-                shutil.rmtree(folder, ignore_errors=True)
-                if not folder.exists():
-                    del self._known[info.jobID]
-                    count += 1
-        for marker in self.root.glob("key-*"):
-            known = _marked(marker)
-            if known is None or not (self.root / known["job"]).is_dir():
-                _drop(marker)
+        with state:
+            for folder in [one for one in self.root.iterdir() if _ID.match(one.name) and one.name not in self.damaged]:
+                if folder.is_dir() and not folder.is_symlink() and not os.path.lexists(folder / STATUS):
+                    shutil.rmtree(folder, ignore_errors=True)  # accepted half when a former process ended
+            for job_id in list(self._known):
+                folder = self.root / job_id
+                with contextlib.suppress(ServerError):
+                    ended = self._look(folder).status in ENDED
+                    if ended and _changed_at(folder / STATUS) < limit:
+                        shutil.rmtree(folder, ignore_errors=True)
+                        if not folder.exists():
+                            del self._known[job_id]
+                            count += 1
+            for marker in self.root.glob("key-*"):
+                known = _marked(marker)
+                if known is None or not (self.root / known["job"]).is_dir():
+                    _drop(marker)
         return count
 
 

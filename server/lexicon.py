@@ -127,14 +127,18 @@ IMPOSSIBLE = re.compile(
 
 # At what was drawn as the exemplar: likened to it, or pointed at.
 LIKENED = re.compile(
-    r"\b(?:like|as|same as|similar to|from|matching)\s+(?:(?:it|is|in|on|at|the|that|what|i|over|my|an|a)\s+){0,3}(?:\w+\s+){0,2}?(?:there|here|this|that|these|"
+    r"(?<!different )\b(?:like|as|same as|similar to|from|matching)\s+(?:(?:it|is|in|on|at|the|that|what|i|over|my|an|a)\s+){0,3}(?:\w+\s+){0,2}?(?:there|here|this|that|these|"
     r"those|marked|drew|drawn|selected|selection|outlined|shown|exemplar|example|sample|source|area|polygon|place|patch|one|box|rectangle|square|shape|layer)\b|"
     r"\bdo the same\b|\bthe same here\b")
 POINTS_AT = re.compile(LIKENED.pattern + r"|\b(?:this|that|these|those|there)\b|\b(?:marked|outlined|highlighted|drawn|selected)\b")
 
+UNLIKE = re.compile(r"\b(?:different|unlike|other than)\b")
+PUTS = re.compile(r"\b(?:put|place|set|drop|move|stamp|bring)\b")
+DEPTH = re.compile(r"\bdeep\b|\bdepths?\b|\babove (?:the |its |their )?(?:lowest|ground|surface|streets?|floors?|road|terrain|bank)")
+
 # A level of water that counts from the elevation model's zero and not from the ground.
 ELEVATION = re.compile(
-    r"\bto (?:about |around )?\d|\b(?:level|stage|elevation|altitude|height)s?\s*(?:of|at|is|to|=|:)?\s*(?:about |around )?\d|\babove (?:mean )?sea|\ba\.?\s?m?\.?s\.?l\b|"
+    r"(?<!\d )(?<!\dm )\bto (?:about |around )?\d|\b(?:level|stage|elevation|altitude|height)s?\s*(?:of|at|is|to|=|:)?\s*(?:about |around )?\d|\babove (?:mean )?sea|\ba\.?\s?m?\.?s\.?l\b|"
     r"\b(?:datum|contour|nhn|navd\w*|nap|odn)\b")
 
 # A class in such a clause is to be left alone: before the marker, or after it.

@@ -107,7 +107,7 @@ def _to_raster_crs(shape: BaseGeometry, crs: str, profile: Profile, what: str) -
             moved = _reprojected(shape & shapely.box(2 * xmin - xmax, 2 * ymin - ymax, 2 * xmax - xmin, 2 * ymax - ymin), change)
     if not _finite(moved):
         raise OutsideRaster(f"{what}: some positions cannot be expressed in the raster's CRS ({ours.name}).")
-    return _wrapped(moved, profile) if ours.is_geographic else moved
+    return _wrapped(_unrolled(moved), profile) if ours.is_geographic else moved
 
 
 def _frame(profile: Profile) -> BaseGeometry:
@@ -131,14 +131,34 @@ def _finite(shape: BaseGeometry) -> bool:
 
 
 def _wrapped(shape: BaseGeometry, profile: Profile) -> BaseGeometry:
-    """Moved by a whole turn of longitude where only then it meets the raster (0 ... 360, or across 180)."""
+    """Each part moved by whole turns of longitude to where it meets the raster (0 ... 360, or across 180); where two turns meet
+    it, at both."""
     xs = [(profile.transform @ corner)[0] for corner in ((0, 0), (profile.width, 0), (0, profile.height),
                                                          (profile.width, profile.height))]
-    low, high = shape.bounds[0], shape.bounds[2]
-    for turn in (0.0, 360.0, -360.0):
-        if low + turn < max(xs) and high + turn > min(xs):
-            return shapely.transform(shape, lambda xy, t=turn: xy + [t, 0.0]) if turn else shape
-    return shape
+    parts: list[BaseGeometry] = []
+    for part in shapely.get_parts(shape):
+        low, high = part.bounds[0], part.bounds[2]
+        turns = [turn for turn in (0.0, 360.0, -360.0) if low + turn < max(xs) and high + turn > min(xs)]
+        parts += [shapely.transform(part, lambda xy, t=turn: xy + [t, 0.0]) if turn else part for turn in turns or [0.0]]
+    flat = [inner for part in parts for inner in shapely.get_parts(part) if inner.geom_type == "Polygon"]
+    return shapely.multipolygons(flat)
+
+
+def _unrolled(shape: BaseGeometry) -> BaseGeometry:
+    """Polygons in degrees whose rings go on past 180 instead of jumping to the other side of the map."""
+    def ring(points: np.ndarray, middle: float | None = None) -> np.ndarray:
+        xs = np.unwrap(points[:, 0], period=360.0)
+        if middle is not None:
+            xs = xs + 360.0 * np.round((middle - xs.mean()) / 360.0)
+        return np.column_stack([xs, points[:, 1]])
+
+    made = []
+    for part in shapely.get_parts(shape):
+        for polygon in (inner for inner in shapely.get_parts(part) if inner.geom_type == "Polygon"):
+            outer = ring(shapely.get_coordinates(polygon.exterior))
+            holes = [ring(shapely.get_coordinates(hole), float(outer[:, 0].mean())) for hole in polygon.interiors]
+            made.append(shapely.Polygon(outer, holes))
+    return shapely.multipolygons(made)
 
 
 def pixel_polygons(polygons: Polygons, profile: Profile, what: str = "polygons") -> list[BaseGeometry]:

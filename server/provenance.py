@@ -130,11 +130,11 @@ def _without_folders_in(text: str) -> str:
         inner = None
     if isinstance(inner, (dict, list)):
         return json.dumps(without_folders(inner), separators=(",", ":"), sort_keys=True)
-    return _PATH.sub(lambda found: found.group(1), file_name(text))
+    return _PATH.sub(lambda found: found.group(1) if "." in found.group(1) else "(a folder)", file_name(text))
 
 
-_PATH = re.compile(r"(?<![\w.])(?:file:/*|[A-Za-z]:[\\/]|/)(?:[^\s\"'\\/]+[\\/])+([^\s\"'\\/]*)")
-"""An absolute path within a sentence, and its last part."""
+_PATH = re.compile(r"(?<![\w.:/\\])(?:file:/*|[A-Za-z]:[\\/]|\\\\|/)(?:[^\s\"'\\/]+[\\/])+([^\s\"'\\/]*)")
+"""An absolute path within a sentence, and its last part, which is kept where it is a file's name."""
 
 
 def file_name(text: str) -> str:

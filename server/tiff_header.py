@@ -72,7 +72,11 @@ def _directories(stream: IO[bytes], path: Path) -> Iterator[dict[int, tuple[int,
         if count > MOST_TAGS:
             raise RasterUnreadable(f"{path.name} is no TIFF that is read: a directory with {count:,} tags.")
         block = stream.read(count * entry)
-        yield dict(_entry(block[at : at + entry], order, big) for at in range(0, len(block) - entry + 1, entry))
+        tags: dict[int, tuple[int, int]] = {}
+        for at in range(0, len(block) - entry + 1, entry):
+            tag, value = _entry(block[at : at + entry], order, big)
+            tags.setdefault(tag, value)  # of two the first counts, as for GDAL
+        yield tags
         stream.seek(offset + struct.calcsize(count_form) + count * entry)  # whoever got the tags has read elsewhere
         offset = struct.unpack(order + pointer, stream.read(struct.calcsize(pointer)))[0]
 

@@ -583,3 +583,94 @@ def test_headers_that_lie_end_in_a_sentence(client, tmp_path, change):
     path.write_bytes(data[: len(data) // 3] if change == "cut" else data)
     answer = client.post("/rasters", data=path.read_bytes())
     assert answer.status_code in (201, 422), answer.get_json()
+
+
+def ones(path, driver, **more):
+    with rasterio.open(path, "w", driver=driver, width=160, height=160, count=1, dtype="uint8", **more) as out:
+        out.write(np.ones((1, 160, 160), np.uint8))
+
+
+def a_pcidsk_that_python_reads_otherwise(folder, secret):
+    ones(folder / "c.pix", "PCIDSK", INTERLEAVING="BAND")
+    data = bytearray((folder / "c.pix").read_bytes())
+    data[336:352] = b"2_0".rjust(16)
+    (folder / "c.pix").write_bytes(data)
+    return "c.pix"
+
+
+def a_pcidsk_name(text):
+    def make(folder, secret):
+        ones(folder / "c.pix", "PCIDSK", INTERLEAVING="FILE")
+        data = bytearray((folder / "c.pix").read_bytes())
+        at = (int(data[336:352]) - 1) * 512 + 64
+        data[at : at + 64] = text.format(secret=secret).encode().ljust(64)[:64]
+        (folder / "c.pix").write_bytes(data)
+        return "c.pix"
+
+    return make
+
+
+def an_ers_in_disguise(folder, secret):
+    (folder / "mask.vrt").write_text(vrt(secret))
+    ones(folder / "e.ers", "ERS")
+    begin = 'datasetheader begin\n\tDataSetType = Translated\n\tDataFile = "mask.vrt"'
+    (folder / "em.dat").write_text((folder / "e.ers").read_text().replace("DatasetHeader Begin", begin))
+    return "em.dat"
+
+
+NAMES = ("<uninit/../../x.tif", " /SIS=/../../x.tif", "LNK=0001", "/etc/passwd", "{secret}")
+DISGUISES = [a_pcidsk_that_python_reads_otherwise, an_ers_in_disguise, *map(a_pcidsk_name, NAMES)]
+
+
+@pytest.mark.parametrize("make", DISGUISES)
+def test_headers_in_disguise_are_looked_through(tmp_path, secret, make):
+    name = make(tmp_path, secret)
+    with pytest.raises((Forbidden, RasterUnreadable)), opened(tmp_path / name, (tmp_path,)):
+        pass
+
+
+def test_each_file_of_a_mosaic_is_looked_at_once(tmp_path, grey, monkeypatch):
+    """Six small files, each naming the next five times, are six looks and not fifteen thousand."""
+    from landbrush.server import references
+
+    looks = []
+    plain = references.named_in
+    monkeypatch.setattr(doors, "named_in", lambda path: looks.append(path.name) or plain(path))
+    (tmp_path / "c0.vrt").write_text(vrt("grey.tif", "1"))
+    for number in range(1, 6):
+        text = vrt(f"c{number - 1}.vrt", "1")
+        source = text[text.index("<SimpleSource>") : text.index("</SimpleSource>") + len("</SimpleSource>")]
+        (tmp_path / f"c{number}.vrt").write_text(text.replace(source, source * 5))
+    with opened(tmp_path / "c5.vrt", (tmp_path,)) as dataset:
+        assert dataset.shape == (160, 160)
+    assert sorted(looks) == ["c0.vrt", "c1.vrt", "c2.vrt", "c3.vrt", "c4.vrt", "c5.vrt", "grey.tif"]
+
+
+@pytest.mark.parametrize("name", ["grey.IMD", "grey.RPB", "grey_RPC.TXT", "grey.aux", "grey.tif.aux"])
+def test_what_never_ends_beside_a_raster_is_not_opened(grey, name):
+    os.mkfifo(grey.parent / name)
+    with pytest.raises(RasterUnreadable, match="neither a file nor a folder"), opened(grey):
+        pass
+
+
+def test_a_pipe_in_the_place_of_a_job_does_not_stop_a_start(settings):
+    settings.jobs.mkdir(parents=True)
+    os.mkfifo(settings.jobs / ("a" * 32))
+    assert JobStore(settings.jobs).forget_older_than(1) == 0
+
+
+def test_of_two_tags_the_first_counts_as_for_gdal(tmp_path):
+    path = write(tmp_path / "two.tif", np.ones((1, 64, 64), np.uint8))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(**{f"K{n}": "v" for n in range(20_000)})
+    data = bytearray(path.read_bytes())
+    first = struct.unpack_from("<I", data, 4)[0]
+    count = struct.unpack_from("<H", data, first)[0]
+    entries = bytes(data[first + 2 : first + 2 + 12 * count])
+    at = next(n for n in range(count) if struct.unpack_from("<H", entries, 12 * n)[0] == 42112)
+    extra = struct.pack("<HHII", 42112, 2, 4, 0x00006100)
+    block = struct.pack("<H", count + 1) + entries[: 12 * (at + 1)] + extra + entries[12 * (at + 1) :] + bytes(4)
+    struct.pack_into("<I", data, 4, len(data))
+    path.write_bytes(data + block)
+    with pytest.raises(RasterUnreadable, match="items of metadata"), opened(path):
+        pass

@@ -492,3 +492,51 @@ def test_copy_says_what_its_exemplar_is(rgb, tmp_path):
     body["exemplar"]["polygons"]["geometry"] = ring(rgb, square(35, 35, 65, 65))
     with pytest.raises((CannotEdit, OutsideRaster), match="inside the edited polygons"):
         made(rgb, tmp_path / "out", "copy", **body)
+
+
+@pytest.mark.parametrize(
+    ("words", "operation"), [("put this there", "copy"), ("place that one here", "copy"), ("make it different from this", "")]
+)
+def test_putting_is_copying_and_unlike_is_not_like(words, operation):
+    found = interpret(words, exemplar=True)
+    assert (found.operation == operation and found.sure) if operation else found.operation != "fill_like" or not found.sure, found
+
+
+@pytest.mark.parametrize(
+    ("words", "metres"),
+    [
+        ("flooded to 1 m deep", 1.0),
+        ("flood 1 to 2 m deep", 2.0),
+        ("up to 1 m above the ground under water", 1.0),
+        ("a 3-metre flood", 3.0),
+        ("flooded an inch", 0.0254),
+    ],
+)
+def test_depths_stand_on_the_ground(words, metres):
+    found = interpret(words)
+    assert found.options["level_m"] == pytest.approx(metres) and found.options["counts_from"] == "the lowest ground"
+
+
+@pytest.mark.parametrize(("text", "kept"), [
+    ("see \\\\server\\share\\anna\\x.tif end", "see x.tif end"), ("from /home/anna/ to here", "from (a folder) to here"),
+    ("http://ex.org/a/b and/or 1/2", "http://ex.org/a/b and/or 1/2"), ("/data/anna/a.tif", "a.tif")])  # fmt: skip
+def test_folders_go_and_addresses_stay(text, kept):
+    from landbrush.server.provenance import without_folders
+
+    assert without_folders(text) == kept and without_folders({"a": [text]}) == {"a": [kept]}
+
+
+def test_polygons_on_both_sides_of_180_degrees_are_edited_where_they_lie(tmp_path):
+    at = rasterio.Affine(0.1, 0, 165, 0, -0.1, 10)
+    path = write(tmp_path / "pacific.tif", in_type(scene(3, 200, 300), "uint8"), crs="EPSG:4326", transform=at)
+    with rasterio.open(path) as dataset:
+        rings = [ring(path, square(c, 50, c + 50, 100)) for c in (20, 125, 230)]  # west of it, across it, east of it
+        moved = [rasterio.warp.transform_geom(dataset.crs, "EPSG:3832", one, precision=-1)["coordinates"] for one in rings]
+    for wanted, columns in (([moved[0]], {(20, 70)}), ([moved[1]], {(125, 175)}), ([moved[2]], {(230, 280)}),
+                            (moved, {(20, 70), (125, 175), (230, 280)})):  # fmt: skip
+        report = made(path, tmp_path / "out", output={"area": "layer"},
+                      polygons={"geometry": {"type": "MultiPolygon", "coordinates": wanted}, "crs": "EPSG:3832"})  # fmt: skip
+        with rasterio.open(path) as before, rasterio.open(tmp_path / "out" / "result.tif") as after:
+            changed = (before.read() != after.read()).any(axis=0)
+        spans = {(a, b) for a, b in ((20, 70), (125, 175), (230, 280)) if changed[50:100, a:b].mean() > 0.5}
+        assert spans == columns and abs(report["gate"]["pixels_inside"] - 2500 * len(wanted)) < 120 * len(wanted)
