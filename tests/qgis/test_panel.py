@@ -164,6 +164,39 @@ def test_an_edit_that_waits_can_be_cancelled(dock, raster, helpers):
     assert dock.task is None and dock.results.count() == 0
 
 
+def test_stopping_the_server_ends_an_edit_that_waits(dock, raster, helpers):
+    draw(dock, raster)
+    QTest.keyClicks(dock.words.prompt, "snow")
+    QTest.mouseClick(dock.run_button, Qt.MouseButton.LeftButton)
+    assert dock.will_run and dock.server.state == STARTING
+    QTest.mouseClick(dock.server_button, Qt.MouseButton.LeftButton)
+    assert not dock.will_run and dock.run_button.isEnabled()
+    dock.server.start()
+    assert helpers.wait(lambda: dock.server.state == RUNNING and len(dock.infos) > 10)
+    assert dock.task is None and dock.results.count() == 0
+
+
+def test_a_remote_server_that_is_not_there_is_told(dock, raster, helpers):
+    settings.put("server/local", False)
+    settings.put("server/url", "http://127.0.0.1:9")
+    try:
+        draw(dock, raster)
+        QTest.keyClicks(dock.words.prompt, "snow")
+        QTest.mouseClick(dock.run_button, Qt.MouseButton.LeftButton)
+        assert helpers.wait(lambda: not dock.will_run)
+        assert "does not answer" in dock.status.text() and dock.run_button.isEnabled()
+    finally:
+        settings.put("server/url", settings.DEFAULTS["server/url"])
+
+
+def test_adjusting_waits_until_there_is_something_to_adjust(served, helpers):
+    QTest.keyClicks(served.words.prompt, "severe wildfire")
+    assert helpers.wait(lambda: served.words.understood is not None)
+    assert served.words.adjust.isVisibleTo(served)
+    QTest.keyClicks(served.words.prompt, " here")
+    assert not served.words.adjust.isVisibleTo(served)
+
+
 def test_an_edit_that_waits_for_a_server_that_cannot_start_is_told(dock, raster, helpers, monkeypatch, tmp_path):
     monkeypatch.setattr(local_server, "find_python", lambda: tmp_path / "no-python")
     draw(dock, raster)
