@@ -136,14 +136,18 @@ def _serve(given: argparse.Namespace) -> int:
     address = json.dumps({"url": f"http://{given.host}:{server.effective_port}", "token_file": str(given.home / "token")})
     (given.home / ADDRESS).write_text(address, "utf8")
     print(address, flush=True)
+    code = 1
     try:
         server.run()
+        code = 0
+    except Exception:
+        logging.getLogger(__name__).exception("the server ended by a fault")
     finally:
         app.extensions["landbrush"].runner.close()
         (given.home / ADDRESS).unlink(missing_ok=True)
         logging.shutdown()
         # A running job starts again at the next start; waiting for it here could take long.
-        os._exit(0)
+        os._exit(code)
 
 
 def _check_port(host: str, port: int) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
 import pytest
 
+# A bare `pytest` takes what needs no QGIS; `make test-qgis` runs the others in QGIS's own Python.
+collect_ignore = [] if importlib.util.find_spec("qgis") else ["qgis"]
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("LANDBRUSH_DATA", ROOT.parent / "shared" / "data"))
 

@@ -349,3 +349,18 @@ def test_what_a_crash_left_half_done_is_put_right(settings, rgb):
     assert not (settings.jobs / half.jobID).exists() and (settings.jobs / again.jobID).exists()
     same, new = store.create("remove", request, Files(rgb), "second")
     assert same.jobID == again.jobID and not new
+
+
+def test_a_server_that_ends_by_a_fault_says_so(tmp_path):
+    code = """
+import sys, waitress
+class Broken:
+    effective_port = 1
+    def run(self): raise RuntimeError("by design of this test")
+waitress.create_server = lambda *a, **k: Broken()
+from landbrush.server.__main__ import main
+main(["serve", "--port", "0", "--home", sys.argv[1]])
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "home")], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "by design of this test" in done.stderr
+    assert not (tmp_path / "home" / "server.json").exists()
