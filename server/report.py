@@ -37,7 +37,8 @@ def notes_of(made: Made, checked: GateReport) -> list[str]:
     if nodata:
         notes.append(f"{nodata:,} pixels inside the polygons are nodata and were left.")
     if changed < LITTLE_CHANGED:
-        notes.append(f"Only {changed:.0%} of the polygons' pixels changed.")
+        why = f": {made.todo.editor.spares}" if made.todo.editor.spares else ""
+        notes.append(f"Only {changed:.0%} of the polygons' pixels changed{why}.")
     if len(roles.names) > 3 and roles.source.startswith("assumed") and any(roles.names):
         guess = ", ".join(f"{role}={band + 1}" for band, role in enumerate(roles.names) if role)
         notes.append(f"The file does not name its bands; taken as {guess}. State them if that is wrong.")

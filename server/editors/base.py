@@ -110,6 +110,7 @@ class Editor(ABC):
     make their own rim say no. `redraws_surroundings`: outside the mask too it
     gives what it drew, by which its drift in tone is measured and taken out.
     `matches_exemplars`: whether exemplars of another raster take on this one's tone.
+    `spares`: what it leaves as it is inside the polygons, in words.
     `reads_text`: an image-text model, where there is one, finds its exemplars.
     """
 
@@ -121,6 +122,7 @@ class Editor(ABC):
     redraws_surroundings = False
     reads_text = False
     matches_exemplars = True
+    spares = ""
 
     def tiled_by(self, options: Mapping[str, Any]) -> int:
         """The largest side edited at once with these options; 0: no limit."""

@@ -84,6 +84,8 @@ class FogEditor(_Operator):
 class SnowEditor(_Operator):
     """Snow cover."""
 
+    spares = "open water, steep edges and crowns keep less snow"
+
     info = EditorInfo(
         id="snow",
         title="Snow",
@@ -126,6 +128,8 @@ class LowLightEditor(_Operator):
 
 class FloodEditor(_Operator):
     """Flood water."""
+
+    spares = "ground, roofs and crowns above the water stay"
 
     info = EditorInfo(
         id="flood",
@@ -210,6 +214,8 @@ def _lowest(scene: Scene) -> np.ndarray:
 
 class BurnEditor(_Operator):
     """Burn scar."""
+
+    spares = "water, roads and roofs do not burn"
 
     info = EditorInfo(
         id="burn",

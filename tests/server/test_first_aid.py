@@ -540,3 +540,10 @@ def test_polygons_on_both_sides_of_180_degrees_are_edited_where_they_lie(tmp_pat
             changed = (before.read() != after.read()).any(axis=0)
         spans = {(a, b) for a, b in ((20, 70), (125, 175), (230, 280)) if changed[50:100, a:b].mean() > 0.5}
         assert spans == columns and abs(report["gate"]["pixels_inside"] - 2500 * len(wanted)) < 120 * len(wanted)
+
+
+def test_what_an_edit_leaves_is_said_with_the_reason(rgb, slope, tmp_path):
+    report = flooded(rgb, slope, tmp_path / "out", "flooded 1 m")
+    assert any("pixels changed: ground, roofs and crowns above the water stay." in note for note in report["notes"]), report[
+        "notes"
+    ]
