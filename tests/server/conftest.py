@@ -135,3 +135,9 @@ def home(tmp_path, monkeypatch):
     yield tmp_path / "home"
     left = [p.name for p in shelf.folder().glob(".*")] if shelf.folder().is_dir() else []
     assert not [name for name in left if not name.startswith(".download-")], "something half-brought stayed"
+
+
+@pytest.fixture
+def grey(tmp_path):
+    """A small raster of one band."""
+    return write(tmp_path / "grey.tif", in_type(scene(1, 160, 160), "uint8"))

@@ -1,0 +1,23 @@
+"""Edits as several tests ask for them."""
+
+from __future__ import annotations
+
+from landbrush.server.api import EditRequest
+from landbrush.server.edit import Files, edit
+
+from tests.server.conftest import ring, square
+
+A, B = square(30, 30, 70, 70), square(50, 50, 90, 90)
+
+
+UNION = 2800
+
+
+def many(path, *rings):
+    return {"type": "MultiPolygon", "coordinates": [ring(path, pixels)["coordinates"] for pixels in rings]}
+
+
+def made(path, folder, process="snow", **more):
+    folder.mkdir(exist_ok=True)
+    body = {"raster": {"path": str(path)}, "blend": {"feather_px": 0}, **more}
+    return edit(EditRequest.from_json(body), process, Files(path), folder, lambda *_: None)

@@ -1,0 +1,88 @@
+"""A home with damaged folders, and a long queue."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import pytest
+from landbrush.server.api import EditRequest
+from landbrush.server.edit import Files
+from landbrush.server.executor import run_job
+from landbrush.server.jobs import JobStore
+from landbrush.server.settings import Settings
+
+from tests.server.conftest import TOKEN, inputs
+
+DAMAGE = {
+    "status is not UTF-8": lambda folder: (folder / "status.json").write_bytes(b"\xff\xfe\0"),
+    "status is deep": lambda folder: (folder / "status.json").write_text("[" * 100_000),
+    "status is of another job": lambda folder: (folder / "status.json").write_text(
+        (folder / "status.json").read_text().replace(folder.name, "0" * 32)
+    ),
+    "status is a folder": lambda folder: ((folder / "status.json").unlink(), (folder / "status.json").mkdir()),
+    "status leads nowhere": lambda folder: ((folder / "status.json").unlink(), os.symlink("nowhere", folder / "status.json")),
+    "request is not UTF-8": lambda folder: (folder / "request.json").write_bytes(b"\xff\xfe\0"),
+    "request is gone": lambda folder: (folder / "request.json").unlink(),
+    "request is a list": lambda folder: (folder / "request.json").write_text("[]"),
+    "request has no raster": lambda folder: (folder / "request.json").write_text(
+        json.dumps({**json.loads((folder / "request.json").read_text()), "files": {"raster": ""}})
+    ),
+    "request names its files in a list": lambda folder: (folder / "request.json").write_text(
+        json.dumps({**json.loads((folder / "request.json").read_text()), "files": []})
+    ),
+    "request is null": lambda folder: (folder / "request.json").write_text("null"),
+    "folder is a file": lambda folder: (shutil.rmtree(folder), folder.write_text("x")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_one_damaged_job_folder_never_stops_a_start(settings, rgb, damage, app):
+    from landbrush.server.app import create_app
+
+    from tests.server.test_jobs import Held
+
+    store = JobStore(settings.jobs)
+    request = EditRequest.from_json(inputs(rgb))
+    good, bad = (store.create("snow", request, Files(rgb))[0] for _ in range(2))
+    DAMAGE[damage](settings.jobs / bad.jobID)
+    (settings.jobs / ("key-" + "a" * 64)).mkdir()
+    settings.uploads.mkdir(parents=True, exist_ok=True)
+    os.symlink("nowhere", settings.uploads / ("b" * 40))
+    hold = Held()
+    client = create_app(Settings(home=settings.home, roots=settings.roots, token=TOKEN), hold).test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
+    listed = client.get("/jobs").get_json()["jobs"]
+    assert [job["jobID"] for job in listed] == [good.jobID]
+    assert client.get(f"/jobs/{bad.jobID}").status_code == 404
+    while hold.waiting:
+        hold.run_next()
+    assert client.get(f"/jobs/{good.jobID}").get_json()["status"] == "successful"
+    assert (settings.jobs / bad.jobID).exists(), "what is damaged is left for whoever can mend it"
+
+
+def test_status_list_and_long_poll_read_no_other_job(settings, rgb, monkeypatch):
+    """Counted in files read: of 300 jobs in the queue a status reads one at most."""
+    from landbrush.server import jobs
+
+    store = JobStore(settings.jobs)
+    request = EditRequest.from_json(inputs(rgb))
+    ids = [store.create("snow", request, Files(rgb))[0].jobID for _ in range(300)]
+    again, reads = JobStore(settings.jobs), []
+    plain = jobs.load_status
+    monkeypatch.setattr(jobs, "load_status", lambda folder: reads.append(folder.name) or plain(folder))
+    assert again.info(ids[-1]).position == 299 and again.info(ids[0]).position == 0
+    assert len(list(again.every())) == 300 and reads == []
+    run_job(str(settings.jobs / ids[0]))
+    assert again.info(ids[-1]).position == 298 and again.info(ids[0]).status == "successful"
+    assert reads == [ids[0]], "the one that changed, once"
+    again.dismiss(ids[1])
+    assert again.info(ids[-1]).position == 297
+    assert [info.status for info in again.every()].count("accepted") == 298
+
+
+def test_a_pipe_in_the_place_of_a_job_does_not_stop_a_start(settings):
+    settings.jobs.mkdir(parents=True)
+    os.mkfifo(settings.jobs / ("a" * 32))
+    assert JobStore(settings.jobs).forget_older_than(1) == 0
