@@ -56,7 +56,7 @@ class PathField(QWidget):
         return self.line.text()
 
     def setText(self, path):
-        """Show a path."""
+        """Show this path in the line; an empty one clears it."""
         self.line.setText(path)
 
     def _file(self):

@@ -71,7 +71,7 @@ class WordsBox(QWidget):
         self._ask()
 
     def give_up(self):
-        """No answer comes."""
+        """Stop waiting for what the words mean: the server has ended or cannot answer."""
         self.awaited = ""
 
     def _ask(self):

@@ -32,7 +32,7 @@ class Wrapped(QLabel):
         return super().text().replace(BREAK, "")
 
     def resizeEvent(self, event):
-        """Called by Qt."""
+        """Fit the height to the width that Qt has just given."""
         super().resizeEvent(event)
         self._fit()
 

@@ -62,7 +62,7 @@ PICTURES = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
 LARGEST_BLOCK = 512 << 20
 """Bytes of one block of a file, in all bands that are stored in it: GDAL reads no less at a time."""
 DEEPEST = 8
-"""Rasters within rasters."""
+"""How many levels of rasters made of other rasters are followed; deeper ones are refused."""
 MOST_FILES = 20_000
 """Files that a raster may be made of."""
 ROWS_AT_ONCE = 64

@@ -42,7 +42,7 @@ class once:  # noqa: N801 - a decorator
         self.kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
     def __call__(self, load: Callable[P, T]) -> Callable[P, T]:
-        """The loader, kept."""
+        """The loader with its results kept by its positional arguments, and a `cache_clear` that forgets them."""
 
         @functools.wraps(load)
         def loaded(*arguments: P.args, **named: P.kwargs) -> T:
