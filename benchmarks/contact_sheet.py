@@ -15,8 +15,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import cases
-from landbrush.server.api import EditRequest
-from landbrush.server.edit import Files, edit
+from landbrush.server.contract.requests import EditRequest
+from landbrush.server.editing.path import Files, edit
 
 SIDE = 250
 BOX = cases._box

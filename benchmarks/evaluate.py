@@ -37,15 +37,15 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 import cases  # noqa: E402
-from landbrush.server import benchmark  # noqa: E402
-from landbrush.server.benchmark import protocol, runs, summary  # noqa: E402
-from landbrush.server.benchmark.protocol import IDENTITY, NOISE, REFERENCE  # noqa: E402
 from landbrush.server.dataset import bitemporal  # noqa: E402
 from landbrush.server.diffusion import recipes  # noqa: E402
 from landbrush.server.diffusion.components import Model  # noqa: E402
 from landbrush.server.diffusion.drawing import Settings  # noqa: E402
 from landbrush.server.diffusion.guidance import FreeGuidance  # noqa: E402
 from landbrush.server.diffusion.placement import WHOLE, Placement  # noqa: E402
+from landbrush.server.experiments import benchmark  # noqa: E402
+from landbrush.server.experiments.benchmark import protocol, runs, summary  # noqa: E402
+from landbrush.server.experiments.benchmark.protocol import IDENTITY, NOISE, REFERENCE  # noqa: E402
 from landbrush.server.models import weights  # noqa: E402
 from landbrush.server.store import bringing, own, shelf  # noqa: E402
 from landbrush.server.training import samples  # noqa: E402

@@ -9,9 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from landbrush.server import jobs
-from landbrush.server.api import EditRequest
-from landbrush.server.edit import Files
+from landbrush.server.contract.requests import EditRequest
+from landbrush.server.editing.path import Files
+from landbrush.server.jobs import store as jobs
 
 CALLS = 200
 

@@ -28,13 +28,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 import cases  # noqa: E402
-from landbrush.server.api import EditRequest, Extent, RasterRef  # noqa: E402
-from landbrush.server.canvases import blank, finer  # noqa: E402
+from landbrush.server.contract.requests import EditRequest, Extent, RasterRef  # noqa: E402
 from landbrush.server.dataset import scenes  # noqa: E402
 from landbrush.server.dataset.build import Wish, build  # noqa: E402
-from landbrush.server.edit import Files, edit  # noqa: E402
+from landbrush.server.editing.output import blank, finer  # noqa: E402
+from landbrush.server.editing.path import Files, edit  # noqa: E402
 from landbrush.server.models import translation, weights  # noqa: E402
-from landbrush.server.raster import opened, profile_of  # noqa: E402
+from landbrush.server.raster.raster import opened, profile_of  # noqa: E402
 from landbrush.server.store import bringing, own, shelf  # noqa: E402
 from landbrush.server.training import cyclegan as cycle  # noqa: E402
 from landbrush.server.training.cyclegan import CycleTrainer, Recipe  # noqa: E402

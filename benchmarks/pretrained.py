@@ -168,7 +168,7 @@ EXTENT, SEEDS = (1100, 1500), 1
 
 def seams() -> None:
     """Gradient at tile borders over elsewhere, of an extent in tiles of 512, against the same drawn in one piece."""
-    from landbrush.server import registry
+    from landbrush.server.editors import registry
 
     place = scratch("seams")
     shelved(place, ("flux-fill", *SEAM_MODELS))

@@ -41,7 +41,7 @@ def memory() -> None:
 
 def one(height: int, width: int, native: int) -> None:
     """One drawing in this process; prints its peak in MB."""
-    from landbrush.server import registry
+    from landbrush.server.editors import registry
 
     torch.set_num_threads(1)
     place = scratch("memory")

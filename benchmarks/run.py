@@ -54,7 +54,7 @@ def raster(path: Path, side: int, sparse: bool = False) -> Path:
 
 
 def request(path: Path, box: tuple[int, int, int, int], **more: object):
-    from landbrush.server.api import EditRequest
+    from landbrush.server.contract.requests import EditRequest
 
     with rasterio.open(path) as dataset:
         c0, r0, c1, r1 = box
@@ -65,8 +65,8 @@ def request(path: Path, box: tuple[int, int, int, int], **more: object):
 
 def identity_editor():
     """An editor that costs nothing, registered for the benchmark: what remains is the main path."""
-    from landbrush.server import registry
-    from landbrush.server.api import EditorInfo
+    from landbrush.server.contract.editors import EditorInfo
+    from landbrush.server.editors import registry
     from landbrush.server.editors.base import Editor
 
     class Identity(Editor):
@@ -80,7 +80,7 @@ def identity_editor():
 
 
 def overhead() -> None:
-    from landbrush.server.edit import Files, edit
+    from landbrush.server.editing.path import Files, edit
 
     identity_editor()
     with tempfile.TemporaryDirectory() as folder:
@@ -124,7 +124,7 @@ ONE_EDIT = """
 import sys, time, resource, json, tempfile, pathlib
 sys.path.insert(0, sys.argv[1])
 import run
-from landbrush.server.edit import edit, Files
+from landbrush.server.editing.path import edit, Files
 path = pathlib.Path(sys.argv[2])
 box = (200, 200, 328, 328)
 with tempfile.TemporaryDirectory() as folder:
@@ -217,7 +217,8 @@ def seams() -> None:
     same edit without tiles has the same chance in it, so the quotient leaves what tiling did. Tiles are
     far smaller than in use, so that there are many borders; mean of several grounds and seeds.
     """
-    from landbrush.server import registry, tiling
+    from landbrush.server.editing import tiling
+    from landbrush.server.editors import registry
     from landbrush.server.editors.base import Scene
 
     height, width, tile = 448, 640, 256
@@ -259,7 +260,7 @@ def at_borders(image: np.ndarray, tiles: list) -> float:
 
 
 def words() -> None:
-    from landbrush.server.interpreter import interpret
+    from landbrush.server.words.interpreter import interpret
 
     for name, file in (("interpreter_held_back", "prompts_held_back"), ("interpreter_reference", "prompts_reference")):
         rows = json.loads((ROOT / "tests" / "data" / f"{file}.json").read_text("utf8"))
@@ -274,11 +275,11 @@ def words() -> None:
 
 def dismissal() -> None:
     """Denoising steps that a dismissed job still takes before the next queued job starts."""
-    from landbrush.server import registry
-    from landbrush.server.api import EditRequest
-    from landbrush.server.edit import Files
-    from landbrush.server.executor import Runner
-    from landbrush.server.jobs import JobStore
+    from landbrush.server.contract.requests import EditRequest
+    from landbrush.server.editing.path import Files
+    from landbrush.server.editors import registry
+    from landbrush.server.jobs.executor import Runner
+    from landbrush.server.jobs.store import JobStore
 
     with tempfile.TemporaryDirectory() as folder:
         path = raster(Path(folder) / "a.tif", 600)

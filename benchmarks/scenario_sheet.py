@@ -18,8 +18,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import cases
-from landbrush.server.api import EditRequest
-from landbrush.server.edit import Files, edit
+from landbrush.server.contract.requests import EditRequest
+from landbrush.server.editing.path import Files, edit
 
 UCM = "ucmerced_jpg/test/{0}/{0}{1}.jpg"
 POST = "joplin_tornado_geotiff/output/chips/post/0_post.tif"

@@ -136,7 +136,7 @@ def text() -> None:
     import tempfile
 
     import text_fills
-    from landbrush.server.errors import NotFoundInLayer
+    from landbrush.server.ground.errors import NotFoundInLayer
 
     fills, refused = [], 0
     with tempfile.TemporaryDirectory() as folder:

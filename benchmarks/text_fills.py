@@ -94,8 +94,8 @@ class Filled:
 
 def fill(ask: Ask, folder: Path, **options) -> Filled:
     """The whole main path: text, retrieval, exemplars, rim, gate. Raises NotFoundInLayer where the word is refused."""
-    from landbrush.server.api import EditRequest, Output, Polygons, RasterRef
-    from landbrush.server.edit import Files, edit
+    from landbrush.server.contract.requests import EditRequest, Output, Polygons, RasterRef
+    from landbrush.server.editing.path import Files, edit
 
     path = folder / "window.tif"
     written(ask.image, path)
@@ -151,8 +151,8 @@ LAYERS = {
 
 def index_after(layer: str, editor: str, index: str, folder: Path) -> tuple[float, float]:
     """Mean index inside an edited square of 96 px and in the ring around it."""
-    from landbrush.server.api import EditRequest, Output, Polygons, RasterRef
-    from landbrush.server.edit import Files, edit
+    from landbrush.server.contract.requests import EditRequest, Output, Polygons, RasterRef
+    from landbrush.server.editing.path import Files, edit
 
     where, (red, green, nir), (col, row) = LAYERS[layer]
     path = sorted(p for p in (cases.DATA / where).rglob("*.tif") if "S2" in p.name or layer == "naip")[-1]

@@ -4,9 +4,9 @@ from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QIcon
 
-from .dock import LandbrushDock
-from .options_page import LandbrushOptionsFactory
-from .provider import ICON, LandbrushProvider
+from .panel.dock import LandbrushDock
+from .panel.options_page import LandbrushOptionsFactory
+from .processing.provider import ICON, LandbrushProvider
 
 MENU = "Landbrush"
 

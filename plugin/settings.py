@@ -5,7 +5,7 @@ from pathlib import Path
 
 from qgis.core import QgsApplication, QgsAuthMethodConfig, QgsProject, QgsSettings
 
-from ..server.api import DEFAULT_PORT
+from ..server.contract.routes import DEFAULT_PORT
 
 PREFIX = "landbrush/"
 DEFAULTS = {

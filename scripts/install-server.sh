@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 extras=${1:-server,evaluate,train,enlarge,parquet,dev}
 stamp=.venv/.installed-$(printf '%s' "$extras" | tr ',' '-')
 
-if [ -f "$stamp" ] && [ "$stamp" -nt pyproject.toml ] && .venv/bin/python -c 'import landbrush.server.api' 2>/dev/null; then
+if [ -f "$stamp" ] && [ "$stamp" -nt pyproject.toml ] && .venv/bin/python -c 'import landbrush.server.contract.requests' 2>/dev/null; then
     exit 0
 fi
 

@@ -17,13 +17,12 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = ("__init__.py", "metadata.txt", "LICENSE", "server/__init__.py", "server/api.py",
-         "server/api_compare.py", "server/api_words.py", "resources/editors.json")
+FILES = ("__init__.py", "metadata.txt", "LICENSE", "server/__init__.py", "resources/editors.json")
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "metadata.txt", "__init__.py", "server", "resources")
 WHEELS = "resources/server"
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 COMPILED = (".so", ".pyd", ".dll", ".dylib", ".exe", ".pyc")
-FOLDERS = {"plugin": (".py",), "resources": (".svg", ".ui", ".qm", ".qml")}
+FOLDERS = {"plugin": (".py",), "server/contract": (".py",), "resources": (".svg", ".ui", ".qm", ".qml")}
 LARGEST = 25_000_000
 
 

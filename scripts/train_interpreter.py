@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from landbrush.server.lexicon import OPERATIONS
 from landbrush.server.models import sentences
+from landbrush.server.words.lexicon import OPERATIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from landbrush.server.registry import EDITORS
+from landbrush.server.editors.registry import EDITORS
 
 TARGET = Path(__file__).resolve().parents[1] / "resources" / "editors.json"
 

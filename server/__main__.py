@@ -13,15 +13,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import evaluate, interpreter, models_command, provenance, registry, train
-from .api import AUTO, Blend, ContractError, EditRequest, Exemplar, Output, Polygons, RasterRef
-from .dataset import command as dataset_command
-from .errors import BadRequest, Dismissed, ServerError
-from .geojson import read_polygons
-from .masks import as_polygons
+from .commands import dataset as dataset_command
+from .commands import evaluate, train
+from .commands import models as models_command
+from .contract.editors import AUTO
+from .contract.message import ContractError
+from .contract.requests import Blend, EditRequest, Exemplar, Output, Polygons, RasterRef
+from .editors import registry
+from .ground.errors import BadRequest, Dismissed, ServerError
+from .ground.settings import ADDRESS, Settings, default_home, lock_home, token_of
 from .models import weights
-from .raster import opened, profile_of
-from .settings import ADDRESS, Settings, default_home, lock_home, token_of
+from .raster import provenance
+from .raster.geojson import read_polygons
+from .raster.masks import as_polygons
+from .raster.raster import opened, profile_of
+from .words import interpreter
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -116,7 +122,7 @@ def _use_models(given: argparse.Namespace) -> None:
 def _serve(given: argparse.Namespace) -> int:
     import waitress
 
-    from .app import create_app
+    from .web.app import create_app
 
     for root in given.root:
         if not root.is_dir():
@@ -194,7 +200,7 @@ def _option(text: str, form: str = "--option NAME") -> tuple[str, Any]:
 
 
 def _edit(given: argparse.Namespace) -> int:
-    from .edit import Files, edit
+    from .editing.path import Files, edit
 
     manifest = given.output.with_suffix(".manifest.json")
     _check_targets(given, (given.output, manifest))
@@ -250,7 +256,7 @@ def _print_progress(stage: str, step: int, steps: int, _picture: object = None, 
 
 
 def _doctor(given: argparse.Namespace) -> int:
-    from .doctor import examine
+    from .commands.doctor import examine
 
     lines, healthy = examine(given.home)
     print("\n".join(lines))

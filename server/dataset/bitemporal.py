@@ -19,10 +19,10 @@ import rasterio
 from affine import Affine
 from rasterio.errors import RasterioError
 
-from .. import bands, provenance
-from ..bands import Layer
-from ..errors import BadRequest, NoSpace
-from ..raster import Box, Grid, onto, opened
+from ..ground.errors import BadRequest, NoSpace
+from ..raster import bands, provenance
+from ..raster.bands import Layer
+from ..raster.raster import Box, Grid, onto, opened
 from ..store.shelf import sha256
 from . import files
 from .pairs import View

@@ -18,12 +18,12 @@ import numpy as np
 from affine import Affine
 from rasterio.errors import RasterioError
 
-from .. import bands, provenance, sensor
-from ..bands import Layer
 from ..editors.base import AUTOMATIC
 from ..editors.prompt_parts import MODALITIES, NONE, PARTS, composed, level_of
-from ..errors import BadRequest, NoSpace, ServerError
-from ..raster import opened
+from ..ground.errors import BadRequest, NoSpace, ServerError
+from ..raster import bands, provenance, sensor
+from ..raster.bands import Layer
+from ..raster.raster import opened
 from ..store.shelf import sha256
 from . import captions, cuts, enlarge, files, layouts, pairs, scenes
 from .cuts import SIDE, Cut

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..errors import WeightsMissing
+from ..ground.errors import WeightsMissing
 from ..models import lazy
 from ..models.patch_denoiser import best_device
 from ..store import headers, shelf

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 from rasterio.enums import Resampling
 
-from .. import bands
-from ..bands import Layer
-from ..raster import Block, Box, read_window
+from ..raster import bands
+from ..raster.bands import Layer
+from ..raster.raster import Block, Box, read_window
 
 SIDE = 512
 MOST_READ_PX = 4096

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..errors import WeightsMissing
+from ..ground.errors import WeightsMissing
 
 BICUBIC, LEARNED = "bicubic", "realesrgan"
 MODEL, TIMES = "realesrgan-x4plus", 4

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..errors import BadRequest
+from ..ground.errors import BadRequest
 
 LISTED, LEDGER = "metadata.jsonl", "built.jsonl"
 

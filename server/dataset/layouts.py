@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadRequest
+from ..ground.errors import BadRequest
 
 PLAIN, AUTOMATIC = "plain", "automatic"
 

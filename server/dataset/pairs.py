@@ -17,15 +17,15 @@ import rasterio
 from affine import Affine
 from rasterio.errors import RasterioError
 
-from .. import bands, provenance
-from ..api import EditorInfo
-from ..bands import Layer, Stretch
+from ..contract.editors import EditorInfo
+from ..editing.one_band import WANTED, OneBand
 from ..editors.base import AUTOMATIC
 from ..editors.prompt_parts import MODALITIES, PARTS, composed
-from ..errors import BadRequest, NoSpace
-from ..one_band import WANTED, OneBand
+from ..ground.errors import BadRequest, NoSpace
 from ..operators import radar
-from ..raster import Box, Grid, onto, opened
+from ..raster import bands, provenance
+from ..raster.bands import Layer, Stretch
+from ..raster.raster import Box, Grid, onto, opened
 from ..store.shelf import sha256
 from . import cuts, files
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import BadRequest
+from ..ground.errors import BadRequest
 from ..operators.ground import Ground
 from ..operators.weather import Fog, LowLight, Snow, fog, low_light, snow
 

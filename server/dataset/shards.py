@@ -8,7 +8,7 @@ import os
 import tarfile
 from pathlib import Path
 
-from ..errors import WeightsMissing
+from ..ground.errors import WeightsMissing
 from .files import LISTED, lines
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ..errors import ModelRefused, WeightsMissing
+from ..ground.errors import ModelRefused, WeightsMissing
 from ..models import lazy, weights
 from ..store import adapters, headers, shelf
 from ..store.catalogue import Entry

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from ..errors import CannotEdit
+from ..ground.errors import CannotEdit
 from ..store import headers
 
 GB = 1e9

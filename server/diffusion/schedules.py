@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..errors import BadRequest, WeightsMissing
+from ..ground.errors import BadRequest, WeightsMissing
 from ..models import lazy
 
 CLASSES: Mapping[str, tuple[str, Mapping[str, Any]]] = {

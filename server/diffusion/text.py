@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from ..errors import WeightsMissing
+from ..ground.errors import WeightsMissing
 from ..models import lazy
 from .branches import Words
 

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
-from ..errors import CannotEdit, ModelNotNamed, ServerError
+from ..ground.errors import CannotEdit, ModelNotNamed, ServerError
 from ..store import shelf
 from ..store.catalogue import Entry
 from . import placement

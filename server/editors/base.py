@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from ..api import EditorInfo
-from ..errors import CannotEdit
+from ..contract.editors import EditorInfo
+from ..ground.errors import CannotEdit
 
 OnStep = Callable[..., None]
 """Called as on_step(step, total, preview=None, note="", about=None) once a step, with an unfinished image (C, H, W) where

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..api import EditorInfo, Option
+from ..contract.editors import EditorInfo, Option
 from ..diffusion import recipes
 from ..diffusion.drawing import Drawing
 from ..operators import radar

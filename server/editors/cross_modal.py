@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from ..api import EditorInfo, Option
+from ..contract.editors import EditorInfo, Option
 from ..models import colours, near_infrared
 from ..operators import radar
 from .base import Editor, OnStep, Scene

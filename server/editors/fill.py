@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..api import EditorInfo, Option
-from ..errors import CannotEdit
+from ..contract.editors import EditorInfo, Option
+from ..ground.errors import CannotEdit
 from ..synthesis.fill import FillSettings, fill
 from ..synthesis.pyramid import Level
 from .base import LAND_COVERS, Editor, OnStep, Scene, thick_enough

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as functional
 from scipy import ndimage
 
-from ..errors import CannotEdit
+from ..ground.errors import CannotEdit
 
 KEPT_BELOW = 0.06
 """Mean change (of 1) at which half of the source's own detail is kept."""

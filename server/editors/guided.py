@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..api import Option
-from ..api_words import ENSEMBLE_SOURCES
-from ..errors import CannotEdit
+from ..contract.editors import Option
+from ..contract.words import ENSEMBLE_SOURCES
+from ..ground.errors import CannotEdit
 from ..models import image_text, weights
 from ..models.guidance import Shown, Steering, TextGuide, around, similarity_loss
 from ..models.image_text import ImageText

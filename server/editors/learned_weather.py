@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..api import EditorInfo, Option
-from ..errors import CannotEdit, WeightsMissing
+from ..contract.editors import EditorInfo, Option
+from ..ground.errors import CannotEdit, WeightsMissing
 from ..models import lazy, translation, weights
 from ..models.patch_denoiser import best_device
 from .base import Editor, OnStep, Scene

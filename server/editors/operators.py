@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from ..api import EditorInfo, Option
-from ..errors import CannotEdit
+from ..contract.editors import EditorInfo, Option
+from ..ground.errors import CannotEdit
 from ..operators.disaster import Burn, Flood, burn, flood
 from ..operators.ground import Ground
 from ..operators.weather import Fog, LowLight, Snow, estimated, fog, low_light, snow

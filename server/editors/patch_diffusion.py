@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from ..api import EditorInfo, Option
-from ..errors import CannotEdit
+from ..contract.editors import EditorInfo, Option
+from ..ground.errors import CannotEdit
 from ..models.noise import AnchoredNoise
 from ..models.patch_denoiser import best_device
 from ..models.patch_modes import harmonised

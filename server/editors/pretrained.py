@@ -11,13 +11,13 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from ..api import EditorInfo, Option
+from ..contract.editors import EditorInfo, Option
 from ..diffusion import schedules, warm
 from ..diffusion.components import release
 from ..diffusion.drawing import Drawing, Settings
 from ..diffusion.guidance import FreeGuidance
 from ..diffusion.placement import PRECISIONS
-from ..errors import BadRequest, CannotEdit, ModelNotNamed, UnknownModel
+from ..ground.errors import BadRequest, CannotEdit, ModelNotNamed, UnknownModel
 from ..store import catalogue, shelf
 from ..store.catalogue import Entry
 from ..synthesis.spectral import FROM_IMAGE, KEPT

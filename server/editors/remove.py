@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..api import EditorInfo, Option
-from ..errors import CannotEdit
+from ..contract.editors import EditorInfo, Option
+from ..ground.errors import CannotEdit
 from ..synthesis.pyramid import Level
 from ..synthesis.remove import Removal, RemoveSettings
 from ..synthesis.repeats import SHOWS

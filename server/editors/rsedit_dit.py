@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..api import Option
+from ..contract.editors import Option
 from ..diffusion import recipes
 from ..diffusion.drawing import Drawing
 from .pretrained import Pretrained, bringable, options_for

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..api import EditorInfo, Option
-from ..errors import CannotEdit
+from ..contract.editors import EditorInfo, Option
+from ..ground.errors import CannotEdit
 from ..models import weights
 from ..models.noise import AnchoredNoise
 from ..models.patch_denoiser import best_device

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..api import EditorInfo, Option
-from ..errors import CannotEdit, ModelNotNamed
+from ..contract.editors import EditorInfo, Option
+from ..ground.errors import CannotEdit, ModelNotNamed
 from ..models import scene_words, weights
 from ..models.guidance import TextGuide
 from ..models.image_text import WHERE
@@ -22,7 +22,16 @@ from ..synthesis.fill import FillSettings, Prepared, fill, prepared, settled
 from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
 from .base import LAND_COVERS, Editor, OnStep, Patch, Scene, thick_enough
-from .guided import OPTIONS, guide_of, model_of, record_of, sentences_of, shown_of, similarity, steering_of
+from .guided import (
+    OPTIONS,
+    guide_of,
+    model_of,
+    record_of,
+    sentences_of,
+    shown_of,
+    similarity,
+    steering_of,
+)
 
 NEW, LAYOUT, STYLE = "new content", "same layout", "style"
 EXEMPLARS, DIFFUSION = "exemplars", "patch diffusion"

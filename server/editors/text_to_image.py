@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..api import Option
+from ..contract.editors import Option
 from ..diffusion import recipes
 from ..diffusion.drawing import Drawing
 from ..store.catalogue import Entry

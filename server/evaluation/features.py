@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as functional
 from PIL import Image
 
-from ..errors import BadRequest
+from ..ground.errors import BadRequest
 from ..models import inception, scene_words
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..errors import WeightsMissing
+from ..ground.errors import WeightsMissing
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 MERGES = "bpe_simple_vocab_16e6.txt.gz"

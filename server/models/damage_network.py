@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from ..errors import WeightsMissing
+from ..ground.errors import WeightsMissing
 from . import lazy, weights
 
 SIDE_PX = 512

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as functional
 
-from ..errors import WeightsMissing
+from ..ground.errors import WeightsMissing
 from . import lazy
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

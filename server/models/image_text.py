@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import torch.nn.functional as functional
 
-from ..errors import WeightsMissing
+from ..ground.errors import WeightsMissing
 from . import lazy, weights
 from .clip import Clip
 from .clip_tokens import tokeniser

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as functional
 from torch import nn
 
-from ..errors import WeightsMissing
+from ..ground.errors import WeightsMissing
 from . import weights
 
 SIDE_PX = 299

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as functional
 
-from ..errors import WeightsMissing
+from ..ground.errors import WeightsMissing
 from . import lazy, weights
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)

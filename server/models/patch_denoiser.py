@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as functional
 from scipy import ndimage
 
-from ..errors import CannotEdit
+from ..ground.errors import CannotEdit
 from ..synthesis.features import PatchBasis, eroded
 
 PATCH = 15

@@ -10,7 +10,15 @@ from scipy import ndimage
 from ..synthesis import pyramid
 from ..synthesis.pyramid import Level
 from .patch_denoiser import PatchDenoiser
-from .patch_sampler import CONTENT_SHARE, Draw, Start, denoised, doubled, matched_levels, noise_levels
+from .patch_sampler import (
+    CONTENT_SHARE,
+    Draw,
+    Start,
+    denoised,
+    doubled,
+    matched_levels,
+    noise_levels,
+)
 
 RIM_PX = 3
 STYLE_PATCH = 7

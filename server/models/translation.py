@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ..errors import WeightsMissing
+from ..ground.errors import WeightsMissing
 from . import weights
 
 PREFIXES = ("module.", "netG_A.", "netG.", "G.")

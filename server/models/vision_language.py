@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from ..errors import WeightsMissing
+from ..ground.errors import WeightsMissing
 from . import lazy
 
 LONGEST = 200

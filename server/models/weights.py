@@ -12,8 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ..errors import BadRequest, NoSpace, WeightsMissing
-from ..settings import default_home
+from ..ground.errors import BadRequest, NoSpace, WeightsMissing
+from ..ground.settings import default_home
 
 KINDS = {
     "image-text": "CLIP or RemoteCLIP: a folder of transformers, or a file of open_clip (RN50, ViT-B-32, ViT-L-14)",

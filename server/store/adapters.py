@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ..errors import ModelRefused
+from ..ground.errors import ModelRefused
 
 Shape = tuple[int, ...]
 _DOWN = re.compile(r"^(?P<module>.+?)\.(?P<kind>lora_A(?:\.\w+)?\.weight|lora\.down\.weight|lora_down\.weight)$")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from ..errors import BadRequest, Conflict, LicenceNotAccepted, ModelRefused, NoSpace
+from ..ground.errors import BadRequest, Conflict, LicenceNotAccepted, ModelRefused, NoSpace
 from . import parts, shelf
 from .catalogue import Entry
 from .shelf import CHUNK, Kept, OnBytes, Record, nothing

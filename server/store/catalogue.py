@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadRequest, UnknownModel
+from ..ground.errors import BadRequest, UnknownModel
 
 FILE = Path(__file__).resolve().parents[2] / "resources" / "pretrained.json"
 OWN = "own.json"

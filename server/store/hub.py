@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadRequest, Dismissed, HubUnreachable, NoSpace, ServerError
+from ..ground.errors import BadRequest, Dismissed, HubUnreachable, NoSpace, ServerError
 from . import bringing, shelf
 from .bringing import Found
 from .catalogue import Entry

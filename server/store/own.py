@@ -8,7 +8,7 @@ import re
 import tempfile
 from dataclasses import asdict, replace
 
-from ..errors import BadRequest, NoSpace
+from ..ground.errors import BadRequest, NoSpace
 from . import catalogue, shelf
 from .catalogue import Entry
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelRefused
+from ..ground.errors import ModelRefused
 from . import adapters, headers, shelf
 from .catalogue import Entry
 

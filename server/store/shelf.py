@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelRefused, NoSpace, WeightsMissing
+from ..ground.errors import ModelRefused, NoSpace, WeightsMissing
 from ..models import weights
 from . import catalogue
 from .catalogue import Entry

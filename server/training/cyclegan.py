@@ -20,7 +20,7 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from ..errors import BadRequest
+from ..ground.errors import BadRequest
 from ..models import weights
 from ..models.translation import Discriminator, Generator, Shape
 from .captioned import PICTURES, check, opened

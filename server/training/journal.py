@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadRequest
+from ..ground.errors import BadRequest
 
 METRICS, EVENTS = "metrics.jsonl", "tensorboard"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ..errors import BadRequest, CannotEdit
+from ..ground.errors import BadRequest, CannotEdit
 from ..models import weights
 
 STATE = "training.safetensors"

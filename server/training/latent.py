@@ -23,7 +23,7 @@ import torch.nn.functional as functional
 from ..diffusion import schedules, text
 from ..diffusion.codec import Codec
 from ..diffusion.components import Model
-from ..errors import BadRequest
+from ..ground.errors import BadRequest
 from ..store import shelf
 from .captioned import Captioned
 from .kept import KeptTraining

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ..diffusion.components import Model
-from ..errors import WeightsMissing
+from ..ground.errors import WeightsMissing
 from ..models import lazy, weights
 from . import latent
 from .captioned import Captioned

@@ -23,7 +23,7 @@ import torch
 from ..diffusion import text
 from ..diffusion.components import Model
 from ..diffusion.text import T5_TOKENS, Reader
-from ..errors import BadRequest
+from ..ground.errors import BadRequest
 from ..models import weights
 from ..store import shelf
 from ..store.bringing import TAKEN

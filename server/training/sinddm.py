@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..errors import WeightsMissing
+from ..ground.errors import WeightsMissing
 from ..models import weights
 from ..models.sinddm import REACH, Diffusion, Pyramid, SinDDMNet
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from landbrush.plugin import client as client_module
-from landbrush.plugin.client import EditClient, Reply
 from landbrush.plugin.errors import Cancelled, PluginError, ServerUnreachable
-from landbrush.server.api import EditRequest, RasterRef
-from landbrush.server.api_words import InterpretationRequest, SearchRequest
-from landbrush.server.app import create_app
-from landbrush.server.settings import Settings
+from landbrush.plugin.tasks import client as client_module
+from landbrush.plugin.tasks.client import EditClient, Reply
+from landbrush.server.contract.requests import EditRequest, RasterRef
+from landbrush.server.contract.words import InterpretationRequest, SearchRequest
+from landbrush.server.ground.settings import Settings
+from landbrush.server.web.app import create_app
 
 from tests.server.conftest import RGB, TOKEN, in_type, inputs, scene, write
 
@@ -59,7 +59,7 @@ def test_the_whole_path(world):
 
 def test_a_lost_answer_to_submit_is_asked_for_again_and_makes_no_second_job(world, monkeypatch):
     client, transport, path = world
-    monkeypatch.setattr("landbrush.plugin.client.time.sleep", lambda s: None)
+    monkeypatch.setattr("landbrush.plugin.tasks.client.time.sleep", lambda s: None)
     request = EditRequest.from_json(inputs(path))
     transport.lose = 2
     job = client.submit("snow", request)
@@ -103,7 +103,7 @@ def test_a_result_that_changes_while_it_is_fetched_is_refused(world, tmp_path, m
 
 def test_some_lost_polls_are_forgiven_and_many_are_not(world, monkeypatch):
     client, transport, path = world
-    monkeypatch.setattr("landbrush.plugin.client.time.sleep", lambda s: None)
+    monkeypatch.setattr("landbrush.plugin.tasks.client.time.sleep", lambda s: None)
     job = client.submit("snow", EditRequest.from_json(inputs(path)))
     transport.lose = 4
     assert client.wait(job.jobID, lambda info: None, lambda: False).status == "successful"

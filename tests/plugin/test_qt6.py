@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = sorted((ROOT / "plugin").glob("*.py"))
+MODULES = sorted((ROOT / "plugin").rglob("*.py"))
 pytest.importorskip("PyQt6.QtCore", exc_type=ImportError)
 
 
@@ -69,7 +69,7 @@ sys.modules["words_alone"] = package
 words = importlib.import_module("words_alone.words")
 from PyQt6.QtWidgets import QApplication
 from PyQt6.QtTest import QTest
-from landbrush.server.api_words import Choice, Interpretation
+from landbrush.server.contract.words import Choice, Interpretation
 app = QApplication([])
 words.LISTEN_MS = 1
 box = words.WordsBox()
@@ -98,7 +98,7 @@ print("works on Qt", app.applicationVersion() or "6")
 def test_the_prompt_box_works_on_qt6():
     """Real PyQt6, offscreen, in a process of its own; the box is the one part of the dock without QGIS classes."""
     qt_modules()
-    done = subprocess.run([sys.executable, "-c", WORDS, str(ROOT / "plugin")], capture_output=True, text=True, check=False,
+    done = subprocess.run([sys.executable, "-c", WORDS, str(ROOT / "plugin" / "panel")], capture_output=True, text=True, check=False,
                           env={**os.environ, "QT_QPA_PLATFORM": "offscreen"})
     if "could not be loaded" in done.stderr or "Could not load the Qt platform plugin" in done.stderr:
         pytest.skip(done.stderr[-300:])

@@ -109,7 +109,7 @@ def helpers():
 
 @pytest.fixture
 def dock(qgis_iface, qgis_canvas, raster, helpers):
-    from landbrush.plugin.dock import LandbrushDock
+    from landbrush.plugin.panel.dock import LandbrushDock
 
     canvas = qgis_iface.mapCanvas()
     canvas.resize(480, 400)
@@ -127,7 +127,7 @@ def dock(qgis_iface, qgis_canvas, raster, helpers):
 
 @pytest.fixture
 def served(dock, helpers):
-    from landbrush.plugin.local_server import FAILED, RUNNING
+    from landbrush.plugin.local.server import FAILED, RUNNING
 
     dock.server.start()
     assert helpers.wait(lambda: dock.server.state in (RUNNING, FAILED)), "no answer"
@@ -138,7 +138,7 @@ def served(dock, helpers):
 
 @pytest.fixture
 def provider(qgis_processing):
-    from landbrush.plugin.provider import LandbrushProvider
+    from landbrush.plugin.processing.provider import LandbrushProvider
 
     found = LandbrushProvider()
     QgsApplication.processingRegistry().addProvider(found)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 from driving import click, draw, run
-from landbrush.plugin import local_server, settings
+from landbrush.plugin import settings
 from landbrush.plugin.errors import PluginError
-from landbrush.plugin.local_server import FAILED, RUNNING
+from landbrush.plugin.local import server as local_server
+from landbrush.plugin.local.server import FAILED, RUNNING
 from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRectangle, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
@@ -96,7 +97,7 @@ def test_cancel(served, raster, helpers):
 
 
 def test_the_server_dies_while_a_job_runs(served, raster, helpers, monkeypatch):
-    monkeypatch.setattr("landbrush.plugin.client.POLL_ERRORS", 2)
+    monkeypatch.setattr("landbrush.plugin.tasks.client.POLL_ERRORS", 2)
     served.area.choose("layer")
     served.editor.setCurrentIndex(served.editor.findData("variation"))
     QTest.mouseClick(served.run_button, Qt.MouseButton.LeftButton)
@@ -246,8 +247,8 @@ def test_a_long_training_shows_its_loss_and_a_picture(served, raster, helpers):
 
 
 def test_examples_are_looked_for_around_the_area(served, raster, helpers, monkeypatch):
-    from landbrush.plugin import request
-    from landbrush.plugin.client import EditClient
+    from landbrush.plugin.tasks import request
+    from landbrush.plugin.tasks.client import EditClient
 
     asked = []
     plain = EditClient.search
@@ -303,7 +304,7 @@ def test_no_server_environment(dock, monkeypatch):
 
 
 def test_a_layer_without_a_file_is_exported_at_a_stated_resolution(raster, tmp_path, qgis_app):
-    from landbrush.plugin.layers import plan_export, run_export
+    from landbrush.plugin.map.layers import plan_export, run_export
     from qgis.core import QgsFeedback, QgsRasterLayer
 
     extent = raster.extent()

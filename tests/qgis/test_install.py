@@ -3,8 +3,9 @@
 import zipfile
 
 import pytest
-from landbrush.plugin import local_server, settings
-from landbrush.plugin.local_server import FAILED, INSTALLING
+from landbrush.plugin import settings
+from landbrush.plugin.local import server as local_server
+from landbrush.plugin.local.server import FAILED, INSTALLING
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_a_step_that_is_not_needed_may_fail_and_one_that_is_may_not(dock, helper
 
 
 def test_paths_in_the_options_are_files_or_folders(qgis_app, tmp_path, monkeypatch):
-    from landbrush.plugin import options_page
+    from landbrush.plugin.panel import options_page
 
     page = options_page.LandbrushOptionsPage()
     monkeypatch.setattr(options_page.QFileDialog, "getOpenFileName", lambda *_: (str(tmp_path / "a.whl"), ""))

@@ -11,8 +11,8 @@ from qgis.PyQt.QtTest import QTest
 
 
 def test_models_named_in_the_options_reach_the_server(qgis_app, tmp_path, monkeypatch):
-    from landbrush.plugin.local_server import serve_arguments
-    from landbrush.plugin.options_page import LandbrushOptionsPage
+    from landbrush.plugin.local.server import serve_arguments
+    from landbrush.plugin.panel.options_page import LandbrushOptionsPage
 
     page = LandbrushOptionsPage()
     page.models["image-text"].setText(str(tmp_path / "clip"))
@@ -38,7 +38,7 @@ print(tiny_pipelines.build("instruct-pix2pix", sys.argv[2]))
 
 def test_a_model_is_brought_on_the_page_and_edits_a_layer(served, raster, tmp_path, helpers, monkeypatch):
     """From a missing model to a layer: the page, the licence, the import, the editor that gains it, the edit."""
-    from landbrush.plugin import models_page
+    from landbrush.plugin.panel import models_page
 
     folder = helpers.server_python(BUILD_TINY, helpers.root, tmp_path / "stick").split()[-1]
     served.editor.setCurrentIndex(served.editor.findData("instruct_pix2pix"))

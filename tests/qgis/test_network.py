@@ -13,7 +13,7 @@ import os, random, sys
 from pathlib import Path
 from qgis.core import QgsApplication, QgsTask
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
-from landbrush.plugin.network import QgisTransport
+from landbrush.plugin.tasks.network import QgisTransport
 
 method, url, body = sys.argv[1], sys.argv[2], Path(sys.argv[3]) if len(sys.argv) > 3 else b""
 app = QgsApplication([], False)

@@ -5,10 +5,11 @@ import json
 
 import pytest
 from driving import BLOCK, click, draw, run
-from landbrush.plugin import local_server, settings
+from landbrush.plugin import settings
 from landbrush.plugin.errors import PluginError
-from landbrush.plugin.local_server import FAILED, RUNNING, STARTING
-from landbrush.plugin.request import Area, in_layer_crs, polygons_of, united
+from landbrush.plugin.local import server as local_server
+from landbrush.plugin.local.server import FAILED, RUNNING, STARTING
+from landbrush.plugin.tasks.request import Area, in_layer_crs, polygons_of, united
 from qgis.core import QgsCoordinateReferenceSystem as Crs
 from qgis.core import QgsCoordinateTransform, QgsGeometry, QgsPointXY, QgsProject, QgsRasterLayer
 from qgis.gui import QgsMessageBar
@@ -220,7 +221,7 @@ def test_errors_that_are_over_disappear(served, raster, helpers, monkeypatch):
 
 
 def test_nothing_stays_red_after_the_server_is_back(served, raster, helpers, monkeypatch):
-    monkeypatch.setattr("landbrush.plugin.client.POLL_ERRORS", 1)
+    monkeypatch.setattr("landbrush.plugin.tasks.client.POLL_ERRORS", 1)
     served.server.process.kill()
     assert helpers.wait(lambda: served.server.state == FAILED)
     served._fail(PluginError("The Landbrush server does not answer."))

@@ -79,11 +79,10 @@ def test_the_built_zip_loads_and_unloads(helpers, tmp_path):
         names = opened.namelist()
         opened.extractall(tmp_path)
     assert archive.stat().st_size < 25_000_000 and {n.split("/")[0] for n in names} == {"landbrush"}
+    contract = sorted((helpers.root / "server" / "contract").glob("*.py"))
     assert sorted(n for n in names if n.startswith("landbrush/server")) == [
         "landbrush/server/__init__.py",
-        "landbrush/server/api.py",
-        "landbrush/server/api_compare.py",
-        "landbrush/server/api_words.py",
+        *(f"landbrush/server/contract/{path.name}" for path in contract),
     ]
     assert len([n for n in names if n.startswith("landbrush/resources/server/") and n.endswith("-py3-none-any.whl")]) == 1
     assert {"landbrush/LICENSE", "landbrush/metadata.txt", "landbrush/__init__.py"} <= set(names)
@@ -94,12 +93,9 @@ def test_the_built_zip_loads_and_unloads(helpers, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.strip().splitlines()[-1])
     assert found["file"].startswith(str(tmp_path))
-    assert found["server"] == [
-        "landbrush.server",
-        "landbrush.server.api",
-        "landbrush.server.api_compare",
-        "landbrush.server.api_words",
-    ]
+    loaded = set(found["server"])
+    assert "landbrush.server.contract.requests" in loaded
+    assert all(name == "landbrush.server" or name.startswith("landbrush.server.contract") for name in loaded)
 
 
 def test_metadata_has_what_the_repository_asks_for(helpers):
@@ -205,7 +201,7 @@ def test_processing_never_writes_over_its_input(provider, raster, polygons):
 
 def test_every_editor_is_an_algorithm_with_its_options(provider, raster, polygons, tmp_path, helpers):
     import processing
-    from landbrush.plugin import editors
+    from landbrush.plugin.processing import editors
     from qgis.core import QgsProcessingException, QgsProcessingParameterDefinition
 
     registry = QgsApplication.processingRegistry()

@@ -10,11 +10,11 @@ import pytest
 import rasterio
 import torch
 from affine import Affine
-from landbrush.server.api import ENDED
-from landbrush.server.app import create_app
+from landbrush.server.contract.jobs import ENDED
+from landbrush.server.ground.settings import Settings
 from landbrush.server.models import weights
-from landbrush.server.settings import Settings
 from landbrush.server.store import shelf
+from landbrush.server.web.app import create_app
 from rasterio.enums import ColorInterp
 
 torch.set_num_threads(2)

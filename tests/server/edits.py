@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from landbrush.server.api import EditRequest
-from landbrush.server.edit import Files, edit
+from landbrush.server.contract.requests import EditRequest
+from landbrush.server.editing.path import Files, edit
 
 from tests.server.conftest import ring, square
 

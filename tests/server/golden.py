@@ -16,8 +16,8 @@ import numpy as np
 import rasterio
 import torch
 from affine import Affine
-from landbrush.server.app import create_app
-from landbrush.server.settings import Settings
+from landbrush.server.ground.settings import Settings
+from landbrush.server.web.app import create_app
 
 from tests.server.conftest import RGB, TOKEN, finished, in_type, inputs, ring, square, write
 

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from landbrush.server import api
-from landbrush.server.api import ContractError, EditRequest, JobInfo
+from landbrush.server.contract import requests
+from landbrush.server.contract.jobs import JobInfo
+from landbrush.server.contract.message import ContractError
+from landbrush.server.contract.requests import API_VERSION, EditRequest
 
+CONTRACT = Path(requests.__file__).parent
 TRIANGLE = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}
 GOOD = {
     "raster": {"path": "/a.tif"},
@@ -33,7 +36,7 @@ GOOD = {
 def test_round_trip():
     request = EditRequest.from_json(GOOD)
     assert EditRequest.from_json(request.to_json()) == request
-    assert request.extent.xmax == 2.5 and request.blend.feather_px == 3 and request.api_version == api.API_VERSION
+    assert request.extent.xmax == 2.5 and request.blend.feather_px == 3 and request.api_version == API_VERSION
 
 
 def broken(**changes):
@@ -105,22 +108,26 @@ def test_unknown_status_is_refused():
         JobInfo.from_json({"jobID": "1", "processID": "x", "status": "paused"})
 
 
-def test_the_module_parses_with_the_grammar_of_python_3_9():
-    source = Path(api.__file__).read_text("utf8")
-    ast.parse(source, feature_version=(3, 9))
+def test_every_module_of_it_parses_with_the_grammar_of_python_3_9():
+    modules = sorted(CONTRACT.glob("*.py"))
+    assert len(modules) >= 8
+    for module in modules:
+        ast.parse(module.read_text("utf8"), feature_version=(3, 9))
 
 
 SCRIPT = """
-import importlib.util, sys
-spec = importlib.util.spec_from_file_location("contract", sys.argv[1])
-module = importlib.util.module_from_spec(spec); sys.modules["contract"] = module
-spec.loader.exec_module(module)
-import json
-request = module.EditRequest.from_json(json.loads(sys.argv[2]))
-assert module.EditRequest.from_json(request.to_json()) == request
+import json, pkgutil, importlib, sys
+sys.path.insert(0, sys.argv[1])
+import contract
+for module in pkgutil.iter_modules(contract.__path__):
+    importlib.import_module("contract." + module.name)
+from contract.message import ContractError
+from contract.requests import EditRequest
+request = EditRequest.from_json(json.loads(sys.argv[2]))
+assert EditRequest.from_json(request.to_json()) == request
 try:
-    module.EditRequest.from_json({"raster": {"path": "x"}})
-except module.ContractError:
+    EditRequest.from_json({"raster": {"path": "x"}})
+except ContractError:
     pass
 else:
     raise SystemExit("missing key was taken")
@@ -146,7 +153,7 @@ def test_the_contract_works_on_every_python_there_is(version):
     found = interpreters()
     if version not in found:
         pytest.skip(f"Python {version} is not on this machine")
-    done = subprocess.run([found[version], "-I", "-c", SCRIPT, api.__file__, json.dumps(GOOD)],
+    done = subprocess.run([found[version], "-I", "-c", SCRIPT, str(CONTRACT.parent), json.dumps(GOOD)],
                           capture_output=True, text=True, check=False)
     if "No such file" in done.stderr or done.returncode == 127:
         pytest.skip(f"Python {version} does not start")

@@ -11,11 +11,20 @@ import rasterio
 import rasterio.shutil
 import torch
 import transformers
-from landbrush.server import __main__, benchmark
-from landbrush.server.benchmark import Terms, drawing, measures, networks, protocol, runs, summary
-from landbrush.server.benchmark.drawing import Asked
-from landbrush.server.benchmark.measures import HIGHER, LOWER, Measure
-from landbrush.server.errors import BadRequest, WeightsMissing
+from landbrush.server import __main__
+from landbrush.server.experiments import benchmark
+from landbrush.server.experiments.benchmark import (
+    Terms,
+    drawing,
+    measures,
+    networks,
+    protocol,
+    runs,
+    summary,
+)
+from landbrush.server.experiments.benchmark.drawing import Asked
+from landbrush.server.experiments.benchmark.measures import HIGHER, LOWER, Measure
+from landbrush.server.ground.errors import BadRequest, WeightsMissing
 from landbrush.server.models import dino, lpips, weights
 from PIL import Image
 from safetensors.torch import save_file

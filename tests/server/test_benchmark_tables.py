@@ -9,10 +9,12 @@ import types
 import numpy as np
 import pytest
 import torch
-from landbrush.server import __main__, benchmark, registry
-from landbrush.server.benchmark import Terms, drawing, protocol, runs
-from landbrush.server.benchmark.drawing import Asked
-from landbrush.server.errors import WeightsMissing
+from landbrush.server import __main__
+from landbrush.server.editors import registry
+from landbrush.server.experiments import benchmark
+from landbrush.server.experiments.benchmark import Terms, drawing, protocol, runs
+from landbrush.server.experiments.benchmark.drawing import Asked
+from landbrush.server.ground.errors import WeightsMissing
 from landbrush.server.models import damage_network, weights
 from PIL import Image
 from safetensors.torch import save_file

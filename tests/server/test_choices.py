@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from landbrush.server.api import EditRequest
-from landbrush.server.errors import BadRequest
-from landbrush.server.interpreter import OFFERED, interpret
-from landbrush.server.plan import plan
+from landbrush.server.contract.requests import EditRequest
+from landbrush.server.editing.plan import plan
+from landbrush.server.ground.errors import BadRequest
+from landbrush.server.words.interpreter import OFFERED, interpret
 
 from tests.server.conftest import inputs, ring, square
 from tests.server.edits import A, made

@@ -7,12 +7,13 @@ import json
 import numpy as np
 import pytest
 import rasterio
-from landbrush.server import __main__, compare
-from landbrush.server.api import Polygons
-from landbrush.server.api_compare import Comparison
-from landbrush.server.compare import compared
-from landbrush.server.errors import BadRequest, CannotEdit
-from landbrush.server.raster import Grid
+from landbrush.server import __main__
+from landbrush.server.contract.comparison import Comparison
+from landbrush.server.contract.requests import Polygons
+from landbrush.server.experiments import compare
+from landbrush.server.experiments.compare import compared
+from landbrush.server.ground.errors import BadRequest, CannotEdit
+from landbrush.server.raster.raster import Grid
 from scipy import ndimage
 
 from tests.server.conftest import RGB, in_type, ring, scene, square, write

@@ -14,8 +14,8 @@ from landbrush.server.dataset.pairs import Side, pairs
 from landbrush.server.diffusion.components import Model
 from landbrush.server.diffusion.placement import WHOLE, Placement
 from landbrush.server.editors.base import Scene
-from landbrush.server.errors import BadRequest, ModelRefused
-from landbrush.server.registry import editor, options_of
+from landbrush.server.editors.registry import editor, options_of
+from landbrush.server.ground.errors import BadRequest, ModelRefused
 from landbrush.server.store import bringing, own, shelf
 from landbrush.server.training import captioned
 from landbrush.server.training.controlnet import ControlNetTrainer

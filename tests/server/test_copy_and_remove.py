@@ -7,14 +7,14 @@ import json
 import numpy as np
 import pytest
 from landbrush.server import __main__ as command
-from landbrush.server.errors import CannotEdit, OutsideRaster
+from landbrush.server.ground.errors import CannotEdit, OutsideRaster
 
 from tests.server.conftest import in_type, ring, scene, square, write
 from tests.server.edits import A, made
 
 
 def test_copy_keeps_the_object_by_default():
-    from landbrush.server.registry import EDITORS
+    from landbrush.server.editors.registry import EDITORS
 
     method = next(option for option in EDITORS["copy"].info.options if option.name == "method")
     assert method.default == "gradients" and set(method.choices) == {"gradients", "patch diffusion"}

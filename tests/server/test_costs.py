@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from landbrush.server import doors, memory
-from landbrush.server.doors import LARGEST_BLOCK
-from landbrush.server.errors import CannotEdit, RasterUnreadable
-from landbrush.server.raster import opened, part_side, profile_of
+from landbrush.server.ground import memory
+from landbrush.server.ground.errors import CannotEdit, RasterUnreadable
+from landbrush.server.raster import doors
+from landbrush.server.raster.doors import LARGEST_BLOCK
+from landbrush.server.raster.raster import opened, part_side, profile_of
 from PIL import Image
 
 from tests.server.conftest import RGB, finished, in_type, inputs, scene, square, write
@@ -182,7 +183,7 @@ def test_headers_that_lie_end_in_a_sentence(client, tmp_path, change):
 
 def test_each_file_of_a_mosaic_is_looked_at_once(tmp_path, grey, monkeypatch):
     """Six small files, each naming the next five times, are six looks and not fifteen thousand."""
-    from landbrush.server import references
+    from landbrush.server.raster import references
 
     looks = []
     plain = references.named_in

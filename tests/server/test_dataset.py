@@ -14,8 +14,8 @@ from landbrush.server import __main__
 from landbrush.server.dataset.build import Wish, build
 from landbrush.server.dataset.cuts import SIDE, nested, tiles
 from landbrush.server.dataset.shards import tars
-from landbrush.server.errors import BadRequest, ServerError
-from landbrush.server.raster import profile_of
+from landbrush.server.ground.errors import BadRequest, ServerError
+from landbrush.server.raster.raster import profile_of
 from landbrush.server.training import captioned
 from PIL import Image
 

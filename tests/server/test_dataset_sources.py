@@ -11,7 +11,7 @@ import pytest
 from landbrush.server import __main__
 from landbrush.server.dataset import SCENES, captions, enlarge, layouts, shards
 from landbrush.server.dataset.build import Wish, build
-from landbrush.server.errors import BadRequest, WeightsMissing
+from landbrush.server.ground.errors import BadRequest, WeightsMissing
 from PIL import Image
 
 from tests.server.conftest import RGB, in_type, scene, write

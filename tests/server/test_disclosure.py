@@ -74,6 +74,6 @@ def test_folders_in_what_was_asked_before_go_too(rgb, tmp_path):
     ("see \\\\server\\share\\anna\\x.tif end", "see x.tif end"), ("from /home/anna/ to here", "from (a folder) to here"),
     ("http://ex.org/a/b and/or 1/2", "http://ex.org/a/b and/or 1/2"), ("/data/anna/a.tif", "a.tif")])  # fmt: skip
 def test_folders_go_and_addresses_stay(text, kept):
-    from landbrush.server.provenance import without_folders
+    from landbrush.server.raster.provenance import without_folders
 
     assert without_folders(text) == kept and without_folders({"a": [text]}) == {"a": [kept]}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from landbrush.server import __main__
-from landbrush.server.errors import WeightsMissing
 from landbrush.server.evaluation import features, fid, inception_score
+from landbrush.server.ground.errors import WeightsMissing
 from landbrush.server.models import inception
 from PIL import Image
 from scipy import linalg

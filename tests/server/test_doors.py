@@ -11,13 +11,13 @@ import pytest
 import rasterio
 from affine import Affine
 from landbrush.server import __main__ as command
-from landbrush.server import doors
-from landbrush.server.api import EditRequest
-from landbrush.server.edit import Files
-from landbrush.server.errors import Forbidden, RasterUnreadable
-from landbrush.server.executor import run_job
-from landbrush.server.jobs import JobStore, load_status
-from landbrush.server.raster import opened
+from landbrush.server.contract.requests import EditRequest
+from landbrush.server.editing.path import Files
+from landbrush.server.ground.errors import Forbidden, RasterUnreadable
+from landbrush.server.jobs.executor import run_job
+from landbrush.server.jobs.store import JobStore, load_status
+from landbrush.server.raster import doors
+from landbrush.server.raster.raster import opened
 
 from tests.server.conftest import in_type, inputs, ring, scene, square, write
 from tests.server.test_hostile import VRT

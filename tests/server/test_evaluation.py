@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from landbrush.server.evaluation.patch_statistics import nearest_distance, patches, sliced_wasserstein
+from landbrush.server.evaluation.patch_statistics import (
+    nearest_distance,
+    patches,
+    sliced_wasserstein,
+)
 
 from tests.server.conftest import scene
 

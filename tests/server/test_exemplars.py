@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from landbrush.server.api import Blend, EditRequest, Exemplar, Polygons, RasterRef
-from landbrush.server.edit import Files, edit
+from landbrush.server.contract.requests import Blend, EditRequest, Exemplar, Polygons, RasterRef
+from landbrush.server.editing.path import Files, edit
 
 from tests.server.conftest import ring, square, write
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from landbrush.server import __main__, augmentation, damage_pairs
-from landbrush.server.benchmark import protocol as protocols
-from landbrush.server.errors import BadRequest
+from landbrush.server import __main__
 from landbrush.server.evaluation import tables
+from landbrush.server.experiments import augmentation, damage_pairs
+from landbrush.server.experiments.benchmark import protocol as protocols
+from landbrush.server.ground.errors import BadRequest
 from landbrush.server.models import weights
 from landbrush.server.models.siamese import SiameseResNet18
 from landbrush.server.store import bringing, shelf

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from landbrush.server.api import EditRequest
-from landbrush.server.edit import Files, edit
-from landbrush.server.errors import CannotEdit
-from landbrush.server.interpreter import interpret
+from landbrush.server.contract.requests import EditRequest
+from landbrush.server.editing.path import Files, edit
+from landbrush.server.ground.errors import CannotEdit
+from landbrush.server.words.interpreter import interpret
 
 from tests.server.conftest import ring, square, write
 from tests.server.edits import A, made, many

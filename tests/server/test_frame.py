@@ -11,11 +11,11 @@ from landbrush.server.diffusion.codec import Codec
 from landbrush.server.diffusion.placement import LAYERS, PARTS, WHOLE
 from landbrush.server.diffusion.sampler import Known, Run, sample
 from landbrush.server.diffusion.tiles import Tile, Tiling
+from landbrush.server.editing.rgb import View
 from landbrush.server.editors import scenario_prompts
 from landbrush.server.editors.frame import Frame, Grid, widened
-from landbrush.server.errors import BadRequest, CannotEdit
-from landbrush.server.raster import profile_of
-from landbrush.server.rgb import View
+from landbrush.server.ground.errors import BadRequest, CannotEdit
+from landbrush.server.raster.raster import profile_of
 from landbrush.server.synthesis.spectral import carried
 
 from tests.server import tiny_pipelines
@@ -288,14 +288,14 @@ def test_other_bands_follow_the_new_colours():
     (("red", "green", "blue"), (0, 1, 2)), (("blue", "green", "red", "nir"), (2, 1, 0)), (("pan",), (0, 0, 0)), (("",), (0, 0,
                                                                                                                          0))])
 def test_which_bands_are_shown(names, colours):
-    from landbrush.server.bands import Roles
+    from landbrush.server.raster.bands import Roles
 
     assert View.of(Roles(names, "test"), "SDEdit").colours == colours
 
 
 @pytest.mark.parametrize("names", [("vv", "vh"), ("", "", "", "", ""), ("nir", "red", "green")])
 def test_layers_without_colours_are_refused(names):
-    from landbrush.server.bands import Roles
+    from landbrush.server.raster.bands import Roles
 
     with pytest.raises(CannotEdit):
         View.of(Roles(names, "test"), "SDEdit")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from landbrush.server import gate
-from landbrush.server.errors import NoSpace, PromiseBroken
-from landbrush.server.geotiff import Mosaic, WriteOptions, write_geotiff
-from landbrush.server.masks import Region
-from landbrush.server.raster import Box, opened
+from landbrush.server.editing import gate
+from landbrush.server.ground.errors import NoSpace, PromiseBroken
+from landbrush.server.raster.geotiff import Mosaic, WriteOptions, write_geotiff
+from landbrush.server.raster.masks import Region
+from landbrush.server.raster.raster import Box, opened
 from rasterio.warp import Resampling, calculate_default_transform, reproject
 
 from tests.server.conftest import RGB, in_type, scene, write

@@ -10,14 +10,15 @@ import pytest
 import rasterio
 import rasterio.shutil
 import torch
-from landbrush.server.api import ContractError, Extent, RasterRef
-from landbrush.server.canvases import blank, finer
+from landbrush.server.contract.message import ContractError
+from landbrush.server.contract.requests import Extent, RasterRef
 from landbrush.server.diffusion.components import Model
 from landbrush.server.diffusion.placement import WHOLE, Placement
+from landbrush.server.editing.output import blank, finer
 from landbrush.server.editors.prompt_parts import composed, level_of
-from landbrush.server.errors import BadRequest
-from landbrush.server.raster import opened, profile_of
-from landbrush.server.sensor import satellite_of
+from landbrush.server.ground.errors import BadRequest
+from landbrush.server.raster.raster import opened, profile_of
+from landbrush.server.raster.sensor import satellite_of
 from landbrush.server.store import bringing, own, shelf
 from safetensors.torch import load_file
 

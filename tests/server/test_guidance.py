@@ -5,10 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from landbrush.server.errors import WeightsMissing
+from landbrush.server.ground.errors import WeightsMissing
 from landbrush.server.models import image_text
 from landbrush.server.models.clip_tokens import tokeniser
-from landbrush.server.models.guidance import Shown, Steering, TextGuide, energetic, moved, similarity_loss
+from landbrush.server.models.guidance import (
+    Shown,
+    Steering,
+    TextGuide,
+    energetic,
+    moved,
+    similarity_loss,
+)
 from landbrush.server.models.noise import AnchoredNoise
 from landbrush.server.models.patch_modes import layout_kept, restyled
 from landbrush.server.models.patch_sampler import Draw, sample

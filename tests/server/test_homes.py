@@ -7,11 +7,11 @@ import os
 import shutil
 
 import pytest
-from landbrush.server.api import EditRequest
-from landbrush.server.edit import Files
-from landbrush.server.executor import run_job
-from landbrush.server.jobs import JobStore
-from landbrush.server.settings import Settings
+from landbrush.server.contract.requests import EditRequest
+from landbrush.server.editing.path import Files
+from landbrush.server.ground.settings import Settings
+from landbrush.server.jobs.executor import run_job
+from landbrush.server.jobs.store import JobStore
 
 from tests.server.conftest import TOKEN, inputs
 
@@ -39,7 +39,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_one_damaged_job_folder_never_stops_a_start(settings, rgb, damage, app):
-    from landbrush.server.app import create_app
+    from landbrush.server.web.app import create_app
 
     from tests.server.test_jobs import Held
 
@@ -64,7 +64,7 @@ def test_one_damaged_job_folder_never_stops_a_start(settings, rgb, damage, app):
 
 def test_status_list_and_long_poll_read_no_other_job(settings, rgb, monkeypatch):
     """Counted in files read: of 300 jobs in the queue a status reads one at most."""
-    from landbrush.server import jobs
+    from landbrush.server.jobs import store as jobs
 
     store = JobStore(settings.jobs)
     request = EditRequest.from_json(inputs(rgb))

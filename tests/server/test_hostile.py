@@ -9,10 +9,10 @@ import threading
 
 import pytest
 from landbrush.server import __main__ as command
-from landbrush.server.app import create_app
-from landbrush.server.errors import RasterUnreadable
-from landbrush.server.raster import opened
-from landbrush.server.settings import Settings, token_of
+from landbrush.server.ground.errors import RasterUnreadable
+from landbrush.server.ground.settings import Settings, token_of
+from landbrush.server.raster.raster import opened
+from landbrush.server.web.app import create_app
 from PIL import Image
 from rasterio.errors import RasterioIOError
 

@@ -8,8 +8,8 @@ import json
 import numpy as np
 import pytest
 import rasterio
-from landbrush.server.app import create_app
-from landbrush.server.settings import Settings
+from landbrush.server.ground.settings import Settings
+from landbrush.server.web.app import create_app
 from rasterio.enums import ColorInterp
 
 from tests.server.conftest import RGB, TOKEN, finished, in_type, inputs, ring, scene, square, write

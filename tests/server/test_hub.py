@@ -8,12 +8,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from landbrush.server.errors import (
-    BadRequest,
-    Dismissed,
-    HubUnreachable,
-    LicenceNotAccepted,
-)
+from landbrush.server.ground.errors import BadRequest, Dismissed, HubUnreachable, LicenceNotAccepted
 from landbrush.server.store import catalogue, hub, shelf
 
 from tests.server.stick import UNET

@@ -6,14 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
-from landbrush.server import interpreter, retrieval
-from landbrush.server.api import EditRequest
+from landbrush.server.contract.requests import EditRequest
+from landbrush.server.editing.plan import plan
 from landbrush.server.editors.fill import LAND_COVERS
-from landbrush.server.errors import CannotEdit
-from landbrush.server.interpreter import interpret
-from landbrush.server.lexicon import CLASSES, OPERATIONS
+from landbrush.server.ground.errors import CannotEdit
 from landbrush.server.models import sentences
-from landbrush.server.plan import plan
+from landbrush.server.search import retrieval
+from landbrush.server.words import interpreter
+from landbrush.server.words.interpreter import interpret
+from landbrush.server.words.lexicon import CLASSES, OPERATIONS
 
 from tests.server.conftest import inputs, ring, square
 

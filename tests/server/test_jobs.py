@@ -15,13 +15,15 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from landbrush.server import executor, registry
-from landbrush.server.api import ENDED, EditRequest
-from landbrush.server.app import create_app
-from landbrush.server.edit import Files
-from landbrush.server.executor import run_job
-from landbrush.server.jobs import JobStore, load_status
-from landbrush.server.settings import Settings, lock_home
+from landbrush.server.contract.jobs import ENDED
+from landbrush.server.contract.requests import EditRequest
+from landbrush.server.editing.path import Files
+from landbrush.server.editors import registry
+from landbrush.server.ground.settings import Settings, lock_home
+from landbrush.server.jobs import executor
+from landbrush.server.jobs.executor import run_job
+from landbrush.server.jobs.store import JobStore, load_status
+from landbrush.server.web.app import create_app
 
 from tests.server.conftest import TOKEN, finished, in_type, inputs, scene, square, write
 
@@ -191,7 +193,7 @@ def test_a_marker_that_a_full_disk_cut_short_does_not_stop_the_server(settings, 
 
 
 def test_old_uploads_and_broken_transfers_go(settings, rgb):
-    from landbrush.server.services import purge_uploads
+    from landbrush.server.web.services import purge_uploads
 
     settings.uploads.mkdir(parents=True)
     for name in ("used", "unused", "young", ".part-x"):
@@ -319,7 +321,7 @@ def test_a_job_that_ends_the_server_is_given_up(settings, rgb):
     code = """
 import os, sys, json
 from pathlib import Path
-from landbrush.server import executor
+from landbrush.server.jobs import executor
 executor.edit = lambda *a: os._exit(9)
 executor.run_job(sys.argv[1])
 """

@@ -11,10 +11,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import transformers
-from landbrush.server import __main__, benchmark, endpoint
-from landbrush.server.benchmark import Terms, judge, runs
-from landbrush.server.errors import BadRequest, ModelNotNamed, WeightsMissing
+from landbrush.server import __main__
+from landbrush.server.experiments import benchmark
+from landbrush.server.experiments.benchmark import Terms, judge, runs
+from landbrush.server.ground.errors import BadRequest, ModelNotNamed, WeightsMissing
 from landbrush.server.models import vision_language, weights
+from landbrush.server.words import endpoint
 from PIL import Image
 
 from tests.server import tiny_pipelines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from landbrush.server.errors import BadRequest
+from landbrush.server.ground.errors import BadRequest
 from landbrush.server.training.data import layouts
 from PIL import Image
 

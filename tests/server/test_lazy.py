@@ -11,7 +11,7 @@ from landbrush.server.models import lazy, sentences
 
 FIRST_MINUTE = """
 import sys, threading, time
-from landbrush.server import app  # what a server has imported when it starts to answer
+from landbrush.server.web import app  # what a server has imported when it starts to answer
 from landbrush.server.models import sentences
 failed = []
 start = threading.Barrier(8)

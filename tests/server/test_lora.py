@@ -10,7 +10,7 @@ import torch
 from landbrush.server import __main__
 from landbrush.server.diffusion.components import Model
 from landbrush.server.diffusion.placement import WHOLE, Placement
-from landbrush.server.errors import BadRequest
+from landbrush.server.ground.errors import BadRequest
 from landbrush.server.store import bringing, own, shelf
 from landbrush.server.training import captioned
 from landbrush.server.training.lora import ADAPTER, LoraTrainer, Recipe

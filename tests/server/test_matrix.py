@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from landbrush.server.api import EditRequest
-from landbrush.server.edit import Files, edit
-from landbrush.server.errors import BadRequest, CannotEdit, OutsideRaster, RasterUnreadable
+from landbrush.server.contract.requests import EditRequest
+from landbrush.server.editing.path import Files, edit
+from landbrush.server.ground.errors import BadRequest, CannotEdit, OutsideRaster, RasterUnreadable
 from rasterio.enums import ColorInterp
 from rasterio.features import rasterize
 
@@ -329,7 +329,7 @@ def test_what_is_drawn_beyond_the_polygon_is_not_kept(tmp_path, rgb, process):
 
 def test_radiometric_match_takes_out_the_drift_of_an_editor_that_redraws(tmp_path, rgb, monkeypatch):
     """An editor that brightens everything it draws is brought back to the ring, unless that is switched off."""
-    from landbrush.server import registry
+    from landbrush.server.editors import registry
 
     editor = registry.EDITORS["harmonise"]
     plain = editor.edit

@@ -7,11 +7,11 @@ import pytest
 import rasterio
 import rasterio.shutil
 from affine import Affine
-from landbrush.server import masks
-from landbrush.server.api import EditRequest
-from landbrush.server.edit import Files, edit
-from landbrush.server.errors import CannotEdit, OutsideRaster, RasterUnreadable
-from landbrush.server.raster import opened, profile_of
+from landbrush.server.contract.requests import EditRequest
+from landbrush.server.editing.path import Files, edit
+from landbrush.server.ground.errors import CannotEdit, OutsideRaster, RasterUnreadable
+from landbrush.server.raster import masks
+from landbrush.server.raster.raster import opened, profile_of
 from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 
@@ -97,7 +97,7 @@ def test_mixed_types_are_refused(tmp_path):
 
 def test_many_polygons_take_time_in_proportion(tmp_path):
     """Counted in rasterisations, not in seconds: each region looks at its own polygons only."""
-    from landbrush.server import masks
+    from landbrush.server.raster import masks
 
     path = write(tmp_path / "a.tif", in_type(scene(1, 1200, 1200), "uint8"))
     squares = [square(c, r, c + 2, r + 2) for c in range(5, 1195, 40) for r in range(5, 1195, 40)]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import shapely
 from affine import Affine
-from landbrush.server import quality
-from landbrush.server.bands import Layer
+from landbrush.server.editing import quality
 from landbrush.server.evaluation import change, f1_damage, likeness, viescore
-from landbrush.server.raster import Box, opened
+from landbrush.server.raster.bands import Layer
+from landbrush.server.raster.raster import Box, opened
 from PIL import Image
 from scipy import ndimage
 

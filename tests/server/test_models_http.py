@@ -6,9 +6,9 @@ import dataclasses
 import time
 
 import pytest
-from landbrush.server.api import Model
-from landbrush.server.app import create_app
+from landbrush.server.contract.models import Model
 from landbrush.server.store import bringing, own, shelf
+from landbrush.server.web.app import create_app
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

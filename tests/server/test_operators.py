@@ -5,12 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rasterio
-from landbrush.server import registry
+from landbrush.server.editors import registry
 from landbrush.server.editors.base import Scene
-from landbrush.server.errors import BadRequest, CannotEdit
+from landbrush.server.ground.errors import BadRequest, CannotEdit
 from landbrush.server.operators.disaster import Burn, Flood, burn, flood
 from landbrush.server.operators.ground import Ground, fractal, water
-from landbrush.server.operators.weather import AIRLIGHT, Fog, LowLight, Seen, Snow, estimated, fog, low_light, snow
+from landbrush.server.operators.weather import (
+    AIRLIGHT,
+    Fog,
+    LowLight,
+    Seen,
+    Snow,
+    estimated,
+    fog,
+    low_light,
+    snow,
+)
 
 from tests.server.conftest import RGB, finished, in_type, inputs, ring, scene, square, write
 

@@ -9,11 +9,12 @@ import pytest
 import rasterio
 import shapely
 from landbrush.server import __main__ as command
-from landbrush.server import gate, masks
-from landbrush.server.api import Polygons
-from landbrush.server.errors import BadRequest, CannotEdit, OutsideRaster, PromiseBroken
-from landbrush.server.masks import Region
-from landbrush.server.raster import Box, opened, profile_of
+from landbrush.server.contract.requests import Polygons
+from landbrush.server.editing import gate
+from landbrush.server.ground.errors import BadRequest, CannotEdit, OutsideRaster, PromiseBroken
+from landbrush.server.raster import masks
+from landbrush.server.raster.masks import Region
+from landbrush.server.raster.raster import Box, opened, profile_of
 from rasterio.features import rasterize
 
 from tests.server.conftest import in_type, ring, scene, square, write
@@ -140,8 +141,8 @@ def test_thin_protected_ground_is_kept_and_the_gate_knows(rgb, tmp_path):
 
 
 def test_memory_counts_all_polygons_together(rgb):
-    from landbrush.server import memory
-    from landbrush.server.masks import Placing
+    from landbrush.server.ground import memory
+    from landbrush.server.raster.masks import Placing
 
     shapes = [shapely.box(c, r, c + 50, r + 50) for c in range(0, 1000, 100) for r in range(0, 1000, 100)]
     placing = Placing(Box(0, 0, 1000, 1000), Box(0, 0, 1000, 1000), bytes_kept=memory.limit_bytes() // 2500 // 50)

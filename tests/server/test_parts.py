@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import rasterio
 from landbrush.server import __main__ as command
-from landbrush.server import bands, blend, tiling
+from landbrush.server.editing import blend, tiling
 from landbrush.server.editors.base import Scene
-from landbrush.server.errors import BadRequest
-from landbrush.server.raster import opened, profile_of, read_window
-from landbrush.server.registry import EDITORS
+from landbrush.server.editors.registry import EDITORS
+from landbrush.server.ground.errors import BadRequest
+from landbrush.server.raster import bands
+from landbrush.server.raster.raster import opened, profile_of, read_window
 
 from tests.server.conftest import RGB, in_type, ring, scene, square, write
 

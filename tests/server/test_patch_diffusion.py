@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from landbrush.server.errors import CannotEdit
+from landbrush.server.ground.errors import CannotEdit
 from landbrush.server.models import patch_denoiser
 from landbrush.server.models.noise import AnchoredNoise
 from landbrush.server.models.patch_denoiser import PatchDenoiser

@@ -250,8 +250,9 @@ def test_the_models_that_can_be_chosen_are_those_that_are_there(desk):
 
 
 def test_words_that_no_built_in_editor_knows_go_to_a_pretrained_one(desk, chip):
-    from landbrush.server import interpreter, plan
-    from landbrush.server.api import EditRequest
+    from landbrush.server.contract.requests import EditRequest
+    from landbrush.server.editing import plan
+    from landbrush.server.words import interpreter
 
     wanted = EditRequest.from_json(inputs(chip, RING, prompt="an earthquake destroyed the houses"))
     understood = interpreter.interpret(wanted.prompt)
@@ -319,7 +320,7 @@ def test_a_reader_in_the_layout_of_open_clip(desk, shelved, chip, tmp_path, monk
 def test_tiles_of_a_large_extent_do_not_show(desk):
     """1500 x 1100 pixels through an editor of 512: gradients at the tiles' borders are those of the same drawn in one piece, also
     where neighbours are made to disagree. Laid side by side instead of blended, they show."""
-    from landbrush.server import registry
+    from landbrush.server.editors import registry
 
     from benchmarks import pretrained
 
@@ -331,7 +332,7 @@ def test_tiles_of_a_large_extent_do_not_show(desk):
 
 @pytest.mark.parametrize(("editor", "model"), FIRST.items())
 def test_without_a_name_the_preferred_model_is_taken(desk, editor, model):
-    from landbrush.server import registry
+    from landbrush.server.editors import registry
 
     found = registry.EDITORS[editor]
     assert found.entry({"model": ""}).id in (model, f"tiny-{model}")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from affine import Affine
-from landbrush.server import retrieval
-from landbrush.server.api import EditRequest
-from landbrush.server.bands import Layer
-from landbrush.server.edit import Files, edit
-from landbrush.server.errors import BadRequest
-from landbrush.server.raster import opened
+from landbrush.server.contract.requests import EditRequest
+from landbrush.server.editing.path import Files, edit
+from landbrush.server.ground.errors import BadRequest
+from landbrush.server.raster.bands import Layer
+from landbrush.server.raster.raster import opened
+from landbrush.server.search import retrieval
 from rasterio.enums import ColorInterp
 
 from tests.server.conftest import RGB, in_type, inputs, scene, square, write
@@ -99,7 +99,7 @@ def test_naip_water_windows_are_water(data):
 
 
 def test_sources_are_not_far_behind_the_best():
-    from landbrush.server.raster import Box
+    from landbrush.server.raster.raster import Box
 
     hits = tuple(retrieval.Hit(Box(0, 0, 64, 64), a) for a in (6.0, 5.0, 4.0, 2.6))
     kept = retrieval.sources(retrieval.Search("forest", "scene agreement", hits))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rasterio
-from landbrush.server.api import EditRequest, Output, Polygons, RasterRef
-from landbrush.server.edit import Files, edit
+from landbrush.server.contract.requests import EditRequest, Output, Polygons, RasterRef
+from landbrush.server.editing.path import Files, edit
 from scipy import ndimage
 
 from tests.server.conftest import ring, square

@@ -8,14 +8,22 @@ import time
 import numpy as np
 import pytest
 import torch
-from landbrush.server import registry
-from landbrush.server.api import EditRequest
-from landbrush.server.edit import Files, edit
+from landbrush.server.contract.requests import EditRequest
+from landbrush.server.editing.path import Files, edit
+from landbrush.server.editors import registry
 from landbrush.server.editors.base import Scene
-from landbrush.server.errors import Dismissed, WeightsMissing
+from landbrush.server.ground.errors import Dismissed, WeightsMissing
 from landbrush.server.models import sinddm_sampler, weights
 from landbrush.server.models.noise import AnchoredNoise
-from landbrush.server.models.sinddm import REACH, Diffusion, Pyramid, SinDDMNet, scale_sizes, sinusoids, working_size
+from landbrush.server.models.sinddm import (
+    REACH,
+    Diffusion,
+    Pyramid,
+    SinDDMNet,
+    scale_sizes,
+    sinusoids,
+    working_size,
+)
 from landbrush.server.models.sinddm_sampler import Known, sample
 from landbrush.server.training.sinddm import Recipe, Trainer, network_of
 

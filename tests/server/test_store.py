@@ -11,7 +11,7 @@ import pytest
 import torch
 from landbrush.server import __main__
 from landbrush.server.diffusion import warm
-from landbrush.server.errors import (
+from landbrush.server.ground.errors import (
     BadRequest,
     LicenceNotAccepted,
     ModelNotNamed,
@@ -139,7 +139,7 @@ def test_the_command_line(published, home, capsys):
 
 def test_every_entry_of_the_catalogue_is_whole():
     from landbrush.server.diffusion import schedules
-    from landbrush.server.registry import EDITORS
+    from landbrush.server.editors.registry import EDITORS
 
     known = catalogue.published()
     for entry in known.values():

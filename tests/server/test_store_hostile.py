@@ -11,11 +11,7 @@ import zipfile
 
 import pytest
 import torch
-from landbrush.server.errors import (
-    BadRequest,
-    Conflict,
-    ModelRefused,
-)
+from landbrush.server.ground.errors import BadRequest, Conflict, ModelRefused
 from landbrush.server.models import weights
 from landbrush.server.store import catalogue, headers, shelf
 from safetensors.torch import save_file

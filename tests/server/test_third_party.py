@@ -11,9 +11,9 @@ import schemathesis
 import waitress
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from landbrush.server import openapi
-from landbrush.server.app import create_app
-from landbrush.server.settings import Settings
+from landbrush.server.ground.settings import Settings
+from landbrush.server.web import openapi
+from landbrush.server.web.app import create_app
 from owslib.ogcapi.processes import Processes
 
 from tests.server.conftest import RGB, TOKEN, in_type, inputs, scene, write

@@ -16,7 +16,7 @@ from landbrush.server import __main__
 from landbrush.server.dataset import bitemporal
 from landbrush.server.diffusion.components import Model
 from landbrush.server.diffusion.placement import WHOLE, Placement
-from landbrush.server.errors import BadRequest, CannotEdit
+from landbrush.server.ground.errors import BadRequest, CannotEdit
 from landbrush.server.store import bringing, own, shelf
 from landbrush.server.training import journal
 from landbrush.server.training.data import layouts

@@ -7,7 +7,7 @@ import pytest
 import rasterio
 import torch
 from landbrush.server import __main__
-from landbrush.server.errors import BadRequest, WeightsMissing
+from landbrush.server.ground.errors import BadRequest, WeightsMissing
 from landbrush.server.models import translation, weights
 from landbrush.server.models.translation import Discriminator, Generator, Shape
 from landbrush.server.training.cyclegan import THERE, CycleTrainer, Recipe, pictures

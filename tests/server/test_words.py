@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from landbrush.server import __main__, prompts, registry
-from landbrush.server.api import EditRequest, Output, Polygons, RasterRef
-from landbrush.server.edit import Files, edit
+from landbrush.server import __main__
+from landbrush.server.contract.requests import EditRequest, Output, Polygons, RasterRef
+from landbrush.server.editing.path import Files, edit
+from landbrush.server.editors import registry
 from landbrush.server.editors.base import Patch, Scene
-from landbrush.server.errors import BadRequest, CannotEdit, NotFoundInLayer, WeightsMissing
+from landbrush.server.ground.errors import BadRequest, CannotEdit, NotFoundInLayer, WeightsMissing
 from landbrush.server.models import weights
+from landbrush.server.words import prompts
 
 from tests.server import tiny_clip
 from tests.server.conftest import in_type, ring, scene, square, write
@@ -353,10 +355,10 @@ def test_exemplars_that_are_too_thin_are_refused():
 @pytest.mark.parametrize("shape, bands", [((6, 900), 3), ((1, 500), 3), ((200, 200), 2), ((200, 200), 5), ((3200, 3200), 3)])
 def test_text_retrieval_ends_on_any_layer(tmp_path, shape, bands):
     import rasterio
-    from landbrush.server import text_retrieval
-    from landbrush.server.bands import Layer
     from landbrush.server.models import image_text
-    from landbrush.server.raster import Box
+    from landbrush.server.raster.bands import Layer
+    from landbrush.server.raster.raster import Box
+    from landbrush.server.search import image_text as text_retrieval
 
     values = in_type(scene(bands, *shape), "uint8")
     if shape[0] > 1000:

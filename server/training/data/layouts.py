@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import BadRequest
+from ...ground.errors import BadRequest
 from .pairs import PARTS, TEST, TRAIN, VAL, EditPair
 
 OURS = "pairs.jsonl"

@@ -1,0 +1,225 @@
+"""The panel's widgets and their layout; what they do is in dock.py."""
+
+from qgis.core import QgsApplication
+from qgis.gui import QgsCollapsibleGroupBox, QgsMapLayerComboBox
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDockWidget,
+    QDoubleSpinBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ...server.contract.editors import AUTO
+from .. import settings
+from ..map.canvas import PolygonTool
+from .ensemble import EnsembleBox
+from .results import ResultList
+from .widgets import (
+    CANVAS,
+    DRAWN,
+    NOTHING,
+    RASTER_FILTER,
+    SELECTED,
+    WHOLE,
+    AreaPicker,
+    FoundList,
+    OptionsForm,
+    WheelGuard,
+    narrow_form,
+)
+from .words import WordsBox
+from .wrapped import Wrapped
+
+AREA_TITLES = (("the edited window", "window"), ("the whole layer", "layer"))
+COMPRESSION_TITLES = (("DEFLATE", "deflate"), ("ZSTD", "zstd"), ("none", "none"))
+
+
+NARROWEST_PX = 240
+"""Width at which everything in the panel can be read and reached."""
+STATUS_LINES, SERVER_LINES = 3, 2
+
+
+class DockForm(QDockWidget):
+    """A dock with everything the user sees, not yet connected."""
+
+    def __init__(self, canvas, parent=None):
+        super().__init__("Landbrush", parent)
+        self.setObjectName("LandbrushDock")
+        self.canvas = canvas
+        self.tool = PolygonTool(canvas, "#d62728")
+        self.exemplar_tool = PolygonTool(canvas, "#e6b800")
+        self.protect_tool = PolygonTool(canvas, "#1f77b4")
+        self.tools = (self.tool, self.exemplar_tool, self.protect_tool)
+        self._build()
+
+    def _make_fields(self):
+        self.layer = QgsMapLayerComboBox()
+        self.layer.setFilters(RASTER_FILTER)
+        self.resolution = QDoubleSpinBox()
+        self.resolution.setDecimals(6)
+        self.resolution.setRange(1e-6, 1e6)
+        self.resolution.setSuffix(" map units / pixel")
+        self.area = AreaPicker(self.tool, (DRAWN, SELECTED, CANVAS, WHOLE))
+        self.area.setObjectName("area")
+        self.exemplar = AreaPicker(self.exemplar_tool, (NOTHING, DRAWN, SELECTED))
+        self.exemplar_layer = QgsMapLayerComboBox()
+        self.exemplar_layer.setFilters(RASTER_FILTER)
+        self.exemplar_layer.setAllowEmptyLayer(True)
+        self.exemplar_layer.setCurrentIndex(0)
+        self.protect = AreaPicker(self.protect_tool, (NOTHING, DRAWN, SELECTED))
+        self.words = WordsBox()
+        self.editor = QComboBox()
+        self.editor.addItem("Say what should be there", AUTO)
+        self.missing = Wrapped()
+        self.find = QPushButton("Find examples")
+        self.found = FoundList()
+        self.elevation = QgsMapLayerComboBox()
+        self.elevation.setFilters(RASTER_FILTER)
+        self.elevation.setAllowEmptyLayer(True)
+        self.elevation.setCurrentIndex(0)
+
+    def _lay_out_fields(self):
+        form = narrow_form()
+        for title, field in (("Layer", self.layer), ("Export at", self.resolution), ("Edit", self.area), ("Prompt", self.words),
+                             ("Editor", self.editor), ("", self.missing), ("Copy from", self.exemplar),
+                             ("of layer", self.exemplar_layer), ("", self.find), ("", self.found),
+                             ("Elevation", self.elevation)):
+            form.addRow(title, field)
+        self.form = form
+        return form
+
+    def _build(self):
+        """What one fills in scrolls; what one always needs stands below it."""
+        inner = QWidget()
+        box = QVBoxLayout(inner)
+        box.setContentsMargins(6, 6, 6, 6)
+        self._make_fields()
+        box.addLayout(self._lay_out_fields())
+        self.options = OptionsForm()
+        self.options_box = QgsCollapsibleGroupBox("Options")
+        QVBoxLayout(self.options_box).addWidget(self.options)
+        box.addWidget(self.options_box)
+        self.ensemble = EnsembleBox()
+        self.words.prompt.textChanged.connect(self.ensemble.clear)  # its sentences said the same as another prompt
+        box.addWidget(self.ensemble)
+        box.addWidget(self._build_more())
+        box.addLayout(self._build_seed())
+        self.preview = QLabel()
+        self.preview.setToolTip("Unfinished")
+        self.preview.hide()
+        box.addWidget(self.preview)
+        self.results = ResultList()
+        box.addWidget(QLabel("Results"))
+        box.addWidget(self.results)
+        box.addStretch(1)
+        self.scroll = QScrollArea()
+        self.scroll.setWidgetResizable(True)
+        self.scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self.scroll.setMinimumWidth(NARROWEST_PX)
+        self.scroll.setWidget(inner)
+        whole = QWidget()
+        column = QVBoxLayout(whole)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.scroll, 1)
+        column.addWidget(self._build_footer())
+        self.setWidget(whole)
+        self.wheel = WheelGuard(self)
+        self.wheel.watch(inner)
+
+    def _build_footer(self):
+        footer = QFrame()
+        footer.setFrameShape(QFrame.Shape.StyledPanel)
+        column = QVBoxLayout(footer)
+        column.setContentsMargins(6, 4, 6, 4)
+        column.setSpacing(3)
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 100)
+        self.bar.setMaximumHeight(14)
+        self.status = Wrapped()
+        self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        said = QScrollArea()  # a long sentence scrolls; it must not push the buttons away
+        said.setWidgetResizable(True)
+        said.setFrameShape(QFrame.Shape.NoFrame)
+        said.setWidget(self.status)
+        said.setFixedHeight(STATUS_LINES * self.fontMetrics().lineSpacing() + 4)
+        self.run_button = QPushButton("Run")
+        self.run_button.setDefault(True)
+        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.setEnabled(False)
+        self.server_line = Wrapped(lines=SERVER_LINES)
+        self.server_button = QPushButton("Start server")
+        column.addWidget(self.bar)
+        column.addWidget(said)
+        for pair in ((self.run_button, self.cancel_button), (self.server_line, self.server_button)):
+            row = QHBoxLayout()
+            row.addWidget(pair[0], 1)
+            row.addWidget(pair[1])
+            column.addLayout(row)
+        return footer
+
+    def _build_more(self):
+        more = QgsCollapsibleGroupBox("Edge and output")
+        more.setCollapsed(True)
+        form = narrow_form(more)
+        form.addRow("Leave as it is", self.protect)
+        self.grow, self.beyond, self.feather, self.context = QSpinBox(), QSpinBox(), QSpinBox(), QSpinBox()
+        for field, top in ((self.grow, 64), (self.beyond, 64), (self.feather, 128), (self.context, 2048)):
+            field.setRange(0, top)
+            field.setSuffix(" px")
+        self.beyond.setToolTip("The editor draws this far around the polygons too; what lies outside is not kept")
+        self.feather.setValue(settings.get("blend/feather_px"))
+        self.context.setValue(settings.get("blend/context_px"))
+        self.match = QCheckBox()
+        self.match.setChecked(settings.get("blend/radiometric_match"))
+        self.write, self.compression = QComboBox(), QComboBox()
+        for combo, titles in ((self.write, AREA_TITLES), (self.compression, COMPRESSION_TITLES)):
+            for title, name in titles:
+                combo.addItem(title, name)
+        self.cog, self.go_on, self.keep_request = QCheckBox(), QCheckBox(), QCheckBox()
+        self.keep_request.setToolTip("Write the prompt and the request into the GeoTIFF's own tags, not into the manifest alone")
+        self.go_on.setToolTip("Write the whole layer and take it as the layer of the next edit, so that edits add up")
+        self.bands = QLineEdit()
+        self.bands.setPlaceholderText("as the file says")
+        self.bands.setToolTip("Which band is what, where the file does not say: red=1 green=2 blue=3 nir=4")
+        for title, field in (("Enlarge polygons by", self.grow), ("Draw beyond them", self.beyond),
+                             ("Soft edge inside", self.feather),
+                             ("Surroundings", self.context), ("Match tone", self.match), ("Write", self.write),
+                             ("Compression", self.compression), ("Cloud Optimized", self.cog),
+                             ("Go on with the result", self.go_on), ("Prompt in the file", self.keep_request),
+                             ("Bands", self.bands)):
+            form.addRow(title, field)
+        return more
+
+    def _build_seed(self):
+        row = QHBoxLayout()
+        self.seed = QSpinBox()
+        self.seed.setRange(0, 2**31 - 1)
+        self.seed.setMinimumWidth(60)
+        self.dice = QPushButton(QgsApplication.getThemeIcon("/mActionRefresh.svg"), "")
+        self.dice.setToolTip("Roll the dice: another seed")
+        self.dice.setMaximumWidth(36)
+        self.variants = QSpinBox()
+        self.variants.setRange(1, 8)
+        self.variants.setPrefix("x ")
+        self.variants.setToolTip("Variants: so many results, each with the next seed")
+        self.models_button = QPushButton("Models …")
+        self.models_button.setToolTip("Pretrained models: which the server has, and how to bring more")
+        for widget, stretch in ((QLabel("Seed"), 0), (self.seed, 1), (self.dice, 0), (self.variants, 0)):
+            row.addWidget(widget, stretch)
+        column = QVBoxLayout()
+        column.addLayout(row)
+        column.addWidget(self.models_button, 0, Qt.AlignmentFlag.AlignLeft)
+        return column

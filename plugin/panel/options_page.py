@@ -1,0 +1,144 @@
+"""The plugin's page in QGIS's options."""
+
+from qgis.gui import QgsAuthConfigSelect, QgsFileWidget, QgsOptionsPageWidget, QgsOptionsWidgetFactory
+from qgis.PyQt.QtGui import QIcon
+from qgis.PyQt.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QToolButton,
+    QWidget,
+)
+
+from .. import settings
+from ..processing.provider import ICON
+
+MODEL_TITLES = {
+    "image-text": "CLIP or RemoteCLIP (folder or file)",
+    "second-image-text": "Another one, to rank candidates",
+    "language": "Language model for paraphrases (folder)",
+    "endpoint": "or an OpenAI-compatible service (URL)",
+    "endpoint-model": "Model of the service",
+}
+
+
+WORDS = ("endpoint", "endpoint-model")
+"""Models that are no path."""
+MODEL_FILES = "Models (*.safetensors *.pt *.pth *.bin)"
+
+
+class PathField(QWidget):
+    """A path to a file or to a folder: "…" offers both."""
+
+    def __init__(self, files, parent=None):
+        super().__init__(parent)
+        self.files = files
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        self.line = QLineEdit()
+        self.button = QToolButton()
+        self.button.setText("…")
+        self.button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(self.button)
+        self.pick_file, self.pick_folder = menu.addAction("File …"), menu.addAction("Folder …")
+        self.pick_file.triggered.connect(self._file)
+        self.pick_folder.triggered.connect(self._folder)
+        self.button.setMenu(menu)
+        row.addWidget(self.line, 1)
+        row.addWidget(self.button)
+
+    def text(self):
+        """The path; empty for none."""
+        return self.line.text()
+
+    def setText(self, path):
+        """Show this path in the line; an empty one clears it."""
+        self.line.setText(path)
+
+    def _file(self):
+        found, _ = QFileDialog.getOpenFileName(self, "Choose a file", self.text(), self.files)
+        if found:
+            self.setText(found)
+
+    def _folder(self):
+        found = QFileDialog.getExistingDirectory(self, "Choose a folder", self.text())
+        if found:
+            self.setText(found)
+
+
+class LandbrushOptionsFactory(QgsOptionsWidgetFactory):
+    """Makes the page."""
+
+    def __init__(self):
+        super().__init__("Landbrush", QIcon(ICON))
+
+    def createWidget(self, parent):
+        """Called by QGIS."""
+        return LandbrushOptionsPage(parent)
+
+
+class LandbrushOptionsPage(QgsOptionsPageWidget):
+    """Server, folders and defaults."""
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        form = QFormLayout(self)
+        self.local = QCheckBox("Run the server on this machine")
+        self.local.setChecked(settings.get("server/local"))
+        self.python = QgsFileWidget()
+        self.python.setFilePath(settings.get("server/python"))
+        self.package = PathField("Wheels (*.whl)")
+        self.package.setText(settings.get("server/package"))
+        self.home = QgsFileWidget()
+        self.home.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
+        self.home.setFilePath(settings.get("server/home"))
+        self.url = QLineEdit(settings.get("server/url"))
+        self.auth = QgsAuthConfigSelect()
+        self.auth.setConfigId(settings.get("server/authcfg"))
+        self.token = QLineEdit(settings.get("server/token"))
+        self.token.setEchoMode(QLineEdit.EchoMode.Password)
+        self.models = {}
+        for kind in settings.MODELS:
+            field = QLineEdit() if kind in WORDS else PathField(MODEL_FILES)
+            field.setText(settings.get(f"models/{kind}"))
+            self.models[kind] = field
+        self.key = QgsAuthConfigSelect()
+        self.key.setConfigId(settings.get("models/endpoint-authcfg"))
+        self.output = QgsFileWidget()
+        self.output.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
+        self.output.setFilePath(settings.get("output/folder"))
+        self.match = QCheckBox("Match the edit's tone to its surroundings")
+        self.match.setChecked(settings.get("blend/radiometric_match"))
+        form.addRow(self.local)
+        form.addRow("Python with the server (empty: found or installed)", self.python)
+        form.addRow("Server package to install (empty: the plugin's own)", self.package)
+        form.addRow("Server's folder (empty: in the QGIS profile)", self.home)
+        form.addRow(QLabel("Without a local server:"))
+        form.addRow("Address", self.url)
+        form.addRow("Token, kept by QGIS's authentication", self.auth)
+        form.addRow("or plainly", self.token)
+        form.addRow(QLabel("Models of yours, used from the server's next start (nothing is downloaded):"))
+        for kind, title in MODEL_TITLES.items():
+            form.addRow(title, self.models[kind])
+        form.addRow("Key of the service", self.key)
+        form.addRow("Results go to (empty: beside the project)", self.output)
+        form.addRow(self.match)
+
+    def apply(self):
+        """Called by QGIS when the user accepts."""
+        settings.put("server/local", self.local.isChecked())
+        settings.put("server/python", self.python.filePath())
+        settings.put("server/package", self.package.text().strip())
+        settings.put("server/home", self.home.filePath())
+        settings.put("server/url", self.url.text().strip())
+        settings.put("server/authcfg", self.auth.configId())
+        settings.put("server/token", self.token.text().strip())
+        for kind, field in self.models.items():
+            settings.put(f"models/{kind}", field.text().strip())
+        settings.put("models/endpoint-authcfg", self.key.configId())
+        settings.put("output/folder", self.output.filePath())
+        settings.put("blend/radiometric_match", self.match.isChecked())

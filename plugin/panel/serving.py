@@ -1,0 +1,166 @@
+"""The panel's talk with its server: started and asked in the background, and what comes of it told to the user."""
+
+from qgis.core import Qgis, QgsApplication, QgsMessageLog
+from qgis.PyQt.QtCore import Qt
+
+from .. import settings
+from ..errors import Cancelled, ServerUnreachable
+from ..local.server import (
+    FAILED,
+    INSTALLED,
+    INSTALLING,
+    RUNNING,
+    STARTING,
+    STOPPED,
+    LocalServer,
+    find_python,
+)
+from ..processing.editors import remember
+from ..tasks.task import CallTask, Connection
+from .form import DockForm
+from .models_page import ModelsPage
+
+TAG = "Landbrush"
+
+
+class ServedForm(DockForm):
+    """The form with a server behind it. Subclasses say what happens when its editors are known (`editors_known`)."""
+
+    def __init__(self, iface, parent=None):
+        super().__init__(iface.mapCanvas(), parent)
+        self.iface = iface
+        self.tasks, self.infos = [], {}
+        self.last_error = self.error_item = None
+        self.server = LocalServer(self)
+        self.server.changed.connect(self._server_changed)
+        self.models = ModelsPage(self._ask, self)
+        self.models.changed.connect(self.load_editors)
+        self.server_button.clicked.connect(self._server_pressed)
+        self.models_button.clicked.connect(self.show_models)
+        self._show_server(self.server.state, "")
+        if not settings.get("server/local"):
+            self.load_editors()
+
+    def editors_known(self):
+        """The server has said what it can do."""
+
+    def server_failed(self):
+        """The server could not be started, ended, was stopped, or does not say what it can do."""
+
+    def say(self, message, level=Qgis.MessageLevel.Info, details=""):
+        """Message bar, and the log with the details."""
+        QgsMessageLog.logMessage(details or message, TAG, level)
+        self.iface.messageBar().pushMessage(TAG, message, details if details != message else "", level, 0
+                                            if level == Qgis.MessageLevel.Critical else 8)
+
+    def _fail(self, error):
+        self.forget_error()
+        self.last_error = error
+        if isinstance(error, ServerUnreachable) and settings.get("server/local"):
+            self.server.lost()
+        if isinstance(error, Cancelled):
+            self.status.setText("Cancelled.")
+            return
+        self.status.setText(error.message)
+        self.say(error.message, Qgis.MessageLevel.Critical, error.details)
+        self.error_item = next((item for item in self.iface.messageBar().items() if item.text() == error.message), None)
+
+    def forget_error(self):
+        """Take a former error away, here and from the message bar: what it spoke of is over."""
+        if self.last_error is not None and self.status.text() == self.last_error.message:
+            self.status.clear()
+        if self.error_item is not None and self.error_item in self.iface.messageBar().items():
+            self.iface.messageBar().popWidget(self.error_item)
+        self.last_error = self.error_item = None
+
+    def connection(self):
+        """Where to send requests; None while no server is known."""
+        if not settings.get("server/local"):
+            return Connection(settings.get("server/url"), settings.token(), shares_files=False)
+        if self.server.state == RUNNING:
+            return Connection(self.server.url, self.server.token)
+        return None
+
+    def _server_pressed(self):
+        if self.server.state in (RUNNING, STARTING, INSTALLING):
+            self.server.stop()
+        elif find_python() is None:
+            self.server.install()
+        else:
+            self.server.start()
+
+    def _show_server(self, state, text):
+        if not settings.get("server/local"):
+            self.server_line.setText(f"Server: {settings.get('server/url')}")
+            self.server_button.hide()
+            return
+        missing = find_python() is None
+        rest = "The server is not installed yet." if missing else "Server not started"
+        self.server_line.setText(text or rest)
+        names = {RUNNING: "Stop server", STARTING: "Stop", INSTALLING: "Stop"}
+        self.server_button.setText(names.get(state, "Install server" if missing else "Start server"))
+
+    def _server_changed(self, state, text):
+        self._show_server(state, text)
+        if state == RUNNING:
+            self.forget_error()
+            self.load_editors()
+            self._ask("Landbrush: earlier results", lambda client: client.jobs(), self.results.show_jobs)
+            self.words.hear_again()
+        elif state == FAILED:
+            self.say(text, Qgis.MessageLevel.Warning)
+            self.server_failed()
+        elif state == STOPPED and text != INSTALLED:
+            self.server_failed()
+
+    def load_editors(self):
+        """Ask the server what it can do."""
+        self._ask("Landbrush: editors", lambda client: client.editors(), self._editors_known, self._editors_unknown)
+
+    def _editors_unknown(self, error):
+        self.server_failed()
+        self._fail(error)
+
+    def show_models(self):
+        """The page on which models are brought and removed."""
+        if self.connection() is None:
+            self.say("Start the server first: models are kept on its machine.", Qgis.MessageLevel.Warning)
+            return
+        self.models.show()
+        self.models.look()
+
+    def _editors_known(self, infos):
+        chosen = self.editor.currentData()
+        self.infos = {info.id: info for info in infos}
+        self.editor.blockSignals(True)
+        self.editor.clear()
+        for info in infos:
+            self.editor.addItem(info.title, info.id)
+            self.editor.setItemData(self.editor.count() - 1, f"{info.description}\n{info.engine}", Qt.ItemDataRole.ToolTipRole)
+        self.editor.setCurrentIndex(max(0, self.editor.findData(chosen)))
+        self.editor.blockSignals(False)
+        provider = QgsApplication.processingRegistry().providerById("landbrush")
+        if remember(infos) and provider is not None:
+            provider.refreshAlgorithms()
+        self.editors_known()
+
+    def _ask(self, title, call, on_answer, on_error=None):
+        """Put a question to the server in the background; False where none is known."""
+        connection = self.connection()
+        if connection is None:
+            return False
+        task = CallTask(title, call, connection)
+
+        def answered(done):
+            self.tasks.remove(done)
+            if done.error is None:
+                if isinstance(self.last_error, ServerUnreachable):
+                    self.forget_error()
+                on_answer(done.answer)
+            else:
+                (on_error or self._fail)(done.error)
+
+        task.ended.connect(answered)
+        self.tasks.append(task)
+        QgsApplication.taskManager().addTask(task)
+        return True

@@ -1,0 +1,109 @@
+"""The Processing algorithm `landbrush:evaluate`: what changed between two layers, inside and outside polygons."""
+
+import json
+
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsProcessingAlgorithm,
+    QgsProcessingException,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
+)
+from qgis.PyQt.QtGui import QIcon
+
+from ...server.contract.comparison import ComparisonRequest
+from ..errors import Cancelled, PluginError
+from ..tasks.request import Area, in_layer_crs, polygons_of
+from ..tasks.task import asked_about
+from .parameters import polygons, tr
+from .running import ICON, area_in, layer_and_file, with_server
+
+NUMBERS = (
+    ("OUTSIDE_CHANGED", "preservation", "changed", "Share of pixels outside the polygons that changed"),
+    ("OUTSIDE_MAGNITUDE", "preservation", "magnitude", "Mean change outside the polygons (of 1)"),
+    ("INSIDE_CHANGED", "localisation", "recall", "Share of the polygons that changed"),
+    ("ENERGY_INSIDE", "localisation", "energy_inside", "Share of all change that lies in the polygons"),
+    ("RIM_COLOUR", "rim", "colour", "Step of colour at the polygons' rim (of 1)"),
+    ("RIM_GRADIENT", "rim", "gradient", "Jumps at the rim by those beside it"),
+)
+"""Outputs: name, measure, number in it, what it is."""
+
+
+class EvaluateAlgorithm(QgsProcessingAlgorithm):
+    """Compares any two rasters of one ground; nothing is written."""
+
+    def createInstance(self):
+        """Called by QGIS."""
+        return EvaluateAlgorithm()
+
+    def name(self):
+        """Stable id."""
+        return "evaluate"
+
+    def displayName(self):
+        """Name in the toolbox."""
+        return tr("Compare two rasters (what changed where)")
+
+    def icon(self):
+        """The plugin's icon."""
+        return QIcon(ICON)
+
+    def tags(self):
+        """Words to find it by."""
+        return ["compare", "change", "difference", "evaluate", "quality", "metric", "preservation", "seam"]
+
+    def shortHelpString(self):
+        """Help beside the form."""
+        return tr(
+            "Says what changed from one raster to another of the same ground: how much outside the polygons (0 for an edit that "
+            "keeps its promise), how much of the polygons, and how the change meets its surroundings. AFTER may have another "
+            "grid or CRS; it is brought onto the grid of BEFORE. Without polygons change was asked for "
+            "everywhere.\n\nWithout SERVER "
+            "the address in the plugin's settings is used; a local server is started for the time of the run.")
+
+    def initAlgorithm(self, config=None):
+        """Parameters and outputs."""
+        self.addParameter(QgsProcessingParameterRasterLayer("BEFORE", tr("Raster before")))
+        self.addParameter(QgsProcessingParameterRasterLayer("AFTER", tr("Raster after")))
+        self.addParameter(polygons("POLYGONS", "Where change was asked for", optional=True))
+        for name, title in (("SERVER", "Server address"), ("TOKEN", "Server token")):
+            parameter = QgsProcessingParameterString(name, tr(title), "", optional=True)
+            parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
+            self.addParameter(parameter)
+        self.addOutput(QgsProcessingOutputString("REPORT", tr("All numbers (JSON)")))
+        self.addOutput(QgsProcessingOutputString("SUMMARY", tr("What they mean")))
+        for name, _, _, title in NUMBERS:
+            self.addOutput(QgsProcessingOutputNumber(name, tr(title)))
+
+    def processAlgorithm(self, parameters, context, feedback):
+        """Compare; numbers that have no place to be taken at are not among the results."""
+        try:
+            layers, paths = zip(*(layer_and_file(self, parameters, name, context) for name in ("BEFORE", "AFTER")))
+            area = area_in(self, parameters, "POLYGONS", context)
+            if area is None and parameters.get("POLYGONS"):
+                raise PluginError("POLYGONS holds no polygon.")
+            shapes = None
+            if area is not None:
+                here = in_layer_crs(area, layers[0], context.transformContext())
+                shapes = polygons_of(Area(here, QgsCoordinateReferenceSystem()))
+
+            def run(connection):
+                return asked_about(
+                    connection, feedback, paths, lambda client, refs: client.compare(ComparisonRequest(*refs, polygons=shapes)))
+
+            found = with_server(self, parameters, context, feedback, run)
+        except Cancelled:
+            return {}
+        except PluginError as error:
+            raise QgsProcessingException(error.message) from error
+        for sentence in found.said:
+            feedback.pushInfo(sentence)
+        results = {"REPORT": json.dumps(found.to_json()), "SUMMARY": " ".join(found.said)}
+        for name, measure, number, _ in NUMBERS:
+            value = getattr(found, measure).get(number)
+            if value is not None:
+                results[name] = value
+        return results

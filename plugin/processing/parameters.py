@@ -1,0 +1,122 @@
+"""Processing parameters: the common ones, and those made from an editor's options."""
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterCrs,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
+)
+from qgis.PyQt.QtCore import QCoreApplication
+
+from .. import settings
+
+AREAS = ("window", "layer")
+COMPRESSIONS = ["deflate", "zstd", "none"]
+
+
+def tr(text):
+    """Translate in the plugin's context."""
+    return QCoreApplication.translate("Landbrush", text)
+
+
+def polygons(name, title, optional=True):
+    """A polygon layer."""
+    return QgsProcessingParameterFeatureSource(name, tr(title), [QgsProcessing.SourceType.TypeVectorPolygon], optional=optional)
+
+
+def whole_number(name, title, default, highest):
+    """An integer from 0."""
+    return QgsProcessingParameterNumber(name, tr(title), defaultValue=default, minValue=0, maxValue=highest)
+
+
+def advanced():
+    """What few people change, the same for all algorithms."""
+    found = [
+        polygons("PROTECT", "Areas inside that stay as they are"),
+        QgsProcessingParameterExtent("EXTENT", tr("Edit only inside this extent"), optional=True),
+        whole_number("GROW", "Enlarge the polygons by (px)", 0, 64),
+        whole_number("BEYOND", "Draw beyond the polygons, not kept (px)", 0, 64),
+        whole_number("FEATHER", "Soft edge inside the polygons (px)", settings.get("blend/feather_px"), 128),
+        whole_number("CONTEXT", "Surroundings shown to the editor (px)", settings.get("blend/context_px"), 2048),
+        QgsProcessingParameterBoolean("MATCH", tr("Match the tone to the ring around the polygons"),
+                                      settings.get("blend/radiometric_match")),
+        QgsProcessingParameterString("BAND_ROLES", tr("Bands, where the file does not say (nir=4 red=1)"), "", optional=True),
+        QgsProcessingParameterEnum("AREA", tr("Write"), [tr("the edited window"), tr("the whole layer")], defaultValue=0),
+        QgsProcessingParameterEnum("COMPRESSION", tr("Compression"), COMPRESSIONS, False, "deflate", usesStaticStrings=True),
+        QgsProcessingParameterBoolean("COG", tr("Cloud Optimized GeoTIFF"), False),
+        QgsProcessingParameterBoolean("KEEP_REQUEST", tr("Prompt and request in the file's own tags"), False),
+        QgsProcessingParameterString("SERVER", tr("Server address"), "", optional=True),
+        QgsProcessingParameterString("TOKEN", tr("Server token"), "", optional=True),
+    ]
+    for parameter in found:
+        parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
+    return found
+
+
+def new_ground():
+    """Where there is no raster yet: an extent, a CRS, a ground size."""
+    return [
+        QgsProcessingParameterExtent("EXTENT", tr("Extent of the new layer (or a raster layer and polygons)"), optional=True),
+        QgsProcessingParameterCrs("CRS", tr("CRS of the new layer"), "ProjectCrs", optional=True),
+        QgsProcessingParameterNumber("GSD", tr("Ground size of a pixel (m)"), QgsProcessingParameterNumber.Type.Double, 0.6,
+                                     minValue=0.01, maxValue=10_000.0),
+    ]
+
+
+def exemplar(optional):
+    """What to copy from."""
+    return [
+        polygons("EXEMPLAR", "Exemplar polygons to copy from", optional),
+        QgsProcessingParameterRasterLayer("EXEMPLAR_RASTER", tr("Raster of the exemplar, if another"), optional=True),
+    ]
+
+
+def elevation(optional):
+    """Heights."""
+    return [QgsProcessingParameterRasterLayer("ELEVATION", tr("Elevation model"), optional=optional)]
+
+
+def parameter_name(option):
+    """Processing's name of an option: letters, digits and underscores, in capitals."""
+    return "".join(c if c.isalnum() else "_" for c in option.name).upper()
+
+
+def of_option(option):
+    """The parameter of one option of an editor."""
+    name, title = parameter_name(option), f"{option.title} ({option.unit})" if option.unit else option.title
+    if option.type == "boolean":
+        found = QgsProcessingParameterBoolean(name, title, bool(option.default))
+    elif option.type == "string" and option.choices:
+        found = QgsProcessingParameterEnum(name, title, list(option.choices), False, option.default,
+                                           optional="" in option.choices, usesStaticStrings=True)
+    elif option.type == "string":
+        found = QgsProcessingParameterString(name, title, str(option.default), optional=True)
+    else:
+        kinds = QgsProcessingParameterNumber.Type
+        found = QgsProcessingParameterNumber(name, title, kinds.Integer if option.type == "integer" else kinds.Double,
+                                             option.default)
+        for limit, put in ((option.minimum, found.setMinimum), (option.maximum, found.setMaximum)):
+            if limit is not None:
+                put(limit)
+    found.setHelp(option.help)
+    return found
+
+
+def option_value(algorithm, option, parameters, context):
+    """The value given for an option, in the option's type."""
+    name = parameter_name(option)
+    if option.type == "boolean":
+        return algorithm.parameterAsBoolean(parameters, name, context)
+    if option.type == "string" and option.choices:
+        return algorithm.parameterAsEnumString(parameters, name, context)
+    if option.type == "string":
+        return algorithm.parameterAsString(parameters, name, context)
+    if option.type == "integer":
+        return algorithm.parameterAsInt(parameters, name, context)
+    return algorithm.parameterAsDouble(parameters, name, context)

@@ -1,0 +1,32 @@
+"""The Processing provider `landbrush`: for the toolbox, models, batch and qgis_process."""
+
+from qgis.core import QgsProcessingProvider
+from qgis.PyQt.QtGui import QIcon
+
+from . import editors
+from .algorithms import EditAlgorithm, EditorAlgorithm
+from .comparison import EvaluateAlgorithm
+from .running import ICON
+
+
+class LandbrushProvider(QgsProcessingProvider):
+    """The provider."""
+
+    def loadAlgorithms(self):
+        """Called by QGIS, and again when a server told of other editors."""
+        self.addAlgorithm(EditAlgorithm())
+        self.addAlgorithm(EvaluateAlgorithm())
+        for info in editors.known():
+            self.addAlgorithm(EditorAlgorithm(info))
+
+    def id(self):
+        """Stable id."""
+        return "landbrush"
+
+    def name(self):
+        """Name in the toolbox."""
+        return "Landbrush"
+
+    def icon(self):
+        """The plugin's icon."""
+        return QIcon(ICON)

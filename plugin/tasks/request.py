@@ -1,0 +1,248 @@
+"""From QGIS's layers and geometries to the contract's EditRequest."""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Optional
+
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCsException,
+    QgsGeometry,
+    QgsProject,
+    QgsRectangle,
+)
+
+from ...server.contract.editors import AUTO
+from ...server.contract.message import ContractError
+from ...server.contract.requests import (
+    BAND_ROLES,
+    Blend,
+    EditRequest,
+    Exemplar,
+    Extent,
+    Output,
+    Polygons,
+    RasterRef,
+)
+from ..errors import PluginError
+from ..map.canvas import POLYGON
+
+
+@dataclass
+class Area:
+    """Polygons on the map and the CRS of their coordinates."""
+
+    geometry: QgsGeometry
+    crs: QgsCoordinateReferenceSystem
+
+
+@dataclass
+class Wish:
+    """What the user asks for, before it is known how the server gets the raster."""
+
+    layer: Any
+    area: Area
+    gsd_m: float = 0.0  # of a new raster over the area; 0: the layer itself is edited
+    prompt: str = ""
+    operation: str = ""  # what was chosen of the choices offered for the prompt
+    process_id: str = AUTO
+    options: dict = field(default_factory=dict)
+    seed: int = 0
+    exemplar: Optional[Area] = None
+    exemplar_layer: Any = None
+    elevation_layer: Any = None
+    protect: Optional[Area] = None
+    extent: Optional[QgsRectangle] = None
+    extent_crs: Optional[QgsCoordinateReferenceSystem] = None
+    band_roles: dict = field(default_factory=dict)
+    blend: Blend = Blend()
+    output: Output = Output()
+
+
+def canvas_area(canvas):
+    """What the map canvas shows."""
+    return Area(QgsGeometry.fromRect(canvas.extent()), canvas.mapSettings().destinationCrs())
+
+
+def area_of(area, layer, info, advice):
+    """The area to edit: what was drawn, else all of the layer for an editor that makes bands; raises PluginError."""
+    if area is None and info is not None and info.makes:
+        area = Area(QgsGeometry.fromRect(layer.extent()), layer.crs())
+    if area is None:
+        raise PluginError(advice)
+    return area
+
+
+def wkt_of(crs):
+    """WKT2 of a CRS; '' for none."""
+    if not crs.isValid():
+        return ""
+    variant = getattr(QgsCoordinateReferenceSystem, "WKT2_2019", None)
+    if variant is None:
+        from qgis.core import Qgis
+
+        variant = Qgis.CrsWktVariant.Wkt2_2019
+    return crs.toWkt(variant)
+
+
+def united(geometries):
+    """All ground that lies in any part of any of the geometries. Parts that lie over one another are repaired each for itself,
+    since a repair of all together would make holes of what they share; lines and points that a repair leaves are dropped."""
+    parts = []
+    for geometry in geometries:
+        for part in geometry.asGeometryCollection():
+            sound = part if part.isGeosValid() else part.makeValid()
+            parts += [inner for inner in sound.asGeometryCollection() if inner.type() == POLYGON and inner.area() > 0]
+    return QgsGeometry.unaryUnion(parts) if parts else QgsGeometry()
+
+
+def polygons_of(area, what="area"):
+    """GeoJSON polygons of an area; raises PluginError for what is none."""
+    geometry = united([area.geometry])
+    if geometry.isEmpty():
+        raise PluginError(f"The {what} is empty. Draw a polygon, or select a polygon feature.")
+    data = json.loads(geometry.asJson(17))
+    data["coordinates"] = _flat(data["coordinates"])
+    return Polygons({"type": data["type"], "coordinates": data["coordinates"]}, wkt_of(area.crs))
+
+
+def geometry_of(polygons):
+    """The outer ring of a window found on the server as a geometry of QGIS."""
+    ring = ", ".join(f"{x:.17g} {y:.17g}" for x, y in (p[:2] for p in polygons.geometry["coordinates"][0]))
+    return QgsGeometry.fromWkt(f"POLYGON (({ring}))")
+
+
+def _flat(coordinates):
+    """Without heights."""
+    if coordinates and isinstance(coordinates[0], (int, float)):
+        return coordinates[:2]
+    return [_flat(part) for part in coordinates]
+
+
+def band_roles_of(text):
+    """`nir=4 red=1` as {role: 1-based band}; raises PluginError for what is not of that form."""
+    found = {}
+    for part in text.replace(",", " ").split():
+        role, _, number = part.partition("=")
+        if role not in BAND_ROLES or not number.isdigit() or not int(number):
+            raise PluginError(f"Bands: '{part}' is not of the form role=band, for instance nir=4. Roles: "
+                              f"{', '.join(BAND_ROLES)}.")
+        found[role] = int(number)
+    return found
+
+
+def layer_path(layer):
+    """The file of a raster layer; None where it has none (web map, database)."""
+    if layer.providerType() != "gdal":
+        return None
+    path = Path(layer.source().split("|")[0])
+    return path if path.is_file() else None
+
+
+def file_of(layer, what):
+    """The file of a raster layer; raises PluginError where it has none."""
+    path = layer_path(layer)
+    if path is None:
+        raise PluginError(f"The {what} layer '{layer.name()}' is not a raster file. Export it to a file first.")
+    return path
+
+
+PIECES_PER_SIDE = 64
+"""A polygon in another CRS is cut into so many pieces per extent before it is moved: long edges bend as the map does."""
+
+
+def in_layer_crs(area, layer, context=None):
+    """The area's geometry in the layer's CRS as QGIS has it, moved as QGIS moves what the map shows: by the project's operations,
+    or those of `context` (QgsCoordinateTransformContext). Raises PluginError where a vertex has no place there."""
+    geometry = QgsGeometry(area.geometry)
+    if not (area.crs.isValid() and layer.crs().isValid()) or area.crs == layer.crs():
+        return geometry
+    box = geometry.boundingBox()
+    piece = max(box.width(), box.height()) / PIECES_PER_SIDE
+    if piece > 0:
+        geometry = geometry.densifyByDistance(piece)
+    change = QgsCoordinateTransform(area.crs, layer.crs(), QgsProject.instance() if context is None else context)
+    try:
+        geometry.transform(change)
+    except QgsCsException as error:
+        raise PluginError(f"The area cannot be expressed in the CRS of the layer '{layer.name()}' ({layer.crs().authid()}).",
+                          str(error)) from error
+    return geometry
+
+
+def located(wish, context=None):
+    """The wish with its areas in the coordinates of the layers that they were drawn on, which the server takes as they are: so
+    what is edited is what was seen, whatever CRS the file itself states. On the GUI thread, or with Processing's `context`."""
+    if wish.layer is None or wish.gsd_m:
+        return wish
+
+    def on(area, layer):
+        return None if area is None else Area(in_layer_crs(area, layer, context), QgsCoordinateReferenceSystem())
+
+    shown = wish.exemplar_layer or wish.layer
+    extent = wish.extent
+    if extent is not None:
+        crs = wish.extent_crs or wish.area.crs
+        extent = in_layer_crs(Area(QgsGeometry.fromRect(extent), crs), wish.layer, context).boundingBox()
+    return replace(wish, area=on(wish.area, wish.layer), exemplar=on(wish.exemplar, shown), protect=on(wish.protect, wish.layer),
+                   extent=extent, extent_crs=QgsCoordinateReferenceSystem() if extent is not None else None)
+
+
+SEARCHED_PX = 1536
+"""Half of what the server searches at most: of a larger extent it takes the middle."""
+
+
+def searched_extent(area, layer):
+    """Where to look for examples: around the area, as a fill by word does. None: all of a layer that lies elsewhere."""
+    box = in_layer_crs(area, layer).boundingBox()
+    box.grow(SEARCHED_PX * max(layer.rasterUnitsPerPixelX(), layer.rasterUnitsPerPixelY()))
+    box = box.intersect(layer.extent())
+    return None if box.isEmpty() else Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
+
+
+def build(wish, raster, exemplar_raster=None, elevation=None):
+    """The EditRequest of a wish, once every raster has a RasterRef; raises PluginError for what cannot be asked."""
+    try:
+        return _built(wish, raster, exemplar_raster, elevation)
+    except ContractError as error:
+        raise PluginError(f"This cannot be asked of the server. {error}") from error
+
+
+def _built(wish, raster, exemplar_raster, elevation):
+    exemplar = None
+    if wish.exemplar is not None:
+        exemplar = Exemplar(polygons_of(wish.exemplar, "exemplar"), exemplar_raster)
+    extent = None
+    if wish.extent is not None:
+        box = wish.extent
+        crs = wish.extent_crs if wish.extent_crs is not None else wish.area.crs
+        extent = Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), wkt_of(crs))
+    return EditRequest(
+        raster=new_ground(wish, raster) if wish.gsd_m else raster,
+        polygons=polygons_of(wish.area),
+        prompt=wish.prompt,
+        operation=wish.operation,
+        options=dict(wish.options),
+        seed=wish.seed,
+        exemplar=exemplar,
+        extent=extent,
+        elevation=elevation,
+        protect=polygons_of(wish.protect, "protected area") if wish.protect is not None else None,
+        band_roles=dict(wish.band_roles),
+        blend=wish.blend,
+        output=wish.output,
+    )
+
+
+def new_ground(wish, raster):
+    """A RasterRef to new ground under the wish's area: empty, or that of the layer with finer pixels."""
+    box = wish.area.geometry.boundingBox()
+    extent = Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), wkt_of(wish.area.crs))
+    return replace(raster or RasterRef(extent=extent, gsd_m=wish.gsd_m), extent=extent, gsd_m=wish.gsd_m)
+
+
+def by_path(path):
+    """A RasterRef to a file that the server reads itself."""
+    return RasterRef(path=str(path))

@@ -1,0 +1,202 @@
+"""The background work: QgsTasks that talk to the server. `run` never raises and touches no widget."""
+
+import os
+import tempfile
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+from qgis.core import QgsFeedback, QgsTask
+from qgis.PyQt.QtCore import pyqtSignal
+
+from ...server.contract.jobs import DISMISSED, SUCCESSFUL
+from ...server.contract.requests import RasterRef
+from ..errors import Cancelled, PluginError
+from ..map.layers import Export, plan_export, result_path, run_export
+from .client import EditClient
+from .network import QgisTransport
+from .request import Wish, build, by_path, file_of, in_layer_crs, layer_path
+
+FILE_REFUSED = "Not allowed"
+
+
+@dataclass
+class Connection:
+    """Where the server is; `shares_files` when it can read this machine's paths."""
+
+    url: str
+    token: str
+    shares_files: bool = True
+
+    def client(self, feedback=None):
+        """A client for one thread."""
+        return EditClient(self.url, self.token, QgisTransport(feedback))
+
+
+@dataclass
+class Inputs:
+    """Files of a wish, taken from its layers on the GUI thread."""
+
+    raster: Optional[Path] = None
+    export: Optional[Export] = None
+    exemplar: Optional[Path] = None
+    elevation: Optional[Path] = None
+
+
+def inputs_of(wish, resolution):
+    """Files of the wish's layers; web layers are planned for export around the area, at that size of a pixel."""
+    found = Inputs(raster=layer_path(wish.layer))
+    if found.raster is None:
+        box = in_layer_crs(wish.area, wish.layer).boundingBox()
+        box.grow(max(wish.blend.context_px, 64) * resolution)
+        found.export = plan_export(wish.layer, box, resolution)
+    if wish.exemplar is not None and wish.exemplar_layer is not None and wish.exemplar_layer is not wish.layer:
+        found.exemplar = file_of(wish.exemplar_layer, "exemplar")
+    if wish.elevation_layer is not None:
+        found.elevation = file_of(wish.elevation_layer, "elevation")
+    return found
+
+
+def run_edit(asked, connection, folder, feedback, on_change):
+    """One edit from (wish, inputs) to files; returns (path of the GeoTIFF, manifest). Blocks; any thread."""
+    wish, inputs = asked
+    client = connection.client(feedback)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=str(folder)) as scratch:
+        raster = inputs.raster
+        if raster is None and wish.layer is not None:
+            # Kept beside the result: it is the source the result is compared with.
+            raster = folder / f"landbrush-source-{uuid.uuid4().hex[:8]}.tif"
+            draft = Path(scratch) / "source.tif"
+            run_export(inputs.export, draft, feedback)
+            os.replace(draft, raster)
+        info = _submit(client, wish, (raster, inputs.exemplar, inputs.elevation), connection)
+        on_change(info)
+        try:
+            info = client.wait(info.jobID, on_change, feedback.isCanceled)
+        except Cancelled:
+            connection.client().dismiss(info.jobID)
+            raise
+        if info.status == DISMISSED:
+            raise Cancelled
+        if info.status != SUCCESSFUL:
+            detail = info.problem.detail if info.problem else info.message
+            raise PluginError(detail or "The edit failed.", f"Job {info.jobID}: {info.to_json()}")
+        return fetch(client, info.jobID, folder)
+
+
+def fetch(client, job_id, folder):
+    """Files of a successful job into `folder`; returns (path of the GeoTIFF, manifest). Also long after it ran."""
+    manifest = client.manifest(job_id)
+    manifest["job"] = job_id
+    folder.mkdir(parents=True, exist_ok=True)
+    target = result_path(folder, manifest, job_id)
+    with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=str(folder)) as scratch:
+        draft = Path(scratch) / "result.tif"
+        client.download(job_id, draft)
+        os.replace(draft, target)
+    return target, manifest
+
+
+def _submit(client, wish, paths, connection):
+    def submit(refs):
+        return client.submit(wish.process_id, build(wish, *refs), uuid.uuid4().hex)
+
+    return _referring(client, connection, paths, submit)
+
+
+def asked_about(connection, feedback, paths, ask):
+    """The answer of `ask(client, refs)`, the files being named as the server can read them. Blocks; any thread."""
+    client = connection.client(feedback)
+    return _referring(client, connection, paths, lambda refs: ask(client, refs))
+
+
+def _referring(client, connection, paths, ask):
+    """`ask(refs)`: files by path where the server may read them, else uploaded."""
+    if connection.shares_files:
+        try:
+            return ask([None if p is None else by_path(p) for p in paths])
+        except PluginError as error:
+            if FILE_REFUSED not in error.message:
+                raise
+    return ask([None if p is None else _uploaded(client, p) for p in paths])
+
+
+def _uploaded(client, path):
+    return RasterRef(upload=client.upload(path))
+
+
+class _Task(QgsTask):
+    """Work in a thread. Subclasses say what in `work` (abc cannot demand it: QGIS's classes have a metaclass of their
+    own); signal `ended(task)` comes on the GUI thread."""
+
+    ended = pyqtSignal(object)
+
+    def __init__(self, title: str):
+        super().__init__(title, QgsTask.Flag.CanCancel)
+        self.feedback = QgsFeedback()
+        self.error = None
+
+    def work(self):
+        """What is done, in a worker thread; may raise."""
+        raise NotImplementedError
+
+    def run(self):
+        """Called by QGIS in a worker thread. A task that raises takes QGIS down, so this never does."""
+        try:
+            self.work()
+            return True
+        except PluginError as error:
+            self.error = error
+        except OSError as error:
+            self.error = PluginError(f"A file could not be written or read: {error}")
+        except Exception as error:
+            self.error = PluginError("Landbrush failed unexpectedly; please report it.", f"{type(error).__name__}: {error}")
+        return False
+
+    def cancel(self):
+        """Stop waiting."""
+        self.feedback.cancel()
+        super().cancel()
+
+    def finished(self, result):
+        """On the GUI thread."""
+        if not result and self.error is None:
+            self.error = Cancelled()
+        self.ended.emit(self)
+
+
+class EditTask(_Task):
+    """One edit. Signals: `progressed(JobInfo)`, `ended(task)`; then `path` and `manifest`, or `error`, are set.
+
+    Cancelled, the job on the server is dismissed.
+    """
+
+    progressed = pyqtSignal(object)
+
+    def __init__(self, wish: Wish, inputs: Inputs, connection: Connection, folder: Path):
+        super().__init__(f"Landbrush: {wish.prompt or wish.process_id}")
+        self.wish, self.inputs, self.connection, self.folder = wish, inputs, connection, folder
+        self.path, self.manifest = None, {}
+
+    def work(self):
+        """See _Task."""
+        self.path, self.manifest = run_edit(
+            (self.wish, self.inputs), self.connection, self.folder, self.feedback, self._changed)
+
+    def _changed(self, info):
+        self.setProgress(float(info.progress))
+        self.progressed.emit(info)
+
+
+class CallTask(_Task):
+    """One question to the server. Signal `ended(task)`; then `answer` or `error` is set."""
+
+    def __init__(self, title: str, call: Callable[[EditClient], Any], connection: Connection):
+        super().__init__(title)
+        self.call, self.connection, self.answer = call, connection, None
+
+    def work(self):
+        """See _Task."""
+        self.answer = self.call(self.connection.client(self.feedback))

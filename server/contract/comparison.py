@@ -1,0 +1,31 @@
+"""The contract's second room: comparing two rasters. The standard library alone, as `api`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Optional, Tuple
+
+from .message import Message
+from .requests import Polygons, RasterRef
+
+
+@dataclass(frozen=True)
+class ComparisonRequest(Message):
+    """What changed from `before` to `after`, on the grid of the first; without polygons change was asked for everywhere."""
+    before: RasterRef
+    after: RasterRef
+    polygons: Optional[Polygons] = None
+
+
+@dataclass(frozen=True)
+class Comparison(Message):
+    """Measures (docs/evaluate.md), each an object of numbers, empty where it has no place to be taken at; what they mean.
+
+    `preservation`: outside the polygons; `localisation`: where the change lies; `rim`: how it meets its surroundings.
+    """
+    pixels_compared: int
+    on_one_grid: bool
+    preservation: dict = field(default_factory=dict)
+    localisation: dict = field(default_factory=dict)
+    rim: dict = field(default_factory=dict)
+    said: Tuple[str, ...] = ()

@@ -1,0 +1,27 @@
+"""Pretrained models on the server's machine, as they are shown and acted on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Tuple
+
+from .message import Message, declare
+
+MODEL_STATES = ("missing", "installed", "in use", "busy", "failed")
+MODEL_ACTIONS = ("", "import", "download", "verify", "remove", "unload", "stop")
+
+
+@dataclass(frozen=True)
+class Model(Message):
+    """A pretrained model on the server's machine, or missing there; sent with an action: what to do with it."""
+    id: str
+    title: str = ""
+    state: str = declare("whether it is there", "missing", choices=MODEL_STATES)
+    editors: Tuple[str, ...] = ()
+    about: dict = declare("sentences for the user: good_for, licence, restrictions, source, missing, memory", dict)
+    progress: int = declare("of what goes on, in per cent", 0, minimum=0, maximum=100)
+    message: str = ""
+    action: str = declare("asked for", "", choices=MODEL_ACTIONS)
+    path: str = declare("folder or zip on the server's machine to import", "", longest=4096)
+    revision: str = declare("commit to download, where the server knows none", "", longest=40)
+    accept_licence: bool = declare("the user has read the licence and accepts it", False)

@@ -1,0 +1,262 @@
+"""What each system makes of a case, kept in a folder under the hash of all that it depends on."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...contract.requests import EditRequest, Exemplar, Output, Polygons, RasterRef
+from ...editing.path import Files, edit
+from ...ground.errors import BadRequest, ServerError
+from ...models import weights
+from ...raster import bands, masks, provenance
+from ...raster.bands import Layer, Stretch
+from ...raster.geotiff import Mosaic, WriteOptions, write_geotiff
+from ...raster.masks import as_polygons
+from ...raster.raster import Block, Box, Grid, onto, opened, read_window
+from ...store import shelf
+from .protocol import IDENTITY, REFERENCE, REFERENCES, Case, Protocol, Ring
+
+STEERING = ("image-text", "second-image-text", "language")
+"""Kinds of models that the user names once, and that choose or guide what some editors draw."""
+MARGIN_PX = 48
+"""Ground around the polygon that is measured too."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One edit: by what, with which seed."""
+
+    system: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A result: a GeoTIFF of the window `box` of the case's image, the seconds it took, and what the editor reported."""
+
+    path: Path
+    box: Box
+    seconds: float
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a case asks for change: the window that is measured, the mask (H, W) in it, polygons in pixels of the image."""
+
+    box: Box
+    mask: np.ndarray
+    shapes: list
+
+    @classmethod
+    def of(cls, case: Case, layer: Layer) -> Place:
+        """Raises BadRequest where the polygon misses the image."""
+        profile = layer.profile
+        shapes = masks.pixel_polygons(asked_polygons(case, layer), profile)
+        left, top, right, bottom = (round(value) for value in _bounds(shapes))
+        box = Box(left, top, max(right - left, 1), max(bottom - top, 1)).grown(MARGIN_PX, profile.box)
+        mask = masks.burn(shapes, box)
+        if not mask.any():
+            raise BadRequest(f"case {case.name}: its polygon covers no pixel of {case.image.name}.")
+        return cls(box, mask, shapes)
+
+
+def _bounds(shapes: list) -> tuple[float, float, float, float]:
+    found = np.array([shape.bounds for shape in shapes])
+    return (*found[:, :2].min(axis=0), *found[:, 2:].max(axis=0))
+
+
+def asked_polygons(case: Case, layer: Layer) -> Polygons:
+    """In the image's own CRS."""
+    if case.polygon is None:
+        return as_polygons(layer.profile.box, layer.profile)
+    return polygons_of(case.polygon, layer.profile.transform)
+
+
+def polygons_of(ring: Ring, transform: Any) -> Polygons:
+    """A ring of pixels on the ground."""
+    corners = [list(transform @ (float(x), float(y))) for x, y in ring]
+    return Polygons({"type": "Polygon", "coordinates": [[*corners, corners[0]]]})
+
+
+def drawn(protocol: Protocol, case: Case, asked: Asked, folder: Path) -> Drawn:
+    """What a system makes of a case, from the folder where it lies there."""
+    key = key_of(protocol, case, asked)
+    path, about = folder / f"{key}.tif", folder / f"{key}.json"
+    if not (path.is_file() and about.is_file()):
+        folder.mkdir(parents=True, exist_ok=True)
+        began = time.perf_counter()
+        report = (_pasted if asked.system in REFERENCES else _edited)(protocol, case, asked, path)
+        provenance.write_json(about, {"seconds": round(time.perf_counter() - began, 3), "report": report})
+    found = json.loads(about.read_text("utf8"))
+    return Drawn(path, Box(*found["report"]["window"]), found["seconds"], found["report"])
+
+
+def key_of(protocol: Protocol, case: Case, asked: Asked) -> str:
+    """The hash of all that a result depends on: pixels, words, polygons, editor, options, model, seed, version."""
+    editor, options = editor_of(protocol, case, asked)
+    model = shelf.record(options["model"]) if options.get("model") else None
+    wish: list[Any] = [_digest(case.image), case.prompt, case.polygon, case.exemplar, editor, options, asked.seed,
+                       provenance.version(), sorted((name, kept.sha256) for name, kept in model.files.items()) if model else None]
+    if asked.system not in REFERENCES:
+        wish += [[kind, weights.chosen(kind), weights.state_of(Path(weights.chosen(kind)))] for kind in STEERING
+                 if weights.chosen(kind)]
+    if asked.system == REFERENCE:
+        wish.append(_digest(case.reference) if case.reference else None)
+    return hashlib.sha256(json.dumps(wish, default=list, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _digest(path: Path) -> list[str]:
+    """Of all files that a raster is made of: a virtual one's sources, a picture's world file."""
+    with opened(path) as dataset:
+        members = [Path(name) for name in dataset.files]
+    return [_hashed(one, one.stat().st_mtime_ns, one.stat().st_size) for one in members if one.is_file()]
+
+
+@functools.lru_cache(maxsize=256)
+def _hashed(path: Path, changed: int, size: int) -> str:
+    return shelf.sha256(path)
+
+
+def editor_of(protocol: Protocol, case: Case, asked: Asked) -> tuple[str, dict[str, Any]]:
+    """The editor of a system, and its options for a case."""
+    system = asked.system
+    options = {**protocol.options.get(system, {}), **(case.options if system == "text" else {})}
+    if system in protocol.baselines:
+        model = protocol.baselines[system]
+        return shelf.entry(model).editors[0], {"model": model, **options}
+    if system == "text" and case.polygon is None:
+        options.setdefault("mode", "same layout")
+    return system, options
+
+
+def _edited(protocol: Protocol, case: Case, asked: Asked, path: Path) -> dict[str, Any]:
+    """By an editor, through the main path."""
+    editor, options = editor_of(protocol, case, asked)
+    with opened(case.image) as dataset:
+        layer = Layer.of(dataset, {})
+        polygons = asked_polygons(case, layer)
+        exemplar = Exemplar(polygons_of(case.exemplar, dataset.transform)) if case.exemplar else None
+    area = "layer" if case.polygon is None else "window"
+    request = EditRequest(RasterRef(path=str(case.image)), polygons, prompt=case.prompt, options=options, seed=asked.seed,
+                          exemplar=exemplar, output=Output(area))
+    with tempfile.TemporaryDirectory(prefix=".job-", dir=path.parent) as job:
+        report = edit(request, editor, Files(case.image), Path(job), lambda *_: None)
+        (Path(job) / "result.tif").replace(path)
+    return report
+
+
+def _pasted(protocol: Protocol, case: Case, asked: Asked, path: Path) -> dict[str, Any]:
+    """The reference's pixels in the polygon, random ones, or none."""
+    with opened(case.image) as dataset:
+        layer = Layer.of(dataset, {})
+        place = Place.of(case, layer)
+        block = read_window(dataset, place.box)
+        mask = place.mask & block.valid
+        values = block.values.copy()
+        if asked.system == REFERENCE:
+            there, valid = _referred(case, layer, place.box)
+            values[:, mask & valid] = there[:, mask & valid]
+        elif asked.system != IDENTITY:
+            values[:, mask] = _noise(layer, block, mask, asked.seed)
+        write_geotiff(dataset, Mosaic(place.box, [(place.box, values)]), path, WriteOptions())
+    box = place.box
+    return {"editor": asked.system, "engine": asked.system, "notes": [], "window": [box.col, box.row, box.width, box.height]}
+
+
+def _referred(case: Case, layer: Layer, box: Box) -> tuple[np.ndarray, np.ndarray]:
+    """The reference's pixels on the image's grid, band by band as the image has them; where they are valid."""
+    assert case.reference is not None
+    with opened(case.reference) as second, onto(second, Grid.of(layer.dataset)) as brought:
+        block = read_window(brought, box)
+        count = layer.profile.count
+        if len(block.values) < count or brought.dtypes[0] != layer.profile.dtype:
+            raise BadRequest(f"case {case.name}: {case.reference.name} has {second.count} bands of {second.dtypes[0]}; "
+                             f"{case.image.name} has {count} of {layer.profile.dtype}.")
+        return block.values[:count], block.valid
+
+
+def _noise(layer: Layer, block: Block, mask: np.ndarray, seed: int) -> np.ndarray:
+    """Even random numbers (bands, n) over the range that is seen."""
+    rng, stretch = np.random.default_rng((seed, 7)), bands.stretch_of(layer.profile, layer.roles, block)
+    values = block.values[:, mask].copy()
+    made = rng.random((len(bands.data_bands(layer.profile)), 1, int(mask.sum())), np.float32)
+    native = stretch.native(made, layer.profile)[:, 0]
+    for index, band in enumerate(bands.data_bands(layer.profile)):
+        values[band] = native[index]
+    return values
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A case and a result as pictures (C, H, W) in about [0, 1] by one stretch, on the window of the place.
+
+    `reference`: its pixels in the polygon, the source's around; None where there is none; `mask`: of the place, where all of
+    them are no nodata, as `valid` is; `roles` name the bands; `size`: width and height of the case's whole image.
+    """
+
+    place: Place
+    size: tuple[int, int]
+    before: np.ndarray
+    after: np.ndarray
+    reference: np.ndarray | None
+    mask: np.ndarray
+    valid: np.ndarray
+    roles: bands.Roles
+
+
+def seen(case: Case, made: Drawn) -> Seen:
+    """Read a case beside a result."""
+    with opened(case.image) as dataset:
+        layer = Layer.of(dataset, {})
+        place = Place.of(case, layer)
+        stretch = bands.stretch_of(layer.profile, layer.roles, bands.overview(layer))
+        block = read_window(dataset, place.box)
+        after, valid, reference = _laid(block, made, place), block.valid, None
+        found = _reference_beside(case, layer, place.box)
+        if found is not None:
+            there, also = found
+            valid = valid & (also | ~place.mask)
+            # A perfect edit leaves the rest as it was, whatever else the two dates differ in.
+            reference = _shown(stretch, np.where(place.mask & valid, there, block.values))
+        if not (place.mask & valid).any():
+            raise BadRequest(f"case {case.name}: inside its polygon {case.image.name}" + (
+                f" or {case.reference.name}" if case.reference else "") + " has no valid pixel.")
+        size = dataset.width, dataset.height
+    return Seen(place, size, _shown(stretch, block.values), _shown(stretch, after), reference, place.mask & valid, valid,
+                layer.roles)
+
+
+def _reference_beside(case: Case, layer: Layer, box: Box) -> tuple[np.ndarray, np.ndarray] | None:
+    """As `_referred`; None where there is none, or one that cannot be laid beside: only the system `reference` fails then."""
+    try:
+        return None if case.reference is None else _referred(case, layer, box)
+    except ServerError:
+        return None
+
+
+def _shown(stretch: Stretch, values: np.ndarray) -> np.ndarray:
+    return np.clip(np.nan_to_num(stretch.seen(values)), 0, 1)
+
+
+def _laid(block: Block, made: Drawn, place: Place) -> np.ndarray:
+    """The window of the place with the result laid over it."""
+    values = block.values.copy()
+    with opened(made.path) as dataset:
+        if dataset.count != len(values) or dataset.dtypes[0] != str(values.dtype):
+            raise BadRequest(f"{made.report['editor']} gives a layer of another kind ({dataset.count} bands of "
+                             f"{dataset.dtypes[0]}), which is not compared with its source.")
+        both = made.box.clipped(place.box)
+        rows, cols = both.seen_from(place.box).slices
+        values[:, rows, cols] = dataset.read(window=both.seen_from(made.box).window)
+    return values
+

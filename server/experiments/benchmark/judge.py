@@ -1,0 +1,142 @@
+"""VIEScore by a vision-language model: an OpenAI-compatible service that the user has named, or a model on this machine.
+
+What the judge fails at (no answer, no score in it, a refusal) is a missing value with its reason, never a 0 and never a guess.
+Answers are kept by what was asked, so that a run that goes on asks nothing twice and costs nothing twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ...evaluation import pictures, viescore
+from ...ground.errors import BadRequest, ModelNotNamed
+from ...models import vision_language, weights
+from ...raster import bands, provenance
+from ...words.endpoint import Answer, Endpoint, NoAnswer, key_of
+from .measures import EDIT, HIGHER, Measure, Shot
+from .protocol import IDENTITY, NOISE, REFERENCE
+
+PAUSES_S = (0.0, 2.0, 8.0, 30.0)
+"""Before each try."""
+TEMPERATURE = 0.0
+SERVICE, HERE = "judge", "vision-language"
+PICTURE_TOKENS, TEXT_TOKENS, SAID_TOKENS = 800, 160, 120
+"""About, of a picture of 768 pixels, a question, an answer: for the estimate."""
+MEASURES = (
+    Measure("vie_sc", "VIEScore, semantic consistency", HIGHER, 0, 10, "lower of: instruction followed, rest kept, as a "
+            "vision-language model says (Ku et al. 2024)", ((REFERENCE, IDENTITY), (EDIT, IDENTITY), (EDIT, NOISE))),
+    Measure("vie_pq", "VIEScore, perceptual quality", HIGHER, 0, 10, "lower of: natural, free of artefacts, as a vision-language "
+            "model says (Ku et al. 2024)", ((REFERENCE, NOISE), (EDIT, NOISE))),
+    Measure("vie_o", "VIEScore, overall", HIGHER, 0, 10, "root of consistency times quality (Ku et al. 2024)",
+            ((REFERENCE, EDIT), (EDIT, IDENTITY), (EDIT, NOISE))),
+)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run will ask: questions, tokens in and out, and the price where prices a million tokens are given."""
+
+    questions: int
+    asked_tokens: int
+    said_tokens: int
+    price: float | None
+
+    def sentence(self) -> str:
+        """For the user, before anything is asked."""
+        money = "" if self.price is None else f", about {self.price:.2f} of the currency of the prices given"
+        return (f"The judge will be asked at most {self.questions:,} questions: about {self.asked_tokens:,} tokens in, "
+                f"{self.said_tokens:,} out{money}. What was answered before is not asked again.")
+
+
+def estimated(runs: int, prices: tuple[float, float] | None) -> Cost:
+    """Of so many results; `prices` of a million tokens in and out."""
+    asked, said = runs * (2 * TEXT_TOKENS + 3 * PICTURE_TOKENS), runs * 2 * SAID_TOKENS
+    price = None if prices is None else (asked * prices[0] + said * prices[1]) / 1e6
+    return Cost(2 * runs, asked, said, price)
+
+
+def agreed(runs: int, prices: tuple[float, float] | None, yes: bool, say: Callable[[str], None]) -> None:
+    """Say what it will cost; raises BadRequest where the user has not agreed to it."""
+    told = estimated(runs, prices).sentence()
+    say(told)
+    if not yes:
+        raise BadRequest(f"{told} Agree to that with --accept-cost.")
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Who judges: a service (`endpoint` without its key, which does not travel to workers), or the model at a path; `folder`
+    keeps the answers."""
+
+    folder: Path
+    endpoint: Endpoint | None = None
+    path: str = ""
+
+    @classmethod
+    def named(cls, kind: str, folder: Path) -> Judge:
+        """Raises ModelNotNamed, WeightsMissing, BadRequest."""
+        if kind == HERE:
+            path = weights.chosen(HERE)
+            if not path:
+                raise ModelNotNamed("No vision-language model is named: landbrush-server models set vision-language FOLDER.")
+            vision_language.load(path)
+            return cls(folder, path=path)
+        endpoint = Endpoint.named(SERVICE)
+        if endpoint is None:
+            raise ModelNotNamed("No judge is named: landbrush-server models set judge URL, set judge-model NAME and, if it needs "
+                                "one, set judge-key-file FILE.")
+        return cls(folder, replace(endpoint, key=""))
+
+    def identity(self) -> str:
+        """By which its numbers are known again."""
+        if self.endpoint is not None:
+            return f"{self.endpoint.model} at {self.endpoint.url}"
+        return f"{self.path} {weights.state_of(Path(self.path))}"
+
+    def judged(self, shot: Shot) -> dict[str, Any]:
+        """Scores of a result (those there are), and why others are missing."""
+        before, after = (pictures.jpeg(bands.picture(image, shot.seen.roles)) for image in (shot.seen.before, shot.seen.after))
+        found: dict[str, float] = {}
+        failures = {}
+        for name, question, shown in (("vie_sc", viescore.FOLLOWED.format(shot.case.prompt), (before, after)),
+                                      ("vie_pq", viescore.LOOKS, (after,))):
+            try:
+                found[name] = viescore.read(self._answered(question, shown))
+            except (NoAnswer, viescore.Unreadable) as error:
+                failures[name] = str(error)
+        overall = viescore.Score(found.get("vie_sc"), found.get("vie_pq")).overall
+        if overall is not None:
+            found["vie_o"] = overall
+        return {"values": found, "failures": failures}
+
+    def _answered(self, question: str, shown: tuple[bytes, ...]) -> str:
+        """From what is kept, else asked; only what can be read is kept, so that a failure is tried again in the next run."""
+        digest = hashlib.sha256(b"\0".join([self.identity().encode(), question.encode(), *shown])).hexdigest()[:32]
+        path = self.folder / f"{digest}.json"
+        if path.is_file():
+            return str(json.loads(path.read_text("utf8"))["text"])
+        answer = self._asked(question, shown)
+        viescore.read(answer.text)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        provenance.write_json(path, {**asdict(answer), "judge": self.identity()})
+        return answer.text
+
+    def _asked(self, question: str, shown: tuple[bytes, ...]) -> Answer:
+        if self.endpoint is None:
+            return Answer(vision_language.load(self.path).answer(question, shown))
+        messages = [{"role": "user", "content": [{"type": "text", "text": question}, *map(pictures.part, shown)]}]
+        endpoint = replace(self.endpoint, key=key_of(SERVICE))
+        for number, pause in enumerate(PAUSES_S):
+            time.sleep(pause)
+            try:
+                return endpoint.asked(messages, TEMPERATURE)
+            except NoAnswer as error:
+                if not error.again or number == len(PAUSES_S) - 1:
+                    raise
+        raise AssertionError("unreachable")

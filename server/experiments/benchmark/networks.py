@@ -1,0 +1,130 @@
+"""Measures by networks: EfficientNet-Lite0, which is always there, and those that the user names (CLIP, DINO, LPIPS)."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ...evaluation import f1_damage, features, likeness
+from ...models import damage_network, dino, image_text, lpips, weights
+from .measures import (
+    ALL,
+    HIGHER,
+    LOWER,
+    Measure,
+    Shot,
+    Taken,
+    Taker,
+    changes,
+    coloured,
+    labelled,
+    scenes,
+)
+
+LITE0 = Measure("lite0_likeness", "likeness by EfficientNet-Lite0", HIGHER, -1, 1, "cosine of pooled features with the "
+                "reference's, around the polygon; this project, docs/evaluate.md", ALL)
+NAMED = (
+    Measure("clip_i", "CLIP-I", HIGHER, -1, 1, "cosine of image features with the reference's (MagicBrush, Zhang et al. 2023)",
+            ALL),
+    Measure("clip_t", "CLIP-T", HIGHER, -1, 1, "cosine of image features with those of a caption of what should be there "
+            "(MagicBrush)", ALL),
+    Measure("clip_score", "CLIP score", HIGHER, -100, 100,
+            "100 times the cosine with the prompt (Hessel et al. 2021, not clipped at 0)"),
+    Measure("dino_i", "DINO-I", HIGHER, -1, 1, "cosine of DINO v1 features with the reference's (MagicBrush)", ALL),
+    Measure("lpips", "LPIPS", LOWER, 0, None, "learned distance to the reference, AlexNet, version 0.1 (Zhang et al. 2018)", ALL),
+)
+BY: dict[str, tuple[str, ...]] = {
+    "damage": (), "image-text": ("clip_i", "clip_t", "clip_score"), "dino": ("dino_i",), "lpips": ("lpips",)}
+
+
+def named() -> dict[str, str]:
+    """The networks that the user has named, by kind, with their paths."""
+    return {kind: weights.chosen(kind) for kind in BY if weights.chosen(kind)}
+
+
+def measures_of(networks: dict[str, str]) -> tuple[Measure, ...]:
+    """The measures that are taken with those networks."""
+    wanted = {name for kind in networks for name in BY[kind]}
+    return (LITE0, *(measure for measure in NAMED if measure.name in wanted))
+
+
+def takers(networks: dict[str, str]) -> tuple[Taker, ...]:
+    """What takes all measures but Lite0's, whose features are kept too; raises WeightsMissing for a network that is not where it
+    was named."""
+    found: list[Taker] = [changes, scenes]
+    if "image-text" in networks:
+        image_text.load(Path(networks["image-text"]))
+        found.append(functools.partial(_clip, networks["image-text"]))
+    if "damage" in networks:
+        damage_network.load(networks["damage"])
+    if "dino" in networks:
+        dino.load(networks["dino"])
+        found.append(functools.partial(_dino, networks["dino"]))
+    if "lpips" in networks:
+        lpips.load(networks["lpips"])
+        found.append(functools.partial(_lpips, networks["lpips"]))
+    return tuple(found)
+
+
+def lite0_features(picture: np.ndarray) -> np.ndarray:
+    """(1280,) of a picture (3, H, W) in [0, 1]."""
+    with torch.inference_mode():
+        return _lite0_network().network(torch.from_numpy(picture)[None])[0][0].numpy()
+
+
+@functools.lru_cache(maxsize=1)
+def _lite0_network() -> features.Extractor:
+    return features.lite0()
+
+
+def lite0(shot: Shot) -> tuple[np.ndarray, Taken]:
+    """The features of a result, and their likeness to the reference's."""
+    after, reference = shot.crops
+    made = lite0_features(after)
+    return made, {} if reference is None else {LITE0.name: _cosine(made, lite0_features(reference))}
+
+
+def _clip(path: str, shot: Shot) -> Taken:
+    model = image_text.load(Path(path))
+    after, reference = shot.crops
+    with torch.inference_mode():
+        made = model.image(torch.from_numpy(after)[None])[0]
+        found = {"clip_score": 100 * float(made @ model.text([shot.case.prompt])[0])}
+        if shot.case.caption:
+            found["clip_t"] = float(made @ model.text([shot.case.caption])[0])
+        if reference is not None:
+            found["clip_i"] = float(made @ model.image(torch.from_numpy(reference)[None])[0])
+    return found
+
+
+def _dino(path: str, shot: Shot) -> Taken:
+    after, reference = shot.crops
+    if reference is None:
+        return {}
+    net = dino.load(path)
+    return {"dino_i": _cosine(*(net.features(torch.from_numpy(one)).numpy() for one in (after, reference)))}
+
+
+def _lpips(path: str, shot: Shot) -> Taken:
+    after, reference = shot.crops
+    if reference is None:
+        return {}
+    return {"lpips": lpips.load(path).distance(torch.from_numpy(after), torch.from_numpy(reference))}
+
+
+def damage(networks: dict[str, str], shot: Shot) -> list[list[int]] | None:
+    """Hits, false alarms and misses of the damage classes, where a network and labels are given: F1 is of all cases together."""
+    if "damage" not in networks or shot.case.labels is None:
+        return None
+    labels = labelled(shot.case, shot.seen)
+    pictures = [coloured(image, shot.seen.roles) for image in (shot.seen.before, shot.seen.after)]
+    building, scores = damage_network.load(networks["damage"]).seen(*pictures)
+    found = f1_damage.counted(labels, f1_damage.named(building, scores)[0])
+    return [list(found.hit), list(found.wrong), list(found.missed)]
+
+
+def _cosine(first: np.ndarray, second: np.ndarray) -> float:
+    return float(likeness.cosines(first[None], second[None])[0])

@@ -1,0 +1,101 @@
+"""What the operator decides, declared once; read from the command line or the environment."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from ..contract.routes import DEFAULT_PORT
+
+ENVIRONMENT_PREFIX = "LANDBRUSH_"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def default_home() -> Path:
+    """Where jobs, uploads and the token live: LANDBRUSH_HOME, else the user's data folder."""
+    given = os.environ.get(f"{ENVIRONMENT_PREFIX}HOME")
+    if given:
+        return Path(given)
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "landbrush"
+    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "landbrush"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One server. `roots`: folders whose rasters may be named by path; none: uploads only."""
+
+    home: Path = field(default_factory=default_home)
+    host: str = LOOPBACK[0]
+    port: int = DEFAULT_PORT
+    roots: tuple[Path, ...] = ()
+    token: str = ""
+    workers: int = 1
+    upload_limit_mb: int = 4096
+    keep_days: float = 14.0
+    extra_hosts: tuple[str, ...] = ()
+
+    @property
+    def jobs(self) -> Path:
+        """One folder a job."""
+        return self.home / "jobs"
+
+    @property
+    def uploads(self) -> Path:
+        """Uploaded rasters, named by content."""
+        return self.home / "uploads"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Host names that a request may carry, so that a web page cannot reach the server under its own name."""
+        own = () if self.host in ("0.0.0.0", "::") else (self.host,)
+        return frozenset((*LOOPBACK, *own, *self.extra_hosts))
+
+
+SHORTEST_TOKEN = 16
+
+
+def token_of(home: Path) -> str:
+    """The server's token, made at first start and readable by its owner only."""
+    path = home / "token"
+    token = path.read_text("ascii").strip() if path.exists() else ""
+    if len(token) >= SHORTEST_TOKEN:
+        return token
+    home.mkdir(parents=True, exist_ok=True)
+    token = secrets.token_urlsafe(32)
+    handle, draft = tempfile.mkstemp(prefix=".token-", dir=home)  # readable by its owner only
+    with os.fdopen(handle, "w") as stream:
+        stream.write(token)
+    os.replace(draft, path)
+    return token
+
+
+ADDRESS = "server.json"
+"""In the home folder: where the running server answers."""
+
+
+def lock_home(home: Path) -> IO[str] | None:
+    """Hold the home folder for this process; None where another server holds it.
+
+    Two servers on one home would run the same jobs twice. The operating system
+    gives the lock back when the process ends, however it ends.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    stream = open(home / "lock", "a+", encoding="ascii")  # noqa: SIM115 - held until the process ends
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        else:
+            import fcntl
+
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        stream.close()
+        return None
+    return stream

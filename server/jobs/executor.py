@@ -1,0 +1,167 @@
+"""Running jobs: the seam to compute is a concurrent.futures.Executor.
+
+By default one worker thread a device in this process. What is submitted is a
+module-level function with a path, and state never comes from the future. Workers
+in other processes need a lock of their own over a job's folder in place of
+`jobs.state`, which holds within this process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+import traceback
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ..contract.jobs import DISMISSED, FAILED, PREVIEW_FILE, RUNNING, SUCCESSFUL, JobInfo, Problem
+from ..editing.path import edit
+from ..ground.errors import CannotEdit, Dismissed, ServerError
+from ..ground.settings import Settings
+from ..raster.provenance import write_picture
+from .store import (
+    JobStore,
+    allowed_for,
+    is_dismissed,
+    load_job,
+    load_status,
+    now,
+    save_status,
+    started,
+    state,
+    summary,
+)
+
+log = logging.getLogger(__name__)
+SHARES = {"understanding": (0, 2), "reading": (2, 5), "searching": (5, 12), "editing": (12, 92),
+          "writing": (92, 96), "checking": (96, 99)}
+"""Where each stage lies on the way from 0 to 100 %."""
+WRITE_EVERY_S = 0.2
+PREVIEW_EVERY_S = 2.0
+MOST_STARTS = 3
+
+
+class Runner:
+    """Feeds jobs to an executor, in the order they were accepted."""
+
+    def __init__(self, store: JobStore, executor: Executor | None = None, settings: Settings | None = None) -> None:
+        self.store, self.settings = store, settings
+        workers = settings.workers if settings else 1
+        self.executor = executor or ThreadPoolExecutor(workers, thread_name_prefix="landbrush-device")
+
+    def submit(self, folder: Path) -> None:
+        """Queue the job of a folder."""
+        self.executor.submit(run_job, str(folder), self.settings)
+
+    def recover(self) -> int:
+        """Queue what a former process left unfinished; returns how many."""
+        folders = self.store.unfinished()
+        for folder in folders:
+            self.submit(folder)
+        return len(folders)
+
+    def close(self) -> None:
+        """Drop the queue; what runs is not waited for. Unfinished jobs go on at the next start."""
+        self.executor.shutdown(wait=False, cancel_futures=True)
+
+
+class _Progress:
+    """Writes a job's progress into its folder and stops it where it was dismissed."""
+
+    def __init__(self, folder: Path, info: JobInfo) -> None:
+        self.folder, self.info = folder, info
+        self.started, self.written = time.monotonic(), 0.0
+        self.editing_since, self.shown = 0.0, -PREVIEW_EVERY_S
+
+    def __call__(self, stage: str, step: int, steps: int, picture: np.ndarray | None = None, note: str = "") -> None:
+        if is_dismissed(self.folder):
+            raise Dismissed
+        if picture is not None and time.monotonic() - self.shown > PREVIEW_EVERY_S:
+            self.shown = time.monotonic()
+            with contextlib.suppress(OSError):  # a full disk ends the edit where it writes, not here
+                write_picture(picture, self.folder / PREVIEW_FILE)
+        new_stage = stage != self.info.stage
+        if stage == "editing" and new_stage:
+            self.editing_since = time.monotonic()
+        low, high = SHARES[stage]
+        share = min(step / max(steps, 1), 1.0)
+        progress = round(low + (high - low) * share)
+        eta = None
+        if stage == "editing" and step > 0:
+            spent = time.monotonic() - self.editing_since
+            eta = round(spent / step * max(steps - step, 0), 1)
+        self.info = replace(self.info, stage=stage, step=step, steps=steps, progress=progress, eta_s=eta,
+                            message=note if stage == "editing" else "")
+        if new_stage or time.monotonic() - self.written > WRITE_EVERY_S:
+            self.written = time.monotonic()
+            _save_unless_dismissed(self.folder, self.info)
+
+
+def _save_unless_dismissed(folder: Path, info: JobInfo) -> None:
+    with state:
+        if is_dismissed(folder):
+            return
+        try:
+            save_status(folder, info)
+        except OSError as error:
+            log.warning("status of job %s could not be written: %s", folder.name, error)
+
+
+def run_job(path: str, settings: Settings | None = None) -> None:
+    """Run the job of a folder to its end; whatever happens is in its status.
+
+    `settings`: the server's, whose roots its files must still lie below; None: anywhere.
+    """
+    folder = Path(path)
+    if not folder.is_dir() or is_dismissed(folder):
+        return
+    info = replace(load_status(folder), status=RUNNING, started=now(), message="", step=0, steps=0)
+    _save_unless_dismissed(folder, info)
+    progress = _Progress(folder, info)
+    try:
+        if started(folder) > MOST_STARTS:
+            raise CannotEdit(f"The server ended {MOST_STARTS} times while this job ran, so it is not begun again: most likely "
+                             "it needs more memory than there is. Choose a smaller polygon.")
+        job = load_job(folder)
+        files = job.files if settings is None else replace(job.files, roots=allowed_for(job.files, settings))
+        report = edit(job.request, job.process_id, files, folder, progress)
+        ended = replace(progress.info, status=SUCCESSFUL, progress=100, stage="done", message="", report=summary(report))
+    except Dismissed:
+        ended = replace(progress.info, status=DISMISSED, message="dismissed")
+    except ServerError as error:
+        ended = replace(progress.info, status=FAILED, message=str(error), problem=error.problem())
+    except MemoryError:
+        problem = Problem("Out of memory", 507, "Not enough memory for this edit. Choose a smaller polygon.")
+        ended = replace(progress.info, status=FAILED, message=problem.detail, problem=problem)
+    except Exception as error:
+        log.exception("job %s failed unexpectedly", folder.name)
+        problem = Problem("The server failed", 500, f"{type(error).__name__}: {error}. This is a fault of Landbrush; "
+                          "please report it with the job's error.log.")
+        ended = replace(progress.info, status=FAILED, message=problem.detail, problem=problem)
+        _log_error(folder)
+    _finish(folder, replace(ended, finished=now(), eta_s=None))
+
+
+def _log_error(folder: Path) -> None:
+    try:
+        (folder / "error.log").write_text(traceback.format_exc(), "utf8")
+    except OSError:
+        log.warning("error.log of job %s could not be written", folder.name)
+
+
+def _finish(folder: Path, info: JobInfo) -> None:
+    """The last word; on a full disk it is tried for a while, since space may come back."""
+    for pause in (0.0, 0.5, 2.0, 10.0):
+        time.sleep(pause)
+        with state:
+            if is_dismissed(folder):
+                return
+            try:
+                save_status(folder, info)
+                return
+            except OSError as error:
+                log.warning("status of job %s could not be written: %s", folder.name, error)

@@ -1,0 +1,309 @@
+"""Jobs as folders: request.json, status.json, dismissed, result.tif, manifest.json, preview.png.
+
+The folder is the truth. It survives a restart of either side, and state and
+dismissal are read from it, never from a future of the executor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import math
+import os
+import re
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ..contract.jobs import ACCEPTED, DISMISSED, ENDED, RESULT_FILES, RUNNING, JobInfo
+from ..contract.requests import EditRequest
+from ..editing.path import Files
+from ..ground.errors import Conflict, NoSpace, ServerError, UnknownJob
+from ..ground.settings import Settings
+from ..raster.provenance import write_json
+
+log = logging.getLogger(__name__)
+_ID = re.compile(r"^[0-9a-f]{32}$")
+state = threading.RLock()
+"""Held by whoever looks at a job's state and then changes it: views that dismiss, workers that report."""
+MOST_RUNNING = 64
+"""Jobs at the front of the queue that are looked at for a list: more than any machine runs at a time."""
+FILES = ("raster", "exemplar", "elevation")
+REQUEST, STATUS, DISMISSAL, STARTS = "request.json", "status.json", "dismissed", "starts"
+
+
+def now() -> str:
+    """This moment, RFC 3339 with microseconds."""
+    return datetime.now(timezone.utc).isoformat(timespec="microseconds")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What was asked for: stored once, when the job is accepted."""
+
+    folder: Path
+    process_id: str
+    request: EditRequest
+    files: Files
+
+
+def load_job(folder: Path) -> Job:
+    """Read the request of a job folder."""
+    data = json.loads((folder / REQUEST).read_text("utf8"))
+    paths = {name: Path(data["files"][name]) if data["files"].get(name) else None for name in FILES}
+    raster = paths.pop("raster")
+    assert raster is not None
+    files = Files(raster, paths["exemplar"], paths["elevation"])
+    return Job(folder, data["process"], EditRequest.from_json(data["request"]), files)
+
+
+def allowed_for(files: Files, settings: Settings) -> tuple[Path, ...]:
+    """Where the files of a job may lie, with all they refer to: the roots, and uploads, each for itself."""
+    named = [path for path in (files.raster, files.exemplar, files.elevation) if path is not None]
+    return (*settings.roots, *(path for path in named if path.parent == settings.uploads))
+
+
+def load_status(folder: Path) -> JobInfo:
+    """Read the status of a job folder; raises UnknownJob where there is none."""
+    try:
+        return JobInfo.from_json(json.loads((folder / STATUS).read_text("utf8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise UnknownJob(f"There is no job '{folder.name[:64]}'.") from error
+
+
+def save_status(folder: Path, info: JobInfo) -> None:
+    """Write the status of a job folder, whole or not at all."""
+    write_json(folder / STATUS, replace(info, updated=now(), position=0).to_json())
+
+
+def is_dismissed(folder: Path) -> bool:
+    """Whether the job was dismissed; a running job looks at every step."""
+    return (folder / DISMISSAL).exists()
+
+
+def _marked(marker: Path) -> dict[str, str] | None:
+    """Job and request of an idempotency key; None where it was not used, or its file is no good."""
+    try:
+        known = json.loads(marker.read_text("utf8"))
+        return {"job": str(known["job"]), "request": str(known["request"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _as_dismissed(info: JobInfo) -> JobInfo:
+    return replace(info, status=DISMISSED, finished=now(), message="dismissed", eta_s=None, report={})
+
+
+def started(folder: Path) -> int:
+    """Note that the job is begun, and tell how often it has been: a job that ends the server is not begun for ever."""
+    with open(folder / STARTS, "a", encoding="ascii") as stream:
+        stream.write("x")
+    return (folder / STARTS).stat().st_size
+
+
+class JobStore:
+    """All jobs below one folder.
+
+    The folders are the truth; an index of them in memory, made at the start, tells states without reading every folder. Jobs
+    run in the order in which they were accepted, so that of the unfinished ones only the first are looked at again.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+        self._known: dict[str, tuple[tuple[int, int], JobInfo]] = {}
+        self._unfinished: list[str] = []
+        self.damaged: dict[str, str] = {}
+        for folder in sorted(root.iterdir()):
+            if _ID.match(folder.name) and not folder.is_symlink():
+                self._take_up(folder)
+        self._unfinished.sort(key=lambda job_id: self._known[job_id][1].created)
+
+    def _take_up(self, folder: Path) -> None:
+        """Put a folder that was there before into the index; one that cannot be read is left alone and told of."""
+        try:
+            if not folder.is_dir() or not (folder / STATUS).exists():
+                return  # accepted half when a former process ended
+            info = self._look(folder)
+            load_job(folder)
+        except Exception as error:  # whatever a damaged file holds, the others are served
+            self._known.pop(folder.name, None)
+            self.damaged[folder.name] = f"{type(error).__name__}: {error}"[:300]
+            log.warning("the job folder %s is damaged and left as it is (%s)", folder, self.damaged[folder.name])
+            return
+        if info.status not in ENDED:
+            self._unfinished.append(folder.name)
+
+    def _look(self, folder: Path) -> JobInfo:
+        """The job's state as its folder has it now; read again only where its file is another one."""
+        try:
+            stat = (folder / STATUS).stat()
+        except OSError as error:
+            raise UnknownJob(f"There is no job '{folder.name[:64]}'.") from error
+        state_of_file = stat.st_mtime_ns, stat.st_ino
+        held = self._known.get(folder.name)
+        if held is not None and held[0] == state_of_file:
+            return held[1]
+        info = load_status(folder)
+        if info.jobID != folder.name:
+            raise UnknownJob(f"The folder of job '{folder.name[:64]}' holds the state of another one.")
+        with state:
+            self._known[folder.name] = state_of_file, info
+        return info
+
+    def folder(self, job_id: str) -> Path:
+        """The folder of a job id; raises UnknownJob for what is no id."""
+        folder = self.root / job_id
+        if not _ID.match(job_id) or job_id in self.damaged or not folder.is_dir():
+            raise UnknownJob(f"There is no job '{job_id[:64]}'.")
+        return folder
+
+    def create(self, process_id: str, request: EditRequest, files: Files, key: str = "") -> tuple[JobInfo, bool]:
+        """Accept a job; with a key that was used before, the job it made. True: it is new."""
+        body = {"process": process_id, "request": request.to_json(),
+                "files": {name: str(getattr(files, name) or "") for name in FILES}}
+        print_of_body = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        with state:
+            marker = self.root / f"key-{hashlib.sha256(key.encode()).hexdigest()}" if key else None
+            known = _marked(marker) if marker is not None else None
+            if known is not None and (self.root / known["job"] / STATUS).exists():
+                return self._same(known, print_of_body), False
+            job_id = uuid.uuid4().hex
+            folder = self.root / job_id
+            info = JobInfo(jobID=job_id, processID=process_id, status=ACCEPTED, created=now(), stage="waiting")
+            try:
+                folder.mkdir()
+                write_json(folder / REQUEST, body)
+                if marker is not None:
+                    write_json(marker, {"job": job_id, "request": print_of_body})
+                # Last, since a folder is a job once it has a status.
+                save_status(folder, info)
+            except OSError as error:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise NoSpace(f"The job could not be stored in {self.root}: {error}.") from error
+            except Exception:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            info = self._look(folder)
+            self._unfinished.append(job_id)
+            return info, True
+
+    def _same(self, known: dict[str, str], print_of_body: str) -> JobInfo:
+        if known["request"] != print_of_body:
+            raise Conflict("This Idempotency-Key was used for another request; take a new one.")
+        return self.info(known["job"])
+
+    def info(self, job_id: str) -> JobInfo:
+        """Status with the place in the queue."""
+        info = self._look(self.folder(job_id))
+        if info.status != ACCEPTED:
+            return info
+        with state:
+            self._pass_over_ended()
+            ahead = self._unfinished.index(job_id) if job_id in self._unfinished else 0
+        return replace(info, position=ahead)
+
+    def _pass_over_ended(self) -> None:
+        """Take ended jobs off the front of the queue; behind the first that waits none has begun."""
+        for job_id in list(self._unfinished):
+            try:
+                status = self._look(self.root / job_id).status
+            except ServerError:
+                status = DISMISSED
+            if status in ENDED:
+                self._unfinished.remove(job_id)
+            elif status == ACCEPTED:
+                return
+
+    def every(self) -> Iterator[JobInfo]:
+        """All jobs, newest first. Those that ended are not looked at again."""
+        with state:
+            self._pass_over_ended()
+            for job_id in self._unfinished[:MOST_RUNNING]:
+                with contextlib.suppress(ServerError):
+                    self._look(self.root / job_id)
+            found = [info for _, info in self._known.values()]
+        yield from sorted(found, key=lambda info: info.created, reverse=True)
+
+    def dismiss(self, job_id: str) -> JobInfo:
+        """Stop a queued or running job, or drop the result of an ended one; twice is as good as once."""
+        with state:
+            folder = self.folder(job_id)
+            info = load_status(folder)
+            if info.status == DISMISSED:
+                return info
+            (folder / DISMISSAL).touch()
+            for name in RESULT_FILES:
+                (folder / name).unlink(missing_ok=True)
+            save_status(folder, _as_dismissed(info))
+            if job_id in self._unfinished:
+                self._unfinished.remove(job_id)
+            return self._look(folder)
+
+    def unfinished(self) -> list[Path]:
+        """Folders of jobs to run again after a restart: the interrupted first, then the queue in its order."""
+        left = [i for i in self.every() if i.status in (ACCEPTED, RUNNING)]
+        for info in [i for i in left if is_dismissed(self.root / i.jobID)]:
+            # A former process ended between the mark and the status.
+            left.remove(info)
+            with contextlib.suppress(OSError, ServerError):  # a folder that cannot be written stays as it is
+                save_status(self.root / info.jobID, _as_dismissed(info))
+                self._look(self.root / info.jobID)
+        left.sort(key=lambda info: (info.status != RUNNING, info.created))
+        return [self.root / info.jobID for info in left]
+
+    def forget_older_than(self, days: float) -> int:
+        """Delete jobs that ended longer ago than that; returns how many. What cannot be read or deleted is left."""
+        count, limit = 0, time.time() - days * 86400
+        with state:
+            for folder in [one for one in self.root.iterdir() if _ID.match(one.name) and one.name not in self.damaged]:
+                if folder.is_dir() and not folder.is_symlink() and not os.path.lexists(folder / STATUS):
+                    shutil.rmtree(folder, ignore_errors=True)  # accepted half when a former process ended
+            for job_id in list(self._known):
+                folder = self.root / job_id
+                with contextlib.suppress(ServerError):
+                    ended = self._look(folder).status in ENDED
+                    if ended and _changed_at(folder / STATUS) < limit:
+                        shutil.rmtree(folder, ignore_errors=True)
+                        if not folder.exists():
+                            del self._known[job_id]
+                            count += 1
+            for marker in self.root.glob("key-*"):
+                known = _marked(marker)
+                if known is None or not (self.root / known["job"]).is_dir():
+                    _drop(marker)
+        return count
+
+
+def _changed_at(path: Path) -> float:
+    """When a file was written last, in seconds since 1970; of one that cannot be looked at: never to be forgotten."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return math.inf
+
+
+def _drop(path: Path) -> None:
+    """Delete a file, or a folder that stands in its place; what cannot be deleted is told of and left."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s could not be deleted (%s)", path, error)
+
+
+def summary(report: dict[str, Any]) -> dict[str, Any]:
+    """What of an edit's report belongs into the job's status."""
+    kept = ("editor", "engine", "operation",
+            "understood", "search", "gate", "pixels_left_nodata", "notes", "seconds", "window", "crs", "seed")
+    return {k: report[k] for k in kept if report.get(k) is not None}

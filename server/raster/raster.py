@@ -1,0 +1,332 @@
+"""Opening rasters, describing them, and reading windows of them; geotiff.py writes.
+
+A raster is described by its `Profile`, which carries everything that must come
+back unchanged: CRS, affine (also rotated or sheared), type, bands, descriptions,
+colour interpretation, nodata, scale and offset, mask, tags. Windows are
+`Box(col, row, width, height)` in pixels of the native grid; only the windows
+asked for are read, whatever the size of the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyproj
+import rasterio
+import rasterio.shutil
+from affine import Affine
+from rasterio import warp
+from rasterio._err import CPLE_BaseError
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from ..ground.errors import BadRequest, RasterUnreadable
+from .doors import opened as opened
+
+EDITABLE_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+ALIGNED_PX = 1e-3
+"""Part of a pixel by which two grids may lie apart and still be one."""
+COPY_SIDE = 2048
+"""Side of the squares in which unchanged pixels are copied and compared, at most."""
+COPY_BYTES = 64 << 20
+"""Bytes of all bands of such a square, at most ..."""
+LEAST_COPY_SIDE = 256
+"""... but never smaller than a file's own block."""
+
+
+OnPart = Callable[[int, int], None]
+"""Called as on_part(part, parts) while a file is copied or compared; may raise Dismissed."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of pixels: first column, first row, width, height."""
+
+    col: int
+    row: int
+    width: int
+    height: int
+
+    @property
+    def window(self) -> Window:
+        """The same rectangle for rasterio."""
+        return Window(self.col, self.row, self.width, self.height)
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Row and column slices into an array of the whole raster."""
+        return slice(self.row, self.row + self.height), slice(self.col, self.col + self.width)
+
+    def grown(self, by: int, within: Box) -> Box:
+        """Larger by `by` pixels on every side, clipped."""
+        return Box(self.col - by, self.row - by, self.width + 2 * by, self.height + 2 * by).clipped(within)
+
+    def clipped(self, within: Box) -> Box:
+        """The part inside `within`; width or height 0 where there is none."""
+        col, row = max(self.col, within.col), max(self.row, within.row)
+        right = min(self.col + self.width, within.col + within.width)
+        bottom = min(self.row + self.height, within.row + within.height)
+        return Box(col, row, max(0, right - col), max(0, bottom - row))
+
+    def seen_from(self, origin: Box) -> Box:
+        """The same pixels, counted from the corner of `origin`."""
+        return Box(self.col - origin.col, self.row - origin.row, self.width, self.height)
+
+    def squares(self, side: int = COPY_SIDE) -> Iterator[Box]:
+        """Cut into squares of at most `side` pixels, counted from this box's own corner.
+
+        So they fall on whole blocks of a file that holds this box.
+        """
+        for row in range(self.row, self.row + self.height, side):
+            for col in range(self.col, self.col + self.width, side):
+                yield Box(col, row, side, side).clipped(self)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a raster is, apart from its pixels."""
+
+    crs: CRS | None
+    transform: Affine
+    width: int
+    height: int
+    count: int
+    dtype: str
+    nodata: float | None
+    descriptions: tuple[str | None, ...]
+    colorinterp: tuple[ColorInterp, ...]
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    units: tuple[str | None, ...]
+    has_mask: bool
+    tags: dict[str, str]
+    band_tags: tuple[dict[str, str], ...]
+    bits: str
+    photometric: str = "MINISBLACK"
+
+    @property
+    def box(self) -> Box:
+        """All pixels."""
+        return Box(0, 0, self.width, self.height)
+
+    @property
+    def alpha(self) -> int | None:
+        """Index of the alpha band, counted from 0."""
+        return self.colorinterp.index(ColorInterp.alpha) if ColorInterp.alpha in self.colorinterp else None
+
+    def transform_of(self, box: Box) -> Affine:
+        """Affine of a window of this raster."""
+        return self.transform @ Affine.translation(box.col, box.row)
+
+    @functools.cached_property
+    def gsd_m(self) -> float:
+        """Ground size of a pixel in metres: the root of its area, at the raster's middle.
+
+        Measured on the ellipsoid, since a map's metres may be far from the ground's: those of Web
+        Mercator are half as long at 60 degrees. Map units where the CRS has no place on the Earth.
+        """
+        return self._ground[0]
+
+    @property
+    def aspect(self) -> float:
+        """A pixel's height by its width on the ground; pixels of degrees are taller than wide away from the equator."""
+        return self._ground[1]
+
+    @functools.cached_property
+    def _ground(self) -> tuple[float, float]:
+        """Root of a pixel's area in metres, and its height by its width."""
+        t = self.transform
+        plain = float(abs(t.a * t.e - t.b * t.d) ** 0.5)
+        sides = float(np.hypot(t.a, t.d)), float(np.hypot(t.b, t.e))
+        flat = sides[1] / sides[0] if min(sides) > 0 else 1.0
+        if self.crs is None:
+            return plain, flat
+        col, row = self.width / 2, self.height / 2
+        xs, ys = zip(*(t @ at for at in ((col, row), (col + 1, row), (col, row + 1))), strict=True)
+        try:
+            lon, lat = warp.transform(self.crs, "EPSG:4326", xs, ys)
+            (across, down), (first, second) = _bearings(lon, lat)
+        except (RasterioError, CPLE_BaseError, ValueError):
+            return plain * _metres(self.crs), flat
+        ground = (first * second * abs(np.sin(np.radians(across - down)))) ** 0.5
+        if not (np.isfinite(ground) and ground > 0):
+            return plain * _metres(self.crs), flat
+        return float(ground), float(second / first)
+
+
+def _bearings(lon: Sequence[float], lat: Sequence[float]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Bearings in degrees and lengths in metres from the first point to the second and to the third."""
+    ellipsoid = pyproj.Geod(ellps="WGS84")
+    found = [ellipsoid.inv(lon[0], lat[0], lon[i], lat[i]) for i in (1, 2)]
+    return (found[0][0], found[1][0]), (found[0][2], found[1][2])
+
+
+def _metres(crs: CRS) -> float:
+    try:
+        return crs.linear_units_factor[1]
+    except (RasterioError, CPLE_BaseError, ValueError):
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where pixels lie; `shape`: height and width."""
+
+    crs: CRS | None
+    transform: Affine
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, dataset: rasterio.DatasetReader) -> Grid:
+        """That of an open raster."""
+        return cls(dataset.crs, dataset.transform, dataset.shape)
+
+    def meets(self, other: Grid) -> bool:
+        """Whether the pixels of both lie on one another, as those of a window do on its raster's."""
+        ours, theirs = self.transform, other.transform
+        if self.crs != other.crs or abs(ours.determinant) < 1e-300:
+            return False
+        # In pixels of this grid: where the other's corner lies, and how far its last pixel has run off by then.
+        between = ~ours @ theirs
+        far = max(*self.shape, *other.shape)
+        turned = max(abs(between.a - 1), abs(between.e - 1), abs(between.b), abs(between.d)) * far
+        return bool(max(abs(between.c - round(between.c)), abs(between.f - round(between.f)), turned) < ALIGNED_PX)
+
+
+@contextlib.contextmanager
+def onto(dataset: rasterio.DatasetReader, grid: Grid, resampling: Resampling = Resampling.bilinear) -> Iterator[DatasetReader]:
+    """A raster as it lies on another grid: itself where that is its own, else resampled while it is read, invalid where it does
+    not reach. Raises BadRequest where one of the two has no CRS."""
+    if Grid.of(dataset) == grid:
+        yield dataset
+        return
+    if dataset.crs is None or grid.crs is None:
+        raise BadRequest(f"{Path(dataset.name).name} lies on another grid, and not both have a CRS; assign the one that is "
+                         "missing.")
+    height, width = grid.shape
+    resampling = Resampling.nearest if grid.meets(Grid.of(dataset)) else resampling
+    with WarpedVRT(dataset, crs=grid.crs, transform=grid.transform, width=width, height=height, resampling=resampling,
+                   add_alpha=ColorInterp.alpha not in dataset.colorinterp) as warped:
+        yield warped
+
+
+def profile_of(dataset: rasterio.DatasetReader) -> Profile:
+    """Describe an open raster; raises RasterUnreadable for kinds that cannot be edited."""
+    name = Path(dataset.name).name
+    types = set(dataset.dtypes)
+    if not types:
+        inner = ", ".join(s.rpartition(":")[2] for s in dataset.subdatasets[:8])
+        raise RasterUnreadable(f"{name} holds no raster of its own" + (f" but several inside ({inner})" if inner else "")
+                               + "; export the one to edit as a GeoTIFF.")
+    if len(types) > 1:
+        raise RasterUnreadable(f"{name} mixes types {', '.join(sorted(types))}; give its bands one type.")
+    dtype = types.pop()
+    if "complex" in dtype or dtype == "cint16":
+        raise RasterUnreadable(
+            f"{name} holds complex numbers ({dtype}); make an amplitude or dB raster of it first.")
+    if dtype not in EDITABLE_TYPES:
+        raise RasterUnreadable(f"{name} is of type {dtype}; editable are {', '.join(EDITABLE_TYPES)}.")
+    if ColorInterp.palette in dataset.colorinterp:
+        raise RasterUnreadable(
+            f"{name} has a colour palette; its values are classes, not brightness. Convert it to RGB first (Raster > "
+            "Conversion > PCT to RGB).")
+    if dataset.gcps[0]:
+        raise RasterUnreadable(f"{name} has ground control points instead of a pixel grid; warp it first (Raster > "
+                               "Projections > Warp).")
+    nodata = dataset.nodatavals
+    if len({repr(v) for v in nodata}) > 1:
+        raise RasterUnreadable(f"{name} has a nodata value per band ({nodata}); give its bands one.")
+    _check_numbers(dataset, name)
+    flags = {flag for band in dataset.mask_flag_enums for flag in band}
+    return Profile(
+        crs=dataset.crs,
+        transform=dataset.transform,
+        width=dataset.width,
+        height=dataset.height,
+        count=dataset.count,
+        dtype=dtype,
+        nodata=nodata[0],
+        descriptions=dataset.descriptions,
+        colorinterp=dataset.colorinterp,
+        scales=dataset.scales,
+        offsets=dataset.offsets,
+        units=dataset.units,
+        has_mask=MaskFlags.per_dataset in flags and not {MaskFlags.alpha, MaskFlags.nodata} & flags,
+        tags=dataset.tags(),
+        band_tags=tuple(dataset.tags(i) for i in dataset.indexes),
+        bits=dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", ""),
+        photometric="MINISWHITE" if dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES" else "MINISBLACK",
+    )
+
+
+def _check_numbers(dataset: rasterio.DatasetReader, name: str) -> None:
+    """Raise RasterUnreadable where a number in the header makes no grid, or no values."""
+    t = dataset.transform
+    if not np.isfinite(tuple(t)[:6]).all() or abs(t.a * t.e - t.b * t.d) < 1e-300:
+        raise RasterUnreadable(f"{name} has no usable pixel grid: its transform is {tuple(t)[:6]}. Assign its extent anew "
+                               "(Raster > Conversion > Translate, -a_ullr), or its world file.")
+    for what, values in (("scale", dataset.scales), ("offset", dataset.offsets)):
+        if not np.isfinite(values).all() or (what == "scale" and 0 in values):
+            raise RasterUnreadable(f"{name} has a {what} that is no usable number ({values[:8]}); export it with another.")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Pixels of one window: values (bands, rows, columns) and where they are valid."""
+
+    box: Box
+    values: np.ndarray
+    valid: np.ndarray
+
+
+def part_side(dataset: rasterio.DatasetReader) -> int:
+    """Side of the squares in which a raster is copied and compared: smaller where it has many bands."""
+    side, pixel = COPY_SIDE, dataset.count * np.dtype(dataset.dtypes[0]).itemsize
+    while side > LEAST_COPY_SIDE and side * side * pixel > COPY_BYTES:
+        side //= 2
+    return side
+
+
+def validity(dataset: rasterio.DatasetReader, window: Window | None = None, shape: tuple[int, int] | None = None) -> np.ndarray:
+    """Where a window is no nodata (H, W): by alpha, by the file's mask, and where any band holds another value than nodata.
+
+    rasterio's own answer takes the fourth band of a red-green-blue file for its mask, whatever it is. `shape`: thinned to it.
+    """
+    seen = [band for band, colour in zip(dataset.indexes, dataset.colorinterp, strict=True) if colour != ColorInterp.alpha]
+    if dataset.nodata is None and len(seen) == dataset.count:
+        return np.asarray(dataset.dataset_mask(window=window, out_shape=shape) > 0)
+    # rasterio's own answer for a warped raster that lies wholly elsewhere is "valid everywhere"; its alpha band says not.
+    found = np.ones(shape or ((window.height, window.width) if window is not None else dataset.shape), bool)
+    if dataset.nodata is not None:
+        wanted = (len(seen), *shape) if shape else None
+        found = np.asarray((dataset.read_masks(seen, window=window, out_shape=wanted) > 0).any(axis=0))
+    for band in set(dataset.indexes) - set(seen):
+        found = found & (dataset.read(band, window=window, out_shape=shape) > 0)
+    return found
+
+
+def read_window(dataset: rasterio.DatasetReader, box: Box) -> Block:
+    """Read a window in the native type.
+
+    A pixel is valid where the file's own mask says so (nodata in every band,
+    alpha 0 or mask 0 make it invalid) and every band is finite.
+    """
+    try:
+        values = dataset.read(window=box.window)
+        valid = validity(dataset, box.window)
+    except RasterioError as error:
+        raise RasterUnreadable(f"{Path(dataset.name).name} is damaged or incomplete: columns {box.col} to "
+                               f"{box.col + box.width}, rows {box.row} to {box.row + box.height} cannot be read "
+                               f"({error.__cause__ or error}).") from error
+    if values.dtype.kind == "f":
+        valid &= np.isfinite(values).all(axis=0)
+    return Block(box, values, valid)
