@@ -20,49 +20,152 @@ from landbrush.server.editing.path import Files, edit
 
 SIDE = 250
 BOX = cases._box
-# image, view (columns, rows), then for each edit: title, process, prompt, polygon, exemplar, options
+# image, view (columns, rows), then for each edit: title, process, prompt, polygon, exemplar,
+# options
 SHEET = (
-    (cases.JOPLIN.format(2), (250, 430, 600, 780), (
-        ("remove the house", "auto", "remove the house", [(386, 488), (420, 486), (442, 550), (420, 562), (398, 540)], None, {}),
-        ("fill like there", "fill", "", BOX(300, 640, 360, 720), BOX(396, 786, 518, 894), {}),
-        ("'forest here'", "auto", "forest here", BOX(470, 480, 590, 600), None, {}),
-        ("copy", "copy", "", BOX(525, 630, 575, 690), BOX(492, 520, 530, 562), {}),
-        ("fog", "auto", "fog", BOX(270, 450, 580, 760), None, {"patch_m": 90}),
-        ("snow", "auto", "snow", BOX(270, 450, 580, 760), None, {}),
-        ("flood", "auto", "flooded to the doorsteps", BOX(290, 470, 560, 740), None, {}),
-        ("burn", "auto", "a wildfire went through", BOX(290, 470, 560, 740), None, {}))),
-    (cases.NAIP, (40, 370, 390, 720), (
-        ("remove the lake", "auto", "remove the lake",
-         [(342, 500), (388, 500), (388, 560), (388, 602), (350, 604), (340, 560)], None, {}),
-        ("fill like there", "fill", "", BOX(62, 488, 140, 604), [(195, 388), (292, 384), (300, 438), (215, 446)], {}),
-        ("'make a lake'", "auto", "make a lake", [(182, 395), (300, 392), (304, 455), (250, 462), (188, 450)], None, {}),
-        ("copy", "copy", "", BOX(65, 520, 125, 590), [(440, 545), (480, 545), (482, 592), (442, 594)], {}),
-        ("fog", "auto", "mist", BOX(60, 390, 370, 700), None, {"patch_m": 700}),
-        ("snow", "auto", "winter, snow", BOX(60, 390, 370, 700), None, {"drift_m": 60}),
-        ("flood", "auto", "flooded fields",
-         [(196, 500), (250, 462), (300, 476), (334, 520), (326, 580), (280, 612), (225, 604), (205, 560)], None, {}),
-        ("burn", "auto", "burned", BOX(60, 390, 370, 700), None, {"patch_m": 220}))),
-    (cases.NEON, (60, 40, 380, 360), (
-        ("remove the trees", "auto", "remove the trees",
-         [(130, 90), (180, 80), (240, 85), (262, 110), (240, 140), (180, 150), (140, 135)], None, {}),
-        ("fill like there", "fill", "", [(180, 140), (240, 138), (270, 200), (190, 204)],
-         [(120, 90), (250, 88), (254, 140), (130, 152)], {}),
-        ("'forest here'", "auto", "forest here", [(270, 180), (330, 170), (345, 235), (285, 250)], None, {}),
-        ("copy", "copy", "", BOX(190, 150, 250, 205), [(285, 90), (345, 80), (370, 125), (330, 155), (290, 140)], {}),
-        ("fog", "auto", "fog", BOX(80, 60, 360, 340), None, {"patch_m": 12}),
-        ("snow", "auto", "snow", BOX(80, 60, 360, 340), None, {"drift_m": 2}),
-        ("flood", "auto", "flooded", BOX(80, 60, 360, 340), None, {}),
-        ("burn", "auto", "burned by a bushfire", BOX(80, 60, 360, 340), None, {"patch_m": 6}))),
+    (
+        cases.JOPLIN.format(2),
+        (250, 430, 600, 780),
+        (
+            (
+                "remove the house",
+                "auto",
+                "remove the house",
+                [(386, 488), (420, 486), (442, 550), (420, 562), (398, 540)],
+                None,
+                {},
+            ),
+            ("fill like there", "fill", "", BOX(300, 640, 360, 720), BOX(396, 786, 518, 894), {}),
+            ("'forest here'", "auto", "forest here", BOX(470, 480, 590, 600), None, {}),
+            ("copy", "copy", "", BOX(525, 630, 575, 690), BOX(492, 520, 530, 562), {}),
+            ("fog", "auto", "fog", BOX(270, 450, 580, 760), None, {"patch_m": 90}),
+            ("snow", "auto", "snow", BOX(270, 450, 580, 760), None, {}),
+            ("flood", "auto", "flooded to the doorsteps", BOX(290, 470, 560, 740), None, {}),
+            ("burn", "auto", "a wildfire went through", BOX(290, 470, 560, 740), None, {}),
+        ),
+    ),
+    (
+        cases.NAIP,
+        (40, 370, 390, 720),
+        (
+            (
+                "remove the lake",
+                "auto",
+                "remove the lake",
+                [(342, 500), (388, 500), (388, 560), (388, 602), (350, 604), (340, 560)],
+                None,
+                {},
+            ),
+            (
+                "fill like there",
+                "fill",
+                "",
+                BOX(62, 488, 140, 604),
+                [(195, 388), (292, 384), (300, 438), (215, 446)],
+                {},
+            ),
+            (
+                "'make a lake'",
+                "auto",
+                "make a lake",
+                [(182, 395), (300, 392), (304, 455), (250, 462), (188, 450)],
+                None,
+                {},
+            ),
+            (
+                "copy",
+                "copy",
+                "",
+                BOX(65, 520, 125, 590),
+                [(440, 545), (480, 545), (482, 592), (442, 594)],
+                {},
+            ),
+            ("fog", "auto", "mist", BOX(60, 390, 370, 700), None, {"patch_m": 700}),
+            ("snow", "auto", "winter, snow", BOX(60, 390, 370, 700), None, {"drift_m": 60}),
+            (
+                "flood",
+                "auto",
+                "flooded fields",
+                [
+                    (196, 500),
+                    (250, 462),
+                    (300, 476),
+                    (334, 520),
+                    (326, 580),
+                    (280, 612),
+                    (225, 604),
+                    (205, 560),
+                ],
+                None,
+                {},
+            ),
+            ("burn", "auto", "burned", BOX(60, 390, 370, 700), None, {"patch_m": 220}),
+        ),
+    ),
+    (
+        cases.NEON,
+        (60, 40, 380, 360),
+        (
+            (
+                "remove the trees",
+                "auto",
+                "remove the trees",
+                [(130, 90), (180, 80), (240, 85), (262, 110), (240, 140), (180, 150), (140, 135)],
+                None,
+                {},
+            ),
+            (
+                "fill like there",
+                "fill",
+                "",
+                [(180, 140), (240, 138), (270, 200), (190, 204)],
+                [(120, 90), (250, 88), (254, 140), (130, 152)],
+                {},
+            ),
+            (
+                "'forest here'",
+                "auto",
+                "forest here",
+                [(270, 180), (330, 170), (345, 235), (285, 250)],
+                None,
+                {},
+            ),
+            (
+                "copy",
+                "copy",
+                "",
+                BOX(190, 150, 250, 205),
+                [(285, 90), (345, 80), (370, 125), (330, 155), (290, 140)],
+                {},
+            ),
+            ("fog", "auto", "fog", BOX(80, 60, 360, 340), None, {"patch_m": 12}),
+            ("snow", "auto", "snow", BOX(80, 60, 360, 340), None, {"drift_m": 2}),
+            ("flood", "auto", "flooded", BOX(80, 60, 360, 340), None, {}),
+            ("burn", "auto", "burned by a bushfire", BOX(80, 60, 360, 340), None, {"patch_m": 6}),
+        ),
+    ),
 )
 
 
 def made(path: Path, edit_of: tuple, folder: Path) -> np.ndarray:
     _, process, prompt, polygon, exemplar, options = edit_of
     with rasterio.open(path) as dataset:
-        def shape(ring):
-            return {"geometry": {"type": "Polygon", "coordinates": [[list(dataset.transform @ p) for p in [*ring, ring[0]]]]}}
 
-        body = {"raster": {"path": str(path)}, "polygons": shape(polygon), "prompt": prompt, "options": options, "seed": 1}
+        def shape(ring):
+            return {
+                "geometry": {
+                    "type": "Polygon",
+                    "coordinates": [[list(dataset.transform @ p) for p in [*ring, ring[0]]]],
+                }
+            }
+
+        body = {
+            "raster": {"path": str(path)},
+            "polygons": shape(polygon),
+            "prompt": prompt,
+            "options": options,
+            "seed": 1,
+        }
         if exemplar:
             body["exemplar"] = {"polygons": shape(exemplar)}
         report = edit(EditRequest.from_json(body), process, Files(path), folder, lambda *a: None)
@@ -71,7 +174,10 @@ def made(path: Path, edit_of: tuple, folder: Path) -> np.ndarray:
     with rasterio.open(folder / "result.tif") as result:
         whole[:, row : row + height, col : col + width] = result.read([1, 2, 3])
     assert report["gate"]["pixels_outside_different"] == 0
-    print(f"{path.name:38} {edit_of[0]:18} {report['editor']:10} {report['seconds']['edit']:.2f} s", flush=True)
+    print(
+        f"{path.name:38} {edit_of[0]:18} {report['editor']:10} {report['seconds']['edit']:.2f} s",
+        flush=True,
+    )
     return whole
 
 
@@ -94,8 +200,10 @@ def main() -> None:
             path = cases.DATA / name
             with rasterio.open(path) as dataset:
                 before = dataset.read([1, 2, 3])
-            rows.append([tile(before, view, f"before: {path.stem[:24]}")]
-                        + [tile(made(path, e, Path(folder)), view, e[0]) for e in edits])
+            rows.append(
+                [tile(before, view, f"before: {path.stem[:24]}")]
+                + [tile(made(path, e, Path(folder)), view, e[0]) for e in edits]
+            )
     sheet = Image.new("RGB", (SIDE * 9, SIDE * len(rows)))
     for r, row in enumerate(rows):
         for c, part in enumerate(row):

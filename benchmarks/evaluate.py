@@ -1,12 +1,14 @@
-"""The benchmark of editors on real imagery: fifteen cases with what really came as the reference, and a page to look at.
+"""The benchmark of editors on real imagery: fifteen cases with what really came as the reference,
+and a page to look at.
 
 usage: python benchmarks/evaluate.py [part ...]     parts: benchmark training flat
-make demo-evaluate is the first two; it leaves demo/evaluate/index.html, and sheets of samples in demo/evaluate/training. Real
-imagery comes from LANDBRUSH_DATA (else ../shared/data).
+make demo-evaluate is the first two; it leaves demo/evaluate/index.html, and sheets of samples in
+demo/evaluate/training. Real imagery comes from LANDBRUSH_DATA (else ../shared/data).
 
-References: houses of Joplin before the tornado of 2011 and the same ground after it; lakes of a North Dakota prairie that came
-and went between 2010 and 2020; places of UC Merced's pictures over which lawn was laid, with the picture itself as the reference.
-The networks of the pretrained editors are tiny and random: they prove the way, and must not win.
+References: houses of Joplin before the tornado of 2011 and the same ground after it; lakes of a
+North Dakota prairie that came and went between 2010 and 2020; places of UC Merced's pictures over
+which lawn was laid, with the picture itself as the reference. The networks of the pretrained
+editors are tiny and random: they prove the way, and must not win.
 """
 
 from __future__ import annotations
@@ -57,18 +59,37 @@ from tests.server import tiny_pipelines  # noqa: E402
 
 OUT = ROOT / "demo" / "evaluate"
 NAIP = "naip_landsat_timeseries/naip/m_4709963_se_14_1_{}.tif"
-BEFORE, AFTER = "20100629", "20200831"
-HOUSES = ((2, [(386, 488), (420, 486), (442, 550), (420, 562), (398, 540)]), (2, cases._box(490, 518, 532, 564)),
-          (2, cases._box(356, 636, 398, 702)), (2, cases._box(596, 474, 638, 522)), (0, cases._box(466, 870, 542, 914)))
-PLACES = (("forest", "20", "forest"), ("parkinglot", "06", "parking"), ("agricultural", "13", "farmland"),
-          ("chaparral", "15", "shrub"))
-TINY = {"rsedit-unet": "rsedit-unet-dgtrs", "rsedit-dit": "rsedit-dit", "instruct-pix2pix": "instruct-pix2pix",
-        "ultraedit": "ultraedit-freeform", "sdedit": "sd15", "sd-inpainting": "sd15-inpainting"}
+BEFORE = "20100629"
+AFTER = "20200831"
+HOUSES = (
+    (2, [(386, 488), (420, 486), (442, 550), (420, 562), (398, 540)]),
+    (2, cases._box(490, 518, 532, 564)),
+    (2, cases._box(356, 636, 398, 702)),
+    (2, cases._box(596, 474, 638, 522)),
+    (0, cases._box(466, 870, 542, 914)),
+)
+PLACES = (
+    ("forest", "20", "forest"),
+    ("parkinglot", "06", "parking"),
+    ("agricultural", "13", "farmland"),
+    ("chaparral", "15", "shrub"),
+)
+TINY = {
+    "rsedit-unet": "rsedit-unet-dgtrs",
+    "rsedit-dit": "rsedit-dit",
+    "instruct-pix2pix": "instruct-pix2pix",
+    "ultraedit": "ultraedit-freeform",
+    "sdedit": "sd15",
+    "sd-inpainting": "sd15-inpainting",
+}
 EDITORS = ("auto", "remove", "fill", "variation", "flood", "snow")
 LAKES = 3
 FLAT_CASES = 500
-TILE, TRAINED_STEPS, CODEC_STEPS = 128, 200, 250
-TORN, RISEN = "a tornado destroyed the houses and left debris", "years later the lakes have risen and the fields are green"
+TILE = 128
+TRAINED_STEPS = 200
+CODEC_STEPS = 250
+TORN = "a tornado destroyed the houses and left debris"
+RISEN = "years later the lakes have risen and the fields are green"
 PLACED = Placement("cpu", torch.float32, WHOLE, 0.0, 1.0)
 SETTINGS = Settings("DPM++ 2M Karras", 20, FreeGuidance(1.5, 1.0), 0)
 
@@ -78,7 +99,8 @@ def naip(date: str) -> Path:
 
 
 def water(date: str, shape: tuple[int, int]) -> np.ndarray:
-    """Where green is brighter than near infrared (NDWI above 0, McFeeters 1996), on the first date's grid to a pixel."""
+    """Where green is brighter than near infrared (NDWI above 0, McFeeters 1996), on the first
+    date's grid to a pixel."""
     with rasterio.open(naip(date)) as dataset:
         green, infrared = dataset.read([2, 4])[:, : shape[0], : shape[1]].astype(float)
     return ndimage.binary_opening(green > infrared, iterations=2)
@@ -90,19 +112,31 @@ def lakes() -> list[dict]:
         shape = dataset.shape
     old, new = (water(date, shape) for date in (BEFORE, AFTER))
     found = []
-    for kind, mask, words in (("new lake", new & ~old, "make a lake"), ("gone lake", old & ~new, "remove the lake")):
+    for kind, mask, words in (
+        ("new lake", new & ~old, "make a lake"),
+        ("gone lake", old & ~new, "remove the lake"),
+    ):
         parts, _ = ndimage.label(ndimage.binary_opening(mask, iterations=4))
-        outlines = [shapely.geometry.shape(one).buffer(3).simplify(3)
-                    for one, _ in shapes(parts.astype(np.int32), parts > 0)]
+        outlines = [
+            shapely.geometry.shape(one).buffer(3).simplify(3)
+            for one, _ in shapes(parts.astype(np.int32), parts > 0)
+        ]
         inside = shapely.box(60, 60, shape[1] - 60, shape[0] - 60)
         outlines = [one for one in outlines if one.within(inside) and one.area < 9000]
         outlines.sort(key=lambda one: -one.area * (4 * np.pi * one.area / one.length**2))
         for number, one in enumerate(outlines[:LAKES], 1):
-            case = {"name": f"{kind} {number}", "image": str(naip(BEFORE)), "reference": str(naip(AFTER)), "prompt": words,
-                    "polygon": ring(one)}
+            case = {
+                "name": f"{kind} {number}",
+                "image": str(naip(BEFORE)),
+                "reference": str(naip(AFTER)),
+                "prompt": words,
+                "polygon": ring(one),
+            }
             if kind == "new lake":
-                case |= {"exemplar": [[345, 505], [385, 505], [388, 590], [350, 592]],
-                         "systems": ["auto", "fill", "flood", *TINY]}
+                case |= {
+                    "exemplar": [[345, 505], [385, 505], [388, 590], [350, 592]],
+                    "systems": ["auto", "fill", "flood", *TINY],
+                }
             else:
                 case |= {"systems": ["auto", "remove", "variation", *TINY]}
             found.append(case)
@@ -114,35 +148,58 @@ def ring(shape: shapely.Polygon) -> list[list[float]]:
 
 
 def houses() -> list[dict]:
-    return [{"name": f"house {number}", "image": str(cases.DATA / cases.JOPLIN.format(chip)),
-             "reference": str(cases.DATA / cases.JOPLIN.replace("pre", "post").format(chip)), "prompt": "remove the house",
-             "caption": "grass with debris where a house stood, from above", "polygon": [list(p) for p in outline],
-             "systems": ["auto", "remove", "variation", "snow", *TINY]} for number, (chip, outline) in enumerate(HOUSES, 1)]
+    return [
+        {
+            "name": f"house {number}",
+            "image": str(cases.DATA / cases.JOPLIN.format(chip)),
+            "reference": str(cases.DATA / cases.JOPLIN.replace("pre", "post").format(chip)),
+            "prompt": "remove the house",
+            "caption": "grass with debris where a house stood, from above",
+            "polygon": [list(p) for p in outline],
+            "systems": ["auto", "remove", "variation", "snow", *TINY],
+        }
+        for number, (chip, outline) in enumerate(HOUSES, 1)
+    ]
 
 
 def places() -> list[dict]:
     """Pictures over whose middle lawn was laid; what is asked for is what was there."""
     folder = OUT / "sources"
     folder.mkdir(parents=True, exist_ok=True)
-    lawn = np.asarray(Image.open(cases.DATA / cases.UCM.format("golfcourse", "11")).convert("RGB"))[:80, :80]
+    lawn = np.asarray(Image.open(cases.DATA / cases.UCM.format("golfcourse", "11")).convert("RGB"))[
+        :80, :80
+    ]
     found = []
     for name, number, cover in PLACES:
-        picture = np.asarray(Image.open(cases.DATA / cases.UCM.format(name, number)).convert("RGB")).copy()
+        picture = np.asarray(
+            Image.open(cases.DATA / cases.UCM.format(name, number)).convert("RGB")
+        ).copy()
         Image.fromarray(picture).save(folder / f"{name}.png")
         picture[20:100, 20:100] = lawn
         Image.fromarray(picture).save(folder / f"{name}-lawn.png")
-        found.append({"name": f"{cover} again", "image": f"sources/{name}-lawn.png", "reference": f"sources/{name}.png",
-                      "prompt": "fill it like there" if cover == "shrub" else f"{cover} here",
-                      "polygon": cases._box(20, 20, 100, 100),
-                      "land_cover": cover,
-                      "exemplar": cases._box(4, 112, 252, 252), "systems": ["auto", "fill", *TINY]})
+        found.append(
+            {
+                "name": f"{cover} again",
+                "image": f"sources/{name}-lawn.png",
+                "reference": f"sources/{name}.png",
+                "prompt": "fill it like there" if cover == "shrub" else f"{cover} here",
+                "polygon": cases._box(20, 20, 100, 100),
+                "land_cover": cover,
+                "exemplar": cases._box(4, 112, 252, 252),
+                "systems": ["auto", "fill", *TINY],
+            }
+        )
     return found
 
 
 def plan() -> Path:
     """The protocol as a file, beside which the results lie: it can be run again by hand."""
-    head = {"title": "Editors on real ground, with what really came", "seeds": [0, 1], "sensible": "auto",
-            "systems": [REFERENCE, IDENTITY, NOISE, *EDITORS, *TINY]}
+    head = {
+        "title": "Editors on real ground, with what really came",
+        "seeds": [0, 1],
+        "sensible": "auto",
+        "systems": [REFERENCE, IDENTITY, NOISE, *EDITORS, *TINY],
+    }
     lines = [f"{key} = {json.dumps(value)}" for key, value in head.items()]
     lines += ["[baselines]", *(f"{name} = {json.dumps(model)}" for name, model in TINY.items())]
     lines += [line for name in TINY for line in (f"[options.{name}]", "steps = 3")]
@@ -160,9 +217,16 @@ def part_benchmark() -> None:
         return
     shelved(scratch("evaluate"), tuple(TINY.values()))
     path = plan()
-    page = benchmark.run(path, OUT, benchmark.Terms(), lambda text: print(text, file=sys.stderr, flush=True))
+    page = benchmark.run(
+        path, OUT, benchmark.Terms(), lambda text: print(text, file=sys.stderr, flush=True)
+    )
     found = json.loads((OUT / "results.json").read_text("utf8"))
-    print((OUT / "tables.md").read_text("utf8").split("## Do the measures")[1].replace(" rank", "Do the measures rank", 1))
+    print(
+        (OUT / "tables.md")
+        .read_text("utf8")
+        .split("## Do the measures")[1]
+        .replace(" rank", "Do the measures rank", 1)
+    )
     figure("evaluate_cases", found["cases"])
     figure("evaluate_runs", sum(row["runs"] for row in found["rows"]))
     figure("evaluate_failed", sum(row["failed"] for row in found["rows"]))
@@ -179,24 +243,43 @@ def part_flat() -> None:
     """Time and memory a case, in the first and the last fifth of many cases."""
     place = scratch("flat")
     weights.use_folder(place / "home" / "models")
-    rng, listed = np.random.default_rng(0), []
+    rng = np.random.default_rng(0)
+    listed = []
     for number in range(20):
         picture = ndimage.gaussian_filter(rng.random((256, 256, 3)), (3, 3, 0))
-        Image.fromarray((255 * (picture - picture.min()) / np.ptp(picture)).astype(np.uint8)).save(place / f"{number}.png")
+        Image.fromarray((255 * (picture - picture.min()) / np.ptp(picture)).astype(np.uint8)).save(
+            place / f"{number}.png"
+        )
     for number in range(FLAT_CASES):
         row, col = (int(v) for v in rng.integers(60, 150, 2))
-        listed.append(protocol.Case(f"case {number}", place / f"{number % 20}.png", "remove the house",
-                                    cases._box(col, row, col + 40, row + 40),
-                                    reference=place / f"{(number + 1) % 20}.png"))
-    wanted = protocol.Protocol(tuple(listed), (REFERENCE, IDENTITY, "remove"), {}, (0,), sensible="remove")
+        listed.append(
+            protocol.Case(
+                f"case {number}",
+                place / f"{number % 20}.png",
+                "remove the house",
+                cases._box(col, row, col + 40, row + 40),
+                reference=place / f"{(number + 1) % 20}.png",
+            )
+        )
+    wanted = protocol.Protocol(
+        tuple(listed), (REFERENCE, IDENTITY, "remove"), {}, (0,), sensible="remove"
+    )
     marks: list[tuple[float, int]] = []
 
     def tell(text: str) -> None:
-        marks.append((time.process_time(), int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()))
+        marks.append(
+            (
+                time.process_time(),
+                int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize(),
+            )
+        )
 
     benchmark.carried_out(wanted, place / "out", benchmark.Terms(), tell)
     fifth = len(marks) // 5
-    spent = [marks[end][0] - marks[start][0] for start, end in ((1, fifth), (len(marks) - fifth, len(marks) - 1))]
+    spent = [
+        marks[end][0] - marks[start][0]
+        for start, end in ((1, fifth), (len(marks) - fifth, len(marks) - 1))
+    ]
     figure("flat_cases", FLAT_CASES)
     figure("flat_time_ratio", spent[1] / spent[0])
     figure("flat_cpu_s_a_run", (marks[-1][0] - marks[0][0]) / len(marks))
@@ -207,11 +290,14 @@ def part_flat() -> None:
 
 
 def dates() -> Path:
-    """Tiles of Joplin before and after, and of the prairie's dates, made by the product's own command."""
+    """Tiles of Joplin before and after, and of the prairie's dates, made by the product's own
+    command."""
     place = scratch("pairs")
     for chip in range(4):
         before = cases.DATA / cases.JOPLIN.format(chip)
-        bitemporal.tiles(before, Path(str(before).replace("pre", "post")), place, bitemporal.Wish(TILE, TORN))
+        bitemporal.tiles(
+            before, Path(str(before).replace("pre", "post")), place, bitemporal.Wish(TILE, TORN)
+        )
     for first, second in (("20100629", "20170827"), ("20120731", "20200831")):
         told = bitemporal.tiles(naip(first), naip(second), place, bitemporal.Wish(TILE, RISEN))
     for part, count in told.items():
@@ -220,30 +306,47 @@ def dates() -> Path:
 
 
 def velocity(folder: Path) -> None:
-    """Let the base predict the velocity, as Stable Diffusion 2.1's does: of noise alone, little is learned of the source in 200
-    steps."""
+    """Let the base predict the velocity, as Stable Diffusion 2.1's does: of noise alone, little is
+    learned of the source in 200 steps."""
     path = folder / "scheduler" / "scheduler_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text("utf8")), "prediction_type": "v_prediction"}), "utf8")
+    path.write_text(
+        json.dumps({**json.loads(path.read_text("utf8")), "prediction_type": "v_prediction"}),
+        "utf8",
+    )
 
 
 def learned_autoencoder(pairs: list, folder: Path) -> Path:
-    """Stable Diffusion's layout, tiny, with an autoencoder that was taught these tiles, so that its latents mean something."""
+    """Stable Diffusion's layout, tiny, with an autoencoder that was taught these tiles, so that its
+    latents mean something."""
     tiny_pipelines.stable_diffusion(folder, 4)
     velocity(folder)
     torch.manual_seed(0)
     net = AutoencoderKL(
-        block_out_channels=(16, 24, 32, 32), down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4, latent_channels=4, layers_per_block=1, norm_num_groups=8, scaling_factor=1.0)
-    optimiser, rng = torch.optim.Adam(net.parameters(), 2e-3), np.random.default_rng(0)
+        block_out_channels=(16, 24, 32, 32),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        latent_channels=4,
+        layers_per_block=1,
+        norm_num_groups=8,
+        scaling_factor=1.0,
+    )
+    optimiser = torch.optim.Adam(net.parameters(), 2e-3)
+    rng = np.random.default_rng(0)
     for _ in range(CODEC_STEPS):
         chosen = [pairs[int(n)] for n in rng.integers(0, len(pairs), 8)]
         pixels = torch.from_numpy(np.concatenate([np.stack(one.squares(64)) for one in chosen]))
-        loss = torch.nn.functional.l1_loss(net.decode(net.encode(pixels).latent_dist.mode()).sample, pixels)
+        loss = torch.nn.functional.l1_loss(
+            net.decode(net.encode(pixels).latent_dist.mode()).sample, pixels
+        )
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     with torch.no_grad():
-        spread = net.encode(torch.from_numpy(np.stack([one.squares(64)[0] for one in pairs[:64]]))).latent_dist.mode().std()
+        spread = (
+            net.encode(torch.from_numpy(np.stack([one.squares(64)[0] for one in pairs[:64]])))
+            .latent_dist.mode()
+            .std()
+        )
     net.register_to_config(scaling_factor=1 / float(spread))
     net.save_pretrained(folder / "vae")
     figure("training_autoencoder_l1", float(loss.detach()) / 2)
@@ -251,7 +354,8 @@ def learned_autoencoder(pairs: list, folder: Path) -> Path:
 
 
 def part_training() -> None:
-    """RSEdit's two networks, tiny: 200 steps on tiles of two dates; what is learned is shown, resumed, and edits over HTTP."""
+    """RSEdit's two networks, tiny: 200 steps on tiles of two dates; what is learned is shown,
+    resumed, and edits over HTTP."""
     if not cases.DATA.is_dir():
         print(f"no imagery at {cases.DATA}: training is left out (set LANDBRUSH_DATA)")
         return
@@ -266,12 +370,18 @@ def part_training() -> None:
     shutil.rmtree(dit / "vae")
     shutil.copytree(published / "vae", dit / "vae")
     bringing.bring(shelf.entry("rsedit-dit"), dit, True)
-    for cls, base, like in ((UNetTrainer, "sd15", "rsedit-unet-openai"), (DiTTrainer, "rsedit-dit", "rsedit-dit")):
+    for cls, base, like in (
+        (UNetTrainer, "sd15", "rsedit-unet-openai"),
+        (DiTTrainer, "rsedit-dit", "rsedit-dit"),
+    ):
         name = {"unet": "unet", "transformer": "dit"}[cls.network]
-        recipe = Recipe(steps=TRAINED_STEPS, batch=8, side_px=TILE, average=0.98, save_every=TRAINED_STEPS // 2)
+        recipe = Recipe(
+            steps=TRAINED_STEPS, batch=8, side_px=TILE, average=0.98, save_every=TRAINED_STEPS // 2
+        )
         one = cls(Model(shelf.entry(base), PLACED), train, recipe, place / name, held[::4])
         figure(f"training_{name}_validation_before", one.validated())
-        began, curve = time.process_time(), []
+        began = time.process_time()
+        curve = []
 
         def look(step: int, steps: int, loss: float, of=one, curve=curve) -> None:
             if step % (TRAINED_STEPS // 4) == 0:
@@ -285,13 +395,23 @@ def part_training() -> None:
         bringing.bring(entry, path, True)
         own.remember(entry)
         one.model.entry = replace(one.model.entry, native_px=TILE)
-        samples.sheet(one.model, functools.partial(drawn_by, one), SETTINGS, shown(held), OUT / "training" / f"{name}.png")
+        samples.sheet(
+            one.model,
+            functools.partial(drawn_by, one),
+            SETTINGS,
+            shown(held),
+            OUT / "training" / f"{name}.png",
+        )
     over_http(place, held)
 
 
 def drawn_by(trainer, drawing):
     with trainer.averaged():
-        recipe = recipes.instruct_unet if trainer.network == "unet" else functools.partial(recipes.in_context_dit, masked=False)
+        recipe = (
+            recipes.instruct_unet
+            if trainer.network == "unet"
+            else functools.partial(recipes.in_context_dit, masked=False)
+        )
         return recipe(drawing)
 
 
@@ -312,21 +432,41 @@ def over_http(place: Path, held: list) -> None:
                 path = folder / f"{number}.png"
                 shutil.copy(pair.control, path)
                 ring = [[0, 0], [TILE, 0], [TILE, TILE], [0, TILE], [0, 0]]
-                options = {"model": model, "steps": SETTINGS.steps, "guidance_scale": SETTINGS.guidance.text,
-                           "image_guidance_scale": SETTINGS.guidance.image, "keep_detail": False}
-                info = server.edit(editor, {
-                    "raster": {"path": str(path)}, "polygons": {"geometry": {"type": "Polygon", "coordinates": [ring]}},
-                    "prompt": pair.caption, "options": options | ({"text_mask": False} if editor == "rsedit_dit" else {})})
+                options = {
+                    "model": model,
+                    "steps": SETTINGS.steps,
+                    "guidance_scale": SETTINGS.guidance.text,
+                    "image_guidance_scale": SETTINGS.guidance.image,
+                    "keep_detail": False,
+                }
+                info = server.edit(
+                    editor,
+                    {
+                        "raster": {"path": str(path)},
+                        "polygons": {"geometry": {"type": "Polygon", "coordinates": [ring]}},
+                        "prompt": pair.caption,
+                        "options": options
+                        | ({"text_mask": False} if editor == "rsedit_dit" else {}),
+                    },
+                )
                 if info["status"] != "successful":
                     raise SystemExit(f"{editor}: {info['message']}")
                 result = server.ask(f"/jobs/{info['jobID']}/results/result.tif")
                 with rasterio.MemoryFile(result) as memory, memory.open() as made:
                     pixels = made.read().astype(float)
-                before, after = (np.asarray(Image.open(one)).transpose(2, 0, 1).astype(float)
-                                 for one in (pair.control, pair.path))
+                before, after = (
+                    np.asarray(Image.open(one)).transpose(2, 0, 1).astype(float)
+                    for one in (pair.control, pair.path)
+                )
                 change, wanted = ((part - before).mean(axis=(1, 2)) for part in (pixels, after))
-                along.append(float(change @ wanted / max(np.linalg.norm(change) * np.linalg.norm(wanted), 1e-9)))
-            figure(f"training_{model.split('-')[1]}_colour_change_along_truth", float(np.mean(along)))
+                along.append(
+                    float(
+                        change @ wanted / max(np.linalg.norm(change) * np.linalg.norm(wanted), 1e-9)
+                    )
+                )
+            figure(
+                f"training_{model.split('-')[1]}_colour_change_along_truth", float(np.mean(along))
+            )
     finally:
         server.end()
 

@@ -2,7 +2,8 @@
 
 usage: python benchmarks/joplin_pairs.py FOLDER
 
-The outlines and classes are the predictions of the first-placed xView2 model that come with the chips, not ground truth.
+The outlines and classes are the predictions of the first-placed xView2 model that come with the
+chips, not ground truth.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def write(folder: Path) -> int:
     for chip in range(4):
         for when in ("pre", "post"):
             with rasterio.open(source / "chips" / when / f"{chip}_{when}.tif") as dataset:
-                Image.fromarray(dataset.read().transpose(1, 2, 0)).save(folder / "images" / f"joplin_{chip}_{when}_disaster.png")
+                Image.fromarray(dataset.read().transpose(1, 2, 0)).save(
+                    folder / "images" / f"joplin_{chip}_{when}_disaster.png"
+                )
         with rasterio.open(source / "dmg" / f"{chip}_pre.tif") as dataset:
             damage = dataset.read(1)
         parts, _ = ndimage.label(ndimage.binary_opening(damage > 0))
@@ -42,7 +45,12 @@ def write(folder: Path) -> int:
                 continue
             ring = ", ".join(f"{x:.0f} {y:.0f}" for x, y in outline["coordinates"][0])
             kind = NAMES[int(np.bincount(inside, minlength=5)[1:].argmax()) + 1]
-            features.append({"wkt": f"POLYGON (({ring}))", "properties": {"feature_type": "building", "subtype": kind}})
+            features.append(
+                {
+                    "wkt": f"POLYGON (({ring}))",
+                    "properties": {"feature_type": "building", "subtype": kind},
+                }
+            )
         text = json.dumps({"features": {"xy": features}})
         (folder / "labels" / f"joplin_{chip}_post_disaster.json").write_text(text, "utf8")
         count += len(features)

@@ -1,6 +1,7 @@
-"""What a queue of 200 and of 2,000 waiting jobs costs: CPU of one status call and of one list, and status files read for them.
+"""What a queue of 200 and of 2,000 waiting jobs costs: CPU of one status call and of one list, and
+status files read for them.
 
-    .venv/bin/python benchmarks/long_queue.py
+.venv/bin/python benchmarks/long_queue.py
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def measured(count: int, root: Path) -> None:
     began = time.process_time()
     store = jobs.JobStore(root)
     figure(f"queue_start_{count}", time.process_time() - began, "CPU-s")
-    reads, plain = [], jobs.load_status
+    reads = []
+    plain = jobs.load_status
     jobs.load_status = lambda folder: reads.append(folder) or plain(folder)
     try:
         began = time.process_time()

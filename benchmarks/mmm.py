@@ -1,8 +1,9 @@
-"""What MMM-RS does, on coordinates: weather on six real scenes, a near-infrared band, generation at three ground sizes.
+"""What MMM-RS does, on coordinates: weather on six real scenes, a near-infrared band, generation at
+three ground sizes.
 
-usage: python benchmarks/mmm.py [part ...]     parts: weather nir colours radar generate dataset cyclegan
-make demo-mmm is all of them; pictures go to demo/mmm. Real imagery comes from LANDBRUSH_DATA (else ../shared/data); parts
-without it say so.
+usage: python benchmarks/mmm.py [part ...]     parts: weather nir colours radar generate dataset
+cyclegan make demo-mmm is all of them; pictures go to demo/mmm. Real imagery comes from
+LANDBRUSH_DATA (else ../shared/data); parts without it say so.
 """
 
 from __future__ import annotations
@@ -60,13 +61,16 @@ CYCLE_STEPS = 400
 
 
 def request(polygon: dict, **more) -> EditRequest:
-    return EditRequest.from_json({"raster": {"path": "-"}, "polygons": {"geometry": polygon}, **more}, "request")
+    return EditRequest.from_json(
+        {"raster": {"path": "-"}, "polygons": {"geometry": polygon}, **more}, "request"
+    )
 
 
 def outline(path: Path) -> dict:
     """All of a raster, in its own CRS."""
     with opened(path) as dataset:
-        t, (height, width) = dataset.transform, dataset.shape
+        t = dataset.transform
+        (height, width) = dataset.shape
     corners = [list(t @ at) for at in ((0, 0), (width, 0), (width, height), (0, height), (0, 0))]
     return {"type": "Polygon", "coordinates": [corners]}
 
@@ -76,24 +80,41 @@ def cut(name: str, corner: tuple[int, int], place: Path) -> Path:
     target = place / f"{Path(name).stem}-{corner[0]}.tif"
     with rasterio.open(DATA / name) as source:
         window = rasterio.windows.Window(*corner, SIDE, SIDE)
-        profile = {"driver": "GTiff", "count": source.count, "dtype": source.dtypes[0], "crs": source.crs, "width": SIDE,
-                   "height": SIDE, "transform": source.window_transform(window), "photometric": "RGB"}
+        profile = {
+            "driver": "GTiff",
+            "count": source.count,
+            "dtype": source.dtypes[0],
+            "crs": source.crs,
+            "width": SIDE,
+            "height": SIDE,
+            "transform": source.window_transform(window),
+            "photometric": "RGB",
+        }
         with rasterio.open(target, "w", **profile) as out:
             out.write(source.read(window=window))
     return target
 
 
 def edited(path: Path, process: str, place: Path, **more) -> tuple[np.ndarray, dict]:
-    """Pixels after an edit of all of a raster, and its report; raises where the promise is broken."""
+    """Pixels after an edit of all of a raster, and its report; raises where the promise is
+    broken."""
     place.mkdir(parents=True, exist_ok=True)
-    report = edit(request(outline(path), output={"area": "layer"}, **more), process, Files(path), place, lambda *_: None)
+    report = edit(
+        request(outline(path), output={"area": "layer"}, **more),
+        process,
+        Files(path),
+        place,
+        lambda *_: None,
+    )
     with rasterio.open(place / "result.tif") as dataset:
         return dataset.read(), report
 
 
 def sheet(rows: list[tuple[str, list[np.ndarray]]], heads: list[str], path: Path) -> None:
     """Pictures (3, H, W) in a table."""
-    side, top, left = 240, 22, 150
+    side = 240
+    top = 22
+    left = 150
     page = Image.new("RGB", (left + side * len(heads), top + side * len(rows)), "white")
     pen = ImageDraw.Draw(page)
     for column, head in enumerate(heads):
@@ -101,7 +122,9 @@ def sheet(rows: list[tuple[str, list[np.ndarray]]], heads: list[str], path: Path
     for row, (name, pictures) in enumerate(rows):
         pen.multiline_text((6, top + row * side + 6), name.replace(", ", ",\n"), "black")
         for column, picture in enumerate(pictures):
-            shown = Image.fromarray(picture[:3].transpose(1, 2, 0).astype(np.uint8)).resize((side - 4, side - 4))
+            shown = Image.fromarray(picture[:3].transpose(1, 2, 0).astype(np.uint8)).resize(
+                (side - 4, side - 4)
+            )
             page.paste(shown, (left + column * side, top + row * side))
     path.parent.mkdir(parents=True, exist_ok=True)
     page.save(path)
@@ -113,13 +136,16 @@ def weather() -> None:
     if not DATA.is_dir():
         print(f"# weather: no real imagery at {DATA} (LANDBRUSH_DATA)")
         return
-    place, rows = scratch("weather"), []
+    place = scratch("weather")
+    rows = []
     for name, image, corner in SCENES:
         path = cut(image, corner, place)
         with rasterio.open(path) as source:
             shown = [source.read()]
         for process, options in WEATHER:
-            shown.append(edited(path, process, place / f"{path.stem}-{process}", options=options)[0])
+            shown.append(
+                edited(path, process, place / f"{path.stem}-{process}", options=options)[0]
+            )
         rows.append((name, shown))
     sheet(rows, ["as it is", *(process for process, _ in WEATHER)], OUT / "weather.png")
     figure("weather_scenes", len(rows))
@@ -134,25 +160,47 @@ def script(name: str) -> ModuleType:
 
 
 def similarity(true: np.ndarray, made: np.ndarray, columns: int) -> float:
-    """Mean SSIM (Wang et al. 2004: Gaussian windows) of images (C, H, W) in 0 ... 1 east of a column."""
-    return float(structural_similarity(
-        true[:, :, columns:], np.clip(made, 0, 1)[:, :, columns:].astype(true.dtype), data_range=1.0, channel_axis=0,
-        gaussian_weights=True, sigma=1.5, use_sample_covariance=False))
+    """Mean SSIM (Wang et al. 2004: Gaussian windows) of images (C, H, W) in 0 ... 1 east of a
+    column."""
+    return float(
+        structural_similarity(
+            true[:, :, columns:],
+            np.clip(made, 0, 1)[:, :, columns:].astype(true.dtype),
+            data_range=1.0,
+            channel_axis=0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+    )
 
 
 def bands_of(name: str, bands: list[int], target: Path) -> Path:
     """Some bands of a real image as a file of their own."""
-    with rasterio.open(DATA / name) as source, rasterio.open(
-            target, "w", driver="GTiff", width=source.width, height=source.height, count=len(bands), dtype=source.dtypes[0],
-            crs=source.crs, transform=source.transform, nodata=source.nodata,
-            photometric="RGB" if len(bands) == 3 else "MINISBLACK") as out:
+    with (
+        rasterio.open(DATA / name) as source,
+        rasterio.open(
+            target,
+            "w",
+            driver="GTiff",
+            width=source.width,
+            height=source.height,
+            count=len(bands),
+            dtype=source.dtypes[0],
+            crs=source.crs,
+            transform=source.transform,
+            nodata=source.nodata,
+            photometric="RGB" if len(bands) == 3 else "MINISBLACK",
+        ) as out,
+    ):
         out.write(source.read(bands))
         out.descriptions = tuple(source.descriptions[band - 1] for band in bands)
     return target
 
 
 def nir() -> None:
-    """The shipped near-infrared network on a date and ground that it was not trained on, beside colour alone."""
+    """The shipped near-infrared network on a date and ground that it was not trained on, beside
+    colour alone."""
     if not (DATA / "naip_landsat_timeseries").is_dir():
         print(f"# nir: no NAIP imagery at {DATA} (LANDBRUSH_DATA)")
         return
@@ -160,69 +208,109 @@ def nir() -> None:
     dates = train.dates(DATA)
     held = max(dates)
     image = dates.pop(held)
-    plain = train.per_pixel(image[:3]) @ train.baseline([other[:, :, : train.WEST_PX] for other in dates.values()])
+    plain = train.per_pixel(image[:3]) @ train.baseline(
+        [other[:, :, : train.WEST_PX] for other in dates.values()]
+    )
     place = scratch("nir")
-    made, report = edited(bands_of(NAIP.format(held), [1, 2, 3], place / "rgb.tif"), "near-infrared", place / "made")
+    made, report = edited(
+        bands_of(NAIP.format(held), [1, 2, 3], place / "rgb.tif"), "near-infrared", place / "made"
+    )
     valid = image.min(0) > 0
     east = valid & (np.arange(image.shape[2]) >= train.WEST_PX + train.GAP_PX)
-    ours, theirs = train.scores(image, made[3] / 255, east), train.scores(image, plain, east)
+    ours = train.scores(image, made[3] / 255, east)
+    theirs = train.scores(image, plain, east)
     figure("nir_r2", ours[0])
     figure("nir_r2_baseline", theirs[0])
     figure("ndvi_mae", ours[2])
     figure("ndvi_mae_baseline", theirs[2])
     for name, band in (("", made[3] / 255), ("_baseline", plain)):
-        true, guess = ((image[1] - one) / (image[1] + one + 1e-6) for one in (image[3], np.clip(band, 0, 1)))
+        true, guess = (
+            (image[1] - one) / (image[1] + one + 1e-6) for one in (image[3], np.clip(band, 0, 1))
+        )
         figure(f"ndwi_mae{name}", float(np.abs(true - guess)[east].mean()))
     figure("nir_ssim", similarity(image[3:], made[3:] / 255, train.WEST_PX + train.GAP_PX))
     figure("nir_ssim_baseline", similarity(image[3:], plain[None], train.WEST_PX + train.GAP_PX))
     figure("nir_bands_kept_bit_for_bit", int(np.array_equal(made[:3], (image[:3] * 255).round())))
-    grey = [np.repeat(np.clip(band, 0, 1)[None] * 255, 3, 0) for band in (image[3], made[3] / 255, plain)]
-    sheet([(f"{held}, held out", [image[:3] * 255, *grey])], ["colours", "measured", "made", "colour alone"], OUT / "nir.png")
+    grey = [
+        np.repeat(np.clip(band, 0, 1)[None] * 255, 3, 0)
+        for band in (image[3], made[3] / 255, plain)
+    ]
+    sheet(
+        [(f"{held}, held out", [image[:3] * 255, *grey])],
+        ["colours", "measured", "made", "colour alone"],
+        OUT / "nir.png",
+    )
     assert report["gate"]["pixels_outside_different"] == 0
 
 
 def colours() -> None:
-    """The shipped network for colours from near infrared where it was not trained, beside brightness alone."""
+    """The shipped network for colours from near infrared where it was not trained, beside
+    brightness alone."""
     if not (DATA / "naip_landsat_timeseries").is_dir():
         print(f"# colours: no NAIP imagery at {DATA} (LANDBRUSH_DATA)")
         return
     sys.path.insert(0, str(ROOT / "scripts"))
-    train, place = script("train_colours"), scratch("colours")
+    train = script("train_colours")
+    place = scratch("colours")
     dates = train.dates(DATA)
     held = max(dates)
     image = dates.pop(held)
-    valid, east = image.min(0) > 0, train.east_of(image)
+    valid = image.min(0) > 0
+    east = train.east_of(image)
     known = train.baseline([other[:, :, : train.WEST_PX] for other in dates.values()])
     plain = (train.per_pixel(image[3], valid) @ known).transpose(2, 0, 1)
-    made = edited(bands_of(NAIP.format(held), [4], place / "nir.tif"), "infrared-colours", place / "made")[0] / np.float32(255)
+    made = edited(
+        bands_of(NAIP.format(held), [4], place / "nir.tif"), "infrared-colours", place / "made"
+    )[0] / np.float32(255)
     for name, one in (("", made), ("_baseline", plain)):
         r2, mae = train.scores(image[:3], one, east)
         figure(f"colours_r2{name}", r2)
         figure(f"colours_mae{name}", mae)
         figure(f"colours_ssim{name}", similarity(image[:3], one, train.WEST_PX + train.GAP_PX))
     shown = [np.clip(one, 0, 1) * 255 for one in (image[[3, 3, 3]], image[:3], made, plain)]
-    sheet([(f"{held}, held out", shown)], ["near infrared", "measured", "made", "brightness alone"], OUT / "colours.png")
+    sheet(
+        [(f"{held}, held out", shown)],
+        ["near infrared", "measured", "made", "brightness alone"],
+        OUT / "colours.png",
+    )
 
 
 def radar() -> None:
-    """Colours from the radar of a flooded plain, and how well its water is found, against hand labels."""
+    """Colours from the radar of a flooded plain, and how well its water is found, against hand
+    labels."""
     folder = DATA / "sen1floods11_sample"
     if not folder.is_dir():
         print(f"# radar: no Sentinel-1 imagery at {folder} (LANDBRUSH_DATA)")
         return
-    source, optical, labels = (next((folder / kind).glob("*.tif")) for kind in ("S1", "S2", "Labels"))
+    source, optical, labels = (
+        next((folder / kind).glob("*.tif")) for kind in ("S1", "S2", "Labels")
+    )
     made, report = edited(source, "radar-colours", scratch("radar") / "made")
-    with rasterio.open(source) as one, rasterio.open(optical) as other, rasterio.open(labels) as third:
+    with (
+        rasterio.open(source) as one,
+        rasterio.open(optical) as other,
+        rasterio.open(labels) as third,
+    ):
         grey = np.clip((one.read(1) + 25) / 25, 0, 1)[None].repeat(3, 0) * 255
-        seen, truth = np.clip(other.read([4, 3, 2]) / 3000, 0, 1) * 255, third.read(1)
+        seen = np.clip(other.read([4, 3, 2]) / 3000, 0, 1) * 255
+        truth = third.read(1)
     blue = (made[2].astype(int) > made[0]) & (truth >= 0)
-    figure("radar_water_iou", (blue & (truth == 1)).sum() / (blue | (truth == 1)).sum(), "against hand labels of one chip")
+    figure(
+        "radar_water_iou",
+        (blue & (truth == 1)).sum() / (blue | (truth == 1)).sum(),
+        "against hand labels of one chip",
+    )
     figure("radar_pixels_outside_different", report["gate"]["pixels_outside_different"])
-    sheet([("flooded plain, 10 m", [np.nan_to_num(grey), made, seen])], ["VV", "made of VV, VH", "optical"], OUT / "radar.png")
+    sheet(
+        [("flooded plain, 10 m", [np.nan_to_num(grey), made, seen])],
+        ["VV", "made of VV, VH", "optical"],
+        OUT / "radar.png",
+    )
 
 
 def generate() -> None:
-    """The way from words to a new raster at three ground sizes; tiny networks with random weights draw noise."""
+    """The way from words to a new raster at three ground sizes; tiny networks with random weights
+    draw noise."""
     place = scratch("generate")
     weights.use_folder(place / "models")
     bringing.bring(shelf.entry("sd15"), tiny_pipelines.build("sd15", place / "stick"), True)
@@ -231,21 +319,40 @@ def generate() -> None:
     own.remember(tiny)
     worst = 0.0
     for gsd_m in GROUND_SIZES_M:
-        wanted = {"xmin": 11.5, "ymin": 48.1, "xmax": 11.5 + gsd_m * 0.003, "ymax": 48.1 + gsd_m * 0.002, "crs": "EPSG:4326"}
+        wanted = {
+            "xmin": 11.5,
+            "ymin": 48.1,
+            "xmax": 11.5 + gsd_m * 0.003,
+            "ymax": 48.1 + gsd_m * 0.002,
+            "crs": "EPSG:4326",
+        }
         path = blank(Extent(**wanted), gsd_m, place)
-        made, report = edited(path, "generate", place / f"{gsd_m}", prompt="a town beside a river",
-                              options={"model": "tiny", "steps": 3})
+        made, report = edited(
+            path,
+            "generate",
+            place / f"{gsd_m}",
+            prompt="a town beside a river",
+            options={"model": "tiny", "steps": 3},
+        )
         with opened(path) as dataset:
             worst = max(worst, abs(profile_of(dataset).gsd_m / gsd_m - 1))
-        print(f"# {gsd_m:g} m: {made.shape[2]} x {made.shape[1]} px, '{report['drawn']['prompt_used']}', seed {report['seed']}")
+        print(
+            f"# {gsd_m:g} m: {made.shape[2]} x {made.shape[1]} px, "
+            f"'{report['drawn']['prompt_used']}', seed {report['seed']}"
+        )
     figure("generate_ground_sizes", len(GROUND_SIZES_M))
     worst = max(worst, nested(place))
     figure("generate_gsd_error", worst, "relative, asked for against the affine on the ellipsoid")
 
 
 def nested(place: Path) -> float:
-    """One place from coarse to fine, each drawn from the one before; how far the ground size is off at worst."""
-    x, y, path, worst, shown = 500_000.0, 5_300_000.0, None, 0.0, []
+    """One place from coarse to fine, each drawn from the one before; how far the ground size is off
+    at worst."""
+    x = 500_000.0
+    y = 5_300_000.0
+    path = None
+    worst = 0.0
+    shown = []
     for gsd_m in sorted(GROUND_SIZES_M, reverse=True):
         half = 64 * gsd_m
         extent = Extent(x - half, y - half, x + half, y + half, "EPSG:32632")
@@ -254,26 +361,41 @@ def nested(place: Path) -> float:
         ref = {"extent": extent.to_json(), "gsd_m": gsd_m, **({"path": str(path)} if path else {})}
         target = place / f"nested-{gsd_m}"
         target.mkdir()
-        wanted = EditRequest.from_json({
-            "raster": ref, "polygons": {"geometry": outline(source)}, "prompt": "a town beside a river",
-            "output": {"area": "layer"}, "options": {"model": "tiny", "steps": 3}}, "request")
+        wanted = EditRequest.from_json(
+            {
+                "raster": ref,
+                "polygons": {"geometry": outline(source)},
+                "prompt": "a town beside a river",
+                "output": {"area": "layer"},
+                "options": {"model": "tiny", "steps": 3},
+            },
+            "request",
+        )
         report = edit(wanted, "generate", Files(source), target, lambda *_: None)
         path = target / "result.tif"
         with opened(path) as dataset:
             worst = max(worst, abs(profile_of(dataset).gsd_m / gsd_m - 1))
             shown.append(dataset.read())
-        print(f"# nested {gsd_m:g} m: strength {report['drawn']['strength']:g}, '{report['drawn']['prompt_used']}'")
-    sheet([("one place, random weights", shown)], [f"{gsd_m:g} m" for gsd_m in sorted(GROUND_SIZES_M, reverse=True)],
-          OUT / "nested.png")
+        print(
+            f"# nested {gsd_m:g} m: strength {report['drawn']['strength']:g}, "
+            f"'{report['drawn']['prompt_used']}'"
+        )
+    sheet(
+        [("one place, random weights", shown)],
+        [f"{gsd_m:g} m" for gsd_m in sorted(GROUND_SIZES_M, reverse=True)],
+        OUT / "nested.png",
+    )
     return worst
 
 
 def tiles() -> None:
-    """Algorithm 1 on real rasters: ten of 1024 x 1024 pixels (4 tiles each) and six of 934 x 723 (1 each), so 46."""
+    """Algorithm 1 on real rasters: ten of 1024 x 1024 pixels (4 tiles each) and six of 934 x 723 (1
+    each), so 46."""
     if not DATA.is_dir():
         print(f"# dataset: no real imagery at {DATA} (LANDBRUSH_DATA)")
         return
-    place, made = scratch("dataset"), 0
+    place = scratch("dataset")
+    made = 0
     for folder in ("joplin_tornado_geotiff/input", "naip_landsat_timeseries/naip"):
         counts = build(DATA / folder, place / Path(folder).name, Wish(most_nodata=1.0))
         print(f"# {folder}: {counts.sources} sources, {counts.samples} samples")
@@ -282,17 +404,28 @@ def tiles() -> None:
 
 
 def cyclegan() -> None:
-    """Clear to snow learned from unpaired pictures: a proof on small data that the training learns, not a product.
+    """Clear to snow learned from unpaired pictures: a proof on small data that the training learns,
+    not a product.
 
-    The snow is the operator's, on other ground than the clear pictures; the gap of colours is judged on a third ground.
+    The snow is the operator's, on other ground than the clear pictures; the gap of colours is
+    judged on a third ground.
     """
     if not (DATA / "ucmerced_jpg").is_dir():
         print(f"# cyclegan: no UC Merced imagery at {DATA} (LANDBRUSH_DATA)")
         return
-    place, heaps = scratch("cyclegan"), {}
-    every = sorted(p for kind in ("agricultural", "mediumresidential", "river") for p in
-                   (DATA / "ucmerced_jpg" / "train" / kind).glob("*.jpg"))
-    for name, paths in (("clear", every[0::3]), ("snow", every[1::3]), ("judged", every[2::3]), ("snow judged", every[2::3])):
+    place = scratch("cyclegan")
+    heaps = {}
+    every = sorted(
+        p
+        for kind in ("agricultural", "mediumresidential", "river")
+        for p in (DATA / "ucmerced_jpg" / "train" / kind).glob("*.jpg")
+    )
+    for name, paths in (
+        ("clear", every[0::3]),
+        ("snow", every[1::3]),
+        ("judged", every[2::3]),
+        ("snow judged", every[2::3]),
+    ):
         heaps[name] = place / name
         heaps[name].mkdir()
         for path in paths[:24]:
@@ -300,26 +433,45 @@ def cyclegan() -> None:
             if name.startswith("snow"):
                 pixels = scenes.made(pixels, 0.3048, "snow", zlib.crc32(path.name.encode()))
             Image.fromarray(pixels).resize((72, 72)).save(heaps[name] / f"{path.stem}.png")
-    recipe = Recipe(steps=CYCLE_STEPS, width=16, blocks=3, side_px=64, load_px=72, save_every=CYCLE_STEPS)
-    trainer = CycleTrainer(cycle.pictures(heaps["clear"]), cycle.pictures(heaps["snow"]), recipe, place / "run")
+    recipe = Recipe(
+        steps=CYCLE_STEPS, width=16, blocks=3, side_px=64, load_px=72, save_every=CYCLE_STEPS
+    )
+    trainer = CycleTrainer(
+        cycle.pictures(heaps["clear"]), cycle.pictures(heaps["snow"]), recipe, place / "run"
+    )
     start = time.process_time()
     net = translation.load(trainer.run())
     figure("cyclegan_cpu_s", time.process_time() - start, f"{CYCLE_STEPS} steps")
     cycles = [loss[1] for loss in trainer.losses]
     figure("cyclegan_cycle_loss_first", float(np.mean(cycles[:20])))
     figure("cyclegan_cycle_loss_last", float(np.mean(cycles[-20:])))
-    clear, snow = (np.stack([np.asarray(Image.open(p), np.float32) for p in cycle.pictures(heaps[name])]).transpose(0, 3, 1, 2)
-                   for name in ("judged", "snow judged"))
+    clear, snow = (
+        np.stack(
+            [np.asarray(Image.open(p), np.float32) for p in cycle.pictures(heaps[name])]
+        ).transpose(0, 3, 1, 2)
+        for name in ("judged", "snow judged")
+    )
     with torch.inference_mode():
         made = (net(torch.from_numpy(clear) / 127.5 - 1).numpy() + 1) * 127.5
     for name, shown in (("before", clear), ("after", made)):
-        figure(f"cyclegan_colour_gap_{name}", float(np.abs(shown.mean((0, 2, 3)) - snow.mean((0, 2, 3))).mean()), "of 255")
+        figure(
+            f"cyclegan_colour_gap_{name}",
+            float(np.abs(shown.mean((0, 2, 3)) - snow.mean((0, 2, 3))).mean()),
+            "of 255",
+        )
     rows = [(f"UC Merced {n}", [clear[n], made[n], snow[n]]) for n in (0, 9, 18)]
     sheet(rows, ["as it is", "CycleGAN", "operator"], OUT / "cyclegan.png")
 
 
-PARTS = {"weather": weather, "nir": nir, "colours": colours, "radar": radar, "generate": generate, "dataset": tiles,
-         "cyclegan": cyclegan}
+PARTS = {
+    "weather": weather,
+    "nir": nir,
+    "colours": colours,
+    "radar": radar,
+    "generate": generate,
+    "dataset": tiles,
+    "cyclegan": cyclegan,
+}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PARTS:

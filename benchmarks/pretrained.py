@@ -1,11 +1,12 @@
-"""The editors with pretrained networks, at tiny size: do they run over HTTP, agree with diffusers, and hide their tiles?
+"""The editors with pretrained networks, at tiny size: do they run over HTTP, agree with diffusers,
+and hide their tiles?
 
 usage: python benchmarks/pretrained.py [part ...]     parts: editors parity seams
 make demo-models is all of them; pretrained_cost.py measures memory and speed.
 
-No weights are needed: the networks are of the real classes, tiny, with random weights, saved as they are published and
-brought through the store. What that proves is the way: loading, words, latents, schedules, tiles, the raster promise.
-What the real weights draw is not measured.
+No weights are needed: the networks are of the real classes, tiny, with random weights, saved as
+they are published and brought through the store. What that proves is the way: loading, words,
+latents, schedules, tiles, the raster promise. What the real weights draw is not measured.
 """
 
 from __future__ import annotations
@@ -38,8 +39,22 @@ from landbrush.server.store import bringing, catalogue, shelf  # noqa: E402
 
 from tests.server import tiny_pipelines  # noqa: E402
 
-MODELS = ("rsedit-unet-dgtrs", "rsedit-dit", "instruct-pix2pix", "magicbrush", "ultraedit-freeform", "ultraedit-mask", "sd15",
-          "text2earth", "sd15-inpainting", "text2earth-inpainting", "kandinsky22-inpainting", "icedit", "flux-kontext", "mmm-rs")
+MODELS = (
+    "rsedit-unet-dgtrs",
+    "rsedit-dit",
+    "instruct-pix2pix",
+    "magicbrush",
+    "ultraedit-freeform",
+    "ultraedit-mask",
+    "sd15",
+    "text2earth",
+    "sd15-inpainting",
+    "text2earth-inpainting",
+    "kandinsky22-inpainting",
+    "icedit",
+    "flux-kontext",
+    "mmm-rs",
+)
 BASES = ("kandinsky22-prior", "flux-fill")
 STEPS = 3
 
@@ -59,7 +74,9 @@ def shelved(place: Path, models=(*BASES, *MODELS)) -> Path:
     """A home with tiny models in its store."""
     weights.use_folder(place / "home" / "models")
     for model_id in models:
-        bringing.bring(shelf.entry(model_id), tiny_pipelines.build(model_id, place / "published"), True)
+        bringing.bring(
+            shelf.entry(model_id), tiny_pipelines.build(model_id, place / "published"), True
+        )
     return place / "home"
 
 
@@ -73,7 +90,11 @@ def aerial(path: Path, side: int = 512) -> Path:
         return write(path, in_type(scene(3, side, side), "uint8"), colorinterp=RGB)
     with rasterio.open(real[0]) as source:
         window = rasterio.windows.Window(200, 200, side, side)
-        profile = {k: v for k, v in source.profile.items() if k not in ("blockxsize", "blockysize", "tiled")}
+        profile = {
+            k: v
+            for k, v in source.profile.items()
+            if k not in ("blockxsize", "blockysize", "tiled")
+        }
         profile |= {"width": side, "height": side, "transform": source.window_transform(window)}
         with rasterio.open(path, "w", **profile) as out:
             out.write(source.read(window=window))
@@ -84,13 +105,29 @@ class Server:
     """The real server in a process of its own."""
 
     def __init__(self, home: Path, root: Path) -> None:
-        command = [sys.executable, "-m", "landbrush.server", "serve", "--port", "0", "--home", str(home), "--root", str(root)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=root)
+        command = [
+            sys.executable,
+            "-m",
+            "landbrush.server",
+            "serve",
+            "--port",
+            "0",
+            "--home",
+            str(home),
+            "--root",
+            str(root),
+        ]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=root
+        )
         about = json.loads(self.process.stdout.readline())
-        self.url, self.token = about["url"], Path(about["token_file"]).read_text().strip()
+        self.url = about["url"]
+        self.token = Path(about["token_file"]).read_text().strip()
 
     def ask(self, path: str, content=None):
-        request = urllib.request.Request(self.url + path, method="POST" if content is not None else "GET")
+        request = urllib.request.Request(
+            self.url + path, method="POST" if content is not None else "GET"
+        )
         request.add_header("Authorization", f"Bearer {self.token}")
         if content is not None:
             request.add_header("Content-Type", "application/json")
@@ -111,26 +148,38 @@ class Server:
 
 
 def editors() -> None:
-    """Every editor and model through HTTP, compared bit by bit outside the polygon by this script."""
+    """Every editor and model through HTTP, compared bit by bit outside the polygon by this
+    script."""
     place = scratch("models")
-    home, path = shelved(place), aerial(place / "aerial.tif")
+    home = shelved(place)
+    path = aerial(place / "aerial.tif")
     with rasterio.open(path) as dataset:
         before = dataset.read()
-        ring = [list(dataset.transform @ at) for at in ((150, 140), (370, 150), (350, 380), (160, 330), (150, 140))]
+        ring = [
+            list(dataset.transform @ at)
+            for at in ((150, 140), (370, 150), (350, 380), (160, 330), (150, 140))
+        ]
     inner = np.zeros(before.shape[1:], bool)
     inner[160:320, 170:340] = True
     outer = np.ones_like(inner)
     outer[135:385, 145:375] = False
-    server, good = Server(home, place), 0
+    server = Server(home, place)
+    good = 0
     print(f"{'editor':17s} {'model':24s} {'brought':>8s} {'draws':>6s} {'seconds':>8s}  promise")
     try:
         for model in MODELS:
             editor = catalogue.published()[model].editors[0]
             started = time.perf_counter()
-            info = server.edit(editor, {
-                "raster": {"path": str(path)}, "polygons": {"geometry": {"type": "Polygon", "coordinates": [ring]}},
-                "prompt": "flood the houses with brown water", "options": {"model": model, "steps": STEPS},
-                "output": {"area": "layer"}})
+            info = server.edit(
+                editor,
+                {
+                    "raster": {"path": str(path)},
+                    "polygons": {"geometry": {"type": "Polygon", "coordinates": [ring]}},
+                    "prompt": "flood the houses with brown water",
+                    "options": {"model": model, "steps": STEPS},
+                    "output": {"area": "layer"},
+                },
+            )
             seconds = time.perf_counter() - started
             drawn = kept = False
             if info["status"] == "successful":
@@ -138,11 +187,17 @@ def editors() -> None:
                 with rasterio.MemoryFile(result) as memory, memory.open() as dataset:
                     after = dataset.read()
                 drawn = bool((after[:, inner] != before[:, inner]).any(axis=0).mean() > 0.5)
-                kept = after.shape == before.shape and np.array_equal(after[:, outer], before[:, outer])
+                kept = after.shape == before.shape and np.array_equal(
+                    after[:, outer], before[:, outer]
+                )
             good += drawn and kept
-            print(f"{editor:17s} {model:24s} {shelf.record(model).bytes / 1e6:5.1f} MB {'yes' if drawn else 'NO':>6s} "
-                  f"{seconds:8.1f}  "
-                  + ("kept" if kept else f"BROKEN {info.get('message', '')[:60]}"), flush=True)
+            print(
+                f"{editor:17s} {model:24s} {shelf.record(model).bytes / 1e6:5.1f} MB "
+                f"{'yes' if drawn else 'NO':>6s} "
+                f"{seconds:8.1f}  "
+                + ("kept" if kept else f"BROKEN {info.get('message', '')[:60]}"),
+                flush=True,
+            )
     finally:
         server.end()
     figure("editors_ok", good, f"of {len(MODELS)}")
@@ -163,11 +218,13 @@ def parity() -> None:
 
 
 SEAM_MODELS = ("rsedit-unet-dgtrs", "rsedit-dit", "ultraedit-freeform", "sd15", "icedit")
-EXTENT, SEEDS = (1100, 1500), 1
+EXTENT = (1100, 1500)
+SEEDS = 1
 
 
 def seams() -> None:
-    """Gradient at tile borders over elsewhere, of an extent in tiles of 512, against the same drawn in one piece."""
+    """Gradient at tile borders over elsewhere, of an extent in tiles of 512, against the same drawn
+    in one piece."""
     from landbrush.server.editors import registry
 
     place = scratch("seams")
@@ -179,47 +236,64 @@ def seams() -> None:
         worst = max(worst, statistics.mean(ratios))
     figure("seam_tile", worst, "x")
     for toned in ("blended", "side by side"):
-        print(f"# tiles made to disagree, {toned}: {seam(registry, SEAM_MODELS[0], 0, toned=toned):.3f}", flush=True)
+        print(
+            f"# tiles made to disagree, {toned}: "
+            f"{seam(registry, SEAM_MODELS[0], 0, toned=toned):.3f}",
+            flush=True,
+        )
 
 
 TONES = (-0.4, 0.4)
-"""Added to the predictions of neighbouring tiles where that is asked for: tiny networks draw nearly the same in each."""
+"""Added to the predictions of neighbouring tiles where that is asked for: tiny networks draw nearly
+the same in each."""
 RUN = 32
 
 
 def seam(registry, model: str, seed: int, steps: int = STEPS, toned: str = "") -> float:
     """Gradient at the tiles' borders over elsewhere, against the same drawn in one piece.
 
-    `toned`: neighbouring tiles are made to disagree, and "blended" as they are in use or laid "side by side"; the gradients
-    are then those of means over RUN pixels along the border, in which noise averages out and a step does not.
+    `toned`: neighbouring tiles are made to disagree, and "blended" as they are in use or laid "side
+    by side"; the gradients are then those of means over RUN pixels along the border, in which noise
+    averages out and a step does not.
     """
     from landbrush.server.diffusion import sampler, tiles
     from landbrush.server.editors.frame import Frame
 
     entry = catalogue.published()[model]
     editor = registry.EDITORS[entry.editors[0]]
-    options = registry.options_of(editor.info, {"model": model, "steps": steps, "keep_detail": False})
-    scene, side = ground(seed), entry.native_px // 8
+    options = registry.options_of(
+        editor.info, {"model": model, "steps": steps, "keep_detail": False}
+    )
+    scene = ground(seed)
+    side = entry.native_px // 8
     outer = Frame.of(EXTENT, scene.gsd_m, 1.0, editor.grid(entry, options)).outer
-    of, together, predicted = tiles.Tiling.of, tiles.Tiling.blended, sampler._predicted
+    of = tiles.Tiling.of
+    together = tiles.Tiling.blended
+    predicted = sampler._predicted
     plan = of(outer[0] // 8, outer[1] // 8, side, round(side * 3 / 8))
 
     def draw():
         return editor.edit(scene, "flood the houses", options, seed, lambda *a: None)
 
     def in_tones(denoise, seen, t, told, tile):
-        return predicted(denoise, seen, t, told, tile) + TONES[(tile.top + tile.left) // (side // 2) % 2]
+        return (
+            predicted(denoise, seen, t, told, tile)
+            + TONES[(tile.top + tile.left) // (side // 2) % 2]
+        )
 
     try:
         sampler._predicted = in_tones if toned else predicted
         tiles.Tiling.blended = side_by_side if toned == "side by side" else together
         made = draw()
-        sampler._predicted, tiles.Tiling.blended = predicted, together
+        sampler._predicted = predicted
+        tiles.Tiling.blended = together
         tiles.Tiling.of = in_one_piece(tiles)
         if (model, seed, steps) not in _alone:
             _alone[model, seed, steps] = draw()
     finally:
-        tiles.Tiling.of, tiles.Tiling.blended, sampler._predicted = of, together, predicted
+        tiles.Tiling.of = of
+        tiles.Tiling.blended = together
+        sampler._predicted = predicted
     run = RUN if toned else 1
     return borders(made, plan, run) / borders(_alone[model, seed, steps], plan, run)
 
@@ -240,8 +314,11 @@ def side_by_side(tiling, each, scale: int = 1, share: float = 0.9):
 
 def in_one_piece(tiles):
     """A plan of one tile, whatever the size."""
-    return classmethod(lambda cls, height, width, side, overlap, wanted=None: cls(
-        height, width, overlap, (tiles.Tile(0, 0, height, width),)))
+    return classmethod(
+        lambda cls, height, width, side, overlap, wanted=None: cls(
+            height, width, overlap, (tiles.Tile(0, 0, height, width),)
+        )
+    )
 
 
 def ground(seed: int, shape=EXTENT):
@@ -257,13 +334,22 @@ def ground(seed: int, shape=EXTENT):
 
 
 def borders(image: np.ndarray, plan, run: int) -> float:
-    """Mean step at the tiles' edges over the mean elsewhere, of means over `run` pixels along them (latents are of 8 pixels)."""
+    """Mean step at the tiles' edges over the mean elsewhere, of means over `run` pixels along them
+    (latents are of 8 pixels)."""
     found = []
-    for axis, edges in ((1, {t.top for t in plan.tiles} | {t.top + t.height for t in plan.tiles}),
-                        (2, {t.left for t in plan.tiles} | {t.left + t.width for t in plan.tiles})):
-        step = np.diff(image, axis=axis).mean(axis=0) if run > 1 else np.abs(np.diff(image, axis=axis)).mean(axis=0)
+    for axis, edges in (
+        (1, {t.top for t in plan.tiles} | {t.top + t.height for t in plan.tiles}),
+        (2, {t.left for t in plan.tiles} | {t.left + t.width for t in plan.tiles}),
+    ):
+        step = (
+            np.diff(image, axis=axis).mean(axis=0)
+            if run > 1
+            else np.abs(np.diff(image, axis=axis)).mean(axis=0)
+        )
         step = step if axis == 1 else step.T
-        size = np.abs(step[:, : step.shape[1] // run * run].reshape(len(step), -1, run).mean(axis=2)).mean(axis=1)
+        size = np.abs(
+            step[:, : step.shape[1] // run * run].reshape(len(step), -1, run).mean(axis=2)
+        ).mean(axis=1)
         at = np.zeros(len(size), bool)
         for edge in edges:
             if 0 < edge * 8 < len(size):

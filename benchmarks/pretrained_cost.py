@@ -1,8 +1,10 @@
-"""What a drawing with a pretrained network costs: memory by extent and tile, and speed beside a plain loop.
+"""What a drawing with a pretrained network costs: memory by extent and tile, and speed beside a
+plain loop.
 
 usage: python benchmarks/pretrained_cost.py [part ...]     parts: memory speed
 
-Networks have random weights: tiny ones for memory, so that the picture's own arrays show, real sizes for speed.
+Networks have random weights: tiny ones for memory, so that the picture's own arrays show, real
+sizes for speed.
 """
 
 from __future__ import annotations
@@ -34,9 +36,21 @@ def memory() -> None:
         command = [sys.executable, __file__, "--one", str(height), str(width), str(native)]
         out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         peaks[height, width, native] = float(out.split()[-1])
-        print(f"# {width} x {height} px in tiles of {native}: {peaks[height, width, native]:.0f} MB above the start", flush=True)
-    figure("memory_extent", peaks[1100, 1500, 512] / peaks[512, 512, 512], "x, 6.3 times the ground at the same tile")
-    figure("memory_tile", peaks[1100, 1500, 1024] / peaks[1100, 1500, 512], "x, a tile of 4 times the ground")
+        print(
+            f"# {width} x {height} px in tiles of {native}: {peaks[height, width, native]:.0f} "
+            "MB above the start",
+            flush=True,
+        )
+    figure(
+        "memory_extent",
+        peaks[1100, 1500, 512] / peaks[512, 512, 512],
+        "x, 6.3 times the ground at the same tile",
+    )
+    figure(
+        "memory_tile",
+        peaks[1100, 1500, 1024] / peaks[1100, 1500, 512],
+        "x, a tile of 4 times the ground",
+    )
 
 
 def one(height: int, width: int, native: int) -> None:
@@ -52,7 +66,9 @@ def one(height: int, width: int, native: int) -> None:
     editor = registry.EDITORS["sdedit"]
     options = registry.options_of(editor.info, {"model": "tiny", "steps": 2})
     small = registry.options_of(editor.info, {"model": "tiny", "steps": 2})
-    editor.edit(ground(0, (64, 64)), "snow", {**small, "model": "sd15", "gsd_m": 100.0}, 0, lambda *a: None)
+    editor.edit(
+        ground(0, (64, 64)), "snow", {**small, "model": "sd15", "gsd_m": 100.0}, 0, lambda *a: None
+    )
     scene = ground(0, (height, width))
     with _peak() as rise:
         editor.edit(scene, "snow", options, 0, lambda *a: None)
@@ -60,9 +76,11 @@ def one(height: int, width: int, native: int) -> None:
 
 
 def speed() -> None:
-    """Our way beside diffusers' pipeline at real size with random weights, in turn; on a GPU 100 steps, else 1.
+    """Our way beside diffusers' pipeline at real size with random weights, in turn; on a GPU 100
+    steps, else 1.
 
-    Stable Diffusion 1.5 with eight channels, and PixArt's transformer, both at 512 pixels. Images a second, peak memory.
+    Stable Diffusion 1.5 with eight channels, and PixArt's transformer, both at 512 pixels. Images a
+    second, peak memory.
     """
     for name in ("unet", "dit"):
         for kind in ("plain", "ours", "fast") if torch.cuda.is_available() else ("plain", "ours"):
@@ -88,32 +106,59 @@ def _real(name: str):
     torch.set_default_dtype(kind)
     with torch.device(device):
         vae = AutoencoderKL(
-            block_out_channels=(128, 256, 512, 512), down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4, latent_channels=4, layers_per_block=2, sample_size=512)
+            block_out_channels=(128, 256, 512, 512),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            latent_channels=4,
+            layers_per_block=2,
+            sample_size=512,
+        )
         if name == "unet":
-            net = UNet2DConditionModel(sample_size=64, in_channels=8, out_channels=4, cross_attention_dim=768)
-            made, scheduler = "unet", PNDMScheduler(skip_prk_steps=True, beta_schedule="scaled_linear", beta_start=0.00085,
-                                                    beta_end=0.012, steps_offset=1)
+            net = UNet2DConditionModel(
+                sample_size=64, in_channels=8, out_channels=4, cross_attention_dim=768
+            )
+            made = "unet"
+            scheduler = PNDMScheduler(
+                skip_prk_steps=True,
+                beta_schedule="scaled_linear",
+                beta_start=0.00085,
+                beta_end=0.012,
+                steps_offset=1,
+            )
         else:
             net = PixArtTransformer2DModel(
-                sample_size=64, num_layers=28, patch_size=2, attention_head_dim=72, num_attention_heads=16, in_channels=4,
-                out_channels=8, caption_channels=4096, cross_attention_dim=1152, use_additional_conditions=False)
-            made, scheduler = "transformer", DPMSolverMultistepScheduler()
+                sample_size=64,
+                num_layers=28,
+                patch_size=2,
+                attention_head_dim=72,
+                num_attention_heads=16,
+                in_channels=4,
+                out_channels=8,
+                caption_channels=4096,
+                cross_attention_dim=1152,
+                use_additional_conditions=False,
+            )
+            made = "transformer"
+            scheduler = DPMSolverMultistepScheduler()
     torch.set_default_dtype(torch.float32)
     entry = shelf.entry("rsedit-unet-dgtrs" if name == "unet" else "rsedit-dit")
     model = Model(entry, Placement(device, kind, WHOLE, 0.0, 0.0))
-    model._parts.update({"vae": vae.eval().requires_grad_(False), made: net.eval().requires_grad_(False)})
+    model._parts.update(
+        {"vae": vae.eval().requires_grad_(False), made: net.eval().requires_grad_(False)}
+    )
     return model, scheduler
 
 
 def timed(name: str, way: str) -> None:
-    """One way of drawing in this process: seconds (GPU) or CPU-seconds, and the peak of memory above the weights."""
+    """One way of drawing in this process: seconds (GPU) or CPU-seconds, and the peak of memory
+    above the weights."""
     from landbrush.server.diffusion import drawing, guidance, pixart, schedules, unet
     from landbrush.server.diffusion.branches import Words
 
     weights.use_folder(scratch("speed"))
     model, scheduler = _real(name)
-    device, kind = model.placement.device, model.placement.kind
+    device = model.placement.device
+    kind = model.placement.kind
     gpu = device == "cuda"
     steps = (20 if way == "fast" else 100) if gpu else 1
     size = (77, 768) if name == "unet" else (120, 4096)
@@ -124,17 +169,23 @@ def timed(name: str, way: str) -> None:
 
     def ours() -> None:
         free = guidance.FreeGuidance(7.5, 1.5)
-        work = drawing.Drawing(model, "", picture, None, drawing.Settings(solver, steps, free, 0), 64)
+        work = drawing.Drawing(
+            model, "", picture, None, drawing.Settings(solver, steps, free, 0), 64
+        )
         raw = work.encoded()
         source = raw if name == "unet" else work.latent
         shown = {"full": source, "image": source, "none": torch.zeros_like(source)}
         branches = work.branches({"full": Words(full), "none": Words(none)}, shown)
-        denoise = (unet.UNetDenoiser(net, branches, free) if name == "unet" else
-                   pixart.PixArtDenoiser(net, branches, free, masked=False))
+        denoise = (
+            unet.UNetDenoiser(net, branches, free)
+            if name == "unet"
+            else pixart.PixArtDenoiser(net, branches, free, masked=False)
+        )
         work.decoded(work.sampled(denoise, schedules.made(solver, scheduler.config)))
 
     def plain() -> None:
-        """The loop of InstructPix2Pix's pipeline, or the same written out for the transformer, which has none."""
+        """The loop of InstructPix2Pix's pipeline, or the same written out for the transformer,
+        which has none."""
         own_schedule = schedules.made(solver, scheduler.config)
         own_schedule.set_timesteps(steps)
         vae = model._parts["vae"]
@@ -142,17 +193,30 @@ def timed(name: str, way: str) -> None:
         source = raw if name == "unet" else raw * vae.config.scaling_factor
         beside = torch.cat([source, source, torch.zeros_like(source)])
         words = torch.cat([full, none, none])
-        latents = torch.randn(1, 4, 64, 64, device=device, dtype=kind) * own_schedule.init_noise_sigma
+        latents = (
+            torch.randn(1, 4, 64, 64, device=device, dtype=kind) * own_schedule.init_noise_sigma
+        )
         for t in own_schedule.timesteps.to(device):
             seen = own_schedule.scale_model_input(torch.cat([latents] * 3), t)
             if name == "unet":
-                made = net(torch.cat([seen, beside], 1), t, encoder_hidden_states=words, return_dict=False)[0]
+                made = net(
+                    torch.cat([seen, beside], 1), t, encoder_hidden_states=words, return_dict=False
+                )[0]
             else:
-                made = net(torch.cat([beside, seen], 3), encoder_hidden_states=words, timestep=t.expand(3),
-                           added_cond_kwargs={"resolution": None, "aspect_ratio": None}, return_dict=False)[0][:, :4, :, 64:]
+                made = net(
+                    torch.cat([beside, seen], 3),
+                    encoder_hidden_states=words,
+                    timestep=t.expand(3),
+                    added_cond_kwargs={"resolution": None, "aspect_ratio": None},
+                    return_dict=False,
+                )[0][:, :4, :, 64:]
             text, image, nothing = made.chunk(3)
-            latents = own_schedule.step(nothing + 7.5 * (text - image) + 1.5 * (image - nothing), t, latents,
-                                        return_dict=False)[0]
+            latents = own_schedule.step(
+                nothing + 7.5 * (text - image) + 1.5 * (image - nothing),
+                t,
+                latents,
+                return_dict=False,
+            )[0]
         vae.decode(latents.to(kind) / vae.config.scaling_factor)
 
     draw = plain if way == "plain" else ours
@@ -164,7 +228,10 @@ def timed(name: str, way: str) -> None:
             draw()
             torch.cuda.synchronize()
             seconds = time.perf_counter() - started
-            print(f"{steps} steps {1 / seconds:.3f} images/s, peak {torch.cuda.max_memory_allocated() / 1e9:.2f} GB")
+            print(
+                f"{steps} steps {1 / seconds:.3f} images/s, peak "
+                f"{torch.cuda.max_memory_allocated() / 1e9:.2f} GB"
+            )
             return
         torch.set_num_threads(1)
         before = _resident()
@@ -172,13 +239,18 @@ def timed(name: str, way: str) -> None:
             started = time.process_time()
             draw()
             seconds = time.process_time() - started
-        print(f"{steps} steps {seconds:.1f} CPU-s, weights {before:.0f} MB, {rise():.0f} MB beside them")
+        print(
+            f"{steps} steps {seconds:.1f} CPU-s, weights {before:.0f} MB, {rise():.0f} MB beside "
+            "them"
+        )
 
 
 @contextlib.contextmanager
 def _peak() -> Iterator[Callable[[], float]]:
     """Watch this process's memory: how many MB it rose at most above what it had at first."""
-    before, most, end = _resident(), [0.0], threading.Event()
+    before = _resident()
+    most = [0.0]
+    end = threading.Event()
 
     def watch() -> None:
         while not end.wait(0.002):

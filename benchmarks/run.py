@@ -1,6 +1,7 @@
 """Every figure on a line of its own: `figure NAME VALUE UNIT`.
 
-usage: python benchmarks/run.py [part ...]     parts: overhead locality synthesis seams words dismissal
+usage: python benchmarks/run.py [part ...]     parts: overhead locality synthesis seams words
+dismissal
 
 CPU-seconds of one thread; ratios are of runs side by side, in turn, medians of several.
 """
@@ -41,15 +42,35 @@ def raster(path: Path, side: int, sparse: bool = False) -> Path:
     rng = np.random.default_rng(0)
     data = min(side, 1024)
     rows, cols = np.mgrid[:data, :data]
-    ground = 110 + 30 * np.sin(rows / 9) * np.cos(cols / 13) + 14 * rng.standard_normal((data, data))
+    ground = (
+        110 + 30 * np.sin(rows / 9) * np.cos(cols / 13) + 14 * rng.standard_normal((data, data))
+    )
     values = np.clip(np.stack([ground * f for f in (0.9, 1.0, 0.8)]), 1, 254).astype("uint8")
-    with rasterio.open(path, "w", driver="GTiff", width=side, height=side, count=3, dtype="uint8", crs="EPSG:32617",
-                       transform=Affine(0.5, 0, 400000, 0, -0.5, 3285000), tiled=True, blockxsize=256, blockysize=256,
-                       compress="deflate", predictor=2, photometric="RGB", sparse_ok=True) as out:
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=side,
+        height=side,
+        count=3,
+        dtype="uint8",
+        crs="EPSG:32617",
+        transform=Affine(0.5, 0, 400000, 0, -0.5, 3285000),
+        tiled=True,
+        blockxsize=256,
+        blockysize=256,
+        compress="deflate",
+        predictor=2,
+        photometric="RGB",
+        sparse_ok=True,
+    ) as out:
         for r in range(0, side if not sparse else data, data):
             for c in range(0, side if not sparse else data, data):
                 size = (min(data, side - r), min(data, side - c))
-                out.write(values[:, : size[0], : size[1]], window=rasterio.windows.Window(c, r, size[1], size[0]))
+                out.write(
+                    values[:, : size[0], : size[1]],
+                    window=rasterio.windows.Window(c, r, size[1], size[0]),
+                )
     return path
 
 
@@ -58,9 +79,16 @@ def request(path: Path, box: tuple[int, int, int, int], **more: object):
 
     with rasterio.open(path) as dataset:
         c0, r0, c1, r1 = box
-        ring = [list(dataset.transform @ p) for p in ((c0, r0), (c1, r0), (c1, r1), (c0, r1), (c0, r0))]
-    return EditRequest.from_json({"raster": {"path": str(path)}, "polygons": {
-        "geometry": {"type": "Polygon", "coordinates": [ring]}}, **more})
+        ring = [
+            list(dataset.transform @ p) for p in ((c0, r0), (c1, r0), (c1, r1), (c0, r1), (c0, r0))
+        ]
+    return EditRequest.from_json(
+        {
+            "raster": {"path": str(path)},
+            "polygons": {"geometry": {"type": "Polygon", "coordinates": [ring]}},
+            **more,
+        }
+    )
 
 
 def identity_editor():
@@ -87,10 +115,14 @@ def overhead() -> None:
         path = raster(Path(folder) / "a.tif", 4096)
         for side, name in ((3072, "ratio"), (128, "ms")):
             box = (256, 256, 256 + side, 256 + side)
-            ours, bare, plain = [], [], []
+            ours = []
+            bare = []
+            plain = []
             for _ in range(9):
                 start = time.process_time()
-                report = edit(request(path, box), "identity", Files(path), Path(folder), lambda *a: None)
+                report = edit(
+                    request(path, box), "identity", Files(path), Path(folder), lambda *a: None
+                )
                 ours.append(time.process_time() - start)
                 col, row, width, height = report["window"]
                 window = rasterio.windows.Window(col, row, width, height)
@@ -99,19 +131,34 @@ def overhead() -> None:
                     bare_copy(path, window, Path(folder) / "bare.tif", overviews)
                     times.append(time.process_time() - start)
             if name == "ratio":
-                figure("overhead_ratio", statistics.median(a / b for a, b in zip(ours, bare, strict=True)), "x")
-                figure("overhead_ratio_against_no_overviews",
-                       statistics.median(a / b for a, b in zip(ours, plain, strict=True)), "x")
+                figure(
+                    "overhead_ratio",
+                    statistics.median(a / b for a, b in zip(ours, bare, strict=True)),
+                    "x",
+                )
+                figure(
+                    "overhead_ratio_against_no_overviews",
+                    statistics.median(a / b for a, b in zip(ours, plain, strict=True)),
+                    "x",
+                )
             else:
-                figure("overhead_ms", 1000 * (statistics.median(ours) - statistics.median(bare)), "ms")
+                figure(
+                    "overhead_ms", 1000 * (statistics.median(ours) - statistics.median(bare)), "ms"
+                )
 
 
 def bare_copy(path: Path, window: rasterio.windows.Window, target: Path, overviews: bool) -> None:
-    """What anyone would write by hand: read a window, write it tiled and compressed as the source is."""
+    """What anyone would write by hand: read a window, write it tiled and compressed as the source
+    is."""
     with rasterio.open(path) as source:
         values = source.read(window=window)
-        profile = {**source.profile, "width": window.width, "height": window.height,
-                   "transform": rasterio.windows.transform(window, source.transform), "predictor": 2}
+        profile = {
+            **source.profile,
+            "width": window.width,
+            "height": window.height,
+            "transform": rasterio.windows.transform(window, source.transform),
+            "predictor": 2,
+        }
     with rasterio.open(target, "w", **profile) as out:
         out.write(values)
     levels = [2**k for k in range(1, 12) if max(window.width, window.height) / 2**k > 128]
@@ -128,23 +175,32 @@ from landbrush.server.editing.path import edit, Files
 path = pathlib.Path(sys.argv[2])
 box = (200, 200, 328, 328)
 with tempfile.TemporaryDirectory() as folder:
-    go = lambda: edit(run.request(path, box), "remove", Files(path), pathlib.Path(folder), lambda *a: None)
+    def go():
+        edit(run.request(path, box), "remove", Files(path), pathlib.Path(folder), lambda *a: None)
+
     go()
     times = []
     for _ in range(5):
         start = time.process_time(); go(); times.append(time.process_time() - start)
-print(json.dumps({"cpu": sorted(times)[2], "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"cpu": sorted(times)[2], "rss": peak}))
 """
 
 
 def locality() -> None:
     with tempfile.TemporaryDirectory() as folder:
         found: dict[int, list[dict]] = {1000: [], 10000: [], 30000: []}
-        paths = {side: raster(Path(folder) / f"{side}.tif", side, sparse=side > 10000) for side in found}
+        paths = {
+            side: raster(Path(folder) / f"{side}.tif", side, sparse=side > 10000) for side in found
+        }
         for _ in range(3):
             for side, path in paths.items():
-                done = subprocess.run([sys.executable, "-c", ONE_EDIT, str(ROOT / "benchmarks"), str(path)],
-                                      capture_output=True, text=True, check=True)
+                done = subprocess.run(
+                    [sys.executable, "-c", ONE_EDIT, str(ROOT / "benchmarks"), str(path)],
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
                 found[side].append(json.loads(done.stdout))
         cpu = {side: statistics.median(row["cpu"] for row in rows) for side, rows in found.items()}
         rss = {side: statistics.median(row["rss"] for row in rows) for side, rows in found.items()}
@@ -176,10 +232,16 @@ def synthesis() -> None:
         figure(f"remove_cpu_s_{side}", removed - start, "CPU-s")
         figure(f"fill_cpu_s_{side}", time.process_time() - removed, "CPU-s")
     for kind, rows in (("remove", cases.REMOVE), ("fill", cases.FILL)):
-        edges, sharps, held_edges, held_sharps = [], [], [], []
+        edges = []
+        sharps = []
+        held_edges = []
+        held_sharps = []
         for case in rows:
             sharp, edge = judged(case, kind, remove, fill)
-            print(f"# {kind}: {case.name}{' (held out)' if case.held_out else ''}: sharp {sharp:.2f}, rim {edge:.2f}")
+            print(
+                f"# {kind}: {case.name}{' (held out)' if case.held_out else ''}: sharp "
+                f"{sharp:.2f}, rim {edge:.2f}"
+            )
             edges.append(edge)
             sharps.append(sharp)
             if case.held_out:
@@ -199,7 +261,8 @@ def judged(case, kind, remove, fill) -> tuple[float, float]:
     image = cases.picture(case)
     mask = cases.mask_of(case.target, image.shape[1:])
     window = cases.window_of(mask, 96 if kind == "remove" else 64)
-    here, hole = image[:, window[0], window[1]], mask[window]
+    here = image[:, window[0], window[1]]
+    hole = mask[window]
     valid = np.ones_like(hole)
     if kind == "remove":
         out = remove(Level(here, hole, valid), 0)
@@ -211,17 +274,21 @@ def judged(case, kind, remove, fill) -> tuple[float, float]:
 
 
 def seams() -> None:
-    """Gradient at tile borders over gradient elsewhere, against the same of the picture drawn in one piece.
+    """Gradient at tile borders over gradient elsewhere, against the same of the picture drawn in
+    one piece.
 
-    Any few rows and columns of a picture are a little rougher or smoother than the rest by chance; the
-    same edit without tiles has the same chance in it, so the quotient leaves what tiling did. Tiles are
-    far smaller than in use, so that there are many borders; mean of several grounds and seeds.
+    Any few rows and columns of a picture are a little rougher or smoother than the rest by chance;
+    the same edit without tiles has the same chance in it, so the quotient leaves what tiling did.
+    Tiles are far smaller than in use, so that there are many borders; mean of several grounds and
+    seeds.
     """
     from landbrush.server.editing import tiling
     from landbrush.server.editors import registry
     from landbrush.server.editors.base import Scene
 
-    height, width, tile = 448, 640, 256
+    height = 448
+    width = 640
+    tile = 256
     mask = np.ones((height, width), bool)
     rows, cols = np.mgrid[:height, :width]
     worst = 0.0
@@ -231,7 +298,11 @@ def seams() -> None:
         ratios = []
         for seed in range(3):
             rng = np.random.default_rng(seed)
-            ground = 0.45 + 0.1 * np.sin(rows / 9) * np.cos(cols / 13) + 0.05 * rng.standard_normal((height, width))
+            ground = (
+                0.45
+                + 0.1 * np.sin(rows / 9) * np.cos(cols / 13)
+                + 0.05 * rng.standard_normal((height, width))
+            )
             image = np.stack([ground * f for f in (0.9, 1.0, 0.8)]).astype(np.float32)
             scene = Scene(image, mask, mask, ("red", "green", "blue"), 0.5)
             tiles = tiling.cut(scene, tile, editor.overlap_px)
@@ -252,7 +323,12 @@ def at_borders(image: np.ndarray, tiles: list) -> float:
     for axis, ends in ((2, "cols"), (1, "rows")):
         steps = np.abs(np.diff(image, axis=axis)).mean(axis=(0, 3 - axis))
         length = image.shape[axis]
-        borders = {at for t in tiles for at in (getattr(t, ends).start, getattr(t, ends).stop) if 0 < at < length}
+        borders = {
+            at
+            for t in tiles
+            for at in (getattr(t, ends).start, getattr(t, ends).stop)
+            if 0 < at < length
+        }
         near = np.zeros(len(steps), bool)
         near[[at - 1 for at in borders]] = True
         found.append(float(steps[near].mean() / steps[~near].mean()))
@@ -262,12 +338,18 @@ def at_borders(image: np.ndarray, tiles: list) -> float:
 def words() -> None:
     from landbrush.server.words.interpreter import interpret
 
-    for name, file in (("interpreter_held_back", "prompts_held_back"), ("interpreter_reference", "prompts_reference")):
+    for name, file in (
+        ("interpreter_held_back", "prompts_held_back"),
+        ("interpreter_reference", "prompts_reference"),
+    ):
         rows = json.loads((ROOT / "tests" / "data" / f"{file}.json").read_text("utf8"))
         found = [interpret(row["prompt"]) for row in rows]
         right = [f.operation == r["operation"] for f, r in zip(found, rows, strict=True)]
         sure = [r for r, f in zip(right, found, strict=True) if f.sure]
-        offered = [r or w["operation"] in [c.operation for c in f.choices] for r, f, w in zip(right, found, rows, strict=True)]
+        offered = [
+            r or w["operation"] in [c.operation for c in f.choices]
+            for r, f, w in zip(right, found, rows, strict=True)
+        ]
         figure(name, statistics.mean(right), "share right")
         figure(f"{name}_when_sure", statistics.mean(sure), f"of {len(sure)}")
         figure(f"{name}_right_or_offered", statistics.mean(offered), f"of {len(rows)}")
@@ -285,13 +367,16 @@ def dismissal() -> None:
         path = raster(Path(folder) / "a.tif", 600)
         store = JobStore(Path(folder) / "jobs")
         runner = Runner(store)
-        editor, steps, at = registry.EDITORS["variation"], [], []
+        editor = registry.EDITORS["variation"]
+        steps = []
+        at = []
         plain = editor.edit
 
         def watched(part, prompt, options, seed, on_step):
             def step(done, total, preview=None):
                 steps.append(time.monotonic())
                 on_step(done, total, preview)
+
             return plain(part, prompt, options, seed, step)
 
         editor.edit = watched  # type: ignore[method-assign]
@@ -316,8 +401,14 @@ def dismissal() -> None:
         editor.edit = plain  # type: ignore[method-assign]
 
 
-PARTS = {"overhead": overhead, "locality": locality, "synthesis": synthesis, "seams": seams, "words": words,
-         "dismissal": dismissal}
+PARTS = {
+    "overhead": overhead,
+    "locality": locality,
+    "synthesis": synthesis,
+    "seams": seams,
+    "words": words,
+    "dismissal": dismissal,
+}
 
 
 def main() -> None:

@@ -54,7 +54,8 @@ def token():
 
 
 def _secret(key):
-    """What QGIS's authentication store keeps under the configuration named in a setting; empty where none is named."""
+    """What QGIS's authentication store keeps under the configuration named in a setting; empty
+    where none is named."""
     config_id = get(key)
     config = QgsAuthMethodConfig()
     if config_id and QgsApplication.authManager().loadAuthenticationConfig(config_id, config, True):

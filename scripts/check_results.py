@@ -23,24 +23,38 @@ from rasterio.windows import Window
 def window_in(source, result) -> Window:
     col, row = ~source.transform @ (result.transform.c, result.transform.f)
     if abs(col - round(col)) > 1e-6 or abs(row - round(row)) > 1e-6:
-        raise SystemExit(f"{result.name} is not on the source's grid: it starts at pixel {col}, {row}")
+        raise SystemExit(
+            f"{result.name} is not on the source's grid: it starts at pixel {col}, {row}"
+        )
     return Window(round(col), round(row), result.width, result.height)
 
 
 def check(entry: dict, folder: Path) -> dict:
-    with rasterio.open(entry["source"]) as source, rasterio.open(folder / entry["result"]) as result:
+    with (
+        rasterio.open(entry["source"]) as source,
+        rasterio.open(folder / entry["result"]) as result,
+    ):
         manifest = json.loads((folder / f"{entry['name']}.json").read_text("utf8"))
         window = window_in(source, result)
-        old, new = source.read(window=window), result.read()
+        old = source.read(window=window)
+        new = result.read()
         shape = shapely.from_wkb(result.tags()["LANDBRUSH_MASK_WKB"])
         grown = manifest["request"].get("blend", {}).get("grow_px", 0)
-        inside = rasterize([shape], out_shape=(result.height, result.width), transform=result.transform,
-                           all_touched=bool(grown)) > 0
+        inside = (
+            rasterize(
+                [shape],
+                out_shape=(result.height, result.width),
+                transform=result.transform,
+                all_touched=bool(grown),
+            )
+            > 0
+        )
         different = (old != new).any(axis=0)
         row = {
             "name": entry["name"],
             "crs": source.crs == result.crs,
-            "affine": tuple(rasterio.windows.transform(window, source.transform)) == tuple(result.transform),
+            "affine": tuple(rasterio.windows.transform(window, source.transform))
+            == tuple(result.transform),
             "outside": int((different & ~inside).sum()),
             "inside": int((different & inside).sum()),
             "seconds": manifest["seconds"]["total"],
@@ -56,10 +70,13 @@ def picture(old: np.ndarray, new: np.ndarray, shape, transform, path: Path) -> N
         rgb = values[:3] if values.shape[0] >= 3 else np.repeat(values[:1], 3, axis=0)
         if rgb.dtype != np.uint8:
             low, high = np.nanpercentile(rgb, (1, 99))
-            rgb = np.clip((np.nan_to_num(rgb) - low) / max(high - low, 1e-9) * 255, 0, 255).astype(np.uint8)
+            rgb = np.clip((np.nan_to_num(rgb) - low) / max(high - low, 1e-9) * 255, 0, 255).astype(
+                np.uint8
+            )
         return Image.fromarray(rgb.transpose(1, 2, 0))
 
-    before, after = shown(old), shown(new)
+    before = shown(old)
+    after = shown(new)
     pen = ImageDraw.Draw(before)
     for part in shapely.get_parts(shape):
         ring = [~transform @ xy for xy in shapely.get_coordinates(part.exterior)]
@@ -75,11 +92,20 @@ def picture(old: np.ndarray, new: np.ndarray, shape, transform, path: Path) -> N
 def main(folder: Path) -> int:
     summary = json.loads((folder / "summary.json").read_text("utf8"))
     rows = [check(entry, folder) for entry in summary["results"]]
-    print(f"{'result':18} {'CRS':>5} {'affine':>6} {'outside':>8} {'inside':>8} {'seconds':>8}  engine")
+    print(
+        f"{'result':18} {'CRS':>5} {'affine':>6} {'outside':>8} {'inside':>8} {'seconds':>8}  "
+        "engine"
+    )
     for r in rows:
-        print(f"{r['name']:18} {'=' if r['crs'] else 'NO':>5} {'=' if r['affine'] else 'NO':>6} {r['outside']:>8} "
-              f"{r['inside']:>8} {r['seconds']:>8.2f}  {r['engine']}")
-    good = all(r["crs"] and r["affine"] and not r["outside"] and r["inside"] and r["synthetic"] for r in rows)
+        print(
+            f"{r['name']:18} {'=' if r['crs'] else 'NO':>5} {'=' if r['affine'] else 'NO':>6} "
+            f"{r['outside']:>8} "
+            f"{r['inside']:>8} {r['seconds']:>8.2f}  {r['engine']}"
+        )
+    good = all(
+        r["crs"] and r["affine"] and not r["outside"] and r["inside"] and r["synthetic"]
+        for r in rows
+    )
     if summary["failure"] or not rows:
         print(f"FAILED inside QGIS: {summary['failure'] or 'no result'}")
         return 1

@@ -21,10 +21,24 @@ OUT = Path(os.environ["DEMO_OUT"])
 LOG = open(OUT / "demo.log", "w", encoding="utf8")  # noqa: SIM115 - open to the end
 # On the sample image, in pixels: name, prompt, polygon, exemplar.
 CASES = [
-    ("remove", "remove the trees", [(130, 90), (180, 80), (240, 85), (262, 110), (240, 140), (180, 150), (140, 135)], None),
-    ("fill-like-there", "fill it like the area I marked", [(180, 140), (240, 138), (270, 200), (190, 204)],
-     [(120, 90), (250, 88), (254, 140), (130, 152)]),
-    ("flood", "flooded, muddy water", [(30, 205), (120, 180), (200, 220), (225, 330), (130, 392), (30, 380)], None),
+    (
+        "remove",
+        "remove the trees",
+        [(130, 90), (180, 80), (240, 85), (262, 110), (240, 140), (180, 150), (140, 135)],
+        None,
+    ),
+    (
+        "fill-like-there",
+        "fill it like the area I marked",
+        [(180, 140), (240, 138), (270, 200), (190, 204)],
+        [(120, 90), (250, 88), (254, 140), (130, 152)],
+    ),
+    (
+        "flood",
+        "flooded, muddy water",
+        [(30, 205), (120, 180), (200, 220), (225, 330), (130, 392), (30, 380)],
+        None,
+    ),
     ("forest-by-prompt", "forest here", [(268, 246), (336, 240), (344, 312), (280, 320)], None),
 ]
 
@@ -54,7 +68,8 @@ def settle():
 
 def draw(picker, layer, ring):
     """Clicks on the canvas, vertex by vertex; the right button ends the polygon."""
-    canvas, viewport = iface.mapCanvas(), iface.mapCanvas().viewport()
+    canvas = iface.mapCanvas()
+    viewport = iface.mapCanvas().viewport()
     if not picker.draw.isChecked():
         QTest.mouseClick(picker.draw, Qt.MouseButton.LeftButton)
     extent = layer.extent()
@@ -126,7 +141,9 @@ def own(dock, layer, rows):
     dock.area.layers.setLayer(polygons)
     write_prompt(dock, os.environ["DEMO_PROMPT"])
     note(rows, "result", press_run(dock), layer.source())
-    iface.setActiveLayer(QgsProject.instance().mapLayer(dock.results.item(0).data(Qt.ItemDataRole.UserRole)))
+    iface.setActiveLayer(
+        QgsProject.instance().mapLayer(dock.results.item(0).data(Qt.ItemDataRole.UserRole))
+    )
     iface.zoomToActiveLayer()
     iface.mapCanvas().zoomByFactor(2.0)
     settle()
@@ -134,7 +151,8 @@ def own(dock, layer, rows):
 
 
 def main():
-    rows, failure = [], ""
+    rows = []
+    failure = ""
     try:
         window = iface.mainWindow()
         window.setGeometry(0, 0, 1440, 900)

@@ -1,7 +1,9 @@
-"""From the plugin's zip to a first edit, click by click, in a profile that has never seen Landbrush. Run by first-edit.sh.
+"""From the plugin's zip to a first edit, click by click, in a profile that has never seen
+Landbrush. Run by first-edit.sh.
 
-Nothing is set: the zip is installed as *Plugins > Install from ZIP* does it, then only buttons are pressed. Reads ZIP, RASTER and
-OUT from the environment; writes steps.json (what was done, and after how many seconds) and a picture a step.
+Nothing is set: the zip is installed as *Plugins > Install from ZIP* does it, then only buttons are
+pressed. Reads ZIP, RASTER and OUT from the environment; writes steps.json (what was done, and after
+how many seconds) and a picture a step.
 """
 
 import json
@@ -18,7 +20,8 @@ from qgis.PyQt.QtWidgets import QApplication
 from qgis.utils import active_plugins, iface, loadPlugin, plugins, startPlugin
 
 OUT = Path(os.environ["OUT"])
-STEPS, BEGAN = [], time.monotonic()
+STEPS = []
+BEGAN = time.monotonic()
 
 
 def wait(condition):
@@ -37,14 +40,21 @@ def done(step):
 
 
 def click_on_map(layer, ring):
-    canvas, extent = iface.mapCanvas(), layer.extent()
+    canvas = iface.mapCanvas()
+    extent = layer.extent()
     for col, row in ring:
-        point = QgsPointXY(extent.xMinimum() + col / layer.width() * extent.width(),
-                           extent.yMaximum() - row / layer.height() * extent.height())
+        point = QgsPointXY(
+            extent.xMinimum() + col / layer.width() * extent.width(),
+            extent.yMaximum() - row / layer.height() * extent.height(),
+        )
         at = canvas.getCoordinateTransform().transform(point)
         place = QPoint(round(at.x()), round(at.y()))
-        QTest.mouseClick(canvas.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
-    QTest.mouseClick(canvas.viewport(), Qt.MouseButton.RightButton, Qt.KeyboardModifier.NoModifier, place)
+        QTest.mouseClick(
+            canvas.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place
+        )
+    QTest.mouseClick(
+        canvas.viewport(), Qt.MouseButton.RightButton, Qt.KeyboardModifier.NoModifier, place
+    )
 
 
 def first_edit():
@@ -54,11 +64,21 @@ def first_edit():
         loadPlugin("landbrush")
         startPlugin("landbrush")
     dock = plugins["landbrush"].dock
-    done(f"Plugins > Install from ZIP: the panel opens; its button says '{dock.server_button.text()}'")
+    done(
+        "Plugins > Install from ZIP: the panel opens; its button says "
+        f"'{dock.server_button.text()}'"
+    )
     said = []
-    dock.server.changed.connect(lambda state, text: said.append((round(time.monotonic() - BEGAN, 1), state, text)))
+    dock.server.changed.connect(
+        lambda state, text: said.append((round(time.monotonic() - BEGAN, 1), state, text))
+    )
     QTest.mouseClick(dock.server_button, Qt.MouseButton.LeftButton)
-    wait(lambda: dock.server.state in ("running", "failed") and (dock.infos or dock.server.state == "failed"))
+    wait(
+        lambda: (
+            dock.server.state in ("running", "failed")
+            and (dock.infos or dock.server.state == "failed")
+        )
+    )
     if dock.server.state == "failed":
         raise RuntimeError(f"{dock.server_line.text()} {dock.server.errors[-1500:]}")
     done("Install server: pressed once; the server installs itself and starts")
@@ -69,7 +89,9 @@ def first_edit():
     iface.mapCanvas().waitWhileRendering()
     done("A raster is added")
     QTest.mouseClick(dock.area.draw, Qt.MouseButton.LeftButton)
-    click_on_map(layer, [(130, 90), (180, 80), (240, 85), (262, 110), (240, 140), (180, 150), (140, 135)])
+    click_on_map(
+        layer, [(130, 90), (180, 80), (240, 85), (262, 110), (240, 140), (180, 150), (140, 135)]
+    )
     done("Draw: a polygon is clicked around the trees")
     QTest.keyClicks(dock.words.prompt, "remove the trees")
     QTest.mouseClick(dock.run_button, Qt.MouseButton.LeftButton)
@@ -85,14 +107,17 @@ def first_edit():
 
 
 def main():
-    about, failure = {}, ""
+    about = {}
+    failure = ""
     try:
         about = first_edit()
     except BaseException as error:
         failure = f"{type(error).__name__}: {error}"
         traceback.print_exc()
         done("failure")
-    (OUT / "steps.json").write_text(json.dumps({"steps": STEPS, "failure": failure, **about}, indent=1), "utf8")
+    (OUT / "steps.json").write_text(
+        json.dumps({"steps": STEPS, "failure": failure, **about}, indent=1), "utf8"
+    )
     try:
         plugins["landbrush"].dock.server.stop(closing=True)
     finally:

@@ -1,7 +1,9 @@
-"""Build the plugin: build/landbrush/ and build/landbrush.zip, in the form plugins.qgis.org asks for.
+"""Build the plugin: build/landbrush/ and build/landbrush.zip, in the form plugins.qgis.org asks
+for.
 
-Of the server its contract is inside as modules, and all of it as a wheel of pure Python, which the plugin installs into an
-environment of the server's own, by path and hash. The same commit gives the same bytes.
+Of the server its contract is inside as modules, and all of it as a wheel of pure Python, which the
+plugin installs into an environment of the server's own, by path and hash. The same commit gives the
+same bytes.
 """
 
 from __future__ import annotations
@@ -18,11 +20,23 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = ("__init__.py", "metadata.txt", "LICENSE", "server/__init__.py", "resources/editors.json")
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "metadata.txt", "__init__.py", "server", "resources")
+SOURCES = (
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "metadata.txt",
+    "__init__.py",
+    "server",
+    "resources",
+)
 WHEELS = "resources/server"
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 COMPILED = (".so", ".pyd", ".dll", ".dylib", ".exe", ".pyc")
-FOLDERS = {"plugin": (".py",), "server/contract": (".py",), "resources": (".svg", ".ui", ".qm", ".qml")}
+FOLDERS = {
+    "plugin": (".py",),
+    "server/contract": (".py",),
+    "resources": (".svg", ".ui", ".qm", ".qml"),
+}
 LARGEST = 25_000_000
 
 
@@ -46,15 +60,28 @@ def copied(source: Path, target: Path) -> None:
 def server_wheel(build: Path) -> tuple[str, bytes]:
     """Name and content of the server's wheel; raises SystemExit where it holds compiled code."""
     with tempfile.TemporaryDirectory(dir=build) as folder:
-        # From a copy: setuptools leaves what it built in the sources, and would pack it again when it is gone there.
+        # From a copy: setuptools leaves what it built in the sources, and would pack it again when
+        # it is gone there.
         source = Path(folder) / "source"
         for part in SOURCES:
             (shutil.copytree if (ROOT / part).is_dir() else copied)(ROOT / part, source / part)
-        wheel = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "wheel", "--no-deps"]
+        wheel = [
+            sys.executable,
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "--quiet",
+            "wheel",
+            "--no-deps",
+        ]
         subprocess.run([*wheel, "--wheel-dir", folder, str(source)], check=True)
         path = next(Path(folder).glob("landbrush-*-py3-none-any.whl"))
         with zipfile.ZipFile(path) as archive:
-            contents = {name: archive.read(name) for name in sorted(archive.namelist()) if not name.endswith("/")}
+            contents = {
+                name: archive.read(name)
+                for name in sorted(archive.namelist())
+                if not name.endswith("/")
+            }
     compiled = [name for name in contents if name.endswith(COMPILED)]
     if compiled:
         raise SystemExit(f"the wheel holds compiled code: {compiled[:5]}")
@@ -67,7 +94,11 @@ def main() -> int:
     shutil.rmtree(target, ignore_errors=True)
     names = list(FILES)
     for folder, kinds in FOLDERS.items():
-        found = sorted(p for p in (ROOT / folder).rglob("*") if p.suffix in kinds and "__pycache__" not in p.parts)
+        found = sorted(
+            p
+            for p in (ROOT / folder).rglob("*")
+            if p.suffix in kinds and "__pycache__" not in p.parts
+        )
         names += [p.relative_to(ROOT).as_posix() for p in found]
     archive = build / "landbrush.zip"
     build.mkdir(exist_ok=True)
@@ -82,9 +113,14 @@ def main() -> int:
         copy = target / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(content)
-    archive.write_bytes(zipped({f"landbrush/{name}": content for name, content in contents.items()}))
+    archive.write_bytes(
+        zipped({f"landbrush/{name}": content for name, content in contents.items()})
+    )
     size = archive.stat().st_size
-    print(f"{archive.relative_to(ROOT)}: {len(contents)} files, {size:,} bytes, of them {len(wheel):,} for the server")
+    print(
+        f"{archive.relative_to(ROOT)}: {len(contents)} files, {size:,} bytes, of them "
+        f"{len(wheel):,} for the server"
+    )
     return 0 if size <= LARGEST else 1
 
 

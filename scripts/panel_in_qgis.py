@@ -1,4 +1,5 @@
-"""Pictures of the panel inside the QGIS desktop: docked at its narrowest, as QGIS opens it, floating. Run by panel-pictures.sh.
+"""Pictures of the panel inside the QGIS desktop: docked at its narrowest, as QGIS opens it,
+floating. Run by panel-pictures.sh.
 
 Reads PANEL_RASTER and PANEL_OUT (the beginning of the pictures' names) from the environment.
 """
@@ -34,7 +35,8 @@ def shot(name):
 
 def main():
     try:
-        window, dock = iface.mainWindow(), plugins["landbrush"].dock
+        window = iface.mainWindow()
+        dock = plugins["landbrush"].dock
         screen = QApplication.primaryScreen().availableGeometry()
         window.showNormal()
         window.setGeometry(screen)
@@ -44,10 +46,18 @@ def main():
         iface.zoomToActiveLayer()
         dock.layer.setLayer(raster)
         dock.server.start()
-        wait(lambda: dock.server.state in ("running", "failed") and (len(dock.infos) > 10 or dock.server.state == "failed"))
+        wait(
+            lambda: (
+                dock.server.state in ("running", "failed")
+                and (len(dock.infos) > 10 or dock.server.state == "failed")
+            )
+        )
         QTest.keyClicks(dock.words.prompt, "flooded to the doorsteps")
         wait(lambda: dock.words.understood is not None)
-        dock.status.setText("Done in 0.4 s: 1,234 pixels changed inside, 0 of the window's 5,678 outside. The edge hardly shows.")
+        dock.status.setText(
+            "Done in 0.4 s: 1,234 pixels changed inside, 0 of the window's 5,678 outside. The "
+            "edge hardly shows."
+        )
         shot("as-opened")
         window.resizeDocks([dock], [260], Qt.Orientation.Horizontal)
         shot("narrow")

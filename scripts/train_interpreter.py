@@ -2,8 +2,8 @@
 
 usage: python scripts/train_interpreter.py
 
-Reads resources/phrases*.json and the tuning and reference prompts of tests/data (never the held-back
-ones), writes resources/models/interpreter_head.npz.
+Reads resources/phrases*.json and the tuning and reference prompts of tests/data (never the
+held-back ones), writes resources/models/interpreter_head.npz.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ def main() -> None:
     optimiser = torch.optim.AdamW(head.parameters(), lr=0.02, weight_decay=0.02)
     for _ in range(400):
         noisy = torch.nn.functional.normalize(vectors + 0.02 * torch.randn_like(vectors), dim=1)
-        loss = torch.nn.functional.cross_entropy(head(8 * noisy), labels, weight=balance, label_smoothing=0.1)
+        loss = torch.nn.functional.cross_entropy(
+            head(8 * noisy), labels, weight=balance, label_smoothing=0.1
+        )
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

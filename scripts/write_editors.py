@@ -15,7 +15,12 @@ TARGET = Path(__file__).resolve().parents[1] / "resources" / "editors.json"
 
 def text() -> str:
     """The file's content."""
-    return json.dumps([editor.info.to_json() for editor in EDITORS.values()], indent=1, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(
+            [editor.info.to_json() for editor in EDITORS.values()], indent=1, ensure_ascii=False
+        )
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

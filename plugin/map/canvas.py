@@ -31,8 +31,8 @@ def rubber_band(canvas, colour):
 
 
 class PolygonTool(QgsMapTool):
-    """Left click adds a vertex, right click ends the polygon, Backspace or Ctrl+Z takes the last vertex
-    back (or the last polygon), Escape drops the polygon being drawn."""
+    """Left click adds a vertex, right click ends the polygon, Backspace or Ctrl+Z takes the last
+    vertex back (or the last polygon), Escape drops the polygon being drawn."""
 
     changed = pyqtSignal()
 
@@ -46,11 +46,14 @@ class PolygonTool(QgsMapTool):
         canvas.destinationCrsChanged.connect(self._crs_changed)
 
     def _crs_changed(self):
-        """What is drawn stays where it is on the ground: its vertices move as the map does, each from where it was clicked, so
-        that no change adds up. A polygon that has no place in the new CRS is not shown there, and comes back with another one."""
+        """What is drawn stays where it is on the ground: its vertices move as the map does, each
+        from where it was clicked, so that no change adds up. A polygon that has no place in the new
+        CRS is not shown there, and comes back with another one."""
         self.crs = self.canvas().mapSettings().destinationCrs()
         self.points = self._moved(*self.begun) if self.begun else []
-        self.polygons = [ring for ring in (self._moved(crs, ring) for crs, ring in self.rings) if ring]
+        self.polygons = [
+            ring for ring in (self._moved(crs, ring) for crs, ring in self.rings) if ring
+        ]
         self._redraw()
         self.changed.emit()
 
@@ -99,7 +102,11 @@ class PolygonTool(QgsMapTool):
         if self.points:
             self._take(self.points[:-1])
         elif self.polygons:
-            self.rings = [(crs, ring) for crs, ring in self.rings if self._moved(crs, ring) != self.polygons[-1]]
+            self.rings = [
+                (crs, ring)
+                for crs, ring in self.rings
+                if self._moved(crs, ring) != self.polygons[-1]
+            ]
             self._take(self.polygons.pop()[:-1])
             self.changed.emit()
 
@@ -111,7 +118,8 @@ class PolygonTool(QgsMapTool):
 
     def clear(self):
         """Drop everything drawn."""
-        self.polygons, self.rings = [], []
+        self.polygons = []
+        self.rings = []
         self._take([])
         self.changed.emit()
 
@@ -122,7 +130,9 @@ class PolygonTool(QgsMapTool):
         if len(open_ring) >= 2:
             rings.append([*open_ring, open_ring[0]])
         if rings:
-            self.band.setToGeometry(QgsGeometry.fromMultiPolygonXY([[ring] for ring in rings]), None)
+            self.band.setToGeometry(
+                QgsGeometry.fromMultiPolygonXY([[ring] for ring in rings]), None
+            )
 
     def dispose(self):
         """Take the outline off the canvas for good."""

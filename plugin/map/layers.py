@@ -1,4 +1,5 @@
-"""Raster layers in and out: exporting what has no file, and showing results as layers of the project."""
+"""Raster layers in and out: exporting what has no file, and showing results as layers of the
+project."""
 
 import json
 import os
@@ -23,7 +24,9 @@ from ..errors import Cancelled, PluginError
 
 GROUP = "Landbrush"
 LARGEST_EXPORT_PX = 16_000
-SYNTHETIC = "Synthetic imagery: pixels inside the edited polygons were made by a program. Not survey data."
+SYNTHETIC = (
+    "Synthetic imagery: pixels inside the edited polygons were made by a program. Not survey data."
+)
 
 
 @dataclass
@@ -39,22 +42,33 @@ class Export:
 
 
 def plan_export(layer, extent, resolution):
-    """Prepare an export of `extent` (layer CRS) at `resolution` (map units a pixel); on the GUI thread."""
+    """Prepare an export of `extent` (layer CRS) at `resolution` (map units a pixel); on the GUI
+    thread."""
     if resolution <= 0:
-        raise PluginError(f"A resolution of {resolution} cannot be exported; give the size of a pixel.")
+        raise PluginError(
+            f"A resolution of {resolution} cannot be exported; give the size of a pixel."
+        )
     width = max(1, round(extent.width() / resolution))
     height = max(1, round(extent.height() / resolution))
     if max(width, height) > LARGEST_EXPORT_PX:
         raise PluginError(
-            f"{width} x {height} pixels are too many to export (at most {LARGEST_EXPORT_PX} a side). Choose a smaller area or "
-            "a coarser resolution.")
-    pipe, provider = QgsRasterPipe(), layer.dataProvider().clone()
-    # Web maps come as pictures and need the renderer; of data the values count, not how they are shown.
+            f"{width} x {height} pixels are too many to export (at most {LARGEST_EXPORT_PX} a "
+            "side). Choose a smaller area or "
+            "a coarser resolution."
+        )
+    pipe = QgsRasterPipe()
+    provider = layer.dataProvider().clone()
+    # Web maps come as pictures and need the renderer; of data the values count, not how they are
+    # shown.
     painted = provider.dataType(1) in (Qgis.DataType.ARGB32, Qgis.DataType.ARGB32_Premultiplied)
     if not pipe.set(provider) or (painted and not pipe.set(layer.renderer().clone())):
         raise PluginError(f"The layer '{layer.name()}' cannot be exported.")
-    box = QgsRectangle(extent.xMinimum(), extent.yMaximum() - height * resolution,
-                       extent.xMinimum() + width * resolution, extent.yMaximum())
+    box = QgsRectangle(
+        extent.xMinimum(),
+        extent.yMaximum() - height * resolution,
+        extent.xMinimum() + width * resolution,
+        extent.yMaximum(),
+    )
     return Export(pipe, layer.crs(), box, width, height, QgsProject.instance().transformContext())
 
 
@@ -64,13 +78,23 @@ def run_export(export, path, feedback):
     feedback.canceled.connect(block.cancel)
     writer = QgsRasterFileWriter(str(path))
     writer.setCreateOptions(["COMPRESS=DEFLATE", "TILED=YES"])
-    code = writer.writeRaster(export.pipe, export.width, export.height, export.extent, export.crs,
-                              export.transform_context, block)
+    code = writer.writeRaster(
+        export.pipe,
+        export.width,
+        export.height,
+        export.extent,
+        export.crs,
+        export.transform_context,
+        block,
+    )
     if feedback.isCanceled():
         raise Cancelled
     # An int on Qt 5, an enum whose value counts on Qt 6; success is 0 in both.
     if int(getattr(code, "value", code)) != 0 or not os.path.getsize(path):
-        raise PluginError("The layer could not be exported to a file.", f"QgsRasterFileWriter gave {code} for {path}.")
+        raise PluginError(
+            "The layer could not be exported to a file.",
+            f"QgsRasterFileWriter gave {code} for {path}.",
+        )
 
 
 def result_name(manifest):
@@ -81,8 +105,11 @@ def result_name(manifest):
 
 
 def result_path(folder, manifest, job_id):
-    """A new file name in the output folder that says what it is and when; not the prompt, since files are handed on."""
-    words = "".join(c if c.isalnum() else "-" for c in manifest.get("editor", "").lower())[:30].strip("-")
+    """A new file name in the output folder that says what it is and when; not the prompt, since
+    files are handed on."""
+    words = "".join(c if c.isalnum() else "-" for c in manifest.get("editor", "").lower())[
+        :30
+    ].strip("-")
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     return folder / f"landbrush-{stamp}-{words or 'edit'}-{job_id[:6]}.tif"
 
@@ -110,7 +137,9 @@ def add_result(path, source, manifest):
     """Add a result on top of the project, styled like its source; returns the layer."""
     layer = QgsRasterLayer(str(path), result_name(manifest))
     if not layer.isValid():
-        raise PluginError("The result was written but QGIS cannot open it.", f"{path}: {layer.error().message()}")
+        raise PluginError(
+            "The result was written but QGIS cannot open it.", f"{path}: {layer.error().message()}"
+        )
     if source is not None and source.crs() != layer.crs():
         layer.setCrs(source.crs())  # set by hand in QGIS: the result lies over its source
     if source is not None and source.bandCount() == layer.bandCount():
@@ -134,13 +163,18 @@ def _metadata(layer, manifest):
     found.setTitle(layer.name())
     found.setType("dataset")
     found.setAbstract(
-        f"{SYNTHETIC}\nPrompt: {manifest.get('prompt') or '-'}\nEditor: {manifest.get('editor')} - {manifest.get('engine')}\n"
+        f"{SYNTHETIC}\nPrompt: {manifest.get('prompt') or '-'}\nEditor: {manifest.get('editor')} "
+        f"- {manifest.get('engine')}\n"
         f"Seed: {manifest.get('seed')}\nPixels outside the polygons that differ from the source: "
-        f"{gate.get('pixels_outside_different')} of {gate.get('pixels_outside')}.")
+        f"{gate.get('pixels_outside_different')} of {gate.get('pixels_outside')}."
+    )
     found.setKeywords({"landbrush": ["synthetic", "AI_GENERATED", str(manifest.get("editor"))]})
     found.setConstraints([QgsLayerMetadata.Constraint(SYNTHETIC, "use")])
-    found.setHistory([f"{datetime.now().isoformat(timespec='seconds')} Landbrush "
-                      f"{manifest.get('versions', {}).get('landbrush', '')}: {manifest.get('operation')}"])
+    found.setHistory(
+        [
+            f"{datetime.now().isoformat(timespec='seconds')} Landbrush "
+            f"{manifest.get('versions', {}).get('landbrush', '')}: {manifest.get('operation')}"
+        ]
+    )
     found.setCrs(layer.crs())
     return found
-

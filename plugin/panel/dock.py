@@ -35,7 +35,8 @@ from .results import done_text, progress_text
 from .serving import ServedForm
 from .widgets import NOTHING
 
-PREVIEW_EVERY_S, PREVIEW_PX = 4.0, 260
+PREVIEW_EVERY_S = 4.0
+PREVIEW_PX = 260
 
 
 class LandbrushDock(ServedForm):
@@ -43,7 +44,10 @@ class LandbrushDock(ServedForm):
 
     def __init__(self, iface, parent=None):
         super().__init__(iface, parent)
-        self.task, self.waiting, self.will_run, self.look_again = None, [], False, 0.0
+        self.task = None
+        self.waiting = []
+        self.will_run = False
+        self.look_again = 0.0
         self._connect()
         self._update()
 
@@ -67,7 +71,8 @@ class LandbrushDock(ServedForm):
         self.results.layer_wanted.connect(self._zoom_to)
         self.results.job_wanted.connect(self.fetch_earlier)
 
-    # ---- what is shown ------------------------------------------------------------------------------------
+    # ---- what is shown
+    # ------------------------------------------------------------------------------------
 
     def _show_row(self, field, visible):
         field.setVisible(visible)
@@ -83,7 +88,10 @@ class LandbrushDock(ServedForm):
         self._show_row(self.resolution, layer is not None and layer_path(layer) is None)
         copies = auto or bool(info and info.takes("exemplar"))
         self._show_row(self.exemplar, copies)
-        self._show_row(self.exemplar_layer, copies and self.exemplar.source.currentData() not in (NOTHING, None))
+        self._show_row(
+            self.exemplar_layer,
+            copies and self.exemplar.source.currentData() not in (NOTHING, None),
+        )
         self._show_row(self.elevation, auto or bool(info and info.takes("elevation")))
         word = self.words.sought(self.editor.currentData())
         self._show_row(self.find, bool(word) and copies)
@@ -94,14 +102,20 @@ class LandbrushDock(ServedForm):
         self.options_box.setVisible(bool(info and info.options))
         self.missing.setText(info.missing if info else "")
         self._show_row(self.missing, bool(info and info.missing))
-        self.ensemble.setVisible(bool(info) and any(option.name == PARAPHRASES for option in info.options))
+        self.ensemble.setVisible(
+            bool(info) and any(option.name == PARAPHRASES for option in info.options)
+        )
 
     def _layer_changed(self, *_):
         layer = self.layer.currentLayer()
         if layer is not None and layer_path(layer) is None:
-            with contextlib.suppress(PluginError):  # what the map shows has no place in the layer's CRS
+            with contextlib.suppress(
+                PluginError
+            ):  # what the map shows has no place in the layer's CRS
                 width = in_layer_crs(canvas_area(self.canvas), layer).boundingBox().width()
-                self.resolution.setValue(width / max(self.canvas.mapSettings().outputSize().width(), 1))
+                self.resolution.setValue(
+                    width / max(self.canvas.mapSettings().outputSize().width(), 1)
+                )
         self._update()
 
     def _use_tool(self, tool, on):
@@ -114,12 +128,17 @@ class LandbrushDock(ServedForm):
         for picker in (self.area, self.exemplar, self.protect):
             picker.draw.setChecked(new is picker.tool)
 
-    # ---- words --------------------------------------------------------------------------------------------
+    # ---- words
+    # --------------------------------------------------------------------------------------------
 
     def _ask_meaning(self, text):
         wanted = InterpretationRequest(text, self.words.chosen, self._has_exemplar())
-        asked = self._ask("Landbrush: understanding", lambda client: client.interpret(wanted),
-                          lambda meaning: self.words.answered(text, meaning, self.infos), self._not_understood)
+        asked = self._ask(
+            "Landbrush: understanding",
+            lambda client: client.interpret(wanted),
+            lambda meaning: self.words.answered(text, meaning, self.infos),
+            self._not_understood,
+        )
         if not asked:
             self.words.give_up()
 
@@ -137,16 +156,22 @@ class LandbrushDock(ServedForm):
         self._go_on()
 
     def take_over(self, meaning):
-        """Put what was understood into the editor and its options, where every part can be changed."""
+        """Put what was understood into the editor and its options, where every part can be
+        changed."""
         self.editor.setCurrentIndex(self.editor.findData(meaning.editor))
         self.options.set_values(meaning.options)
         self.options_box.setCollapsed(False)
 
     def propose(self):
         """Ask for sentences that say the same as the prompt."""
-        prompt, source = self.words.text(), self.options.values().get(SOURCE, ENSEMBLE_SOURCES[0])
+        prompt = self.words.text()
+        source = self.options.values().get(SOURCE, ENSEMBLE_SOURCES[0])
         if prompt:
-            self._ask("Landbrush: paraphrases", lambda client: client.ensemble(prompt, source), self.ensemble.show_proposed)
+            self._ask(
+                "Landbrush: paraphrases",
+                lambda client: client.ensemble(prompt, source),
+                self.ensemble.show_proposed,
+            )
         else:
             self.say("Say what should be there first.", Qgis.MessageLevel.Warning)
 
@@ -157,10 +182,13 @@ class LandbrushDock(ServedForm):
         if path is None:
             self.say("Examples can be found in layers that are files.", Qgis.MessageLevel.Warning)
             return
-        word, bands = self.words.sought(self.editor.currentData()), self.bands.text()
+        word = self.words.sought(self.editor.currentData())
+        bands = self.bands.text()
         shared = getattr(self.connection(), "shares_files", False)
         try:
-            extent = searched_extent(self.area.area(self.canvas, layer) or canvas_area(self.canvas), layer)
+            extent = searched_extent(
+                self.area.area(self.canvas, layer) or canvas_area(self.canvas), layer
+            )
         except PluginError as error:
             self._fail(error)
             return
@@ -174,9 +202,13 @@ class LandbrushDock(ServedForm):
 
     def _show_found(self, result):
         self.found.show_found(result)
-        self.status.setText(result.reason or f"{len(result.found)} windows look like {result.word}; untick what does not.")
+        self.status.setText(
+            result.reason
+            or f"{len(result.found)} windows look like {result.word}; untick what does not."
+        )
 
-    # ---- running ------------------------------------------------------------------------------------------
+    # ---- running
+    # ------------------------------------------------------------------------------------------
 
     def wish(self):
         """What the panel asks for; raises PluginError where something is missing."""
@@ -184,8 +216,13 @@ class LandbrushDock(ServedForm):
         if layer is None:
             raise PluginError("Choose a raster layer to edit.")
         process_id = self.editor.currentData() or AUTO
-        area = area_of(self.area.area(self.canvas, layer), layer, self.infos.get(process_id),
-                       "Draw a polygon on the map (Draw, left clicks, right click), or select polygon features.")
+        area = area_of(
+            self.area.area(self.canvas, layer),
+            layer,
+            self.infos.get(process_id),
+            "Draw a polygon on the map (Draw, left clicks, right click), or select polygon "
+            "features.",
+        )
         prompt = self.words.text()
         if process_id == AUTO and not prompt:
             raise PluginError("Say what should be there, or choose an editor.")
@@ -199,14 +236,25 @@ class LandbrushDock(ServedForm):
             options=self.ensemble.put_into(self.options.values()),
             seed=self.seed.value(),
             exemplar=exemplar,
-            exemplar_layer=self.exemplar_layer.currentLayer() if self.exemplar.source.currentData() != NOTHING else None,
+            exemplar_layer=self.exemplar_layer.currentLayer()
+            if self.exemplar.source.currentData() != NOTHING
+            else None,
             elevation_layer=self.elevation.currentLayer(),
             protect=self.protect.area(self.canvas, layer),
             band_roles=band_roles_of(self.bands.text()),
-            blend=Blend(self.grow.value(), self.beyond.value(), self.feather.value(), self.context.value(),
-                        self.match.isChecked()),
-            output=Output("layer" if self.go_on.isChecked() else self.write.currentData(),
-                          self.compression.currentData(), self.cog.isChecked(), self.keep_request.isChecked()),
+            blend=Blend(
+                self.grow.value(),
+                self.beyond.value(),
+                self.feather.value(),
+                self.context.value(),
+                self.match.isChecked(),
+            ),
+            output=Output(
+                "layer" if self.go_on.isChecked() else self.write.currentData(),
+                self.compression.currentData(),
+                self.cog.isChecked(),
+                self.keep_request.isChecked(),
+            ),
         )
 
     def _exemplar(self, layer):
@@ -217,7 +265,8 @@ class LandbrushDock(ServedForm):
         return self.exemplar.area(self.canvas, layer)
 
     def run(self):
-        """Start an edit, or as many as variants are wanted, one after the other; once server and words are ready."""
+        """Start an edit, or as many as variants are wanted, one after the other; once server and
+        words are ready."""
         if self.task is not None:
             return
         self.will_run = False
@@ -234,17 +283,22 @@ class LandbrushDock(ServedForm):
             return
         self.forget_error()
         seeds = [(wish.seed + k) % 2**31 for k in range(self.variants.value())]
-        self.waiting = [EditTask(replace(wish, seed=seed), inputs, self.connection(), folder) for seed in seeds]
+        self.waiting = [
+            EditTask(replace(wish, seed=seed), inputs, self.connection(), folder) for seed in seeds
+        ]
         self._show_running(True)
         self.status.setText("Sending ...")
         self._next()
 
     def _ready(self):
-        """Whether an edit can begin now; where it cannot yet, it begins by itself. Raises PluginError where it never will."""
+        """Whether an edit can begin now; where it cannot yet, it begins by itself. Raises
+        PluginError where it never will."""
         if self.connection() is None:
             self.server.start()
             if self.server.state not in (STARTING, INSTALLING):
-                raise PluginError("The Landbrush server is not installed. Press 'Install server' below.")
+                raise PluginError(
+                    "The Landbrush server is not installed. Press 'Install server' below."
+                )
             return self._later("The server is starting; the edit begins when it answers.")
         if not self.infos:
             self.load_editors()
@@ -254,7 +308,9 @@ class LandbrushDock(ServedForm):
                 return self._later("The words are being understood; the edit begins then.")
             meaning = self.words.understood
             if meaning is not None and not meaning.sure and meaning.choices:
-                raise PluginError("Choose below the prompt what is meant, or say it in other words.")
+                raise PluginError(
+                    "Choose below the prompt what is meant, or say it in other words."
+                )
         return True
 
     def _later(self, text):
@@ -309,10 +365,17 @@ class LandbrushDock(ServedForm):
     def _progressed(self, info):
         self.bar.setValue(info.progress)
         self.status.setText(progress_text(info))
-        if any(link.get("rel") == "preview" for link in info.links) and time.monotonic() > self.look_again:
+        if (
+            any(link.get("rel") == "preview" for link in info.links)
+            and time.monotonic() > self.look_again
+        ):
             self.look_again = time.monotonic() + PREVIEW_EVERY_S
-            self._ask("Landbrush: preview", lambda client: client.result(info.jobID, PREVIEW_FILE), self._show_preview,
-                      lambda error: None)  # the job has just ended
+            self._ask(
+                "Landbrush: preview",
+                lambda client: client.result(info.jobID, PREVIEW_FILE),
+                self._show_preview,
+                lambda error: None,
+            )  # the job has just ended
 
     def _show_preview(self, content):
         picture = QPixmap()
@@ -328,7 +391,11 @@ class LandbrushDock(ServedForm):
         self.tasks.remove(task)
         if task.error is None:
             # The source may have been removed from the project meanwhile.
-            source = task.wish.layer if task.wish.layer in QgsProject.instance().mapLayers().values() else None
+            source = (
+                task.wish.layer
+                if task.wish.layer in QgsProject.instance().mapLayers().values()
+                else None
+            )
             layer = self._add(task.path, source, task.manifest)
             if layer is not None and self.go_on.isChecked():
                 self.layer.setLayer(layer)
@@ -346,7 +413,11 @@ class LandbrushDock(ServedForm):
         try:
             layer = add_result(path, source, manifest)
         except Exception as error:  # whatever a file or an answer holds, the panel goes on
-            self._fail(error if isinstance(error, PluginError) else PluginError(f"The result cannot be shown: {error}"))
+            self._fail(
+                error
+                if isinstance(error, PluginError)
+                else PluginError(f"The result cannot be shown: {error}")
+            )
             return None
         self.forget_error()
         self.status.setText(done_text(manifest))
@@ -365,14 +436,18 @@ class LandbrushDock(ServedForm):
             self._fail(PluginError(str(error)))
             return
         self.status.setText("Fetching ...")
-        self._ask("Landbrush: fetching a result", lambda client: fetch(client, job_id, folder),
-                  lambda found: self._add(found[0], source_of(found[1]), found[1]))
+        self._ask(
+            "Landbrush: fetching a result",
+            lambda client: fetch(client, job_id, folder),
+            lambda found: self._add(found[0], source_of(found[1]), found[1]),
+        )
 
     def _zoom_to(self, layer):
         self.iface.setActiveLayer(layer)
         self.iface.zoomToActiveLayer()
 
-    # ---- end ----------------------------------------------------------------------------------------------
+    # ---- end
+    # ----------------------------------------------------------------------------------------------
 
     def dispose(self):
         """Stop everything and leave no trace on the canvas."""

@@ -1,4 +1,5 @@
-"""Paraphrases: the sentences whose mean the image-text model is asked for, to look at and change."""
+"""Paraphrases: the sentences whose mean the image-text model is asked for, to look at and
+change."""
 
 from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import Qt, pyqtSignal
@@ -6,7 +7,8 @@ from qgis.PyQt.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QPush
 
 from .wrapped import Wrapped
 
-PARAPHRASES, SOURCE = "paraphrases", "ensemble"
+PARAPHRASES = "paraphrases"
+SOURCE = "ensemble"
 """Names of the editors' options that this box fills, and that says who writes the sentences."""
 HEIGHT_PX = 170
 
@@ -19,14 +21,21 @@ class EnsembleBox(QgsCollapsibleGroupBox):
     def __init__(self, parent=None):
         super().__init__("Paraphrases", parent)
         column = QVBoxLayout(self)
-        self.about = Wrapped("None yet: made when the edit runs. With an image-text model the mean of them is asked for.")
+        self.about = Wrapped(
+            "None yet: made when the edit runs. With an image-text model the mean of them is "
+            "asked for."
+        )
         self.lines = QListWidget()
         self.lines.setMaximumHeight(HEIGHT_PX)
         self.lines.setWordWrap(True)
         self.lines.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.lines.setToolTip("Untick what is wrong; double-click to rewrite. The first is your prompt.")
+        self.lines.setToolTip(
+            "Untick what is wrong; double-click to rewrite. The first is your prompt."
+        )
         row = QHBoxLayout()
-        self.propose, self.add, self.drop = QPushButton("Propose"), QPushButton("Add"), QPushButton("Clear")
+        self.propose = QPushButton("Propose")
+        self.add = QPushButton("Add")
+        self.drop = QPushButton("Clear")
         for button in (self.propose, self.add, self.drop):
             button.setMinimumWidth(40)
             row.addWidget(button)
@@ -58,7 +67,8 @@ class EnsembleBox(QgsCollapsibleGroupBox):
         self.about.setText(f"From {found.source}; used when the edit runs.")
 
     def show_used(self, manifest):
-        """Show which sentences a result was made with, where the user has none of their own here."""
+        """Show which sentences a result was made with, where the user has none of their own
+        here."""
         used = manifest.get("drawn", {}).get("sentences")
         if used and not self.texts():
             self.about.setText("The last result was made with: " + " / ".join(used))
@@ -66,9 +76,16 @@ class EnsembleBox(QgsCollapsibleGroupBox):
     def texts(self):
         """The ticked sentences."""
         items = [self.lines.item(row) for row in range(self.lines.count())]
-        found = [item.text().strip() for item in items if item.checkState() == Qt.CheckState.Checked]
+        found = [
+            item.text().strip() for item in items if item.checkState() == Qt.CheckState.Checked
+        ]
         return [text for text in found if text]
 
     def put_into(self, options):
-        """The options with the ticked sentences, where there are any and the editor takes them (the box is shown)."""
-        return options if self.isHidden() or not self.texts() else {**options, PARAPHRASES: "\n".join(self.texts())}
+        """The options with the ticked sentences, where there are any and the editor takes them (the
+        box is shown)."""
+        return (
+            options
+            if self.isHidden() or not self.texts()
+            else {**options, PARAPHRASES: "\n".join(self.texts())}
+        )

@@ -47,7 +47,8 @@ COMPRESSION_TITLES = (("DEFLATE", "deflate"), ("ZSTD", "zstd"), ("none", "none")
 
 NARROWEST_PX = 240
 """Width at which everything in the panel can be read and reached."""
-STATUS_LINES, SERVER_LINES = 3, 2
+STATUS_LINES = 3
+SERVER_LINES = 2
 
 
 class DockForm(QDockWidget):
@@ -91,10 +92,19 @@ class DockForm(QDockWidget):
 
     def _lay_out_fields(self):
         form = narrow_form()
-        for title, field in (("Layer", self.layer), ("Export at", self.resolution), ("Edit", self.area), ("Prompt", self.words),
-                             ("Editor", self.editor), ("", self.missing), ("Copy from", self.exemplar),
-                             ("of layer", self.exemplar_layer), ("", self.find), ("", self.found),
-                             ("Elevation", self.elevation)):
+        for title, field in (
+            ("Layer", self.layer),
+            ("Export at", self.resolution),
+            ("Edit", self.area),
+            ("Prompt", self.words),
+            ("Editor", self.editor),
+            ("", self.missing),
+            ("Copy from", self.exemplar),
+            ("of layer", self.exemplar_layer),
+            ("", self.find),
+            ("", self.found),
+            ("Elevation", self.elevation),
+        ):
             form.addRow(title, field)
         self.form = form
         return form
@@ -111,7 +121,9 @@ class DockForm(QDockWidget):
         QVBoxLayout(self.options_box).addWidget(self.options)
         box.addWidget(self.options_box)
         self.ensemble = EnsembleBox()
-        self.words.prompt.textChanged.connect(self.ensemble.clear)  # its sentences said the same as another prompt
+        self.words.prompt.textChanged.connect(
+            self.ensemble.clear
+        )  # its sentences said the same as another prompt
         box.addWidget(self.ensemble)
         box.addWidget(self._build_more())
         box.addLayout(self._build_seed())
@@ -175,31 +187,58 @@ class DockForm(QDockWidget):
         more.setCollapsed(True)
         form = narrow_form(more)
         form.addRow("Leave as it is", self.protect)
-        self.grow, self.beyond, self.feather, self.context = QSpinBox(), QSpinBox(), QSpinBox(), QSpinBox()
-        for field, top in ((self.grow, 64), (self.beyond, 64), (self.feather, 128), (self.context, 2048)):
+        self.grow = QSpinBox()
+        self.beyond = QSpinBox()
+        self.feather = QSpinBox()
+        self.context = QSpinBox()
+        for field, top in (
+            (self.grow, 64),
+            (self.beyond, 64),
+            (self.feather, 128),
+            (self.context, 2048),
+        ):
             field.setRange(0, top)
             field.setSuffix(" px")
-        self.beyond.setToolTip("The editor draws this far around the polygons too; what lies outside is not kept")
+        self.beyond.setToolTip(
+            "The editor draws this far around the polygons too; what lies outside is not kept"
+        )
         self.feather.setValue(settings.get("blend/feather_px"))
         self.context.setValue(settings.get("blend/context_px"))
         self.match = QCheckBox()
         self.match.setChecked(settings.get("blend/radiometric_match"))
-        self.write, self.compression = QComboBox(), QComboBox()
+        self.write = QComboBox()
+        self.compression = QComboBox()
         for combo, titles in ((self.write, AREA_TITLES), (self.compression, COMPRESSION_TITLES)):
             for title, name in titles:
                 combo.addItem(title, name)
-        self.cog, self.go_on, self.keep_request = QCheckBox(), QCheckBox(), QCheckBox()
-        self.keep_request.setToolTip("Write the prompt and the request into the GeoTIFF's own tags, not into the manifest alone")
-        self.go_on.setToolTip("Write the whole layer and take it as the layer of the next edit, so that edits add up")
+        self.cog = QCheckBox()
+        self.go_on = QCheckBox()
+        self.keep_request = QCheckBox()
+        self.keep_request.setToolTip(
+            "Write the prompt and the request into the GeoTIFF's own tags, not into the manifest "
+            "alone"
+        )
+        self.go_on.setToolTip(
+            "Write the whole layer and take it as the layer of the next edit, so that edits add up"
+        )
         self.bands = QLineEdit()
         self.bands.setPlaceholderText("as the file says")
-        self.bands.setToolTip("Which band is what, where the file does not say: red=1 green=2 blue=3 nir=4")
-        for title, field in (("Enlarge polygons by", self.grow), ("Draw beyond them", self.beyond),
-                             ("Soft edge inside", self.feather),
-                             ("Surroundings", self.context), ("Match tone", self.match), ("Write", self.write),
-                             ("Compression", self.compression), ("Cloud Optimized", self.cog),
-                             ("Go on with the result", self.go_on), ("Prompt in the file", self.keep_request),
-                             ("Bands", self.bands)):
+        self.bands.setToolTip(
+            "Which band is what, where the file does not say: red=1 green=2 blue=3 nir=4"
+        )
+        for title, field in (
+            ("Enlarge polygons by", self.grow),
+            ("Draw beyond them", self.beyond),
+            ("Soft edge inside", self.feather),
+            ("Surroundings", self.context),
+            ("Match tone", self.match),
+            ("Write", self.write),
+            ("Compression", self.compression),
+            ("Cloud Optimized", self.cog),
+            ("Go on with the result", self.go_on),
+            ("Prompt in the file", self.keep_request),
+            ("Bands", self.bands),
+        ):
             form.addRow(title, field)
         return more
 
@@ -216,8 +255,15 @@ class DockForm(QDockWidget):
         self.variants.setPrefix("x ")
         self.variants.setToolTip("Variants: so many results, each with the next seed")
         self.models_button = QPushButton("Models …")
-        self.models_button.setToolTip("Pretrained models: which the server has, and how to bring more")
-        for widget, stretch in ((QLabel("Seed"), 0), (self.seed, 1), (self.dice, 0), (self.variants, 0)):
+        self.models_button.setToolTip(
+            "Pretrained models: which the server has, and how to bring more"
+        )
+        for widget, stretch in (
+            (QLabel("Seed"), 0),
+            (self.seed, 1),
+            (self.dice, 0),
+            (self.variants, 0),
+        ):
             row.addWidget(widget, stretch)
         column = QVBoxLayout()
         column.addLayout(row)

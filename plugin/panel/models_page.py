@@ -1,4 +1,5 @@
-"""The Models page: which pretrained models the server has, and the ways to get one; a window of the dock."""
+"""The Models page: which pretrained models the server has, and the ways to get one; a window of the
+dock."""
 
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import (
@@ -23,13 +24,21 @@ from .. import settings
 
 MISSING, INSTALLED, IN_USE, BUSY, FAILED = MODEL_STATES
 LOOK_EVERY_MS = 700
-ROWS = (("good_for", "Good for"), ("licence", "Licence"), ("restrictions", "Conditions"), ("source", "Published at"),
-        ("base", "Built on"), ("memory", "Memory"), ("brought", "Brought"), ("missing", "Missing"))
+ROWS = (
+    ("good_for", "Good for"),
+    ("licence", "Licence"),
+    ("restrictions", "Conditions"),
+    ("source", "Published at"),
+    ("base", "Built on"),
+    ("memory", "Memory"),
+    ("brought", "Brought"),
+    ("missing", "Missing"),
+)
 
 
 class ModelsPage(QDialog):
-    """A list of models, what is known of the chosen one, and buttons. `ask(title, call, on_answer, on_error)` talks to
-    the server.
+    """A list of models, what is known of the chosen one, and buttons. `ask(title, call, on_answer,
+    on_error)` talks to the server.
 
     Signal `changed()`: a model came or went, so that editors may have gained or lost one.
     """
@@ -41,10 +50,16 @@ class ModelsPage(QDialog):
         self.setWindowTitle("Landbrush: models")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
         self.resize(760, 620)
-        self.ask, self.models, self.busy = ask, {}, set()
+        self.ask = ask
+        self.models = {}
+        self.busy = set()
         column = QVBoxLayout(self)
-        about = QLabel("Editors with a pretrained network need its files. Nothing is fetched by itself: import them from a "
-                       "folder or a zip, without any network, or download them. Only tensors (.safetensors) are read.")
+        about = QLabel(
+            "Editors with a pretrained network need its files. Nothing is fetched by itself: "
+            "import them from a "
+            "folder or a zip, without any network, or download them. Only tensors (.safetensors) "
+            "are read."
+        )
         about.setWordWrap(True)
         self.tree = QTreeWidget()
         self.tree.setHeaderLabels(["Model", "Editor", "State"])
@@ -58,7 +73,13 @@ class ModelsPage(QDialog):
         self.bar.hide()
         self.message = QLabel()
         self.message.setWordWrap(True)
-        for widget, stretch in ((about, 0), (self.tree, 3), (self.details, 2), (self.bar, 0), (self.message, 0)):
+        for widget, stretch in (
+            (about, 0),
+            (self.tree, 3),
+            (self.details, 2),
+            (self.bar, 0),
+            (self.message, 0),
+        ):
             column.addWidget(widget, stretch)
         column.addLayout(self._buttons())
         self.timer = QTimer(self)
@@ -70,21 +91,32 @@ class ModelsPage(QDialog):
 
     def _buttons(self):
         row = QHBoxLayout()
-        self.import_folder, self.import_zip = QPushButton("Import folder …"), QPushButton("Import zip …")
-        self.download, self.verify, self.remove = QPushButton("Download …"), QPushButton("Verify"), QPushButton("Remove")
+        self.import_folder = QPushButton("Import folder …")
+        self.import_zip = QPushButton("Import zip …")
+        self.download = QPushButton("Download …")
+        self.verify = QPushButton("Verify")
+        self.remove = QPushButton("Remove")
         self.stop = QPushButton("Stop")
-        for button, act in ((self.import_folder, self._import_folder), (self.import_zip, self._import_zip),
-                            (self.download, self._download), (self.verify, lambda: self._act("verify")),
-                            (self.remove, self._remove), (self.stop, lambda: self._act("stop"))):
+        for button, act in (
+            (self.import_folder, self._import_folder),
+            (self.import_zip, self._import_zip),
+            (self.download, self._download),
+            (self.verify, lambda: self._act("verify")),
+            (self.remove, self._remove),
+            (self.stop, lambda: self._act("stop")),
+        ):
             button.clicked.connect(act)
             row.addWidget(button)
         return row
 
-    # ---- what is shown ------------------------------------------------------------------------------------
+    # ---- what is shown
+    # ------------------------------------------------------------------------------------
 
     def look(self):
         """Ask the server how its models are."""
-        self.ask("Landbrush: models", lambda client: client.models(), self.show_models, self._no_answer)
+        self.ask(
+            "Landbrush: models", lambda client: client.models(), self.show_models, self._no_answer
+        )
 
     def _no_answer(self, error):
         self.timer.stop()
@@ -93,12 +125,15 @@ class ModelsPage(QDialog):
     def show_models(self, models):
         """Fill the list; goes on looking while something is under way."""
         chosen = self.chosen().id if self.chosen() else ""
-        was_busy, self.models = self.busy, {model.id: model for model in models}
+        was_busy = self.busy
+        self.models = {model.id: model for model in models}
         self.busy = {model.id for model in models if model.state == BUSY}
         self.tree.blockSignals(True)
         self.tree.clear()
         for model in models:
-            item = QTreeWidgetItem([model.title, ", ".join(model.editors) or "base of others", self._state(model)])
+            item = QTreeWidgetItem(
+                [model.title, ", ".join(model.editors) or "base of others", self._state(model)]
+            )
             item.setData(0, Qt.ItemDataRole.UserRole, model.id)
             font = item.font(0)
             font.setBold(model.state in (INSTALLED, IN_USE))
@@ -131,7 +166,8 @@ class ModelsPage(QDialog):
 
     def _show_details(self, *_):
         model = self.chosen()
-        there, busy = bool(model and model.state in (INSTALLED, IN_USE, FAILED)), bool(model and model.state == BUSY)
+        there = bool(model and model.state in (INSTALLED, IN_USE, FAILED))
+        busy = bool(model and model.state == BUSY)
         for button in (self.import_folder, self.import_zip, self.download):
             button.setEnabled(bool(model) and not busy)
         self.verify.setEnabled(there)
@@ -140,31 +176,55 @@ class ModelsPage(QDialog):
         self.bar.setVisible(busy)
         self.bar.setValue(model.progress if model else 0)
         self.message.setText(model.message if model else "Choose a model.")
-        self.details.setHtml("".join(
-            f"<p><b>{title}:</b> {_plain(model.about[key])}</p>" for key, title in ROWS if model and model.about.get(key)))
+        self.details.setHtml(
+            "".join(
+                f"<p><b>{title}:</b> {_plain(model.about[key])}</p>"
+                for key, title in ROWS
+                if model and model.about.get(key)
+            )
+        )
 
-    # ---- what is done -------------------------------------------------------------------------------------
+    # ---- what is done
+    # -------------------------------------------------------------------------------------
 
     def _import_folder(self):
-        self.bring("import", QFileDialog.getExistingDirectory(self, "Folder with the model's files")
-                   if settings.get("server/local") else self._path_there())
+        self.bring(
+            "import",
+            QFileDialog.getExistingDirectory(self, "Folder with the model's files")
+            if settings.get("server/local")
+            else self._path_there(),
+        )
 
     def _import_zip(self):
-        self.bring("import", QFileDialog.getOpenFileName(self, "Zip or adapter file", "", "Models (*.zip *.safetensors)")[0]
-                   if settings.get("server/local") else self._path_there())
+        self.bring(
+            "import",
+            QFileDialog.getOpenFileName(
+                self, "Zip or adapter file", "", "Models (*.zip *.safetensors)"
+            )[0]
+            if settings.get("server/local")
+            else self._path_there(),
+        )
 
     def _path_there(self):
         """A path on the machine of a server elsewhere, which no file dialog here can see."""
-        path, given = QInputDialog.getText(self, "Path", "Folder or zip on the server's machine, below a folder it may read:")
+        path, given = QInputDialog.getText(
+            self, "Path", "Folder or zip on the server's machine, below a folder it may read:"
+        )
         return path.strip() if given else ""
 
     def _download(self):
         model = self.chosen()
-        revision, given = "", True
+        revision = ""
+        given = True
         if model and len(model.about.get("source", "").split()) < 2:
             revision, given = QInputDialog.getText(
-                self, "Which commit?", "This model is not pinned to a revision. Look at its page, and name the commit that "
-                                       "you trust (40 digits); leave it empty to be told the newest:", QLineEdit.EchoMode.Normal)
+                self,
+                "Which commit?",
+                "This model is not pinned to a revision. Look at its page, and name the commit "
+                "that "
+                "you trust (40 digits); leave it empty to be told the newest:",
+                QLineEdit.EchoMode.Normal,
+            )
         if given:
             self.bring("download", revision=revision.strip())
 
@@ -180,8 +240,11 @@ class ModelsPage(QDialog):
 
     def accepts(self, model):
         """Ask the user for the licence."""
-        text = (f"{model.title} is under: {model.about.get('licence')}.\n\n{model.about.get('restrictions', '')}\n\n"
-                f"Read it at its source ({model.about.get('source', '')}). Do you accept it?")
+        text = (
+            f"{model.title} is under: "
+            f"{model.about.get('licence')}.\n\n{model.about.get('restrictions', '')}\n\n"
+            f"Read it at its source ({model.about.get('source', '')}). Do you accept it?"
+        )
         answer = QMessageBox.question(self, "Licence", text)
         return answer == QMessageBox.StandardButton.Yes
 
@@ -196,8 +259,12 @@ class ModelsPage(QDialog):
         if model is not None:
             wanted = Model(model.id, action=action, **more)
             self.busy = self.busy | {model.id}
-            self.ask(f"Landbrush: {action} {model.title}", lambda client: client.model_action(wanted), lambda _: self.look(),
-                     self._no_answer)
+            self.ask(
+                f"Landbrush: {action} {model.title}",
+                lambda client: client.model_action(wanted),
+                lambda _: self.look(),
+                self._no_answer,
+            )
 
 
 def _plain(text):

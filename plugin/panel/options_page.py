@@ -1,6 +1,11 @@
 """The plugin's page in QGIS's options."""
 
-from qgis.gui import QgsAuthConfigSelect, QgsFileWidget, QgsOptionsPageWidget, QgsOptionsWidgetFactory
+from qgis.gui import (
+    QgsAuthConfigSelect,
+    QgsFileWidget,
+    QgsOptionsPageWidget,
+    QgsOptionsWidgetFactory,
+)
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
@@ -44,7 +49,8 @@ class PathField(QWidget):
         self.button.setText("…")
         self.button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.button)
-        self.pick_file, self.pick_folder = menu.addAction("File …"), menu.addAction("Folder …")
+        self.pick_file = menu.addAction("File …")
+        self.pick_folder = menu.addAction("Folder …")
         self.pick_file.triggered.connect(self._file)
         self.pick_folder.triggered.connect(self._folder)
         self.button.setMenu(menu)
@@ -121,7 +127,9 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         form.addRow("Address", self.url)
         form.addRow("Token, kept by QGIS's authentication", self.auth)
         form.addRow("or plainly", self.token)
-        form.addRow(QLabel("Models of yours, used from the server's next start (nothing is downloaded):"))
+        form.addRow(
+            QLabel("Models of yours, used from the server's next start (nothing is downloaded):")
+        )
         for kind, title in MODEL_TITLES.items():
             form.addRow(title, self.models[kind])
         form.addRow("Key of the service", self.key)

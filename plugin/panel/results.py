@@ -8,13 +8,20 @@ from ...server.contract.jobs import SUCCESSFUL
 from ..map.layers import shown_jobs
 
 MOST_EARLIER = 20
-LAYER, JOB = Qt.ItemDataRole.UserRole, Qt.ItemDataRole.UserRole + 1
+LAYER = Qt.ItemDataRole.UserRole
+JOB = Qt.ItemDataRole.UserRole + 1
 
 
 def _title(job):
     """What a job was, and when, in the user's own time."""
-    said = (job.report.get("understood") or {}).get("prompt") or job.report.get("editor") or job.processID
-    ended = QDateTime.fromString((job.finished or job.created)[:19] + "Z", Qt.DateFormat.ISODate).toLocalTime()
+    said = (
+        (job.report.get("understood") or {}).get("prompt")
+        or job.report.get("editor")
+        or job.processID
+    )
+    ended = QDateTime.fromString(
+        (job.finished or job.created)[:19] + "Z", Qt.DateFormat.ISODate
+    ).toLocalTime()
     return f"{said}, {ended.toString('yyyy-MM-dd hh:mm')}"
 
 
@@ -79,6 +86,16 @@ def progress_text(info):
 def done_text(manifest):
     """What came of an edit, in words."""
     gate = manifest["gate"]
-    rest = " ".join((*manifest.get("quality", {}).get("said", ()), *manifest.get("notes", ()), f"{manifest['engine']}."))
-    return (f"Done in {manifest['seconds']['total']:.1f} s: {gate['pixels_inside_changed']:,} pixels changed inside, "
-            f"{gate['pixels_outside_different']} of the window's {gate['pixels_outside']:,} outside. {rest}")
+    rest = " ".join(
+        (
+            *manifest.get("quality", {}).get("said", ()),
+            *manifest.get("notes", ()),
+            f"{manifest['engine']}.",
+        )
+    )
+    return (
+        f"Done in {manifest['seconds']['total']:.1f} s: {gate['pixels_inside_changed']:,} pixels "
+        "changed inside, "
+        f"{gate['pixels_outside_different']} of the window's {gate['pixels_outside']:,} outside. "
+        f"{rest}"
+    )

@@ -1,4 +1,5 @@
-"""The panel's talk with its server: started and asked in the background, and what comes of it told to the user."""
+"""The panel's talk with its server: started and asked in the background, and what comes of it told
+to the user."""
 
 from qgis.core import Qgis, QgsApplication, QgsMessageLog
 from qgis.PyQt.QtCore import Qt
@@ -24,12 +25,14 @@ TAG = "Landbrush"
 
 
 class ServedForm(DockForm):
-    """The form with a server behind it. Subclasses say what happens when its editors are known (`editors_known`)."""
+    """The form with a server behind it. Subclasses say what happens when its editors are known
+    (`editors_known`)."""
 
     def __init__(self, iface, parent=None):
         super().__init__(iface.mapCanvas(), parent)
         self.iface = iface
-        self.tasks, self.infos = [], {}
+        self.tasks = []
+        self.infos = {}
         self.last_error = self.error_item = None
         self.server = LocalServer(self)
         self.server.changed.connect(self._server_changed)
@@ -50,8 +53,13 @@ class ServedForm(DockForm):
     def say(self, message, level=Qgis.MessageLevel.Info, details=""):
         """Message bar, and the log with the details."""
         QgsMessageLog.logMessage(details or message, TAG, level)
-        self.iface.messageBar().pushMessage(TAG, message, details if details != message else "", level, 0
-                                            if level == Qgis.MessageLevel.Critical else 8)
+        self.iface.messageBar().pushMessage(
+            TAG,
+            message,
+            details if details != message else "",
+            level,
+            0 if level == Qgis.MessageLevel.Critical else 8,
+        )
 
     def _fail(self, error):
         self.forget_error()
@@ -63,7 +71,9 @@ class ServedForm(DockForm):
             return
         self.status.setText(error.message)
         self.say(error.message, Qgis.MessageLevel.Critical, error.details)
-        self.error_item = next((item for item in self.iface.messageBar().items() if item.text() == error.message), None)
+        self.error_item = next(
+            (item for item in self.iface.messageBar().items() if item.text() == error.message), None
+        )
 
     def forget_error(self):
         """Take a former error away, here and from the message bar: what it spoke of is over."""
@@ -98,14 +108,18 @@ class ServedForm(DockForm):
         rest = "The server is not installed yet." if missing else "Server not started"
         self.server_line.setText(text or rest)
         names = {RUNNING: "Stop server", STARTING: "Stop", INSTALLING: "Stop"}
-        self.server_button.setText(names.get(state, "Install server" if missing else "Start server"))
+        self.server_button.setText(
+            names.get(state, "Install server" if missing else "Start server")
+        )
 
     def _server_changed(self, state, text):
         self._show_server(state, text)
         if state == RUNNING:
             self.forget_error()
             self.load_editors()
-            self._ask("Landbrush: earlier results", lambda client: client.jobs(), self.results.show_jobs)
+            self._ask(
+                "Landbrush: earlier results", lambda client: client.jobs(), self.results.show_jobs
+            )
             self.words.hear_again()
         elif state == FAILED:
             self.say(text, Qgis.MessageLevel.Warning)
@@ -115,7 +129,12 @@ class ServedForm(DockForm):
 
     def load_editors(self):
         """Ask the server what it can do."""
-        self._ask("Landbrush: editors", lambda client: client.editors(), self._editors_known, self._editors_unknown)
+        self._ask(
+            "Landbrush: editors",
+            lambda client: client.editors(),
+            self._editors_known,
+            self._editors_unknown,
+        )
 
     def _editors_unknown(self, error):
         self.server_failed()
@@ -124,7 +143,9 @@ class ServedForm(DockForm):
     def show_models(self):
         """The page on which models are brought and removed."""
         if self.connection() is None:
-            self.say("Start the server first: models are kept on its machine.", Qgis.MessageLevel.Warning)
+            self.say(
+                "Start the server first: models are kept on its machine.", Qgis.MessageLevel.Warning
+            )
             return
         self.models.show()
         self.models.look()
@@ -136,7 +157,11 @@ class ServedForm(DockForm):
         self.editor.clear()
         for info in infos:
             self.editor.addItem(info.title, info.id)
-            self.editor.setItemData(self.editor.count() - 1, f"{info.description}\n{info.engine}", Qt.ItemDataRole.ToolTipRole)
+            self.editor.setItemData(
+                self.editor.count() - 1,
+                f"{info.description}\n{info.engine}",
+                Qt.ItemDataRole.ToolTipRole,
+            )
         self.editor.setCurrentIndex(max(0, self.editor.findData(chosen)))
         self.editor.blockSignals(False)
         provider = QgsApplication.processingRegistry().providerById("landbrush")

@@ -1,4 +1,5 @@
-"""Parts of the dock: a form made from an editor's options, an area picker, found windows, results."""
+"""Parts of the dock: a form made from an editor's options, an area picker, found windows,
+results."""
 
 import base64
 
@@ -37,11 +38,16 @@ except AttributeError:
     RASTER_FILTER = QgsMapLayerProxyModel.Filter.RasterLayer
     POLYGON_FILTER = QgsMapLayerProxyModel.Filter.PolygonLayer
 
-DRAWN, SELECTED, CANVAS, WHOLE, NOTHING = "drawn", "selected", "canvas", "layer", "nothing"
+DRAWN = "drawn"
+SELECTED = "selected"
+CANVAS = "canvas"
+WHOLE = "layer"
+NOTHING = "nothing"
 
 
 class NarrowForm(QFormLayout):
-    """Rows that fit a narrow panel: titles wrap, and fields take what is left, however long what they hold."""
+    """Rows that fit a narrow panel: titles wrap, and fields take what is left, however long what
+    they hold."""
 
     def addRow(self, title, field):
         """Add a row; `title`: text."""
@@ -50,7 +56,9 @@ class NarrowForm(QFormLayout):
         # What a field holds does not say how wide it must be.
         for part in (field, *field.findChildren(QWidget)):
             if isinstance(part, QComboBox):
-                part.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+                part.setSizeAdjustPolicy(
+                    QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+                )
                 part.setMinimumContentsLength(4)
             if isinstance(part, (QComboBox, QAbstractSpinBox)):
                 part.setMinimumWidth(FIELD_PX)
@@ -74,8 +82,14 @@ class WheelGuard(QObject):
 
     def watch(self, widget):
         """Guard all fields below a widget; those that come later need to be watched too."""
-        for field in (*widget.findChildren(QComboBox), *widget.findChildren(QAbstractSpinBox), *widget.findChildren(QSlider)):
-            field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # Qt's own policy gives the focus by the wheel
+        for field in (
+            *widget.findChildren(QComboBox),
+            *widget.findChildren(QAbstractSpinBox),
+            *widget.findChildren(QSlider),
+        ):
+            field.setFocusPolicy(
+                Qt.FocusPolicy.StrongFocus
+            )  # Qt's own policy gives the focus by the wheel
             field.installEventFilter(self)
 
     def eventFilter(self, field, event):
@@ -121,9 +135,12 @@ class OptionsForm(QWidget):
             field = QLineEdit(str(option.default))
         else:
             field = QSpinBox() if option.type == "integer" else QDoubleSpinBox()
-            low, high = option.minimum, option.maximum
+            low = option.minimum
+            high = option.maximum
             if option.type == "integer":
-                field.setRange(int(-(2**31) if low is None else low), int(2**31 - 1 if high is None else high))
+                field.setRange(
+                    int(-(2**31) if low is None else low), int(2**31 - 1 if high is None else high)
+                )
             else:
                 field.setDecimals(3 if (high is None or high <= 10) else 1)
                 field.setRange(-1e9 if low is None else low, 1e9 if high is None else high)
@@ -166,7 +183,8 @@ class OptionsForm(QWidget):
 
 
 class AreaPicker(QWidget):
-    """Where an area comes from: drawn on the map, selected features, the canvas, the whole layer."""
+    """Where an area comes from: drawn on the map, selected features, the canvas, the whole
+    layer."""
 
     draw_toggled = pyqtSignal(bool)
 
@@ -177,8 +195,13 @@ class AreaPicker(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         self.source = QComboBox()
-        titles = {NOTHING: "none", DRAWN: "drawn on the map", SELECTED: "selected features of",
-                  CANVAS: "the map canvas", WHOLE: "the whole layer"}
+        titles = {
+            NOTHING: "none",
+            DRAWN: "drawn on the map",
+            SELECTED: "selected features of",
+            CANVAS: "the map canvas",
+            WHOLE: "the whole layer",
+        }
         for name in sources:
             self.source.addItem(titles[name], name)
         column.addWidget(self.source)
@@ -186,7 +209,9 @@ class AreaPicker(QWidget):
         self.stack.addWidget(QWidget())
         self.draw = QPushButton("Draw")
         self.draw.setCheckable(True)
-        self.draw.setToolTip("Left click: vertex. Right click: finish. Backspace: one back. Escape: drop.")
+        self.draw.setToolTip(
+            "Left click: vertex. Right click: finish. Backspace: one back. Escape: drop."
+        )
         self.undo = QPushButton("Undo")
         self.undo.setToolTip("Take back the last vertex, or the last polygon")
         self.clear = QPushButton("Clear")
@@ -239,7 +264,9 @@ class AreaPicker(QWidget):
         layer = self.layers.currentLayer()
         if layer is None or layer.geometryType() != QgsWkbTypes.GeometryType.PolygonGeometry:
             return None
-        features = layer.selectedFeatures() or list(layer.getFeatures(QgsFeatureRequest().setLimit(2)))
+        features = layer.selectedFeatures() or list(
+            layer.getFeatures(QgsFeatureRequest().setLimit(2))
+        )
         if not layer.selectedFeatureCount() and len(features) != 1:
             return None
         return Area(united([feature.geometry() for feature in features]), layer.crs())
@@ -265,7 +292,9 @@ class FoundList(QListWidget):
             pixmap = QPixmap()
             pixmap.loadFromData(base64.b64decode(found.thumbnail_png))
             item = QListWidgetItem(QIcon(pixmap), f"{found.agreement:.1f}")
-            item.setToolTip(f"Scene agreement {found.agreement:.2f} with '{result.word}' ({result.rule})")
+            item.setToolTip(
+                f"Scene agreement {found.agreement:.2f} with '{result.word}' ({result.rule})"
+            )
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             item.setCheckState(Qt.CheckState.Checked if index < 3 else Qt.CheckState.Unchecked)
             item.setData(Qt.ItemDataRole.UserRole, found.polygons)
@@ -275,4 +304,8 @@ class FoundList(QListWidget):
     def ticked(self):
         """Polygons (contract) of the ticked windows."""
         items = [self.item(row) for row in range(self.count())]
-        return [i.data(Qt.ItemDataRole.UserRole) for i in items if i.checkState() == Qt.CheckState.Checked]
+        return [
+            i.data(Qt.ItemDataRole.UserRole)
+            for i in items
+            if i.checkState() == Qt.CheckState.Checked
+        ]

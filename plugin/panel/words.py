@@ -10,7 +10,8 @@ LISTEN_MS = 700
 
 
 class WordsBox(QWidget):
-    """Signals: `asked(text)` some time after the last key, `understood_changed()`, `adjust_wanted(Interpretation)`."""
+    """Signals: `asked(text)` some time after the last key, `understood_changed()`,
+    `adjust_wanted(Interpretation)`."""
 
     asked = pyqtSignal(str)
     understood_changed = pyqtSignal()
@@ -18,7 +19,9 @@ class WordsBox(QWidget):
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        self.understood, self.chosen, self.awaited = None, "", ""
+        self.understood = None
+        self.chosen = ""
+        self.awaited = ""
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         self.prompt = QPlainTextEdit()
@@ -27,7 +30,9 @@ class WordsBox(QWidget):
         self.prompt.setTabChangesFocus(True)
         self.meaning = Wrapped()
         self.adjust = QPushButton("Adjust …")
-        self.adjust.setToolTip("Put it into the editor and its options, to change any part before it runs")
+        self.adjust.setToolTip(
+            "Put it into the editor and its options, to change any part before it runs"
+        )
         self.choices = QWidget()
         self.choices_row = QVBoxLayout(self.choices)
         self.choices_row.setContentsMargins(0, 0, 0, 0)
@@ -46,7 +51,8 @@ class WordsBox(QWidget):
         return self.prompt.toPlainText().strip()
 
     def sought(self, editor):
-        """What examples can be looked for: the land cover understood, or, for a text edit, the words themselves."""
+        """What examples can be looked for: the land cover understood, or, for a text edit, the
+        words themselves."""
         word = self.understood.to_class if self.understood is not None else ""
         return word or (self.text() if editor == "text" else "")
 
@@ -81,13 +87,15 @@ class WordsBox(QWidget):
             self.asked.emit(self.awaited)
 
     def answered(self, text, meaning, editors=()):
-        """What the server said of a text that was asked about; of one that has changed meanwhile it is of no use."""
+        """What the server said of a text that was asked about; of one that has changed meanwhile it
+        is of no use."""
         if text == self.text():
             self.awaited = ""
             self._show(meaning, editors)
 
     def show_meaning(self, meaning, editors=()):
-        """Show an Interpretation, unless the prompt has changed meanwhile; `editors`: ids that can be adjusted."""
+        """Show an Interpretation, unless the prompt has changed meanwhile; `editors`: ids that can
+        be adjusted."""
         if meaning is None:
             self._show(None, editors)
         else:

@@ -8,8 +8,9 @@ NARROWEST_PX = 60
 
 
 class Wrapped(QLabel):
-    """Text that wraps, also within long paths and addresses, and is as high as it needs to be at its width, which a scroll
-    area's content is not asked for by Qt. `lines`: at most so many are shown (0: all), all of them when pointed at."""
+    """Text that wraps, also within long paths and addresses, and is as high as it needs to be at
+    its width, which a scroll area's content is not asked for by Qt. `lines`: at most so many are
+    shown (0: all), all of them when pointed at."""
 
     def __init__(self, text="", lines=0, parent=None):
         super().__init__(parent)

@@ -1,4 +1,5 @@
-"""Processing algorithms: `landbrush:edit` by words, and one for every editor, with its options as parameters."""
+"""Processing algorithms: `landbrush:edit` by words, and one for every editor, with its options as
+parameters."""
 
 import json
 import os
@@ -36,14 +37,18 @@ from .parameters import (
 )
 from .running import ICON, area_in, layer_and_file, with_server
 
-PROMISE = ("Gives a new GeoTIFF on the same pixel grid; outside the polygons not one bit changes.\n\nWithout SERVER the "
-           "address in the plugin's settings is used; a local server is started for the time of the run.")
+PROMISE = (
+    "Gives a new GeoTIFF on the same pixel grid; outside the polygons not one bit "
+    "changes.\n\nWithout SERVER the "
+    "address in the plugin's settings is used; a local server is started for the time of the run."
+)
 
 
 class _Algorithm(QgsProcessingAlgorithm):
     """Edits a raster inside polygons; runs in a worker thread and without a GUI.
 
-    Subclasses say `own_parameters` and `what`; abc cannot demand it, since QGIS's classes have a metaclass of their own.
+    Subclasses say `own_parameters` and `what`; abc cannot demand it, since QGIS's classes have a
+    metaclass of their own.
     """
 
     info = None
@@ -54,7 +59,18 @@ class _Algorithm(QgsProcessingAlgorithm):
 
     def tags(self):
         """Words to find it by."""
-        return ["inpaint", "remove", "fill", "flood", "snow", "fog", "burn", "generative", "simulate", "scenario"]
+        return [
+            "inpaint",
+            "remove",
+            "fill",
+            "flood",
+            "snow",
+            "fog",
+            "burn",
+            "generative",
+            "simulate",
+            "scenario",
+        ]
 
     def own_parameters(self):
         """Parameters between the polygons and the seed."""
@@ -71,29 +87,44 @@ class _Algorithm(QgsProcessingAlgorithm):
     def initAlgorithm(self, config=None):
         """Parameters and outputs."""
         empty = self.from_nothing()
-        first = [QgsProcessingParameterRasterLayer("INPUT", tr("Raster layer"), optional=empty),
-                 polygons("POLYGONS", "Polygons to edit", optional=empty or self.info is not None and bool(self.info.makes)),
-                 *(new_ground() if empty else ())]
+        first = [
+            QgsProcessingParameterRasterLayer("INPUT", tr("Raster layer"), optional=empty),
+            polygons(
+                "POLYGONS",
+                "Polygons to edit",
+                optional=empty or self.info is not None and bool(self.info.makes),
+            ),
+            *(new_ground() if empty else ()),
+        ]
         seed = whole_number("SEED", "Seed", 0, 2**31 - 1)
         for parameter in (*first, *self.own_parameters(), seed, *advanced()):
             if self.parameterDefinition(parameter.name()) is None:
                 self.addParameter(parameter)
         self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Edited raster")))
         self.addOutput(QgsProcessingOutputString("MANIFEST", tr("Manifest (JSON)")))
-        self.addOutput(QgsProcessingOutputNumber("OUTSIDE_DIFFERENT", tr("Pixels outside the polygons that differ")))
+        self.addOutput(
+            QgsProcessingOutputNumber(
+                "OUTSIDE_DIFFERENT", tr("Pixels outside the polygons that differ")
+            )
+        )
 
     def processAlgorithm(self, parameters, context, feedback):
         """Run one edit."""
         target = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
         if target.suffix.lower() not in (".tif", ".tiff"):
-            raise QgsProcessingException(f"The output must be a GeoTIFF (.tif), not '{target.suffix}'.")
+            raise QgsProcessingException(
+                f"The output must be a GeoTIFF (.tif), not '{target.suffix}'."
+            )
         try:
             wish, inputs = self._wish(parameters, context)
             wish = located(wish, context.transformContext())
             for path in (inputs.raster, inputs.exemplar, inputs.elevation):
                 if path is not None and target.exists() and path.samefile(target):
-                    raise PluginError(f"OUTPUT is the file that is edited or copied from ({path}); choose another, so that "
-                                      "nothing is lost.")
+                    raise PluginError(
+                        f"OUTPUT is the file that is edited or copied from ({path}); choose "
+                        "another, so that "
+                        "nothing is lost."
+                    )
             path, manifest = self._run(parameters, context, feedback, (wish, inputs, target.parent))
         except Cancelled:
             return {}
@@ -104,16 +135,24 @@ class _Algorithm(QgsProcessingAlgorithm):
         os.replace(path, target)
         gate = manifest["gate"]
         feedback.pushInfo(f"{manifest['editor']}: {manifest['engine']}")
-        feedback.pushInfo(f"{gate['pixels_outside_different']} of {gate['pixels_outside']} pixels outside the polygons differ")
-        return {"OUTPUT": str(target), "MANIFEST": json.dumps(manifest),
-                "OUTSIDE_DIFFERENT": gate["pixels_outside_different"]}
+        feedback.pushInfo(
+            f"{gate['pixels_outside_different']} of {gate['pixels_outside']} pixels outside the "
+            "polygons differ"
+        )
+        return {
+            "OUTPUT": str(target),
+            "MANIFEST": json.dumps(manifest),
+            "OUTSIDE_DIFFERENT": gate["pixels_outside_different"],
+        }
 
     def _run(self, parameters, context, feedback, edit):
         wish, inputs, folder = edit
 
         def on_change(info):
             feedback.setProgress(info.progress)
-            feedback.setProgressText(f"{info.stage} {info.step}/{info.steps}" if info.steps else info.stage)
+            feedback.setProgressText(
+                f"{info.stage} {info.step}/{info.steps}" if info.steps else info.stage
+            )
 
         def run(connection):
             return run_edit((wish, inputs), connection, folder, feedback, on_change)
@@ -124,9 +163,17 @@ class _Algorithm(QgsProcessingAlgorithm):
         layer, path = self._file(parameters, "INPUT", context)
         process_id, prompt, options = self.what(parameters, context)
         if path is None or (self.from_nothing() and not parameters.get("POLYGONS")):
-            return self._wish_for_new_ground(parameters, context, (process_id, prompt, options), (layer, path))
-        area = area_of(self._area(parameters, "POLYGONS", context), layer, self.info, "POLYGONS holds no polygon.")
-        extent, extent_crs = None, None
+            return self._wish_for_new_ground(
+                parameters, context, (process_id, prompt, options), (layer, path)
+            )
+        area = area_of(
+            self._area(parameters, "POLYGONS", context),
+            layer,
+            self.info,
+            "POLYGONS holds no polygon.",
+        )
+        extent = None
+        extent_crs = None
         if parameters.get("EXTENT"):
             extent_crs = layer.crs()
             extent = self.parameterAsExtent(parameters, "EXTENT", context, extent_crs)
@@ -136,43 +183,78 @@ class _Algorithm(QgsProcessingAlgorithm):
             return self.parameterAsInt(parameters, name, context)
 
         # Only the algorithm by words has it.
-        operation = self.parameterAsString(parameters, "OPERATION", context) if self.info is None else ""
+        operation = (
+            self.parameterAsString(parameters, "OPERATION", context) if self.info is None else ""
+        )
         wish = Wish(
-            layer=layer, area=area, prompt=prompt, operation=operation.strip(), process_id=process_id,
-            options=options, seed=number("SEED"), exemplar=self._area(parameters, "EXEMPLAR", context),
-            protect=self._area(parameters, "PROTECT", context), extent=extent, extent_crs=extent_crs,
+            layer=layer,
+            area=area,
+            prompt=prompt,
+            operation=operation.strip(),
+            process_id=process_id,
+            options=options,
+            seed=number("SEED"),
+            exemplar=self._area(parameters, "EXEMPLAR", context),
+            protect=self._area(parameters, "PROTECT", context),
+            extent=extent,
+            extent_crs=extent_crs,
             band_roles=band_roles_of(self.parameterAsString(parameters, "BAND_ROLES", context)),
-            blend=Blend(grow_px=number("GROW"), beyond_px=number("BEYOND"), feather_px=number("FEATHER"),
-                        context_px=number("CONTEXT"), radiometric_match=self.parameterAsBoolean(parameters, "MATCH", context)),
+            blend=Blend(
+                grow_px=number("GROW"),
+                beyond_px=number("BEYOND"),
+                feather_px=number("FEATHER"),
+                context_px=number("CONTEXT"),
+                radiometric_match=self.parameterAsBoolean(parameters, "MATCH", context),
+            ),
             output=self._output(parameters, context),
         )
-        (shown, other), (_, heights) = (self._file(parameters, name, context) for name in ("EXEMPLAR_RASTER", "ELEVATION"))
+        (shown, other), (_, heights) = (
+            self._file(parameters, name, context) for name in ("EXEMPLAR_RASTER", "ELEVATION")
+        )
         wish.exemplar_layer = shown
         return wish, Inputs(path, None, other, heights)
 
     def _wish_for_new_ground(self, parameters, context, what, source):
-        """Over an extent, where the editor can do without a raster; from one, the same ground with finer pixels."""
+        """Over an extent, where the editor can do without a raster; from one, the same ground with
+        finer pixels."""
         if not self.from_nothing():
             raise PluginError("INPUT: choose a raster layer.")
         crs = self.parameterAsCrs(parameters, "CRS", context)
         if not crs.isValid():
             raise PluginError("CRS: choose the coordinate system of the new layer.")
-        box = self.parameterAsExtent(parameters, "EXTENT", context, crs) if parameters.get("EXTENT") else QgsRectangle()
+        box = (
+            self.parameterAsExtent(parameters, "EXTENT", context, crs)
+            if parameters.get("EXTENT")
+            else QgsRectangle()
+        )
         if box.isNull() or box.isEmpty():
-            raise PluginError("EXTENT: choose the extent of the new layer, or a raster layer and polygons.")
+            raise PluginError(
+                "EXTENT: choose the extent of the new layer, or a raster layer and polygons."
+            )
         process_id, prompt, options = what
         layer, path = source
-        wish = Wish(layer=layer, area=Area(QgsGeometry.fromRect(box), crs), prompt=prompt, process_id=process_id, options=options,
-                    seed=self.parameterAsInt(parameters, "SEED", context), output=self._output(parameters, context),
-                    band_roles=band_roles_of(self.parameterAsString(parameters, "BAND_ROLES", context)) if path else {},
-                    gsd_m=self.parameterAsDouble(parameters, "GSD", context))
+        wish = Wish(
+            layer=layer,
+            area=Area(QgsGeometry.fromRect(box), crs),
+            prompt=prompt,
+            process_id=process_id,
+            options=options,
+            seed=self.parameterAsInt(parameters, "SEED", context),
+            output=self._output(parameters, context),
+            band_roles=band_roles_of(self.parameterAsString(parameters, "BAND_ROLES", context))
+            if path
+            else {},
+            gsd_m=self.parameterAsDouble(parameters, "GSD", context),
+        )
         return wish, Inputs(path)
 
     def _output(self, parameters, context):
-        return Output(AREAS[self.parameterAsEnum(parameters, "AREA", context)],
-                      self.parameterAsEnumString(parameters, "COMPRESSION", context),
-                      self.parameterAsBoolean(parameters, "COG", context),
-                      self.parameterAsBoolean(parameters, "KEEP_REQUEST", context))
+        return Output(
+            AREAS[self.parameterAsEnum(parameters, "AREA", context)],
+            self.parameterAsEnumString(parameters, "COMPRESSION", context),
+            self.parameterAsBoolean(parameters, "COG", context),
+            self.parameterAsBoolean(parameters, "KEEP_REQUEST", context),
+        )
 
     def _file(self, parameters, name, context):
         return layer_and_file(self, parameters, name, context)
@@ -199,16 +281,25 @@ class EditAlgorithm(_Algorithm):
     def shortHelpString(self):
         """Help beside the form."""
         return tr(
-            "Say what should be there in PROMPT (for instance 'remove the shed', 'forest here', 'flooded'), or name an "
-            "EDITOR. OPTIONS are the editor's own, as JSON, for instance {\"visibility_m\": 200}.\n\n") + tr(PROMISE)
+            "Say what should be there in PROMPT (for instance 'remove the shed', 'forest here', "
+            "'flooded'), or name an "
+            'EDITOR. OPTIONS are the editor\'s own, as JSON, for instance {"visibility_m": '
+            "200}.\n\n"
+        ) + tr(PROMISE)
 
     def own_parameters(self):
         """See _Algorithm."""
         return [
             QgsProcessingParameterString("PROMPT", tr("What should be there"), "", optional=True),
-            QgsProcessingParameterString("OPERATION", tr("Operation meant, where the words are not clear"), "", optional=True),
-            QgsProcessingParameterString("EDITOR", tr("Editor (auto: from the words)"), AUTO, optional=True),
-            QgsProcessingParameterString("OPTIONS", tr("Options of the editor (JSON)"), "", optional=True, multiLine=True),
+            QgsProcessingParameterString(
+                "OPERATION", tr("Operation meant, where the words are not clear"), "", optional=True
+            ),
+            QgsProcessingParameterString(
+                "EDITOR", tr("Editor (auto: from the words)"), AUTO, optional=True
+            ),
+            QgsProcessingParameterString(
+                "OPTIONS", tr("Options of the editor (JSON)"), "", optional=True, multiLine=True
+            ),
             *exemplar(optional=True),
             *elevation(optional=True),
         ]
@@ -259,9 +350,14 @@ class EditorAlgorithm(_Algorithm):
 
     def own_parameters(self):
         """See _Algorithm."""
-        info, found = self.info, []
+        info = self.info
+        found = []
         if info.takes("prompt"):
-            found.append(QgsProcessingParameterString("PROMPT", tr("Prompt"), "", optional="prompt" not in info.needs))
+            found.append(
+                QgsProcessingParameterString(
+                    "PROMPT", tr("Prompt"), "", optional="prompt" not in info.needs
+                )
+            )
         if info.takes("exemplar"):
             found += exemplar(optional="exemplar" not in info.needs)
         if info.takes("elevation"):
@@ -270,6 +366,13 @@ class EditorAlgorithm(_Algorithm):
 
     def what(self, parameters, context):
         """See _Algorithm."""
-        options = {option.name: option_value(self, option, parameters, context) for option in self.info.options}
-        prompt = self.parameterAsString(parameters, "PROMPT", context) if self.info.takes("prompt") else ""
+        options = {
+            option.name: option_value(self, option, parameters, context)
+            for option in self.info.options
+        }
+        prompt = (
+            self.parameterAsString(parameters, "PROMPT", context)
+            if self.info.takes("prompt")
+            else ""
+        )
         return self.info.id, prompt, options

@@ -1,4 +1,5 @@
-"""The Processing algorithm `landbrush:evaluate`: what changed between two layers, inside and outside polygons."""
+"""The Processing algorithm `landbrush:evaluate`: what changed between two layers, inside and
+outside polygons."""
 
 import json
 
@@ -22,10 +23,20 @@ from .parameters import polygons, tr
 from .running import ICON, area_in, layer_and_file, with_server
 
 NUMBERS = (
-    ("OUTSIDE_CHANGED", "preservation", "changed", "Share of pixels outside the polygons that changed"),
+    (
+        "OUTSIDE_CHANGED",
+        "preservation",
+        "changed",
+        "Share of pixels outside the polygons that changed",
+    ),
     ("OUTSIDE_MAGNITUDE", "preservation", "magnitude", "Mean change outside the polygons (of 1)"),
     ("INSIDE_CHANGED", "localisation", "recall", "Share of the polygons that changed"),
-    ("ENERGY_INSIDE", "localisation", "energy_inside", "Share of all change that lies in the polygons"),
+    (
+        "ENERGY_INSIDE",
+        "localisation",
+        "energy_inside",
+        "Share of all change that lies in the polygons",
+    ),
     ("RIM_COLOUR", "rim", "colour", "Step of colour at the polygons' rim (of 1)"),
     ("RIM_GRADIENT", "rim", "gradient", "Jumps at the rim by those beside it"),
 )
@@ -53,16 +64,30 @@ class EvaluateAlgorithm(QgsProcessingAlgorithm):
 
     def tags(self):
         """Words to find it by."""
-        return ["compare", "change", "difference", "evaluate", "quality", "metric", "preservation", "seam"]
+        return [
+            "compare",
+            "change",
+            "difference",
+            "evaluate",
+            "quality",
+            "metric",
+            "preservation",
+            "seam",
+        ]
 
     def shortHelpString(self):
         """Help beside the form."""
         return tr(
-            "Says what changed from one raster to another of the same ground: how much outside the polygons (0 for an edit that "
-            "keeps its promise), how much of the polygons, and how the change meets its surroundings. AFTER may have another "
-            "grid or CRS; it is brought onto the grid of BEFORE. Without polygons change was asked for "
+            "Says what changed from one raster to another of the same ground: how much outside "
+            "the polygons (0 for an edit that "
+            "keeps its promise), how much of the polygons, and how the change meets its "
+            "surroundings. AFTER may have another "
+            "grid or CRS; it is brought onto the grid of BEFORE. Without polygons change was "
+            "asked for "
             "everywhere.\n\nWithout SERVER "
-            "the address in the plugin's settings is used; a local server is started for the time of the run.")
+            "the address in the plugin's settings is used; a local server is started for the "
+            "time of the run."
+        )
 
     def initAlgorithm(self, config=None):
         """Parameters and outputs."""
@@ -71,7 +96,9 @@ class EvaluateAlgorithm(QgsProcessingAlgorithm):
         self.addParameter(polygons("POLYGONS", "Where change was asked for", optional=True))
         for name, title in (("SERVER", "Server address"), ("TOKEN", "Server token")):
             parameter = QgsProcessingParameterString(name, tr(title), "", optional=True)
-            parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
+            parameter.setFlags(
+                parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced
+            )
             self.addParameter(parameter)
         self.addOutput(QgsProcessingOutputString("REPORT", tr("All numbers (JSON)")))
         self.addOutput(QgsProcessingOutputString("SUMMARY", tr("What they mean")))
@@ -81,7 +108,9 @@ class EvaluateAlgorithm(QgsProcessingAlgorithm):
     def processAlgorithm(self, parameters, context, feedback):
         """Compare; numbers that have no place to be taken at are not among the results."""
         try:
-            layers, paths = zip(*(layer_and_file(self, parameters, name, context) for name in ("BEFORE", "AFTER")))
+            layers, paths = zip(
+                *(layer_and_file(self, parameters, name, context) for name in ("BEFORE", "AFTER"))
+            )
             area = area_in(self, parameters, "POLYGONS", context)
             if area is None and parameters.get("POLYGONS"):
                 raise PluginError("POLYGONS holds no polygon.")
@@ -92,7 +121,11 @@ class EvaluateAlgorithm(QgsProcessingAlgorithm):
 
             def run(connection):
                 return asked_about(
-                    connection, feedback, paths, lambda client, refs: client.compare(ComparisonRequest(*refs, polygons=shapes)))
+                    connection,
+                    feedback,
+                    paths,
+                    lambda client, refs: client.compare(ComparisonRequest(*refs, polygons=shapes)),
+                )
 
             found = with_server(self, parameters, context, feedback, run)
         except Cancelled:

@@ -27,12 +27,16 @@ def tr(text):
 
 def polygons(name, title, optional=True):
     """A polygon layer."""
-    return QgsProcessingParameterFeatureSource(name, tr(title), [QgsProcessing.SourceType.TypeVectorPolygon], optional=optional)
+    return QgsProcessingParameterFeatureSource(
+        name, tr(title), [QgsProcessing.SourceType.TypeVectorPolygon], optional=optional
+    )
 
 
 def whole_number(name, title, default, highest):
     """An integer from 0."""
-    return QgsProcessingParameterNumber(name, tr(title), defaultValue=default, minValue=0, maxValue=highest)
+    return QgsProcessingParameterNumber(
+        name, tr(title), defaultValue=default, minValue=0, maxValue=highest
+    )
 
 
 def advanced():
@@ -42,15 +46,33 @@ def advanced():
         QgsProcessingParameterExtent("EXTENT", tr("Edit only inside this extent"), optional=True),
         whole_number("GROW", "Enlarge the polygons by (px)", 0, 64),
         whole_number("BEYOND", "Draw beyond the polygons, not kept (px)", 0, 64),
-        whole_number("FEATHER", "Soft edge inside the polygons (px)", settings.get("blend/feather_px"), 128),
-        whole_number("CONTEXT", "Surroundings shown to the editor (px)", settings.get("blend/context_px"), 2048),
-        QgsProcessingParameterBoolean("MATCH", tr("Match the tone to the ring around the polygons"),
-                                      settings.get("blend/radiometric_match")),
-        QgsProcessingParameterString("BAND_ROLES", tr("Bands, where the file does not say (nir=4 red=1)"), "", optional=True),
-        QgsProcessingParameterEnum("AREA", tr("Write"), [tr("the edited window"), tr("the whole layer")], defaultValue=0),
-        QgsProcessingParameterEnum("COMPRESSION", tr("Compression"), COMPRESSIONS, False, "deflate", usesStaticStrings=True),
+        whole_number(
+            "FEATHER", "Soft edge inside the polygons (px)", settings.get("blend/feather_px"), 128
+        ),
+        whole_number(
+            "CONTEXT",
+            "Surroundings shown to the editor (px)",
+            settings.get("blend/context_px"),
+            2048,
+        ),
+        QgsProcessingParameterBoolean(
+            "MATCH",
+            tr("Match the tone to the ring around the polygons"),
+            settings.get("blend/radiometric_match"),
+        ),
+        QgsProcessingParameterString(
+            "BAND_ROLES", tr("Bands, where the file does not say (nir=4 red=1)"), "", optional=True
+        ),
+        QgsProcessingParameterEnum(
+            "AREA", tr("Write"), [tr("the edited window"), tr("the whole layer")], defaultValue=0
+        ),
+        QgsProcessingParameterEnum(
+            "COMPRESSION", tr("Compression"), COMPRESSIONS, False, "deflate", usesStaticStrings=True
+        ),
         QgsProcessingParameterBoolean("COG", tr("Cloud Optimized GeoTIFF"), False),
-        QgsProcessingParameterBoolean("KEEP_REQUEST", tr("Prompt and request in the file's own tags"), False),
+        QgsProcessingParameterBoolean(
+            "KEEP_REQUEST", tr("Prompt and request in the file's own tags"), False
+        ),
         QgsProcessingParameterString("SERVER", tr("Server address"), "", optional=True),
         QgsProcessingParameterString("TOKEN", tr("Server token"), "", optional=True),
     ]
@@ -62,10 +84,18 @@ def advanced():
 def new_ground():
     """Where there is no raster yet: an extent, a CRS, a ground size."""
     return [
-        QgsProcessingParameterExtent("EXTENT", tr("Extent of the new layer (or a raster layer and polygons)"), optional=True),
+        QgsProcessingParameterExtent(
+            "EXTENT", tr("Extent of the new layer (or a raster layer and polygons)"), optional=True
+        ),
         QgsProcessingParameterCrs("CRS", tr("CRS of the new layer"), "ProjectCrs", optional=True),
-        QgsProcessingParameterNumber("GSD", tr("Ground size of a pixel (m)"), QgsProcessingParameterNumber.Type.Double, 0.6,
-                                     minValue=0.01, maxValue=10_000.0),
+        QgsProcessingParameterNumber(
+            "GSD",
+            tr("Ground size of a pixel (m)"),
+            QgsProcessingParameterNumber.Type.Double,
+            0.6,
+            minValue=0.01,
+            maxValue=10_000.0,
+        ),
     ]
 
 
@@ -73,13 +103,17 @@ def exemplar(optional):
     """What to copy from."""
     return [
         polygons("EXEMPLAR", "Exemplar polygons to copy from", optional),
-        QgsProcessingParameterRasterLayer("EXEMPLAR_RASTER", tr("Raster of the exemplar, if another"), optional=True),
+        QgsProcessingParameterRasterLayer(
+            "EXEMPLAR_RASTER", tr("Raster of the exemplar, if another"), optional=True
+        ),
     ]
 
 
 def elevation(optional):
     """Heights."""
-    return [QgsProcessingParameterRasterLayer("ELEVATION", tr("Elevation model"), optional=optional)]
+    return [
+        QgsProcessingParameterRasterLayer("ELEVATION", tr("Elevation model"), optional=optional)
+    ]
 
 
 def parameter_name(option):
@@ -89,18 +123,27 @@ def parameter_name(option):
 
 def of_option(option):
     """The parameter of one option of an editor."""
-    name, title = parameter_name(option), f"{option.title} ({option.unit})" if option.unit else option.title
+    name = parameter_name(option)
+    title = f"{option.title} ({option.unit})" if option.unit else option.title
     if option.type == "boolean":
         found = QgsProcessingParameterBoolean(name, title, bool(option.default))
     elif option.type == "string" and option.choices:
-        found = QgsProcessingParameterEnum(name, title, list(option.choices), False, option.default,
-                                           optional="" in option.choices, usesStaticStrings=True)
+        found = QgsProcessingParameterEnum(
+            name,
+            title,
+            list(option.choices),
+            False,
+            option.default,
+            optional="" in option.choices,
+            usesStaticStrings=True,
+        )
     elif option.type == "string":
         found = QgsProcessingParameterString(name, title, str(option.default), optional=True)
     else:
         kinds = QgsProcessingParameterNumber.Type
-        found = QgsProcessingParameterNumber(name, title, kinds.Integer if option.type == "integer" else kinds.Double,
-                                             option.default)
+        found = QgsProcessingParameterNumber(
+            name, title, kinds.Integer if option.type == "integer" else kinds.Double, option.default
+        )
         for limit, put in ((option.minimum, found.setMinimum), (option.maximum, found.setMaximum)):
             if limit is not None:
                 put(limit)

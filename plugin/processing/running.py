@@ -16,12 +16,20 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def with_server(algorithm, parameters, context, feedback, run):
-    """`run(connection)` with the server of SERVER and TOKEN, of the settings, or one that is started for this time."""
-    url = algorithm.parameterAsString(parameters, "SERVER", context) or os.environ.get("LANDBRUSH_URL", "")
-    token = algorithm.parameterAsString(parameters, "TOKEN", context) or os.environ.get("LANDBRUSH_TOKEN", "")
+    """`run(connection)` with the server of SERVER and TOKEN, of the settings, or one that is
+    started for this time."""
+    url = algorithm.parameterAsString(parameters, "SERVER", context) or os.environ.get(
+        "LANDBRUSH_URL", ""
+    )
+    token = algorithm.parameterAsString(parameters, "TOKEN", context) or os.environ.get(
+        "LANDBRUSH_TOKEN", ""
+    )
     if url:
-        # The saved token is for the saved address alone, and only this machine can read this machine's paths.
-        saved = settings.token() if url.rstrip("/") == settings.get("server/url").rstrip("/") else ""
+        # The saved token is for the saved address alone, and only this machine can read this
+        # machine's paths.
+        saved = (
+            settings.token() if url.rstrip("/") == settings.get("server/url").rstrip("/") else ""
+        )
         return run(Connection(url, token or saved, urlsplit(url).hostname in LOOPBACK))
     if not settings.get("server/local"):
         return run(Connection(settings.get("server/url"), settings.token(), False))
@@ -30,7 +38,8 @@ def with_server(algorithm, parameters, context, feedback, run):
 
 
 def layer_and_file(algorithm, parameters, name, context):
-    """The layer of a parameter and its file; None where the algorithm has no such parameter or it is empty."""
+    """The layer of a parameter and its file; None where the algorithm has no such parameter or it
+    is empty."""
     if algorithm.parameterDefinition(name) is None or not parameters.get(name):
         return None, None
     layer = algorithm.parameterAsRasterLayer(parameters, name, context)
@@ -46,8 +55,11 @@ def area_in(algorithm, parameters, name, context):
     source = algorithm.parameterAsSource(parameters, name, context)
     if source is None:
         return None
-    # Invalid ones are repaired here; QGIS's own check throws through Python's loop, which ends the program.
-    found = source.getFeatures(QgsFeatureRequest(), QgsProcessingFeatureSource.Flag.FlagSkipGeometryValidityChecks)
+    # Invalid ones are repaired here; QGIS's own check throws through Python's loop, which ends the
+    # program.
+    found = source.getFeatures(
+        QgsFeatureRequest(), QgsProcessingFeatureSource.Flag.FlagSkipGeometryValidityChecks
+    )
     shapes = [feature.geometry() for feature in found if feature.hasGeometry()]
     if not shapes:
         return None

@@ -31,13 +31,20 @@ class Reply:
 
 
 class EditClient:
-    """One server. `transport` has send(method, url, headers, body) -> Reply, body being bytes or a file's Path."""
+    """One server. `transport` has send(method, url, headers, body) -> Reply, body being bytes or a
+    file's Path."""
 
     def __init__(self, url, token, transport):
-        self.url, self.token, self.transport = url.rstrip("/"), token, transport
+        self.url = url.rstrip("/")
+        self.token = token
+        self.transport = transport
 
     def _send(self, method, path, content=None, headers=None, body=b""):
-        head = {"Authorization": f"Bearer {self.token}", "Accept": "application/json", **(headers or {})}
+        head = {
+            "Authorization": f"Bearer {self.token}",
+            "Accept": "application/json",
+            **(headers or {}),
+        }
         if content is not None:
             body = json.dumps(content).encode()
             head["Content-Type"] = "application/json"
@@ -72,7 +79,9 @@ class EditClient:
 
     def interpret(self, wanted):
         """What the words of an InterpretationRequest are understood to ask for."""
-        return Interpretation.from_json(self._json("POST", route("interpretations"), wanted.to_json()))
+        return Interpretation.from_json(
+            self._json("POST", route("interpretations"), wanted.to_json())
+        )
 
     def ensemble(self, prompt, source):
         """Sentences that say the same as a prompt; `source`: who makes them."""
@@ -93,17 +102,23 @@ class EditClient:
 
     def model_action(self, wanted):
         """Begin what a Model's action says."""
-        return Model.from_json(self._json("POST", route("model", model_id=wanted.id), wanted.to_json()))
+        return Model.from_json(
+            self._json("POST", route("model", model_id=wanted.id), wanted.to_json())
+        )
 
     def upload(self, path):
         """Send a raster file, piece by piece; returns its id, which is its content's."""
-        reply = self._send("POST", route("rasters"), headers={"Content-Type": "image/tiff"}, body=Path(path))
+        reply = self._send(
+            "POST", route("rasters"), headers={"Content-Type": "image/tiff"}, body=Path(path)
+        )
         return json.loads(reply.body.decode("utf8"))["upload"]
 
     def submit(self, process_id, request, key=""):
-        """Accept a job. The same key gives the same job, so that a lost answer is simply asked for again."""
+        """Accept a job. The same key gives the same job, so that a lost answer is simply asked for
+        again."""
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
-        body, path = {"inputs": request.to_json()}, route("execution", process_id=process_id)
+        body = {"inputs": request.to_json()}
+        path = route("execution", process_id=process_id)
         attempt = 1
         while True:
             try:
@@ -128,14 +143,16 @@ class EditClient:
         return _job(self._json("DELETE", route("job", job_id=job_id)))
 
     def wait(self, job_id, on_change, cancelled):
-        """Follow a job to its end; dismisses it when `cancelled()`. Some lost answers in a row are forgiven."""
+        """Follow a job to its end; dismisses it when `cancelled()`. Some lost answers in a row are
+        forgiven."""
         lost = 0
         while True:
             if cancelled():
                 self.dismiss(job_id)
                 raise Cancelled
             try:
-                info, lost = self.job(job_id, POLL_WAIT_S), 0
+                info = self.job(job_id, POLL_WAIT_S)
+                lost = 0
             except ServerUnreachable:
                 lost += 1
                 if lost >= POLL_ERRORS:
@@ -148,12 +165,17 @@ class EditClient:
 
     def result(self, job_id, name=RESULT_FILE):
         """The bytes of a result file."""
-        return self._send("GET", route("result_file", job_id=job_id, name=name), headers={"Accept": "*/*"}).body
+        return self._send(
+            "GET", route("result_file", job_id=job_id, name=name), headers={"Accept": "*/*"}
+        ).body
 
     def download(self, job_id, target, name=RESULT_FILE):
-        """Write a result file to `target` part by part, so that its size does not matter; raises PluginError
-        where the file changes meanwhile or ends early."""
-        path, done, total, mark = route("result_file", job_id=job_id, name=name), 0, None, ""
+        """Write a result file to `target` part by part, so that its size does not matter; raises
+        PluginError where the file changes meanwhile or ends early."""
+        path = route("result_file", job_id=job_id, name=name)
+        done = 0
+        total = None
+        mark = ""
         with open(target, "wb") as out:
             while total is None or done < total:
                 head = {"Accept": "*/*", "Range": f"bytes={done}-{done + DOWNLOAD_PART - 1}"}
@@ -163,8 +185,12 @@ class EditClient:
                 if reply.status != 206:
                     return  # a server or proxy that knows no ranges: the whole file at once
                 if not reply.body or mark not in ("", reply.headers.get("etag", "")):
-                    raise PluginError("The result changed or broke off while it was fetched. Fetch it again.", path)
-                total, mark = int(reply.headers["content-range"].rpartition("/")[2]), reply.headers.get("etag", "")
+                    raise PluginError(
+                        "The result changed or broke off while it was fetched. Fetch it again.",
+                        path,
+                    )
+                total = int(reply.headers["content-range"].rpartition("/")[2])
+                mark = reply.headers.get("etag", "")
 
     def manifest(self, job_id):
         """The manifest of a result."""
@@ -179,9 +205,13 @@ def _as_error(reply):
     """A problem document as an error for the user."""
     try:
         problem = json.loads(reply.body.decode("utf8"))
-        detail, title = problem.get("detail", ""), problem.get("title", "")
+        detail = problem.get("detail", "")
+        title = problem.get("title", "")
     except (ValueError, AttributeError):
-        detail, title = reply.body[:300].decode("utf8", "replace"), f"HTTP status {reply.status}"
+        detail = reply.body[:300].decode("utf8", "replace")
+        title = f"HTTP status {reply.status}"
     if reply.status == 401:
-        return PluginError("The server does not accept the token. Check it in the Landbrush settings.", detail)
+        return PluginError(
+            "The server does not accept the token. Check it in the Landbrush settings.", detail
+        )
     return PluginError(f"{title}: {detail}" if detail else title, f"HTTP {reply.status}: {detail}")

@@ -56,10 +56,11 @@ class QgisTransport:
 def _blocking():
     """A QgsBlockingNetworkRequest that cannot lock up with the GUI thread.
 
-    Qt calls a sender's disconnectNotify while it holds its lock for signals, and the first such call on an object made in
-    Python takes the interpreter's lock to look for a Python method; a GUI thread that destroys a QObject at that moment
-    holds the locks the other way round, and both wait for ever. The answer of that look is kept, so it is asked for here,
-    where the interpreter's lock is held before Qt's.
+    Qt calls a sender's disconnectNotify while it holds its lock for signals, and the first such
+    call on an object made in Python takes the interpreter's lock to look for a Python method; a GUI
+    thread that destroys a QObject at that moment holds the locks the other way round, and both wait
+    for ever. The answer of that look is kept, so it is asked for here, where the interpreter's lock
+    is held before Qt's.
     """
     blocking = QgsBlockingNetworkRequest()
     blocking.downloadProgress.connect(_ignore)
@@ -86,9 +87,12 @@ def _reply(answer, url):
     if status is None:
         raise ServerUnreachable(
             f"The Landbrush server does not answer at {url}.",
-            f"{answer.errorString()} (code {answer.error()}). Start it in the Landbrush panel, or check its address "
+            f"{answer.errorString()} (code {answer.error()}). Start it in the Landbrush panel, "
+            "or check its address "
             "in the settings. If QGIS uses a proxy, put 127.0.0.1 on its exclude list.",
         )
-    found = {bytes(name).decode().lower(): bytes(answer.rawHeader(name)).decode()
-             for name in answer.rawHeaderList()}
+    found = {
+        bytes(name).decode().lower(): bytes(answer.rawHeader(name)).decode()
+        for name in answer.rawHeaderList()
+    }
     return Reply(int(status), found, bytes(answer.content()))

@@ -67,7 +67,8 @@ def canvas_area(canvas):
 
 
 def area_of(area, layer, info, advice):
-    """The area to edit: what was drawn, else all of the layer for an editor that makes bands; raises PluginError."""
+    """The area to edit: what was drawn, else all of the layer for an editor that makes bands;
+    raises PluginError."""
     if area is None and info is not None and info.makes:
         area = Area(QgsGeometry.fromRect(layer.extent()), layer.crs())
     if area is None:
@@ -88,13 +89,18 @@ def wkt_of(crs):
 
 
 def united(geometries):
-    """All ground that lies in any part of any of the geometries. Parts that lie over one another are repaired each for itself,
-    since a repair of all together would make holes of what they share; lines and points that a repair leaves are dropped."""
+    """All ground that lies in any part of any of the geometries. Parts that lie over one another
+    are repaired each for itself, since a repair of all together would make holes of what they
+    share; lines and points that a repair leaves are dropped."""
     parts = []
     for geometry in geometries:
         for part in geometry.asGeometryCollection():
             sound = part if part.isGeosValid() else part.makeValid()
-            parts += [inner for inner in sound.asGeometryCollection() if inner.type() == POLYGON and inner.area() > 0]
+            parts += [
+                inner
+                for inner in sound.asGeometryCollection()
+                if inner.type() == POLYGON and inner.area() > 0
+            ]
     return QgsGeometry.unaryUnion(parts) if parts else QgsGeometry()
 
 
@@ -110,7 +116,9 @@ def polygons_of(area, what="area"):
 
 def geometry_of(polygons):
     """The outer ring of a window found on the server as a geometry of QGIS."""
-    ring = ", ".join(f"{x:.17g} {y:.17g}" for x, y in (p[:2] for p in polygons.geometry["coordinates"][0]))
+    ring = ", ".join(
+        f"{x:.17g} {y:.17g}" for x, y in (p[:2] for p in polygons.geometry["coordinates"][0])
+    )
     return QgsGeometry.fromWkt(f"POLYGON (({ring}))")
 
 
@@ -127,8 +135,10 @@ def band_roles_of(text):
     for part in text.replace(",", " ").split():
         role, _, number = part.partition("=")
         if role not in BAND_ROLES or not number.isdigit() or not int(number):
-            raise PluginError(f"Bands: '{part}' is not of the form role=band, for instance nir=4. Roles: "
-                              f"{', '.join(BAND_ROLES)}.")
+            raise PluginError(
+                f"Bands: '{part}' is not of the form role=band, for instance nir=4. Roles: "
+                f"{', '.join(BAND_ROLES)}."
+            )
         found[role] = int(number)
     return found
 
@@ -145,17 +155,21 @@ def file_of(layer, what):
     """The file of a raster layer; raises PluginError where it has none."""
     path = layer_path(layer)
     if path is None:
-        raise PluginError(f"The {what} layer '{layer.name()}' is not a raster file. Export it to a file first.")
+        raise PluginError(
+            f"The {what} layer '{layer.name()}' is not a raster file. Export it to a file first."
+        )
     return path
 
 
 PIECES_PER_SIDE = 64
-"""A polygon in another CRS is cut into so many pieces per extent before it is moved: long edges bend as the map does."""
+"""A polygon in another CRS is cut into so many pieces per extent before it is moved: long edges
+bend as the map does."""
 
 
 def in_layer_crs(area, layer, context=None):
-    """The area's geometry in the layer's CRS as QGIS has it, moved as QGIS moves what the map shows: by the project's operations,
-    or those of `context` (QgsCoordinateTransformContext). Raises PluginError where a vertex has no place there."""
+    """The area's geometry in the layer's CRS as QGIS has it, moved as QGIS moves what the map
+    shows: by the project's operations, or those of `context` (QgsCoordinateTransformContext).
+    Raises PluginError where a vertex has no place there."""
     geometry = QgsGeometry(area.geometry)
     if not (area.crs.isValid() and layer.crs().isValid()) or area.crs == layer.crs():
         return geometry
@@ -163,31 +177,49 @@ def in_layer_crs(area, layer, context=None):
     piece = max(box.width(), box.height()) / PIECES_PER_SIDE
     if piece > 0:
         geometry = geometry.densifyByDistance(piece)
-    change = QgsCoordinateTransform(area.crs, layer.crs(), QgsProject.instance() if context is None else context)
+    change = QgsCoordinateTransform(
+        area.crs, layer.crs(), QgsProject.instance() if context is None else context
+    )
     try:
         geometry.transform(change)
     except QgsCsException as error:
-        raise PluginError(f"The area cannot be expressed in the CRS of the layer '{layer.name()}' ({layer.crs().authid()}).",
-                          str(error)) from error
+        raise PluginError(
+            f"The area cannot be expressed in the CRS of the layer '{layer.name()}' "
+            f"({layer.crs().authid()}).",
+            str(error),
+        ) from error
     return geometry
 
 
 def located(wish, context=None):
-    """The wish with its areas in the coordinates of the layers that they were drawn on, which the server takes as they are: so
-    what is edited is what was seen, whatever CRS the file itself states. On the GUI thread, or with Processing's `context`."""
+    """The wish with its areas in the coordinates of the layers that they were drawn on, which the
+    server takes as they are: so what is edited is what was seen, whatever CRS the file itself
+    states. On the GUI thread, or with Processing's `context`."""
     if wish.layer is None or wish.gsd_m:
         return wish
 
     def on(area, layer):
-        return None if area is None else Area(in_layer_crs(area, layer, context), QgsCoordinateReferenceSystem())
+        return (
+            None
+            if area is None
+            else Area(in_layer_crs(area, layer, context), QgsCoordinateReferenceSystem())
+        )
 
     shown = wish.exemplar_layer or wish.layer
     extent = wish.extent
     if extent is not None:
         crs = wish.extent_crs or wish.area.crs
-        extent = in_layer_crs(Area(QgsGeometry.fromRect(extent), crs), wish.layer, context).boundingBox()
-    return replace(wish, area=on(wish.area, wish.layer), exemplar=on(wish.exemplar, shown), protect=on(wish.protect, wish.layer),
-                   extent=extent, extent_crs=QgsCoordinateReferenceSystem() if extent is not None else None)
+        extent = in_layer_crs(
+            Area(QgsGeometry.fromRect(extent), crs), wish.layer, context
+        ).boundingBox()
+    return replace(
+        wish,
+        area=on(wish.area, wish.layer),
+        exemplar=on(wish.exemplar, shown),
+        protect=on(wish.protect, wish.layer),
+        extent=extent,
+        extent_crs=QgsCoordinateReferenceSystem() if extent is not None else None,
+    )
 
 
 SEARCHED_PX = 1536
@@ -195,15 +227,21 @@ SEARCHED_PX = 1536
 
 
 def searched_extent(area, layer):
-    """Where to look for examples: around the area, as a fill by word does. None: all of a layer that lies elsewhere."""
+    """Where to look for examples: around the area, as a fill by word does. None: all of a layer
+    that lies elsewhere."""
     box = in_layer_crs(area, layer).boundingBox()
     box.grow(SEARCHED_PX * max(layer.rasterUnitsPerPixelX(), layer.rasterUnitsPerPixelY()))
     box = box.intersect(layer.extent())
-    return None if box.isEmpty() else Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
+    return (
+        None
+        if box.isEmpty()
+        else Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
+    )
 
 
 def build(wish, raster, exemplar_raster=None, elevation=None):
-    """The EditRequest of a wish, once every raster has a RasterRef; raises PluginError for what cannot be asked."""
+    """The EditRequest of a wish, once every raster has a RasterRef; raises PluginError for what
+    cannot be asked."""
     try:
         return _built(wish, raster, exemplar_raster, elevation)
     except ContractError as error:
@@ -237,10 +275,15 @@ def _built(wish, raster, exemplar_raster, elevation):
 
 
 def new_ground(wish, raster):
-    """A RasterRef to new ground under the wish's area: empty, or that of the layer with finer pixels."""
+    """A RasterRef to new ground under the wish's area: empty, or that of the layer with finer
+    pixels."""
     box = wish.area.geometry.boundingBox()
-    extent = Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), wkt_of(wish.area.crs))
-    return replace(raster or RasterRef(extent=extent, gsd_m=wish.gsd_m), extent=extent, gsd_m=wish.gsd_m)
+    extent = Extent(
+        box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), wkt_of(wish.area.crs)
+    )
+    return replace(
+        raster or RasterRef(extent=extent, gsd_m=wish.gsd_m), extent=extent, gsd_m=wish.gsd_m
+    )
 
 
 def by_path(path):

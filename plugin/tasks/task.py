@@ -1,4 +1,5 @@
-"""The background work: QgsTasks that talk to the server. `run` never raises and touches no widget."""
+"""The background work: QgsTasks that talk to the server. `run` never raises and touches no
+widget."""
 
 import os
 import tempfile
@@ -45,13 +46,18 @@ class Inputs:
 
 
 def inputs_of(wish, resolution):
-    """Files of the wish's layers; web layers are planned for export around the area, at that size of a pixel."""
+    """Files of the wish's layers; web layers are planned for export around the area, at that size
+    of a pixel."""
     found = Inputs(raster=layer_path(wish.layer))
     if found.raster is None:
         box = in_layer_crs(wish.area, wish.layer).boundingBox()
         box.grow(max(wish.blend.context_px, 64) * resolution)
         found.export = plan_export(wish.layer, box, resolution)
-    if wish.exemplar is not None and wish.exemplar_layer is not None and wish.exemplar_layer is not wish.layer:
+    if (
+        wish.exemplar is not None
+        and wish.exemplar_layer is not None
+        and wish.exemplar_layer is not wish.layer
+    ):
         found.exemplar = file_of(wish.exemplar_layer, "exemplar")
     if wish.elevation_layer is not None:
         found.elevation = file_of(wish.elevation_layer, "elevation")
@@ -59,7 +65,8 @@ def inputs_of(wish, resolution):
 
 
 def run_edit(asked, connection, folder, feedback, on_change):
-    """One edit from (wish, inputs) to files; returns (path of the GeoTIFF, manifest). Blocks; any thread."""
+    """One edit from (wish, inputs) to files; returns (path of the GeoTIFF, manifest). Blocks; any
+    thread."""
     wish, inputs = asked
     client = connection.client(feedback)
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +94,8 @@ def run_edit(asked, connection, folder, feedback, on_change):
 
 
 def fetch(client, job_id, folder):
-    """Files of a successful job into `folder`; returns (path of the GeoTIFF, manifest). Also long after it ran."""
+    """Files of a successful job into `folder`; returns (path of the GeoTIFF, manifest). Also long
+    after it ran."""
     manifest = client.manifest(job_id)
     manifest["job"] = job_id
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +115,8 @@ def _submit(client, wish, paths, connection):
 
 
 def asked_about(connection, feedback, paths, ask):
-    """The answer of `ask(client, refs)`, the files being named as the server can read them. Blocks; any thread."""
+    """The answer of `ask(client, refs)`, the files being named as the server can read them. Blocks;
+    any thread."""
     client = connection.client(feedback)
     return _referring(client, connection, paths, lambda refs: ask(client, refs))
 
@@ -128,8 +137,8 @@ def _uploaded(client, path):
 
 
 class _Task(QgsTask):
-    """Work in a thread. Subclasses say what in `work` (abc cannot demand it: QGIS's classes have a metaclass of their
-    own); signal `ended(task)` comes on the GUI thread."""
+    """Work in a thread. Subclasses say what in `work` (abc cannot demand it: QGIS's classes have a
+    metaclass of their own); signal `ended(task)` comes on the GUI thread."""
 
     ended = pyqtSignal(object)
 
@@ -143,7 +152,8 @@ class _Task(QgsTask):
         raise NotImplementedError
 
     def run(self):
-        """Called by QGIS in a worker thread. A task that raises takes QGIS down, so this never does."""
+        """Called by QGIS in a worker thread. A task that raises takes QGIS down, so this never
+        does."""
         try:
             self.work()
             return True
@@ -152,7 +162,10 @@ class _Task(QgsTask):
         except OSError as error:
             self.error = PluginError(f"A file could not be written or read: {error}")
         except Exception as error:
-            self.error = PluginError("Landbrush failed unexpectedly; please report it.", f"{type(error).__name__}: {error}")
+            self.error = PluginError(
+                "Landbrush failed unexpectedly; please report it.",
+                f"{type(error).__name__}: {error}",
+            )
         return False
 
     def cancel(self):
@@ -168,7 +181,8 @@ class _Task(QgsTask):
 
 
 class EditTask(_Task):
-    """One edit. Signals: `progressed(JobInfo)`, `ended(task)`; then `path` and `manifest`, or `error`, are set.
+    """One edit. Signals: `progressed(JobInfo)`, `ended(task)`; then `path` and `manifest`, or
+    `error`, are set.
 
     Cancelled, the job on the server is dismissed.
     """
@@ -177,13 +191,18 @@ class EditTask(_Task):
 
     def __init__(self, wish: Wish, inputs: Inputs, connection: Connection, folder: Path):
         super().__init__(f"Landbrush: {wish.prompt or wish.process_id}")
-        self.wish, self.inputs, self.connection, self.folder = wish, inputs, connection, folder
-        self.path, self.manifest = None, {}
+        self.wish = wish
+        self.inputs = inputs
+        self.connection = connection
+        self.folder = folder
+        self.path = None
+        self.manifest = {}
 
     def work(self):
         """See _Task."""
         self.path, self.manifest = run_edit(
-            (self.wish, self.inputs), self.connection, self.folder, self.feedback, self._changed)
+            (self.wish, self.inputs), self.connection, self.folder, self.feedback, self._changed
+        )
 
     def _changed(self, info):
         self.setProgress(float(info.progress))
@@ -195,7 +214,9 @@ class CallTask(_Task):
 
     def __init__(self, title: str, call: Callable[[EditClient], Any], connection: Connection):
         super().__init__(title)
-        self.call, self.connection, self.answer = call, connection, None
+        self.call = call
+        self.connection = connection
+        self.answer = None
 
     def work(self):
         """See _Task."""

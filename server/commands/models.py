@@ -1,4 +1,5 @@
-"""`models`: the store of pretrained models, and the names of models that lie elsewhere, from the command line."""
+"""`models`: the store of pretrained models, and the names of models that lie elsewhere, from the
+command line."""
 
 from __future__ import annotations
 
@@ -18,26 +19,65 @@ ACTIONS = ("list", "set", "import", "download", "verify", "remove")
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
     """Add `models` to the command line."""
-    parser = commands.add_parser("models", help="pretrained models: list, import, download, verify, remove; or name one of yours")
+    parser = commands.add_parser(
+        "models",
+        help="pretrained models: list, import, download, verify, remove; or name one of yours",
+    )
     parser.add_argument("action", nargs="?", choices=ACTIONS, default="list")
-    parser.add_argument("name", nargs="?", default="", metavar="NAME",
-                        help="of the model; for 'set' its kind: " + ", ".join(weights.KINDS))
-    parser.add_argument("value", nargs="?", default="", metavar="PATH",
-                        help="import: folder or zip; set: path, URL or name (empty forgets it)")
-    parser.add_argument("--accept-licence", action="store_true", help="you have read the model's licence and accept it")
-    parser.add_argument("--revision", default="", metavar="COMMIT", help="which commit to download, or that your files are of")
-    parser.add_argument("--like", default="", metavar="NAME", help="import: a model of your own, used as that one is")
+    parser.add_argument(
+        "name",
+        nargs="?",
+        default="",
+        metavar="NAME",
+        help="of the model; for 'set' its kind: " + ", ".join(weights.KINDS),
+    )
+    parser.add_argument(
+        "value",
+        nargs="?",
+        default="",
+        metavar="PATH",
+        help="import: folder or zip; set: path, URL or name (empty forgets it)",
+    )
+    parser.add_argument(
+        "--accept-licence",
+        action="store_true",
+        help="you have read the model's licence and accept it",
+    )
+    parser.add_argument(
+        "--revision",
+        default="",
+        metavar="COMMIT",
+        help="which commit to download, or that your files are of",
+    )
+    parser.add_argument(
+        "--like",
+        default="",
+        metavar="NAME",
+        help="import: a model of your own, used as that one is",
+    )
     parser.add_argument("--title", default="", help="import with --like: what users read")
     parser.add_argument("--licence", default="", help="import with --like: its licence")
-    parser.add_argument("--native-px", type=int, default=0, metavar="PX", help="import with --like: the side it was trained at")
+    parser.add_argument(
+        "--native-px",
+        type=int,
+        default=0,
+        metavar="PX",
+        help="import with --like: the side it was trained at",
+    )
     parser.add_argument("--home", type=Path, default=default_home())
     parser.set_defaults(run=_models)
 
 
 def _models(given: argparse.Namespace) -> int:
     weights.use_folder(given.home / "models")
-    {"list": _list, "set": _set, "import": _import, "download": _download, "verify": _verify,
-     "remove": _remove}[given.action](given)
+    {
+        "list": _list,
+        "set": _set,
+        "import": _import,
+        "download": _download,
+        "verify": _verify,
+        "remove": _remove,
+    }[given.action](given)
     return 0
 
 
@@ -47,11 +87,17 @@ def _list(given: argparse.Namespace) -> None:
     print(f"Pretrained models (in {shelf.folder()}):")
     for entry in catalogue.every(shelf.folder()).values():
         why = shelf.why_not(entry)
-        print(f"  {entry.id:24s} {'missing' if why else 'installed':10s} {', '.join(entry.editors) or 'base of others'}")
+        print(
+            f"  {entry.id:24s} {'missing' if why else 'installed':10s} "
+            f"{', '.join(entry.editors) or 'base of others'}"
+        )
         print(f"  {'':24s} {entry.title}. {entry.good_for}")
         print(f"  {'':24s} licence: {entry.licence}. {entry.restrictions}".rstrip())
         if entry.repo:
-            print(f"  {'':24s} from https://huggingface.co/{entry.repo} {entry.subfolder} {entry.revision or '(name a commit)'}")
+            print(
+                f"  {'':24s} from https://huggingface.co/{entry.repo} {entry.subfolder} "
+                f"{entry.revision or '(name a commit)'}"
+            )
         print(f"  {'':24s} {why or warm.estimate(entry)}")
     print("Models that lie elsewhere, by kind:")
     for kind, what in weights.KINDS.items():
@@ -61,7 +107,9 @@ def _list(given: argparse.Namespace) -> None:
 def _set(given: argparse.Namespace) -> None:
     value = given.value
     if given.name not in weights.KINDS:
-        raise BadRequest(f"'{given.name[:60]}' is no kind of model; there are {', '.join(weights.KINDS)}.")
+        raise BadRequest(
+            f"'{given.name[:60]}' is no kind of model; there are {', '.join(weights.KINDS)}."
+        )
     if given.name in weights.PATHS and value:
         value = str(Path(value).expanduser().resolve())
         if not Path(value).exists():
@@ -78,7 +126,9 @@ def _import(given: argparse.Namespace) -> None:
         raise BadRequest("models import NAME PATH: name the folder or zip with the files.")
     source = Path(given.value).expanduser().resolve()
     if given.like:
-        entry = own.described(given.name, shelf.entry(given.like), given.title, given.licence, given.native_px)
+        entry = own.described(
+            given.name, shelf.entry(given.like), given.title, given.licence, given.native_px
+        )
     else:
         entry = shelf.entry(given.name)
     record = bringing.bring(entry, source, given.accept_licence, given.revision, _told)
@@ -93,11 +143,18 @@ def _download(given: argparse.Namespace) -> None:
 
 
 def _tell_of(entry: Entry, record: Record) -> None:
-    print(f"\n{entry.title}: {len(record.files)} files, {record.bytes / 1e9:.2f} GB. {shelf.why_not(entry) or 'Ready.'}")
+    print(
+        f"\n{entry.title}: {len(record.files)} files, {record.bytes / 1e9:.2f} GB. "
+        f"{shelf.why_not(entry) or 'Ready.'}"
+    )
 
 
 def _verify(given: argparse.Namespace) -> None:
-    ids = [given.name] if given.name else [i for i in catalogue.every(shelf.folder()) if shelf.record(i)]
+    ids = (
+        [given.name]
+        if given.name
+        else [i for i in catalogue.every(shelf.folder()) if shelf.record(i)]
+    )
     wrong = []
     for model_id in ids:
         try:
@@ -107,21 +164,32 @@ def _verify(given: argparse.Namespace) -> None:
             wrong.append(str(error))
             print(f"\n{model_id}: {error}")
     if wrong:
-        raise ModelRefused(f"{len(wrong)} of {len(ids)} models are not what was brought; see above.")
+        raise ModelRefused(
+            f"{len(wrong)} of {len(ids)} models are not what was brought; see above."
+        )
 
 
 def _remove(given: argparse.Namespace) -> None:
     entry = shelf.entry(given.name)
-    others = [e for e in catalogue.every(shelf.folder()).values() if e.id != entry.id and shelf.record(e.id)]
+    others = [
+        e
+        for e in catalogue.every(shelf.folder()).values()
+        if e.id != entry.id and shelf.record(e.id)
+    ]
     ready = [other for other in others if not shelf.missing(other)]
     print(f"{entry.title}: {own.remove(entry) / 1e9:.2f} GB freed.")
     for other in ready:
         if shelf.missing(other):
-            print(f"{other.id} was built on it and is incomplete now: {', '.join(shelf.missing(other))} missing.")
+            print(
+                f"{other.id} was built on it and is incomplete now: "
+                f"{', '.join(shelf.missing(other))} missing."
+            )
 
 
 def _told(done: int, total: int, what: str) -> None:
-    print(f"\r{100 * done // max(total, 1):3d} % {what[:60]:60s}", end="", file=sys.stderr, flush=True)
+    print(
+        f"\r{100 * done // max(total, 1):3d} % {what[:60]:60s}", end="", file=sys.stderr, flush=True
+    )
 
 
 def _tried(kind: str, value: str) -> str:
@@ -131,7 +199,10 @@ def _tried(kind: str, value: str) -> str:
 
         other = weights.chosen("second-image-text" if kind == "image-text" else "image-text")
         if other and Path(other) == Path(value):
-            raise BadRequest(f"{kind}: {value} is the other model already; the second must share nothing with the first.")
+            raise BadRequest(
+                f"{kind}: {value} is the other model already; the second must share nothing with "
+                "the first."
+            )
         model = image_text.load(Path(value))
         return f"{model.name}, {model.size} px, loads"
     if kind == "language":

@@ -1,4 +1,5 @@
-"""`landbrush-server train rsedit | icedit | list`: editors by instruction from pairs before and after."""
+"""`landbrush-server train rsedit | icedit | list`: editors by instruction from pairs before and
+after."""
 
 from __future__ import annotations
 
@@ -34,42 +35,100 @@ RUN_KEYS = ("name", "kind")
 
 def add_commands(kinds: Any) -> None:
     """The parsers of both, and of lists of them."""
-    rsedit = kinds.add_parser("rsedit", help="an editor by instruction on Stable Diffusion or PixArt-alpha (RSEdit)")
+    rsedit = kinds.add_parser(
+        "rsedit", help="an editor by instruction on Stable Diffusion or PixArt-alpha (RSEdit)"
+    )
     rsedit.add_argument("--network", choices=("unet", "dit"), default="unet")
-    rsedit.add_argument("--base", default="", help="model of the store to start from (sd15; for dit pixart-alpha-transformer)")
-    rsedit.add_argument("--text-encoder", default="", help="model of the store whose words are read instead (RSEdit, Table 2)")
-    rsedit.add_argument("--slip", action="store_true", help="begin as the released code did: a random bias in the first layer")
-    rsedit.add_argument("--augmented", action="store_true", help="random squares, turned and mirrored, instead of whole pictures")
+    rsedit.add_argument(
+        "--base",
+        default="",
+        help="model of the store to start from (sd15; for dit pixart-alpha-transformer)",
+    )
+    rsedit.add_argument(
+        "--text-encoder",
+        default="",
+        help="model of the store whose words are read instead (RSEdit, Table 2)",
+    )
+    rsedit.add_argument(
+        "--slip",
+        action="store_true",
+        help="begin as the released code did: a random bias in the first layer",
+    )
+    rsedit.add_argument(
+        "--augmented",
+        action="store_true",
+        help="random squares, turned and mirrored, instead of whole pictures",
+    )
     _common(rsedit, 30_000, 32, 0.05)
     rsedit.set_defaults(run=_rsedit)
-    icedit = kinds.add_parser("icedit", help="an adapter of FLUX.1 Fill that edits by instruction (ICEdit)")
+    icedit = kinds.add_parser(
+        "icedit", help="an adapter of FLUX.1 Fill that edits by instruction (ICEdit)"
+    )
     icedit.add_argument("--base", default="flux-fill", help="model of the store to start from")
     icedit.add_argument("--rank", type=int, default=32)
     _common(icedit, 25_000, 2, 0.1)
     icedit.set_defaults(run=_icedit)
-    listed = kinds.add_parser("list", help="several trainings, one after the other, from a TOML file (an ablation)")
-    listed.add_argument("list", type=Path, help="TOML file with [[run]]: name, kind and the options of that kind")
+    listed = kinds.add_parser(
+        "list", help="several trainings, one after the other, from a TOML file (an ablation)"
+    )
+    listed.add_argument(
+        "list", type=Path, help="TOML file with [[run]]: name, kind and the options of that kind"
+    )
     listed.add_argument("--data", type=Path, required=True, help="pairs for all of them")
-    listed.add_argument("--output", type=Path, required=True, help="folder of the trainings, one below it for each name")
+    listed.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        help="folder of the trainings, one below it for each name",
+    )
     listed.add_argument("--home", type=Path, default=default_home())
     listed.set_defaults(run=_list)
 
 
 def _common(parser: argparse.ArgumentParser, steps: int, batch: int, dropped: float) -> None:
-    parser.add_argument("--data", type=Path, required=True, help="pairs: of 'dataset bitemporal', or a published dataset")
-    parser.add_argument("--layout", default="", help="of a published dataset, if it is not told from its files: rscc, levir-cc, "
-                        "second-cc, magicbrush, xbd")
-    parser.add_argument("--test-list", type=Path, help="RSCC: file with the pre_image paths of its test part, a line each")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the training; named again, it goes on")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="pairs: of 'dataset bitemporal', or a published dataset",
+    )
+    parser.add_argument(
+        "--layout",
+        default="",
+        help="of a published dataset, if it is not told from its files: rscc, levir-cc, "
+        "second-cc, magicbrush, xbd",
+    )
+    parser.add_argument(
+        "--test-list",
+        type=Path,
+        help="RSCC: file with the pre_image paths of its test part, a line each",
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder of the training; named again, it goes on"
+    )
     parser.add_argument("--steps", type=int, default=steps)
-    parser.add_argument("--rate", type=float, default=1.0, help="multiple of the step size that Prodigy finds")
+    parser.add_argument(
+        "--rate", type=float, default=1.0, help="multiple of the step size that Prodigy finds"
+    )
     parser.add_argument("--batch", type=int, default=batch, help="pairs at a time, on each device")
     parser.add_argument("--accumulate", type=int, default=1, help="batches a step")
-    parser.add_argument("--dropped", type=float, default=dropped, help="share that is left out of words, and of sources")
+    parser.add_argument(
+        "--dropped",
+        type=float,
+        default=dropped,
+        help="share that is left out of words, and of sources",
+    )
     parser.add_argument("--side", type=int, default=0, help="pixels; 0: the model's native side")
     parser.add_argument("--save-every", type=int, default=1000)
-    parser.add_argument("--look-every", type=int, default=500, help="steps between validations with a sheet of samples; 0: none")
-    parser.add_argument("--saving", action="store_true", help="less memory: recompute instead of keeping")
+    parser.add_argument(
+        "--look-every",
+        type=int,
+        default=500,
+        help="steps between validations with a sheet of samples; 0: none",
+    )
+    parser.add_argument(
+        "--saving", action="store_true", help="less memory: recompute instead of keeping"
+    )
     parser.add_argument("--tensorboard", action="store_true", help="also events for TensorBoard")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--home", type=Path, default=default_home())
@@ -85,17 +144,26 @@ def _rsedit(given: argparse.Namespace) -> int:
     model = _model(given, base, part)
     if given.text_encoder:
         model = WithWords(model, _model(given, given.text_encoder, "text_encoder"))
-    recipe = Recipe(**_settings(given, model), slip=given.slip, augmented=given.augmented, saving=given.saving)
+    recipe = Recipe(
+        **_settings(given, model), slip=given.slip, augmented=given.augmented, saving=given.saving
+    )
     cls = {"unet": UNetTrainer, "dit": DiTTrainer}[given.network]
     trainer = cls(model, pairs, recipe, given.output, held)
 
     def draw(drawing: Any) -> Any:
         with trainer.averaged():
-            return recipes.instruct_unet(drawing) if given.network == "unet" else recipes.in_context_dit(drawing, False)
+            return (
+                recipes.instruct_unet(drawing)
+                if given.network == "unet"
+                else recipes.in_context_dit(drawing, False)
+            )
 
     like = {"unet": "rsedit-unet-openai", "dit": "rsedit-dit"}[given.network]
     path = _watched(given, trainer, draw, like)
-    print(f"{path}\nUse it: landbrush-server models import my-rsedit {path} --like {_like(model, like)} --accept-licence")
+    print(
+        f"{path}\nUse it: landbrush-server models import my-rsedit {path} --like "
+        f"{_like(model, like)} --accept-licence"
+    )
     return 0
 
 
@@ -119,10 +187,15 @@ def _icedit(given: argparse.Namespace) -> int:
         raise BadRequest(f"--rank {given.rank}: at least 1.")
     pairs, held = _pairs(given)
     model = _model(given, given.base, "transformer")
-    recipe = Recipe(**_settings(given, model), rank=given.rank, alpha=given.rank, saving=given.saving)
+    recipe = Recipe(
+        **_settings(given, model), rank=given.rank, alpha=given.rank, saving=given.saving
+    )
     trainer = ICEditTrainer(model, pairs, recipe, given.output, held)
     path = _watched(given, trainer, recipes.diptych, "icedit")
-    print(f"{path}\nUse it: landbrush-server models import my-icedit {path} --like icedit --accept-licence")
+    print(
+        f"{path}\nUse it: landbrush-server models import my-icedit {path} --like icedit "
+        "--accept-licence"
+    )
     return 0
 
 
@@ -132,7 +205,9 @@ def _pairs(given: argparse.Namespace) -> tuple[list[EditPair], list[EditPair]]:
     from ..training.data import layouts
 
     found = layouts.read(given.data, given.layout, given.test_list)
-    parts = {part: [pair for pair in found if pair.part == part] for part in ("train", "val", "test")}
+    parts = {
+        part: [pair for pair in found if pair.part == part] for part in ("train", "val", "test")
+    }
     if not parts["train"]:
         raise BadRequest(f"{given.data}: none of its {len(found)} pairs is to train on.")
     for pair in parts["train"][:1] + parts["val"][:1]:
@@ -143,7 +218,10 @@ def _pairs(given: argparse.Namespace) -> tuple[list[EditPair], list[EditPair]]:
         every = max(len(parts["train"]) // MOST_HELD, 2)
         parts["val"] = parts["train"][::every]
         parts["train"] = [pair for number, pair in enumerate(parts["train"]) if number % every]
-        say(f"The dataset has no part to validate on: {len(parts['val'])} of its pairs are held out.")
+        say(
+            f"The dataset has no part to validate on: {len(parts['val'])} of its pairs are held "
+            "out."
+        )
     say(", ".join(f"{len(pairs)} pairs to {part}" for part, pairs in parts.items()))
     return parts["train"], parts["val"]
 
@@ -163,27 +241,49 @@ def _model(given: argparse.Namespace, name: str, part: str) -> Model:
         raise ModelNotNamed(why)
     model = Model(entry, warm.placed(entry, "automatic"))
     if not model.has(part):
-        raise BadRequest(f"{name} has no {part}. Name another model of the store; a whole folder of your own is imported with "
-                         "'landbrush-server models import NAME FOLDER --like rsedit-dit'.")
+        raise BadRequest(
+            f"{name} has no {part}. Name another model of the store; a whole folder of your own "
+            "is imported with "
+            "'landbrush-server models import NAME FOLDER --like rsedit-dit'."
+        )
     return model
 
 
 def _settings(given: argparse.Namespace, model: Model) -> dict[str, Any]:
     """What both recipes share; raises BadRequest."""
-    if min(given.steps, given.batch, given.accumulate, given.save_every) < 1 or given.look_every < 0 or not 0 < given.rate <= 100:
-        raise BadRequest("--steps, --batch, --accumulate and --save-every must be at least 1, --look-every not negative, --rate "
-                         "between 0 and 100.")
+    if (
+        min(given.steps, given.batch, given.accumulate, given.save_every) < 1
+        or given.look_every < 0
+        or not 0 < given.rate <= 100
+    ):
+        raise BadRequest(
+            "--steps, --batch, --accumulate and --save-every must be at least 1, --look-every "
+            "not negative, --rate "
+            "between 0 and 100."
+        )
     if not 0 <= given.dropped <= 1 / 3:
         raise BadRequest("--dropped lies between 0 and 1/3.")
     if given.side % 64 or given.side < 0:
-        raise BadRequest(f"--side {given.side}: a multiple of 64 is needed, or 0 for the model's own.")
-    return {"steps": given.steps, "rate": given.rate, "batch": given.batch, "accumulate": given.accumulate,
-            "dropped": given.dropped, "side_px": given.side or model.entry.native_px, "save_every": given.save_every,
-            "seed": given.seed}
+        raise BadRequest(
+            f"--side {given.side}: a multiple of 64 is needed, or 0 for the model's own."
+        )
+    return {
+        "steps": given.steps,
+        "rate": given.rate,
+        "batch": given.batch,
+        "accumulate": given.accumulate,
+        "dropped": given.dropped,
+        "side_px": given.side or model.entry.native_px,
+        "save_every": given.save_every,
+        "seed": given.seed,
+    }
 
 
-def _watched(given: argparse.Namespace, trainer: RSEditTrainer | ICEditTrainer, draw: Draw, like: str) -> Path:
-    """Train with a journal, validations and sheets of the same pairs; raises BadRequest where the folder holds another."""
+def _watched(
+    given: argparse.Namespace, trainer: RSEditTrainer | ICEditTrainer, draw: Draw, like: str
+) -> Path:
+    """Train with a journal, validations and sheets of the same pairs; raises BadRequest where the
+    folder holds another."""
     from ..training.journal import Journal
 
     trainer.resume()
@@ -194,8 +294,11 @@ def _watched(given: argparse.Namespace, trainer: RSEditTrainer | ICEditTrainer, 
 
     def look(step: int, steps: int) -> None:
         found = trainer.optimisers[0].param_groups[0]
-        numbers: dict[str, float | None] = {"loss": float(trainer.losses[-1]), "step_size": float(found.get("d", found["lr"])),
-                                            "seconds": round(time.monotonic() - began, 2)}
+        numbers: dict[str, float | None] = {
+            "loss": float(trainer.losses[-1]),
+            "step_size": float(found.get("d", found["lr"])),
+            "seconds": round(time.monotonic() - began, 2),
+        }
         if journal is None:
             return
         if step == steps or (given.look_every and step % given.look_every == 0):
@@ -209,7 +312,12 @@ def _watched(given: argparse.Namespace, trainer: RSEditTrainer | ICEditTrainer, 
     return trained(trainer, look, first)
 
 
-def _sheet(trainer: RSEditTrainer | ICEditTrainer, draw: Draw, shown: Sequence[EditPair], about: tuple[str, Path]) -> None:
+def _sheet(
+    trainer: RSEditTrainer | ICEditTrainer,
+    draw: Draw,
+    shown: Sequence[EditPair],
+    about: tuple[str, Path],
+) -> None:
     """Samples as the published model draws them, in fewer steps."""
     from dataclasses import replace
 
@@ -221,10 +329,15 @@ def _sheet(trainer: RSEditTrainer | ICEditTrainer, draw: Draw, shown: Sequence[E
     like, path = about
     how = shelf.entry(like).paper
     image = how.get("image_guidance_scale") or None
-    settings = Settings("flow Euler" if like == "icedit" else "DPM++ 2M Karras", samples.STEPS,
-                        FreeGuidance(float(how["guidance_scale"]), None if image is None else float(image)), 0)
+    settings = Settings(
+        "flow Euler" if like == "icedit" else "DPM++ 2M Karras",
+        samples.STEPS,
+        FreeGuidance(float(how["guidance_scale"]), None if image is None else float(image)),
+        0,
+    )
     model = trainer.model
-    before, model.entry = model.entry, replace(model.entry, native_px=trainer.recipe.side_px)
+    before = model.entry
+    model.entry = replace(model.entry, native_px=trainer.recipe.side_px)
     try:
         samples.sheet(model, draw, settings, shown, path)
     finally:
@@ -235,16 +348,41 @@ def _list(given: argparse.Namespace) -> int:
     try:
         data = tomllib.loads(given.list.read_text("utf8"))
         runs = data["run"]
-        wanted = [(str(run["name"]), str(run["kind"]), {key: value for key, value in run.items() if key not in RUN_KEYS})
-                  for run in runs]
+        wanted = [
+            (
+                str(run["name"]),
+                str(run["kind"]),
+                {key: value for key, value in run.items() if key not in RUN_KEYS},
+            )
+            for run in runs
+        ]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadRequest(f"{given.list}: a TOML file with [[run]] tables that have name and kind is needed ({error}).") from error
+        raise BadRequest(
+            f"{given.list}: a TOML file with [[run]] tables that have name and kind is needed "
+            f"({error})."
+        ) from error
     for name, kind, options in wanted:
         if kind not in ("rsedit", "icedit"):
-            raise BadRequest(f"{given.list}: run '{name}' is of kind '{kind}'; rsedit and icedit are known.")
-        command = [kind, "--data", str(given.data), "--output", str(given.output / name), "--home", str(given.home)]
+            raise BadRequest(
+                f"{given.list}: run '{name}' is of kind '{kind}'; rsedit and icedit are known."
+            )
+        command = [
+            kind,
+            "--data",
+            str(given.data),
+            "--output",
+            str(given.output / name),
+            "--home",
+            str(given.home),
+        ]
         for key, value in options.items():
-            command += [f"--{key}"] if value is True else [] if value is False else [f"--{key}", str(value)]
+            command += (
+                [f"--{key}"]
+                if value is True
+                else []
+                if value is False
+                else [f"--{key}", str(value)]
+            )
         say(f"== {name}: train {' '.join(command)}")
         run = _parsed(command, f"{given.list}: run '{name}'")
         run.run(run)
@@ -258,4 +396,6 @@ def _parsed(command: Sequence[str], where: str) -> argparse.Namespace:
     try:
         return parser.parse_args(command)
     except (argparse.ArgumentError, SystemExit) as error:
-        raise BadRequest(f"{where}: its options are not understood ({' '.join(command)}; {error}).") from error
+        raise BadRequest(
+            f"{where}: its options are not understood ({' '.join(command)}; {error})."
+        ) from error

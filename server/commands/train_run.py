@@ -1,4 +1,5 @@
-"""Running a training at the command line: it says its steps, and a first Ctrl-C ends it with nothing lost."""
+"""Running a training at the command line: it says its steps, and a first Ctrl-C ends it with
+nothing lost."""
 
 from __future__ import annotations
 
@@ -13,7 +14,11 @@ if TYPE_CHECKING:
     from ..training.kept import KeptTraining
 
 
-def trained(trainer: KeptTraining, look: Callable[[int, int], None] = lambda step, steps: None, loud: bool = True) -> Path:
+def trained(
+    trainer: KeptTraining,
+    look: Callable[[int, int], None] = lambda step, steps: None,
+    loud: bool = True,
+) -> Path:
     """Train, or go on, and say so; `loud`: not where another process speaks."""
     tell = say if loud else lambda text: None
     if trainer.step:
@@ -34,7 +39,11 @@ def trained(trainer: KeptTraining, look: Callable[[int, int], None] = lambda ste
             raise KeyboardInterrupt
         look(step, steps)
 
-    before = signal.signal(signal.SIGINT, wait) if threading.current_thread() is threading.main_thread() else None
+    before = (
+        signal.signal(signal.SIGINT, wait)
+        if threading.current_thread() is threading.main_thread()
+        else None
+    )
     try:
         return trainer.run(on_step)
     finally:

@@ -11,7 +11,9 @@ from .requests import Polygons, RasterRef
 
 @dataclass(frozen=True)
 class ComparisonRequest(Message):
-    """What changed from `before` to `after`, on the grid of the first; without polygons change was asked for everywhere."""
+    """What changed from `before` to `after`, on the grid of the first; without polygons change was
+    asked for everywhere."""
+
     before: RasterRef
     after: RasterRef
     polygons: Optional[Polygons] = None
@@ -19,10 +21,13 @@ class ComparisonRequest(Message):
 
 @dataclass(frozen=True)
 class Comparison(Message):
-    """Measures (docs/evaluate.md), each an object of numbers, empty where it has no place to be taken at; what they mean.
+    """Measures (docs/evaluate.md), each an object of numbers, empty where it has no place to be
+    taken at; what they mean.
 
-    `preservation`: outside the polygons; `localisation`: where the change lies; `rim`: how it meets its surroundings.
+    `preservation`: outside the polygons; `localisation`: where the change lies; `rim`: how it meets
+    its surroundings.
     """
+
     pixels_compared: int
     on_one_grid: bool
     preservation: dict = field(default_factory=dict)

@@ -14,6 +14,7 @@ AUTO = "auto"
 @dataclass(frozen=True)
 class Option(Message):
     """One option of an editor: drives the dock's form, Processing and the OpenAPI page."""
+
     name: str
     type: str
     default: Any
@@ -28,15 +29,23 @@ class Option(Message):
 @dataclass(frozen=True)
 class EditorInfo(Message):
     """What an editor is, needs and can be told."""
+
     id: str
     title: str
     description: str
     engine: str
     bands: str = declare("which bands it takes", "all", choices=("all", "rgb", "radar", "nir"))
-    makes: Tuple[str, ...] = declare("roles of bands that it appends, in the whole layer where no polygons limit it", ())
-    apart: bool = declare("whether the bands it makes are a new layer, of the same grid, instead of being appended", False)
+    makes: Tuple[str, ...] = declare(
+        "roles of bands that it appends, in the whole layer where no polygons limit it", ()
+    )
+    apart: bool = declare(
+        "whether the bands it makes are a new layer, of the same grid, instead of being appended",
+        False,
+    )
     options: Tuple[Option, ...] = ()
-    needs: Tuple[str, ...] = declare("prompt, exemplar, elevation; with '?', also raster: can do without", ())
+    needs: Tuple[str, ...] = declare(
+        "prompt, exemplar, elevation; with '?', also raster: can do without", ()
+    )
     native_size_px: int = 0
     licence: str = "GPL-2.0-or-later"
     weights: Tuple[str, ...] = ()

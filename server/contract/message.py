@@ -1,7 +1,8 @@
 """Messages that travel between the plugin and the server: strict parsing in, plain JSON out.
 
-Frozen dataclasses of the standard library alone (Python 3.9 and newer). `from_json` is strict: unknown or missing keys, wrong
-types, numbers not finite or out of range raise `ContractError`, whose sentence names the place and the value.
+Frozen dataclasses of the standard library alone (Python 3.9 and newer). `from_json` is strict:
+unknown or missing keys, wrong types, numbers not finite or out of range raise `ContractError`,
+whose sentence names the place and the value.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class Message:
         known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
         for key in _object(data, where):
             if key not in known:
-                raise ContractError(where, f"unknown key {shortened(key)}; known: {', '.join(known)}")
+                raise ContractError(
+                    where, f"unknown key {shortened(key)}; known: {', '.join(known)}"
+                )
         values = {}
         for name, spec in known.items():
             place = f"{where}.{name}"
@@ -46,8 +49,12 @@ class Message:
     def to_json(self) -> dict:
         """The JSON object of this message; None and empty defaults are left out."""
         held = [(spec, getattr(self, spec.name)) for spec in fields(self)]  # type: ignore[arg-type]
-        return {spec.name: _plain(value) for spec, value in held
-                if value is not None and (value not in ({}, (), spec.default) or spec.name == "api_version")}
+        return {
+            spec.name: _plain(value)
+            for spec, value in held
+            if value is not None
+            and (value not in ({}, (), spec.default) or spec.name == "api_version")
+        }
 
 
 def _plain(value: Json) -> Json:
@@ -65,13 +72,20 @@ def _object(value: Json, where: str) -> dict:
 
 
 def shortened(value: Json) -> str:
-    return text if len(text := repr(value)) <= 60 else text[:57] + "..."
+    """A value as Python writes it, cut to 60 characters, for the sentence of an error."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _parse(hint: Any, value: Json, where: str, rules: Mapping[str, Any]) -> Any:
-    origin, arguments = getattr(hint, "__origin__", None), tuple(getattr(hint, "__args__", ()))
+    origin = getattr(hint, "__origin__", None)
+    arguments = tuple(getattr(hint, "__args__", ()))
     if origin is Union:
-        return None if value is None else _parse(next(a for a in arguments if a is not type(None)), value, where, rules)
+        return (
+            None
+            if value is None
+            else _parse(next(a for a in arguments if a is not type(None)), value, where, rules)
+        )
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise ContractError(where, f"a list is needed, not {shortened(value)}")
@@ -87,7 +101,10 @@ def _parse_object(arguments: tuple, value: Json, where: str, rules: Mapping[str,
     keys = rules.get("keys")
     for key in _object(value, where):
         if not isinstance(key, str) or (keys and key not in keys):
-            raise ContractError(where, f"unknown key {shortened(key)}" + (f"; known: {', '.join(keys)}" if keys else ""))
+            raise ContractError(
+                where,
+                f"unknown key {shortened(key)}" + (f"; known: {', '.join(keys)}" if keys else ""),
+            )
     inner = arguments[1] if len(arguments) == 2 else Any
     return {k: _parse(inner, v, f"{where}.{k}", {**rules, "keys": None}) for k, v in value.items()}
 
@@ -99,17 +116,34 @@ def _parse_scalar(hint: Any, value: Json, where: str, rules: Mapping[str, Any]) 
         raise ContractError(where, f"a {_WORDS[hint]} is needed, not {shortened(value)}")
     if hint is float and not math.isfinite(value):
         raise ContractError(where, f"{value} is not a finite number")
-    low, high = rules.get("minimum"), rules.get("maximum")
-    if hint in (int, float) and ((low is not None and value < low) or (high is not None and value > high)):
+    low = rules.get("minimum")
+    high = rules.get("maximum")
+    if hint in (int, float) and (
+        (low is not None and value < low) or (high is not None and value > high)
+    ):
         raise ContractError(where, f"{value} is outside {low} ... {high}")
     if "choices" in rules and value not in rules["choices"]:
-        raise ContractError(where, f"{shortened(value)} is none of {', '.join(filter(None, rules['choices']))}")
-    if hint is str and (len(value) > rules.get("longest", 100_000) or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value)):
-        raise ContractError(where, f"text of {len(value)} characters is too long, or holds a NUL or half a character")
+        raise ContractError(
+            where, f"{shortened(value)} is none of {', '.join(filter(None, rules['choices']))}"
+        )
+    if hint is str and (
+        len(value) > rules.get("longest", 100_000)
+        or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value)
+    ):
+        raise ContractError(
+            where,
+            f"text of {len(value)} characters is too long, or holds a NUL or half a character",
+        )
     return value
 
 
 def declare(help_text: str, default: Any = MISSING, **rules: Any) -> Any:
     """A dataclass field with its help and its rules: minimum, maximum, choices, longest, keys."""
-    kind = {} if default is MISSING else {"default_factory": dict} if default is dict else {"default": default}
+    kind = (
+        {}
+        if default is MISSING
+        else {"default_factory": dict}
+        if default is dict
+        else {"default": default}
+    )
     return field(metadata={"help": help_text, **rules}, **kind)

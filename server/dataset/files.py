@@ -12,7 +12,8 @@ from PIL import Image
 
 from ..ground.errors import BadRequest
 
-LISTED, LEDGER = "metadata.jsonl", "built.jsonl"
+LISTED = "metadata.jsonl"
+LEDGER = "built.jsonl"
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -24,7 +25,10 @@ def lines(path: Path) -> list[dict[str, Any]]:
             found.append(json.loads(line))
         except ValueError as error:
             if number < len(texts):
-                raise BadRequest(f"{path}, line {number} is no JSON ({error}). Mend it, or build into another folder.") from error
+                raise BadRequest(
+                    f"{path}, line {number} is no JSON ({error}). Mend it, or build into another "
+                    "folder."
+                ) from error
     return found
 
 

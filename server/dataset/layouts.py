@@ -1,7 +1,9 @@
-"""The source datasets of MMM-RS as their authors lay them out: which files are pictures, and what is known of each.
+"""The source datasets of MMM-RS as their authors lay them out: which files are pictures, and what
+is known of each.
 
-Ground sizes, satellites and folders are those of the datasets' own papers and descriptions; no archive is at hand to check them
-against, so a user's --gsd, --satellite and so on go before what stands here.
+Ground sizes, satellites and folders are those of the datasets' own papers and descriptions; no
+archive is at hand to check them against, so a user's --gsd, --satellite and so on go before what
+stands here.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ from typing import Any
 
 from ..ground.errors import BadRequest
 
-PLAIN, AUTOMATIC = "plain", "automatic"
+PLAIN = "plain"
+AUTOMATIC = "automatic"
 
 
 @dataclass(frozen=True)
 class Known:
-    """Of one picture: ground size of a pixel (0: unknown), parts of the prompt, the picture of the same ground by radar."""
+    """Of one picture: ground size of a pixel (0: unknown), parts of the prompt, the picture of the
+    same ground by radar."""
 
     gsd_m: float = 0.0
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -30,8 +34,8 @@ class Known:
 
 @dataclass(frozen=True)
 class Layout:
-    """`files`: patterns of the pictures below the dataset's folder; `marks`: one of these paths is there; `known`: of a file;
-    `gsd_m` and `parts` of all."""
+    """`files`: patterns of the pictures below the dataset's folder; `marks`: one of these paths is
+    there; `known`: of a file; `gsd_m` and `parts` of all."""
 
     files: tuple[str, ...]
     marks: tuple[str, ...]
@@ -58,7 +62,9 @@ def _hrsc(path: Path) -> Known:
     """HRSC2016 (Liu et al. 2017): an XML file beside the pictures' folder states the resolution."""
     tree = _xml(path.parent.parent / "Annotations" / f"{path.stem}.xml")
     try:
-        return Known(_metres(tree.findtext(".//Img_Resolution", "0") or 0) if tree is not None else 0.0)
+        return Known(
+            _metres(tree.findtext(".//Img_Resolution", "0") or 0) if tree is not None else 0.0
+        )
     except ValueError as error:
         raise BadRequest(f"{path.stem}.xml: Img_Resolution is no number ({error}).") from error
 
@@ -71,8 +77,10 @@ def _hrrsd(path: Path) -> Known:
 
 
 def _fmow(path: Path) -> Known:
-    """fMoW-rgb (Christie et al. 2018): a JSON file of the same name with the ground size; the category is the folder's name."""
-    beside, gsd_m = path.with_suffix(".json"), 0.0
+    """fMoW-rgb (Christie et al. 2018): a JSON file of the same name with the ground size; the
+    category is the folder's name."""
+    beside = path.with_suffix(".json")
+    gsd_m = 0.0
     if beside.is_file():
         try:
             gsd_m = _metres(json.loads(beside.read_text("utf8")).get("gsd") or 0)
@@ -83,7 +91,8 @@ def _fmow(path: Path) -> Known:
 
 def _sen12(path: Path) -> Known:
     """SEN1-2 (Schmitt et al. 2018): s2_N of Sentinel-2 beside s1_N of Sentinel-1, by season."""
-    name, folder = path.name.replace("_s2_", "_s1_"), path.parent.name.replace("s2_", "s1_")
+    name = path.name.replace("_s2_", "_s1_")
+    folder = path.parent.name.replace("s2_", "s1_")
     pair = path.parent.parent / folder / name
     return Known(pair=str(pair) if pair.is_file() else "")
 
@@ -114,34 +123,88 @@ def _xml(path: Path) -> Any:
 
 
 LAYOUTS: Mapping[str, Layout] = {
-    "mrssc2": Layout(("MRSSC2.0/*/*.*", "*/*.tif"), ("MRSSC2.0",), 100.0, {"satellite": "Tiangong-2", "dataset": "MRSSC2.0"},
-                     _class_folder),
-    "inria": Layout(("**/train/images/*.tif", "**/test/images/*.tif"), ("AerialImageDataset", "train/images"), 0.3,
-                    {"satellite": "aerial", "dataset": "Inria"}),
-    "nasc-tg2": Layout(("**/*RGB*/*/*.*", "NaSC-TG2/*/*.*"), ("NaSC-TG2", "NaSC_TG2"), 100.0,
-                       {"satellite": "Tiangong-2", "dataset": "NaSC-TG2"}, _class_folder),
-    "gid": Layout(("**/image_RGB/*.tif", "**/image_RGB/*.jpg"), ("image_RGB", "*/image_RGB"), 4.0,
-                  {"satellite": "GF2", "dataset": "GID"}),
-    "whu-opt-sar": Layout(("**/optical/*.tif",), ("optical", "*/optical"), 5.0,
-                          {"satellite": "GF1", "dataset": "WHU-OPT-SAR"}, _whu),
-    "hrsc2016": Layout(("**/AllImages/*.bmp",), ("FullDataSet", "*/FullDataSet", "AllImages"), 0.0,
-                       {"satellite": "Google Earth", "dataset": "HRSC2016", "category": "ship"}, _hrsc),
-    "tgrs-hrrsd": Layout(("**/JPEGImages/*.jpg",), ("OPT2017", "JPEGImages", "*/JPEGImages"), 0.0,
-                         {"satellite": "Google Earth", "dataset": "TGRS-HRRSD"}, _hrrsd),
-    "fmow": Layout(("**/*_rgb.jpg",), ("train/airport", "train/*/*/*_rgb.jpg", "*/*/*_rgb.jpg"), 0.0,
-                   {"satellite": "WorldView", "dataset": "fMoW"}, _fmow),
-    "sen1-2": Layout(("ROIs*/s2_*/*.png", "*/ROIs*/s2_*/*.png"), ("ROIs*/s2_*", "*/ROIs*/s2_*"), 10.0,
-                     {"satellite": "Sentinel-2", "dataset": "SEN1-2"}, _sen12),
+    "mrssc2": Layout(
+        ("MRSSC2.0/*/*.*", "*/*.tif"),
+        ("MRSSC2.0",),
+        100.0,
+        {"satellite": "Tiangong-2", "dataset": "MRSSC2.0"},
+        _class_folder,
+    ),
+    "inria": Layout(
+        ("**/train/images/*.tif", "**/test/images/*.tif"),
+        ("AerialImageDataset", "train/images"),
+        0.3,
+        {"satellite": "aerial", "dataset": "Inria"},
+    ),
+    "nasc-tg2": Layout(
+        ("**/*RGB*/*/*.*", "NaSC-TG2/*/*.*"),
+        ("NaSC-TG2", "NaSC_TG2"),
+        100.0,
+        {"satellite": "Tiangong-2", "dataset": "NaSC-TG2"},
+        _class_folder,
+    ),
+    "gid": Layout(
+        ("**/image_RGB/*.tif", "**/image_RGB/*.jpg"),
+        ("image_RGB", "*/image_RGB"),
+        4.0,
+        {"satellite": "GF2", "dataset": "GID"},
+    ),
+    "whu-opt-sar": Layout(
+        ("**/optical/*.tif",),
+        ("optical", "*/optical"),
+        5.0,
+        {"satellite": "GF1", "dataset": "WHU-OPT-SAR"},
+        _whu,
+    ),
+    "hrsc2016": Layout(
+        ("**/AllImages/*.bmp",),
+        ("FullDataSet", "*/FullDataSet", "AllImages"),
+        0.0,
+        {"satellite": "Google Earth", "dataset": "HRSC2016", "category": "ship"},
+        _hrsc,
+    ),
+    "tgrs-hrrsd": Layout(
+        ("**/JPEGImages/*.jpg",),
+        ("OPT2017", "JPEGImages", "*/JPEGImages"),
+        0.0,
+        {"satellite": "Google Earth", "dataset": "TGRS-HRRSD"},
+        _hrrsd,
+    ),
+    "fmow": Layout(
+        ("**/*_rgb.jpg",),
+        ("train/airport", "train/*/*/*_rgb.jpg", "*/*/*_rgb.jpg"),
+        0.0,
+        {"satellite": "WorldView", "dataset": "fMoW"},
+        _fmow,
+    ),
+    "sen1-2": Layout(
+        ("ROIs*/s2_*/*.png", "*/ROIs*/s2_*/*.png"),
+        ("ROIs*/s2_*", "*/ROIs*/s2_*"),
+        10.0,
+        {"satellite": "Sentinel-2", "dataset": "SEN1-2"},
+        _sen12,
+    ),
 }
 """By the names that `--layout` takes."""
 
 
 def named(name: str, folder: Path) -> Layout | None:
-    """The layout of that name, or the one whose marks the folder bears; None for a plain folder of pictures."""
+    """The layout of that name, or the one whose marks the folder bears; None for a plain folder of
+    pictures."""
     if name == PLAIN:
         return None
     if name != AUTOMATIC:
         if name not in LAYOUTS:
-            raise BadRequest(f"There is no layout '{name[:40]}'; there are {', '.join((AUTOMATIC, PLAIN, *LAYOUTS))}.")
+            raise BadRequest(
+                f"There is no layout '{name[:40]}'; there are "
+                f"{', '.join((AUTOMATIC, PLAIN, *LAYOUTS))}."
+            )
         return LAYOUTS[name]
-    return next((layout for layout in LAYOUTS.values() if any(next(folder.glob(mark), None) for mark in layout.marks)), None)
+    return next(
+        (
+            layout
+            for layout in LAYOUTS.values()
+            if any(next(folder.glob(mark), None) for mark in layout.marks)
+        ),
+        None,
+    )

@@ -1,7 +1,9 @@
-"""Pairs of one ground in two modalities, as a ControlNet is trained on: what it is shown, and what it is to draw.
+"""Pairs of one ground in two modalities, as a ControlNet is trained on: what it is shown, and what
+it is to draw.
 
-Both pictures are made as the editors make them, so that a network sees in use what it saw in training: colours and near infrared
-in proportion to light, radar as a grey picture of `radar.GREY_DB`.
+Both pictures are made as the editors make them, so that a network sees in use what it saw in
+training: colours and near infrared in proportion to light, radar as a grey picture of
+`radar.GREY_DB`.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ class Side:
 
 @dataclass(frozen=True)
 class View:
-    """A raster as a picture of some kind: colours by a stretch of the whole raster, radar and near infrared by their own."""
+    """A raster as a picture of some kind: colours by a stretch of the whole raster, radar and near
+    infrared by their own."""
 
     layer: Layer
     stretch: Stretch
@@ -57,13 +60,22 @@ class View:
         else:
             image = self.alone.seen(block)[0]
             grey = radar.grey(image) if self.alone.unit is not None else image
-            shown = (np.clip(np.nan_to_num(grey), 0, 1) * 255).astype(np.uint8)[..., None].repeat(3, 2)
+            shown = (
+                (np.clip(np.nan_to_num(grey), 0, 1) * 255).astype(np.uint8)[..., None].repeat(3, 2)
+            )
         shown[~block.valid] = 0
         return shown, block.valid
 
 
-def pairs(control: Side, target: Side, output: Path, caption: str = "", say: Callable[[str], None] = lambda text: None) -> int:
-    """Write the pairs of two rasters, on the grid of the control; how many. Added to what the folder holds already.
+def pairs(
+    control: Side,
+    target: Side,
+    output: Path,
+    caption: str = "",
+    say: Callable[[str], None] = lambda text: None,
+) -> int:
+    """Write the pairs of two rasters, on the grid of the control; how many. Added to what the
+    folder holds already.
 
     Raises BadRequest where there is none, or the folder holds pairs of another kind.
     """
@@ -72,12 +84,19 @@ def pairs(control: Side, target: Side, output: Path, caption: str = "", say: Cal
     try:
         there = {line["file_name"]: line for line in files.lines(output / files.LISTED)}
         kinds = control.kind, target.kind
-        other = next((line for line in there.values() if (line.get("control"), line.get("target")) != kinds), None)
+        other = next(
+            (line for line in there.values() if (line.get("control"), line.get("target")) != kinds),
+            None,
+        )
         if other:
-            raise BadRequest(f"{output} holds samples of another kind ({other['file_name']}). Choose another folder.")
+            raise BadRequest(
+                f"{output} holds samples of another kind ({other['file_name']}). Choose another "
+                "folder."
+            )
         with _seen(control) as first, _seen(target, first.layer.dataset) as second:
             for number, cut in enumerate(cuts.tiles(*reversed(first.layer.dataset.shape))):
-                (shown, valid), (drawn, also) = first.picture(cut.box), second.picture(cut.box)
+                (shown, valid) = first.picture(cut.box)
+                (drawn, also) = second.picture(cut.box)
                 if 1 - (valid & also).mean() > MOST_NODATA:
                     continue
                 name = f"{digests}-{number:05d}.png"
@@ -86,28 +105,45 @@ def pairs(control: Side, target: Side, output: Path, caption: str = "", say: Cal
                     files.written(cuts.squared(pixels), output / folder / name)
                 made.append(_line(first, cut, name, caption, (control, target)))
         if not made:
-            raise BadRequest(f"{control.path.name} and {target.path.name} share no square of {cuts.SIDE} pixels with at most "
-                             f"{MOST_NODATA:.0%} nodata. Do they overlap?")
+            raise BadRequest(
+                f"{control.path.name} and {target.path.name} share no square of {cuts.SIDE} "
+                "pixels with at most "
+                f"{MOST_NODATA:.0%} nodata. Do they overlap?"
+            )
         there.update({line["file_name"]: line for line in made})
         files.replaced(output / files.LISTED, list(there.values()))
     except RasterioError as error:
-        raise BadRequest(f"{control.path.name} and {target.path.name} cannot be brought onto one grid: {error}") from error
+        raise BadRequest(
+            f"{control.path.name} and {target.path.name} cannot be brought onto one grid: {error}"
+        ) from error
     except OSError as error:
         raise NoSpace(f"{output} cannot be written: {error}.") from error
     say(f"{control.path.name}, {target.path.name}: {len(made)} pairs")
     return len(made)
 
 
-def _line(view: View, cut: cuts.Cut, name: str, caption: str, sides: tuple[Side, Side]) -> dict[str, Any]:
+def _line(
+    view: View, cut: cuts.Cut, name: str, caption: str, sides: tuple[Side, Side]
+) -> dict[str, Any]:
     profile = view.layer.profile
     gsd_m = profile.gsd_m * cut.scale
-    parts = {**dict.fromkeys(PARTS, ""), "modality": MODALITIES[sides[1].kind], "gsd_level": AUTOMATIC}
+    parts = {
+        **dict.fromkeys(PARTS, ""),
+        "modality": MODALITIES[sides[1].kind],
+        "gsd_level": AUTOMATIC,
+    }
     return {
-        "file_name": f"images/{name}", "conditioning_image": f"control/{name}", "text": composed(caption, parts, gsd_m),
-        "gsd_m": gsd_m, "control": sides[0].kind, "target": sides[1].kind, "sources": [side.path.name for side in sides],
+        "file_name": f"images/{name}",
+        "conditioning_image": f"control/{name}",
+        "text": composed(caption, parts, gsd_m),
+        "gsd_m": gsd_m,
+        "control": sides[0].kind,
+        "target": sides[1].kind,
+        "sources": [side.path.name for side in sides],
         "window": [cut.box.col, cut.box.row, cut.box.width, cut.box.height],
         "crs": profile.crs.to_string() if profile.crs else None,
-        "transform": list(profile.transform_of(cut.box) @ Affine.scale(cut.scale))[:6], "landbrush": provenance.version(),
+        "transform": list(profile.transform_of(cut.box) @ Affine.scale(cut.scale))[:6],
+        "landbrush": provenance.version(),
     }
 
 
@@ -124,7 +160,10 @@ def seen(side: Side, other: rasterio.DatasetReader, path: str) -> Iterator[View 
 @contextmanager
 def _seen(side: Side, other: rasterio.DatasetReader | None = None) -> Iterator[View]:
     """A raster as a picture, on another's grid where one is given."""
-    with opened(side.path) as dataset, onto(dataset, Grid.of(dataset if other is None else other)) as brought:
+    with (
+        opened(side.path) as dataset,
+        onto(dataset, Grid.of(dataset if other is None else other)) as brought,
+    ):
         yield view_of(brought, side)
 
 
@@ -132,8 +171,15 @@ def view_of(dataset: Any, side: Side) -> View:
     """An open raster as a picture; raises BadRequest, CannotEdit where it has no such bands."""
     layer = Layer.of(dataset, side.roles)
     whole = bands.overview(layer)
-    if side.kind == "rgb" and None in [layer.roles.index(role) for role in bands.COLOURS] and len(layer.roles.names) > 1:
-        raise BadRequest(f"{side.path.name} names no red, green and blue; state them (--control-band, --target-band red=1 ...).")
+    if (
+        side.kind == "rgb"
+        and None in [layer.roles.index(role) for role in bands.COLOURS]
+        and len(layer.roles.names) > 1
+    ):
+        raise BadRequest(
+            f"{side.path.name} names no red, green and blue; state them (--control-band, "
+            "--target-band red=1 ...)."
+        )
     info = EditorInfo("pairs", f"A picture of {side.kind}", "", "", bands=side.kind)
     alone = OneBand.of(layer, info, whole) if side.kind in WANTED else None
     return View(layer, bands.stretch_from_dark(layer.profile, layer.roles, whole), alone)

@@ -1,4 +1,5 @@
-"""Further samples of the same ground in fog, under snow and at night, made by the project's operators (MMM-RS, section 3.4)."""
+"""Further samples of the same ground in fog, under snow and at night, made by the project's
+operators (MMM-RS, section 3.4)."""
 
 from __future__ import annotations
 
@@ -15,9 +16,15 @@ def made(pixels: np.ndarray, gsd_m: float, scene: str, seed: int) -> np.ndarray:
     ground = Ground(image, np.ones(image.shape[1:], bool), ("red", "green", "blue"), gsd_m, (0, 0))
     rng = np.random.default_rng(seed)
     if scene == "fog":
-        changed = fog(ground, Fog(visibility_m=float(rng.uniform(150, 600)), patch_m=120 * max(gsd_m, 1.0)), seed)
+        changed = fog(
+            ground,
+            Fog(visibility_m=float(rng.uniform(150, 600)), patch_m=120 * max(gsd_m, 1.0)),
+            seed,
+        )
     elif scene == "snow":
-        changed = snow(ground, Snow(cover=float(rng.uniform(0.7, 1)), depth_cm=float(rng.uniform(6, 25))), seed)
+        changed = snow(
+            ground, Snow(cover=float(rng.uniform(0.7, 1)), depth_cm=float(rng.uniform(6, 25))), seed
+        )
     elif scene == "night":
         changed = low_light(ground, LowLight(light=float(rng.uniform(0.05, 0.2))), seed)
     else:

@@ -13,8 +13,10 @@ from .files import LISTED, lines
 
 
 def tars(output: Path, samples: int) -> list[Path]:
-    """The dataset as WebDataset: tar files of `samples` pictures, each with its prompt and what is known of it."""
-    listed, made = lines(output / LISTED), []
+    """The dataset as WebDataset: tar files of `samples` pictures, each with its prompt and what is
+    known of it."""
+    listed = lines(output / LISTED)
+    made = []
     for old in output.glob("shard-*.tar"):
         old.unlink()
     for number in range(0, len(listed), samples):
@@ -25,7 +27,11 @@ def tars(output: Path, samples: int) -> list[Path]:
                 stem = Path(line["file_name"]).stem
                 _add(tar, f"{stem}.png", (output / line["file_name"]).read_bytes())
                 if line.get("conditioning_image"):
-                    _add(tar, f"{stem}.control.png", (output / line["conditioning_image"]).read_bytes())
+                    _add(
+                        tar,
+                        f"{stem}.control.png",
+                        (output / line["conditioning_image"]).read_bytes(),
+                    )
                 _add(tar, f"{stem}.txt", line["text"].encode())
                 _add(tar, f"{stem}.json", json.dumps(line).encode())
         os.replace(draft, path)
@@ -40,28 +46,49 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def parquet(output: Path, samples: int) -> list[Path]:
-    """The dataset as Parquet files of `samples` rows: the picture's bytes and name, prompt, caption, ground size, and all that is
-    known as JSON; the columns that the Hugging Face datasets library reads as images."""
+    """The dataset as Parquet files of `samples` rows: the picture's bytes and name, prompt,
+    caption, ground size, and all that is known as JSON; the columns that the Hugging Face datasets
+    library reads as images."""
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise WeightsMissing("Parquet needs the package pyarrow: pip install 'landbrush[parquet]'") from error
+        raise WeightsMissing(
+            "Parquet needs the package pyarrow: pip install 'landbrush[parquet]'"
+        ) from error
     picture = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
-    listed, made = lines(output / LISTED), []
+    listed = lines(output / LISTED)
+    made = []
     for old in output.glob("data-*.parquet"):
         old.unlink()
     for number in range(0, len(listed), samples):
         path = output / f"data-{number // samples:05d}.parquet"
-        draft, part = path.with_name(f".{path.name}"), listed[number : number + samples]
-        rows = pyarrow.table({
-            "image": [{"bytes": (output / line["file_name"]).read_bytes(), "path": line["file_name"]} for line in part],
-            "conditioning_image": pyarrow.array(
-                [{"bytes": (output / line["conditioning_image"]).read_bytes(), "path": line["conditioning_image"]}
-                 if line.get("conditioning_image") else None for line in part], picture),
-            "text": [line["text"] for line in part], "caption": [line["caption"] for line in part],
-            "gsd_m": pyarrow.array([line["gsd_m"] for line in part], pyarrow.float64()),
-            "about": [json.dumps(line) for line in part]})
+        draft = path.with_name(f".{path.name}")
+        part = listed[number : number + samples]
+        rows = pyarrow.table(
+            {
+                "image": [
+                    {"bytes": (output / line["file_name"]).read_bytes(), "path": line["file_name"]}
+                    for line in part
+                ],
+                "conditioning_image": pyarrow.array(
+                    [
+                        {
+                            "bytes": (output / line["conditioning_image"]).read_bytes(),
+                            "path": line["conditioning_image"],
+                        }
+                        if line.get("conditioning_image")
+                        else None
+                        for line in part
+                    ],
+                    picture,
+                ),
+                "text": [line["text"] for line in part],
+                "caption": [line["caption"] for line in part],
+                "gsd_m": pyarrow.array([line["gsd_m"] for line in part], pyarrow.float64()),
+                "about": [json.dumps(line) for line in part],
+            }
+        )
         pyarrow.parquet.write_table(rows, draft)
         os.replace(draft, path)
         made.append(path)

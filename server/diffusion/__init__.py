@@ -1,1 +1,2 @@
-"""Latent diffusion with pretrained networks: text, latents, schedules, denoisers, memory. Arrays and tensors only."""
+"""Latent diffusion with pretrained networks: text, latents, schedules, denoisers, memory. Arrays
+and tensors only."""

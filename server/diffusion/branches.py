@@ -15,7 +15,8 @@ from .tiles import Tile
 
 @dataclass(frozen=True)
 class Words:
-    """A text as a model reads it: states (1, n, D), which of them are text (1, n), one vector for all (1, P)."""
+    """A text as a model reads it: states (1, n, D), which of them are text (1, n), one vector for
+    all (1, P)."""
 
     states: torch.Tensor
     mask: torch.Tensor | None = None
@@ -24,7 +25,8 @@ class Words:
 
 @dataclass(frozen=True)
 class Branch:
-    """One prediction's conditions: words, a canvas (1, C, H, W) shown beside the noise, a class label."""
+    """One prediction's conditions: words, a canvas (1, C, H, W) shown beside the noise, a class
+    label."""
 
     words: Words
     shown: torch.Tensor | None = None
@@ -36,11 +38,16 @@ class Branch:
 
 
 class Guided(ABC):
-    """A network whose predictions for several branches become one. `together`: from one batch of all, or, to save memory,
-    from one after the other."""
+    """A network whose predictions for several branches become one. `together`: from one batch of
+    all, or, to save memory, from one after the other."""
 
-    def __init__(self, net: Any, branches: Sequence[Branch], guidance: FreeGuidance, together: bool = True) -> None:
-        self.net, self.branches, self.guidance, self.together = net, branches, guidance, together
+    def __init__(
+        self, net: Any, branches: Sequence[Branch], guidance: FreeGuidance, together: bool = True
+    ) -> None:
+        self.net = net
+        self.branches = branches
+        self.guidance = guidance
+        self.together = together
 
     def __call__(self, noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
         """The guided output for one tile (1, C, h, w) at a timestep."""
@@ -54,11 +61,18 @@ class Guided(ABC):
         return self.guidance.combined(*made.chunk(len(self.branches)))
 
     @abstractmethod
-    def _predicted(self, batch: Sequence[Branch], noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
+    def _predicted(
+        self, batch: Sequence[Branch], noisy: torch.Tensor, t: torch.Tensor, tile: Tile
+    ) -> torch.Tensor:
         """The outputs for a batch of branches (B, C, h, w)."""
 
 
 def stacked(parts: Sequence[torch.Tensor | None], like: torch.Tensor) -> torch.Tensor | None:
-    """The branches' conditions as one batch in the model's type and place; None where they have none."""
+    """The branches' conditions as one batch in the model's type and place; None where they have
+    none."""
     there = [part for part in parts if part is not None]
-    return torch.cat(there).to(like.device, like.dtype if there[0].is_floating_point() else None) if there else None
+    return (
+        torch.cat(there).to(like.device, like.dtype if there[0].is_floating_point() else None)
+        if there
+        else None
+    )

@@ -1,7 +1,8 @@
 """Pictures to latents and back, in tiles, with the scaling each family trains with.
 
-Three scalings are met: AutoencoderKL's (latent - shift) * factor, which text-to-image models draw in; none at all, in
-which InstructPix2Pix, RSEdit's U-Net and UltraEdit are shown the source; and MoVQ's, which has no factor.
+Three scalings are met: AutoencoderKL's (latent - shift) * factor, which text-to-image models draw
+in; none at all, in which InstructPix2Pix, RSEdit's U-Net and UltraEdit are shown the source; and
+MoVQ's, which has no factor.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class Codec:
 
     def encoded(self, picture: torch.Tensor) -> torch.Tensor:
         """The mean latent, unscaled."""
-        height, width = picture.shape[2] // self.pixels, picture.shape[3] // self.pixels
+        height = picture.shape[2] // self.pixels
+        width = picture.shape[3] // self.pixels
         tiling = Tiling.of(height, width, self.tile, min(OVERLAP, self.tile // 2))
         return tiling.blended(lambda tile: self.encoded_whole(tile.of(picture, self.pixels)))
 

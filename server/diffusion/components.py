@@ -1,4 +1,5 @@
-"""Parts of a pretrained model, loaded from the store: by classes of a fixed list, from safetensors, without any download."""
+"""Parts of a pretrained model, loaded from the store: by classes of a fixed list, from safetensors,
+without any download."""
 
 from __future__ import annotations
 
@@ -20,22 +21,37 @@ from .placement import LAYERS, WHOLE, Placement
 from .text import Reader, clip_of, tokens_in
 
 CLASSES = {
-    "UNet2DConditionModel": "diffusers", "ControlNetModel": "diffusers", "AutoencoderKL": "diffusers", "VQModel": "diffusers",
+    "UNet2DConditionModel": "diffusers",
+    "ControlNetModel": "diffusers",
+    "AutoencoderKL": "diffusers",
+    "VQModel": "diffusers",
     "PriorTransformer": "diffusers",
-    "PixArtTransformer2DModel": "diffusers", "SD3Transformer2DModel": "diffusers", "FluxTransformer2DModel": "diffusers",
-    "CLIPTextModel": "transformers", "CLIPTextModelWithProjection": "transformers", "SiglipTextModel": "transformers",
-    "T5EncoderModel": "transformers", "CLIPVisionModelWithProjection": "transformers",
+    "PixArtTransformer2DModel": "diffusers",
+    "SD3Transformer2DModel": "diffusers",
+    "FluxTransformer2DModel": "diffusers",
+    "CLIPTextModel": "transformers",
+    "CLIPTextModelWithProjection": "transformers",
+    "SiglipTextModel": "transformers",
+    "T5EncoderModel": "transformers",
+    "CLIPVisionModelWithProjection": "transformers",
 }
-OTHER_NAMES = {"Transformer2DModel": "PixArtTransformer2DModel", "SiglipModel": "SiglipTextModel", "CLIPModel": "CLIPTextModel",
-               "T5ForConditionalGeneration": "T5EncoderModel", "T5Model": "T5EncoderModel"}
+OTHER_NAMES = {
+    "Transformer2DModel": "PixArtTransformer2DModel",
+    "SiglipModel": "SiglipTextModel",
+    "CLIPModel": "CLIPTextModel",
+    "T5ForConditionalGeneration": "T5EncoderModel",
+    "T5Model": "T5EncoderModel",
+}
 """What older or whole models are called, of which a part is used here."""
 
 
 class Model:
-    """One installed model in use. Its lock is held while it draws: its parts move, and its state is one drawing's."""
+    """One installed model in use. Its lock is held while it draws: its parts move, and its state is
+    one drawing's."""
 
     def __init__(self, entry: Entry, placement: Placement) -> None:
-        self.entry, self.placement = entry, placement
+        self.entry = entry
+        self.placement = placement
         self.lock = threading.RLock()
         self._parts: dict[str, Any] = {}
         self._layered: set[str] = set()
@@ -49,7 +65,8 @@ class Model:
             return False
 
     def folder(self, name: str, beside: str = "") -> Path:
-        """Where a part lies, the model's own or its base's; `beside`: that of the model which has the other part too."""
+        """Where a part lies, the model's own or its base's; `beside`: that of the model which has
+        the other part too."""
         if beside:
             return self.folder(beside).parent / name
         return shelf.part(self.entry, name)
@@ -59,7 +76,9 @@ class Model:
         if name not in self._parts:
             net = loaded(shelf.part(self.entry, name), self.placement.kind)
             if self.entry.lora and name in (self.entry.lora, "text_encoder"):
-                merge_adapter(net, shelf.part(self.entry, "lora"), self.entry.title, name == "text_encoder")
+                merge_adapter(
+                    net, shelf.part(self.entry, "lora"), self.entry.title, name == "text_encoder"
+                )
             self._parts[name] = net.eval().requires_grad_(False)
         return self._parts[name]
 
@@ -67,7 +86,8 @@ class Model:
     def using(self, name: str) -> Iterator[Any]:
         """A network on the device, for as long as it is needed there."""
         net = self.part(name)
-        device, strategy = self.placement.device, self.placement.strategy
+        device = self.placement.device
+        strategy = self.placement.strategy
         if strategy == LAYERS and name not in ("vae", "movq") and device != "cpu":
             self._bring_layers(name, net)
             yield net
@@ -84,7 +104,8 @@ class Model:
         """Let the layers of a network take turns on the device."""
         if name not in self._layered:
             lazy.parts("diffusers.hooks", "apply_group_offloading")(
-                net, torch.device(self.placement.device), offload_type="leaf_level", use_stream=True)
+                net, torch.device(self.placement.device), offload_type="leaf_level", use_stream=True
+            )
             self._layered.add(name)
 
     def compiled(self, name: str) -> None:
@@ -106,16 +127,26 @@ class Model:
 
     def about(self) -> dict[str, Any]:
         """For the manifest: which files, whose licence, where computed."""
-        found: dict[str, Any] = {"model": self.entry.id, "licence": self.entry.licence, "device": self.placement.device,
-                                 "precision": str(self.placement.kind).removeprefix("torch."), "memory": self.placement.sentence}
+        found: dict[str, Any] = {
+            "model": self.entry.id,
+            "licence": self.entry.licence,
+            "device": self.placement.device,
+            "precision": str(self.placement.kind).removeprefix("torch."),
+            "memory": self.placement.sentence,
+        }
         files: dict[str, dict[str, Any]] = {}
         for name in dict.fromkeys(part for one in shelf.lineage(self.entry) for part in one.parts):
             owner = self.folder(name).parent.name
             kept = shelf.record(owner)
-            hashes = {n: f.sha256 for n, f in (kept.files if kept else {}).items()
-                      if n.startswith(f"{name}/") and n.endswith(".safetensors")}
+            hashes = {
+                n: f.sha256
+                for n, f in (kept.files if kept else {}).items()
+                if n.startswith(f"{name}/") and n.endswith(".safetensors")
+            }
             if kept and hashes:
-                files.setdefault(owner, {"revision": kept.revision, "sha256": {}})["sha256"].update(hashes)
+                files.setdefault(owner, {"revision": kept.revision, "sha256": {}})["sha256"].update(
+                    hashes
+                )
         return {**found, "files": files}
 
 
@@ -138,10 +169,16 @@ def loaded(folder: Path, kind: torch.dtype) -> Any:
     name = str(config.get("_class_name") or (config.get("architectures") or [""])[0])
     name = OTHER_NAMES.get(name, name)
     if name not in CLASSES:
-        raise ModelRefused(f"{folder.name} is a '{name[:60]}', which is none of the networks that are read: "
-                           f"{', '.join(CLASSES)}.")
+        raise ModelRefused(
+            f"{folder.name} is a '{name[:60]}', which is none of the networks that are read: "
+            f"{', '.join(CLASSES)}."
+        )
     cls = lazy.parts(CLASSES[name], name)
-    variant = files[0].name.split(".")[1] if len(files[0].suffixes) == 2 and "-of-" not in files[0].name else None
+    variant = (
+        files[0].name.split(".")[1]
+        if len(files[0].suffixes) == 2 and "-of-" not in files[0].name
+        else None
+    )
     for library in ("diffusers", "transformers"):
         logging = lazy.parts(f"{library}.utils", "logging")
         logging.set_verbosity_error()
@@ -151,19 +188,29 @@ def loaded(folder: Path, kind: torch.dtype) -> Any:
     try:
         with lazy.lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            net, found = cls.from_pretrained(str(folder), local_files_only=True, use_safetensors=True, variant=variant,
-                                             output_loading_info=True, **{word: wide})
+            net, found = cls.from_pretrained(
+                str(folder),
+                local_files_only=True,
+                use_safetensors=True,
+                variant=variant,
+                output_loading_info=True,
+                **{word: wide},
+            )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
         raise ModelRefused(f"{folder} cannot be loaded as {name}: {str(error)[:300]}") from error
     # The libraries fill what is missing with random numbers and go on.
     gone = sorted(key for key in found["missing_keys"] if not str(key).endswith("position_ids"))
     if gone:
-        raise ModelRefused(f"{folder} lacks {len(gone)} of the weights of a {name} ({gone[0]} ...). Bring the model again.")
+        raise ModelRefused(
+            f"{folder} lacks {len(gone)} of the weights of a {name} ({gone[0]} ...). Bring the "
+            "model again."
+        )
     return net
 
 
 def merge_adapter(net: Any, folder: Path, title: str, of_words: bool = False) -> None:
-    """Add an adapter's low-rank changes to the weights of its base: W + alpha / r * up @ down (Hu et al. 2022).
+    """Add an adapter's low-rank changes to the weights of its base: W + alpha / r * up @ down (Hu
+    et al. 2022).
 
     `of_words`: those for the text encoder, which many an adapter has none for.
     """
@@ -171,10 +218,17 @@ def merge_adapter(net: Any, folder: Path, title: str, of_words: bool = False) ->
     own = dict(net.named_parameters())
     pairs = adapters.pairs_of(tensors, of_words)
     whole = {name: tuple(weight.shape) for name, weight in own.items()}
-    adapters.check_shapes(pairs, {name: tuple(factor.shape) for name, factor in tensors.items()}, whole, title)
+    adapters.check_shapes(
+        pairs, {name: tuple(factor.shape) for name, factor in tensors.items()}, whole, title
+    )
     for pair, name in adapters.targets_of(pairs, whole).items():
-        down, up = tensors[pair.down].float(), tensors[pair.up].float()
-        alpha = float(tensors[pair.alpha]) if pair.alpha else float(about.get("lora_alpha", down.shape[0]))
+        down = tensors[pair.down].float()
+        up = tensors[pair.up].float()
+        alpha = (
+            float(tensors[pair.alpha])
+            if pair.alpha
+            else float(about.get("lora_alpha", down.shape[0]))
+        )
         change = alpha / down.shape[0] * (up.flatten(1) @ down.flatten(1))
         with torch.no_grad():
             own[name].add_(change.reshape(own[name].shape).to(own[name]))

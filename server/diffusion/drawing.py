@@ -1,4 +1,5 @@
-"""One drawing with one model: its words, its source as latents, its settings; what the editors' recipes are written in."""
+"""One drawing with one model: its words, its source as latents, its settings; what the editors'
+recipes are written in."""
 
 from __future__ import annotations
 
@@ -40,10 +41,11 @@ class Settings:
 
 @dataclass
 class Drawing:
-    """A source (1, 3, H, W in [-1, 1]), where to draw on the latents' grid (1, 1, h, w; None: everywhere), and how.
+    """A source (1, 3, H, W in [-1, 1]), where to draw on the latents' grid (1, 1, h, w; None:
+    everywhere), and how.
 
-    `tile` is the native side in latents, `origin` the (row, column) of the canvas's corner in the raster's latents, to which
-    noise is fixed. `notes` collects what the user should know.
+    `tile` is the native side in latents, `origin` the (row, column) of the canvas's corner in the
+    raster's latents, to which noise is fixed. `notes` collects what the user should know.
     """
 
     model: Model
@@ -73,7 +75,9 @@ class Drawing:
         with self.model.using(name) as net:
             yield Codec(net, self.tile, shifted)
 
-    def encoded(self, picture: torch.Tensor | None = None, name: str = "vae", shifted: bool = True) -> torch.Tensor:
+    def encoded(
+        self, picture: torch.Tensor | None = None, name: str = "vae", shifted: bool = True
+    ) -> torch.Tensor:
         """The unscaled latent of the source, or of another picture."""
         with self.coder(name, shifted) as codec:
             made = codec.encoded(self.picture if picture is None else picture)
@@ -99,14 +103,28 @@ class Drawing:
         cut = reader.cut(words or self.prompt)
         if cut:
             shown = cut if len(cut) <= MOST_CUT else f"{cut[:MOST_CUT].rsplit(' ', 1)[0]} ..."
-            self.notes.append(f"The prompt is longer than {self.model.entry.title} reads ({reader.limit} tokens); left out: "
-                              f"'{shown}'.")
+            self.notes.append(
+                f"The prompt is longer than {self.model.entry.title} reads ({reader.limit} "
+                "tokens); left out: "
+                f"'{shown}'."
+            )
 
-    def branches(self, words: Mapping[str, Words], shown: Mapping[str, torch.Tensor] | None = None, label: int | None = None
-                 ) -> list[Branch]:
-        """The predictions guidance asks for: the picture's branch reads the negative words; the null one has label 0."""
-        return [Branch(words[FULL if name == FULL else NONE], shown[name] if shown else None, label if name == FULL else 0)
-                for name in self.settings.guidance.branches]
+    def branches(
+        self,
+        words: Mapping[str, Words],
+        shown: Mapping[str, torch.Tensor] | None = None,
+        label: int | None = None,
+    ) -> list[Branch]:
+        """The predictions guidance asks for: the picture's branch reads the negative words; the
+        null one has label 0."""
+        return [
+            Branch(
+                words[FULL if name == FULL else NONE],
+                shown[name] if shown else None,
+                label if name == FULL else 0,
+            )
+            for name in self.settings.guidance.branches
+        ]
 
     def tiling(self) -> Tiling:
         """The tiles of the canvas in which something is drawn."""
@@ -120,30 +138,51 @@ class Drawing:
         tile = self.tiling().tiles[0]
         return (tile.height // 2) * (tile.width // 2) * pictures
 
-    def sampled(self, denoise: Denoise, scheduler: Any, tokens: int = 0, copies: int = 1) -> torch.Tensor:
+    def sampled(
+        self, denoise: Denoise, scheduler: Any, tokens: int = 0, copies: int = 1
+    ) -> torch.Tensor:
         """Draw from noise, or from the noised source where the strength is below 1; scaled latents.
 
-        `copies`: pictures side by side in the canvas's channels, of which the last is the drawn one (ICEdit).
+        `copies`: pictures side by side in the canvas's channels, of which the last is the drawn one
+        (ICEdit).
         """
         assert self.latent is not None
-        how, source = self.settings, torch.cat([self.latent] * copies, 1).to(self.device)
+        how = self.settings
+        source = torch.cat([self.latent] * copies, 1).to(self.device)
         channels, height, width = source.shape[1:]
-        noise = torch.from_numpy(AnchoredNoise(how.seed, self.origin).normal((channels, height, width)))[None].to(self.device)
-        timesteps = schedules.timesteps_of(scheduler, how.steps, how.strength, tokens).to(self.device)
+        noise = torch.from_numpy(
+            AnchoredNoise(how.seed, self.origin).normal((channels, height, width))
+        )[None].to(self.device)
+        timesteps = schedules.timesteps_of(scheduler, how.steps, how.strength, tokens).to(
+            self.device
+        )
         if how.strength < 1:
             start = noised(scheduler, source, noise, timesteps[:1])
         else:
             start = noise * getattr(scheduler, "init_noise_sigma", 1.0)
-        drawn = None if self.drawn is None or bool((self.drawn > 0).all()) else self.drawn.to(self.device)
+        drawn = (
+            None
+            if self.drawn is None or bool((self.drawn > 0).all())
+            else self.drawn.to(self.device)
+        )
         known = None
         if drawn is not None:
             free = drawn.new_ones(1, channels - channels // copies, height, width)
             last = drawn.expand(-1, channels // copies, -1, -1)
             known = Known(source, noise, torch.cat([free, last], 1) if copies > 1 else drawn)
-        run = Run(scheduler, timesteps, start, self.tiling(), known, torch.Generator().manual_seed(how.seed))
+        run = Run(
+            scheduler,
+            timesteps,
+            start,
+            self.tiling(),
+            known,
+            torch.Generator().manual_seed(how.seed),
+        )
         return sample(denoise, run, self._told())[:, -channels // copies :]
 
-    def decoded(self, latent: torch.Tensor, name: str = "vae", shifted: bool = True) -> torch.Tensor:
+    def decoded(
+        self, latent: torch.Tensor, name: str = "vae", shifted: bool = True
+    ) -> torch.Tensor:
         """The picture of scaled latents, in [-1, 1]."""
         with self.coder(name, shifted) as codec:
             return codec.decoded(codec.unscaled(latent)).clamp_(-1, 1)
@@ -151,20 +190,28 @@ class Drawing:
     def _told(self) -> Callable[[int, int, torch.Tensor], None] | None:
         if self.shown is None:
             return None
-        shown, colours, last = self.shown, self._colours(), [-1]
+        shown = self.shown
+        colours = self._colours()
+        last = [-1]
 
         def told(done: int, total: int, canvas: torch.Tensor) -> None:
-            # Called for every tile, so that a job can be stopped within a step; looked at once a step.
+            # Called for every tile, so that a job can be stopped within a step; looked at once a
+            # step.
             shown(done, total, colours(canvas) if done != last[0] else None)
             last[0] = done
 
         return told
 
     def _colours(self) -> Callable[[torch.Tensor], np.ndarray]:
-        """A quick look at a canvas: colours as a linear map of latents, fitted to the source, whose both are known."""
+        """A quick look at a canvas: colours as a linear map of latents, fitted to the source, whose
+        both are known."""
         assert self.latent is not None
         channels = self.latent.shape[1]
-        small = torch.nn.functional.adaptive_avg_pool2d(self.picture.float(), self.latent.shape[2:])[0].flatten(1).T
+        small = (
+            torch.nn.functional.adaptive_avg_pool2d(self.picture.float(), self.latent.shape[2:])[0]
+            .flatten(1)
+            .T
+        )
         known = self.latent[0].flatten(1).T.float().cpu()
         known = torch.cat([known, torch.ones(len(known), 1)], 1)
         fit = torch.linalg.lstsq(known.double(), small.cpu().double()).solution.float()

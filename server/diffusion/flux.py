@@ -1,7 +1,9 @@
-"""FLUX.1's transformer as a denoiser: Fill (ICEdit's diptych among its uses) and Kontext. Guidance is an input, distilled.
+"""FLUX.1's transformer as a denoiser: Fill (ICEdit's diptych among its uses) and Kontext. Guidance
+is an input, distilled.
 
-Latents are packed: each token holds 2 x 2 of them. Fill is shown the masked source's latent and the mask at full
-resolution, Kontext the source's tokens behind its own, told apart by the first of three position ids.
+Latents are packed: each token holds 2 x 2 of them. Fill is shown the masked source's latent and the
+mask at full resolution, Kontext the source's tokens behind its own, told apart by the first of
+three position ids.
 """
 
 from __future__ import annotations
@@ -25,14 +27,23 @@ def packed(latent: torch.Tensor) -> torch.Tensor:
 def unpacked(tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """The inverse: (B, C, height, width)."""
     count, _, deep = tokens.shape
-    split = tokens.reshape(count, height // 2, width // 2, deep // 4, 2, 2).permute(0, 3, 1, 4, 2, 5)
+    split = tokens.reshape(count, height // 2, width // 2, deep // 4, 2, 2).permute(
+        0, 3, 1, 4, 2, 5
+    )
     return split.reshape(count, deep // 4, height, width)
 
 
 def packed_mask(mask: torch.Tensor, pixels: int) -> torch.Tensor:
-    """A mask (1, 1, H, W) at the picture's resolution to tokens (1, n, 4 pixels^2): no pixel of it is lost."""
-    height, width = mask.shape[2] // pixels, mask.shape[3] // pixels
-    cells = mask[:, 0].reshape(1, height, pixels, width, pixels).permute(0, 2, 4, 1, 3).reshape(1, pixels * pixels, height, width)
+    """A mask (1, 1, H, W) at the picture's resolution to tokens (1, n, 4 pixels^2): no pixel of it
+    is lost."""
+    height = mask.shape[2] // pixels
+    width = mask.shape[3] // pixels
+    cells = (
+        mask[:, 0]
+        .reshape(1, height, pixels, width, pixels)
+        .permute(0, 2, 4, 1, 3)
+        .reshape(1, pixels * pixels, height, width)
+    )
     return packed(cells)
 
 
@@ -46,32 +57,51 @@ class _Flux:
     """What Fill and Kontext share: words, the guidance input, the call."""
 
     def __init__(self, net: Any, words: Words, guidance: float) -> None:
-        self.net, self.words, self.guidance = net, words, guidance
+        self.net = net
+        self.words = words
+        self.guidance = guidance
 
     def _predicted(self, tokens: torch.Tensor, ids: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        kind, device = self.net.dtype, self.net.device
-        states, pooled = self.words.states.to(device, kind), self.words.pooled
+        kind = self.net.dtype
+        device = self.net.device
+        states = self.words.states.to(device, kind)
+        pooled = self.words.pooled
         assert pooled is not None
-        guidance = torch.full([1], self.guidance, device=device) if self.net.config.guidance_embeds else None
+        guidance = (
+            torch.full([1], self.guidance, device=device)
+            if self.net.config.guidance_embeds
+            else None
+        )
         return self.net(
-            hidden_states=tokens.to(device, kind), timestep=t.reshape(1).to(device, kind) / 1000, guidance=guidance,
-            pooled_projections=pooled.to(device, kind), encoder_hidden_states=states,
-            txt_ids=torch.zeros(states.shape[1], 3, device=device, dtype=kind), img_ids=ids.to(device, kind),
-            return_dict=False)[0].float()
+            hidden_states=tokens.to(device, kind),
+            timestep=t.reshape(1).to(device, kind) / 1000,
+            guidance=guidance,
+            pooled_projections=pooled.to(device, kind),
+            encoder_hidden_states=states,
+            txt_ids=torch.zeros(states.shape[1], 3, device=device, dtype=kind),
+            img_ids=ids.to(device, kind),
+            return_dict=False,
+        )[0].float()
 
 
 class FillDenoiser(_Flux):
     """FLUX.1 Fill. `shown`: for each tile the tokens of masked source and mask.
 
-    `diptych`: the canvas holds two pictures, the left in the first half of its channels and the right in the second;
-    the model sees them side by side (ICEdit).
+    `diptych`: the canvas holds two pictures, the left in the first half of its channels and the
+    right in the second; the model sees them side by side (ICEdit).
     """
 
     def __init__(
-        self, net: Any, words: Words, guidance: float, shown: Mapping[Tile, torch.Tensor], diptych: bool = False
+        self,
+        net: Any,
+        words: Words,
+        guidance: float,
+        shown: Mapping[Tile, torch.Tensor],
+        diptych: bool = False,
     ) -> None:
         super().__init__(net, words, guidance)
-        self.shown, self.diptych = shown, diptych
+        self.shown = shown
+        self.diptych = diptych
 
     def __call__(self, noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
         """The velocity for one tile."""
@@ -93,7 +123,8 @@ class KontextDenoiser(_Flux):
     def __call__(self, noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
         """The velocity for one tile."""
         height, width = noisy.shape[2:]
-        tokens, source = packed(noisy), packed(tile.of(self.source))
+        tokens = packed(noisy)
+        source = packed(tile.of(self.source))
         ids = torch.cat([position_ids(height, width), position_ids(height, width, first=1)])
         made = self._predicted(torch.cat([tokens, source.to(tokens)], 1), ids, t)
         return unpacked(made[:, : tokens.shape[1]], height, width)

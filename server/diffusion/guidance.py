@@ -1,4 +1,5 @@
-"""Classifier-free guidance as the editors use it: which predictions are made, and how they become one."""
+"""Classifier-free guidance as the editors use it: which predictions are made, and how they become
+one."""
 
 from __future__ import annotations
 
@@ -6,27 +7,31 @@ from dataclasses import dataclass
 
 import torch
 
-FULL, IMAGE, NONE = "full", "image", "none"
+FULL = "full"
+IMAGE = "image"
+NONE = "none"
 """Predictions that know words and picture, the picture alone, and neither."""
 
 
 @dataclass(frozen=True)
 class FreeGuidance:
-    """Scales for words and, where the model is shown the picture beside them, for the picture (None: it is not)."""
+    """Scales for words and, where the model is shown the picture beside them, for the picture
+    (None: it is not)."""
 
     text: float
     image: float | None = None
 
     @property
     def branches(self) -> tuple[str, ...]:
-        """What must be predicted, in the order that `combined` takes; with one scale for both, the middle one falls out."""
+        """What must be predicted, in the order that `combined` takes; with one scale for both, the
+        middle one falls out."""
         if self.image is None or self.image == self.text:
             return (FULL, NONE) if self.text != 1 else (FULL,)
         return FULL, IMAGE, NONE
 
     def combined(self, *made: torch.Tensor) -> torch.Tensor:
-        """One prediction: none + s_T (full - image) + s_I (image - none) (Brooks et al. 2023, eq. 3), or
-        none + s (full - none) (Ho and Salimans 2022), or the full one alone."""
+        """One prediction: none + s_T (full - image) + s_I (image - none) (Brooks et al. 2023, eq.
+        3), or none + s (full - none) (Ho and Salimans 2022), or the full one alone."""
         if len(made) == 1:
             return made[0]
         if len(made) == 2:

@@ -1,4 +1,5 @@
-"""Where a model is computed and in what precision, from its size and the memory there is; said before the run begins."""
+"""Where a model is computed and in what precision, from its size and the memory there is; said
+before the run begins."""
 
 from __future__ import annotations
 
@@ -13,9 +14,14 @@ from ..store import headers
 
 GB = 1e9
 READERS = ("text_encoder", "prior", "image_encoder")
-WHOLE, PARTS, LAYERS = "whole", "parts", "layers"
-WORDS = {WHOLE: "all of it stays there", PARTS: "its parts will take turns there (offloading)",
-         LAYERS: "its layers will be brought there one after the other (offloading), which is slow"}
+WHOLE = "whole"
+PARTS = "parts"
+LAYERS = "layers"
+WORDS = {
+    WHOLE: "all of it stays there",
+    PARTS: "its parts will take turns there (offloading)",
+    LAYERS: "its layers will be brought there one after the other (offloading), which is slow",
+}
 PRECISIONS = ("automatic", "float32", "bfloat16", "float16")
 _SIZES = {torch.float32: 4, torch.bfloat16: 2, torch.float16: 2}
 HEADROOM = 0.9
@@ -25,7 +31,8 @@ SHORT = 0.08
 
 @dataclass(frozen=True)
 class Placement:
-    """The device, the type of the weights, which of them are there at a time, and whether a step's predictions go together."""
+    """The device, the type of the weights, which of them are there at a time, and whether a step's
+    predictions go together."""
 
     device: str
     kind: torch.dtype
@@ -38,8 +45,9 @@ class Placement:
     def sentence(self) -> str:
         """For the user."""
         place = "the GPU" if self.device.startswith("cuda") else "memory"
-        return (f"needs about {self.needs_gb:.1f} GB, {self.free_gb:.1f} GB of {place} are free"
-                + (f": {WORDS[self.strategy]}" if self.device.startswith("cuda") else ""))
+        return f"needs about {self.needs_gb:.1f} GB, {self.free_gb:.1f} GB of {place} are free" + (
+            f": {WORDS[self.strategy]}" if self.device.startswith("cuda") else ""
+        )
 
 
 def best_device() -> str:
@@ -49,7 +57,11 @@ def best_device() -> str:
 
 def free_bytes(device: str) -> int:
     """Memory that can still be had on a device."""
-    return int(torch.cuda.mem_get_info()[0]) if device.startswith("cuda") else int(psutil.virtual_memory().available)
+    return (
+        int(torch.cuda.mem_get_info()[0])
+        if device.startswith("cuda")
+        else int(psutil.virtual_memory().available)
+    )
 
 
 def short_of_memory() -> bool:
@@ -63,39 +75,60 @@ def numbers_in(folder: Path) -> int:
     return sum(tensor.count for tensor in headers.of_part(folder).values())
 
 
-def planned(title: str, numbers: dict[str, int], work_gb: float, precision: str, free: int | None = None) -> Placement:
-    """Choose; raises CannotEdit where not even offloading makes it fit. `numbers`: weights by part, `work_gb` beside them."""
+def planned(
+    title: str, numbers: dict[str, int], work_gb: float, precision: str, free: int | None = None
+) -> Placement:
+    """Choose; raises CannotEdit where not even offloading makes it fit. `numbers`: weights by part,
+    `work_gb` beside them."""
     device = best_device()
     there = free_bytes(device) if free is None else free
     kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
     usual = torch.float32
     if device != "cpu":
-        usual = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+        usual = (
+            torch.bfloat16
+            if torch.cuda.is_bf16_supported(including_emulation=False)
+            else torch.float16
+        )
     kind = kinds.get(precision, usual)
-    if precision == "automatic" and device == "cpu" and _needed(numbers, kind, work_gb) > there * HEADROOM:
+    if (
+        precision == "automatic"
+        and device == "cpu"
+        and _needed(numbers, kind, work_gb) > there * HEADROOM
+    ):
         kind = torch.bfloat16
-    need, largest = _needed(numbers, kind, work_gb), _needed({"": _largest_turn(numbers)}, kind, work_gb)
+    need = _needed(numbers, kind, work_gb)
+    largest = _needed({"": _largest_turn(numbers)}, kind, work_gb)
     least = work_gb * GB + 0.05 * largest
     if need <= there * HEADROOM:
         strategy = WHOLE
     elif device == "cpu":
-        raise CannotEdit(f"{title} needs about {need / GB:.1f} GB of memory, and {there / GB:.1f} GB are free. Close other "
-                         "programs, choose a smaller model, or a machine with more.")
+        raise CannotEdit(
+            f"{title} needs about {need / GB:.1f} GB of memory, and {there / GB:.1f} GB are "
+            "free. Close other "
+            "programs, choose a smaller model, or a machine with more."
+        )
     elif largest <= there * HEADROOM:
         strategy = PARTS
     elif least <= there:
         strategy = LAYERS
     else:
-        raise CannotEdit(f"{title} needs at least {least / GB:.1f} GB on the GPU even when offloading, and {there / GB:.1f} GB "
-                         "are free. Close other programs, or choose a smaller model.")
+        raise CannotEdit(
+            f"{title} needs at least {least / GB:.1f} GB on the GPU even when offloading, and "
+            f"{there / GB:.1f} GB "
+            "are free. Close other programs, or choose a smaller model."
+        )
     held = need if strategy == WHOLE else largest if strategy == PARTS else least
     return Placement(device, kind, strategy, need / GB, there / GB, held + work_gb * GB <= there)
 
 
 def _largest_turn(numbers: dict[str, int]) -> int:
-    """The most weights that are on the device at a time when parts take turns: all readers of words, or one other part."""
+    """The most weights that are on the device at a time when parts take turns: all readers of
+    words, or one other part."""
     readers = sum(count for name, count in numbers.items() if name.startswith(READERS))
-    return max([readers, *(count for name, count in numbers.items() if not name.startswith(READERS))])
+    return max(
+        [readers, *(count for name, count in numbers.items() if not name.startswith(READERS))]
+    )
 
 
 def _needed(numbers: dict[str, int], kind: torch.dtype, work_gb: float) -> float:

@@ -1,8 +1,9 @@
-"""The loop every pretrained editor draws with: one canvas, many tiles, one schedule, known ground outside the polygons.
+"""The loop every pretrained editor draws with: one canvas, many tiles, one schedule, known ground
+outside the polygons.
 
-Schedules are diffusers'. What is ours: the canvas shared by the tiles, and the ground outside the mask, which at every
-step is the source at the noise level of that step (blended latent diffusion, Avrahami et al. 2023), so that what is drawn
-inside fits it.
+Schedules are diffusers'. What is ours: the canvas shared by the tiles, and the ground outside the
+mask, which at every step is the source at the noise level of that step (blended latent diffusion,
+Avrahami et al. 2023), so that what is drawn inside fits it.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ import torch
 from .tiles import Tile, Tiling
 
 Denoise = Callable[[torch.Tensor, torch.Tensor, Tile], torch.Tensor]
-"""The model's guided output for one tile (1, C, h, w) at a timestep; the tile says where it lies."""
+"""The model's guided output for one tile (1, C, h, w) at a timestep; the tile says where it
+lies."""
 OnStep = Callable[[int, int, torch.Tensor], None]
 """Called with steps done, all steps, and the canvas; raises to stop."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """The source's latents (1, C, H, W), scaled, and the noise they get; `drawn` (1, 1, H, W) is 1 where new ground is drawn."""
+    """The source's latents (1, C, H, W), scaled, and the noise they get; `drawn` (1, 1, H, W) is 1
+    where new ground is drawn."""
 
     latent: torch.Tensor
     noise: torch.Tensor
@@ -34,7 +37,8 @@ class Known:
 
 @dataclass(frozen=True)
 class Run:
-    """All that a drawing needs beside the model: schedule and timesteps, the first canvas, tiles, known ground."""
+    """All that a drawing needs beside the model: schedule and timesteps, the first canvas, tiles,
+    known ground."""
 
     scheduler: Any
     timesteps: torch.Tensor
@@ -46,11 +50,19 @@ class Run:
 
 def sample(denoise: Denoise, run: Run, on_step: OnStep | None = None) -> torch.Tensor:
     """The drawn latents (1, C, H, W), scaled."""
-    canvas, scheduler, steps = run.start, run.scheduler, len(run.timesteps)
+    canvas = run.start
+    scheduler = run.scheduler
+    steps = len(run.timesteps)
     takes = inspect.signature(scheduler.step).parameters
-    given = {"generator": run.generator} if "generator" in takes and run.generator is not None else {}
+    given = (
+        {"generator": run.generator} if "generator" in takes and run.generator is not None else {}
+    )
     for index, t in enumerate(run.timesteps):
-        seen = scheduler.scale_model_input(canvas, t) if hasattr(scheduler, "scale_model_input") else canvas
+        seen = (
+            scheduler.scale_model_input(canvas, t)
+            if hasattr(scheduler, "scale_model_input")
+            else canvas
+        )
         told = functools.partial(on_step, index, steps, canvas) if on_step else None
         predicted = run.tiling.blended(functools.partial(_predicted, denoise, seen, t, told))
         canvas = scheduler.step(predicted, t, canvas, **given, return_dict=False)[0]
@@ -62,7 +74,11 @@ def sample(denoise: Denoise, run: Run, on_step: OnStep | None = None) -> torch.T
 
 
 def _predicted(
-    denoise: Denoise, seen: torch.Tensor, t: torch.Tensor, told: Callable[[], None] | None, tile: Tile
+    denoise: Denoise,
+    seen: torch.Tensor,
+    t: torch.Tensor,
+    told: Callable[[], None] | None,
+    tile: Tile,
 ) -> torch.Tensor:
     """One tile's prediction; the caller can stop the drawing before each."""
     if told:
@@ -70,13 +86,19 @@ def _predicted(
     return denoise(tile.of(seen), t, tile)
 
 
-def _with_known(canvas: torch.Tensor, known: Known, scheduler: Any, following: torch.Tensor) -> torch.Tensor:
+def _with_known(
+    canvas: torch.Tensor, known: Known, scheduler: Any, following: torch.Tensor
+) -> torch.Tensor:
     """The canvas with the source outside the mask, as noisy as the next step expects it."""
-    ground = noised(scheduler, known.latent, known.noise, following) if len(following) else known.latent
+    ground = (
+        noised(scheduler, known.latent, known.noise, following) if len(following) else known.latent
+    )
     return (1 - known.drawn) * ground + known.drawn * canvas
 
 
-def noised(scheduler: Any, latent: torch.Tensor, noise: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+def noised(
+    scheduler: Any, latent: torch.Tensor, noise: torch.Tensor, timestep: torch.Tensor
+) -> torch.Tensor:
     """A latent at the noise level of a timestep, in the schedule's own scale."""
     if hasattr(scheduler, "add_noise"):
         return scheduler.add_noise(latent, noise, timestep)

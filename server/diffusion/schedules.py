@@ -1,4 +1,5 @@
-"""Noise schedules and solvers by the names users know, made from a model's own scheduler config by diffusers' classes."""
+"""Noise schedules and solvers by the names users know, made from a model's own scheduler config by
+diffusers' classes."""
 
 from __future__ import annotations
 
@@ -19,8 +20,14 @@ CLASSES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "PNDM": ("PNDMScheduler", {"skip_prk_steps": True}),
     "DDIM": ("DDIMScheduler", {"clip_sample": False}),
     "DDPM": ("DDPMScheduler", {"clip_sample": False}),
-    "DPM++ 2M": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "use_karras_sigmas": False}),
-    "DPM++ 2M Karras": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "use_karras_sigmas": True}),
+    "DPM++ 2M": (
+        "DPMSolverMultistepScheduler",
+        {"algorithm_type": "dpmsolver++", "use_karras_sigmas": False},
+    ),
+    "DPM++ 2M Karras": (
+        "DPMSolverMultistepScheduler",
+        {"algorithm_type": "dpmsolver++", "use_karras_sigmas": True},
+    ),
     "flow Euler": ("FlowMatchEulerDiscreteScheduler", {}),
 }
 FLOW = ("flow Euler",)
@@ -48,10 +55,14 @@ def made(name: str, config: Mapping[str, Any]) -> Any:
     return lazy.parts("diffusers", cls).from_config(given, **extra)
 
 
-def timesteps_of(scheduler: Any, steps: int, strength: float = 1.0, tokens: int = 0) -> torch.Tensor:
-    """The timesteps of a drawing; with a strength below 1 it begins that far up, from the source (SDEdit).
+def timesteps_of(
+    scheduler: Any, steps: int, strength: float = 1.0, tokens: int = 0
+) -> torch.Tensor:
+    """The timesteps of a drawing; with a strength below 1 it begins that far up, from the source
+    (SDEdit).
 
-    `tokens`: how many a flow model sees at once, by which its schedule shifts (Esser et al. 2024); 0: by none.
+    `tokens`: how many a flow model sees at once, by which its schedule shifts (Esser et al. 2024);
+    0: by none.
     """
     given: dict[str, Any] = {}
     if tokens:
@@ -71,7 +82,9 @@ def timesteps_of(scheduler: Any, steps: int, strength: float = 1.0, tokens: int 
     order = getattr(scheduler, "order", 1)
     first = max(steps - min(int(steps * strength), steps), 0) * order
     if first >= len(every):
-        raise BadRequest(f"strength: {strength} of {steps} steps leaves none to take. Choose more of either.")
+        raise BadRequest(
+            f"strength: {strength} of {steps} steps leaves none to take. Choose more of either."
+        )
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(first)
     return every[first:]
@@ -79,7 +92,9 @@ def timesteps_of(scheduler: Any, steps: int, strength: float = 1.0, tokens: int 
 
 def _shift(config: Mapping[str, Any], tokens: int) -> float:
     """mu of the shifted flow schedule, linear in the number of tokens."""
-    low, high = config.get("base_image_seq_len", 256), config.get("max_image_seq_len", 4096)
-    least, most = config.get("base_shift", 0.5), config.get("max_shift", 1.15)
+    low = config.get("base_image_seq_len", 256)
+    high = config.get("max_image_seq_len", 4096)
+    least = config.get("base_shift", 0.5)
+    most = config.get("max_shift", 1.15)
     slope = (most - least) / (high - low)
     return float(slope * tokens + least - slope * low) if math.isfinite(slope) else float(least)

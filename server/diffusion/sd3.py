@@ -1,4 +1,5 @@
-"""Stable Diffusion 3's transformer as a denoiser; with further channels it is UltraEdit: noisy, source, mask, in this order."""
+"""Stable Diffusion 3's transformer as a denoiser; with further channels it is UltraEdit: noisy,
+source, mask, in this order."""
 
 from __future__ import annotations
 
@@ -13,9 +14,14 @@ from .tiles import Tile
 class SD3Denoiser(Guided):
     """SD3Transformer2DModel; predicts a flow's velocity."""
 
-    def _predicted(self, batch: Sequence[Branch], noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
+    def _predicted(
+        self, batch: Sequence[Branch], noisy: torch.Tensor, t: torch.Tensor, tile: Tile
+    ) -> torch.Tensor:
         seen = torch.cat([branch.seen(noisy, tile) for branch in batch])
         return self.net(
-            hidden_states=seen, timestep=t.reshape(1).expand(len(batch)).to(seen.device),
+            hidden_states=seen,
+            timestep=t.reshape(1).expand(len(batch)).to(seen.device),
             encoder_hidden_states=stacked([branch.words.states for branch in batch], seen),
-            pooled_projections=stacked([branch.words.pooled for branch in batch], seen), return_dict=False)[0]
+            pooled_projections=stacked([branch.words.pooled for branch in batch], seen),
+            return_dict=False,
+        )[0]

@@ -1,7 +1,7 @@
 """Texts as the pretrained models read them, how much of a long one fits, and what was cut.
 
-CLIP reads 77 tokens; DGTRS-CLIP 248 (20 positions of CLIP's kept, the others stretched fourfold: (77 - 20) * 4 + 20);
-PixArt's T5 120, Stable Diffusion 3's 256, FLUX's 512.
+CLIP reads 77 tokens; DGTRS-CLIP 248 (20 positions of CLIP's kept, the others stretched fourfold:
+(77 - 20) * 4 + 20); PixArt's T5 120, Stable Diffusion 3's 256, FLUX's 512.
 """
 
 from __future__ import annotations
@@ -31,8 +31,14 @@ class Reader:
 
     def ids(self, text: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids and their mask (1, limit); what is longer is cut."""
-        found = self.tokens(text, padding="max_length", max_length=self.limit, truncation=True, return_tensors="pt",
-                            return_attention_mask=True)
+        found = self.tokens(
+            text,
+            padding="max_length",
+            max_length=self.limit,
+            truncation=True,
+            return_tensors="pt",
+            return_attention_mask=True,
+        )
         return found.input_ids.to(self.net.device), found.attention_mask.to(self.net.device)
 
     def cut(self, text: str) -> str:
@@ -59,8 +65,10 @@ def t5_words(reader: Reader, text: str, masked: bool) -> Words:
 
 
 def sd3_words(readers: Sequence[Reader], width: int, text: str) -> Words:
-    """As Stable Diffusion 3 reads: two CLIPs' last but one states side by side, T5's behind them; zeros where T5 is missing."""
-    states, pooled = [], []
+    """As Stable Diffusion 3 reads: two CLIPs' last but one states side by side, T5's behind them;
+    zeros where T5 is missing."""
+    states = []
+    pooled = []
     for reader in readers[:2]:
         made = reader.net(reader.ids(text)[0], output_hidden_states=True)
         states.append(made.hidden_states[-2])
@@ -86,11 +94,15 @@ def tokens_in(folder: Path, limit: int) -> Any:
         with lazy.lock:
             any_kind, clip = lazy.parts("transformers", "AutoTokenizer", "CLIPTokenizer")
             if (folder / "tokenizer_config.json").is_file():
-                found = any_kind.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+                found = any_kind.from_pretrained(
+                    str(folder), local_files_only=True, trust_remote_code=False
+                )
             else:
                 found = clip.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-        raise WeightsMissing(f"The tokeniser in {folder} cannot be read: {str(error)[:300]}") from error
+        raise WeightsMissing(
+            f"The tokeniser in {folder} cannot be read: {str(error)[:300]}"
+        ) from error
     found.model_max_length = limit
     return found
 
@@ -98,8 +110,8 @@ def tokens_in(folder: Path, limit: int) -> Any:
 def clip_of(tensors: Mapping[str, torch.Tensor], quick: bool = True) -> Any:
     """transformers' CLIPTextModel from the text half of an open_clip or Long-CLIP state dict.
 
-    Long-CLIP and DGTRS-CLIP hold two position tables of 248 rows; rows below 20 are of the first, the others of
-    `positional_embedding_res`. They become one.
+    Long-CLIP and DGTRS-CLIP hold two position tables of 248 rows; rows below 20 are of the first,
+    the others of `positional_embedding_res`. They become one.
     """
     wanted, model = lazy.parts("transformers", "CLIPTextConfig", "CLIPTextModel")
     width = tensors["ln_final.weight"].shape[0]
@@ -108,29 +120,49 @@ def clip_of(tensors: Mapping[str, torch.Tensor], quick: bool = True) -> Any:
     if "positional_embedding_res" in tensors:
         table[KEPT_POSITIONS:] = tensors["positional_embedding_res"][KEPT_POSITIONS:]
     config = wanted(
-        vocab_size=tensors["token_embedding.weight"].shape[0], hidden_size=width, num_hidden_layers=deep,
-        intermediate_size=tensors["transformer.resblocks.0.mlp.c_fc.weight"].shape[0], num_attention_heads=max(width // 64, 1),
-        max_position_embeddings=len(table), hidden_act="quick_gelu" if quick else "gelu",
-        bos_token_id=tensors["token_embedding.weight"].shape[0] - 2, eos_token_id=tensors["token_embedding.weight"].shape[0] - 1)
+        vocab_size=tensors["token_embedding.weight"].shape[0],
+        hidden_size=width,
+        num_hidden_layers=deep,
+        intermediate_size=tensors["transformer.resblocks.0.mlp.c_fc.weight"].shape[0],
+        num_attention_heads=max(width // 64, 1),
+        max_position_embeddings=len(table),
+        hidden_act="quick_gelu" if quick else "gelu",
+        bos_token_id=tensors["token_embedding.weight"].shape[0] - 2,
+        eos_token_id=tensors["token_embedding.weight"].shape[0] - 1,
+    )
     net = model(config)
     net.load_state_dict(_renamed(tensors, table, deep, set(net.state_dict())), strict=True)
     return net.eval()
 
 
-def _renamed(tensors: Mapping[str, torch.Tensor], table: torch.Tensor, deep: int, wanted: set[str]) -> dict[str, torch.Tensor]:
+def _renamed(
+    tensors: Mapping[str, torch.Tensor], table: torch.Tensor, deep: int, wanted: set[str]
+) -> dict[str, torch.Tensor]:
     prefix = "text_model." if any(name.startswith("text_model.") for name in wanted) else ""
-    out = {f"{prefix}embeddings.token_embedding.weight": tensors["token_embedding.weight"],
-           f"{prefix}embeddings.position_embedding.weight": table}
+    out = {
+        f"{prefix}embeddings.token_embedding.weight": tensors["token_embedding.weight"],
+        f"{prefix}embeddings.position_embedding.weight": table,
+    }
     for end in ("weight", "bias"):
         out[f"{prefix}final_layer_norm.{end}"] = tensors[f"ln_final.{end}"]
         for layer in range(deep):
-            theirs, ours = f"transformer.resblocks.{layer}", f"{prefix}encoder.layers.{layer}"
-            for letter, piece in zip("qkv", tensors[f"{theirs}.attn.in_proj_{end}"].chunk(3), strict=True):
+            theirs = f"transformer.resblocks.{layer}"
+            ours = f"{prefix}encoder.layers.{layer}"
+            for letter, piece in zip(
+                "qkv", tensors[f"{theirs}.attn.in_proj_{end}"].chunk(3), strict=True
+            ):
                 out[f"{ours}.self_attn.{letter}_proj.{end}"] = piece
-            for here, there in (("self_attn.out_proj", "attn.out_proj"), ("layer_norm1", "ln_1"), ("layer_norm2", "ln_2"),
-                                ("mlp.fc1", "mlp.c_fc"), ("mlp.fc2", "mlp.c_proj")):
+            for here, there in (
+                ("self_attn.out_proj", "attn.out_proj"),
+                ("layer_norm1", "ln_1"),
+                ("layer_norm2", "ln_2"),
+                ("mlp.fc1", "mlp.c_fc"),
+                ("mlp.fc2", "mlp.c_proj"),
+            ):
                 out[f"{ours}.{here}.{end}"] = tensors[f"{theirs}.{there}.{end}"]
     for name in wanted - set(out):
         if name.endswith("position_ids"):
             out[name] = torch.arange(len(table))[None]
-    return {name: value.float() if value.is_floating_point() else value for name, value in out.items()}
+    return {
+        name: value.float() if value.is_floating_point() else value for name, value in out.items()
+    }

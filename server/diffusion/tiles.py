@@ -1,8 +1,8 @@
 """A canvas of latents larger than a model's native size, seen in overlapping tiles.
 
-At every step all tiles are predicted from one shared canvas and averaged before the step is taken (MultiDiffusion,
-Bar-Tal et al. 2023), so that neighbours agree from the first step on and no seam can grow between them. Memory grows
-with the tile, not with the canvas.
+At every step all tiles are predicted from one shared canvas and averaged before the step is taken
+(MultiDiffusion, Bar-Tal et al. 2023), so that neighbours agree from the first step on and no seam
+can grow between them. Memory grows with the tile, not with the canvas.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import torch
 from ..synthesis.windows import ramp, starts
 
 SHARE = 0.9
-"""Of the overlap that is blended: predictions that are averaged at every step do not soften, as pictures would."""
+"""Of the overlap that is blended: predictions that are averaged at every step do not soften, as
+pictures would."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,31 @@ class Tiling:
     tiles: tuple[Tile, ...]
 
     @classmethod
-    def of(cls, height: int, width: int, side: int, overlap: int, wanted: torch.Tensor | None = None) -> Tiling:
-        """Tiles of at most `side` a side; where `wanted` (H, W) is given, those alone that hold some of it."""
-        high, wide = min(side, height), min(side, width)
-        tiles = [Tile(top, left, high, wide)
-                 for top in starts(height, high, overlap, 2) for left in starts(width, wide, overlap, 2)]
+    def of(
+        cls, height: int, width: int, side: int, overlap: int, wanted: torch.Tensor | None = None
+    ) -> Tiling:
+        """Tiles of at most `side` a side; where `wanted` (H, W) is given, those alone that hold
+        some of it."""
+        high = min(side, height)
+        wide = min(side, width)
+        tiles = [
+            Tile(top, left, high, wide)
+            for top in starts(height, high, overlap, 2)
+            for left in starts(width, wide, overlap, 2)
+        ]
         if wanted is not None and len(tiles) > 1:
             tiles = [tile for tile in tiles if bool(tile.of(wanted).any())] or tiles[:1]
         return cls(height, width, overlap, tuple(tiles))
 
-    def blended(self, each: Callable[[Tile], torch.Tensor], scale: int = 1, share: float = SHARE) -> torch.Tensor:
-        """What `each` gives for the tiles (B, C, h * scale, w * scale), averaged where they overlap; 0 where none is."""
-        if len(self.tiles) == 1 and (self.tiles[0].height, self.tiles[0].width) == (self.height, self.width):
+    def blended(
+        self, each: Callable[[Tile], torch.Tensor], scale: int = 1, share: float = SHARE
+    ) -> torch.Tensor:
+        """What `each` gives for the tiles (B, C, h * scale, w * scale), averaged where they
+        overlap; 0 where none is."""
+        if len(self.tiles) == 1 and (self.tiles[0].height, self.tiles[0].width) == (
+            self.height,
+            self.width,
+        ):
             return each(self.tiles[0])
         total: torch.Tensor | None = None
         for tile in self.tiles:
@@ -71,6 +85,10 @@ class Tiling:
     def _weight(self, tile: Tile, scale: int, share: float) -> torch.Tensor:
         """Weights (h, w) of a tile, falling where it meets another."""
         over = self.overlap * scale
-        down = ramp(tile.height * scale, tile.top > 0, tile.top + tile.height < self.height, over, share)
-        across = ramp(tile.width * scale, tile.left > 0, tile.left + tile.width < self.width, over, share)
+        down = ramp(
+            tile.height * scale, tile.top > 0, tile.top + tile.height < self.height, over, share
+        )
+        across = ramp(
+            tile.width * scale, tile.left > 0, tile.left + tile.width < self.width, over, share
+        )
         return torch.outer(torch.from_numpy(down), torch.from_numpy(across)).float()

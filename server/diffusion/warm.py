@@ -15,11 +15,19 @@ from .placement import Placement
 
 _held: OrderedDict[tuple[str, str, str], Model] = OrderedDict()
 _lock = threading.RLock()
-WITHOUT_WEIGHTS = ("tokenizer", "tokenizer_2", "tokenizer_3", "scheduler", "image_processor", "lora")
+WITHOUT_WEIGHTS = (
+    "tokenizer",
+    "tokenizer_2",
+    "tokenizer_3",
+    "scheduler",
+    "image_processor",
+    "lora",
+)
 
 
 def held(entry: Entry, precision: str, tell: Callable[[str], None]) -> Model:
-    """The model, kept from before or prepared now; others that are not in use are let go where it would not fit beside them.
+    """The model, kept from before or prepared now; others that are not in use are let go where it
+    would not fit beside them.
 
     Raises ModelNotNamed, ModelRefused, CannotEdit.
     """
@@ -53,7 +61,9 @@ def estimate(entry: Entry) -> str:
 
 def _numbers(entry: Entry) -> dict[str, int]:
     """How many weights each part has."""
-    names = dict.fromkeys(name for one in shelf.lineage(entry) for name in one.parts if name not in WITHOUT_WEIGHTS)
+    names = dict.fromkeys(
+        name for one in shelf.lineage(entry) for name in one.parts if name not in WITHOUT_WEIGHTS
+    )
     return {name: placement.numbers_in(shelf.part(entry, name)) for name in names}
 
 
@@ -72,7 +82,8 @@ def placed(entry: Entry, precision: str) -> Placement:
 
 
 def ease() -> None:
-    """After a drawing: let idle models go while the machine is short of memory, so that nothing else starves for them."""
+    """After a drawing: let idle models go while the machine is short of memory, so that nothing
+    else starves for them."""
     with _lock:
         while placement.short_of_memory() and _drop_oldest():
             pass

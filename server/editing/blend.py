@@ -9,8 +9,8 @@ from scipy import ndimage
 def feather(mask: np.ndarray, feather_px: int) -> np.ndarray:
     """Opacity (H, W) in [0, 1]: 0 outside the mask, rising to 1 over `feather_px` pixels inside it.
 
-    The mask itself where nothing is soft. A part too small for the whole feather gets one that fits, so that its
-    middle is always fully edited.
+    The mask itself where nothing is soft. A part too small for the whole feather gets one that
+    fits, so that its middle is always fully edited.
     """
     if feather_px <= 0 or mask.all() or not mask.any():
         return mask
@@ -37,7 +37,9 @@ def match_ring(
     return edited + drift[:, None, None].astype(edited.dtype)
 
 
-def composite(source: np.ndarray, edited: np.ndarray, opacity: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def composite(
+    source: np.ndarray, edited: np.ndarray, opacity: np.ndarray, mask: np.ndarray
+) -> np.ndarray:
     """Mix native values by `opacity`; outside `mask` the source's own bits, inside in its type.
 
     `edited` is overwritten and returned: of a large window another copy costs more than the mixing.

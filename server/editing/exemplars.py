@@ -1,4 +1,5 @@
-"""What an edit copies from: drawn areas of the same or another raster, or windows found by a word."""
+"""What an edit copies from: drawn areas of the same or another raster, or windows found by a
+word."""
 
 from __future__ import annotations
 
@@ -28,10 +29,11 @@ MOST_PIXELS = 4_000_000
 
 @dataclass(frozen=True)
 class Cut:
-    """What is copied from: values (data bands, h, w) in the raster's own units, which pixels may be used, how well it fits.
+    """What is copied from: values (data bands, h, w) in the raster's own units, which pixels may be
+    used, how well it fits.
 
-    In the edited layer's units it is stretched as the edited window is, so that a dark lake stays dark; `seen`: it is
-    from a raster of another type and is stretched already.
+    In the edited layer's units it is stretched as the edited window is, so that a dark lake stays
+    dark; `seen`: it is from a raster of another type and is stretched already.
     """
 
     values: np.ndarray
@@ -42,7 +44,10 @@ class Cut:
     def patch(self, stretch: Stretch) -> Patch:
         """As an editor sees it in a window with that stretch."""
         image = self.values if self.seen else stretch.seen_bands(self.values)
-        return Patch(np.where(self.usable, image, 0).astype(np.float32), self.usable, self.log_weight)
+        return Patch(
+            np.where(self.usable, image, 0).astype(np.float32), self.usable, self.log_weight
+        )
+
 
 TEXTURES = ("forest", "shrub")
 """Words for what has grain, unlike the gaps in it."""
@@ -50,12 +55,17 @@ OBJECTS = ("residential", "industrial")
 """Words for what is made of objects larger than a good part of a window."""
 GRAIN_PX = 25
 SMOOTHEST = 30
-"""Per cent of the windows' pixels that are not copied where the word is for something with grain."""
+"""Per cent of the windows' pixels that are not copied where the word is for something with
+grain."""
 LEAST_DEEP_PX = 400
 
 
 def drawn(
-    exemplar: Exemplar, layer: Layer, other: rasterio.DatasetReader | None, keep_out: list, match: bool = True
+    exemplar: Exemplar,
+    layer: Layer,
+    other: rasterio.DatasetReader | None,
+    keep_out: list,
+    match: bool = True,
 ) -> list[Cut]:
     """The drawn polygons, one cut each; pixels inside the edited polygons are not copied.
 
@@ -81,11 +91,14 @@ def _cut(layer: Layer, shape: shapely.Polygon, keep_out: list) -> Cut | None:
 
 
 def _limited(shape: shapely.Polygon) -> Box:
-    xmin, ymin, xmax, ymax = (int(v) for v in (*np.floor(shape.bounds[:2]), *np.ceil(shape.bounds[2:])))
+    xmin, ymin, xmax, ymax = (
+        int(v) for v in (*np.floor(shape.bounds[:2]), *np.ceil(shape.bounds[2:]))
+    )
     if (xmax - xmin) * (ymax - ymin) > MOST_PIXELS:
         raise CannotEdit(
             f"An exemplar of {xmax - xmin} x {ymax - ymin} pixels is too large; at most "
-            f"{MOST_PIXELS // 1_000_000} million pixels are copied from. Draw a smaller one.")
+            f"{MOST_PIXELS // 1_000_000} million pixels are copied from. Draw a smaller one."
+        )
     return Box(xmin, ymin, xmax - xmin, ymax - ymin)
 
 
@@ -93,17 +106,26 @@ def _cut_of(profile: Profile, block: Block, usable: np.ndarray) -> Cut:
     return Cut(block.values[data_bands(profile)], usable)
 
 
-def _from_other(exemplar: Exemplar, layer: Layer, other: rasterio.DatasetReader, match: bool) -> list[Cut]:
+def _from_other(
+    exemplar: Exemplar, layer: Layer, other: rasterio.DatasetReader, match: bool
+) -> list[Cut]:
     """Resampled to the edited layer's CRS, pixel size and orientation."""
     theirs = profile_of(other)
-    mine, bands = data_bands(layer.profile), data_bands(theirs)
+    mine = data_bands(layer.profile)
+    bands = data_bands(theirs)
     if len(mine) != len(bands):
         raise CannotEdit(
-            f"The exemplar's raster has {len(bands)} bands, the edited one {len(mine)}; both must have the same.")
+            f"The exemplar's raster has {len(bands)} bands, the edited one {len(mine)}; both "
+            "must have the same."
+        )
     if (theirs.crs is None) != (layer.profile.crs is None):
-        raise CannotEdit("One of the two rasters has no CRS; assign one, so that their scales can be compared.")
+        raise CannotEdit(
+            "One of the two rasters has no CRS; assign one, so that their scales can be compared."
+        )
     roles = roles_of(theirs, {})
-    toned = tone.of_same_ground(layer, other) if match and theirs.dtype == layer.profile.dtype else None
+    toned = (
+        tone.of_same_ground(layer, other) if match and theirs.dtype == layer.profile.dtype else None
+    )
     in_target = pixel_polygons(exemplar.polygons, theirs, "exemplar")
     patches = []
     for shape in in_target:
@@ -118,7 +140,11 @@ def _from_other(exemplar: Exemplar, layer: Layer, other: rasterio.DatasetReader,
         elif toned is not None:
             values = toned(values)
         values = np.where(block.valid, values, 0)
-        patches.append(_resampled(Cut(values, usable, seen=theirs.dtype != layer.profile.dtype), theirs, layer.profile))
+        patches.append(
+            _resampled(
+                Cut(values, usable, seen=theirs.dtype != layer.profile.dtype), theirs, layer.profile
+            )
+        )
     return patches or _nothing()
 
 
@@ -128,12 +154,17 @@ def _resampled(cut: Cut, theirs: Profile, target: Profile) -> Cut:
     if height * width > MOST_PIXELS:
         raise CannotEdit(
             f"The exemplar is {scale:.3g} times coarser than the layer; resampled it would have "
-            f"{width} x {height} pixels. Draw a smaller one.")
+            f"{width} x {height} pixels. Draw a smaller one."
+        )
     method = Resampling.cubic if scale >= 1 else Resampling.average
     image = np.zeros((cut.values.shape[0], height, width), np.float64)
     usable = np.zeros((height, width), np.float32)
-    here = {"src_transform": Affine.identity(), "src_crs": "EPSG:3857", "dst_crs": "EPSG:3857",
-            "dst_transform": Affine.scale(cut.usable.shape[1] / width, cut.usable.shape[0] / height)}
+    here = {
+        "src_transform": Affine.identity(),
+        "src_crs": "EPSG:3857",
+        "dst_crs": "EPSG:3857",
+        "dst_transform": Affine.scale(cut.usable.shape[1] / width, cut.usable.shape[0] / height),
+    }
     reproject(cut.values.astype(np.float64), image, resampling=method, **here)
     reproject(cut.usable.astype(np.float32), usable, resampling=Resampling.average, **here)
     return replace(cut, values=image, usable=usable > 0.99)
@@ -142,12 +173,14 @@ def _resampled(cut: Cut, theirs: Profile, target: Profile) -> Cut:
 def found(
     word: str, layer: Layer, keep_out: list, by_text: tuple[ImageText, list[str]] | None = None
 ) -> tuple[list[Cut], retrieval.Search]:
-    """Cuts of windows around the shapes `keep_out` that look like the word, or like sentences to an image-text model.
+    """Cuts of windows around the shapes `keep_out` that look like the word, or like sentences to an
+    image-text model.
 
     Raises NotFoundInLayer with the reason.
     """
     xmin, ymin, xmax, ymax = (round(v) for v in shapely.total_bounds(keep_out))
-    whole, reach = layer.profile.box, retrieval.reach_px(layer) // 2
+    whole = layer.profile.box
+    reach = retrieval.reach_px(layer) // 2
     around = Box(xmin, ymin, xmax - xmin, ymax - ymin).clipped(whole).grown(reach, whole)
     if by_text is None:
         result = retrieval.search(layer, word, around, keep_out)
@@ -155,11 +188,18 @@ def found(
         result = text_retrieval.search(layer, *by_text, around, keep_out)
     hits = retrieval.sources(result)
     if not hits:
-        where = "" if around == whole else f" within {reach * layer.profile.gsd_m:,.0f} m of the polygons"
-        raise NotFoundInLayer(f"'{result.word[:80]}' was not found in this layer{where}. {result.reason}")
+        where = (
+            ""
+            if around == whole
+            else f" within {reach * layer.profile.gsd_m:,.0f} m of the polygons"
+        )
+        raise NotFoundInLayer(
+            f"'{result.word[:80]}' was not found in this layer{where}. {result.reason}"
+        )
     patches = []
     for hit in hits:
-        # A window holds hardly more than one house: with what is around it, there are whole ones to copy.
+        # A window holds hardly more than one house: with what is around it, there are whole ones to
+        # copy.
         box = hit.box.grown(hit.box.width // 2, whole) if result.word in OBJECTS else hit.box
         block = read_window(layer.dataset, box)
         usable = block.valid & ~burn(keep_out, box)
@@ -169,12 +209,19 @@ def found(
 
 
 def _grainy(patches: list[Cut]) -> list[Cut]:
-    """Without the smoothest of the windows' ground: a window of forest holds clearings, and copying drifts to them."""
+    """Without the smoothest of the windows' ground: a window of forest holds clearings, and copying
+    drifts to them."""
     energies = []
     for patch in patches:
         grey = patch.values.mean(axis=0, dtype=np.float32)
-        energies.append(ndimage.uniform_filter(np.abs(grey - ndimage.uniform_filter(grey, 9)), GRAIN_PX))
-    least = np.percentile(np.concatenate([e[p.usable] for e, p in zip(energies, patches, strict=True)]), SMOOTHEST)
-    kept = [replace(p, usable=p.usable & (e > least)) for e, p in zip(energies, patches, strict=True)]
+        energies.append(
+            ndimage.uniform_filter(np.abs(grey - ndimage.uniform_filter(grey, 9)), GRAIN_PX)
+        )
+    least = np.percentile(
+        np.concatenate([e[p.usable] for e, p in zip(energies, patches, strict=True)]), SMOOTHEST
+    )
+    kept = [
+        replace(p, usable=p.usable & (e > least)) for e, p in zip(energies, patches, strict=True)
+    ]
     deep = sum(int(ndimage.binary_erosion(p.usable, iterations=5).sum()) for p in kept)
     return [p for p in kept if p.usable.any()] if deep > LEAST_DEEP_PX else patches

@@ -30,8 +30,9 @@ GRID_TOLERANCE_PX = 1e-6
 
 @dataclass(frozen=True)
 class GateReport:
-    """What the gate counted; every `different`, `missed` and `protected` is 0 in a file that passed. `pixels_wanted`: whose
-    centre lies in a polygon as it was given, less what is protected; 0 where that was not looked at."""
+    """What the gate counted; every `different`, `missed` and `protected` is 0 in a file that
+    passed. `pixels_wanted`: whose centre lies in a polygon as it was given, less what is protected;
+    0 where that was not looked at."""
 
     crs_equal: bool
     affine_equal: bool
@@ -60,7 +61,10 @@ class Edited:
 
 
 def verify(
-    source: rasterio.DatasetReader, box: Box, result: str | Path, edited: Edited,
+    source: rasterio.DatasetReader,
+    box: Box,
+    result: str | Path,
+    edited: Edited,
     on_part: OnPart = lambda part, parts: None,
 ) -> GateReport:
     """Compare `result` with the window `box` of `source`; raises PromiseBroken with every fault."""
@@ -78,25 +82,34 @@ def verify(
         raise PromiseBroken(f"The written file cannot be read back: {error}") from error
     if report.pixels_outside_different or report.validity_different:
         raise PromiseBroken(
-            f"{Path(result).name}: {report.pixels_outside_different} of {report.pixels_outside} pixels outside "
-            f"the polygons differ from the source, {report.validity_different} became nodata, or valid outside the polygons.")
+            f"{Path(result).name}: {report.pixels_outside_different} of {report.pixels_outside} "
+            "pixels outside "
+            f"the polygons differ from the source, {report.validity_different} became nodata, or "
+            "valid outside the polygons."
+        )
     if report.pixels_wanted_missed or report.pixels_protected_changed:
         raise PromiseBroken(
-            f"{Path(result).name}: {report.pixels_wanted_missed} pixels inside the polygons were neither drawn nor left as "
-            f"nodata, {report.pixels_protected_changed} that were to stay as they are changed.")
+            f"{Path(result).name}: {report.pixels_wanted_missed} pixels inside the polygons were "
+            "neither drawn nor left as "
+            f"nodata, {report.pixels_protected_changed} that were to stay as they are changed."
+        )
     return report
 
 
 def verify_kept(source: rasterio.DatasetReader, box: Box, result: str | Path) -> None:
-    """Compare all bands of the window `box` of `source` with the first ones of `result`, to which others were appended;
-    raises PromiseBroken where a bit differs."""
+    """Compare all bands of the window `box` of `source` with the first ones of `result`, to which
+    others were appended; raises PromiseBroken where a bit differs."""
     with opened(result) as written:
         for part in box.squares(part_side(source)):
-            old, new = source.read(window=part.window), written.read(
-                indexes=list(source.indexes), window=part.seen_from(box).window)
+            old = source.read(window=part.window)
+            new = written.read(indexes=list(source.indexes), window=part.seen_from(box).window)
             if (_bits(old) != _bits(new)).any():
-                raise PromiseBroken(f"{Path(result).name}: bands that the layer had are not what they were.")
-            if (validity(source, part.window) != validity(written, part.seen_from(box).window)).any():
+                raise PromiseBroken(
+                    f"{Path(result).name}: bands that the layer had are not what they were."
+                )
+            if (
+                validity(source, part.window) != validity(written, part.seen_from(box).window)
+            ).any():
                 raise PromiseBroken(f"{Path(result).name}: ground became nodata, or nodata ground.")
 
 
@@ -105,15 +118,21 @@ def _profile_faults(ours: Profile, theirs: Profile, box: Box) -> list[str]:
     if profile_crs(ours) != profile_crs(theirs):
         faults.append(f"its CRS is {theirs.crs}, the source's {ours.crs}")
     if (theirs.width, theirs.height) != (box.width, box.height):
-        faults.append(f"it has {theirs.width} x {theirs.height} pixels, the window {box.width} x {box.height}")
+        faults.append(
+            f"it has {theirs.width} x {theirs.height} pixels, the window {box.width} x {box.height}"
+        )
     if _grid_shift_px(ours, theirs, box) > GRID_TOLERANCE_PX:
-        faults.append(f"its affine is {tuple(theirs.transform)[:6]}, not {tuple(ours.transform_of(box))[:6]}")
+        faults.append(
+            f"its affine is {tuple(theirs.transform)[:6]}, not {tuple(ours.transform_of(box))[:6]}"
+        )
     if _colours(ours) != _colours(theirs):
         faults.append(f"its colorinterp is {theirs.colorinterp}, the source's {ours.colorinterp}")
     same = ("count", "dtype", "descriptions", "scales", "offsets", "has_mask")
     for name in same:
         if getattr(ours, name) != getattr(theirs, name):
-            faults.append(f"its {name} is {getattr(theirs, name)}, the source's {getattr(ours, name)}")
+            faults.append(
+                f"its {name} is {getattr(theirs, name)}, the source's {getattr(ours, name)}"
+            )
     if repr(ours.nodata) != repr(theirs.nodata):
         faults.append(f"its nodata is {theirs.nodata}, the source's {ours.nodata}")
     if [u or "" for u in ours.units] != [u or "" for u in theirs.units]:
@@ -144,15 +163,24 @@ def _bits(values: np.ndarray) -> np.ndarray:
 
 
 def _compare(
-    source: rasterio.DatasetReader, written: rasterio.DatasetReader, box: Box, edited: Edited, on_part: OnPart
+    source: rasterio.DatasetReader,
+    written: rasterio.DatasetReader,
+    box: Box,
+    edited: Edited,
+    on_part: OnPart,
 ) -> GateReport:
-    counts = dict.fromkeys(("outside", "different", "inside", "changed", "wanted", "missed", "protected", "misjudged"), 0)
-    before, after = hashlib.sha256(), hashlib.sha256()
+    counts = dict.fromkeys(
+        ("outside", "different", "inside", "changed", "wanted", "missed", "protected", "misjudged"),
+        0,
+    )
+    before = hashlib.sha256()
+    after = hashlib.sha256()
     parts = list(box.squares(part_side(source)))
     for number, part in enumerate(parts):
         on_part(number, len(parts))
         here = part.seen_from(box).window
-        old, new = source.read(window=part.window), written.read(window=here)
+        old = source.read(window=part.window)
+        new = written.read(window=here)
         before.update(old)
         after.update(new)
         unequal = np.zeros(old.shape[1:], bool)
@@ -160,24 +188,46 @@ def _compare(
             unequal |= ours != theirs
         mask = _mask_of(part, edited.regions)
         inside = int(mask.sum())
-        valid_old, valid_new = validity(source, part.window), validity(written, here)
+        valid_old = validity(source, part.window)
+        valid_new = validity(written, here)
         lost = valid_old & ~valid_new
         gained = ~valid_old & valid_new & ~mask
-        wanted, missed, touched = (0, 0, 0) if edited.wanted is None else _against(edited.wanted, part, mask, unequal)
-        for name, count in (("outside", mask.size - inside), ("different", (unequal & ~mask).sum()), ("inside", inside),
-                            ("changed", (unequal & mask).sum()), ("wanted", wanted),
-                            ("missed", missed), ("protected", touched), ("misjudged", (lost | gained).sum())):
+        wanted, missed, touched = (
+            (0, 0, 0) if edited.wanted is None else _against(edited.wanted, part, mask, unequal)
+        )
+        for name, count in (
+            ("outside", mask.size - inside),
+            ("different", (unequal & ~mask).sum()),
+            ("inside", inside),
+            ("changed", (unequal & mask).sum()),
+            ("wanted", wanted),
+            ("missed", missed),
+            ("protected", touched),
+            ("misjudged", (lost | gained).sum()),
+        ):
             counts[name] += int(count)
     shift_free = tuple(written.transform) == tuple(profile_of(source).transform_of(box))
     return GateReport(
-        crs_equal=True, affine_equal=shift_free, pixels_outside=counts["outside"], pixels_outside_different=counts["different"],
-        pixels_inside=counts["inside"], pixels_inside_changed=counts["changed"], pixels_wanted=counts["wanted"],
-        pixels_wanted_missed=counts["missed"], pixels_protected_changed=counts["protected"],
-        validity_different=counts["misjudged"], sha256_source_window=before.hexdigest(), sha256_result=after.hexdigest())
+        crs_equal=True,
+        affine_equal=shift_free,
+        pixels_outside=counts["outside"],
+        pixels_outside_different=counts["different"],
+        pixels_inside=counts["inside"],
+        pixels_inside_changed=counts["changed"],
+        pixels_wanted=counts["wanted"],
+        pixels_wanted_missed=counts["missed"],
+        pixels_protected_changed=counts["protected"],
+        validity_different=counts["misjudged"],
+        sha256_source_window=before.hexdigest(),
+        sha256_result=after.hexdigest(),
+    )
 
 
-def _against(wanted: Wanted, part: Box, mask: np.ndarray, unequal: np.ndarray) -> tuple[int, int, int]:
-    """Pixels of `part` that were asked for, those of them that are not in the mask, and those that were to stay and changed.
+def _against(
+    wanted: Wanted, part: Box, mask: np.ndarray, unequal: np.ndarray
+) -> tuple[int, int, int]:
+    """Pixels of `part` that were asked for, those of them that are not in the mask, and those that
+    were to stay and changed.
 
     Each polygon is burned for itself, and what is in doubt is measured against its outline.
     """
@@ -200,7 +250,11 @@ def _burned(shapes: Sequence[BaseGeometry], part: Box) -> np.ndarray:
     here = [shapes[number] for number in shapely.STRtree(shapes).query(frame)]
     if here:
         # One geometry each: what several hold is burned by each of them.
-        rasterize([(shape, 1) for shape in here], out=found, transform=Affine.translation(part.col, part.row))
+        rasterize(
+            [(shape, 1) for shape in here],
+            out=found,
+            transform=Affine.translation(part.col, part.row),
+        )
     return found > 0
 
 

@@ -41,8 +41,8 @@ from .quality import Quality, agreement
 from .report import Made, manifest_of
 
 Progress = Callable[..., None]
-"""Called with stage, step, steps, and while editing where there is one an unfinished picture (H, W, 3, bytes) and a
-note; raises Dismissed to stop the edit."""
+"""Called with stage, step, steps, and while editing where there is one an unfinished picture (H, W,
+3, bytes) and a note; raises Dismissed to stop the edit."""
 
 
 WINDOW_MARGIN_PX = 8
@@ -55,8 +55,8 @@ FINER_STRENGTH = 0.6
 
 @dataclass(frozen=True)
 class Files:
-    """The rasters of a request, as paths this process may read; `roots`: folders below which they lie with all they refer to,
-    looked at whenever one is opened; None: anywhere."""
+    """The rasters of a request, as paths this process may read; `roots`: folders below which they
+    lie with all they refer to, looked at whenever one is opened; None: anywhere."""
 
     raster: Path
     exemplar: Path | None = None
@@ -64,8 +64,11 @@ class Files:
     roots: tuple[Path, ...] | None = None
 
 
-def edit(request: EditRequest, process_id: str, files: Files, folder: Path, progress: Progress) -> dict[str, Any]:
-    """Make result.tif, manifest.json and preview.png in `folder`; returns the report of the edit."""
+def edit(
+    request: EditRequest, process_id: str, files: Files, folder: Path, progress: Progress
+) -> dict[str, Any]:
+    """Make result.tif, manifest.json and preview.png in `folder`; returns the report of the
+    edit."""
     clock = _Clock()
     progress("understanding", 0, 1)
     todo = _paraphrased(plan(request, process_id), request.prompt)
@@ -73,17 +76,26 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
     if request.raster.extent is not None:
         # There is no ground around it that a rim could fade into, or a tone be taken from.
         # Its bands are red, green and blue, whatever those of a raster were that it was made of.
-        request = replace(request, blend=replace(request.blend, feather_px=0, radiometric_match=False), band_roles={})
+        request = replace(
+            request,
+            blend=replace(request.blend, feather_px=0, radiometric_match=False),
+            band_roles={},
+        )
         if (request.raster.path or request.raster.upload) and not todo.options.get("strength", 1.0):
             todo = replace(todo, options={**todo.options, "strength": FINER_STRENGTH})
     if "model" in todo.options:
         request = replace(request, options={**request.options, "model": todo.options["model"]})
-    with (_layer(request, files) as layer, _opened(files.exemplar, files) as other, _opened(files.elevation, files) as elevation,
-          canvas_of(layer, todo.editor.info, folder) as canvas):
+    with (
+        _layer(request, files) as layer,
+        _opened(files.exemplar, files) as other,
+        _opened(files.elevation, files) as elevation,
+        canvas_of(layer, todo.editor.info, folder) as canvas,
+    ):
         if todo.options.get("satellite") == AUTOMATIC:
             found = sensor.satellite_of(layer.profile, str(files.raster))
             todo = replace(todo, options={**todo.options, "satellite": found})
-        job, target = _Job(request, todo, layer, elevation, clock, {}, canvas, set(), Quality()), canvas.layer.dataset
+        job = _Job(request, todo, layer, elevation, clock, {}, canvas, set(), Quality())
+        target = canvas.layer.dataset
         # 1. Where: polygons on the raster's own grid.
         progress("reading", 0, 1)
         shapes, asked, out_box = _place(job, progress)
@@ -91,8 +103,10 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
         patches, search = _sources(job, other, shapes, progress)
         clock.lap("read")
         # 3. The edit itself, window by window, as arrays.
-        edited, left = [], 0
+        edited = []
+        left = 0
         for index, region in enumerate(asked.regions):
+
             def on_step(step: int, total: int, *shown: Any, done: int = index) -> None:
                 progress("editing", done * total + step, total * len(asked.regions), *shown)
 
@@ -103,20 +117,37 @@ def edit(request: EditRequest, process_id: str, files: Files, folder: Path, prog
         # 4. Written on the same grid, checked against the source, and only then given its name.
         progress("writing", 0, 1)
         draft = folder / f".{RESULT_FILE}.part.tif"
-        tags = provenance.tags(request, todo.editor.info, _in_crs(shapes, layer), str(job.drawn.get("model", "")),
-                               provenance.disclosed(target, out_box))
-        options = WriteOptions(request.output.compression, request.output.cog, tags, frozenset(job.changed))
+        tags = provenance.tags(
+            request,
+            todo.editor.info,
+            _in_crs(shapes, layer),
+            str(job.drawn.get("model", "")),
+            provenance.disclosed(target, out_box),
+        )
+        options = WriteOptions(
+            request.output.compression, request.output.cog, tags, frozenset(job.changed)
+        )
         try:
-            write_geotiff(target, Mosaic(out_box, edited), draft, options, lambda i, n: progress("writing", i, n))
+            write_geotiff(
+                target,
+                Mosaic(out_box, edited),
+                draft,
+                options,
+                lambda i, n: progress("writing", i, n),
+            )
             clock.lap("write")
             progress("checking", 0, 1)
-            checked = gate.verify(target, out_box, draft, asked, lambda i, n: progress("checking", i, n))
+            checked = gate.verify(
+                target, out_box, draft, asked, lambda i, n: progress("checking", i, n)
+            )
             if canvas.made and not canvas.apart:
                 gate.verify_kept(layer.dataset, out_box, draft)
             clock.lap("check")
             _preview(canvas.layer if canvas.apart else layer, draft, out_box, folder)
             progress("checking", 1, 1)
-            report = manifest_of(Made(request, todo, layer, job.drawn, clock.total(), out_box, left), search, checked)
+            report = manifest_of(
+                Made(request, todo, layer, job.drawn, clock.total(), out_box, left), search, checked
+            )
             outside = checked.pixels_outside_different
             report["quality"] = job.quality.to_json(outside, _looks(job, draft, out_box, shapes))
             provenance.write_json(folder / MANIFEST_FILE, report)
@@ -131,11 +162,17 @@ def _looks(job: _Job, draft: Path, box: Box, shapes: list) -> tuple[str, int, in
     if not job.todo.word:
         return None
     with opened(draft) as written:
-        return agreement(Layer.of(written, job.request.band_roles), box, shapes, retrieval.canonical(job.todo.word))
+        return agreement(
+            Layer.of(written, job.request.band_roles),
+            box,
+            shapes,
+            retrieval.canonical(job.todo.word),
+        )
 
 
 def _paraphrased(todo: Plan, prompt: str) -> Plan:
-    """The plan with the sentences that an image-text model will be asked for, where they are not given."""
+    """The plan with the sentences that an image-text model will be asked for, where they are not
+    given."""
     if not todo.paraphrased or todo.options["paraphrases"].strip() or not prompt.strip():
         return todo
     texts = prompts.ensemble(prompt, todo.options["ensemble"]).texts
@@ -177,7 +214,8 @@ class _Job:
         self.changed.update(band for band in left if (before[band] != after[band])[mask].any())
 
     def told(self, about: Mapping[str, Any]) -> None:
-        """Keep what an editor says of its drawing; sentences for the user are gathered over windows and tiles."""
+        """Keep what an editor says of its drawing; sentences for the user are gathered over windows
+        and tiles."""
         notes = [*self.drawn.get("notes", ()), *about.get("notes", ())]
         self.drawn.update(about)
         if notes:
@@ -191,7 +229,8 @@ class _Clock:
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
-        self.laps[name], self.last = round(now - self.last, 4), now
+        self.laps[name] = round(now - self.last, 4)
+        self.last = now
 
     def total(self) -> dict[str, float]:
         """Seconds of each step so far, and of all."""
@@ -215,18 +254,28 @@ def _opened(path: Path | None, files: Files) -> Iterator[rasterio.DatasetReader 
 
 def placing_of(request: EditRequest, todo: Plan, profile: Profile, shapes: list) -> Placing:
     """Where the polygons may be edited, with how much around them, and what that takes."""
-    limit, blended = masks.extent_box(request.extent, profile), request.blend
-    side = max((int(max(s.bounds[2] - s.bounds[0], s.bounds[3] - s.bounds[1])) for s in shapes), default=1)
+    limit = masks.extent_box(request.extent, profile)
+    blended = request.blend
+    side = max(
+        (int(max(s.bounds[2] - s.bounds[0], s.bounds[3] - s.bounds[1])) for s in shapes), default=1
+    )
     wanted = todo.editor.context_wanted(min(side, 4096), profile.gsd_m, todo.options)
     context = max(blended.context_px, wanted) + blended.beyond_px
-    return Placing(profile.box, limit, blended.grow_px, context, profile.count,
-                   lambda pixels: todo.editor.memory_bytes(pixels, profile.count, todo.options),
-                   profile.count * np.dtype(profile.dtype).itemsize)
+    return Placing(
+        profile.box,
+        limit,
+        blended.grow_px,
+        context,
+        profile.count,
+        lambda pixels: todo.editor.memory_bytes(pixels, profile.count, todo.options),
+        profile.count * np.dtype(profile.dtype).itemsize,
+    )
 
 
 def _place(job: _Job, progress: Progress) -> tuple[list, gate.Edited, Box]:
     """Polygons in pixels, where is edited and what of it was asked for, and the window to write."""
-    request, profile = job.request, job.layer.profile
+    request = job.request
+    profile = job.layer.profile
     shapes = masks.pixel_polygons(request.polygons, profile)
     if request.raster.extent is not None:
         shapes = canvases.all_of_it(shapes, profile.box)
@@ -240,22 +289,28 @@ def _place(job: _Job, progress: Progress) -> tuple[list, gate.Edited, Box]:
     if request.extent is not None:
         return shapes, asked, limit
     rows, cols = zip(*(_edited_span(r) for r in regions), strict=True)
-    top, left = min(r[0] for r in rows), min(c[0] for c in cols)
+    top = min(r[0] for r in rows)
+    left = min(c[0] for c in cols)
     tight = Box(left, top, max(c[1] for c in cols) - left, max(r[1] for r in rows) - top)
     return shapes, asked, tight.grown(WINDOW_MARGIN_PX, profile.box)
 
 
 def _edited_span(region: Region) -> tuple[tuple[int, int], tuple[int, int]]:
-    rows, cols = np.nonzero(region.mask.any(axis=1))[0], np.nonzero(region.mask.any(axis=0))[0]
-    return ((region.box.row + int(rows[0]), region.box.row + int(rows[-1]) + 1),
-            (region.box.col + int(cols[0]), region.box.col + int(cols[-1]) + 1))
+    rows = np.nonzero(region.mask.any(axis=1))[0]
+    cols = np.nonzero(region.mask.any(axis=0))[0]
+    return (
+        (region.box.row + int(rows[0]), region.box.row + int(rows[-1]) + 1),
+        (region.box.col + int(cols[0]), region.box.col + int(cols[-1]) + 1),
+    )
 
 
 def _sources(
     job: _Job, other: rasterio.DatasetReader | None, shapes: list, progress: Progress
 ) -> tuple[tuple[exemplars.Cut, ...], dict[str, Any] | None]:
     """What to copy from, and how they were found where a word was looked for."""
-    request, layer, todo = job.request, job.layer, job.todo
+    request = job.request
+    layer = job.layer
+    todo = job.todo
     if not todo.editor.info.takes("exemplar"):
         return (), None
     if request.exemplar is not None:
@@ -266,22 +321,39 @@ def _sources(
     progress("searching", 0, 1)
     by_text = None
     if todo.by_text:
-        by_text = image_text.load(Path(weights.chosen("image-text"))), todo.options["paraphrases"].splitlines()
+        by_text = (
+            image_text.load(Path(weights.chosen("image-text"))),
+            todo.options["paraphrases"].splitlines(),
+        )
     patches, search = exemplars.found(todo.word, layer, shapes, by_text)
-    windows = [{"box": [h.box.col, h.box.row, h.box.width, h.box.height], "agreement": round(h.agreement, 2)}
-               for h in search.hits]
+    windows = [
+        {
+            "box": [h.box.col, h.box.row, h.box.width, h.box.height],
+            "agreement": round(h.agreement, 2),
+        }
+        for h in search.hits
+    ]
     pixels = sum(int(patch.usable.sum()) for patch in patches)
-    return tuple(patches), {"word": search.word, "rule": search.rule, "windows": windows, "pixels": pixels}
+    return tuple(patches), {
+        "word": search.word,
+        "rule": search.rule,
+        "windows": windows,
+        "pixels": pixels,
+    }
 
 
 def _seen(job: _Job, block: Block, stretch: bands.Stretch) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Image (C, H, W) of all data bands, or of those alone that the editor is for, 0 where nodata; the bands' roles."""
-    layer, info = job.layer, job.todo.editor.info
+    """Image (C, H, W) of all data bands, or of those alone that the editor is for, 0 where nodata;
+    the bands' roles."""
+    layer = job.layer
+    info = job.todo.editor.info
     if info.bands in one_band.WANTED:
         job.told({"notes": [job.alone.note] if job.alone.note else []})
-        image, names = job.alone.seen(block), job.alone.roles
+        image = job.alone.seen(block)
+        names = job.alone.roles
     else:
-        image, names = stretch.seen(block.values), layer.roles.names
+        image = stretch.seen(block.values)
+        names = layer.roles.names
     if not block.valid.all():
         image[:, ~block.valid] = 0
     return image, names
@@ -290,9 +362,13 @@ def _seen(job: _Job, block: Block, stretch: bands.Stretch) -> tuple[np.ndarray, 
 def _edit_region(
     job: _Job, region: Region, cuts: tuple[exemplars.Cut, ...], on_step: Callable[..., None]
 ) -> tuple[np.ndarray, int]:
-    """Native pixels (bands, H, W) of one region with its mask edited, and how many nodata pixels were left as they are."""
-    request, layer, todo = job.request, job.layer, job.todo
-    block, makes = read_window(layer.dataset, region.box), bool(job.canvas.made)
+    """Native pixels (bands, H, W) of one region with its mask edited, and how many nodata pixels
+    were left as they are."""
+    request = job.request
+    layer = job.layer
+    todo = job.todo
+    block = read_window(layer.dataset, region.box)
+    makes = bool(job.canvas.made)
     if not makes:
         block = bands.without_specks(block, region.mask, layer.profile)
     mask = region.mask & block.valid
@@ -300,29 +376,49 @@ def _edit_region(
     if not mask.any():
         on_step(1, 1)
         return read_window(job.canvas.layer.dataset, region.box).values, skipped
-    stretch = (job.from_dark if makes
-               else bands.stretch_of(layer.profile, layer.roles, block))
+    stretch = job.from_dark if makes else bands.stretch_of(layer.profile, layer.roles, block)
     image, names = _seen(job, block, stretch)
     heights = _elevation(layer, region.box, job.elevation) if job.elevation is not None else None
     # Two masks: what the editor draws, and, feathered inside the polygon, what is taken of it.
-    drawn = masks.grown(mask, request.blend.beyond_px) & block.valid if request.blend.beyond_px else mask
-    editor, others = todo.editor, str(todo.options.get("other_bands", KEPT))
+    drawn = (
+        masks.grown(mask, request.blend.beyond_px) & block.valid
+        if request.blend.beyond_px
+        else mask
+    )
+    editor = todo.editor
+    others = str(todo.options.get("other_bands", KEPT))
     view = rgb.View.of(layer.roles, editor.info.title) if editor.info.bands == "rgb" else None
     shown = view.seen(image) if view else image
-    scene = Scene(shown, block.valid, drawn, bands.COLOURS if view else names, layer.profile.gsd_m,
-                  (region.box.row, region.box.col), tuple(cut.patch(stretch) for cut in cuts), heights, layer.profile.aspect,
-                  1.0 if layer.profile.dtype == "uint8" else bands.NIR_WHITE,
-                  None if heights is None else region.numbered())
+    scene = Scene(
+        shown,
+        block.valid,
+        drawn,
+        bands.COLOURS if view else names,
+        layer.profile.gsd_m,
+        (region.box.row, region.box.col),
+        tuple(cut.patch(stretch) for cut in cuts),
+        heights,
+        layer.profile.aspect,
+        1.0 if layer.profile.dtype == "uint8" else bands.NIR_WHITE,
+        None if heights is None else region.numbered(),
+    )
     tiles = tiling.cut(scene, editor.tiled_by(todo.options), editor.overlap_px)
 
     def edit_tile(index: int, part: Scene) -> np.ndarray:
         def step(
-            done: int, total: int, preview: np.ndarray | None = None, note: str = "", about: Mapping[str, Any] | None = None
+            done: int,
+            total: int,
+            preview: np.ndarray | None = None,
+            note: str = "",
+            about: Mapping[str, Any] | None = None,
         ) -> None:
             job.told(about or {})
             picture = None
             if preview is not None and len(tiles) == 1:
-                picture = bands.picture(preview, bands.Roles(names if len(preview) == len(names) else bands.COLOURS, "shown"))
+                picture = bands.picture(
+                    preview,
+                    bands.Roles(names if len(preview) == len(names) else bands.COLOURS, "shown"),
+                )
             on_step(index * total + done, total * len(tiles), picture, note)
 
         return editor.edit(part, request.prompt, todo.options, request.seed, step)
@@ -346,20 +442,31 @@ def _edit_region(
 def _elevation(layer: Layer, box: Box, elevation: rasterio.DatasetReader) -> np.ndarray:
     """Heights in metres on the window's own grid, NaN where the model has none."""
     if (elevation.crs is None) != (layer.profile.crs is None):
-        raise CannotEdit("One of layer and elevation model has no CRS; assign one, so that they can be laid over one another.")
+        raise CannotEdit(
+            "One of layer and elevation model has no CRS; assign one, so that they can be laid "
+            "over one another."
+        )
     heights = np.full((box.height, box.width), np.nan, np.float32)
     reproject(
-        rasterio.band(elevation, 1), heights, dst_transform=layer.profile.transform_of(box),
-        dst_crs=layer.profile.crs or elevation.crs, dst_nodata=np.nan, resampling=Resampling.bilinear,
+        rasterio.band(elevation, 1),
+        heights,
+        dst_transform=layer.profile.transform_of(box),
+        dst_crs=layer.profile.crs or elevation.crs,
+        dst_nodata=np.nan,
+        resampling=Resampling.bilinear,
     )
     if not np.isfinite(heights).any():
-        raise CannotEdit("The elevation model holds no height where the polygons are. Does it cover them?")
+        raise CannotEdit(
+            "The elevation model holds no height where the polygons are. Does it cover them?"
+        )
     return heights * np.float32(elevation.scales[0]) + np.float32(elevation.offsets[0])
 
 
 def _in_crs(shapes: list, layer: Layer) -> shapely.Geometry:
     t = layer.profile.transform
-    moved = [shapely.transform(s, lambda xy: np.column_stack(t @ (xy[:, 0], xy[:, 1]))) for s in shapes]
+    moved = [
+        shapely.transform(s, lambda xy: np.column_stack(t @ (xy[:, 0], xy[:, 1]))) for s in shapes
+    ]
     return shapely.multipolygons(moved)
 
 

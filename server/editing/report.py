@@ -19,8 +19,8 @@ LITTLE_CHANGED = 0.6
 
 @dataclass(frozen=True)
 class Made:
-    """One edit: what was asked for and decided, of which layer, what the editor said, seconds a step, the window written, and
-    how many pixels inside are nodata and were left."""
+    """One edit: what was asked for and decided, of which layer, what the editor said, seconds a
+    step, the window written, and how many pixels inside are nodata and were left."""
 
     request: EditRequest
     todo: Plan
@@ -33,7 +33,9 @@ class Made:
 
 def notes_of(made: Made, checked: GateReport) -> list[str]:
     """What the user should know of this result, in sentences."""
-    notes, roles, nodata = list(made.drawn.get("notes", ())), made.layer.roles, made.left
+    notes = list(made.drawn.get("notes", ()))
+    roles = made.layer.roles
+    nodata = made.left
     changed = checked.pixels_inside_changed / max(checked.pixels_inside, 1)
     if nodata:
         notes.append(f"{nodata:,} pixels inside the polygons are nodata and were left.")
@@ -42,13 +44,19 @@ def notes_of(made: Made, checked: GateReport) -> list[str]:
         notes.append(f"Only {changed:.0%} of the polygons' pixels changed{why}.")
     if len(roles.names) > 3 and roles.source.startswith("assumed") and any(roles.names):
         guess = ", ".join(f"{role}={band + 1}" for band, role in enumerate(roles.names) if role)
-        notes.append(f"The file does not name its bands; taken as {guess}. State them if that is wrong.")
+        notes.append(
+            f"The file does not name its bands; taken as {guess}. State them if that is wrong."
+        )
     return notes
 
 
 def manifest_of(made: Made, search: dict[str, Any] | None, checked: GateReport) -> dict[str, Any]:
     """All that is known of the edit, but for the numbers beside it (see quality.py)."""
-    request, todo, layer, box, info = made.request, made.todo, made.layer, made.box, made.todo.editor.info
+    request = made.request
+    todo = made.todo
+    layer = made.layer
+    box = made.box
+    info = made.todo.editor.info
     return {
         "synthetic": provenance.DISCLAIMER,
         "editor": info.id,

@@ -1,4 +1,5 @@
-"""What an editor of colour pictures sees of a layer, and how its edit goes back into all of the layer's bands."""
+"""What an editor of colour pictures sees of a layer, and how its edit goes back into all of the
+layer's bands."""
 
 from __future__ import annotations
 
@@ -32,21 +33,31 @@ class View:
             others = tuple(i for i in range(len(names)) if i not in (red, green, blue))
             return cls((red, green, blue), others, names)
         if any(role in roles.names for role in RADAR):
-            raise CannotEdit(f"{title} knows pictures in colour; this layer is radar ({', '.join(names)}).")
+            raise CannotEdit(
+                f"{title} knows pictures in colour; this layer is radar ({', '.join(names)})."
+            )
         if len(names) == 1:
             return cls((0, 0, 0), (), names)
-        raise CannotEdit(f"{title} needs to know which bands are red, green and blue; of this layer's {len(names)} they are "
-                         "not all named. State them (band roles; --band red=1 ...).")
+        raise CannotEdit(
+            f"{title} needs to know which bands are red, green and blue; of this layer's "
+            f"{len(names)} they are "
+            "not all named. State them (band roles; --band red=1 ...)."
+        )
 
     def seen(self, image: np.ndarray) -> np.ndarray:
         """(3, H, W) of all data bands as an editor sees them."""
         return image[list(self.colours)]
 
     def back(
-        self, image: np.ndarray, made: np.ndarray, where: tuple[np.ndarray, np.ndarray], others: str,
+        self,
+        image: np.ndarray,
+        made: np.ndarray,
+        where: tuple[np.ndarray, np.ndarray],
+        others: str,
         told: Callable[[int, int], None] | None = None,
     ) -> np.ndarray:
-        """All data bands with an edit (3, H, W) in them; `where`: what is drawn, what is ground; `others`: what the rest does."""
+        """All data bands with an edit (3, H, W) in them; `where`: what is drawn, what is ground;
+        `others`: what the rest does."""
         out = image.copy()
         if len(set(self.colours)) == 1:
             out[0] = made.mean(axis=0)
@@ -63,5 +74,8 @@ class View:
             return ""
         rest = ", ".join(self.names[i] for i in self.others)
         if others == FROM_IMAGE:
-            return f"{rest}: found for the new colours among the window's own pixels; an estimate, not a measurement."
+            return (
+                f"{rest}: found for the new colours among the window's own pixels; an "
+                "estimate, not a measurement."
+            )
         return f"{rest}: kept as before; they do not show the edit."

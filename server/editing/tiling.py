@@ -20,7 +20,8 @@ class Tile:
 
 
 def cut(scene: Scene, tile: int, overlap: int) -> list[Tile]:
-    """Tiles of at most `tile` pixels a side that hold a pixel to edit; one for all when `tile` is 0."""
+    """Tiles of at most `tile` pixels a side that hold a pixel to edit; one for all when `tile` is
+    0."""
     height, width = scene.mask.shape
     if tile <= 0 or max(height, width) <= tile:
         return [Tile(slice(0, height), slice(0, width))]
@@ -44,8 +45,18 @@ def merge(
     for index, tile in enumerate(tiles):
         edited = edit_tile(index, scene.part(tile.rows, tile.cols))
         weight = np.outer(
-            ramp(tile.rows.stop - tile.rows.start, tile.rows.start > 0, tile.rows.stop < height, overlap),
-            ramp(tile.cols.stop - tile.cols.start, tile.cols.start > 0, tile.cols.stop < width, overlap),
+            ramp(
+                tile.rows.stop - tile.rows.start,
+                tile.rows.start > 0,
+                tile.rows.stop < height,
+                overlap,
+            ),
+            ramp(
+                tile.cols.stop - tile.cols.start,
+                tile.cols.start > 0,
+                tile.cols.stop < width,
+                overlap,
+            ),
         ).astype(np.float32)
         total[:, tile.rows, tile.cols] += edited * weight
         weights[tile.rows, tile.cols] += weight

@@ -14,18 +14,33 @@ from ..contract.editors import EditorInfo
 from ..ground.errors import CannotEdit
 
 OnStep = Callable[..., None]
-"""Called as on_step(step, total, preview=None, note="", about=None) once a step, with an unfinished image (C, H, W) where
-there is one, what to tell the user, and facts to record with the result; raises Dismissed when the job was dismissed."""
+"""Called as on_step(step, total, preview=None, note="", about=None) once a step, with an unfinished
+image (C, H, W) where there is one, what to tell the user, and facts to record with the result;
+raises Dismissed when the job was dismissed."""
 
 
-LAND_COVERS = ("forest", "shrub", "grass", "farmland", "bare", "beach", "water", "residential", "industrial", "parking",
-               "asphalt", "road")
+LAND_COVERS = (
+    "forest",
+    "shrub",
+    "grass",
+    "farmland",
+    "bare",
+    "beach",
+    "water",
+    "residential",
+    "industrial",
+    "parking",
+    "asphalt",
+    "road",
+)
 """What can be looked for in a layer by word where no exemplar is drawn."""
 
 
 THINNEST_PX = 8
-BYTES_A_PIXEL, BYTES_A_VALUE = 20, 16
-"""Memory of a window while it is edited, whatever the editor does: masks and opacities; the band before, as seen, and after."""
+BYTES_A_PIXEL = 20
+BYTES_A_VALUE = 16
+"""Memory of a window while it is edited, whatever the editor does: masks and opacities; the band
+before, as seen, and after."""
 AUTOMATIC = "automatic"
 """The value of an option that is filled in from the raster."""
 
@@ -34,7 +49,8 @@ AUTOMATIC = "automatic"
 class Patch:
     """Pixels to copy from: image (C, h, w) as seen, and which of them may be used (h, w).
 
-    `log_weight`: by how much better it fits the words than another, as a log-odds; 0 for the best or a drawn one.
+    `log_weight`: by how much better it fits the words than another, as a log-odds; 0 for the best
+    or a drawn one.
     """
 
     image: np.ndarray
@@ -69,10 +85,13 @@ class Scene:
     parts: np.ndarray | None = None
 
     def filled(self) -> np.ndarray:
-        """The image with what is nodata taken from the nearest valid pixel, so that no hole is taken for black ground."""
+        """The image with what is nodata taken from the nearest valid pixel, so that no hole is
+        taken for black ground."""
         if self.valid.all() or not self.valid.any():
             return self.image
-        near = ndimage.distance_transform_edt(~self.valid, return_distances=False, return_indices=True)
+        near = ndimage.distance_transform_edt(
+            ~self.valid, return_distances=False, return_indices=True
+        )
         return self.image[:, near[0], near[1]]
 
     def part(self, rows: slice, cols: slice) -> Scene:
@@ -93,25 +112,33 @@ class Scene:
 
 
 def thick_enough(patches: Sequence[Patch], least_px: int = THINNEST_PX) -> list[Patch]:
-    """The patches that hold a square of that side; raises CannotEdit where there are patches and none does."""
-    found = [p for p in patches if min(p.usable.shape) >= least_px
-             and (ndimage.minimum_filter(p.usable.astype(np.uint8), least_px, mode="constant") > 0).any()]
+    """The patches that hold a square of that side; raises CannotEdit where there are patches and
+    none does."""
+    found = [
+        p
+        for p in patches
+        if min(p.usable.shape) >= least_px
+        and (ndimage.minimum_filter(p.usable.astype(np.uint8), least_px, mode="constant") > 0).any()
+    ]
     if not found and patches:
-        raise CannotEdit(f"The exemplar is too thin to copy from: nowhere is it {least_px} pixels wide, less what is nodata or "
-                         "lies inside the edited polygons. Draw a larger area.")
+        raise CannotEdit(
+            f"The exemplar is too thin to copy from: nowhere is it {least_px} pixels wide, less "
+            "what is nodata or "
+            "lies inside the edited polygons. Draw a larger area."
+        )
     return found
 
 
 class Editor(ABC):
     """What edits a scene. Subclasses fill in `info` and `edit`.
 
-    `tile_px` is the largest side edited at once (0: no limit), `bytes_a_pixel` the memory that a pixel takes then, `overlap_px`
-    how far tiles overlap, `soft_edge` whether the rim may be feathered: editors that
-    make their own rim say no. `redraws_surroundings`: outside the mask too it
-    gives what it drew, by which its drift in tone is measured and taken out.
-    `matches_exemplars`: whether exemplars of another raster take on this one's tone.
-    `spares`: what it leaves as it is inside the polygons, in words.
-    `reads_text`: an image-text model, where there is one, finds its exemplars.
+    `tile_px` is the largest side edited at once (0: no limit), `bytes_a_pixel` the memory that a
+    pixel takes then, `overlap_px` how far tiles overlap, `soft_edge` whether the rim may be
+    feathered: editors that make their own rim say no. `redraws_surroundings`: outside the mask too
+    it gives what it drew, by which its drift in tone is measured and taken out.
+    `matches_exemplars`: whether exemplars of another raster take on this one's tone. `spares`: what
+    it leaves as it is inside the polygons, in words. `reads_text`: an image-text model, where there
+    is one, finds its exemplars.
     """
 
     info: EditorInfo
@@ -129,7 +156,8 @@ class Editor(ABC):
         return self.tile_px
 
     def memory_bytes(self, pixels: int, bands: int, options: Mapping[str, Any]) -> int:
-        """About how much memory editing a window of so many pixels takes, as measured; networks not counted."""
+        """About how much memory editing a window of so many pixels takes, as measured; networks not
+        counted."""
         side = self.tiled_by(options)
         at_once = min(pixels, side * side) if side else pixels
         return pixels * (BYTES_A_PIXEL + BYTES_A_VALUE * bands) + at_once * self.bytes_a_pixel
@@ -159,9 +187,12 @@ class Editor(ABC):
         return
 
     def settled(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The options with what was chosen for the user in them, so that the same edit can be asked for again."""
+        """The options with what was chosen for the user in them, so that the same edit can be asked
+        for again."""
         return dict(options)
 
     @abstractmethod
-    def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
+    def edit(
+        self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep
+    ) -> np.ndarray:
         """Return the image (C, H, W) with the mask edited; outside it, what should be unchanged."""

@@ -21,29 +21,55 @@ from .base import Editor, OnStep, Scene
 FEWEST_PIXELS = 600
 MOSTLY = 0.8
 """Share of a polygon that an object should cover."""
-GRADIENTS, PATCHES = "gradients", "patch diffusion"
+GRADIENTS = "gradients"
+PATCHES = "patch diffusion"
 
 
 class Copy(Editor):
-    """Pastes a source polygon's pixels, with their gradients kept and their tone fitted at the rim."""
+    """Pastes a source polygon's pixels, with their gradients kept and their tone fitted at the
+    rim."""
 
     soft_edge = False
     bytes_a_pixel = 1000
     info = EditorInfo(
         id="copy",
         title="Copy",
-        description="Puts the content of a source polygon (drawn as the exemplar) into every target polygon, "
+        description="Puts the content of a source polygon (drawn as the exemplar) into every "
+        "target polygon, "
         "middle on middle, and blends it in.",
-        engine="gradient-domain pasting (robust screened Poisson), or closed-form single-image diffusion",
+        engine="gradient-domain pasting (robust screened Poisson), or closed-form single-image "
+        "diffusion",
         needs=("exemplar",),
         options=(
-            Option("turn_degrees", "integer", 0, "Turn", minimum=0, maximum=270, unit="degrees",
-                   help="Rotates the source in steps of 90 degrees; shadows turn with it."),
-            Option("method", "string", GRADIENTS, "Blend by", choices=(GRADIENTS, PATCHES),
-                   help="Gradients fit the tone alone, keep the object as it is, and are fast; patch diffusion draws the content "
-                   "anew with the window's patches, which suits ground better than objects."),
-            Option("tone", "number", 0.08, "Keep the source's own tone", minimum=0.0, maximum=1.0,
-                   help="0: takes on the tone of the new place; 1: keeps its own."),
+            Option(
+                "turn_degrees",
+                "integer",
+                0,
+                "Turn",
+                minimum=0,
+                maximum=270,
+                unit="degrees",
+                help="Rotates the source in steps of 90 degrees; shadows turn with it.",
+            ),
+            Option(
+                "method",
+                "string",
+                GRADIENTS,
+                "Blend by",
+                choices=(GRADIENTS, PATCHES),
+                help="Gradients fit the tone alone, keep the object as it is, and are fast; "
+                "patch diffusion draws the content "
+                "anew with the window's patches, which suits ground better than objects.",
+            ),
+            Option(
+                "tone",
+                "number",
+                0.08,
+                "Keep the source's own tone",
+                minimum=0.0,
+                maximum=1.0,
+                help="0: takes on the tone of the new place; 1: keeps its own.",
+            ),
         ),
     )
 
@@ -51,25 +77,41 @@ class Copy(Editor):
         """Enough ground to go over into."""
         return 48
 
-    def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
+    def edit(
+        self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep
+    ) -> np.ndarray:
         """Paste the first exemplar; several are pasted in turn, seed by seed."""
         exemplars = [p for p in scene.exemplars if p.usable.any()]
         if not exemplars:
-            raise CannotEdit("Copy needs a source: draw the object to copy as the exemplar." if not scene.exemplars else
-                             "Nothing of the exemplar can be copied: it is nodata, or lies inside the edited polygons. Draw "
-                             "it around an object elsewhere.")
+            raise CannotEdit(
+                "Copy needs a source: draw the object to copy as the exemplar."
+                if not scene.exemplars
+                else "Nothing of the exemplar can be copied: it is nodata, or lies inside the "
+                "edited polygons. Draw "
+                "it around an object elsewhere."
+            )
         if options["turn_degrees"] % 90:
-            raise CannotEdit(f"turn_degrees is {options['turn_degrees']}; it must be 0, 90, 180 or 270.")
+            raise CannotEdit(
+                f"turn_degrees is {options['turn_degrees']}; it must be 0, 90, 180 or 270."
+            )
         on_step(0, 1)
         source = exemplars[seed % len(exemplars)]
-        window, turn = Level(scene.image, scene.mask, scene.valid), options["turn_degrees"] // 90
+        window = Level(scene.image, scene.mask, scene.valid)
+        turn = options["turn_degrees"] // 90
         laid, hole = copy(window, source.image, source.usable, turn, options["tone"])
         share = hole.sum() / max(int((scene.mask & scene.valid).sum()), 1)
         if share < MOSTLY:
-            note = f"The exemplar is smaller than the polygon: it covers {share:.0%} of it, and the rest stays as it is."
+            note = (
+                f"The exemplar is smaller than the polygon: it covers {share:.0%} of it, and "
+                "the rest stays as it is."
+            )
             on_step(0, 1, None, "", {"notes": [note]})
         # A window too small for patches to learn from is left at that.
-        if options["method"] == GRADIENTS or (scene.valid & ~scene.mask).sum() < FEWEST_PIXELS or min(hole.shape) < 24:
+        if (
+            options["method"] == GRADIENTS
+            or (scene.valid & ~scene.mask).sum() < FEWEST_PIXELS
+            or min(hole.shape) < 24
+        ):
             return laid
         scaling = Scaling.of(laid, scene.valid | hole)
         draw = Draw(AnchoredNoise(seed, scene.origin), best_device(), on_step)

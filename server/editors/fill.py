@@ -26,19 +26,47 @@ class Fill(Editor):
     info = EditorInfo(
         id="fill",
         title="Fill like there",
-        description="Fills the polygon with the land cover of an exemplar: an area drawn in the same or "
+        description="Fills the polygon with the land cover of an exemplar: an area drawn in the "
+        "same or "
         "another layer, or windows of the layer found by a word.",
         engine="exemplar-based synthesis (coherent copying of the exemplar's pixels)",
         needs=("exemplar?",),
         options=(
-            Option("word", "string", "", "Find in the layer", choices=("", *LAND_COVERS),
-                   help="The land cover to look for where no exemplar is drawn; empty: as the prompt says."),
-            Option("keep_objects", "boolean", False, "Keep objects whole",
-                   help="For buildings, cars and rows: large shifts only, so that objects are not recombined."),
-            Option("outline_px", "number", 4.0, "Natural outline", minimum=0.0, maximum=64.0, unit="px",
-                   help="How far the new land cover may stay inside the polygon, so that its shape does not show."),
-            Option("mirror", "boolean", False, "Mirror the exemplar too",
-                   help="More variety; turns shadows and rows the other way."),
+            Option(
+                "word",
+                "string",
+                "",
+                "Find in the layer",
+                choices=("", *LAND_COVERS),
+                help="The land cover to look for where no exemplar is drawn; empty: as the "
+                "prompt says.",
+            ),
+            Option(
+                "keep_objects",
+                "boolean",
+                False,
+                "Keep objects whole",
+                help="For buildings, cars and rows: large shifts only, so that objects are not "
+                "recombined.",
+            ),
+            Option(
+                "outline_px",
+                "number",
+                4.0,
+                "Natural outline",
+                minimum=0.0,
+                maximum=64.0,
+                unit="px",
+                help="How far the new land cover may stay inside the polygon, so that its shape "
+                "does not show.",
+            ),
+            Option(
+                "mirror",
+                "boolean",
+                False,
+                "Mirror the exemplar too",
+                help="More variety; turns shadows and rows the other way.",
+            ),
         ),
     )
 
@@ -50,16 +78,23 @@ class Fill(Editor):
         """Enough to find transitions like the one the rim needs."""
         return 64
 
-    def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
+    def edit(
+        self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep
+    ) -> np.ndarray:
         """Fill the mask from the scene's exemplars."""
         exemplars = [(p.image, p.usable) for p in thick_enough(scene.exemplars)]
         pixels = sum(int(usable.sum()) for _, usable in exemplars)
         if pixels < FEWEST_PIXELS:
             raise CannotEdit(
-                f"The exemplar holds {pixels} usable pixels; at least {FEWEST_PIXELS} are needed. Draw a larger area.")
+                f"The exemplar holds {pixels} usable pixels; at least {FEWEST_PIXELS} are "
+                "needed. Draw a larger area."
+            )
         settings = FillSettings(options["keep_objects"], options["outline_px"], options["mirror"])
         wanted = int((scene.mask & scene.valid).sum())
         if wanted > REPEATS_FROM * pixels:
-            note = f"There are {pixels:,} pixels to copy for {wanted:,} to fill, so it repeats. Draw a larger exemplar."
+            note = (
+                f"There are {pixels:,} pixels to copy for {wanted:,} to fill, so it repeats. "
+                "Draw a larger exemplar."
+            )
             on_step(0, 1, None, "", {"notes": [note]})
         return fill(Level(scene.image, scene.mask, scene.valid), exemplars, seed, settings, on_step)

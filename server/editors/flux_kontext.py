@@ -1,4 +1,5 @@
-"""FLUX.1 Kontext: a flow transformer that reads the source's tokens behind its own (Black Forest Labs 2025)."""
+"""FLUX.1 Kontext: a flow transformer that reads the source's tokens behind its own (Black Forest
+Labs 2025)."""
 
 from __future__ import annotations
 
@@ -19,8 +20,9 @@ class FluxKontext(Pretrained):
     info = bringable(
         id="flux_kontext",
         title="FLUX Kontext",
-        description="General edits by instruction, long ones too (512 tokens). Non-commercial weights. Needs a model that you "
-                    "bring (Models).",
+        description="General edits by instruction, long ones too (512 tokens). Non-commercial "
+        "weights. Needs a model that you "
+        "bring (Models).",
         engine="FLUX.1 Kontext (flow transformer, the source in its context)",
         native_size_px=1024,
         licence="of the model (FLUX.1 [dev] Non-Commercial), see Models",
@@ -28,6 +30,8 @@ class FluxKontext(Pretrained):
         options=options_for(flow=True, negative=False),
     )
 
-    def draw(self, drawing: Drawing, options: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    def draw(
+        self, drawing: Drawing, options: Mapping[str, Any]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """With the source's tokens behind its own."""
         return recipes.kontext(drawing)

@@ -1,4 +1,5 @@
-"""What editors that words guide have in common: their options, the guide of a scene, and how candidates are ranked."""
+"""What editors that words guide have in common: their options, the guide of a scene, and how
+candidates are ranked."""
 
 from __future__ import annotations
 
@@ -19,23 +20,70 @@ from ..synthesis.scaling import Scaling
 from .base import Scene
 
 OPTIONS = (
-    Option("guidance", "number", 0.3, "Guidance by the words", minimum=0.0, maximum=2.0,
-           help="How hard an image-text model (CLIP, RemoteCLIP; named in the settings) pulls each step towards the words. "
-                "Without such a model, or at 0, the words choose the content only."),
-    Option("momentum", "number", 0.2, "Weight of the new estimate", minimum=0.01, maximum=1.0,
-           help="Lambda: at each guided step so much is of the new estimate, the rest of the one before; 1: no momentum. "
-                "Published: 0.2; a style takes a quarter of it."),
-    Option("schedule", "string", "1", "Guidance by scale",
-           help="Factors from the coarsest scale to the finest, the last for all that follow: '0 1' leaves the coarsest "
-                "alone, as the published method does."),
-    Option("views", "integer", 4, "Views a step", minimum=1, maximum=16,
-           help="Random views of each estimate that the model judges; the published method takes 16."),
-    Option("ensemble", "string", ENSEMBLE_SOURCES[0], "Paraphrases from", choices=ENSEMBLE_SOURCES,
-           help="The image-text model is asked for the mean of several sentences that say the same."),
-    Option("paraphrases", "string", "", "Paraphrases",
-           help="One a line, instead of those that would be made; those used are recorded with the result."),
-    Option("random_subset", "boolean", False, "Random subset",
-           help="A random part of the sentences at each step, as SinDDM's code does with its templates, instead of their mean."),
+    Option(
+        "guidance",
+        "number",
+        0.3,
+        "Guidance by the words",
+        minimum=0.0,
+        maximum=2.0,
+        help="How hard an image-text model (CLIP, RemoteCLIP; named in the settings) pulls each "
+        "step towards the words. "
+        "Without such a model, or at 0, the words choose the content only.",
+    ),
+    Option(
+        "momentum",
+        "number",
+        0.2,
+        "Weight of the new estimate",
+        minimum=0.01,
+        maximum=1.0,
+        help="Lambda: at each guided step so much is of the new estimate, the rest of the one "
+        "before; 1: no momentum. "
+        "Published: 0.2; a style takes a quarter of it.",
+    ),
+    Option(
+        "schedule",
+        "string",
+        "1",
+        "Guidance by scale",
+        help="Factors from the coarsest scale to the finest, the last for all that follow: '0 1' "
+        "leaves the coarsest "
+        "alone, as the published method does.",
+    ),
+    Option(
+        "views",
+        "integer",
+        4,
+        "Views a step",
+        minimum=1,
+        maximum=16,
+        help="Random views of each estimate that the model judges; the published method takes 16.",
+    ),
+    Option(
+        "ensemble",
+        "string",
+        ENSEMBLE_SOURCES[0],
+        "Paraphrases from",
+        choices=ENSEMBLE_SOURCES,
+        help="The image-text model is asked for the mean of several sentences that say the same.",
+    ),
+    Option(
+        "paraphrases",
+        "string",
+        "",
+        "Paraphrases",
+        help="One a line, instead of those that would be made; those used are recorded with the "
+        "result.",
+    ),
+    Option(
+        "random_subset",
+        "boolean",
+        False,
+        "Random subset",
+        help="A random part of the sentences at each step, as SinDDM's code does with its "
+        "templates, instead of their mean.",
+    ),
 )
 
 
@@ -47,23 +95,39 @@ def model_of(kind: str = "image-text") -> ImageText | None:
 
 def sentences_of(prompt: str, options: Mapping[str, Any]) -> list[str]:
     """The paraphrases to use: those in the options, else the prompt alone."""
-    return [line.strip() for line in str(options["paraphrases"]).splitlines() if line.strip()] or [prompt.strip()]
+    return [line.strip() for line in str(options["paraphrases"]).splitlines() if line.strip()] or [
+        prompt.strip()
+    ]
 
 
 def steering_of(options: Mapping[str, Any], **more: Any) -> Steering:
-    """Strength, momentum and schedule of the options; raises CannotEdit where the schedule is no list of numbers."""
+    """Strength, momentum and schedule of the options; raises CannotEdit where the schedule is no
+    list of numbers."""
     try:
         scales = tuple(float(part) for part in str(options["schedule"]).replace(",", " ").split())
     except ValueError:
         scales = ()
     if not scales or not all(0 <= factor <= 10 for factor in scales):
-        raise CannotEdit(f"schedule: '{options['schedule'][:60]}' is no list of factors from 0 to 10, as '0 1'.")
-    return Steering(**{"strength": options["guidance"], "momentum": options["momentum"], "scales": scales, **more})
+        raise CannotEdit(
+            f"schedule: '{options['schedule'][:60]}' is no list of factors from 0 to 10, as '0 1'."
+        )
+    return Steering(
+        **{
+            "strength": options["guidance"],
+            "momentum": options["momentum"],
+            "scales": scales,
+            **more,
+        }
+    )
 
 
 def shown_of(scene: Scene, scaling: Scaling) -> Shown:
-    """How the scene's bands are shown to an image-text model: red, green, blue, else the first band in grey."""
-    found = [scene.roles.index(role) if role in scene.roles else None for role in ("red", "green", "blue")]
+    """How the scene's bands are shown to an image-text model: red, green, blue, else the first band
+    in grey."""
+    found = [
+        scene.roles.index(role) if role in scene.roles else None
+        for role in ("red", "green", "blue")
+    ]
     red, green, blue = (0 if None in found else int(index or 0) for index in found)
     return Shown((red, green, blue), scaling.centre, scaling.half)
 
@@ -84,12 +148,19 @@ def record_of(guide: TextGuide | None) -> dict[str, Any]:
     if guide is None or not guide.losses:
         return {}
     model = model_of()
-    return {"image_text_model": model.name if model else "", "guided_steps": len(guide.losses),
-            "loss_first": round(guide.losses[0], 4), "loss_last": round(guide.losses[-1], 4)}
+    return {
+        "image_text_model": model.name if model else "",
+        "guided_steps": len(guide.losses),
+        "loss_first": round(guide.losses[0], 4),
+        "loss_last": round(guide.losses[-1], 4),
+    }
 
 
-def similarity(model: ImageText, scene: Scene, image: np.ndarray, sentences: Sequence[str]) -> float:
-    """Cosine of the edited area (and a little around it) of an image (C, H, W), as seen, and the sentences' mean."""
+def similarity(
+    model: ImageText, scene: Scene, image: np.ndarray, sentences: Sequence[str]
+) -> float:
+    """Cosine of the edited area (and a little around it) of an image (C, H, W), as seen, and the
+    sentences' mean."""
     box = around(scene.mask)
     unscaled = Scaling(np.zeros(len(image), np.float32), np.ones(len(image), np.float32))
     cut = torch.from_numpy(np.ascontiguousarray(image[:, box[0], box[1]], np.float32))

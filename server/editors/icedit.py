@@ -1,4 +1,5 @@
-"""ICEdit: FLUX Fill completes a diptych whose left half is the source (Zhang et al. 2025), with an adapter of its own."""
+"""ICEdit: FLUX Fill completes a diptych whose left half is the source (Zhang et al. 2025), with an
+adapter of its own."""
 
 from __future__ import annotations
 
@@ -19,8 +20,9 @@ class ICEdit(Pretrained):
     info = bringable(
         id="icedit",
         title="ICEdit",
-        description="General edits by instruction with FLUX Fill: the model draws the right half of a pair. Non-commercial "
-                    "weights. Fails at times; another seed helps. Needs a model that you bring (Models).",
+        description="General edits by instruction with FLUX Fill: the model draws the right half "
+        "of a pair. Non-commercial "
+        "weights. Fails at times; another seed helps. Needs a model that you bring (Models).",
         engine="ICEdit (FLUX.1 Fill, diptych, low-rank adapter)",
         native_size_px=512,
         licence="of the model (FLUX.1 [dev] Non-Commercial), see Models",
@@ -28,6 +30,8 @@ class ICEdit(Pretrained):
         options=options_for(flow=True, negative=False),
     )
 
-    def draw(self, drawing: Drawing, options: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    def draw(
+        self, drawing: Drawing, options: Mapping[str, Any]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Both halves are drawn, of which the right is kept."""
         return recipes.diptych(drawing)

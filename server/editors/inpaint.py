@@ -1,4 +1,5 @@
-"""Inpainting by description with Stable Diffusion, Text2Earth and Kandinsky: the baselines of Han et al."""
+"""Inpainting by description with Stable Diffusion, Text2Earth and Kandinsky: the baselines of Han
+et al."""
 
 from __future__ import annotations
 
@@ -19,15 +20,18 @@ class Inpaint(Pretrained):
     info = bringable(
         id="inpaint",
         title="Inpaint as described",
-        description="Draws the polygons anew after a description of what should be there, to fit what is around them. Needs a "
-                    "model that you bring (Models).",
+        description="Draws the polygons anew after a description of what should be there, to fit "
+        "what is around them. Needs a "
+        "model that you bring (Models).",
         engine="inpainting latent diffusion",
         native_size_px=512,
         weights=("sd15-inpainting", "text2earth-inpainting", "kandinsky22-inpainting"),
         options=options_for(),
     )
 
-    def draw(self, drawing: Drawing, options: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    def draw(
+        self, drawing: Drawing, options: Mapping[str, Any]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """With mask and masked source beside the noise."""
         if drawing.model.has("movq"):
             return recipes.kandinsky(drawing)

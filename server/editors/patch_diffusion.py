@@ -32,11 +32,16 @@ class _PatchDiffusion(Editor):
         """Patches come from the window, so it must hold enough ground."""
         return max(48, side_px // 3)
 
-    def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
+    def edit(
+        self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep
+    ) -> np.ndarray:
         """Sample inside the mask."""
         usable = self.usable(scene)
         if usable.sum() < FEWEST_PIXELS:
-            raise CannotEdit(f"{self.info.title} needs more ground: the window holds {int(usable.sum())} valid pixels.")
+            raise CannotEdit(
+                f"{self.info.title} needs more ground: the window holds {int(usable.sum())} "
+                "valid pixels."
+            )
         scaling = Scaling.of(scene.image, usable)
         image = scaling.scaled(scene.image)
         draw = Draw(AnchoredNoise(seed, scene.origin), best_device(), on_step)
@@ -59,13 +64,29 @@ class Variation(_PatchDiffusion):
     info = EditorInfo(
         id="variation",
         title="Variation",
-        description="Redraws the polygon as another sample of the same ground. A little smoother than the original.",
+        description="Redraws the polygon as another sample of the same ground. A little smoother "
+        "than the original.",
         engine=ENGINE,
         options=(
-            Option("strength", "number", 1.0, "Strength", minimum=0.1, maximum=1.0,
-                   help="1: everything new. Less keeps the large shapes."),
-            Option("resampling", "integer", 1, "Turns a step", minimum=1, maximum=8,
-                   help="Each step is taken so often, with fresh noise in between (RePaint): slower, smoother."),
+            Option(
+                "strength",
+                "number",
+                1.0,
+                "Strength",
+                minimum=0.1,
+                maximum=1.0,
+                help="1: everything new. Less keeps the large shapes.",
+            ),
+            Option(
+                "resampling",
+                "integer",
+                1,
+                "Turns a step",
+                minimum=1,
+                maximum=8,
+                help="Each step is taken so often, with fresh noise in between (RePaint): "
+                "slower, smoother.",
+            ),
         ),
     )
 
@@ -81,13 +102,22 @@ class Harmonise(_PatchDiffusion):
     info = EditorInfo(
         id="harmonise",
         title="Harmonise",
-        description="Draws the polygon's rim, or all of it, lightly anew with patches of its surroundings, "
+        description="Draws the polygon's rim, or all of it, lightly anew with patches of its "
+        "surroundings, "
         "to hide seams and soften what was pasted.",
         engine=ENGINE,
         options=(
             Option("strength", "number", 0.35, "Strength", minimum=0.05, maximum=0.8),
-            Option("rim_px", "integer", 0, "Only a rim of", minimum=0, maximum=512, unit="px",
-                   help="0: the whole polygon. Else only this far from its outline."),
+            Option(
+                "rim_px",
+                "integer",
+                0,
+                "Only a rim of",
+                minimum=0,
+                maximum=512,
+                unit="px",
+                help="0: the whole polygon. Else only this far from its outline.",
+            ),
         ),
     )
 
@@ -98,7 +128,8 @@ class Harmonise(_PatchDiffusion):
 
     def drawn(self, window: Level, options: Mapping[str, Any], draw: Draw) -> np.ndarray:
         """See models.patch_modes.harmonised."""
-        rim, hole = options["rim_px"], window.hole
+        rim = options["rim_px"]
+        hole = window.hole
         if rim:
             hole = hole & (ndimage.distance_transform_edt(hole) <= rim)
         drawn = harmonised(Level(window.image, hole, window.usable), options["strength"], draw)

@@ -1,4 +1,5 @@
-"""MMM-RS's prompts, composed of parts: {modality}, {GSD level}, {weather}, {category}, {caption}, {satellite}, {dataset}."""
+"""MMM-RS's prompts, composed of parts: {modality}, {GSD level}, {weather}, {category}, {caption},
+{satellite}, {dataset}."""
 
 from __future__ import annotations
 
@@ -12,10 +13,15 @@ PARTS = ("modality", "gsd_level", "weather", "category", "satellite", "dataset")
 NONE = "none"
 MODALITIES = {"rgb": "Satellite imagery", "nir": "Near infrared imagery", "radar": "SAR imagery"}
 """First part of the prompts for a kind of picture."""
-LEVELS = (("Ultra-high precision resolution", 0.5), ("High precision resolution", 1.0),
-          ("Medium precision resolution", 10.0), ("Low precision resolution", float("inf")))
-"""Words for the ground size of a pixel, each up to so many metres. The first two and the last stand in MMM-RS's prompts;
-the bounds and the third are this project's reading, for its text gives none."""
+LEVELS = (
+    ("Ultra-high precision resolution", 0.5),
+    ("High precision resolution", 1.0),
+    ("Medium precision resolution", 10.0),
+    ("Low precision resolution", float("inf")),
+)
+"""Words for the ground size of a pixel, each up to so many metres. The first two and the last stand
+in MMM-RS's prompts; the bounds and the third are this project's reading, for its text gives
+none."""
 
 
 def level_of(gsd_m: float) -> str:
@@ -25,7 +31,16 @@ def level_of(gsd_m: float) -> str:
 
 
 def composed(caption: str, parts: Mapping[str, Any], gsd_m: float) -> str:
-    """MMM-RS's prompt without empty parts: {modality}, {GSD level}, {weather}, {category}, {caption}, {satellite}, {dataset}."""
+    """MMM-RS's prompt without empty parts: {modality}, {GSD level}, {weather}, {category},
+    {caption}, {satellite}, {dataset}."""
     level = {AUTOMATIC: level_of(gsd_m), NONE: ""}.get(parts["gsd_level"], parts["gsd_level"])
-    found = (parts["modality"], level, parts["weather"], parts["category"], caption, parts["satellite"], parts["dataset"])
+    found = (
+        parts["modality"],
+        level,
+        parts["weather"],
+        parts["category"],
+        caption,
+        parts["satellite"],
+        parts["dataset"],
+    )
     return ", ".join(part.strip() for part in found if part.strip())

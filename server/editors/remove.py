@@ -17,7 +17,8 @@ from .base import Editor, OnStep, Scene
 
 LEAST_GROUND = 0.25
 """Of the hole's pixels that there must be to copy from."""
-CANDIDATES, OTHER_SEED = 3, 7919
+CANDIDATES = 3
+OTHER_SEED = 7919
 """Tries where a fill repeats itself, and what lies between their seeds."""
 ENGINE = "exemplar-based inpainting (coherent copying of the layer's own pixels)"
 
@@ -30,14 +31,29 @@ class Remove(Editor):
     info = EditorInfo(
         id="remove",
         title="Remove",
-        description="Takes an object away: the ground around the polygon goes on inside it. Draw the polygon generously and "
-                    "include the object's shadow.",
+        description="Takes an object away: the ground around the polygon goes on inside it. Draw "
+        "the polygon generously and "
+        "include the object's shadow.",
         engine=ENGINE,
         options=(
-            Option("reach_px", "integer", 40, "Copy from within", minimum=8, maximum=1024, unit="px",
-                   help="How far from the polygon ground is copied. Small values keep to the neighbourhood."),
-            Option("guard", "boolean", True, "Do not copy look-alikes",
-                   help="Keeps other pixels that look like the removed object from being copied in."),
+            Option(
+                "reach_px",
+                "integer",
+                40,
+                "Copy from within",
+                minimum=8,
+                maximum=1024,
+                unit="px",
+                help="How far from the polygon ground is copied. Small values keep to the "
+                "neighbourhood.",
+            ),
+            Option(
+                "guard",
+                "boolean",
+                True,
+                "Do not copy look-alikes",
+                help="Keeps other pixels that look like the removed object from being copied in.",
+            ),
         ),
     )
 
@@ -45,7 +61,9 @@ class Remove(Editor):
         """Enough to copy from, also where the nearest ground is no good."""
         return max(64, side_px // 2)
 
-    def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
+    def edit(
+        self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep
+    ) -> np.ndarray:
         """Fill the mask; needs some valid ground in the window."""
         if (scene.valid & ~scene.mask).sum() < 200:
             raise CannotEdit("There is too little valid ground around the polygon to copy from.")
@@ -54,28 +72,52 @@ class Remove(Editor):
         removal = Removal(window, settings)
         ground, hole = removal.ground()
         if ground < LEAST_GROUND * hole:
-            unguarded = Removal(window, replace(settings, guard=False)).ground()[0] if settings.guard else 0
-            also = "let look-alikes be copied (option guard=false), " if unguarded >= LEAST_GROUND * hole else ""
+            unguarded = (
+                Removal(window, replace(settings, guard=False)).ground()[0] if settings.guard else 0
+            )
+            also = (
+                "let look-alikes be copied (option guard=false), "
+                if unguarded >= LEAST_GROUND * hole
+                else ""
+            )
             raise CannotEdit(
-                f"Only {ground:,} pixels of ground that can be copied lie around a hole of {hole:,}, less than a quarter: it "
-                f"would be filled with stripes. Draw a smaller polygon, {also}or use 'Fill like there' with an exemplar of what "
-                "should be there.")
+                f"Only {ground:,} pixels of ground that can be copied lie around a hole of "
+                f"{hole:,}, less than a quarter: it "
+                f"would be filled with stripes. Draw a smaller polygon, {also}or use 'Fill like "
+                "there' with an exemplar of what "
+                "should be there."
+            )
         return _best(removal, seed, on_step)
 
 
 def _best(removal: Removal, seed: int, on_step: OnStep) -> np.ndarray:
-    """The fill of the seed; where it repeats itself, the best of some, and a plain word where that does too."""
+    """The fill of the seed; where it repeats itself, the best of some, and a plain word where that
+    does too."""
     made = removal.filled(seed, on_step)
     for turn in range(1, CANDIDATES):
         if made.repeated <= SHOWS:
             return made.image
+
         def further(step: int, total: int, done: int = turn) -> None:
             on_step(done * total + step, CANDIDATES * total)
 
         other = removal.filled((seed + turn * OTHER_SEED) % 2**31, further)
         made = min(made, other, key=lambda one: one.repeated)
-    notes = [] if made.repeated <= SHOWS else [
-        f"The fill repeats itself and may show stripes: {made.repeated:.0%} of it is copied from the same few pixels, the best "
-        f"of {CANDIDATES} tries. Draw a smaller polygon, copy from further away (option reach_px), or use 'Fill like there'."]
-    on_step(1, 1, None, "", {"notes": notes, "repeated": round(made.repeated, 3), "candidates": CANDIDATES})
+    notes = (
+        []
+        if made.repeated <= SHOWS
+        else [
+            f"The fill repeats itself and may show stripes: {made.repeated:.0%} of it is copied "
+            "from the same few pixels, the best "
+            f"of {CANDIDATES} tries. Draw a smaller polygon, copy from further away (option "
+            "reach_px), or use 'Fill like there'."
+        ]
+    )
+    on_step(
+        1,
+        1,
+        None,
+        "",
+        {"notes": notes, "repeated": round(made.repeated, 3), "candidates": CANDIDATES},
+    )
     return made.image

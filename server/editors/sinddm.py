@@ -1,4 +1,5 @@
-"""Variation, and text edit, by a network that learns the window: SinDDM, the reference under Han et al.'s editing."""
+"""Variation, and text edit, by a network that learns the window: SinDDM, the reference under Han et
+al.'s editing."""
 
 from __future__ import annotations
 
@@ -24,7 +25,9 @@ from ..training.sinddm import Recipe, Trainer, network_of
 from .base import Editor, OnStep, Scene, thick_enough
 from .guided import OPTIONS, guide_of, record_of, sentences_of, shown_of, steering_of
 
-NEW, CONTENT, FINEST = "new content", "copied content", "finest scale"
+NEW = "new content"
+CONTENT = "copied content"
+FINEST = "finest scale"
 SMALLEST_SIDE_PX = 64
 PREVIEW_EVERY = 100
 """Training steps between two samples of the coarsest scale, which cost some seconds."""
@@ -38,27 +41,69 @@ class LearnedVariation(Editor):
     info = EditorInfo(
         id="sinddm",
         title="Variation, learned",
-        description="Redraws the polygon with a network that is trained on the window first: minutes to hours without a GPU, "
-                    "kept for the next time. The published reference: few steps give coloured blobs, Variation does better in "
-                    "seconds. With a prompt and an image-text model the words guide it.",
+        description="Redraws the polygon with a network that is trained on the window first: "
+        "minutes to hours without a GPU, "
+        "kept for the next time. The published reference: few steps give coloured blobs, "
+        "Variation does better in "
+        "seconds. With a prompt and an image-text model the words guide it.",
         engine="SinDDM (single-image denoising diffusion, trained on this window)",
         needs=("prompt?", "exemplar?"),
         options=(
-            Option("mode", "string", NEW, "What to do", choices=(NEW, CONTENT, FINEST),
-                   help="Draw the polygon anew; settle an exemplar's content in it (as Copy does); or draw the finest scale "
-                        "only: without words it harmonises, with them it restyles."),
-            Option("share", "number", 1.0, "Share that may change", minimum=0.02, maximum=1.0,
-                   help="With words: of the polygon, where they have most say."),
-            Option("steps", "integer", 30_000, "Training steps", minimum=1, maximum=200_000,
-                   help="A fifth of a second each at width 64 on one processor core; the reference takes 120,000. Stopped, it "
-                        "goes on."),
-            Option("width", "string", "64", "Width of the network", choices=("32", "64", "96", "160"),
-                   help="160 is the reference's 1.1 million parameters."),
-            Option("as_released", "boolean", False, "Scales begin as in the released code",
-                   help="Which measures the blurring of each scale on bytes that wrap around, instead of by a constant."),
-            Option("checkpoint", "string", "", "Trained network",
-                   help="Name of a file in the folder models/sinddm of the server's home, ours or the reference's model-*.pt; "
-                        "empty: train on this window."),
+            Option(
+                "mode",
+                "string",
+                NEW,
+                "What to do",
+                choices=(NEW, CONTENT, FINEST),
+                help="Draw the polygon anew; settle an exemplar's content in it (as Copy does); "
+                "or draw the finest scale "
+                "only: without words it harmonises, with them it restyles.",
+            ),
+            Option(
+                "share",
+                "number",
+                1.0,
+                "Share that may change",
+                minimum=0.02,
+                maximum=1.0,
+                help="With words: of the polygon, where they have most say.",
+            ),
+            Option(
+                "steps",
+                "integer",
+                30_000,
+                "Training steps",
+                minimum=1,
+                maximum=200_000,
+                help="A fifth of a second each at width 64 on one processor core; the reference "
+                "takes 120,000. Stopped, it "
+                "goes on.",
+            ),
+            Option(
+                "width",
+                "string",
+                "64",
+                "Width of the network",
+                choices=("32", "64", "96", "160"),
+                help="160 is the reference's 1.1 million parameters.",
+            ),
+            Option(
+                "as_released",
+                "boolean",
+                False,
+                "Scales begin as in the released code",
+                help="Which measures the blurring of each scale on bytes that wrap around, "
+                "instead of by a constant.",
+            ),
+            Option(
+                "checkpoint",
+                "string",
+                "",
+                "Trained network",
+                help="Name of a file in the folder models/sinddm of the server's home, ours or "
+                "the reference's model-*.pt; "
+                "empty: train on this window.",
+            ),
             *OPTIONS,
         ),
     )
@@ -67,33 +112,54 @@ class LearnedVariation(Editor):
         """The window is all it learns from."""
         return max(64, side_px // 2)
 
-    def edit(self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep) -> np.ndarray:
+    def edit(
+        self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep
+    ) -> np.ndarray:
         """Train or go on training, then sample inside the mask."""
         height, width = scene.mask.shape
         if min(height, width) < SMALLEST_SIDE_PX or scene.valid.mean() < 0.9:
-            raise CannotEdit(f"{self.info.title} learns from a whole window of at least {SMALLEST_SIDE_PX} pixels a side without "
-                             f"large gaps; this one has {width} x {height}, {scene.valid.mean():.0%} of it valid.")
+            raise CannotEdit(
+                f"{self.info.title} learns from a whole window of at least {SMALLEST_SIDE_PX} "
+                "pixels a side without "
+                f"large gaps; this one has {width} x {height}, {scene.valid.mean():.0%} of it "
+                "valid."
+            )
         if height * width > LARGEST_PX * 4:
-            raise CannotEdit(f"{width} x {height} pixels are more than {self.info.title} learns from (at most "
-                             f"{LARGEST_PX * 4:,}). Choose a smaller polygon, or Variation.")
+            raise CannotEdit(
+                f"{width} x {height} pixels are more than {self.info.title} learns from (at most "
+                f"{LARGEST_PX * 4:,}). Choose a smaller polygon, or Variation."
+            )
         scaling = Scaling.of(scene.image, scene.valid)
         image = np.clip(scaling.scaled(scene.filled()), -1, 1)
         pyramid = Pyramid.of(image, options["as_released"])
         guide = None
         if prompt.strip():
             how = steering_of(options, share=options["share"])
-            guide = guide_of(shown_of(scene, scaling), sentences_of(prompt, options), options, how, seed)
-        mode, holes = options["mode"], scene.mask
+            guide = guide_of(
+                shown_of(scene, scaling), sentences_of(prompt, options), options, how, seed
+            )
+        mode = options["mode"]
+        holes = scene.mask
         content: tuple[np.ndarray, ...] = ()
         if mode == CONTENT:
             laid, holes = _pasted(scene, seed)
-            content = Pyramid.of(np.clip(scaling.scaled(laid), -1, 1), options["as_released"]).images
-        known = Known(pyramid, tuple(_holes(holes, pyramid)), guide, content, len(pyramid) - 1 if mode == FINEST else 0)
+            content = Pyramid.of(
+                np.clip(scaling.scaled(laid), -1, 1), options["as_released"]
+            ).images
+        known = Known(
+            pyramid,
+            tuple(_holes(holes, pyramid)),
+            guide,
+            content,
+            len(pyramid) - 1 if mode == FINEST else 0,
+        )
         noise = AnchoredNoise(seed, scene.origin)
         if options["checkpoint"]:
-            net, before = _named(options["checkpoint"], image.shape[0]), 0
+            net = _named(options["checkpoint"], image.shape[0])
+            before = 0
         else:
-            net, before = self._trained(scene, scaling, pyramid, options, on_step), options["steps"]
+            net = self._trained(scene, scaling, pyramid, options, on_step)
+            before = options["steps"]
 
         def step(done: int, total: int) -> None:
             on_step(before + done, before + total)
@@ -103,7 +169,12 @@ class LearnedVariation(Editor):
         return np.where(holes, _laid(scene, scaling, drawn), scene.image).astype(np.float32)
 
     def _trained(
-        self, scene: Scene, scaling: Scaling, pyramid: Pyramid, options: Mapping[str, Any], on_step: OnStep
+        self,
+        scene: Scene,
+        scaling: Scaling,
+        pyramid: Pyramid,
+        options: Mapping[str, Any],
+        on_step: OnStep,
     ) -> SinDDMNet:
         """The network of this window: learned so far, and on to the last step."""
         recipe = Recipe(steps=options["steps"], width=int(options["width"]))
@@ -120,7 +191,9 @@ class LearnedVariation(Editor):
             shown = None
             if step == first or (step > first and step % PREVIEW_EVERY == 0):
                 coarse = sample(trainer.mean, whole, AnchoredNoise(0, scene.origin), scales=1)
-                shown = _laid(scene, scaling, resized(coarse, scene.mask.shape, Image.Resampling.BILINEAR))
+                shown = _laid(
+                    scene, scaling, resized(coarse, scene.mask.shape, Image.Resampling.BILINEAR)
+                )
             on_step(step, total, shown, f"training, loss {loss:.3f}")
 
         return trainer.run(path, told)
@@ -143,11 +216,16 @@ def _named(name: str, bands: int) -> SinDDMNet:
     """A trained network of the folder for them; raises WeightsMissing."""
     net = network_of(weights.named("sinddm", name)).to(best_device())
     if net.final_conv[0].out_channels != bands:
-        raise CannotEdit(f"checkpoint: {name[:80]} was trained on {net.final_conv[0].out_channels} bands, the layer has {bands}.")
+        raise CannotEdit(
+            f"checkpoint: {name[:80]} was trained on {net.final_conv[0].out_channels} bands, the "
+            f"layer has {bands}."
+        )
     return net
 
 
 def _holes(mask: np.ndarray, pyramid: Pyramid) -> list[np.ndarray]:
     """The mask at each scale: a pixel is drawn where any of what it covers is."""
     share = mask[None].astype(np.float32)
-    return [resized(share, level.shape[1:], Image.Resampling.BOX)[0] > 0.01 for level in pyramid.images]
+    return [
+        resized(share, level.shape[1:], Image.Resampling.BOX)[0] > 0.01 for level in pyramid.images
+    ]

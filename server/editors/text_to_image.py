@@ -23,22 +23,51 @@ class Generate(Pretrained):
     info = bringable(
         id="generate",
         title="Generate from text",
-        description="Draws new ground from a description, at a stated ground size of a pixel: an empty extent as a new layer, "
-                    "or polygons of a layer. Needs a model that you bring (Models).",
+        description="Draws new ground from a description, at a stated ground size of a pixel: an "
+        "empty extent as a new layer, "
+        "or polygons of a layer. Needs a model that you bring (Models).",
         engine="text-to-image latent diffusion",
         needs=("prompt?", "raster?"),
         native_size_px=512,
         weights=("mmm-rs", "text2earth", "sd15", "sd21"),
         options=(
-            *(option for option in options_for(strength=True) if option.name not in ("keep_detail", "scenario", "severity")),
-            Option("modality", "string", "Satellite imagery", "Modality", help="First part of the prompt; empty: left out."),
-            Option("gsd_level", "string", AUTOMATIC, "Ground size in words", choices=(AUTOMATIC, NONE, *(w for w, _ in LEVELS)),
-                   help="Automatic: from the raster's pixels."),
+            *(
+                option
+                for option in options_for(strength=True)
+                if option.name not in ("keep_detail", "scenario", "severity")
+            ),
+            Option(
+                "modality",
+                "string",
+                "Satellite imagery",
+                "Modality",
+                help="First part of the prompt; empty: left out.",
+            ),
+            Option(
+                "gsd_level",
+                "string",
+                AUTOMATIC,
+                "Ground size in words",
+                choices=(AUTOMATIC, NONE, *(w for w, _ in LEVELS)),
+                help="Automatic: from the raster's pixels.",
+            ),
             Option("weather", "string", "", "Weather", help="For instance snow, fog, night."),
             Option("category", "string", "", "Category", help="For instance built-up, farmland."),
-            Option("satellite", "string", AUTOMATIC, "Satellite",
-                   help="For instance GF2, Google Earth; automatic: as the layer's tags or file name tell; empty: left out."),
-            Option("dataset", "string", "", "Dataset", help="Whose look it is to have, for instance GID."),
+            Option(
+                "satellite",
+                "string",
+                AUTOMATIC,
+                "Satellite",
+                help="For instance GF2, Google Earth; automatic: as the layer's tags or file "
+                "name tell; empty: left out.",
+            ),
+            Option(
+                "dataset",
+                "string",
+                "",
+                "Dataset",
+                help="Whose look it is to have, for instance GID.",
+            ),
         ),
     )
 
@@ -54,6 +83,8 @@ class Generate(Pretrained):
         """From noise alone, unless a strength is asked for."""
         return {**entry.paper, **entry.generate, "strength": 1.0}
 
-    def draw(self, drawing: Drawing, options: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    def draw(
+        self, drawing: Drawing, options: Mapping[str, Any]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """From noise."""
         return recipes.redrawn(drawing, options["worked_at_m"])

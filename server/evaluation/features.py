@@ -1,4 +1,5 @@
-"""Features and class probabilities of pictures in folders, by Inception (the user's weights) or EfficientNet-Lite0 (shipped)."""
+"""Features and class probabilities of pictures in folders, by Inception (the user's weights) or
+EfficientNet-Lite0 (shipped)."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ Network = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 @dataclass(frozen=True)
 class Extractor:
-    """A network: pictures (n, 3, H, W) in [0, 1] to features and logits; `name` is part of what its figures are called."""
+    """A network: pictures (n, 3, H, W) in [0, 1] to features and logits; `name` is part of what its
+    figures are called."""
 
     name: str
     network: Network
@@ -33,7 +35,9 @@ def lite0() -> Extractor:
     net = scene_words.network()
 
     def seen(pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        small = functional.interpolate(pictures, (LITE0_PX, LITE0_PX), mode="bilinear", antialias=True, align_corners=False)
+        small = functional.interpolate(
+            pictures, (LITE0_PX, LITE0_PX), mode="bilinear", antialias=True, align_corners=False
+        )
         features = net.extract_features((small * 255 - 127) / 128).mean((2, 3))
         return features, net._fc(features)
 
@@ -46,22 +50,33 @@ def of_inception(path: Path) -> Extractor:
 
 
 def pictures_in(folder: Path, most: int = 0, seed: int = 0) -> list[Path]:
-    """The pictures below a folder, at random `most` of them (0: all); raises BadRequest where there are fewer than two."""
+    """The pictures below a folder, at random `most` of them (0: all); raises BadRequest where there
+    are fewer than two."""
     if not folder.is_dir():
         raise BadRequest(f"{folder} is no folder.")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
+    found = sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.is_file()
+    )
     if len(found) < 2:
-        raise BadRequest(f"{folder} holds {len(found)} pictures ({', '.join(PICTURES)}); at least two are needed.")
+        raise BadRequest(
+            f"{folder} holds {len(found)} pictures ({', '.join(PICTURES)}); at least two are "
+            "needed."
+        )
     if most and len(found) > most:
-        found = [found[i] for i in sorted(np.random.default_rng(seed).permutation(len(found))[:most])]
+        found = [
+            found[i] for i in sorted(np.random.default_rng(seed).permutation(len(found))[:most])
+        ]
     return found
 
 
 def described(
-    extractor: Extractor, paths: Sequence[Path], told: Callable[[int, int], None] = lambda done, total: None
+    extractor: Extractor,
+    paths: Sequence[Path],
+    told: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features (n, d) and class probabilities (n, classes) of picture files."""
-    features, chances = [], []
+    features = []
+    chances = []
     with torch.inference_mode():
         for batch in _batches(paths):
             seen, logits = extractor.network(batch)

@@ -8,7 +8,8 @@ import io
 import numpy as np
 from PIL import Image
 
-LONGEST_PX, QUALITY = 768, 90
+LONGEST_PX = 768
+QUALITY = 90
 
 
 def jpeg(picture: np.ndarray) -> bytes:
@@ -22,4 +23,7 @@ def jpeg(picture: np.ndarray) -> bytes:
 
 def part(content: bytes) -> dict[str, object]:
     """A picture as a part of a message."""
-    return {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64," + base64.b64encode(content).decode()}}
+    return {
+        "type": "image_url",
+        "image_url": {"url": "data:image/jpeg;base64," + base64.b64encode(content).decode()},
+    }

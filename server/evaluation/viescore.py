@@ -1,8 +1,9 @@
-"""VIEScore (Ku et al. 2024) for edits: a vision-language model says how well an edit follows the words, keeps the rest, looks.
+"""VIEScore (Ku et al. 2024) for edits: a vision-language model says how well an edit follows the
+words, keeps the rest, looks.
 
-Semantic consistency is the lower of the first two answers, perceptual quality the lower of naturalness and artefacts, the overall
-score the root of their product; each 0 ... 10, 10 at best. What cannot be read from an answer is missing: it is never scored 0,
-and never guessed.
+Semantic consistency is the lower of the first two answers, perceptual quality the lower of
+naturalness and artefacts, the overall score the root of their product; each 0 ... 10, 10 at best.
+What cannot be read from an answer is missing: it is never scored 0, and never guessed.
 """
 
 from __future__ import annotations
@@ -13,13 +14,24 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-FOLLOWED = ("A satellite or aerial picture before and after an edit. The instruction was: \"{}\". Answer with JSON alone, "
-            '{{"score": [a, b], "reasoning": "..."}}: a from 0 to 10 for how fully the instruction is carried out in the second '
-            "picture (10: entirely), b from 0 to 10 for how well all that it does not speak of stayed as it was (10: untouched).")
-LOOKS = ("You see a satellite or aerial picture that may have been made by a program. Answer with JSON alone, "
-         '{"score": [a, b], "reasoning": "..."}: a from 0 to 10 for how natural it looks in light, scale and layout (10: a '
-         "photograph), b from 0 to 10 for how free it is of artefacts such as blur, seams or impossible shapes (10: none).")
-LOWEST, HIGHEST = 0.0, 10.0
+FOLLOWED = (
+    'A satellite or aerial picture before and after an edit. The instruction was: "{}". Answer '
+    "with JSON alone, "
+    '{{"score": [a, b], "reasoning": "..."}}: a from 0 to 10 for how fully the instruction is '
+    "carried out in the second "
+    "picture (10: entirely), b from 0 to 10 for how well all that it does not speak of stayed as "
+    "it was (10: untouched)."
+)
+LOOKS = (
+    "You see a satellite or aerial picture that may have been made by a program. Answer with "
+    "JSON alone, "
+    '{"score": [a, b], "reasoning": "..."}: a from 0 to 10 for how natural it looks in light, '
+    "scale and layout (10: a "
+    "photograph), b from 0 to 10 for how free it is of artefacts such as blur, seams or "
+    "impossible shapes (10: none)."
+)
+LOWEST = 0.0
+HIGHEST = 10.0
 
 
 class Unreadable(ValueError):

@@ -1,7 +1,8 @@
-"""The protocol of Han et al.'s Table I on the user's own images: prompts for whole pictures and for masked ones.
+"""The protocol of Han et al.'s Table I on the user's own images: prompts for whole pictures and for
+masked ones.
 
-Cases, systems and seeds are a benchmark's (`benchmark.protocol`); every system edits every case with every seed, and a named CLIP
-scores the whole pictures.
+Cases, systems and seeds are a benchmark's (`benchmark.protocol`); every system edits every case
+with every seed, and a named CLIP scores the whole pictures.
 """
 
 from __future__ import annotations
@@ -28,30 +29,43 @@ from .benchmark.protocol import Case, Protocol, plain
 
 
 def run(protocol: Protocol, folder: Path, say: Callable[[str], None]) -> Path:
-    """Pictures, settings and tables in the folder; returns the table's path. A system that cannot run is a dash, and why."""
+    """Pictures, settings and tables in the folder; returns the table's path. A system that cannot
+    run is a dash, and why."""
     named = weights.chosen("image-text")
     if not named:
         raise ModelNotNamed(f"CLIP scores need an image-text model. {image_text.WHERE}")
     # Whoever guides must not judge alone: with a second model both columns are given.
-    judges = [image_text.load(Path(path)) for path in dict.fromkeys((named, weights.chosen("second-image-text"))) if path]
+    judges = [
+        image_text.load(Path(path))
+        for path in dict.fromkeys((named, weights.chosen("second-image-text")))
+        if path
+    ]
     for part in ("pictures", "manifests"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    rows = [f"{system}, {judge.name}" for system in ("unedited", *protocol.systems) for judge in judges]
-    scores: dict[str, dict[str, list[float]]] = {row: {case.name: [] for case in protocol.cases} for row in rows}
+    rows = [
+        f"{system}, {judge.name}" for system in ("unedited", *protocol.systems) for judge in judges
+    ]
+    scores: dict[str, dict[str, list[float]]] = {
+        row: {case.name: [] for case in protocol.cases} for row in rows
+    }
     failures: dict[str, str] = {}
     path = folder
     for case in protocol.cases:
         with opened(case.image) as dataset:
             before = _shown(dataset)
         for judge in judges:
-            scores[f"unedited, {judge.name}"][case.name].append(clip_score(judge, before, case.prompt))
+            scores[f"unedited, {judge.name}"][case.name].append(
+                clip_score(judge, before, case.prompt)
+            )
         for system in protocol.systems:
             for seed in protocol.seeds:
                 stem = f"{plain(case.name)}-{plain(system)}-{seed}"
                 try:
                     made = drawing.drawn(protocol, case, Asked(system, seed), folder / "drawn")
                     picture = _laid(case, made)
-                except Exception as error:  # a system that breaks must not take the others' results with it
+                except (
+                    Exception
+                ) as error:  # a system that breaks must not take the others' results with it
                     failures[f"{system}, {case.name}"] = f"{type(error).__name__}: {error}"
                     say(f"{case.name}: {system}: {error}")
                     break
@@ -61,27 +75,41 @@ def run(protocol: Protocol, folder: Path, say: Callable[[str], None]) -> Path:
                     score = clip_score(judge, picture, case.prompt)
                     scores[f"{system}, {judge.name}"][case.name].append(score)
                     say(f"{case.name}: {system}, seed {seed}: {score:.2f} by {judge.name}")
-        path = tables.write(folder, "Text-guided editing of single images", scores, _about(protocol, judges, failures),
-                            "system, judge")
+        path = tables.write(
+            folder,
+            "Text-guided editing of single images",
+            scores,
+            _about(protocol, judges, failures),
+            "system, judge",
+        )
     return path
 
 
-def _about(protocol: Protocol, judges: Sequence[ImageText], failures: Mapping[str, str]) -> dict[str, Any]:
+def _about(
+    protocol: Protocol, judges: Sequence[ImageText], failures: Mapping[str, str]
+) -> dict[str, Any]:
     """The settings, for the table."""
-    return {"score": "100 x cosine of the whole picture and the prompt", "judges": ", ".join(j.name for j in judges),
-            "guided by": weights.chosen("image-text"), "second model": weights.chosen("second-image-text") or "none",
-            "seeds": ", ".join(map(str, protocol.seeds)), "not run": failures or "nothing",
-            **{f"not run: {what}": why for what, why in failures.items()},
-            **{f"baseline {name}": model for name, model in protocol.baselines.items()},
-            **{f"version of {name}": version for name, version in provenance.versions().items()},
-            "options": dict(protocol.options),
-            "cases": [json.loads(json.dumps(vars(case), default=str)) for case in protocol.cases]}
+    return {
+        "score": "100 x cosine of the whole picture and the prompt",
+        "judges": ", ".join(j.name for j in judges),
+        "guided by": weights.chosen("image-text"),
+        "second model": weights.chosen("second-image-text") or "none",
+        "seeds": ", ".join(map(str, protocol.seeds)),
+        "not run": failures or "nothing",
+        **{f"not run: {what}": why for what, why in failures.items()},
+        **{f"baseline {name}": model for name, model in protocol.baselines.items()},
+        **{f"version of {name}": version for name, version in provenance.versions().items()},
+        "options": dict(protocol.options),
+        "cases": [json.loads(json.dumps(vars(case), default=str)) for case in protocol.cases],
+    }
 
 
 def _shown(dataset: rasterio.DatasetReader) -> np.ndarray:
     layer = bands.Layer.of(dataset, {})
     block = read_window(dataset, layer.profile.box)
-    return bands.picture(bands.stretch_of(layer.profile, layer.roles, block).seen(block.values), layer.roles)
+    return bands.picture(
+        bands.stretch_of(layer.profile, layer.roles, block).seen(block.values), layer.roles
+    )
 
 
 def _laid(case: Case, made: drawing.Drawn) -> np.ndarray:

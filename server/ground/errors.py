@@ -24,25 +24,29 @@ class ServerError(Exception):
 class BadRequest(ServerError):
     """The request is not of the contract's form."""
 
-    status, title = 400, "The request is not understood"
+    status = 400
+    title = "The request is not understood"
 
 
 class Unauthorised(ServerError):
     """No token, or the wrong one."""
 
-    status, title = 401, "The token is missing or wrong"
+    status = 401
+    title = "The token is missing or wrong"
 
 
 class Forbidden(ServerError):
     """A path outside the allowed folders, or a foreign Host header."""
 
-    status, title = 403, "Not allowed"
+    status = 403
+    title = "Not allowed"
 
 
 class UnknownProcess(ServerError):
     """No editor of that name. The type is the one OGC 18-062r2 asks for."""
 
-    status, title = 404, "No such process"
+    status = 404
+    title = "No such process"
 
     @classmethod
     def type_uri(cls) -> str:
@@ -53,7 +57,8 @@ class UnknownProcess(ServerError):
 class UnknownJob(ServerError):
     """No job of that id."""
 
-    status, title = 404, "No such job"
+    status = 404
+    title = "No such job"
 
     @classmethod
     def type_uri(cls) -> str:
@@ -64,7 +69,8 @@ class UnknownJob(ServerError):
 class ResultNotReady(ServerError):
     """The job has not ended."""
 
-    status, title = 404, "The result is not ready"
+    status = 404
+    title = "The result is not ready"
 
     @classmethod
     def type_uri(cls) -> str:
@@ -75,31 +81,36 @@ class ResultNotReady(ServerError):
 class TooLarge(ServerError):
     """More bytes than the operator allows."""
 
-    status, title = 413, "Too large"
+    status = 413
+    title = "Too large"
 
 
 class Conflict(ServerError):
     """The idempotency key was used for another request."""
 
-    status, title = 409, "The key belongs to another request"
+    status = 409
+    title = "The key belongs to another request"
 
 
 class RasterUnreadable(ServerError):
     """The file cannot be opened, or is of a kind that cannot be edited."""
 
-    status, title = 422, "The raster cannot be edited"
+    status = 422
+    title = "The raster cannot be edited"
 
 
 class OutsideRaster(ServerError):
     """The polygons or the extent touch no pixel of the raster."""
 
-    status, title = 422, "Nothing to edit there"
+    status = 422
+    title = "Nothing to edit there"
 
 
 class CannotEdit(ServerError):
     """The editor cannot do this with these inputs."""
 
-    status, title = 422, "The editor cannot do this"
+    status = 422
+    title = "The editor cannot do this"
 
 
 class NotFoundInLayer(CannotEdit):
@@ -111,49 +122,57 @@ class NotFoundInLayer(CannotEdit):
 class WeightsMissing(ServerError):
     """A model's files are not on this machine."""
 
-    status, title = 503, "Model files are missing"
+    status = 503
+    title = "Model files are missing"
 
 
 class ModelNotNamed(WeightsMissing):
     """What is asked for needs a model of the user's, and none is named on this server."""
 
-    status, title = 422, "No model is named for this"
+    status = 422
+    title = "No model is named for this"
 
 
 class UnknownModel(ServerError):
     """No model of that name."""
 
-    status, title = 404, "No such model"
+    status = 404
+    title = "No such model"
 
 
 class ModelRefused(ServerError):
     """Files that are not what they claim to be, or not this model."""
 
-    status, title = 422, "The model's files are refused"
+    status = 422
+    title = "The model's files are refused"
 
 
 class LicenceNotAccepted(ServerError):
     """The model's licence has conditions that the user must accept first."""
 
-    status, title = 403, "The licence must be accepted first"
+    status = 403
+    title = "The licence must be accepted first"
 
 
 class HubUnreachable(ServerError):
     """The place models are downloaded from does not answer, or not with what was asked."""
 
-    status, title = 502, "The download failed"
+    status = 502
+    title = "The download failed"
 
 
 class NoSpace(ServerError):
     """The disk is full, or a folder cannot be written."""
 
-    status, title = 507, "The result cannot be written"
+    status = 507
+    title = "The result cannot be written"
 
 
 class PromiseBroken(ServerError):
     """The gate refused the file: it is not on the source's grid, or pixels outside changed."""
 
-    status, title = 500, "The result broke the raster promise and was thrown away"
+    status = 500
+    title = "The result broke the raster promise and was thrown away"
 
 
 class Dismissed(Exception):

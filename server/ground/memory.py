@@ -15,12 +15,14 @@ SHARE = 0.6
 """Of this machine's memory that an edit may take where no limit is set."""
 GB = 1e9
 BASE_BYTES = 300_000_000
-"""What any edit takes beside its pixels: libraries, networks that find examples, squares of a file while it is written."""
+"""What any edit takes beside its pixels: libraries, networks that find examples, squares of a file
+while it is written."""
 _CONTAINER = Path("/sys/fs/cgroup/memory.max")
 
 
 def limit_bytes() -> int:
-    """Bytes that one edit may take: LANDBRUSH_MEMORY_LIMIT_MB, else a share of what this machine or its container has."""
+    """Bytes that one edit may take: LANDBRUSH_MEMORY_LIMIT_MB, else a share of what this machine or
+    its container has."""
     given = os.environ.get(LIMIT, "")
     if given:
         if not given.isdigit() or not int(given):
@@ -38,5 +40,8 @@ def check(needed: int, what: str) -> None:
     """Raise CannotEdit where `what` (a sentence's beginning) needs more than is allowed."""
     limit = limit_bytes()
     if needed + BASE_BYTES > limit:
-        raise CannotEdit(f"{what} needs about {(needed + BASE_BYTES) / GB:.1f} GB of memory; an edit may take {limit / GB:.1f} "
-                         f"GB here ({LIMIT}). Divide the polygon, or take a smaller one.")
+        raise CannotEdit(
+            f"{what} needs about {(needed + BASE_BYTES) / GB:.1f} GB of memory; an edit may take "
+            f"{limit / GB:.1f} "
+            f"GB here ({LIMIT}). Divide the polygon, or take a smaller one."
+        )

@@ -51,7 +51,8 @@ class Settings:
 
     @property
     def hosts(self) -> frozenset[str]:
-        """Host names that a request may carry, so that a web page cannot reach the server under its own name."""
+        """Host names that a request may carry, so that a web page cannot reach the server under its
+        own name."""
         own = () if self.host in ("0.0.0.0", "::") else (self.host,)
         return frozenset((*LOOPBACK, *own, *self.extra_hosts))
 

@@ -37,8 +37,14 @@ from .store import (
 )
 
 log = logging.getLogger(__name__)
-SHARES = {"understanding": (0, 2), "reading": (2, 5), "searching": (5, 12), "editing": (12, 92),
-          "writing": (92, 96), "checking": (96, 99)}
+SHARES = {
+    "understanding": (0, 2),
+    "reading": (2, 5),
+    "searching": (5, 12),
+    "editing": (12, 92),
+    "writing": (92, 96),
+    "checking": (96, 99),
+}
 """Where each stage lies on the way from 0 to 100 %."""
 WRITE_EVERY_S = 0.2
 PREVIEW_EVERY_S = 2.0
@@ -48,10 +54,15 @@ MOST_STARTS = 3
 class Runner:
     """Feeds jobs to an executor, in the order they were accepted."""
 
-    def __init__(self, store: JobStore, executor: Executor | None = None, settings: Settings | None = None) -> None:
-        self.store, self.settings = store, settings
+    def __init__(
+        self, store: JobStore, executor: Executor | None = None, settings: Settings | None = None
+    ) -> None:
+        self.store = store
+        self.settings = settings
         workers = settings.workers if settings else 1
-        self.executor = executor or ThreadPoolExecutor(workers, thread_name_prefix="landbrush-device")
+        self.executor = executor or ThreadPoolExecutor(
+            workers, thread_name_prefix="landbrush-device"
+        )
 
     def submit(self, folder: Path) -> None:
         """Queue the job of a folder."""
@@ -73,16 +84,23 @@ class _Progress:
     """Writes a job's progress into its folder and stops it where it was dismissed."""
 
     def __init__(self, folder: Path, info: JobInfo) -> None:
-        self.folder, self.info = folder, info
-        self.started, self.written = time.monotonic(), 0.0
-        self.editing_since, self.shown = 0.0, -PREVIEW_EVERY_S
+        self.folder = folder
+        self.info = info
+        self.started = time.monotonic()
+        self.written = 0.0
+        self.editing_since = 0.0
+        self.shown = -PREVIEW_EVERY_S
 
-    def __call__(self, stage: str, step: int, steps: int, picture: np.ndarray | None = None, note: str = "") -> None:
+    def __call__(
+        self, stage: str, step: int, steps: int, picture: np.ndarray | None = None, note: str = ""
+    ) -> None:
         if is_dismissed(self.folder):
             raise Dismissed
         if picture is not None and time.monotonic() - self.shown > PREVIEW_EVERY_S:
             self.shown = time.monotonic()
-            with contextlib.suppress(OSError):  # a full disk ends the edit where it writes, not here
+            with contextlib.suppress(
+                OSError
+            ):  # a full disk ends the edit where it writes, not here
                 write_picture(picture, self.folder / PREVIEW_FILE)
         new_stage = stage != self.info.stage
         if stage == "editing" and new_stage:
@@ -94,8 +112,15 @@ class _Progress:
         if stage == "editing" and step > 0:
             spent = time.monotonic() - self.editing_since
             eta = round(spent / step * max(steps - step, 0), 1)
-        self.info = replace(self.info, stage=stage, step=step, steps=steps, progress=progress, eta_s=eta,
-                            message=note if stage == "editing" else "")
+        self.info = replace(
+            self.info,
+            stage=stage,
+            step=step,
+            steps=steps,
+            progress=progress,
+            eta_s=eta,
+            message=note if stage == "editing" else "",
+        )
         if new_stage or time.monotonic() - self.written > WRITE_EVERY_S:
             self.written = time.monotonic()
             _save_unless_dismissed(self.folder, self.info)
@@ -124,23 +149,43 @@ def run_job(path: str, settings: Settings | None = None) -> None:
     progress = _Progress(folder, info)
     try:
         if started(folder) > MOST_STARTS:
-            raise CannotEdit(f"The server ended {MOST_STARTS} times while this job ran, so it is not begun again: most likely "
-                             "it needs more memory than there is. Choose a smaller polygon.")
+            raise CannotEdit(
+                f"The server ended {MOST_STARTS} times while this job ran, so it is not begun "
+                "again: most likely "
+                "it needs more memory than there is. Choose a smaller polygon."
+            )
         job = load_job(folder)
-        files = job.files if settings is None else replace(job.files, roots=allowed_for(job.files, settings))
+        files = (
+            job.files
+            if settings is None
+            else replace(job.files, roots=allowed_for(job.files, settings))
+        )
         report = edit(job.request, job.process_id, files, folder, progress)
-        ended = replace(progress.info, status=SUCCESSFUL, progress=100, stage="done", message="", report=summary(report))
+        ended = replace(
+            progress.info,
+            status=SUCCESSFUL,
+            progress=100,
+            stage="done",
+            message="",
+            report=summary(report),
+        )
     except Dismissed:
         ended = replace(progress.info, status=DISMISSED, message="dismissed")
     except ServerError as error:
         ended = replace(progress.info, status=FAILED, message=str(error), problem=error.problem())
     except MemoryError:
-        problem = Problem("Out of memory", 507, "Not enough memory for this edit. Choose a smaller polygon.")
+        problem = Problem(
+            "Out of memory", 507, "Not enough memory for this edit. Choose a smaller polygon."
+        )
         ended = replace(progress.info, status=FAILED, message=problem.detail, problem=problem)
     except Exception as error:
         log.exception("job %s failed unexpectedly", folder.name)
-        problem = Problem("The server failed", 500, f"{type(error).__name__}: {error}. This is a fault of Landbrush; "
-                          "please report it with the job's error.log.")
+        problem = Problem(
+            "The server failed",
+            500,
+            f"{type(error).__name__}: {error}. This is a fault of Landbrush; "
+            "please report it with the job's error.log.",
+        )
         ended = replace(progress.info, status=FAILED, message=problem.detail, problem=problem)
         _log_error(folder)
     _finish(folder, replace(ended, finished=now(), eta_s=None))

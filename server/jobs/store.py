@@ -33,11 +33,16 @@ from ..raster.provenance import write_json
 log = logging.getLogger(__name__)
 _ID = re.compile(r"^[0-9a-f]{32}$")
 state = threading.RLock()
-"""Held by whoever looks at a job's state and then changes it: views that dismiss, workers that report."""
+"""Held by whoever looks at a job's state and then changes it: views that dismiss, workers that
+report."""
 MOST_RUNNING = 64
-"""Jobs at the front of the queue that are looked at for a list: more than any machine runs at a time."""
+"""Jobs at the front of the queue that are looked at for a list: more than any machine runs at a
+time."""
 FILES = ("raster", "exemplar", "elevation")
-REQUEST, STATUS, DISMISSAL, STARTS = "request.json", "status.json", "dismissed", "starts"
+REQUEST = "request.json"
+STATUS = "status.json"
+DISMISSAL = "dismissed"
+STARTS = "starts"
 
 
 def now() -> str:
@@ -66,7 +71,8 @@ def load_job(folder: Path) -> Job:
 
 
 def allowed_for(files: Files, settings: Settings) -> tuple[Path, ...]:
-    """Where the files of a job may lie, with all they refer to: the roots, and uploads, each for itself."""
+    """Where the files of a job may lie, with all they refer to: the roots, and uploads, each for
+    itself."""
     named = [path for path in (files.raster, files.exemplar, files.elevation) if path is not None]
     return (*settings.roots, *(path for path in named if path.parent == settings.uploads))
 
@@ -99,11 +105,14 @@ def _marked(marker: Path) -> dict[str, str] | None:
 
 
 def _as_dismissed(info: JobInfo) -> JobInfo:
-    return replace(info, status=DISMISSED, finished=now(), message="dismissed", eta_s=None, report={})
+    return replace(
+        info, status=DISMISSED, finished=now(), message="dismissed", eta_s=None, report={}
+    )
 
 
 def started(folder: Path) -> int:
-    """Note that the job is begun, and tell how often it has been: a job that ends the server is not begun for ever."""
+    """Note that the job is begun, and tell how often it has been: a job that ends the server is not
+    begun for ever."""
     with open(folder / STARTS, "a", encoding="ascii") as stream:
         stream.write("x")
     return (folder / STARTS).stat().st_size
@@ -112,8 +121,9 @@ def started(folder: Path) -> int:
 class JobStore:
     """All jobs below one folder.
 
-    The folders are the truth; an index of them in memory, made at the start, tells states without reading every folder. Jobs
-    run in the order in which they were accepted, so that of the unfinished ones only the first are looked at again.
+    The folders are the truth; an index of them in memory, made at the start, tells states without
+    reading every folder. Jobs run in the order in which they were accepted, so that of the
+    unfinished ones only the first are looked at again.
     """
 
     def __init__(self, root: Path) -> None:
@@ -128,7 +138,8 @@ class JobStore:
         self._unfinished.sort(key=lambda job_id: self._known[job_id][1].created)
 
     def _take_up(self, folder: Path) -> None:
-        """Put a folder that was there before into the index; one that cannot be read is left alone and told of."""
+        """Put a folder that was there before into the index; one that cannot be read is left alone
+        and told of."""
         try:
             if not folder.is_dir() or not (folder / STATUS).exists():
                 return  # accepted half when a former process ended
@@ -137,13 +148,18 @@ class JobStore:
         except Exception as error:  # whatever a damaged file holds, the others are served
             self._known.pop(folder.name, None)
             self.damaged[folder.name] = f"{type(error).__name__}: {error}"[:300]
-            log.warning("the job folder %s is damaged and left as it is (%s)", folder, self.damaged[folder.name])
+            log.warning(
+                "the job folder %s is damaged and left as it is (%s)",
+                folder,
+                self.damaged[folder.name],
+            )
             return
         if info.status not in ENDED:
             self._unfinished.append(folder.name)
 
     def _look(self, folder: Path) -> JobInfo:
-        """The job's state as its folder has it now; read again only where its file is another one."""
+        """The job's state as its folder has it now; read again only where its file is another
+        one."""
         try:
             stat = (folder / STATUS).stat()
         except OSError as error:
@@ -154,7 +170,9 @@ class JobStore:
             return held[1]
         info = load_status(folder)
         if info.jobID != folder.name:
-            raise UnknownJob(f"The folder of job '{folder.name[:64]}' holds the state of another one.")
+            raise UnknownJob(
+                f"The folder of job '{folder.name[:64]}' holds the state of another one."
+            )
         with state:
             self._known[folder.name] = state_of_file, info
         return info
@@ -166,10 +184,15 @@ class JobStore:
             raise UnknownJob(f"There is no job '{job_id[:64]}'.")
         return folder
 
-    def create(self, process_id: str, request: EditRequest, files: Files, key: str = "") -> tuple[JobInfo, bool]:
+    def create(
+        self, process_id: str, request: EditRequest, files: Files, key: str = ""
+    ) -> tuple[JobInfo, bool]:
         """Accept a job; with a key that was used before, the job it made. True: it is new."""
-        body = {"process": process_id, "request": request.to_json(),
-                "files": {name: str(getattr(files, name) or "") for name in FILES}}
+        body = {
+            "process": process_id,
+            "request": request.to_json(),
+            "files": {name: str(getattr(files, name) or "") for name in FILES},
+        }
         print_of_body = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         with state:
             marker = self.root / f"key-{hashlib.sha256(key.encode()).hexdigest()}" if key else None
@@ -178,7 +201,9 @@ class JobStore:
                 return self._same(known, print_of_body), False
             job_id = uuid.uuid4().hex
             folder = self.root / job_id
-            info = JobInfo(jobID=job_id, processID=process_id, status=ACCEPTED, created=now(), stage="waiting")
+            info = JobInfo(
+                jobID=job_id, processID=process_id, status=ACCEPTED, created=now(), stage="waiting"
+            )
             try:
                 folder.mkdir()
                 write_json(folder / REQUEST, body)
@@ -212,7 +237,8 @@ class JobStore:
         return replace(info, position=ahead)
 
     def _pass_over_ended(self) -> None:
-        """Take ended jobs off the front of the queue; behind the first that waits none has begun."""
+        """Take ended jobs off the front of the queue; behind the first that waits none has
+        begun."""
         for job_id in list(self._unfinished):
             try:
                 status = self._look(self.root / job_id).status
@@ -234,7 +260,8 @@ class JobStore:
         yield from sorted(found, key=lambda info: info.created, reverse=True)
 
     def dismiss(self, job_id: str) -> JobInfo:
-        """Stop a queued or running job, or drop the result of an ended one; twice is as good as once."""
+        """Stop a queued or running job, or drop the result of an ended one; twice is as good as
+        once."""
         with state:
             folder = self.folder(job_id)
             info = load_status(folder)
@@ -249,24 +276,39 @@ class JobStore:
             return self._look(folder)
 
     def unfinished(self) -> list[Path]:
-        """Folders of jobs to run again after a restart: the interrupted first, then the queue in its order."""
+        """Folders of jobs to run again after a restart: the interrupted first, then the queue in
+        its order."""
         left = [i for i in self.every() if i.status in (ACCEPTED, RUNNING)]
         for info in [i for i in left if is_dismissed(self.root / i.jobID)]:
             # A former process ended between the mark and the status.
             left.remove(info)
-            with contextlib.suppress(OSError, ServerError):  # a folder that cannot be written stays as it is
+            with contextlib.suppress(
+                OSError, ServerError
+            ):  # a folder that cannot be written stays as it is
                 save_status(self.root / info.jobID, _as_dismissed(info))
                 self._look(self.root / info.jobID)
         left.sort(key=lambda info: (info.status != RUNNING, info.created))
         return [self.root / info.jobID for info in left]
 
     def forget_older_than(self, days: float) -> int:
-        """Delete jobs that ended longer ago than that; returns how many. What cannot be read or deleted is left."""
-        count, limit = 0, time.time() - days * 86400
+        """Delete jobs that ended longer ago than that; returns how many. What cannot be read or
+        deleted is left."""
+        count = 0
+        limit = time.time() - days * 86400
         with state:
-            for folder in [one for one in self.root.iterdir() if _ID.match(one.name) and one.name not in self.damaged]:
-                if folder.is_dir() and not folder.is_symlink() and not os.path.lexists(folder / STATUS):
-                    shutil.rmtree(folder, ignore_errors=True)  # accepted half when a former process ended
+            for folder in [
+                one
+                for one in self.root.iterdir()
+                if _ID.match(one.name) and one.name not in self.damaged
+            ]:
+                if (
+                    folder.is_dir()
+                    and not folder.is_symlink()
+                    and not os.path.lexists(folder / STATUS)
+                ):
+                    shutil.rmtree(
+                        folder, ignore_errors=True
+                    )  # accepted half when a former process ended
             for job_id in list(self._known):
                 folder = self.root / job_id
                 with contextlib.suppress(ServerError):
@@ -284,7 +326,8 @@ class JobStore:
 
 
 def _changed_at(path: Path) -> float:
-    """When a file was written last, in seconds since 1970; of one that cannot be looked at: never to be forgotten."""
+    """When a file was written last, in seconds since 1970; of one that cannot be looked at: never
+    to be forgotten."""
     try:
         return path.stat().st_mtime
     except OSError:
@@ -292,7 +335,8 @@ def _changed_at(path: Path) -> float:
 
 
 def _drop(path: Path) -> None:
-    """Delete a file, or a folder that stands in its place; what cannot be deleted is told of and left."""
+    """Delete a file, or a folder that stands in its place; what cannot be deleted is told of and
+    left."""
     try:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -304,6 +348,18 @@ def _drop(path: Path) -> None:
 
 def summary(report: dict[str, Any]) -> dict[str, Any]:
     """What of an edit's report belongs into the job's status."""
-    kept = ("editor", "engine", "operation",
-            "understood", "search", "gate", "pixels_left_nodata", "notes", "seconds", "window", "crs", "seed")
+    kept = (
+        "editor",
+        "engine",
+        "operation",
+        "understood",
+        "search",
+        "gate",
+        "pixels_left_nodata",
+        "notes",
+        "seconds",
+        "window",
+        "crs",
+        "seed",
+    )
     return {k: report[k] for k in kept if report.get(k) is not None}

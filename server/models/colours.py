@@ -1,8 +1,10 @@
-"""Red, green and blue from near infrared alone: a small network over what each pixel and its surroundings look like.
+"""Red, green and blue from near infrared alone: a small network over what each pixel and its
+surroundings look like.
 
-One band does not hold the colours: leaves and bare soil may be equally bright. Means, contrast and roughness around a pixel at
-several scales tell fields, woods and water apart as far as they do. Trained by scripts/train_colours.py on NAIP (USDA, public
-domain) at 5 m and its coarser copies; the weights are shipped with the project. A guess at colours: docs/mmm.md has its errors.
+One band does not hold the colours: leaves and bare soil may be equally bright. Means, contrast and
+roughness around a pixel at several scales tell fields, woods and water apart as far as they do.
+Trained by scripts/train_colours.py on NAIP (USDA, public domain) at 5 m and its coarser copies; the
+weights are shipped with the project. A guess at colours: docs/mmm.md has its errors.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ def levels(band: np.ndarray, valid: np.ndarray) -> tuple[float, float]:
 
 
 def described(band: np.ndarray, known: tuple[float, float]) -> np.ndarray:
-    """What the network is told of each pixel (H, W, FEATURES); `known`: the whole picture's `levels`."""
+    """What the network is told of each pixel (H, W, FEATURES); `known`: the whole picture's
+    `levels`."""
     middle, spread = known
     tone = (band - middle) / spread
     found = [tone]
@@ -40,13 +43,20 @@ def described(band: np.ndarray, known: tuple[float, float]) -> np.ndarray:
         found += [grain, ndimage.minimum_filter(grain, 2 * radius + 1)]
     for radius in EXTREME_RADII:
         near = mean(tone, 1)
-        found += [ndimage.minimum_filter(near, 2 * radius + 1), ndimage.maximum_filter(near, 2 * radius + 1)]
+        found += [
+            ndimage.minimum_filter(near, 2 * radius + 1),
+            ndimage.maximum_filter(near, 2 * radius + 1),
+        ]
     return np.stack(found, axis=-1).astype(np.float32)
 
 
-def colours(band: np.ndarray, valid: np.ndarray, told: Told = lambda done, total: None) -> np.ndarray:
-    """(3, H, W) in 0 ... 1, as an aerial photograph shows them; in strips, of which `told(done, total)` hears."""
-    known, net = levels(band, valid), pixel_network.shipped(WEIGHTS)
+def colours(
+    band: np.ndarray, valid: np.ndarray, told: Told = lambda done, total: None
+) -> np.ndarray:
+    """(3, H, W) in 0 ... 1, as an aerial photograph shows them; in strips, of which `told(done,
+    total)` hears."""
+    known = levels(band, valid)
+    net = pixel_network.shipped(WEIGHTS)
 
     def ask(part: np.ndarray) -> np.ndarray:
         return pixel_network.answered(described(part[0], known), net)

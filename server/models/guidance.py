@@ -1,11 +1,14 @@
 """Guidance of a sample's estimate by an image-text model, at every denoising step.
 
-After SinDDM and Han et al., eq. 11 to 13, with the signs mended: the estimate of the clean image is moved along the
-gradient of its similarity to the words, inside a mask, by a share of its own norm, and drawn to the estimate before:
+After SinDDM and Han et al., eq. 11 to 13, with the signs mended: the estimate of the clean image is
+moved along the gradient of its similarity to the words, inside a mask, by a share of its own norm,
+and drawn to the estimate before:
 
-    x <- (1 - m) x + m ((1 - lambda) x_before + lambda x) + eta (|m x| / |m g|) m g,   g = - grad loss
+    x <- (1 - m) x + m ((1 - lambda) x_before + lambda x) + eta (|m x| / |m g|) m g,   g = - grad
+    loss
 
-The move goes through the denoiser at the next step, so that what is not made of the image's patches does not last.
+The move goes through the denoiser at the next step, so that what is not made of the image's patches
+does not last.
 """
 
 from __future__ import annotations
@@ -21,21 +24,24 @@ from .image_text import ImageText
 from .views import views
 
 Loss = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
-"""Of an estimate (C, H, W, scaled to about [-1, 1]); a scalar that falls as the words fit better."""
+"""Of an estimate (C, H, W, scaled to about [-1, 1]); a scalar that falls as the words fit
+better."""
 
 
 MOST_NOISE = 0.95
-"""Above this noise level the estimate is hardly more than the mean patch, and its gradient says nothing."""
+"""Above this noise level the estimate is hardly more than the mean patch, and its gradient says
+nothing."""
 
 
 @dataclass(frozen=True)
 class Steering:
-    """How an estimate is moved. `strength` eta, `momentum` lambda; `share` of the hole that may change, found from the
-    gradient at the first guided step (1: all of the hole); `least_noise`: below this noise level nothing is moved, so
-    that the last steps clean up; `patience`: guided steps without a better loss after which guidance ends (0: never);
-    `fade_from`: noise level from which the strength falls with the noise (0: constant), and the mask is found anew at
-    each step, as for a style; `scales`: factors of the strength from the coarsest scale on, the last for all finer ones
-    (the reference's are 0, 1: nothing at the coarsest)."""
+    """How an estimate is moved. `strength` eta, `momentum` lambda; `share` of the hole that may
+    change, found from the gradient at the first guided step (1: all of the hole); `least_noise`:
+    below this noise level nothing is moved, so that the last steps clean up; `patience`: guided
+    steps without a better loss after which guidance ends (0: never); `fade_from`: noise level from
+    which the strength falls with the noise (0: constant), and the mask is found anew at each step,
+    as for a style; `scales`: factors of the strength from the coarsest scale on, the last for all
+    finer ones (the reference's are 0, 1: nothing at the coarsest)."""
 
     strength: float = 0.3
     momentum: float = 0.2
@@ -49,16 +55,21 @@ class Steering:
 def moved(
     clean: np.ndarray, before: np.ndarray, gradient: np.ndarray, mask: np.ndarray, how: Steering
 ) -> np.ndarray:
-    """The update above for arrays (C, H, W), mask (H, W) in [0, 1]; `gradient`: of the similarity (minus the loss's)."""
+    """The update above for arrays (C, H, W), mask (H, W) in [0, 1]; `gradient`: of the similarity
+    (minus the loss's)."""
     out = (1 - mask) * clean + mask * ((1 - how.momentum) * before + how.momentum * clean)
-    size, slope = np.linalg.norm(out * mask), np.linalg.norm(gradient * mask)
+    size = np.linalg.norm(out * mask)
+    slope = np.linalg.norm(gradient * mask)
     if slope > 0:
         out = out + how.strength * size / slope * mask * gradient
     return np.where(mask > 0, np.clip(out, -1, 1), clean).astype(np.float32)
 
 
-def energetic(gradient: np.ndarray, hole: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels (H, W) of the hole with the most gradient, `share` of them, and the gradient less the threshold there.
+def energetic(
+    gradient: np.ndarray, hole: np.ndarray, share: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels (H, W) of the hole with the most gradient, `share` of them, and the gradient less
+    the threshold there.
 
     The soft threshold keeps a pixel's direction and takes the threshold off its length.
     """
@@ -73,8 +84,8 @@ def energetic(gradient: np.ndarray, hole: np.ndarray, share: float) -> tuple[np.
 class TextGuide:
     """The guide of one sample: asks `loss` for a gradient at each step and moves the estimate.
 
-    `losses` keeps what was reached. Where a step is at another size than the one before (the next scale), mask and
-    estimate are enlarged to it.
+    `losses` keeps what was reached. Where a step is at another size than the one before (the next
+    scale), mask and estimate are enlarged to it.
     """
 
     loss: Loss
@@ -85,19 +96,30 @@ class TextGuide:
     losses: list[float] = field(default_factory=list)
     sizes: list[tuple[int, ...]] = field(default_factory=list)
 
-    def steer(self, clean: np.ndarray, hole: np.ndarray, noise: float, scale: int | None = None) -> np.ndarray:
+    def steer(
+        self, clean: np.ndarray, hole: np.ndarray, noise: float, scale: int | None = None
+    ) -> np.ndarray:
         """See Guide; the gradient is of the loss at `clean`."""
         factor = self._factor(clean.shape, scale)
-        if factor == 0 or noise < self.how.least_noise or noise > MOST_NOISE or not hole.any() or self._done():
+        if (
+            factor == 0
+            or noise < self.how.least_noise
+            or noise > MOST_NOISE
+            or not hole.any()
+            or self._done()
+        ):
             return clean
         gradient = self._gradient(clean, hole)
         mask = self._masked(gradient, hole)
-        first, fading = self.before is None, self.how.fade_from > 0
+        first = self.before is None
+        fading = self.how.fade_from > 0
         if first or fading:
             mask, gradient = energetic(gradient, hole, self.how.share)
             self.mask = mask
         before = clean if self.before is None else _enlarged(self.before, clean.shape[1:])
-        strength = factor * self.how.strength * (min(1.0, noise / self.how.fade_from) if fading else 1.0)
+        strength = (
+            factor * self.how.strength * (min(1.0, noise / self.how.fade_from) if fading else 1.0)
+        )
         out = moved(clean, before, gradient, mask, Steering(strength, self.how.momentum))
         self.before = out
         return out
@@ -115,10 +137,13 @@ class TextGuide:
         return _enlarged(self.mask[None], hole.shape)[0] * hole
 
     def _gradient(self, clean: np.ndarray, hole: np.ndarray) -> np.ndarray:
-        """Of the similarity, which is asked for the hole and a little around it: the words are about that."""
+        """Of the similarity, which is asked for the hole and a little around it: the words are
+        about that."""
         rng = np.random.default_rng((self.seed, len(self.losses)))
         box = around(hole)
-        x = torch.from_numpy(np.ascontiguousarray(clean[:, box[0], box[1]], np.float32)).requires_grad_(True)
+        x = torch.from_numpy(
+            np.ascontiguousarray(clean[:, box[0], box[1]], np.float32)
+        ).requires_grad_(True)
         loss = self.loss(x, rng)
         loss.backward()
         self.losses.append(float(loss.detach()))
@@ -150,12 +175,15 @@ def _enlarged(image: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     if image.shape[1:] == tuple(shape):
         return image
     tensor = torch.from_numpy(np.ascontiguousarray(image, np.float32))[None]
-    return functional.interpolate(tensor, tuple(shape), mode="bilinear", align_corners=False)[0].numpy()
+    return functional.interpolate(tensor, tuple(shape), mode="bilinear", align_corners=False)[
+        0
+    ].numpy()
 
 
 @dataclass(frozen=True)
 class Shown:
-    """How an estimate is shown to an image-text model: which bands are red, green and blue, their centre and half range."""
+    """How an estimate is shown to an image-text model: which bands are red, green and blue, their
+    centre and half range."""
 
     bands: tuple[int, int, int]
     centre: np.ndarray
@@ -164,22 +192,31 @@ class Shown:
     def picture(self, scaled: torch.Tensor) -> torch.Tensor:
         """(C, H, W) scaled to (3, H, W) in [0, 1]."""
         chosen = list(self.bands)
-        half, centre = (torch.from_numpy(np.asarray(v, np.float32)[chosen])[:, None, None] for v in (self.half, self.centre))
+        half, centre = (
+            torch.from_numpy(np.asarray(v, np.float32)[chosen])[:, None, None]
+            for v in (self.half, self.centre)
+        )
         return (scaled[chosen] * half + centre).clamp(0, 1)
 
 
-def similarity_loss(model: ImageText, sentences: Sequence[str], shown: Shown, count: int, subset: bool = False) -> Loss:
+def similarity_loss(
+    model: ImageText, sentences: Sequence[str], shown: Shown, count: int, subset: bool = False
+) -> Loss:
     """1 - the mean cosine of `count` random views and what the sentences say.
 
-    Several are averaged and brought to length one, as Han et al. say; with `subset` a random number of them is
-    drawn with replacement at each step and their losses are averaged, as SinDDM's code does with its templates.
+    Several are averaged and brought to length one, as Han et al. say; with `subset` a random number
+    of them is drawn with replacement at each step and their losses are averaged, as SinDDM's code
+    does with its templates.
     """
-    words, mean = model.text(sentences), model.mean_text(sentences)[None]
+    words = model.text(sentences)
+    mean = model.mean_text(sentences)[None]
 
     def loss(estimate: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         asked = mean
         if subset:
-            asked = words[torch.from_numpy(rng.integers(0, len(words), int(rng.integers(1, len(words) + 1))))]
+            asked = words[
+                torch.from_numpy(rng.integers(0, len(words), int(rng.integers(1, len(words) + 1))))
+            ]
         seen = model.image(views(shown.picture(estimate), count, model.size, rng))
         return 1 - (seen @ asked.to(seen).T).mean()
 

@@ -1,7 +1,7 @@
 """Image-text models behind one interface: pictures and sentences to unit vectors of one space.
 
-From the user's own path: OpenAI's CLIP and RemoteCLIP, as a folder in the layout of transformers or a file in that of
-open_clip (RN50, ViT-B-32, ViT-L-14). Nothing is downloaded.
+From the user's own path: OpenAI's CLIP and RemoteCLIP, as a folder in the layout of transformers or
+a file in that of open_clip (RN50, ViT-B-32, ViT-L-14). Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -23,12 +23,17 @@ from .views import LONGEST
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
-WHERE = ("Put CLIP (openai/clip-vit-base-patch32, MIT) or RemoteCLIP (chendelong/RemoteCLIP, Apache-2.0) on this machine and "
-         "name it: landbrush-server models set image-text PATH, or in QGIS under Settings, Options, Landbrush.")
+WHERE = (
+    "Put CLIP (openai/clip-vit-base-patch32, MIT) or RemoteCLIP (chendelong/RemoteCLIP, "
+    "Apache-2.0) on this machine and "
+    "name it: landbrush-server models set image-text PATH, or in QGIS under Settings, Options, "
+    "Landbrush."
+)
 
 
 class ImageText(ABC):
-    """An image-text model. `name` is what results and tables call it; `any_shape`: takes pictures that are not square."""
+    """An image-text model. `name` is what results and tables call it; `any_shape`: takes pictures
+    that are not square."""
 
     name: str
     size: int
@@ -36,7 +41,8 @@ class ImageText(ABC):
     any_shape: bool
 
     def __init__(self, name: str, device: str) -> None:
-        self.name, self.device = name, device
+        self.name = name
+        self.device = device
 
     @abstractmethod
     def _text(self, texts: list[str]) -> torch.Tensor: ...
@@ -50,7 +56,8 @@ class ImageText(ABC):
             return functional.normalize(self._text(list(texts)).float(), dim=1)
 
     def mean_text(self, texts: Sequence[str]) -> torch.Tensor:
-        """The unit vector (D,) of several sentences that say the same: averaged, then normalised (Han et al.)."""
+        """The unit vector (D,) of several sentences that say the same: averaged, then normalised
+        (Han et al.)."""
         return functional.normalize(self.text(texts).mean(0), dim=0)
 
     def image(self, pictures: torch.Tensor) -> torch.Tensor:
@@ -58,12 +65,17 @@ class ImageText(ABC):
         size = self._fitting(pictures.shape[2], pictures.shape[3])
         pictures = pictures.to(self.device)
         if tuple(pictures.shape[2:]) != size:
-            pictures = functional.interpolate(pictures, size, mode="bicubic", antialias=True, align_corners=False)
-        mean, deviation = (torch.tensor(v, device=self.device)[:, None, None] for v in (MEAN, DEVIATION))
+            pictures = functional.interpolate(
+                pictures, size, mode="bicubic", antialias=True, align_corners=False
+            )
+        mean, deviation = (
+            torch.tensor(v, device=self.device)[:, None, None] for v in (MEAN, DEVIATION)
+        )
         return functional.normalize(self._image((pictures - mean) / deviation).float(), dim=1)
 
     def _fitting(self, height: int, width: int) -> tuple[int, int]:
-        """The size a picture is shown at: square, or its own shape in whole patches where the model takes that."""
+        """The size a picture is shown at: square, or its own shape in whole patches where the model
+        takes that."""
         if not self.any_shape:
             return self.size, self.size
         longer = min(max(height, width) / min(height, width), LONGEST)
@@ -77,7 +89,8 @@ class _OpenClip(ImageText):
     def __init__(self, path: Path, tensors: dict[str, torch.Tensor], device: str) -> None:
         super().__init__(path.stem, device)
         self.net = Clip(tensors, _is_quick(path)).eval().requires_grad_(False).to(device)
-        self.size, self.patch = self.net.visual.size, self.net.visual.patch
+        self.size = self.net.visual.size
+        self.patch = self.net.visual.patch
         # RemoteCLIP was trained on squares only, and what it makes of moved positions is unknown.
         self.any_shape = self.net.visual.any_shape and "remote" not in path.stem.lower()
         self.tokens = tokeniser(path.parent)
@@ -95,17 +108,30 @@ class _Transformers(ImageText):
     def __init__(self, path: Path, device: str) -> None:
         super().__init__(path.name, device)
         lazy.quiet_transformers()
-        net = lazy.parts("transformers", "CLIPModel").from_pretrained(str(path), local_files_only=True, use_safetensors=True)
+        net = lazy.parts("transformers", "CLIPModel").from_pretrained(
+            str(path), local_files_only=True, use_safetensors=True
+        )
         self.net: Any = net.eval().requires_grad_(False).to(device)
         vision = net.config.vision_config
-        self.size, self.patch, self.any_shape = vision.image_size, vision.patch_size, "remote" not in path.name.lower()
-        self.context, self.tokens = net.config.text_config.max_position_embeddings, tokeniser(path)
+        self.size = vision.image_size
+        self.patch = vision.patch_size
+        self.any_shape = "remote" not in path.name.lower()
+        self.context = net.config.text_config.max_position_embeddings
+        self.tokens = tokeniser(path)
 
     def _text(self, texts: list[str]) -> torch.Tensor:
-        return _vectors(self.net.get_text_features(input_ids=_padded(self.tokens, texts, self.context).to(self.device)))
+        return _vectors(
+            self.net.get_text_features(
+                input_ids=_padded(self.tokens, texts, self.context).to(self.device)
+            )
+        )
 
     def _image(self, pictures: torch.Tensor) -> torch.Tensor:
-        return _vectors(self.net.get_image_features(pixel_values=pictures, interpolate_pos_encoding=self.any_shape))
+        return _vectors(
+            self.net.get_image_features(
+                pixel_values=pictures, interpolate_pos_encoding=self.any_shape
+            )
+        )
 
 
 def _vectors(found: Any) -> torch.Tensor:
@@ -123,10 +149,13 @@ def _padded(tokens: Any, texts: list[str], context: int) -> torch.Tensor:
 
 
 def _is_quick(path: Path) -> bool:
-    """Whether the weights go with QuickGELU: as open_clip_config.json beside them says, else OpenAI's own do."""
+    """Whether the weights go with QuickGELU: as open_clip_config.json beside them says, else
+    OpenAI's own do."""
     config = path.parent / "open_clip_config.json"
     if config.is_file():
-        return bool(json.loads(config.read_text("utf8")).get("model_cfg", {}).get("quick_gelu", False))
+        return bool(
+            json.loads(config.read_text("utf8")).get("model_cfg", {}).get("quick_gelu", False)
+        )
     return any(word in str(path).lower() for word in ("openai", "quickgelu"))
 
 
@@ -146,18 +175,29 @@ def _loaded(path: Path, device: str) -> ImageText:
         tensors, _ = weights.load(file)
         return _OpenClip(file, _flat(tensors), device)
     except (KeyError, RuntimeError, ValueError, OSError, AttributeError, IndexError) as error:
-        raise WeightsMissing(f"{path} holds no CLIP in the layout of transformers or open_clip: {error}") from error
+        raise WeightsMissing(
+            f"{path} holds no CLIP in the layout of transformers or open_clip: {error}"
+        ) from error
 
 
 def _file_in(folder: Path) -> Path:
-    found = sorted(p for p in folder.iterdir() if p.suffix in (".safetensors", ".pt", ".pth", ".bin"))
+    found = sorted(
+        p for p in folder.iterdir() if p.suffix in (".safetensors", ".pt", ".pth", ".bin")
+    )
     if not found:
-        raise WeightsMissing(f"{folder} holds no weights (.safetensors, .pt, .bin) and no config.json. {WHERE}")
+        raise WeightsMissing(
+            f"{folder} holds no weights (.safetensors, .pt, .bin) and no config.json. {WHERE}"
+        )
     return found[0]
 
 
 def _flat(tensors: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """The state dict itself, out of a training checkpoint where it is in one, without the prefix of parallel training."""
+    """The state dict itself, out of a training checkpoint where it is in one, without the prefix of
+    parallel training."""
     inner = tensors.get("state_dict", tensors)
     inner = inner if isinstance(inner, dict) else tensors
-    return {key.removeprefix("module."): value for key, value in inner.items() if isinstance(value, torch.Tensor)}
+    return {
+        key.removeprefix("module."): value
+        for key, value in inner.items()
+        if isinstance(value, torch.Tensor)
+    }

@@ -1,7 +1,8 @@
 """Libraries whose parts load when they are first asked for, and models that are loaded once.
 
-transformers, diffusers and peft import their parts on first use and change torch for the time of a load; two threads that do so
-at once get errors such as "cannot import name 'AutoModel'". Everything of that kind goes through the one lock here.
+transformers, diffusers and peft import their parts on first use and change torch for the time of a
+load; two threads that do so at once get errors such as "cannot import name 'AutoModel'". Everything
+of that kind goes through the one lock here.
 """
 
 from __future__ import annotations
@@ -35,14 +36,16 @@ def quiet_transformers() -> None:
 
 
 class once:  # noqa: N801 - a decorator
-    """`@once(most)`: a loader whose results are kept, the last `most` of them; threads that ask meanwhile wait for the first."""
+    """`@once(most)`: a loader whose results are kept, the last `most` of them; threads that ask
+    meanwhile wait for the first."""
 
     def __init__(self, most: int = 1) -> None:
         self.most = most
         self.kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
     def __call__(self, load: Callable[P, T]) -> Callable[P, T]:
-        """The loader with its results kept by its positional arguments, and a `cache_clear` that forgets them."""
+        """The loader with its results kept by its positional arguments, and a `cache_clear` that
+        forgets them."""
 
         @functools.wraps(load)
         def loaded(*arguments: P.args, **named: P.kwargs) -> T:

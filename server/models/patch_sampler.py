@@ -1,4 +1,5 @@
-"""Sampling with the closed-form denoiser: coarse to fine, inside a mask, the known pixels re-noised.
+"""Sampling with the closed-form denoiser: coarse to fine, inside a mask, the known pixels
+re-noised.
 
 Ten steps from noise at the coarsest level, then four steps a level from the
 upsampled result at noise level 0.45; deterministic steps
@@ -27,15 +28,18 @@ OnStep = Callable[[int, int], None]
 CONTENT_SHARE = 0.8
 """Han et al.'s eta of eq. 15: how much of an estimate is of the content that is copied."""
 APART = 3
-"""Copies at the coarsest copied level come from at least this far, so that they are not the original again."""
+"""Copies at the coarsest copied level come from at least this far, so that they are not the
+original again."""
 
 
 class Guide(Protocol):
     """What steers the estimate at each step, for instance towards words."""
 
-    def steer(self, clean: np.ndarray, hole: np.ndarray, noise: float, scale: int | None = None) -> np.ndarray:
-        """The estimate (C, H, W) moved inside the hole (H, W); `noise`: the noise level of this step; `scale`: its number
-        from the coarsest, where the guide has not seen them all."""
+    def steer(
+        self, clean: np.ndarray, hole: np.ndarray, noise: float, scale: int | None = None
+    ) -> np.ndarray:
+        """The estimate (C, H, W) moved inside the hole (H, W); `noise`: the noise level of this
+        step; `scale`: its number from the coarsest, where the guide has not seen them all."""
         ...
 
 
@@ -60,7 +64,8 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Source:
-    """Where patches come from, if not from the window itself: image (C, h, w), usable (h, w), and how likely each is."""
+    """Where patches come from, if not from the window itself: image (C, h, w), usable (h, w), and
+    how likely each is."""
 
     image: np.ndarray
     usable: np.ndarray
@@ -68,13 +73,17 @@ class Source:
 
     def levels(self, count: int) -> list[Source]:
         """From fine to coarse, each half as large as the one before."""
-        level = pyramid.padded(Level(self.image, np.zeros_like(self.usable), self.usable), 2 ** (count - 1))
+        level = pyramid.padded(
+            Level(self.image, np.zeros_like(self.usable), self.usable), 2 ** (count - 1)
+        )
         prior = self.log_prior
         if prior is not None:
             extra = (level.usable.shape[0] - prior.shape[0], level.usable.shape[1] - prior.shape[1])
             prior = np.pad(prior, ((0, extra[0]), (0, extra[1])))
-        return [Source(one.image, one.usable, None if prior is None else prior[:: 2**n, :: 2**n])
-                for n, one in enumerate(pyramid.build(level, count))]
+        return [
+            Source(one.image, one.usable, None if prior is None else prior[:: 2**n, :: 2**n])
+            for n, one in enumerate(pyramid.build(level, count))
+        ]
 
     def denoiser(self, device: str, **how: int) -> PatchDenoiser:
         """Of this level's patches."""
@@ -84,7 +93,9 @@ class Source:
 def doubled(image: np.ndarray) -> np.ndarray:
     """Twice the size, bicubic."""
     tensor = torch.from_numpy(np.ascontiguousarray(image))[None]
-    return functional.interpolate(tensor, scale_factor=2, mode="bicubic", align_corners=False)[0].numpy()
+    return functional.interpolate(tensor, scale_factor=2, mode="bicubic", align_corners=False)[
+        0
+    ].numpy()
 
 
 def noise_levels(start: float, count: int) -> np.ndarray:
@@ -94,7 +105,8 @@ def noise_levels(start: float, count: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Draw:
-    """What a sample is drawn with: its noise, the device, whom to tell of each step (which may raise), what steers it."""
+    """What a sample is drawn with: its noise, the device, whom to tell of each step (which may
+    raise), what steers it."""
 
     noise: AnchoredNoise
     device: str = "cpu"
@@ -103,7 +115,11 @@ class Draw:
 
 
 def sample(
-    window: Level, strength: float, draw: Draw, how: Schedule = Schedule(), source: Source | None = None
+    window: Level,
+    strength: float,
+    draw: Draw,
+    how: Schedule = Schedule(),
+    source: Source | None = None,
 ) -> np.ndarray:
     """A random sample of the image's patch world inside the window's hole; outside it the image.
 
@@ -134,7 +150,11 @@ def sample(
             draw.on_step(before + step, total)
 
         told = Draw(draw.noise, draw.device, tell, draw.guide)
-        result = np.where(here.hole, denoised(sources[number].denoiser(draw.device), here, start, told), here.image)
+        result = np.where(
+            here.hole,
+            denoised(sources[number].denoiser(draw.device), here, start, told),
+            here.image,
+        )
         done += len(steps) - 1
     if copied:
         draw.on_step(done, total)
@@ -143,8 +163,11 @@ def sample(
     return np.where(window.hole, result[:, :height, :width], window.image)
 
 
-def matched_levels(window: Level, source: Source | None, count: int) -> tuple[list[Level], list[Source]]:
-    """At most `count` levels of the window and of where its patches come from: as many as have ground for whole patches."""
+def matched_levels(
+    window: Level, source: Source | None, count: int
+) -> tuple[list[Level], list[Source]]:
+    """At most `count` levels of the window and of where its patches come from: as many as have
+    ground for whole patches."""
     levels = pyramid.build(pyramid.padded(window, 2 ** (count - 1)), count)
     sources = (source or Source(levels[0].image, levels[0].usable)).levels(count)
     held = pyramid.with_ground([Level(one.image, one.usable, one.usable) for one in sources])
@@ -152,12 +175,18 @@ def matched_levels(window: Level, source: Source | None, count: int) -> tuple[li
 
 
 def copied_along(
-    levels: list[Level], sources: list[Source], drawn: np.ndarray, rng: np.random.Generator, apart: int
+    levels: list[Level],
+    sources: list[Source],
+    drawn: np.ndarray,
+    rng: np.random.Generator,
+    apart: int,
 ) -> np.ndarray:
-    """Coherent copies from the sources that look like the sample `drawn` of the coarsest of `levels`."""
+    """Coherent copies from the sources that look like the sample `drawn` of the coarsest of
+    `levels`."""
     field: Field | None = None
     for number in range(len(levels) - 1, -1, -1):
-        here, there = levels[number], sources[number]
+        here = levels[number]
+        there = sources[number]
         ok, patch = centres(there.usable, 7, 200)
         basis = PatchBasis.fit(there.image, ok, patch, rng)
         bank = Bank(there.image, ok, basis.project(there.image))
@@ -185,10 +214,11 @@ def copied_along(
 
 @dataclass(frozen=True)
 class Start:
-    """What denoising begins with: an image, the noise levels to take, the noise, and how often each step is taken.
+    """What denoising begins with: an image, the noise levels to take, the noise, and how often each
+    step is taken.
 
-    `number`: the pyramid level, 0 the finest; `inverted`: the image is a noisy one already, at the first level (see
-    patch_modes.inverted).
+    `number`: the pyramid level, 0 the finest; `inverted`: the image is a noisy one already, at the
+    first level (see patch_modes.inverted).
     """
 
     image: np.ndarray
@@ -201,24 +231,34 @@ class Start:
 
 
 def denoised(
-    denoiser: PatchDenoiser, here: Level, start: Start, draw: Draw, content: float | np.ndarray = 0.0
+    denoiser: PatchDenoiser,
+    here: Level,
+    start: Start,
+    draw: Draw,
+    content: float | np.ndarray = 0.0,
 ) -> np.ndarray:
-    """Deterministic steps down the noise levels; known pixels are re-noised at each. Only the hole is drawn, unless
-    `start.everywhere`: then known pixels are returned denoised too.
+    """Deterministic steps down the noise levels; known pixels are re-noised at each. Only the hole
+    is drawn, unless `start.everywhere`: then known pixels are returned denoised too.
 
-    `content`: share of what the level shows already that each estimate is drawn to, one for all or by pixel (H, W).
+    `content`: share of what the level shows already that each estimate is drawn to, one for all or
+    by pixel (H, W).
     """
-    levels, eps = start.levels, start.eps
+    levels = start.levels
+    eps = start.eps
     x = start.image if start.inverted else (1 - levels[0]) * start.image + levels[0] * eps
     for step, (now, then) in enumerate(zip(levels[:-1], levels[1:], strict=True)):
         draw.on_step(step, len(levels) - 1)
         for turn in range(start.turns if then > 0 else 1):
             if turn:
-                fresh = AnchoredNoise(draw.noise.seed + 7919 * (100 * step + turn), draw.noise.origin)
+                fresh = AnchoredNoise(
+                    draw.noise.seed + 7919 * (100 * step + turn), draw.noise.origin
+                )
                 x = noisier(x, then, now, fresh.normal(x.shape, start.number))
             known = (1 - now) * here.image + now * eps
             x = np.where(here.hole, x, known)
-            clean = denoiser.denoise(x.astype(np.float32), 1 - now, now, None if start.everywhere else here.hole)
+            clean = denoiser.denoise(
+                x.astype(np.float32), 1 - now, now, None if start.everywhere else here.hole
+            )
             if not start.everywhere:
                 clean = np.where(here.hole, clean, here.image)
             noise = (x - (1 - now) * clean) / now
@@ -231,6 +271,7 @@ def denoised(
 
 
 def noisier(x: np.ndarray, now: float, then: float, eps: np.ndarray) -> np.ndarray:
-    """An image at noise level `now` taken up to level `then`: scaled to the smaller signal, the missing variance added."""
+    """An image at noise level `now` taken up to level `then`: scaled to the smaller signal, the
+    missing variance added."""
     ratio = (1 - then) / (1 - now)
     return ratio * x + np.sqrt(max(then**2 - (ratio * now) ** 2, 0.0)) * eps

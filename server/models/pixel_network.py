@@ -1,4 +1,5 @@
-"""A small network asked of every pixel, told what the pixel and its surroundings look like; weights from an .npz."""
+"""A small network asked of every pixel, told what the pixel and its surroundings look like; weights
+from an .npz."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ def shipped(name: str) -> Mapping[str, np.ndarray]:
 
 
 def answered(features: np.ndarray, net: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The network's outputs (..., n) for features (..., f): two hidden layers with SiLU, the features standardised."""
+    """The network's outputs (..., n) for features (..., f): two hidden layers with SiLU, the
+    features standardised."""
     x = (features - net["mean"]) / net["deviation"]
     for layer in ("1", "2"):
         x = x @ net[f"weight{layer}"] + net[f"bias{layer}"]
@@ -46,12 +48,18 @@ def answered(features: np.ndarray, net: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def in_strips(
-    image: np.ndarray, halo: int, ask: Callable[[np.ndarray], np.ndarray], told: Told = lambda done, total: None
+    image: np.ndarray,
+    halo: int,
+    ask: Callable[[np.ndarray], np.ndarray],
+    told: Told = lambda done, total: None,
 ) -> np.ndarray:
-    """`ask` for an image (C, H, W) in strips, each with `halo` rows around; (H, W, n), of which `told(done, total)` hears."""
-    height, found = image.shape[1], []
+    """`ask` for an image (C, H, W) in strips, each with `halo` rows around; (H, W, n), of which
+    `told(done, total)` hears."""
+    height = image.shape[1]
+    found = []
     for top in range(0, height, STRIP):
         told(top, height)
-        first, last = max(top - halo, 0), min(top + STRIP + halo, height)
+        first = max(top - halo, 0)
+        last = min(top + STRIP + halo, height)
         found.append(ask(image[:, first:last])[top - first : top - first + STRIP])
     return np.concatenate(found)

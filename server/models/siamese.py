@@ -1,7 +1,8 @@
 """A Siamese ResNet-18 that tells from two pictures of a place whether what stood there is damaged.
 
-ResNet-18 after He, Zhang, Ren, Sun, Deep Residual Learning for Image Recognition, 2016; both pictures go through the
-same trunk, and a linear layer reads both vectors, as in the experiment of Han et al., Table II.
+ResNet-18 after He, Zhang, Ren, Sun, Deep Residual Learning for Image Recognition, 2016; both
+pictures go through the same trunk, and a linear layer reads both vectors, as in the experiment of
+Han et al., Table II.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ STAGES = 4
 class _Basic(nn.Module):
     def __init__(self, inner: int, outer: int, stride: int) -> None:
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(inner, outer, 3, stride, 1, bias=False), nn.BatchNorm2d(outer)
-        self.conv2, self.bn2 = nn.Conv2d(outer, outer, 3, 1, 1, bias=False), nn.BatchNorm2d(outer)
+        self.conv1 = nn.Conv2d(inner, outer, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outer)
+        self.conv2 = nn.Conv2d(outer, outer, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outer)
         self.downsample: nn.Module = nn.Identity()
         if stride > 1 or inner != outer:
-            self.downsample = nn.Sequential(nn.Conv2d(inner, outer, 1, stride, bias=False), nn.BatchNorm2d(outer))
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inner, outer, 1, stride, bias=False), nn.BatchNorm2d(outer)
+            )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         out = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
@@ -28,11 +33,13 @@ class _Basic(nn.Module):
 
 
 class SiameseResNet18(nn.Module):
-    """Logits (B, classes) of pictures before and after, each (B, 3, H, W) in [-1, 1]; `width` 64 is ResNet-18."""
+    """Logits (B, classes) of pictures before and after, each (B, 3, H, W) in [-1, 1]; `width` 64 is
+    ResNet-18."""
 
     def __init__(self, width: int = 64, classes: int = 2) -> None:
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width)
+        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
         blocks: list[nn.Module] = []
         inner = width
         for stage in range(STAGES):

@@ -1,8 +1,10 @@
-"""SinDDM, the learned single-image diffusion model under Han et al.'s editing: network, schedule, pyramid.
+"""SinDDM, the learned single-image diffusion model under Han et al.'s editing: network, schedule,
+pyramid.
 
-After Kulikov, Yadin, Kleiner, Michaeli, SinDDM: A Single Image Denoising Diffusion Model, 2023, whose names of
-tensors are kept, so that its checkpoints load. A small convolutional network without normalisation or attention
-predicts the noise of an image at any scale of its pyramid; it sees 33 x 33 pixels. Any number of bands.
+After Kulikov, Yadin, Kleiner, Michaeli, SinDDM: A Single Image Denoising Diffusion Model, 2023,
+whose names of tensors are kept, so that its checkpoints load. A small convolutional network without
+normalisation or attention predicts the noise of an image at any scale of its pyramid; it sees 33 x
+33 pixels. Any number of bands.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ GAMMA_MOST = 0.55
 """At sampling gamma stays below this, so that 1 - gamma never vanishes."""
 LARGEST_PX = 50_000
 WRAPPED_RMS = 145.0
-"""The reference measures the error of blurring on unsigned bytes, where -1 becomes 255; what comes out hardly depends
-on the image and is about this many grey levels, whatever is drawn (seen: 125 to 165)."""
+"""The reference measures the error of blurring on unsigned bytes, where -1 becomes 255; what comes
+out hardly depends on the image and is about this many grey levels, whatever is drawn (seen: 125 to
+165)."""
 REACH = 16
 """How far the network sees to each side."""
 
@@ -39,7 +42,8 @@ class _Block(nn.Module):
         self.time_reshape = nn.Conv2d(EMBEDDING, inner, 1)
         self.ds_conv = nn.Conv2d(inner, inner, 5, padding=2, groups=inner)
         self.net = nn.Sequential(
-            nn.Conv2d(inner, outer, 3, padding=1), nn.GELU(), nn.Conv2d(outer, outer, 3, padding=1))
+            nn.Conv2d(inner, outer, 3, padding=1), nn.GELU(), nn.Conv2d(outer, outer, 3, padding=1)
+        )
         self.res_conv = nn.Conv2d(inner, outer, 1) if inner != outer else nn.Identity()
 
     def forward(self, x: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
@@ -57,11 +61,14 @@ def sinusoids(values: torch.Tensor) -> torch.Tensor:
 
 
 class SinDDMNet(nn.Module):
-    """The noise of an image of `bands` bands at noise level t and scale s; 1,106,772 parameters at 3 bands and width 160."""
+    """The noise of an image of `bands` bands at noise level t and scale s; 1,106,772 parameters at
+    3 bands and width 160."""
 
     def __init__(self, bands: int = 3, width: int = 160) -> None:
         super().__init__()
-        self.time_mlp = nn.Sequential(nn.Linear(2 * EMBEDDING, 4 * EMBEDDING), nn.GELU(), nn.Linear(4 * EMBEDDING, EMBEDDING))
+        self.time_mlp = nn.Sequential(
+            nn.Linear(2 * EMBEDDING, 4 * EMBEDDING), nn.GELU(), nn.Linear(4 * EMBEDDING, EMBEDDING)
+        )
         self.l1 = _Block(bands, width // 2)
         self.l2 = _Block(width // 2, width)
         self.l3 = _Block(width, width)
@@ -78,7 +85,8 @@ class SinDDMNet(nn.Module):
 
 @dataclass(frozen=True)
 class Diffusion:
-    """The cosine schedule (Nichol and Dhariwal, 2021): cumulated alphas, and what follows from them."""
+    """The cosine schedule (Nichol and Dhariwal, 2021): cumulated alphas, and what follows from
+    them."""
 
     alphas_bar: np.ndarray
 
@@ -114,8 +122,10 @@ def working_size(height: int, width: int, largest_px: int = LARGEST_PX) -> tuple
 
 
 def scale_sizes(height: int, width: int) -> list[tuple[int, int]]:
-    """Height and width of each scale, coarse to fine; the coarsest is 42 to 55 pixels on its short side."""
-    short, long = min(height, width), max(height, width)
+    """Height and width of each scale, coarse to fine; the coarsest is 42 to 55 pixels on its short
+    side."""
+    short = min(height, width)
+    long = max(height, width)
     coarsest = min(max(round(math.sqrt(3110 * short / long)), 42), 55)
     if short <= coarsest:
         return [(height, width)]
@@ -128,14 +138,18 @@ def resized(image: np.ndarray, size: tuple[int, int], method: Image.Resampling) 
     """An image (C, H, W) at another size, band by band in single precision."""
     if image.shape[1:] == size:
         return image
-    bands = [np.asarray(Image.fromarray(band, "F").resize(size[::-1], method)) for band in image.astype(np.float32)]
+    bands = [
+        np.asarray(Image.fromarray(band, "F").resize(size[::-1], method))
+        for band in image.astype(np.float32)
+    ]
     return np.stack(bands)
 
 
 @dataclass(frozen=True)
 class Pyramid:
-    """The image (C, H, W in [-1, 1]) at each scale, coarse to fine; above the coarsest the next coarser one enlarged,
-    which is its blurred twin; and the blurring error in units of sigma, which decides where a scale begins."""
+    """The image (C, H, W in [-1, 1]) at each scale, coarse to fine; above the coarsest the next
+    coarser one enlarged, which is its blurred twin; and the blurring error in units of sigma, which
+    decides where a scale begins."""
 
     images: tuple[np.ndarray, ...]
     blurred: tuple[np.ndarray, ...]
@@ -145,15 +159,21 @@ class Pyramid:
     def of(cls, image: np.ndarray, as_released: bool = False) -> Pyramid:
         """Every scale from the image itself by LANCZOS; enlarged bilinearly.
 
-        `as_released`: measure the blurring error as the reference does, on unsigned bytes that wrap around.
+        `as_released`: measure the blurring error as the reference does, on unsigned bytes that wrap
+        around.
         """
         sizes = scale_sizes(*image.shape[1:])
         images = tuple(resized(image, size, Image.Resampling.LANCZOS) for size in sizes)
-        blurred, blurs = [images[0]], [0.0]
+        blurred = [images[0]]
+        blurs = [0.0]
         for coarse, fine in zip(images[:-1], images[1:], strict=True):
             blurred.append(resized(coarse, fine.shape[1:], Image.Resampling.BILINEAR))
             pixels = fine.shape[1] * fine.shape[2]
-            blurs.append(wrapped_error(fine, blurred[-1]) if as_released else WRAPPED_RMS / math.sqrt(3 * pixels))
+            blurs.append(
+                wrapped_error(fine, blurred[-1])
+                if as_released
+                else WRAPPED_RMS / math.sqrt(3 * pixels)
+            )
         return cls(images, tuple(blurred), tuple(blurs))
 
     def __len__(self) -> int:
@@ -165,8 +185,11 @@ class Pyramid:
 
 
 def wrapped_error(fine: np.ndarray, blurred: np.ndarray) -> float:
-    """|fine - blurred| / N with both as unsigned bytes, whose difference wraps around: the released code's measure."""
-    first, second = (np.clip((image + 1) * 127.5, 0, 255).astype(np.uint8) for image in (fine, blurred))
+    """|fine - blurred| / N with both as unsigned bytes, whose difference wraps around: the released
+    code's measure."""
+    first, second = (
+        np.clip((image + 1) * 127.5, 0, 255).astype(np.uint8) for image in (fine, blurred)
+    )
     return float(np.linalg.norm((first - second).astype(np.float64)) / first.size)
 
 

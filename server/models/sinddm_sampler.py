@@ -1,4 +1,5 @@
-"""Sampling with a learned SinDDM: ancestral at the coarsest scale, deterministic above, the known pixels re-noised."""
+"""Sampling with a learned SinDDM: ancestral at the coarsest scale, deterministic above, the known
+pixels re-noised."""
 
 from __future__ import annotations
 
@@ -17,11 +18,12 @@ OnStep = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Known:
-    """What is there already: the image's pyramid and, for each of its scales, the pixels (H, W) to draw; what steers them.
+    """What is there already: the image's pyramid and, for each of its scales, the pixels (H, W) to
+    draw; what steers them.
 
-    `content`: pictures at each scale whose holes are to be settled (Han et al., eq. 15): at every step of every scale but
-    the finest the estimate there becomes 0.8 of it and 0.2 of itself. `first`: the scale that is begun with, from the
-    image at the one before; 0: from noise.
+    `content`: pictures at each scale whose holes are to be settled (Han et al., eq. 15): at every
+    step of every scale but the finest the estimate there becomes 0.8 of it and 0.2 of itself.
+    `first`: the scale that is begun with, from the image at the one before; 0: from noise.
     """
 
     pyramid: Pyramid
@@ -37,39 +39,54 @@ def count_steps(pyramid: Pyramid) -> int:
 
 
 def sample(
-    net: SinDDMNet, known: Known, noise: AnchoredNoise, on_step: OnStep = lambda step, total: None, scales: int = 0
+    net: SinDDMNet,
+    known: Known,
+    noise: AnchoredNoise,
+    on_step: OnStep = lambda step, total: None,
+    scales: int = 0,
 ) -> np.ndarray:
     """A sample (C, H, W) of the image's world inside the holes; outside them the image itself.
 
     `scales`: end after so many, at the size of the last (0: all).
 
-    The known pixels are brought to each step's noise level and put back, so that what is drawn goes with them.
+    The known pixels are brought to each step's noise level and put back, so that what is drawn goes
+    with them.
     """
     with torch.no_grad():
         return _sampled(net.eval(), known, noise, on_step, scales or len(known.pyramid))
 
 
-def _sampled(net: SinDDMNet, known: Known, noise: AnchoredNoise, on_step: OnStep, scales: int) -> np.ndarray:
+def _sampled(
+    net: SinDDMNet, known: Known, noise: AnchoredNoise, on_step: OnStep, scales: int
+) -> np.ndarray:
     device = next(net.parameters()).device
-    pyramid, diffusion = known.pyramid, Diffusion.cosine()
+    pyramid = known.pyramid
+    diffusion = Diffusion.cosine()
     starts = pyramid.first_levels(diffusion)[:scales]
     total = sum(starts)
     generator = torch.Generator().manual_seed(noise.seed)
-    image, done = torch.empty(0), 0
+    image = torch.empty(0)
+    done = 0
     for scale, start in enumerate(starts):
         if scale < known.first:
-            image, done = torch.from_numpy(np.array(pyramid.images[scale]))[None].to(device), done + start
+            image = torch.from_numpy(np.array(pyramid.images[scale]))[None].to(device)
+            done = done + start
             continue
         here = _Scale.of(known, scale, noise, device)
         up = enlarged(image, here.image.shape[2:]) if scale else None
-        gamma = np.minimum(diffusion.gammas(pyramid.blurs[scale]), GAMMA_MOST) if scale else np.zeros(STEPS)
+        gamma = (
+            np.minimum(diffusion.gammas(pyramid.blurs[scale]), GAMMA_MOST)
+            if scale
+            else np.zeros(STEPS)
+        )
         x = here.eps if up is None else _noised(up, here.eps, diffusion, start)
         for level in range(start - 1, -1, -1):
             on_step(done, total)
             x = here.with_known(x, diffusion, level, float(gamma[level]))
             asked = torch.full((1,), level, device=device), torch.full((1,), scale, device=device)
             eps = net(x, *asked)
-            # Guided, the blurred share is left out and every scale takes ancestral steps, as the reference does; the
+            # Guided, the blurred share is left out and every scale takes ancestral steps, as the
+            # reference does; the
             # coarsest scale is never guided.
             guide = known.guide if up is not None else None
             settle = here.settle if known.content and scale < len(pyramid) - 1 else _as_it_is
@@ -106,15 +123,21 @@ class _Scale:
 
     def settle(self, clean: torch.Tensor) -> torch.Tensor:
         """The estimate drawn to the content inside the hole."""
-        return torch.where(self.hole, CONTENT_SHARE * self.content + (1 - CONTENT_SHARE) * clean, clean)
+        return torch.where(
+            self.hole, CONTENT_SHARE * self.content + (1 - CONTENT_SHARE) * clean, clean
+        )
 
-    def with_known(self, x: torch.Tensor, diffusion: Diffusion, level: int, gamma: float) -> torch.Tensor:
+    def with_known(
+        self, x: torch.Tensor, diffusion: Diffusion, level: int, gamma: float
+    ) -> torch.Tensor:
         """x with the known pixels as they are at that noise level."""
         mixed = gamma * self.blurred + (1 - gamma) * self.image
         return torch.where(self.hole, x, _noised(mixed, self.eps, diffusion, level))
 
 
-def _noised(image: torch.Tensor, eps: torch.Tensor, diffusion: Diffusion, level: int) -> torch.Tensor:
+def _noised(
+    image: torch.Tensor, eps: torch.Tensor, diffusion: Diffusion, level: int
+) -> torch.Tensor:
     bar = float(diffusion.alphas_bar[min(level, STEPS - 1)])
     return bar**0.5 * image + (1 - bar) ** 0.5 * eps
 
@@ -134,18 +157,27 @@ def _steered(
     level, scale = at
     sigma = float(diffusion.sigmas[level])
     with torch.enable_grad():
-        out = guide.steer(clean[0].cpu().numpy(), hole[0, 0].cpu().numpy(), sigma / (1 + sigma), scale)
+        out = guide.steer(
+            clean[0].cpu().numpy(), hole[0, 0].cpu().numpy(), sigma / (1 + sigma), scale
+        )
     return torch.from_numpy(out)[None].to(clean)
 
 
 def _ancestral(
-    x: torch.Tensor, clean: torch.Tensor, diffusion: Diffusion, level: int, generator: torch.Generator
+    x: torch.Tensor,
+    clean: torch.Tensor,
+    diffusion: Diffusion,
+    level: int,
+    generator: torch.Generator,
 ) -> torch.Tensor:
     """One step of the posterior q(x_{t-1} | x_t, x_0) (Ho et al., 2020, eq. 6 and 7)."""
     bar = float(diffusion.alphas_bar[level])
     before = float(diffusion.alphas_bar[level - 1]) if level else 1.0
     beta = 1 - bar / before
-    mean = before**0.5 * beta / (1 - bar) * clean + (bar / before) ** 0.5 * (1 - before) / (1 - bar) * x
+    mean = (
+        before**0.5 * beta / (1 - bar) * clean
+        + (bar / before) ** 0.5 * (1 - before) / (1 - bar) * x
+    )
     if level == 0:
         return mean
     fresh = torch.randn(x.shape, generator=generator).to(x.device)
@@ -163,15 +195,23 @@ class _Step:
 
 
 def _deterministic(
-    x: torch.Tensor, step: _Step, diffusion: Diffusion, settle: Callable[[torch.Tensor], torch.Tensor] = _as_it_is
+    x: torch.Tensor,
+    step: _Step,
+    diffusion: Diffusion,
+    settle: Callable[[torch.Tensor], torch.Tensor] = _as_it_is,
 ) -> torch.Tensor:
-    """One step above the coarsest scale: the blurred share taken out of the signal, less of it put back (omega = 0)."""
-    eps, up, level, gamma = step.eps, step.up, step.level, step.gamma
+    """One step above the coarsest scale: the blurred share taken out of the signal, less of it put
+    back (omega = 0)."""
+    eps = step.eps
+    up = step.up
+    level = step.level
+    gamma = step.gamma
     bar = float(diffusion.alphas_bar[level])
     mixed = ((x - (1 - bar) ** 0.5 * eps) / bar**0.5).clamp(-1, 1)
     clean = settle((mixed - float(gamma[level]) * up) / (1 - float(gamma[level])))
     if level == 0:
         return clean
-    before, share = float(diffusion.alphas_bar[level - 1]), float(gamma[level - 1])
+    before = float(diffusion.alphas_bar[level - 1])
+    share = float(gamma[level - 1])
     less = (share * up + (1 - share) * clean).clamp(-1, 1)
     return before**0.5 * less + (1 - before) ** 0.5 * (x - bar**0.5 * mixed) / (1 - bar) ** 0.5

@@ -1,9 +1,11 @@
-"""Networks that turn pictures of one kind into another: the generator of CycleGAN, and that of CUT and TPSeNCE.
+"""Networks that turn pictures of one kind into another: the generator of CycleGAN, and that of CUT
+and TPSeNCE.
 
-Zhu et al. 2017 (arXiv 1703.10593, section 7.1): two strided convolutions, residual blocks, two transposed ones, instance
-normalisation throughout. Park et al. 2020 (arXiv 2007.15651) put a blur before each halving and interpolate at each doubling
-(Zhang 2019, arXiv 1904.11486); TPSeNCE (Zheng et al. 2024), with which MMM-RS makes low light, draws with that one. Weights have
-the names of the published checkpoints.
+Zhu et al. 2017 (arXiv 1703.10593, section 7.1): two strided convolutions, residual blocks, two
+transposed ones, instance normalisation throughout. Park et al. 2020 (arXiv 2007.15651) put a blur
+before each halving and interpolate at each doubling (Zhang 2019, arXiv 1904.11486); TPSeNCE (Zheng
+et al. 2024), with which MMM-RS makes low light, draws with that one. Weights have the names of the
+published checkpoints.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ CELL_PX = 4
 
 @dataclass(frozen=True)
 class Shape:
-    """`width`: channels of the first layer; `blocks`: residual ones; `blurred`: as CUT halves and doubles; `dropout`: whether the
-    blocks have it (which moves the names of their weights)."""
+    """`width`: channels of the first layer; `blocks`: residual ones; `blurred`: as CUT halves and
+    doubles; `dropout`: whether the blocks have it (which moves the names of their weights)."""
 
     width: int = 64
     blocks: int = 9
@@ -40,8 +42,15 @@ class Shape:
         """Told from a checkpoint; raises WeightsMissing where it is none of a generator."""
         first = tensors.get("model.1.weight")
         if first is None or first.ndim != 4 or first.shape[1:] != (3, 7, 7):
-            raise WeightsMissing("no generator of CycleGAN or CUT: model.1.weight is not a 7 x 7 convolution of three bands")
-        blocks = {name.split(".")[1] for name in tensors if re.fullmatch(r"model\.\d+\.conv_block\.1\.weight", name)}
+            raise WeightsMissing(
+                "no generator of CycleGAN or CUT: model.1.weight is not a 7 x 7 convolution of "
+                "three bands"
+            )
+        blocks = {
+            name.split(".")[1]
+            for name in tensors
+            if re.fullmatch(r"model\.\d+\.conv_block\.1\.weight", name)
+        }
         if not blocks:
             raise WeightsMissing("no generator of CycleGAN or CUT: it has no residual blocks")
         dropout = any(re.fullmatch(r"model\.\d+\.conv_block\.6\.weight", name) for name in tensors)
@@ -55,8 +64,15 @@ class Block(nn.Module):
         super().__init__()
         drop = [nn.Dropout(0.5)] if dropout else []
         self.conv_block = nn.Sequential(
-            nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3), nn.InstanceNorm2d(width), nn.ReLU(True), *drop,
-            nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3), nn.InstanceNorm2d(width))
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(width, width, 3),
+            nn.InstanceNorm2d(width),
+            nn.ReLU(True),
+            *drop,
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(width, width, 3),
+            nn.InstanceNorm2d(width),
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The same shape."""
@@ -75,7 +91,9 @@ class Halved(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Half of each side."""
-        return functional.conv2d(functional.pad(x, (1, 1, 1, 1), "reflect"), self.filt, stride=2, groups=x.shape[1])
+        return functional.conv2d(
+            functional.pad(x, (1, 1, 1, 1), "reflect"), self.filt, stride=2, groups=x.shape[1]
+        )
 
 
 class Doubled(nn.Module):
@@ -91,27 +109,45 @@ class Doubled(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Twice each side."""
         padded = functional.pad(x, (1, 1, 1, 1), "replicate")
-        return functional.conv_transpose2d(padded, self.filt, stride=2, padding=2, groups=x.shape[1])[:, :, 1:-1, 1:-1]
+        return functional.conv_transpose2d(
+            padded, self.filt, stride=2, padding=2, groups=x.shape[1]
+        )[:, :, 1:-1, 1:-1]
 
 
 class Generator(nn.Module):
-    """A picture (B, 3, H, W) in [-1, 1] as one of the other kind; H and W multiples of `CELL_PX`."""
+    """A picture (B, 3, H, W) in [-1, 1] as one of the other kind; H and W multiples of
+    `CELL_PX`."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        width, layers = shape.width, list[nn.Module]()
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(3, width, 7), nn.InstanceNorm2d(width), nn.ReLU(True)]
+        width = shape.width
+        layers = list[nn.Module]()
+        layers += [
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(3, width, 7),
+            nn.InstanceNorm2d(width),
+            nn.ReLU(True),
+        ]
         for _ in range(2):
-            layers += [nn.Conv2d(width, 2 * width, 3, 1 if shape.blurred else 2, 1), nn.InstanceNorm2d(2 * width), nn.ReLU(True)]
+            layers += [
+                nn.Conv2d(width, 2 * width, 3, 1 if shape.blurred else 2, 1),
+                nn.InstanceNorm2d(2 * width),
+                nn.ReLU(True),
+            ]
             layers += [Halved(2 * width)] if shape.blurred else []
             width *= 2
         layers += [Block(width, shape.dropout) for _ in range(shape.blocks)]
         for _ in range(2):
-            layers += ([Doubled(width), nn.Conv2d(width, width // 2, 3, 1, 1)] if shape.blurred
-                       else [nn.ConvTranspose2d(width, width // 2, 3, 2, 1, 1)])
+            layers += (
+                [Doubled(width), nn.Conv2d(width, width // 2, 3, 1, 1)]
+                if shape.blurred
+                else [nn.ConvTranspose2d(width, width // 2, 3, 2, 1, 1)]
+            )
             width //= 2
             layers += [nn.InstanceNorm2d(width), nn.ReLU(True)]
-        self.model = nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh())
+        self.model = nn.Sequential(
+            *layers, nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh()
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The other picture."""
@@ -119,14 +155,19 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """PatchGAN (Isola et al. 2017): for overlapping patches of 70 x 70 pixels, whether they are real."""
+    """PatchGAN (Isola et al. 2017): for overlapping patches of 70 x 70 pixels, whether they are
+    real."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(3, width, 4, 2, 1), nn.LeakyReLU(0.2, True)]
         for stride in (2, 2, 1):
             wider = min(2 * width, 512)
-            layers += [nn.Conv2d(width, wider, 4, stride, 1), nn.InstanceNorm2d(wider), nn.LeakyReLU(0.2, True)]
+            layers += [
+                nn.Conv2d(width, wider, 4, stride, 1),
+                nn.InstanceNorm2d(wider),
+                nn.LeakyReLU(0.2, True),
+            ]
             width = wider
         self.model = nn.Sequential(*layers, nn.Conv2d(width, 1, 4, 1, 1))
 
@@ -138,16 +179,27 @@ class Discriminator(nn.Module):
 def load(path: Path) -> Generator:
     """The generator of a checkpoint, in the mode in which it draws; raises WeightsMissing."""
     found, _ = weights.load(path)
-    tensors = {_plain(name): value for name, value in found.items() if isinstance(value, torch.Tensor)}
+    tensors = {
+        _plain(name): value for name, value in found.items() if isinstance(value, torch.Tensor)
+    }
     try:
         net = Generator(Shape.of(tensors))
         # Counters of instance normalisation that old versions of PyTorch saved, and never used.
-        known = {name: value for name, value in tensors.items() if not re.search(r"running_|num_batches", name)}
-        gone, more = net.load_state_dict({**{k: v for k, v in net.state_dict().items() if "filt" in k}, **known}, strict=False)
+        known = {
+            name: value
+            for name, value in tensors.items()
+            if not re.search(r"running_|num_batches", name)
+        }
+        gone, more = net.load_state_dict(
+            {**{k: v for k, v in net.state_dict().items() if "filt" in k}, **known}, strict=False
+        )
     except (WeightsMissing, RuntimeError) as error:
         raise WeightsMissing(f"{path.name} holds {str(error)[:300]}.") from error
     if gone or more:
-        raise WeightsMissing(f"{path.name} is not whole, or of another network: missing {gone[:3]}, unknown {more[:3]}.")
+        raise WeightsMissing(
+            f"{path.name} is not whole, or of another network: missing {gone[:3]}, unknown "
+            f"{more[:3]}."
+        )
     return net.eval().requires_grad_(False)
 
 

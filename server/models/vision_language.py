@@ -1,4 +1,5 @@
-"""A vision-language model from a folder of the user's that transformers reads, asked about pictures."""
+"""A vision-language model from a folder of the user's that transformers reads, asked about
+pictures."""
 
 from __future__ import annotations
 
@@ -17,8 +18,11 @@ from . import lazy
 
 LONGEST = 200
 """Tokens of an answer."""
-WHERE = ("Put a model for pictures and text that transformers reads (for instance Qwen/Qwen2.5-VL-3B-Instruct, its licence "
-         "permitting) into a folder and name it: landbrush-server models set vision-language FOLDER.")
+WHERE = (
+    "Put a model for pictures and text that transformers reads (for instance "
+    "Qwen/Qwen2.5-VL-3B-Instruct, its licence "
+    "permitting) into a folder and name it: landbrush-server models set vision-language FOLDER."
+)
 
 
 class VisionLanguage:
@@ -27,7 +31,9 @@ class VisionLanguage:
     def __init__(self, folder: Path) -> None:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         lazy.quiet_transformers()
-        processor, model = lazy.parts("transformers", "AutoProcessor", "AutoModelForImageTextToText")
+        processor, model = lazy.parts(
+            "transformers", "AutoProcessor", "AutoModelForImageTextToText"
+        )
         if not (folder / "config.json").is_file():
             raise WeightsMissing(f"{folder} holds no config.json. {WHERE}")
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -35,23 +41,30 @@ class VisionLanguage:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self.reader: Any = processor.from_pretrained(str(folder), local_files_only=True, backend="pil")
+                self.reader: Any = processor.from_pretrained(
+                    str(folder), local_files_only=True, backend="pil"
+                )
                 self.net: Any = model.from_pretrained(
-                    str(folder), local_files_only=True, use_safetensors=True, dtype=kind)
+                    str(folder), local_files_only=True, use_safetensors=True, dtype=kind
+                )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
-            raise WeightsMissing(f"{folder} cannot be loaded ({str(error)[:200]}). {WHERE}") from error
+            raise WeightsMissing(
+                f"{folder} cannot be loaded ({str(error)[:200]}). {WHERE}"
+            ) from error
         self.net = self.net.to(self.device).eval()
 
     def answer(self, question: str, pictures: Sequence[bytes]) -> str:
         """To a question about pictures (JPEG), always the same to the same."""
         shown = [Image.open(io.BytesIO(one)).convert("RGB") for one in pictures]
         content = [*({"type": "image"} for _ in shown), {"type": "text", "text": question}]
-        text = self.reader.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+        text = self.reader.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True
+        )
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             given = self.reader(images=shown, text=text, return_tensors="pt").to(self.device)
             made = self.net.generate(**given, max_new_tokens=LONGEST, do_sample=False)
-        said = made[:, given["input_ids"].shape[1]:]
+        said = made[:, given["input_ids"].shape[1] :]
         return str(self.reader.batch_decode(said, skip_special_tokens=True)[0]).strip()
 
 

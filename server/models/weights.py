@@ -1,4 +1,5 @@
-"""Weight files: found, read and written in one place. Only tensors are read, never pickled objects."""
+"""Weight files: found, read and written in one place. Only tensors are read, never pickled
+objects."""
 
 from __future__ import annotations
 
@@ -16,23 +17,36 @@ from ..ground.errors import BadRequest, NoSpace, WeightsMissing
 from ..ground.settings import default_home
 
 KINDS = {
-    "image-text": "CLIP or RemoteCLIP: a folder of transformers, or a file of open_clip (RN50, ViT-B-32, ViT-L-14)",
+    "image-text": "CLIP or RemoteCLIP: a folder of transformers, or a file of open_clip (RN50, "
+    "ViT-B-32, ViT-L-14)",
     "second-image-text": "another one, which shares nothing with the first, to rank candidates",
     "dino": "folder of DINO ViT-S/16 as transformers saves it, for DINO-I",
     "lpips": "folder with AlexNet's weights and those of LPIPS 0.1",
     "damage": "ChangeStar's checkpoint for building damage (xView2, s1c5, ViT-B), for F1 of damage",
-    "vision-language": "folder of a vision-language model that transformers reads, to judge edits (VIEScore)",
+    "vision-language": "folder of a vision-language model that transformers reads, to judge "
+    "edits (VIEScore)",
     "judge": "URL of an OpenAI-compatible service that sees pictures, to judge edits (VIEScore)",
     "judge-model": "name of the model there",
     "judge-key-file": "file with the key for it (or the environment's LANDBRUSH_JUDGE_KEY)",
     "language": "folder of an instruction model that transformers reads, to paraphrase prompts",
-    "endpoint": "URL of an OpenAI-compatible service, to paraphrase prompts (http://127.0.0.1:11434/v1)",
+    "endpoint": "URL of an OpenAI-compatible service, to paraphrase prompts "
+    "(http://127.0.0.1:11434/v1)",
     "endpoint-model": "name of the model there",
     "endpoint-key-file": "file with the key for it (or the environment's LANDBRUSH_ENDPOINT_KEY)",
 }
-"""What the user may point to. Nothing of it is needed for an edit without words' guidance, and nothing is downloaded."""
-PATHS = ("image-text", "second-image-text", "dino", "lpips", "damage", "vision-language", "judge-key-file", "language",
-         "endpoint-key-file")
+"""What the user may point to. Nothing of it is needed for an edit without words' guidance, and
+nothing is downloaded."""
+PATHS = (
+    "image-text",
+    "second-image-text",
+    "dino",
+    "lpips",
+    "damage",
+    "vision-language",
+    "judge-key-file",
+    "language",
+    "endpoint-key-file",
+)
 CHOSEN = "chosen.json"
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 
@@ -64,7 +78,8 @@ def given() -> dict[str, str]:
 
 
 def state_of(path: Path) -> list[list[str | int]]:
-    """Names, sizes and times of a file or of a folder's files: by which a change is seen without reading them."""
+    """Names, sizes and times of a file or of a folder's files: by which a change is seen without
+    reading them."""
     found = sorted(path.rglob("*")) if path.is_dir() else [path]
     return [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in found if p.is_file()]
 
@@ -106,7 +121,9 @@ def files(kind: str) -> list[Path]:
     """The user's files of weights in the folder of a kind, by name."""
     place = folder() / kind
     found = place.iterdir() if place.is_dir() else ()
-    return sorted(p for p in found if p.is_file() and p.suffix in SUFFIXES and not p.name.startswith("."))
+    return sorted(
+        p for p in found if p.is_file() and p.suffix in SUFFIXES and not p.name.startswith(".")
+    )
 
 
 def named(kind: str, name: str) -> Path:
@@ -114,8 +131,10 @@ def named(kind: str, name: str) -> Path:
     there = files(kind)
     found = next((path for path in there if path.name == name or not name), None)
     if found is None:
-        raise WeightsMissing(f"checkpoint: no file '{name[:80]}' in {folder() / kind}"
-                             + (f"; there are {', '.join(path.name for path in there)}." if there else "."))
+        raise WeightsMissing(
+            f"checkpoint: no file '{name[:80]}' in {folder() / kind}"
+            + (f"; there are {', '.join(path.name for path in there)}." if there else ".")
+        )
     return found
 
 
@@ -132,7 +151,11 @@ def save(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, str]) ->
         handle, draft = tempfile.mkstemp(prefix=".weights-", suffix=".safetensors", dir=path.parent)
         os.close(handle)
         try:
-            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, draft, metadata=about)
+            save_file(
+                {k: v.detach().cpu().contiguous() for k, v in tensors.items()},
+                draft,
+                metadata=about,
+            )
             os.replace(draft, path)
         finally:
             Path(draft).unlink(missing_ok=True)
@@ -141,17 +164,22 @@ def save(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, str]) ->
 
 
 def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Tensors and metadata of a safetensors file, or tensors of a PyTorch checkpoint without code in it."""
+    """Tensors and metadata of a safetensors file, or tensors of a PyTorch checkpoint without code
+    in it."""
     if not path.is_file():
         raise WeightsMissing(f"There are no weights at {path}.")
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, "pt") as stream:
-                return {key: stream.get_tensor(key) for key in stream.keys()}, dict(stream.metadata() or {})  # noqa: SIM118
+                names = list(stream.keys())
+                tensors = {name: stream.get_tensor(name) for name in names}
+                return tensors, dict(stream.metadata() or {})
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the libraries' own sentences advise to run what is in the file
-        raise WeightsMissing(f"{path} is no file of weights, or holds more than tensors, which is not read "
-                             f"({type(error).__name__}).") from error
+        raise WeightsMissing(
+            f"{path} is no file of weights, or holds more than tensors, which is not read "
+            f"({type(error).__name__})."
+        ) from error
     if not isinstance(found, dict):
         raise WeightsMissing(f"{path} holds no table of weights but a {type(found).__name__}.")
     return found, {}

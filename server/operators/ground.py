@@ -1,4 +1,5 @@
-"""What operators share: noise anchored to the raster, depth inside a mask, simple land-cover cues."""
+"""What operators share: noise anchored to the raster, depth inside a mask, simple land-cover
+cues."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ VISIBLE = ("red", "green", "blue", "pan")
 
 @dataclass(frozen=True)
 class Ground:
-    """A scene as operators see it: image (C, H, W), mask (H, W), band roles, GSD, place in the raster."""
+    """A scene as operators see it: image (C, H, W), mask (H, W), band roles, GSD, place in the
+    raster."""
 
     image: np.ndarray
     mask: np.ndarray
@@ -37,19 +39,25 @@ class Ground:
 
     def noise(self, size_m: float, seed: int, octaves: int = 4) -> np.ndarray:
         """Fractal noise (H, W) in [0, 1] with blobs of about `size_m` metres."""
-        return fractal(self.mask.shape, self.origin, max(size_m / max(self.gsd_m, 1e-9), 2.0), seed, octaves)
+        return fractal(
+            self.mask.shape, self.origin, max(size_m / max(self.gsd_m, 1e-9), 2.0), seed, octaves
+        )
 
     def depth(self, wander_px: float = 0.0, seed: int = 0) -> np.ndarray:
-        """Distance in pixels to the mask's edge inside it, less a random 0 ... `wander_px`; large where all is mask."""
+        """Distance in pixels to the mask's edge inside it, less a random 0 ... `wander_px`; large
+        where all is mask."""
         if self.mask.all():
             return np.full(self.mask.shape, 1e6, np.float32)
         depth = ndimage.distance_transform_edt(self.mask).astype(np.float32)
         if wander_px > 0:
-            depth = depth - wander_px * fractal(self.mask.shape, self.origin, max(3 * wander_px, 6.0), seed, 3)
+            depth = depth - wander_px * fractal(
+                self.mask.shape, self.origin, max(3 * wander_px, 6.0), seed, 3
+            )
         return depth
 
     def ramp(self, share: float, least_px: float, seed: int) -> np.ndarray:
-        """0 at the mask's edge rising to 1 inside, over `share` of its greatest depth, with an uneven border."""
+        """0 at the mask's edge rising to 1 inside, over `share` of its greatest depth, with an
+        uneven border."""
         plain = self.depth()
         deepest = float(plain[self.mask].max()) if self.mask.any() else 1.0
         if deepest >= 1e6:
@@ -65,9 +73,14 @@ def smoothstep(x: np.ndarray) -> np.ndarray:
     return (x * x * (3 - 2 * x)).astype(np.float32)
 
 
-def fractal(shape: tuple[int, int], origin: tuple[int, int], cell_px: float, seed: int, octaves: int) -> np.ndarray:
-    """Value noise summed over octaves, a function of absolute pixel coordinates; in [0, 1], mean about 0.5."""
-    total, weight, norm = np.zeros(shape, np.float32), 1.0, 0.0
+def fractal(
+    shape: tuple[int, int], origin: tuple[int, int], cell_px: float, seed: int, octaves: int
+) -> np.ndarray:
+    """Value noise summed over octaves, a function of absolute pixel coordinates; in [0, 1], mean
+    about 0.5."""
+    total = np.zeros(shape, np.float32)
+    weight = 1.0
+    norm = 0.0
     for octave in range(octaves):
         cell = cell_px / 2**octave
         if cell < 1.5 and octave:
@@ -79,21 +92,32 @@ def fractal(shape: tuple[int, int], origin: tuple[int, int], cell_px: float, see
     return np.clip((total / norm - 0.5) * 1.4 * spread + 0.5, 0, 1)
 
 
-def _value_noise(shape: tuple[int, int], origin: tuple[int, int], cell: float, seed: int) -> np.ndarray:
+def _value_noise(
+    shape: tuple[int, int], origin: tuple[int, int], cell: float, seed: int
+) -> np.ndarray:
     rows = (origin[0] + np.arange(shape[0]) + 0.5) / cell
     cols = (origin[1] + np.arange(shape[1]) + 0.5) / cell
-    row, col = np.floor(rows).astype(np.int64), np.floor(cols).astype(np.int64)
-    down, right = smoothstep(rows - row)[:, None], smoothstep(cols - col)
+    row = np.floor(rows).astype(np.int64)
+    col = np.floor(cols).astype(np.int64)
+    down = smoothstep(rows - row)[:, None]
+    right = smoothstep(cols - col)
     lattice = hashed(np.arange(row[0], row[-1] + 2), np.arange(col[0], col[-1] + 2), seed)
-    at_row, at_col = row - row[0], col - col[0]
+    at_row = row - row[0]
+    at_col = col - col[0]
     top = lattice[at_row][:, at_col] * (1 - right) + lattice[at_row][:, at_col + 1] * right
-    bottom = lattice[at_row + 1][:, at_col] * (1 - right) + lattice[at_row + 1][:, at_col + 1] * right
+    bottom = (
+        lattice[at_row + 1][:, at_col] * (1 - right) + lattice[at_row + 1][:, at_col + 1] * right
+    )
     return top * (1 - down) + bottom * down
 
 
 def hashed(rows: np.ndarray, cols: np.ndarray, seed: int) -> np.ndarray:
     """A number in [0, 1) for each lattice point: an integer mix (after Wellons' lowbias32)."""
-    mixed = (rows[:, None] * 73856093) ^ (cols * 19349663) ^ ((seed * 83492791 + 0x9E3779B9) & 0xFFFFFFFF)
+    mixed = (
+        (rows[:, None] * 73856093)
+        ^ (cols * 19349663)
+        ^ ((seed * 83492791 + 0x9E3779B9) & 0xFFFFFFFF)
+    )
     mixed = (mixed & 0xFFFFFFFF).astype(np.uint64)
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
         mixed = ((mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)) & np.uint64(0xFFFFFFFF)
@@ -109,30 +133,40 @@ def shading(ground: Ground, size_px: int = 15) -> np.ndarray:
 
 def index(ground: Ground, plus: str, minus: str) -> np.ndarray | None:
     """(plus - minus) / (plus + minus) of two roles, where both are there."""
-    a, b = ground.band(plus), ground.band(minus)
+    a = ground.band(plus)
+    b = ground.band(minus)
     if a is None or b is None:
         return None
     total = a + b
-    return np.where(np.abs(total) > 1e-3, (a - b) / np.where(np.abs(total) > 1e-3, total, 1), 0).astype(np.float32)
+    return np.where(
+        np.abs(total) > 1e-3, (a - b) / np.where(np.abs(total) > 1e-3, total, 1), 0
+    ).astype(np.float32)
 
 
 def water(ground: Ground) -> np.ndarray:
-    """Share of open water (H, W): NDWI where there is NIR; else dark, smooth, bluish and not green, which misses much."""
+    """Share of open water (H, W): NDWI where there is NIR; else dark, smooth, bluish and not green,
+    which misses much."""
     ndwi = index(ground, "green", "nir")
     luminance = ground.luminance
     if ndwi is not None:
-        # Bands of bytes are often stretched each by itself, which lifts bare fields to 0.1 (NAIP of 2010: 97 % below 0.11).
+        # Bands of bytes are often stretched each by itself, which lifts bare fields to 0.1 (NAIP of
+        # 2010: 97 % below 0.11).
         found = smoothstep((ndwi - 0.07) / 0.11)
         near = ground.band("nir")
         if near is not None:
             # Black ponds reflect too little of anything for an index to tell.
-            found = np.maximum(found, smoothstep((0.1 - near) / 0.04) * smoothstep((0.22 - luminance) / 0.08))
+            found = np.maximum(
+                found, smoothstep((0.1 - near) / 0.04) * smoothstep((0.22 - luminance) / 0.08)
+            )
         return found
-    red, blue = ground.band("red"), ground.band("blue")
+    red = ground.band("red")
+    blue = ground.band("blue")
     if red is None or blue is None:
         return np.zeros(luminance.shape, np.float32)
     mean = ndimage.uniform_filter(luminance, 5, mode="nearest")
-    rough = np.sqrt(np.maximum(ndimage.uniform_filter(luminance**2, 5, mode="nearest") - mean**2, 0))
+    rough = np.sqrt(
+        np.maximum(ndimage.uniform_filter(luminance**2, 5, mode="nearest") - mean**2, 0)
+    )
     dark = smoothstep((0.38 - mean) / 0.1)
     calm = smoothstep((0.03 - rough) / 0.02)
     bluish = smoothstep((blue - 0.92 * red) / 0.06)
@@ -145,11 +179,14 @@ def water(ground: Ground) -> np.ndarray:
 
 
 def vegetation(ground: Ground) -> np.ndarray:
-    """Share of green vegetation (H, W): NDVI where there is NIR, else excess green over brightness."""
+    """Share of green vegetation (H, W): NDVI where there is NIR, else excess green over
+    brightness."""
     ndvi = index(ground, "nir", "red")
     if ndvi is not None:
         return smoothstep((ndvi - 0.1) / 0.35)
-    red, green, blue = ground.band("red"), ground.band("green"), ground.band("blue")
+    red = ground.band("red")
+    green = ground.band("green")
+    blue = ground.band("blue")
     if red is None or green is None or blue is None:
         return np.full(ground.mask.shape, 0.5, np.float32)
     excess = (2 * green - red - blue) / np.maximum(red + green + blue, 0.05)
@@ -158,10 +195,15 @@ def vegetation(ground: Ground) -> np.ndarray:
 
 def sealed(ground: Ground) -> np.ndarray:
     """Share of roofs, roads and bare bright ground (H, W): grey or bright, and not green."""
-    red, green, blue = ground.band("red"), ground.band("green"), ground.band("blue")
+    red = ground.band("red")
+    green = ground.band("green")
+    blue = ground.band("blue")
     if red is None or green is None or blue is None:
         return np.zeros(ground.mask.shape, np.float32)
-    top, low = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    top = np.maximum(np.maximum(red, green), blue)
+    low = np.minimum(np.minimum(red, green), blue)
     grey = smoothstep((0.12 - (top - low) / np.maximum(top, 0.05)) / 0.06)
     bright = smoothstep((ground.luminance - 0.62) / 0.15)
-    return np.maximum(grey * smoothstep((ground.luminance - 0.3) / 0.12), bright) * (1 - vegetation(ground))
+    return np.maximum(grey * smoothstep((ground.luminance - 0.3) / 0.12), bright) * (
+        1 - vegetation(ground)
+    )

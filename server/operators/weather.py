@@ -34,30 +34,47 @@ class Seen:
 
 
 KEPT_HAZE = 0.95
-"""Share of the dark channel that counts as haze, so that the far does not look flat (He et al. 2011, omega)."""
+"""Share of the dark channel that counts as haze, so that the far does not look flat (He et al.
+2011, omega)."""
 
 
 def estimated(image: np.ndarray, roles: tuple[str, ...], gsd_m: float) -> Seen:
     """The fog in a picture (C, H, W) by its dark channel (He, Sun and Tang 2011, eq. 5, 11 and 12).
 
-    In clear weather something within some metres is dark in one of the colours; what is not is taken for fog. The light of the
-    fog is the mean where the dark channel is brightest (0.1 %). White roofs and snow are taken for fog too.
+    In clear weather something within some metres is dark in one of the colours; what is not is
+    taken for fog. The light of the fog is the mean where the dark channel is brightest (0.1 %).
+    White roofs and snow are taken for fog too.
     """
     side = max(3, min(2 * round(6 / max(gsd_m, 0.05)) + 1, min(image.shape[1:]) // 4 * 2 + 1))
-    seen = [i for i, role in enumerate(roles) if role in ("red", "green", "blue")] or list(range(len(roles)))
+    seen = [i for i, role in enumerate(roles) if role in ("red", "green", "blue")] or list(
+        range(len(roles))
+    )
     dark = ndimage.minimum_filter(image[seen].min(axis=0), side)
-    brightest = dark >= np.partition(dark.ravel(), -max(1, dark.size // 1000))[-max(1, dark.size // 1000)]
+    brightest = (
+        dark >= np.partition(dark.ravel(), -max(1, dark.size // 1000))[-max(1, dark.size // 1000)]
+    )
     light = np.maximum(image[:, brightest].mean(axis=1), 0.05)
     haze = ndimage.minimum_filter((image[seen] / light[seen, None, None]).min(axis=0), side)
     depth = -np.log(np.clip(1 - KEPT_HAZE * haze, 0.03, 1))
-    return Seen(ndimage.gaussian_filter(depth, side / 2), {role: float(light[i]) for i, role in enumerate(roles) if role})
+    return Seen(
+        ndimage.gaussian_filter(depth, side / 2),
+        {role: float(light[i]) for i, role in enumerate(roles) if role},
+    )
 
 
-def fog(ground: Ground, how: Fog, seed: int, elevation: np.ndarray | None = None, seen: Seen | None = None) -> np.ndarray:
-    """Koschmieder's law, I = J t + A (1 - t), with t = exp(-3.912 / visibility * thickness * density).
+def fog(
+    ground: Ground,
+    how: Fog,
+    seed: int,
+    elevation: np.ndarray | None = None,
+    seen: Seen | None = None,
+) -> np.ndarray:
+    """Koschmieder's law, I = J t + A (1 - t), with t = exp(-3.912 / visibility * thickness *
+    density).
 
-    Where `elevation` (H, W; metres) is known, the layer fills what is lower than its thickness above the mask's lowest ground;
-    where a real fog's `seen` is (see `estimated`), its depth takes the place of visibility, thickness and swaths.
+    Where `elevation` (H, W; metres) is known, the layer fills what is lower than its thickness
+    above the mask's lowest ground; where a real fog's `seen` is (see `estimated`), its depth takes
+    the place of visibility, thickness and swaths.
     """
     airlight = AIRLIGHT
     if seen is None:
@@ -66,13 +83,24 @@ def fog(ground: Ground, how: Fog, seed: int, elevation: np.ndarray | None = None
         depth = 3.912 / how.visibility_m * how.thickness_m * density
     else:
         height, width = ground.mask.shape
-        down, across = (math.ceil(length / have) for length, have in zip((height, width), seen.depth.shape, strict=True))
+        down, across = (
+            math.ceil(length / have)
+            for length, have in zip((height, width), seen.depth.shape, strict=True)
+        )
         row = np.concatenate([seen.depth[:, :: 1 - 2 * (n % 2)] for n in range(across)], axis=1)
         depth = np.concatenate([row[:: 1 - 2 * (n % 2)] for n in range(down)])[:height, :width]
         airlight = {**AIRLIGHT, **seen.airlight}
     if elevation is not None:
-        lowest = float(np.nanpercentile(elevation[ground.mask], 2)) if np.isfinite(elevation[ground.mask]).any() else 0.0
-        depth = depth * np.clip((lowest + how.thickness_m - np.nan_to_num(elevation, nan=lowest)) / how.thickness_m, 0, 1)
+        lowest = (
+            float(np.nanpercentile(elevation[ground.mask], 2))
+            if np.isfinite(elevation[ground.mask]).any()
+            else 0.0
+        )
+        depth = depth * np.clip(
+            (lowest + how.thickness_m - np.nan_to_num(elevation, nan=lowest)) / how.thickness_m,
+            0,
+            1,
+        )
     depth = depth * ground.ramp(0.5, 6, seed + 1)
     glow = 1 + 0.03 * (ground.noise(2.5 * how.patch_m, seed + 2) - 0.5)
     out = ground.image.copy()
@@ -95,11 +123,14 @@ class Snow:
 
 
 def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
-    """Bright cover that keeps light and shade, thinner on steep edges, tree crowns and open water."""
+    """Bright cover that keeps light and shade, thinner on steep edges, tree crowns and open
+    water."""
     luminance = ground.luminance
     steep = np.hypot(ndimage.sobel(luminance, 0), ndimage.sobel(luminance, 1)) / 8
     steep = smoothstep(ndimage.uniform_filter(steep, 3) / 0.12)
-    mean = ndimage.uniform_filter(luminance, max(3, int(6 / max(ground.gsd_m, 0.05)) | 1), mode="nearest")
+    mean = ndimage.uniform_filter(
+        luminance, max(3, int(6 / max(ground.gsd_m, 0.05)) | 1), mode="nearest"
+    )
     shadow = smoothstep((0.75 * mean - luminance) / 0.15)
     crowns = vegetation(ground) * smoothstep(steep * 1.5)
     woody = luminance - ndimage.uniform_filter(luminance, 7, mode="nearest")
@@ -107,7 +138,9 @@ def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
     # Below a few decimetres single twigs and pebbles would speckle the cover.
     fine_px = 0.25 / max(ground.gsd_m, 0.02)
     if fine_px > 0.8:
-        steep, crowns, shadow, woody = (ndimage.gaussian_filter(cue, fine_px) for cue in (steep, crowns, shadow, woody))
+        steep, crowns, shadow, woody = (
+            ndimage.gaussian_filter(cue, fine_px) for cue in (steep, crowns, shadow, woody)
+        )
     # In pixels of some metres there are no eaves and twigs, and what is dark is another field.
     near = float(np.exp(-ground.gsd_m / 3.0))
     patches = 0.6 * ground.noise(how.drift_m, seed) + 0.4 * ground.noise(6 * how.drift_m, seed + 1)
@@ -126,13 +159,16 @@ def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
     for band, role in enumerate(ground.roles):
         white = SNOW.get(role, 0.93)
         tint = 1 - 0.22 * shadow * (0.6 if role == "blue" else 1.0)
-        out[band] = ground.image[band] * (1 - amount) + np.minimum(white * relief * tint, 1.0) * amount
+        out[band] = (
+            ground.image[band] * (1 - amount) + np.minimum(white * relief * tint, 1.0) * amount
+        )
     return out
 
 
 @dataclass(frozen=True)
 class LowLight:
-    """`light`: share of daylight; `noise_electrons`: read noise; `well_electrons`: signal of white in daylight."""
+    """`light`: share of daylight; `noise_electrons`: read noise; `well_electrons`: signal of white
+    in daylight."""
 
     light: float = 0.18
     well_electrons: float = 6000.0
@@ -141,7 +177,8 @@ class LowLight:
 
 
 def low_light(ground: Ground, how: LowLight, seed: int) -> np.ndarray:
-    """Less light on the sensor in linear units, shot and read noise, encoded again with gamma 2.2."""
+    """Less light on the sensor in linear units, shot and read noise, encoded again with gamma
+    2.2."""
     gamma = 2.2
     grain = np.stack([_gaussian(ground, seed + 31 * band) for band in range(len(ground.image))])
     edge = ground.ramp(0.08, 2, seed + 2)
@@ -158,7 +195,8 @@ def low_light(ground: Ground, how: LowLight, seed: int) -> np.ndarray:
 
 
 def _gaussian(ground: Ground, seed: int) -> np.ndarray:
-    """White Gaussian noise anchored to the raster's pixels: the sum of twelve hashed uniforms, less six."""
+    """White Gaussian noise anchored to the raster's pixels: the sum of twelve hashed uniforms, less
+    six."""
     rows = ground.origin[0] + np.arange(ground.mask.shape[0])
     cols = ground.origin[1] + np.arange(ground.mask.shape[1])
     return np.sum([hashed(rows, cols, seed * 101 + k) for k in range(12)], axis=0) - 6.0

@@ -25,7 +25,8 @@ from .raster import Block, Box, Profile, profile_of, validity
 COLOURS = ("red", "green", "blue")
 LARGEST_SPECK_PX = 24
 NIR_WHITE = 1.5
-"""How much brighter than white colours near infrared is taken to get, in layers of more than bytes."""
+"""How much brighter than white colours near infrared is taken to get, in layers of more than
+bytes."""
 OVERVIEW_PX = 1024
 """Of the longer side."""
 LAYOUTS = {
@@ -40,9 +41,15 @@ LAYOUTS = {
 """Layouts assumed where a file names no band: NAIP, HLS, Sentinel-2 L2A and L1C."""
 
 _WORDS = {
-    "red": ("red", "b4", "b04"), "green": ("green", "b3", "b03"), "blue": ("blue", "b2", "b02"),
-    "nir": ("nir", "near infrared", "near-infrared", "b8", "b08"), "swir1": ("swir1", "swir 1", "b11"),
-    "swir2": ("swir2", "swir 2", "b12"), "pan": ("pan", "panchromatic"), "vv": ("vv",), "vh": ("vh",),
+    "red": ("red", "b4", "b04"),
+    "green": ("green", "b3", "b03"),
+    "blue": ("blue", "b2", "b02"),
+    "nir": ("nir", "near infrared", "near-infrared", "b8", "b08"),
+    "swir1": ("swir1", "swir 1", "b11"),
+    "swir2": ("swir2", "swir 2", "b12"),
+    "pan": ("pan", "panchromatic"),
+    "vv": ("vv",),
+    "vh": ("vh",),
 }
 
 
@@ -69,7 +76,9 @@ def roles_of(profile: Profile, given: Mapping[str, int]) -> Roles:
     names = [""] * len(bands)
     for role, number in given.items():
         if number - 1 not in bands:
-            raise BadRequest(f"band_roles.{role}: band {number} is not among the raster's {len(bands)} bands.")
+            raise BadRequest(
+                f"band_roles.{role}: band {number} is not among the raster's {len(bands)} bands."
+            )
         names[bands.index(number - 1)] = role
     if any(names):
         return Roles(tuple(names), "given")
@@ -78,10 +87,14 @@ def roles_of(profile: Profile, given: Mapping[str, int]) -> Roles:
         names[place] = next((role for role, words in _WORDS.items() if text in words), "")
     if {"red", "nir", "vv", "vh"} & set(names):
         shown = [profile.colorinterp[band].name for band in bands]
-        names = [name or (colour if colour in BAND_ROLES and colour not in names else "")
-                 for name, colour in zip(names, shown, strict=True)]
+        names = [
+            name or (colour if colour in BAND_ROLES and colour not in names else "")
+            for name, colour in zip(names, shown, strict=True)
+        ]
         return Roles(tuple(names), "band descriptions")
-    names = [p.name if p.name in BAND_ROLES else "" for p in (profile.colorinterp[b] for b in bands)]
+    names = [
+        p.name if p.name in BAND_ROLES else "" for p in (profile.colorinterp[b] for b in bands)
+    ]
     if {"red", "green", "blue"} <= set(names):
         if len(names) == 4 and names[3] == "":
             names[3] = "nir"
@@ -105,10 +118,16 @@ class Layer:
 
 
 def overview(layer: Layer) -> Block:
-    """All of a raster, thinned: what is decided once for a layer is taken from it, so that its windows agree."""
+    """All of a raster, thinned: what is decided once for a layer is taken from it, so that its
+    windows agree."""
     height, width = layer.dataset.shape
     scale = min(1.0, OVERVIEW_PX / max(height, width))
-    return thinned(layer, layer.profile.box, (max(1, round(height * scale)), max(1, round(width * scale))), Resampling.nearest)
+    return thinned(
+        layer,
+        layer.profile.box,
+        (max(1, round(height * scale)), max(1, round(width * scale))),
+        Resampling.nearest,
+    )
 
 
 def thinned(layer: Layer, box: Box, shape: tuple[int, int], how: Resampling) -> Block:
@@ -137,13 +156,17 @@ class Stretch:
         scale = 1 / span
         for rows in _strips(values.shape[1]):
             part = values[:, rows] if whole else values[list(self.bands), rows]
-            np.multiply(part if not low.any() else part - low, scale, out=out[:, rows], casting="same_kind")
+            np.multiply(
+                part if not low.any() else part - low, scale, out=out[:, rows], casting="same_kind"
+            )
         return out
 
     def of(self, chosen: Sequence[int]) -> Stretch:
         """That of some bands (indices in the file), as if there were no others."""
         at = [self.bands.index(band) for band in chosen]
-        return Stretch(tuple(range(len(at))), tuple(self.low[i] for i in at), tuple(self.high[i] for i in at))
+        return Stretch(
+            tuple(range(len(at))), tuple(self.low[i] for i in at), tuple(self.high[i] for i in at)
+        )
 
     def seen_bands(self, values: np.ndarray) -> np.ndarray:
         """The same for values (data bands, H, W) of any type, in the raster's own units."""
@@ -161,7 +184,12 @@ class Stretch:
             if kind.kind in "iu":
                 info = np.iinfo(kind)
                 np.rint(part, out=part)
-                np.clip(part, info.min, 2 ** int(profile.bits) - 1 if profile.bits else info.max, out=part)
+                np.clip(
+                    part,
+                    info.min,
+                    2 ** int(profile.bits) - 1 if profile.bits else info.max,
+                    out=part,
+                )
             out[:, rows] = part
         return out
 
@@ -170,18 +198,21 @@ class Stretch:
         wide = kind.itemsize > 2 and kind != np.float32
         low = np.array(self.low)[:, None, None]
         return low.astype(np.float64 if wide else np.float32), (
-            np.array(self.high)[:, None, None] - low).astype(np.float64 if wide else np.float32)
+            np.array(self.high)[:, None, None] - low
+        ).astype(np.float64 if wide else np.float32)
 
 
 def picture(seen: np.ndarray, roles: Roles) -> np.ndarray:
-    """An image as an editor sees it (C, H, W) as bytes for the eye (H, W, 3); its first band where it has no colours."""
+    """An image as an editor sees it (C, H, W) as bytes for the eye (H, W, 3); its first band where
+    it has no colours."""
     found = [roles.index(role) for role in COLOURS]
     chosen = seen[[i for i in found if i is not None]] if None not in found else seen[[0, 0, 0]]
     return (np.clip(np.nan_to_num(chosen), 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
 
 
 def _strips(height: int, rows: int = 32) -> Iterator[slice]:
-    """Strips of rows small enough for the processor's cache: several times faster than whole arrays."""
+    """Strips of rows small enough for the processor's cache: several times faster than whole
+    arrays."""
     return (slice(start, min(start + rows, height)) for start in range(0, height, rows))
 
 
@@ -190,7 +221,8 @@ def stretch_of(profile: Profile, roles: Roles, block: Block) -> Stretch:
     bands = data_bands(profile)
     if profile.dtype == "uint8":
         return Stretch(tuple(bands), (0.0,) * len(bands), (255.0,) * len(bands))
-    lows, highs = np.zeros(len(bands)), np.ones(len(bands))
+    lows = np.zeros(len(bands))
+    highs = np.ones(len(bands))
     together = [i for i, name in enumerate(roles.names) if name in COLOURS]
     for group in [together] + [[i] for i in range(len(bands)) if i not in together]:
         values = block.values[[bands[i] for i in group]][:, block.valid] if group else np.zeros(0)
@@ -200,21 +232,25 @@ def stretch_of(profile: Profile, roles: Roles, block: Block) -> Stretch:
         if not high > low:
             high = low + max(abs(low) * 0.01, 1.0)
         margin = 0.05 * (high - low)
-        lows[group], highs[group] = low - margin, high + margin
+        lows[group] = low - margin
+        highs[group] = high + margin
     return Stretch(tuple(bands), tuple(lows.tolist()), tuple(highs.tolist()))
 
 
 def stretch_from_dark(profile: Profile, roles: Roles, block: Block) -> Stretch:
-    """The stretch in which 0 is the raster's own 0, one for all bands, white being that of the colours: what makes bands must
-    know what is dark."""
+    """The stretch in which 0 is the raster's own 0, one for all bands, white being that of the
+    colours: what makes bands must know what is dark."""
     data = tuple(data_bands(profile))
-    shown = [data[i] for i in (roles.index(role) for role in COLOURS) if i is not None] or list(data)
+    shown = [data[i] for i in (roles.index(role) for role in COLOURS) if i is not None] or list(
+        data
+    )
     low, high = _from_dark(profile, block.values[shown][:, block.valid])
     return Stretch(data, (low,) * len(data), (high,) * len(data))
 
 
 def stretch_of_infrared(profile: Profile, band: int, block: Block) -> Stretch:
-    """The same of a near-infrared band (its index in the file) alone, which may be far brighter than the colours."""
+    """The same of a near-infrared band (its index in the file) alone, which may be far brighter
+    than the colours."""
     low, high = _from_dark(profile, block.values[[band]][:, block.valid])
     return Stretch((band,), (low,), (high,))
 
@@ -224,17 +260,27 @@ def _from_dark(profile: Profile, values: np.ndarray) -> tuple[float, float]:
         return 0.0, 255.0
     # The number that stands for no light at all; Sentinel-2 of today has one beside 0.
     dark = -profile.offsets[0] / profile.scales[0] if profile.scales[0] else 0.0
-    high = float(np.percentile(values[:, :: max(1, values.shape[1] // 200_000)], 99.5)) if values.size else 1.0
+    high = (
+        float(np.percentile(values[:, :: max(1, values.shape[1] // 200_000)], 99.5))
+        if values.size
+        else 1.0
+    )
     return dark, dark + max(high - dark, 1e-9) * 1.05
 
 
 def without_specks(block: Block, mask: np.ndarray, profile: Profile) -> Block:
-    """Nodata specks inside the polygons count as ground: saturated white or deep black that equals the nodata value.
+    """Nodata specks inside the polygons count as ground: saturated white or deep black that equals
+    the nodata value.
 
     They would poke through the edit. Larger holes, masks and alpha stay what they are.
     """
     gone = mask & ~block.valid
-    if profile.nodata is None or profile.alpha is not None or profile.dtype.startswith("float") or not gone.any():
+    if (
+        profile.nodata is None
+        or profile.alpha is not None
+        or profile.dtype.startswith("float")
+        or not gone.any()
+    ):
         return block
     parts, _ = ndimage.label(~block.valid)
     sizes = np.bincount(parts.ravel())
@@ -253,11 +299,13 @@ def write_back(image: np.ndarray, stretch: Stretch, block: Block, profile: Profi
 
 
 def away_from_nodata(values: np.ndarray, mask: np.ndarray, profile: Profile) -> np.ndarray:
-    """A pixel of the mask that would read as nodata is moved by the smallest step, so that no edited pixel disappears."""
+    """A pixel of the mask that would read as nodata is moved by the smallest step, so that no
+    edited pixel disappears."""
     nodata = profile.nodata
     if nodata is None or np.isnan(nodata):
         return values
-    kind, bands = values.dtype, data_bands(profile)
+    kind = values.dtype
+    bands = data_bands(profile)
     if kind.kind in "iu" and not np.iinfo(kind).min <= nodata <= np.iinfo(kind).max:
         return values
     value = kind.type(nodata)

@@ -26,7 +26,9 @@ def read_polygons(path: Path, crs: str = "") -> Polygons:
     if not polygons:
         raise BadRequest(f"{path} holds no polygon.")
     if not (crs or named):
-        with contextlib.suppress(TypeError, IndexError):  # no positions at all: the contract says so
+        with contextlib.suppress(
+            TypeError, IndexError
+        ):  # no positions at all: the contract says so
             _check_degrees(polygons, path)
     return Polygons({"type": "MultiPolygon", "coordinates": polygons}, crs or named or "EPSG:4326")
 
@@ -35,8 +37,12 @@ def _check_degrees(polygons: list[Any], path: Path) -> None:
     """Raise BadRequest for positions that cannot be degrees, in a file that names no CRS."""
     for place in (position for polygon in polygons for ring in polygon for position in ring):
         if abs(place[0]) > 540 or abs(place[1]) > 90:
-            raise BadRequest(f"{path} names no CRS, so its positions are degrees (EPSG:4326), which {place[0]:.8g}, "
-                             f"{place[1]:.8g} are not. Name the CRS they are in (on the command line: --crs EPSG:...).")
+            raise BadRequest(
+                f"{path} names no CRS, so its positions are degrees (EPSG:4326), which "
+                f"{place[0]:.8g}, "
+                f"{place[1]:.8g} are not. Name the CRS they are in (on the command line: --crs "
+                "EPSG:...)."
+            )
 
 
 def _polygons_in(data: Any) -> Iterator[Any]:

@@ -1,4 +1,5 @@
-"""Writing a GeoTIFF on the very grid of its source: the source's pixels with patches laid over them."""
+"""Writing a GeoTIFF on the very grid of its source: the source's pixels with patches laid over
+them."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ SYNTHETIC_BAND = "Pixels of this band inside the polygons were made by a program
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """Compression (deflate, zstd, none), COG layout, tags to add; `changed`: bands (from 0) to mark as synthetic."""
+    """Compression (deflate, zstd, none), COG layout, tags to add; `changed`: bands (from 0) to mark
+    as synthetic."""
 
     compression: str = "deflate"
     cog: bool = False
@@ -70,10 +72,13 @@ def _describe(target: rasterio.io.DatasetWriter, profile: Profile, options: Writ
     stale = ("STATISTICS_",)
     # What the source says of edits before this one is in the tags given.
     told = ("LANDBRUSH_",) if options.tags else ()
-    target.update_tags(**{k: v for k, v in profile.tags.items() if not k.startswith((*stale, *told))})
+    target.update_tags(
+        **{k: v for k, v in profile.tags.items() if not k.startswith((*stale, *told))}
+    )
     target.update_tags(**dict(options.tags))
     target.colorinterp = profile.colorinterp
-    target.scales, target.offsets = profile.scales, profile.offsets
+    target.scales = profile.scales
+    target.offsets = profile.offsets
     target.units = tuple(u or "" for u in profile.units)
     for index in range(1, profile.count + 1):
         if profile.descriptions[index - 1]:
@@ -97,7 +102,10 @@ class Mosaic:
 
 
 def write_geotiff(
-    source: rasterio.DatasetReader, mosaic: Mosaic, target: str | Path, options: WriteOptions,
+    source: rasterio.DatasetReader,
+    mosaic: Mosaic,
+    target: str | Path,
+    options: WriteOptions,
     on_part: OnPart = lambda part, parts: None,
 ) -> None:
     """Write a mosaic on `source` as a GeoTIFF.
@@ -117,13 +125,20 @@ def write_geotiff(
             os.replace(draft, target)
     except (OSError, RasterioError, CPLE_BaseError) as error:
         raise NoSpace(
-            f"{target} could not be written: {error}. Is the disk full or the folder read-only?") from error
+            f"{target} could not be written: {error}. Is the disk full or the folder read-only?"
+        ) from error
 
 
 def _write_draft(
-    source: rasterio.DatasetReader, mosaic: Mosaic, draft: Path, options: WriteOptions, on_part: OnPart
+    source: rasterio.DatasetReader,
+    mosaic: Mosaic,
+    draft: Path,
+    options: WriteOptions,
+    on_part: OnPart,
 ) -> None:
-    profile, box, patches = profile_of(source), mosaic.box, mosaic.patches
+    profile = profile_of(source)
+    box = mosaic.box
+    patches = mosaic.patches
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(draft, "w", **_creation_options(profile, box, options)) as out:
@@ -136,7 +151,9 @@ def _write_draft(
                 on_part(number, len(parts))
                 covered = any(where.clipped(part) == part for where, _ in patches)
                 shape = (profile.count, part.height, part.width)
-                values = np.empty(shape, profile.dtype) if covered else source.read(window=part.window)
+                values = (
+                    np.empty(shape, profile.dtype) if covered else source.read(window=part.window)
+                )
                 for where, pixels in patches:
                     _lay(values, part, where, pixels)
                 here = part.seen_from(box).window
@@ -150,13 +167,17 @@ def _clear_mask(source: rasterio.DatasetReader, part: Box) -> np.ndarray:
     """The mask of a window; one with values between valid and not cannot be kept in a GeoTIFF."""
     mask = source.dataset_mask(window=part.window)
     if ((mask != 0) & (mask != 255)).any():
-        raise RasterUnreadable(f"{Path(source.name).name} has a mask with values between 0 and 255, which a GeoTIFF cannot "
-                               "hold; make an alpha band of it, or a mask of 0 and 255.")
+        raise RasterUnreadable(
+            f"{Path(source.name).name} has a mask with values between 0 and 255, which a GeoTIFF "
+            "cannot "
+            "hold; make an alpha band of it, or a mask of 0 and 255."
+        )
     return mask
 
 
 def rpcs_of(source: rasterio.DatasetReader, box: Box) -> RPC | None:
-    """The rational polynomial camera model of a window, where the raster has one: counted from the window's corner."""
+    """The rational polynomial camera model of a window, where the raster has one: counted from the
+    window's corner."""
     if source.rpcs is None:
         return None
     found = copy.copy(source.rpcs)
@@ -177,7 +198,9 @@ def _add_overviews(out: rasterio.io.DatasetWriter, box: Box) -> None:
     """Before the file is closed, while its blocks are still in memory."""
     levels = [2**k for k in range(1, 12) if max(box.width, box.height) / 2**k > 128]
     if levels:
-        with rasterio.Env(ZLEVEL_OVERVIEW="1"):  # only looked at; packing them better would cost more than it saves
+        with rasterio.Env(
+            ZLEVEL_OVERVIEW="1"
+        ):  # only looked at; packing them better would cost more than it saves
             out.build_overviews(levels, rasterio.enums.Resampling.average)
 
 

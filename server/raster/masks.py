@@ -25,41 +25,51 @@ from .raster import Box, OnPart, Profile
 
 MAX_REGION_VALUES = 200_000_000
 """Pixels times bands of a window that is edited in one piece: with its copies about 5 GB."""
-SURE_PX, SURE_MOVED_PX = 1e-3, 0.5
-"""How far inside a polygon a pixel's centre must lie to be surely in it; where the polygon came in another CRS, whose straight
-edges are bent here in pieces."""
+SURE_PX = 1e-3
+SURE_MOVED_PX = 0.5
+"""How far inside a polygon a pixel's centre must lie to be surely in it; where the polygon came in
+another CRS, whose straight edges are bent here in pieces."""
 PIECES_PER_SIDE = 64
 """A polygon in another CRS is cut into this many pieces per extent before it is reprojected."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """A window to edit: where it lies, which of its pixels are inside the polygons, and the polygons that touch it."""
+    """A window to edit: where it lies, which of its pixels are inside the polygons, and the
+    polygons that touch it."""
 
     box: Box
     mask: np.ndarray
     shapes: tuple[BaseGeometry, ...] = ()
 
     def numbered(self) -> np.ndarray:
-        """The polygon (from 1) that each pixel (H, W) of the window lies in, 0 outside, whatever of it is protected."""
+        """The polygon (from 1) that each pixel (H, W) of the window lies in, 0 outside, whatever of
+        it is protected."""
         origin = Affine.translation(self.box.col, self.box.row)
         found = np.zeros(self.mask.shape, np.int32)
         if self.shapes:
-            rasterize([(shape, number) for number, shape in enumerate(self.shapes, 1)], out=found, transform=origin)
+            rasterize(
+                [(shape, number) for number, shape in enumerate(self.shapes, 1)],
+                out=found,
+                transform=origin,
+            )
         return found
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a request asks for, in pixel coordinates and not united: polygons that are to be edited inside `limit`, and those
-    that stay as they are. `sure_px`: how deep a pixel's centre must lie in a polygon to be surely meant."""
+    """What a request asks for, in pixel coordinates and not united: polygons that are to be edited
+    inside `limit`, and those that stay as they are. `sure_px`: how deep a pixel's centre must lie
+    in a polygon to be surely meant."""
 
     polygons: Sequence[BaseGeometry]
     protected: Sequence[BaseGeometry]
     limit: Box
     sure_px: float = SURE_PX
 
-    def surely_in(self, shapes: Sequence[BaseGeometry], part: Box, pixels: np.ndarray) -> np.ndarray:
+    def surely_in(
+        self, shapes: Sequence[BaseGeometry], part: Box, pixels: np.ndarray
+    ) -> np.ndarray:
         """Which of the pixels (H, W) of `part` lie surely in one of the shapes."""
         rows, cols = np.nonzero(pixels)
         centres = shapely.points(cols + part.col + 0.5, rows + part.row + 0.5)
@@ -77,36 +87,56 @@ def crs_of(text: str, what: str) -> pyproj.CRS:
     try:
         return pyproj.CRS.from_user_input(text)
     except pyproj.exceptions.CRSError as error:
-        raise BadRequest(f"{what}: '{text[:80]}' is not a CRS that PROJ knows ({error}).") from error
+        raise BadRequest(
+            f"{what}: '{text[:80]}' is not a CRS that PROJ knows ({error})."
+        ) from error
 
 
 def profile_crs(profile: Profile) -> pyproj.CRS | None:
     """The raster's CRS for PROJ."""
-    return None if profile.crs is None else pyproj.CRS.from_wkt(profile.crs.to_wkt(version="WKT2_2019"))
+    return (
+        None
+        if profile.crs is None
+        else pyproj.CRS.from_wkt(profile.crs.to_wkt(version="WKT2_2019"))
+    )
 
 
 def _to_raster_crs(shape: BaseGeometry, crs: str, profile: Profile, what: str) -> BaseGeometry:
     if not crs:
-        return _wrapped(shape, profile) if profile.crs is not None and profile.crs.is_geographic else shape
-    theirs, ours = crs_of(crs, what), profile_crs(profile)
+        return (
+            _wrapped(shape, profile)
+            if profile.crs is not None and profile.crs.is_geographic
+            else shape
+        )
+    theirs = crs_of(crs, what)
+    ours = profile_crs(profile)
     if ours is None:
         raise BadRequest(
-            f"{what}: given in {theirs.name}, but the raster has no CRS. Assign one to the raster, or give the polygons in its "
-            "pixel coordinates without a CRS.")
+            f"{what}: given in {theirs.name}, but the raster has no CRS. Assign one to the "
+            "raster, or give the polygons in its "
+            "pixel coordinates without a CRS."
+        )
     if theirs == ours:
         return _wrapped(shape, profile) if ours.is_geographic else shape
     change = pyproj.Transformer.from_crs(theirs, ours, always_xy=True)
     frame = _frame(profile)
     moved = _reprojected(shape, change)
     if not _finite(moved) or not (shapely.intersects(moved, frame) or ours.is_geographic):
-        # Far beyond a projection's own area positions are wrong or infinite: only what is near counts.
+        # Far beyond a projection's own area positions are wrong or infinite: only what is near
+        # counts.
         back = pyproj.Transformer.from_crs(ours, theirs, always_xy=True)
         around = _reprojected(frame, back)
         if _finite(around):
             xmin, ymin, xmax, ymax = around.bounds
-            moved = _reprojected(shape & shapely.box(2 * xmin - xmax, 2 * ymin - ymax, 2 * xmax - xmin, 2 * ymax - ymin), change)
+            moved = _reprojected(
+                shape
+                & shapely.box(2 * xmin - xmax, 2 * ymin - ymax, 2 * xmax - xmin, 2 * ymax - ymin),
+                change,
+            )
     if not _finite(moved):
-        raise OutsideRaster(f"{what}: some positions cannot be expressed in the raster's CRS ({ours.name}).")
+        raise OutsideRaster(
+            f"{what}: some positions cannot be expressed in the raster's CRS ({ours.name})."
+        )
     return _wrapped(_unrolled(moved), profile) if ours.is_geographic else moved
 
 
@@ -123,7 +153,9 @@ def _reprojected(shape: BaseGeometry, change: pyproj.Transformer) -> BaseGeometr
     xmin, ymin, xmax, ymax = shape.bounds
     step = max(xmax - xmin, ymax - ymin) / PIECES_PER_SIDE
     dense = shapely.segmentize(shape, step) if step > 0 else shape
-    return shapely.transform(dense, lambda xy: np.column_stack(change.transform(xy[:, 0], xy[:, 1])))
+    return shapely.transform(
+        dense, lambda xy: np.column_stack(change.transform(xy[:, 0], xy[:, 1]))
+    )
 
 
 def _finite(shape: BaseGeometry) -> bool:
@@ -131,21 +163,38 @@ def _finite(shape: BaseGeometry) -> bool:
 
 
 def _wrapped(shape: BaseGeometry, profile: Profile) -> BaseGeometry:
-    """Each part moved by whole turns of longitude to where it meets the raster (0 ... 360, or across 180); where two turns meet
-    it, at both."""
-    xs = [(profile.transform @ corner)[0] for corner in ((0, 0), (profile.width, 0), (0, profile.height),
-                                                         (profile.width, profile.height))]
+    """Each part moved by whole turns of longitude to where it meets the raster (0 ... 360, or
+    across 180); where two turns meet it, at both."""
+    xs = [
+        (profile.transform @ corner)[0]
+        for corner in (
+            (0, 0),
+            (profile.width, 0),
+            (0, profile.height),
+            (profile.width, profile.height),
+        )
+    ]
     parts: list[BaseGeometry] = []
     for part in shapely.get_parts(shape):
-        low, high = part.bounds[0], part.bounds[2]
-        turns = [turn for turn in (0.0, 360.0, -360.0) if low + turn < max(xs) and high + turn > min(xs)]
-        parts += [shapely.transform(part, lambda xy, t=turn: xy + [t, 0.0]) if turn else part for turn in turns or [0.0]]
-    flat = [inner for part in parts for inner in shapely.get_parts(part) if inner.geom_type == "Polygon"]
+        low = part.bounds[0]
+        high = part.bounds[2]
+        turns = [
+            turn for turn in (0.0, 360.0, -360.0) if low + turn < max(xs) and high + turn > min(xs)
+        ]
+        parts += [
+            shapely.transform(part, lambda xy, t=turn: xy + [t, 0.0]) if turn else part
+            for turn in turns or [0.0]
+        ]
+    flat = [
+        inner for part in parts for inner in shapely.get_parts(part) if inner.geom_type == "Polygon"
+    ]
     return shapely.multipolygons(flat)
 
 
 def _unrolled(shape: BaseGeometry) -> BaseGeometry:
-    """Polygons in degrees whose rings go on past 180 instead of jumping to the other side of the map."""
+    """Polygons in degrees whose rings go on past 180 instead of jumping to the other side of the
+    map."""
+
     def ring(points: np.ndarray, middle: float | None = None) -> np.ndarray:
         xs = np.unwrap(points[:, 0], period=360.0)
         if middle is not None:
@@ -156,18 +205,27 @@ def _unrolled(shape: BaseGeometry) -> BaseGeometry:
     for part in shapely.get_parts(shape):
         for polygon in (inner for inner in shapely.get_parts(part) if inner.geom_type == "Polygon"):
             outer = ring(shapely.get_coordinates(polygon.exterior))
-            holes = [ring(shapely.get_coordinates(hole), float(outer[:, 0].mean())) for hole in polygon.interiors]
+            holes = [
+                ring(shapely.get_coordinates(hole), float(outer[:, 0].mean()))
+                for hole in polygon.interiors
+            ]
             made.append(shapely.Polygon(outer, holes))
     return shapely.multipolygons(made)
 
 
-def pixel_polygons(polygons: Polygons, profile: Profile, what: str = "polygons") -> list[BaseGeometry]:
-    """The ground that lies in any of the polygons, in pixel coordinates (x = column, y = row): valid, apart from one another."""
+def pixel_polygons(
+    polygons: Polygons, profile: Profile, what: str = "polygons"
+) -> list[BaseGeometry]:
+    """The ground that lies in any of the polygons, in pixel coordinates (x = column, y = row):
+    valid, apart from one another."""
     return polygonal(_in_pixels(united(parts_of(polygons), what), polygons.crs, profile, what))
 
 
-def given_polygons(polygons: Polygons, profile: Profile, what: str = "polygons") -> list[BaseGeometry]:
-    """Each polygon as it was given, in pixel coordinates, not united with others: for a check of what was made of them all."""
+def given_polygons(
+    polygons: Polygons, profile: Profile, what: str = "polygons"
+) -> list[BaseGeometry]:
+    """Each polygon as it was given, in pixel coordinates, not united with others: for a check of
+    what was made of them all."""
     parts = [inner for part in parts_of(polygons) for inner in polygonal(part)]
     try:
         moved = _in_pixels(shapely.multipolygons(parts), polygons.crs, profile, what)
@@ -180,8 +238,13 @@ def given_polygons(polygons: Polygons, profile: Profile, what: str = "polygons")
 def wanted(polygons: Polygons, protect: Polygons | None, limit: Box, profile: Profile) -> Wanted:
     """What a request asks for, read anew and part by part."""
     protected = given_polygons(protect, profile, "protect") if protect else []
-    moved = any(p is not None and p.crs and crs_of(p.crs, "") != profile_crs(profile) for p in (polygons, protect))
-    return Wanted(given_polygons(polygons, profile), protected, limit, SURE_MOVED_PX if moved else SURE_PX)
+    moved = any(
+        p is not None and p.crs and crs_of(p.crs, "") != profile_crs(profile)
+        for p in (polygons, protect)
+    )
+    return Wanted(
+        given_polygons(polygons, profile), protected, limit, SURE_MOVED_PX if moved else SURE_PX
+    )
 
 
 def _in_pixels(shape: BaseGeometry, crs: str, profile: Profile, what: str) -> BaseGeometry:
@@ -199,13 +262,16 @@ def extent_box(extent: Extent | None, profile: Profile) -> Box:
     inverse = ~profile.transform
     x, y = inverse @ tuple(shapely.get_coordinates(ring).T)
     near = 1e-6  # an extent that ends on a pixel edge does not take the next pixel
-    col, row = int(np.floor(x.min() + near)), int(np.floor(y.min() + near))
+    col = int(np.floor(x.min() + near))
+    row = int(np.floor(y.min() + near))
     box = Box(col, row, int(np.ceil(x.max() - near)) - col, int(np.ceil(y.max() - near)) - row)
     box = box.clipped(profile.box)
     if not (box.width and box.height):
         raise OutsideRaster(
-            f"The extent {extent.xmin, extent.ymin, extent.xmax, extent.ymax} does not touch the raster, "
-            f"which covers {_bounds(profile)}.")
+            f"The extent {extent.xmin, extent.ymin, extent.xmax, extent.ymax} does not touch the "
+            "raster, "
+            f"which covers {_bounds(profile)}."
+        )
     return box
 
 
@@ -217,13 +283,18 @@ def _bounds(profile: Profile) -> str:
 
 def _box_around(shape: BaseGeometry, limit: Box) -> Box:
     xmin, ymin, xmax, ymax = shape.bounds
-    low, high = -1e9, 1e9
-    col, row = int(np.floor(max(xmin, low))), int(np.floor(max(ymin, low)))
-    return Box(col, row, int(np.ceil(min(xmax, high))) - col, int(np.ceil(min(ymax, high))) - row).clipped(limit)
+    low = -1e9
+    high = 1e9
+    col = int(np.floor(max(xmin, low)))
+    row = int(np.floor(max(ymin, low)))
+    return Box(
+        col, row, int(np.ceil(min(xmax, high))) - col, int(np.ceil(min(ymax, high))) - row
+    ).clipped(limit)
 
 
 def burn(shapes: Sequence[BaseGeometry], box: Box) -> np.ndarray:
-    """Pixels of `box` whose centre is inside a shape; a shape that holds no centre takes what it touches."""
+    """Pixels of `box` whose centre is inside a shape; a shape that holds no centre takes what it
+    touches."""
     mask = np.zeros((box.height, box.width), bool)
     origin = Affine.translation(box.col, box.row)
     if not shapes or not mask.size:
@@ -237,8 +308,12 @@ def burn(shapes: Sequence[BaseGeometry], box: Box) -> np.ndarray:
         rows, cols = around.seen_from(box).slices
         if around.width and around.height and not mask[rows, cols].any():
             touched = np.zeros((around.height, around.width), np.uint8)
-            rasterize([(shape, 1)], out=touched, all_touched=True,
-                      transform=Affine.translation(around.col, around.row))
+            rasterize(
+                [(shape, 1)],
+                out=touched,
+                all_touched=True,
+                transform=Affine.translation(around.col, around.row),
+            )
             mask[rows, cols] |= touched > 0
     return mask
 
@@ -249,17 +324,23 @@ def merged_boxes(boxes: Sequence[Box]) -> list[Box]:
     while True:
         parts = shapely.get_parts(shapely.union_all(left))
         hulls = [shapely.box(*part.bounds) for part in parts]
-        if len(hulls) == len(left) and all(shapely.equals(a, shapely.box(*a.bounds)) for a in parts):
+        if len(hulls) == len(left) and all(
+            shapely.equals(a, shapely.box(*a.bounds)) for a in parts
+        ):
             break
         left = hulls
-    out = [Box(int(x0), int(y0), int(x1 - x0), int(y1 - y0)) for x0, y0, x1, y1 in (h.bounds for h in left)]
+    out = [
+        Box(int(x0), int(y0), int(x1 - x0), int(y1 - y0))
+        for x0, y0, x1, y1 in (h.bounds for h in left)
+    ]
     return sorted(out, key=lambda b: (b.row, b.col))
 
 
 @dataclass(frozen=True)
 class Placing:
-    """Where edits may lie: all pixels of the raster, those that may change, and how far to reach; `bytes_of`: memory that
-    editing so many pixels in one piece takes, `bytes_kept`: that a pixel of what was edited takes until all is written."""
+    """Where edits may lie: all pixels of the raster, those that may change, and how far to reach;
+    `bytes_of`: memory that editing so many pixels in one piece takes, `bytes_kept`: that a pixel of
+    what was edited takes until all is written."""
 
     raster: Box
     limit: Box
@@ -270,20 +351,32 @@ class Placing:
     bytes_kept: int = 0
 
     def windows(self, shapes: Sequence[BaseGeometry]) -> list[Box]:
-        """The windows in which shapes are edited, those that overlap joined; raises OutsideRaster where they hold nothing, and
-        CannotEdit where one is too large for this machine."""
+        """The windows in which shapes are edited, those that overlap joined; raises OutsideRaster
+        where they hold nothing, and CannotEdit where one is too large for this machine."""
         limit = self.limit
-        boxes = [b.grown(self.grow_px, limit) for b in (_box_around(s, limit) for s in shapes) if b.width and b.height]
+        boxes = [
+            b.grown(self.grow_px, limit)
+            for b in (_box_around(s, limit) for s in shapes)
+            if b.width and b.height
+        ]
         if not boxes:
-            raise OutsideRaster("The polygons do not touch the raster or the chosen extent." + _where(shapes, limit))
+            raise OutsideRaster(
+                "The polygons do not touch the raster or the chosen extent." + _where(shapes, limit)
+            )
         merged = merged_boxes([b.grown(self.context_px, self.raster) for b in boxes])
         kept = self.bytes_kept * sum(box.width * box.height for box in merged)
         for box in merged:
             pixels = box.width * box.height
-            what = f"One polygon covers {box.width:,} x {box.height:,} pixels of {self.bands} bands with its surroundings, and"
+            what = (
+                f"One polygon covers {box.width:,} x {box.height:,} pixels of {self.bands} "
+                "bands with its surroundings, and"
+            )
             if pixels * self.bands > MAX_REGION_VALUES:
-                raise CannotEdit(f"{what} at most {MAX_REGION_VALUES // self.bands // 1_000_000} million pixels are edited in "
-                                 "one piece. Divide it.")
+                raise CannotEdit(
+                    f"{what} at most {MAX_REGION_VALUES // self.bands // 1_000_000} million "
+                    "pixels are edited in "
+                    "one piece. Divide it."
+                )
             memory.check(self.bytes_of(pixels) + kept, f"{what} this editor")
         return merged
 
@@ -293,9 +386,13 @@ def _where(shapes: Sequence[BaseGeometry], limit: Box) -> str:
     xmin, ymin, xmax, ymax = shapely.total_bounds(list(shapes)) if shapes else (np.nan,) * 4
     if not np.isfinite([xmin, ymin, xmax, ymax]).all():
         return ""
-    return (f" They lie at columns {xmin:,.0f} to {xmax:,.0f} and rows {ymin:,.0f} to {ymax:,.0f}; it has columns "
-            f"{limit.col:,} to {limit.col + limit.width:,} and rows {limit.row:,} to {limit.row + limit.height:,}. Is their "
-            "CRS right?")
+    return (
+        f" They lie at columns {xmin:,.0f} to {xmax:,.0f} and rows {ymin:,.0f} to {ymax:,.0f}; "
+        "it has columns "
+        f"{limit.col:,} to {limit.col + limit.width:,} and rows {limit.row:,} to "
+        f"{limit.row + limit.height:,}. Is their "
+        "CRS right?"
+    )
 
 
 def grown(mask: np.ndarray, by_px: int) -> np.ndarray:
@@ -304,7 +401,9 @@ def grown(mask: np.ndarray, by_px: int) -> np.ndarray:
 
 
 def regions(
-    shapes: Sequence[BaseGeometry], protect: Sequence[BaseGeometry], placing: Placing,
+    shapes: Sequence[BaseGeometry],
+    protect: Sequence[BaseGeometry],
+    placing: Placing,
     on_part: OnPart = lambda part, parts: None,
 ) -> list[Region]:
     """Windows to edit, each with its mask; polygons whose surroundings overlap share one.
@@ -312,9 +411,11 @@ def regions(
     The windows reach `context_px` around the polygons and may leave the limit;
     the masks do not.
     """
-    limit, reach = placing.limit, placing.grow_px
+    limit = placing.limit
+    reach = placing.grow_px
     found = []
-    inside, spared = shapely.STRtree(shapes), shapely.STRtree(protect)
+    inside = shapely.STRtree(shapes)
+    spared = shapely.STRtree(protect)
     merged = placing.windows(shapes)
     for number, box in enumerate(merged):
         on_part(number, len(merged))

@@ -1,7 +1,8 @@
-"""Polygons as they come: read part by part, repaired, and united, with a bound on what that may cost.
+"""Polygons as they come: read part by part, repaired, and united, with a bound on what that may
+cost.
 
-Parts that overlap are one area, whatever rule a repair of all of them together would follow: whoever draws two
-polygons wants what lies in either.
+Parts that overlap are one area, whatever rule a repair of all of them together would follow:
+whoever draws two polygons wants what lies in either.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from ..contract.requests import Polygons
 from ..ground.errors import BadRequest
 
 MOST_OWN_CROSSINGS = 2000
-"""Times that outlines may cross themselves: repairing them costs about a second at this many, and twenty at five
-times as many."""
+"""Times that outlines may cross themselves: repairing them costs about a second at this many, and
+twenty at five times as many."""
 MOST_CROSSINGS = 100_000
-"""Times that all outlines may cross one another: uniting them costs about ten seconds at this many."""
+"""Times that all outlines may cross one another: uniting them costs about ten seconds at this
+many."""
 PAIRS_AT_ONCE = 2_000_000
 """Crossings that are held in memory while they are counted."""
 
@@ -32,14 +34,16 @@ def parts_of(polygons: Polygons) -> list[BaseGeometry]:
 
 
 def polygonal(shape: BaseGeometry) -> list[BaseGeometry]:
-    """The polygons that hold ground in what a repair gave; lines and points that it left are dropped."""
+    """The polygons that hold ground in what a repair gave; lines and points that it left are
+    dropped."""
     parts = shapely.get_parts(shapely.make_valid(shape))
     flat = [inner for part in parts for inner in shapely.get_parts(part)]
     return [part for part in flat if part.geom_type == "Polygon" and part.area > 0]
 
 
 def united(parts: Sequence[BaseGeometry], what: str) -> BaseGeometry:
-    """All ground that lies in any of the parts; raises BadRequest where they cross too often to be put together."""
+    """All ground that lies in any of the parts; raises BadRequest where they cross too often to be
+    put together."""
     _check_cost(parts, what)
     return shapely.union_all([inner for part in parts for inner in polygonal(part)])
 
@@ -56,11 +60,15 @@ def _check_crossings(parts: Sequence[BaseGeometry], most: int, what: str, how: s
     points, ring = shapely.get_coordinates(shapely.get_rings(list(parts)), return_index=True)
     joined = ring[1:] == ring[:-1]
     lines = shapely.linestrings(np.stack([points[:-1], points[1:]], axis=1)[joined])
-    tree, count = shapely.STRtree(lines), 0
+    tree = shapely.STRtree(lines)
+    count = 0
     step = max(1, PAIRS_AT_ONCE // max(len(lines), 1))
     for start in range(0, len(lines), step):
         count += tree.query(lines[start : start + step], predicate="crosses").shape[1]
         if count > 2 * most:
             raise BadRequest(
-                f"{what}: outlines of {len(points):,} vertices cross {how} more than {most:,} times, which is no area that "
-                "can be edited. Repair them first (in QGIS: Fix geometries, then Dissolve), or draw simpler ones.")
+                f"{what}: outlines of {len(points):,} vertices cross {how} more than {most:,} "
+                "times, which is no area that "
+                "can be edited. Repair them first (in QGIS: Fix geometries, then Dissolve), or "
+                "draw simpler ones."
+            )

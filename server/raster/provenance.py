@@ -1,4 +1,5 @@
-"""What made the pixels: the manifest beside a result, and the tags that disclose it inside the file."""
+"""What made the pixels: the manifest beside a result, and the tags that disclose it inside the
+file."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ from ..contract.editors import EditorInfo
 from ..contract.requests import EditRequest
 from .raster import Box
 
-DISCLAIMER = "Synthetic imagery: the pixels inside the polygons were made by a program. Not survey data."
+DISCLAIMER = (
+    "Synthetic imagery: the pixels inside the polygons were made by a program. Not survey data."
+)
 _PACKAGES = ("landbrush", "numpy", "scipy", "torch", "rasterio", "faiss-cpu")
 
 
@@ -30,7 +33,9 @@ _PACKAGES = ("landbrush", "numpy", "scipy", "torch", "rasterio", "faiss-cpu")
 def version() -> str:
     """The version in metadata.txt, the one place that holds it."""
     text = (Path(__file__).resolve().parents[2] / "metadata.txt").read_text("utf8")
-    return next(line.partition("=")[2].strip() for line in text.splitlines() if line.startswith("version="))
+    return next(
+        line.partition("=")[2].strip() for line in text.splitlines() if line.startswith("version=")
+    )
 
 
 def versions() -> dict[str, str]:
@@ -40,7 +45,11 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def _versions() -> tuple[tuple[str, str], ...]:
-    found = {"landbrush": version(), "python": platform.python_version(), "gdal": rasterio.__gdal_version__}
+    found = {
+        "landbrush": version(),
+        "python": platform.python_version(),
+        "gdal": rasterio.__gdal_version__,
+    }
     for package in _PACKAGES[1:]:
         try:
             found[package] = metadata.version(package)
@@ -51,13 +60,17 @@ def _versions() -> tuple[tuple[str, str], ...]:
 
 KEPT_ELSEWHERE = "not in this file; the manifest beside it has it"
 """Value of the tags for prompt and request where the user did not ask for them in the file."""
-MASK, HISTORY, PROMPT, REQUEST = "LANDBRUSH_MASK_WKB", "LANDBRUSH_HISTORY", "LANDBRUSH_PROMPT", "LANDBRUSH_REQUEST"
+MASK = "LANDBRUSH_MASK_WKB"
+HISTORY = "LANDBRUSH_HISTORY"
+PROMPT = "LANDBRUSH_PROMPT"
+REQUEST = "LANDBRUSH_REQUEST"
 _TOLD = ("EDITOR", "ENGINE", "SEED", "VERSION", "MODEL", "PROMPT", "REQUEST")
 
 
 @dataclass(frozen=True)
 class Disclosed:
-    """What a raster already says of edits made to it: where, and one record an edit, the first one first."""
+    """What a raster already says of edits made to it: where, and one record an edit, the first one
+    first."""
 
     mask: shapely.Geometry | None = None
     history: tuple[dict[str, str], ...] = ()
@@ -73,14 +86,21 @@ def disclosed(dataset: rasterio.DatasetReader, box: Box) -> Disclosed:
         history = tuple({str(k): str(v) for k, v in record.items()} for record in earlier)
     except (ValueError, AttributeError, TypeError):
         history = ()
-    last = {name.lower(): tags[f"LANDBRUSH_{name}"] for name in _TOLD
-            if tags.get(f"LANDBRUSH_{name}", KEPT_ELSEWHERE) != KEPT_ELSEWHERE}
+    last = {
+        name.lower(): tags[f"LANDBRUSH_{name}"]
+        for name in _TOLD
+        if tags.get(f"LANDBRUSH_{name}", KEPT_ELSEWHERE) != KEPT_ELSEWHERE
+    }
     try:
         mask = shapely.make_valid(shapely.from_wkb(tags[MASK]))
     except (KeyError, shapely.errors.ShapelyError):
         return Disclosed(None, (*history, last))
-    corners = [(box.col, box.row), (box.col + box.width, box.row), (box.col + box.width, box.row + box.height),
-               (box.col, box.row + box.height)]
+    corners = [
+        (box.col, box.row),
+        (box.col + box.width, box.row),
+        (box.col + box.width, box.row + box.height),
+        (box.col, box.row + box.height),
+    ]
     frame = shapely.Polygon([dataset.transform @ corner for corner in corners])
     here = shapely.intersection(mask, frame)
     return Disclosed() if here.is_empty else Disclosed(here, (*history, last))
@@ -91,8 +111,9 @@ def tags(
 ) -> tuple[tuple[str, str], ...]:
     """GeoTIFF tags: the disclosure of this edit and of those before it.
 
-    `mask`: where was edited, in the raster's CRS; `model`: the pretrained one it was drawn with. Prompt and request stand in
-    the file only where the user asked for that, and then without folders of this machine; the manifest always has them.
+    `mask`: where was edited, in the raster's CRS; `model`: the pretrained one it was drawn with.
+    Prompt and request stand in the file only where the user asked for that, and then without
+    folders of this machine; the manifest always has them.
     """
     kept = request.output.keep_request
     replay = json.dumps(without_folders(request.to_json()), separators=(",", ":"), sort_keys=True)
@@ -109,14 +130,19 @@ def tags(
         (MASK, shapely.to_wkb(whole, hex=True)),
         ("LANDBRUSH_MODEL", file_name(model)),
     ]
-    history = [record if kept else {k: v for k, v in record.items() if k not in ("prompt", "request")}
-               for record in before.history]
-    found.append((HISTORY, json.dumps(without_folders(history), separators=(",", ":")) if history else ""))
+    history = [
+        record if kept else {k: v for k, v in record.items() if k not in ("prompt", "request")}
+        for record in before.history
+    ]
+    found.append(
+        (HISTORY, json.dumps(without_folders(history), separators=(",", ":")) if history else "")
+    )
     return tuple((name, value) for name, value in found if value)
 
 
 def without_folders(value: Any) -> Any:
-    """JSON with every absolute path in it cut to its last part, so that nothing tells of folders and their owners."""
+    """JSON with every absolute path in it cut to its last part, so that nothing tells of folders
+    and their owners."""
     if isinstance(value, dict):
         return {key: without_folders(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -131,16 +157,26 @@ def _without_folders_in(text: str) -> str:
         inner = None
     if isinstance(inner, (dict, list)):
         return json.dumps(without_folders(inner), separators=(",", ":"), sort_keys=True)
-    return _PATH.sub(lambda found: found.group(1) if "." in found.group(1) else "(a folder)", file_name(text))
+    return _PATH.sub(
+        lambda found: found.group(1) if "." in found.group(1) else "(a folder)", file_name(text)
+    )
 
 
-_PATH = re.compile(r"(?<![\w.:/\\])(?:file:/*|[A-Za-z]:[\\/]|\\\\|/)(?:[^\s\"'\\/]+[\\/])+([^\s\"'\\/]*)")
-"""An absolute path within a sentence, and its last part, which is kept where it is a file's name."""
+_PATH = re.compile(
+    r"(?<![\w.:/\\])(?:file:/*|[A-Za-z]:[\\/]|\\\\|/)(?:[^\s\"'\\/]+[\\/])+([^\s\"'\\/]*)"
+)
+"""An absolute path within a sentence, and its last part, which is kept where it is a file's
+name."""
 
 
 def file_name(text: str) -> str:
-    """The last part of an absolute path or of a path on another machine; any other text as it is."""
-    if text.startswith("file:") or PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute():
+    """The last part of an absolute path or of a path on another machine; any other text as it
+    is."""
+    if (
+        text.startswith("file:")
+        or PurePosixPath(text).is_absolute()
+        or PureWindowsPath(text).is_absolute()
+    ):
         return PureWindowsPath(text).name
     return text
 
@@ -162,15 +198,22 @@ def _plain(value: Any) -> Any:
 
 
 def write_preview(result: Path, box: Box, rgb: list[int], path: Path, side: int = 512) -> None:
-    """A PNG of the result for the eye: bands `rgb` (from 1), at most `side` pixels, stretched if not bytes."""
+    """A PNG of the result for the eye: bands `rgb` (from 1), at most `side` pixels, stretched if
+    not bytes."""
     scale = min(1.0, side / max(box.width, box.height))
     shape = (3, max(1, round(box.height * scale)), max(1, round(box.width * scale)))
     with rasterio.open(result) as dataset:
-        data = dataset.read(rgb, out_shape=shape, resampling=rasterio.enums.Resampling.average).astype(np.float32)
+        data = dataset.read(
+            rgb, out_shape=shape, resampling=rasterio.enums.Resampling.average
+        ).astype(np.float32)
         is_byte = dataset.dtypes[0] == "uint8"
     finite = np.isfinite(data)
-    low, high = (0.0, 255.0) if is_byte or not finite.any() else np.percentile(data[finite], (1, 99))
-    shown = np.clip((np.nan_to_num(data) - low) / max(high - low, 1e-9) * 255, 0, 255).astype(np.uint8)
+    low, high = (
+        (0.0, 255.0) if is_byte or not finite.any() else np.percentile(data[finite], (1, 99))
+    )
+    shown = np.clip((np.nan_to_num(data) - low) / max(high - low, 1e-9) * 255, 0, 255).astype(
+        np.uint8
+    )
     write_picture(shown.transpose(1, 2, 0), path)
 
 

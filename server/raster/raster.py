@@ -68,11 +68,14 @@ class Box:
 
     def grown(self, by: int, within: Box) -> Box:
         """Larger by `by` pixels on every side, clipped."""
-        return Box(self.col - by, self.row - by, self.width + 2 * by, self.height + 2 * by).clipped(within)
+        return Box(self.col - by, self.row - by, self.width + 2 * by, self.height + 2 * by).clipped(
+            within
+        )
 
     def clipped(self, within: Box) -> Box:
         """The part inside `within`; width or height 0 where there is none."""
-        col, row = max(self.col, within.col), max(self.row, within.row)
+        col = max(self.col, within.col)
+        row = max(self.row, within.row)
         right = min(self.col + self.width, within.col + within.width)
         bottom = min(self.row + self.height, within.row + within.height)
         return Box(col, row, max(0, right - col), max(0, bottom - row))
@@ -121,7 +124,11 @@ class Profile:
     @property
     def alpha(self) -> int | None:
         """Index of the alpha band, counted from 0."""
-        return self.colorinterp.index(ColorInterp.alpha) if ColorInterp.alpha in self.colorinterp else None
+        return (
+            self.colorinterp.index(ColorInterp.alpha)
+            if ColorInterp.alpha in self.colorinterp
+            else None
+        )
 
     def transform_of(self, box: Box) -> Affine:
         """Affine of a window of this raster."""
@@ -138,7 +145,8 @@ class Profile:
 
     @property
     def aspect(self) -> float:
-        """A pixel's height by its width on the ground; pixels of degrees are taller than wide away from the equator."""
+        """A pixel's height by its width on the ground; pixels of degrees are taller than wide away
+        from the equator."""
         return self._ground[1]
 
     @functools.cached_property
@@ -150,7 +158,8 @@ class Profile:
         flat = sides[1] / sides[0] if min(sides) > 0 else 1.0
         if self.crs is None:
             return plain, flat
-        col, row = self.width / 2, self.height / 2
+        col = self.width / 2
+        row = self.height / 2
         xs, ys = zip(*(t @ at for at in ((col, row), (col + 1, row), (col, row + 1))), strict=True)
         try:
             lon, lat = warp.transform(self.crs, "EPSG:4326", xs, ys)
@@ -163,8 +172,11 @@ class Profile:
         return float(ground), float(second / first)
 
 
-def _bearings(lon: Sequence[float], lat: Sequence[float]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Bearings in degrees and lengths in metres from the first point to the second and to the third."""
+def _bearings(
+    lon: Sequence[float], lat: Sequence[float]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Bearings in degrees and lengths in metres from the first point to the second and to the
+    third."""
     ellipsoid = pyproj.Geod(ellps="WGS84")
     found = [ellipsoid.inv(lon[0], lat[0], lon[i], lat[i]) for i in (1, 2)]
     return (found[0][0], found[1][0]), (found[0][2], found[1][2])
@@ -191,31 +203,49 @@ class Grid:
         return cls(dataset.crs, dataset.transform, dataset.shape)
 
     def meets(self, other: Grid) -> bool:
-        """Whether the pixels of both lie on one another, as those of a window do on its raster's."""
-        ours, theirs = self.transform, other.transform
+        """Whether the pixels of both lie on one another, as those of a window do on its
+        raster's."""
+        ours = self.transform
+        theirs = other.transform
         if self.crs != other.crs or abs(ours.determinant) < 1e-300:
             return False
-        # In pixels of this grid: where the other's corner lies, and how far its last pixel has run off by then.
+        # In pixels of this grid: where the other's corner lies, and how far its last pixel has run
+        # off by then.
         between = ~ours @ theirs
         far = max(*self.shape, *other.shape)
         turned = max(abs(between.a - 1), abs(between.e - 1), abs(between.b), abs(between.d)) * far
-        return bool(max(abs(between.c - round(between.c)), abs(between.f - round(between.f)), turned) < ALIGNED_PX)
+        return bool(
+            max(abs(between.c - round(between.c)), abs(between.f - round(between.f)), turned)
+            < ALIGNED_PX
+        )
 
 
 @contextlib.contextmanager
-def onto(dataset: rasterio.DatasetReader, grid: Grid, resampling: Resampling = Resampling.bilinear) -> Iterator[DatasetReader]:
-    """A raster as it lies on another grid: itself where that is its own, else resampled while it is read, invalid where it does
-    not reach. Raises BadRequest where one of the two has no CRS."""
+def onto(
+    dataset: rasterio.DatasetReader, grid: Grid, resampling: Resampling = Resampling.bilinear
+) -> Iterator[DatasetReader]:
+    """A raster as it lies on another grid: itself where that is its own, else resampled while it is
+    read, invalid where it does not reach. Raises BadRequest where one of the two has no CRS."""
     if Grid.of(dataset) == grid:
         yield dataset
         return
     if dataset.crs is None or grid.crs is None:
-        raise BadRequest(f"{Path(dataset.name).name} lies on another grid, and not both have a CRS; assign the one that is "
-                         "missing.")
+        raise BadRequest(
+            f"{Path(dataset.name).name} lies on another grid, and not both have a CRS; assign "
+            "the one that is "
+            "missing."
+        )
     height, width = grid.shape
     resampling = Resampling.nearest if grid.meets(Grid.of(dataset)) else resampling
-    with WarpedVRT(dataset, crs=grid.crs, transform=grid.transform, width=width, height=height, resampling=resampling,
-                   add_alpha=ColorInterp.alpha not in dataset.colorinterp) as warped:
+    with WarpedVRT(
+        dataset,
+        crs=grid.crs,
+        transform=grid.transform,
+        width=width,
+        height=height,
+        resampling=resampling,
+        add_alpha=ColorInterp.alpha not in dataset.colorinterp,
+    ) as warped:
         yield warped
 
 
@@ -225,26 +255,40 @@ def profile_of(dataset: rasterio.DatasetReader) -> Profile:
     types = set(dataset.dtypes)
     if not types:
         inner = ", ".join(s.rpartition(":")[2] for s in dataset.subdatasets[:8])
-        raise RasterUnreadable(f"{name} holds no raster of its own" + (f" but several inside ({inner})" if inner else "")
-                               + "; export the one to edit as a GeoTIFF.")
+        raise RasterUnreadable(
+            f"{name} holds no raster of its own"
+            + (f" but several inside ({inner})" if inner else "")
+            + "; export the one to edit as a GeoTIFF."
+        )
     if len(types) > 1:
-        raise RasterUnreadable(f"{name} mixes types {', '.join(sorted(types))}; give its bands one type.")
+        raise RasterUnreadable(
+            f"{name} mixes types {', '.join(sorted(types))}; give its bands one type."
+        )
     dtype = types.pop()
     if "complex" in dtype or dtype == "cint16":
         raise RasterUnreadable(
-            f"{name} holds complex numbers ({dtype}); make an amplitude or dB raster of it first.")
+            f"{name} holds complex numbers ({dtype}); make an amplitude or dB raster of it first."
+        )
     if dtype not in EDITABLE_TYPES:
-        raise RasterUnreadable(f"{name} is of type {dtype}; editable are {', '.join(EDITABLE_TYPES)}.")
+        raise RasterUnreadable(
+            f"{name} is of type {dtype}; editable are {', '.join(EDITABLE_TYPES)}."
+        )
     if ColorInterp.palette in dataset.colorinterp:
         raise RasterUnreadable(
-            f"{name} has a colour palette; its values are classes, not brightness. Convert it to RGB first (Raster > "
-            "Conversion > PCT to RGB).")
+            f"{name} has a colour palette; its values are classes, not brightness. Convert it to "
+            "RGB first (Raster > "
+            "Conversion > PCT to RGB)."
+        )
     if dataset.gcps[0]:
-        raise RasterUnreadable(f"{name} has ground control points instead of a pixel grid; warp it first (Raster > "
-                               "Projections > Warp).")
+        raise RasterUnreadable(
+            f"{name} has ground control points instead of a pixel grid; warp it first (Raster > "
+            "Projections > Warp)."
+        )
     nodata = dataset.nodatavals
     if len({repr(v) for v in nodata}) > 1:
-        raise RasterUnreadable(f"{name} has a nodata value per band ({nodata}); give its bands one.")
+        raise RasterUnreadable(
+            f"{name} has a nodata value per band ({nodata}); give its bands one."
+        )
     _check_numbers(dataset, name)
     flags = {flag for band in dataset.mask_flag_enums for flag in band}
     return Profile(
@@ -264,7 +308,9 @@ def profile_of(dataset: rasterio.DatasetReader) -> Profile:
         tags=dataset.tags(),
         band_tags=tuple(dataset.tags(i) for i in dataset.indexes),
         bits=dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", ""),
-        photometric="MINISWHITE" if dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES" else "MINISBLACK",
+        photometric="MINISWHITE"
+        if dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES"
+        else "MINISBLACK",
     )
 
 
@@ -272,11 +318,17 @@ def _check_numbers(dataset: rasterio.DatasetReader, name: str) -> None:
     """Raise RasterUnreadable where a number in the header makes no grid, or no values."""
     t = dataset.transform
     if not np.isfinite(tuple(t)[:6]).all() or abs(t.a * t.e - t.b * t.d) < 1e-300:
-        raise RasterUnreadable(f"{name} has no usable pixel grid: its transform is {tuple(t)[:6]}. Assign its extent anew "
-                               "(Raster > Conversion > Translate, -a_ullr), or its world file.")
+        raise RasterUnreadable(
+            f"{name} has no usable pixel grid: its transform is {tuple(t)[:6]}. Assign its "
+            "extent anew "
+            "(Raster > Conversion > Translate, -a_ullr), or its world file."
+        )
     for what, values in (("scale", dataset.scales), ("offset", dataset.offsets)):
         if not np.isfinite(values).all() or (what == "scale" and 0 in values):
-            raise RasterUnreadable(f"{name} has a {what} that is no usable number ({values[:8]}); export it with another.")
+            raise RasterUnreadable(
+                f"{name} has a {what} that is no usable number ({values[:8]}); export it with "
+                "another."
+            )
 
 
 @dataclass(frozen=True)
@@ -289,26 +341,43 @@ class Block:
 
 
 def part_side(dataset: rasterio.DatasetReader) -> int:
-    """Side of the squares in which a raster is copied and compared: smaller where it has many bands."""
-    side, pixel = COPY_SIDE, dataset.count * np.dtype(dataset.dtypes[0]).itemsize
+    """Side of the squares in which a raster is copied and compared: smaller where it has many
+    bands."""
+    side = COPY_SIDE
+    pixel = dataset.count * np.dtype(dataset.dtypes[0]).itemsize
     while side > LEAST_COPY_SIDE and side * side * pixel > COPY_BYTES:
         side //= 2
     return side
 
 
-def validity(dataset: rasterio.DatasetReader, window: Window | None = None, shape: tuple[int, int] | None = None) -> np.ndarray:
-    """Where a window is no nodata (H, W): by alpha, by the file's mask, and where any band holds another value than nodata.
+def validity(
+    dataset: rasterio.DatasetReader,
+    window: Window | None = None,
+    shape: tuple[int, int] | None = None,
+) -> np.ndarray:
+    """Where a window is no nodata (H, W): by alpha, by the file's mask, and where any band holds
+    another value than nodata.
 
-    rasterio's own answer takes the fourth band of a red-green-blue file for its mask, whatever it is. `shape`: thinned to it.
+    rasterio's own answer takes the fourth band of a red-green-blue file for its mask, whatever it
+    is. `shape`: thinned to it.
     """
-    seen = [band for band, colour in zip(dataset.indexes, dataset.colorinterp, strict=True) if colour != ColorInterp.alpha]
+    seen = [
+        band
+        for band, colour in zip(dataset.indexes, dataset.colorinterp, strict=True)
+        if colour != ColorInterp.alpha
+    ]
     if dataset.nodata is None and len(seen) == dataset.count:
         return np.asarray(dataset.dataset_mask(window=window, out_shape=shape) > 0)
-    # rasterio's own answer for a warped raster that lies wholly elsewhere is "valid everywhere"; its alpha band says not.
-    found = np.ones(shape or ((window.height, window.width) if window is not None else dataset.shape), bool)
+    # rasterio's own answer for a warped raster that lies wholly elsewhere is "valid everywhere";
+    # its alpha band says not.
+    found = np.ones(
+        shape or ((window.height, window.width) if window is not None else dataset.shape), bool
+    )
     if dataset.nodata is not None:
         wanted = (len(seen), *shape) if shape else None
-        found = np.asarray((dataset.read_masks(seen, window=window, out_shape=wanted) > 0).any(axis=0))
+        found = np.asarray(
+            (dataset.read_masks(seen, window=window, out_shape=wanted) > 0).any(axis=0)
+        )
     for band in set(dataset.indexes) - set(seen):
         found = found & (dataset.read(band, window=window, out_shape=shape) > 0)
     return found
@@ -324,9 +393,11 @@ def read_window(dataset: rasterio.DatasetReader, box: Box) -> Block:
         values = dataset.read(window=box.window)
         valid = validity(dataset, box.window)
     except RasterioError as error:
-        raise RasterUnreadable(f"{Path(dataset.name).name} is damaged or incomplete: columns {box.col} to "
-                               f"{box.col + box.width}, rows {box.row} to {box.row + box.height} cannot be read "
-                               f"({error.__cause__ or error}).") from error
+        raise RasterUnreadable(
+            f"{Path(dataset.name).name} is damaged or incomplete: columns {box.col} to "
+            f"{box.col + box.width}, rows {box.row} to {box.row + box.height} cannot be read "
+            f"({error.__cause__ or error})."
+        ) from error
     if values.dtype.kind == "f":
         valid &= np.isfinite(values).all(axis=0)
     return Block(box, values, valid)

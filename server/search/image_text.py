@@ -1,7 +1,7 @@
 """Words to windows by an image-text model: whatever the sentences say, in the user's own layer.
 
-A window's agreement is how much nearer it is to the sentences than to what any window is near to ("an aerial
-photograph"), in the model's own log-odds. Where no window is nearer, nothing was found.
+A window's agreement is how much nearer it is to the sentences than to what any window is near to
+("an aerial photograph"), in the model's own log-odds. Where no window is nearer, nothing was found.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ from ..raster.bands import Layer
 from ..raster.raster import Box
 from .retrieval import LEAST_VALID, Hit, Search, View, native_box, view_of
 
-NEUTRAL = ("an aerial photograph", "a satellite image", "remote sensing imagery", "ground seen from above")
+NEUTRAL = (
+    "an aerial photograph",
+    "a satellite image",
+    "remote sensing imagery",
+    "ground seen from above",
+)
 WINDOW_PX = 96
 LEAST_WINDOW_PX = 16
 MOST_WINDOWS = 256
@@ -29,38 +34,62 @@ BATCH = 16
 
 
 def search(
-    layer: Layer, model: ImageText, texts: Sequence[str], area: Box, avoid: Sequence[BaseGeometry] = ()
+    layer: Layer,
+    model: ImageText,
+    texts: Sequence[str],
+    area: Box,
+    avoid: Sequence[BaseGeometry] = (),
 ) -> Search:
-    """Windows inside `area` that the sentences describe and that do not touch the shapes to `avoid` (pixels of the layer)."""
+    """Windows inside `area` that the sentences describe and that do not touch the shapes to `avoid`
+    (pixels of the layer)."""
     view, blocked, area = view_of(layer, area, avoid)
     # A small layer is searched in small windows, so that some are free of the polygons.
     side = min(WINDOW_PX, max(LEAST_WINDOW_PX, min(view.valid.shape) // 4))
     rule = f"image-text model {model.name}"
     if side > min(view.valid.shape):
         height, width = view.valid.shape
-        return Search(texts[0], rule, (), f"The layer is too small to look in: {width} x {height} pixels at {view.gsd_m:.2g} m.")
+        return Search(
+            texts[0],
+            rule,
+            (),
+            f"The layer is too small to look in: {width} x {height} pixels at {view.gsd_m:.2g} m.",
+        )
     asked = torch.stack([model.mean_text(group) for group in (texts, NEUTRAL)])
-    judge = _Judge(model, asked,
-                   torch.from_numpy(np.ascontiguousarray(view.rgb.transpose(2, 0, 1), np.float32)) / 255)
+    judge = _Judge(
+        model,
+        asked,
+        torch.from_numpy(np.ascontiguousarray(view.rgb.transpose(2, 0, 1), np.float32)) / 255,
+    )
     corners = _windows(judge, view, blocked, side)
     if not corners:
-        return Search(texts[0], rule, (), "No window of this layer is free of nodata and of the polygons.")
+        return Search(
+            texts[0], rule, (), "No window of this layer is free of nodata and of the polygons."
+        )
     odds = judge.odds(corners, side)
     hits: list[Hit] = []
-    places, open_ = np.array(corners), odds > 0
+    places = np.array(corners)
+    open_ = odds > 0
     while len(hits) < MOST_HITS and open_.any():
         best = int(np.argmax(np.where(open_, odds, -np.inf)))
         row, col = corners[best]
         hits.append(Hit(native_box(Box(col, row, side, side), view, area), float(odds[best])))
         open_ &= ~(np.abs(places - places[best]) < side).all(axis=1)
-    reason = "" if hits else (f"No window of this layer is nearer to '{texts[0][:80]}' than to an aerial photograph of anything. "
-                              "Draw an exemplar, here or in another layer.")
+    reason = (
+        ""
+        if hits
+        else (
+            f"No window of this layer is nearer to '{texts[0][:80]}' than to an aerial "
+            "photograph of anything. "
+            "Draw an exemplar, here or in another layer."
+        )
+    )
     return Search(texts[0], rule, tuple(hits), reason)
 
 
 @dataclass(frozen=True)
 class _Judge:
-    """A model, the unit vectors of what is asked for and of any picture (2, D), and the layer as it sees it (3, H, W)."""
+    """A model, the unit vectors of what is asked for and of any picture (2, D), and the layer as it
+    sees it (3, H, W)."""
 
     model: ImageText
     asked: torch.Tensor
@@ -71,27 +100,50 @@ class _Judge:
         found = []
         with torch.no_grad():
             for start in range(0, len(corners), BATCH):
-                cut = torch.stack([self.rgb[:, r : r + side, c : c + side] for r, c in corners[start : start + BATCH]])
+                cut = torch.stack(
+                    [
+                        self.rgb[:, r : r + side, c : c + side]
+                        for r, c in corners[start : start + BATCH]
+                    ]
+                )
                 found.append((self.model.image(cut) @ self.asked.T).cpu().numpy())
         cosines = np.concatenate(found)
         return LOG_ODDS * (cosines[:, 0] - cosines[:, 1])
 
 
 def _windows(judge: _Judge, view: View, blocked: np.ndarray, side: int) -> list[tuple[int, int]]:
-    """First pixels of the windows to judge: all of them, or, in a large area, those within the best of larger windows."""
+    """First pixels of the windows to judge: all of them, or, in a large area, those within the best
+    of larger windows."""
     fine = _grid(view, blocked, side, side // 2)
     if len(fine) <= MOST_WINDOWS:
         return fine
-    coarse, large = fine, side
-    while len(coarse) > MOST_WINDOWS and (larger := _grid(view, np.zeros_like(blocked), 2 * large, 2 * large)):
-        coarse, large = larger, 2 * large
-    coarse = coarse[:: -(-len(coarse) // MOST_WINDOWS)]  # nodata may leave no whole windows that are larger
-    best = np.argsort(-judge.odds(coarse, large))[: max(1, MOST_WINDOWS * side**2 // (4 * large**2))]
+    coarse = fine
+    large = side
+    while len(coarse) > MOST_WINDOWS and (
+        larger := _grid(view, np.zeros_like(blocked), 2 * large, 2 * large)
+    ):
+        coarse = larger
+        large = 2 * large
+    coarse = coarse[
+        :: -(-len(coarse) // MOST_WINDOWS)
+    ]  # nodata may leave no whole windows that are larger
+    best = np.argsort(-judge.odds(coarse, large))[
+        : max(1, MOST_WINDOWS * side**2 // (4 * large**2))
+    ]
     kept = [coarse[n] for n in best]
-    return [(r, c) for r, c in fine if any(top <= r < top + large and left <= c < left + large for top, left in kept)]
+    return [
+        (r, c)
+        for r, c in fine
+        if any(top <= r < top + large and left <= c < left + large for top, left in kept)
+    ]
 
 
 def _grid(view: View, blocked: np.ndarray, side: int, stride: int) -> list[tuple[int, int]]:
     height, width = view.valid.shape
-    return [(r, c) for r in range(0, height - side + 1, stride) for c in range(0, width - side + 1, stride)
-            if view.valid[r : r + side, c : c + side].mean() > LEAST_VALID and not blocked[r : r + side, c : c + side].any()]
+    return [
+        (r, c)
+        for r in range(0, height - side + 1, stride)
+        for c in range(0, width - side + 1, stride)
+        if view.valid[r : r + side, c : c + side].mean() > LEAST_VALID
+        and not blocked[r : r + side, c : c + side].any()
+    ]

@@ -1,6 +1,8 @@
-"""Low-rank adapters (LoRA) by the names and shapes of their tensors: which layer each is for, and whether it fits it.
+"""Low-rank adapters (LoRA) by the names and shapes of their tensors: which layer each is for, and
+whether it fits it.
 
-Read are the names of peft and diffusers (lora_A, lora_B; lora.down, lora.up) and of kohya's trainer (lora_down, lora_up).
+Read are the names of peft and diffusers (lora_A, lora_B; lora.down, lora.up) and of kohya's trainer
+(lora_down, lora_up).
 """
 
 from __future__ import annotations
@@ -12,15 +14,25 @@ from dataclasses import dataclass
 from ..ground.errors import ModelRefused
 
 Shape = tuple[int, ...]
-_DOWN = re.compile(r"^(?P<module>.+?)\.(?P<kind>lora_A(?:\.\w+)?\.weight|lora\.down\.weight|lora_down\.weight)$")
+_DOWN = re.compile(
+    r"^(?P<module>.+?)\.(?P<kind>lora_A(?:\.\w+)?\.weight|lora\.down\.weight|lora_down\.weight)$"
+)
 _UP = {"lora_A": "lora_B", "lora.down": "lora.up", "lora_down": "lora_up"}
 _OF_WORDS = ("text_encoder.", "lora_te_", "lora_te1_")
-_PREFIXES = (*_OF_WORDS, "transformer.", "unet.", "base_model.model.", "lora_unet_", "lora_transformer_")
+_PREFIXES = (
+    *_OF_WORDS,
+    "transformer.",
+    "unet.",
+    "base_model.model.",
+    "lora_unet_",
+    "lora_transformer_",
+)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """The two factors for one layer: the layer's name as the file has it, and the names of the tensors."""
+    """The two factors for one layer: the layer's name as the file has it, and the names of the
+    tensors."""
 
     module: str
     down: str
@@ -29,35 +41,49 @@ class Pair:
 
 
 def pairs_of(names: Iterable[str], of_words: bool = False) -> list[Pair]:
-    """The adapter's pairs for the network that draws, or those for the text encoder. Raises ModelRefused for a mixture of
-    experts."""
+    """The adapter's pairs for the network that draws, or those for the text encoder. Raises
+    ModelRefused for a mixture of experts."""
     names = set(names)
     found = []
     for name in sorted(names):
         match = _DOWN.match(name)
-        mine = name.startswith(_OF_WORDS) if of_words else not name.startswith(("text_encoder", "lora_te"))
+        mine = (
+            name.startswith(_OF_WORDS)
+            if of_words
+            else not name.startswith(("text_encoder", "lora_te"))
+        )
         if not match or not mine:
             continue
         kind = next(k for k in _UP if match["kind"].startswith(k))
         up = f"{match['module']}.{match['kind'].replace(kind, _UP[kind], 1)}"
         if up not in names:
-            raise ModelRefused(f"The adapter (LoRA) is not whole: {name[:100]} has no second factor.")
+            raise ModelRefused(
+                f"The adapter (LoRA) is not whole: {name[:100]} has no second factor."
+            )
         alpha = f"{match['module']}.alpha"
         found.append(Pair(match["module"], name, up, alpha if alpha in names else ""))
     modules = [pair.module for pair in found]
     twice = [module for module in modules if modules.count(module) > 1]
     if twice:
-        raise ModelRefused(f"The adapter holds several for one layer ({twice[0][:80]}), as a mixture of experts does; such are "
-                           "not read. Get the plain one.")
+        raise ModelRefused(
+            f"The adapter holds several for one layer ({twice[0][:80]}), as a mixture of experts "
+            "does; such are "
+            "not read. Get the plain one."
+        )
     return found
 
 
 def targets_of(pairs: Iterable[Pair], weights: Mapping[str, Shape]) -> dict[Pair, str]:
-    """The weight each pair changes, by name; raises ModelRefused where a layer is not in the base."""
+    """The weight each pair changes, by name; raises ModelRefused where a layer is not in the
+    base."""
     # Libraries differ in whether a text encoder's names begin so.
-    by_name = {name.removesuffix(".weight").replace(".", "_").removeprefix("text_model_"): name
-               for name in weights if name.endswith(".weight")}
-    found, lost = {}, []
+    by_name = {
+        name.removesuffix(".weight").replace(".", "_").removeprefix("text_model_"): name
+        for name in weights
+        if name.endswith(".weight")
+    }
+    found = {}
+    lost = []
     for pair in pairs:
         module = pair.module
         for prefix in _PREFIXES:
@@ -68,16 +94,28 @@ def targets_of(pairs: Iterable[Pair], weights: Mapping[str, Shape]) -> dict[Pair
         else:
             found[pair] = name
     if lost:
-        raise ModelRefused(f"The adapter (LoRA) is for another base: {len(lost)} of its {len(lost) + len(found)} layers are not "
-                           f"in this one, for instance {lost[0][:80]}.")
+        raise ModelRefused(
+            f"The adapter (LoRA) is for another base: {len(lost)} of its "
+            f"{len(lost) + len(found)} layers are not "
+            f"in this one, for instance {lost[0][:80]}."
+        )
     return found
 
 
-def check_shapes(pairs: list[Pair], shapes: Mapping[str, Shape], weights: Mapping[str, Shape], base: str) -> None:
+def check_shapes(
+    pairs: list[Pair], shapes: Mapping[str, Shape], weights: Mapping[str, Shape], base: str
+) -> None:
     """Raise ModelRefused where an adapter does not fit the weights of a base."""
     for pair, name in targets_of(pairs, weights).items():
-        down, up, whole = shapes[pair.down], shapes[pair.up], weights[name]
+        down = shapes[pair.down]
+        up = shapes[pair.up]
+        whole = weights[name]
         if len(down) < 2 or len(up) < 2 or down[0] != up[1] or (up[0], down[1]) != whole[:2]:
-            theirs, ours = (f"{' x '.join(map(str, size))}" for size in ((up[0], *down[1:2]), whole[:2]))
-            raise ModelRefused(f"The adapter (LoRA) is for another base: for {name} it changes {theirs} weights, {base} has "
-                               f"{ours}.")
+            theirs, ours = (
+                f"{' x '.join(map(str, size))}" for size in ((up[0], *down[1:2]), whole[:2])
+            )
+            raise ModelRefused(
+                f"The adapter (LoRA) is for another base: for {name} it changes {theirs} "
+                f"weights, {base} has "
+                f"{ours}."
+            )

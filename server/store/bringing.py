@@ -1,4 +1,5 @@
-"""Bringing a model from a folder or a zip on this machine: offline, checked, copied whole or not at all.
+"""Bringing a model from a folder or a zip on this machine: offline, checked, copied whole or not at
+all.
 
 Only tensors and text are taken. A pickle is never opened, under whatever name it comes.
 """
@@ -29,7 +30,8 @@ MOST_FILES = 5000
 
 @dataclass(frozen=True)
 class Found:
-    """One file of the source: its path in the model, its size, how to open it; `spare`: where it may be moved from."""
+    """One file of the source: its path in the model, its size, how to open it; `spare`: where it
+    may be moved from."""
 
     name: str
     size: int
@@ -42,8 +44,15 @@ def opener(path: Path) -> Callable[[], IO[bytes]]:
     return lambda: path.open("rb")
 
 
-def bring(entry: Entry, source: Path, accept_licence: bool, revision: str = "", on_bytes: OnBytes = nothing) -> Record:
-    """Copy a model from a folder or zip into the store; raises ModelRefused with what is wrong with it."""
+def bring(
+    entry: Entry,
+    source: Path,
+    accept_licence: bool,
+    revision: str = "",
+    on_bytes: OnBytes = nothing,
+) -> Record:
+    """Copy a model from a folder or zip into the store; raises ModelRefused with what is wrong with
+    it."""
     check_licence(entry, accept_licence)
     if source.is_dir():
         return keep(entry, list(_in_folder(entry, source)), f"folder {source}", revision, on_bytes)
@@ -53,8 +62,14 @@ def bring(entry: Entry, source: Path, accept_licence: bool, revision: str = "", 
         found = Found(f"lora/{source.name}", source.stat().st_size, opener(source))
         return keep(entry, [found], f"file {source}", revision, on_bytes)
     if not zipfile.is_zipfile(source):
-        raise ModelRefused(f"{source.name} is neither a folder nor a zip" + (
-            " nor the adapter's .safetensors file." if entry.lora else ". Unpack it, or give the folder with its parts."))
+        raise ModelRefused(
+            f"{source.name} is neither a folder nor a zip"
+            + (
+                " nor the adapter's .safetensors file."
+                if entry.lora
+                else ". Unpack it, or give the folder with its parts."
+            )
+        )
     try:
         with zipfile.ZipFile(source) as archive:
             return keep(entry, list(_in_zip(entry, archive)), f"zip {source}", revision, on_bytes)
@@ -63,28 +78,43 @@ def bring(entry: Entry, source: Path, accept_licence: bool, revision: str = "", 
 
 
 def check_licence(entry: Entry, accepted: bool) -> None:
-    """Raise LicenceNotAccepted where the licence has conditions and the user has not said yes to them."""
+    """Raise LicenceNotAccepted where the licence has conditions and the user has not said yes to
+    them."""
     if entry.asks and not accepted:
-        raise LicenceNotAccepted(f"{entry.title} is under '{entry.licence}'. {entry.restrictions} Read it at its source"
-                                 f" ({entry.repo or 'where you got it'}) and accept it (--accept-licence; over HTTP "
-                                 "accept_licence) to go on.")
+        raise LicenceNotAccepted(
+            f"{entry.title} is under '{entry.licence}'. {entry.restrictions} Read it at its source"
+            f" ({entry.repo or 'where you got it'}) and accept it (--accept-licence; over HTTP "
+            "accept_licence) to go on."
+        )
 
 
 def keep(entry: Entry, found: list[Found], source: str, revision: str, on_bytes: OnBytes) -> Record:
     """Copy files into a staged folder, check them, and put the model in its place."""
     if not found:
-        wanted = "the adapter's .safetensors file" if entry.lora else (
-            f"{', '.join(entry.parts)}, each a folder with its files, as diffusers saves a pipeline")
+        wanted = (
+            "the adapter's .safetensors file"
+            if entry.lora
+            else (
+                f"{', '.join(entry.parts)}, each a folder with its files, as diffusers saves a "
+                "pipeline"
+            )
+        )
         raise ModelRefused(f"{source} holds no part of {entry.title}. Wanted: {wanted}.")
     before = shelf.record(entry.id)
     if before is not None:
-        raise Conflict(f"{entry.title} is here already ({before.source}, {before.when}). Remove it first, if these files are "
-                       "better.")
+        raise Conflict(
+            f"{entry.title} is here already ({before.source}, {before.when}). Remove it first, "
+            "if these files are "
+            "better."
+        )
     total = sum(one.size for one in found)
     with shelf.staging(entry.id) as stage:
         free = shutil.disk_usage(stage).free
         if sum(one.size for one in found if one.spare is None) + SPARE_BYTES > free:
-            raise NoSpace(f"{entry.title} needs {total / 1e9:.1f} GB; {free / 1e9:.1f} GB are free in {shelf.folder()}.")
+            raise NoSpace(
+                f"{entry.title} needs {total / 1e9:.1f} GB; {free / 1e9:.1f} GB are free in "
+                f"{shelf.folder()}."
+            )
         try:
             record = _staged(entry, found, stage, on_bytes)
         except BaseException:
@@ -101,18 +131,23 @@ def keep(entry: Entry, found: list[Found], source: str, revision: str, on_bytes:
 def _staged(entry: Entry, found: list[Found], stage: Path, on_bytes: OnBytes) -> Record:
     """The files in a staged folder, hashed and checked."""
     kept: dict[str, Kept] = {}
-    done, total = 0, sum(one.size for one in found)
+    done = 0
+    total = sum(one.size for one in found)
     # Configs first: what is another model shows in them, before gigabytes are copied.
     light = [one for one in found if not one.name.endswith(".safetensors")]
     for one in [*light, *(one for one in found if one not in light)]:
         if len(kept) == len(light):
             parts.check_configs(entry, stage)
-        kept[one.name] = _copied(one, stage, functools.partial(_counted, on_bytes, done, total, one.name))
+        kept[one.name] = _copied(
+            one, stage, functools.partial(_counted, on_bytes, done, total, one.name)
+        )
         done += one.size
         known = entry.sha256.get(one.name)
         if known and known != kept[one.name].sha256:
-            raise ModelRefused(f"{one.name}: sha256 {kept[one.name].sha256[:16]}... is not the published "
-                               f"{known[:16]}.... The file is damaged, or is another one.")
+            raise ModelRefused(
+                f"{one.name}: sha256 {kept[one.name].sha256[:16]}... is not the published "
+                f"{known[:16]}.... The file is damaged, or is another one."
+            )
     parts.check(entry, stage)
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     return Record(entry.id, "", "", now, entry.licence, entry.asks, kept)
@@ -130,7 +165,8 @@ def _copied(one: Found, stage: Path, told: Callable[[int], None]) -> Kept:
         kept = Kept(one.size, shelf.sha256(one.spare), one.spare.stat().st_mtime_ns)
         os.replace(one.spare, target)
         return kept
-    digest, done = hashlib.sha256(), 0
+    digest = hashlib.sha256()
+    done = 0
     try:
         with one.open() as stream, target.open("wb") as out:
             while piece := stream.read(CHUNK):
@@ -150,14 +186,22 @@ def _copied(one: Found, stage: Path, told: Callable[[int], None]) -> Kept:
 
 
 def _in_folder(entry: Entry, source: Path) -> Iterator[Found]:
-    root = source / entry.subfolder if entry.subfolder and (source / entry.subfolder).is_dir() else source
+    root = (
+        source / entry.subfolder
+        if entry.subfolder and (source / entry.subfolder).is_dir()
+        else source
+    )
     names = {}
     for path in sorted(root.rglob("*")):
         if path.is_file():
             names[path.relative_to(root).as_posix()] = path
         if len(names) > MOST_FILES:
-            raise ModelRefused(f"{source} holds more than {MOST_FILES} files; give the model's own folder.")
-    for name, origin in chosen(entry, {name: path.stat().st_size for name, path in names.items()}).items():
+            raise ModelRefused(
+                f"{source} holds more than {MOST_FILES} files; give the model's own folder."
+            )
+    for name, origin in chosen(
+        entry, {name: path.stat().st_size for name, path in names.items()}
+    ).items():
         path = names[origin]
         yield Found(name, path.stat().st_size, opener(path))
 
@@ -168,9 +212,14 @@ def _in_zip(entry: Entry, archive: zipfile.ZipFile) -> Iterator[Found]:
         name = info.filename.replace("\\", "/")
         pieces = PurePosixPath(name).parts
         if name.startswith("/") or ".." in pieces or (pieces and ":" in pieces[0]):
-            raise ModelRefused(f"The zip holds '{info.filename[:80]}', which points outside its folder. It is not unpacked.")
+            raise ModelRefused(
+                f"The zip holds '{info.filename[:80]}', which points outside its folder. It is "
+                "not unpacked."
+            )
         if stat.S_ISLNK(info.external_attr >> 16):
-            raise ModelRefused(f"The zip holds a link ('{info.filename[:80]}'). It is not unpacked.")
+            raise ModelRefused(
+                f"The zip holds a link ('{info.filename[:80]}'). It is not unpacked."
+            )
         if info.flag_bits & 1:
             raise ModelRefused("The zip is encrypted. Unpack it and give the folder.")
         if not info.is_dir():
@@ -182,31 +231,49 @@ def _in_zip(entry: Entry, archive: zipfile.ZipFile) -> Iterator[Found]:
         infos = {name.split("/", 1)[1]: info for name, info in infos.items()}
     if entry.subfolder and any(name.startswith(f"{entry.subfolder}/") for name in infos):
         cut = len(entry.subfolder) + 1
-        infos = {name[cut:]: info for name, info in infos.items() if name.startswith(f"{entry.subfolder}/")}
-    for name, origin in chosen(entry, {name: info.file_size for name, info in infos.items()}).items():
+        infos = {
+            name[cut:]: info
+            for name, info in infos.items()
+            if name.startswith(f"{entry.subfolder}/")
+        }
+    for name, origin in chosen(
+        entry, {name: info.file_size for name, info in infos.items()}
+    ).items():
         yield Found(name, infos[origin].file_size, functools.partial(archive.open, infos[origin]))
 
 
 def chosen(entry: Entry, sizes: Mapping[str, int]) -> dict[str, str]:
-    """Which files of a source are taken: path in the model to path in the source. Raises ModelRefused for pickles alone."""
+    """Which files of a source are taken: path in the model to path in the source. Raises
+    ModelRefused for pickles alone."""
     taken: dict[str, str] = {}
     for part in entry.parts:
         place = parts.place_of(part, sizes)
         if place is None:
             continue
-        inside = {name[len(place):]: name for name in sizes if name.startswith(place) and "/" not in name[len(place):]}
-        good = {name: origin for name, origin in inside.items() if PurePosixPath(name).suffix in TAKEN}
+        inside = {
+            name[len(place) :]: name
+            for name in sizes
+            if name.startswith(place) and "/" not in name[len(place) :]
+        }
+        good = {
+            name: origin for name, origin in inside.items() if PurePosixPath(name).suffix in TAKEN
+        }
         shards = any(name.endswith(".safetensors.index.json") for name in good)
         weighty = [name for name in good if name.endswith(".safetensors")]
         if part in parts.WITH_WEIGHTS and not weighty:
             pickled = [name for name in inside if name.endswith((".bin", ".pt", ".pth", ".ckpt"))]
             if pickled:
-                raise ModelRefused(f"{part} has its weights as a pickle only ({pickled[0]}), which could run code and is not "
-                                   "read. Get the .safetensors file of this part.")
+                raise ModelRefused(
+                    f"{part} has its weights as a pickle only ({pickled[0]}), which could run "
+                    "code and is not "
+                    "read. Get the .safetensors file of this part."
+                )
         if len(weighty) > 1 and not shards:
             # The same weights in several precisions: one is enough.
             for name in weighty:
-                if len(PurePosixPath(name).suffixes) > 1 and any(len(PurePosixPath(n).suffixes) == 1 for n in weighty):
+                if len(PurePosixPath(name).suffixes) > 1 and any(
+                    len(PurePosixPath(n).suffixes) == 1 for n in weighty
+                ):
                     good.pop(name)
         taken.update({f"{part}/{name}": origin for name, origin in good.items()})
     return taken

@@ -1,6 +1,8 @@
-"""What pretrained models there are: where from, under which licence, for which editor, with which published settings.
+"""What pretrained models there are: where from, under which licence, for which editor, with which
+published settings.
 
-The entries are resources/pretrained.json; models of the user's own making are added in the store's folder.
+The entries are resources/pretrained.json; models of the user's own making are added in the store's
+folder.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ UNRESTRICTED = ("Apache-2.0", "MIT", "BSD-3-Clause", "CC0-1.0", "your own")
 
 @dataclass(frozen=True)
 class Entry:
-    """One model. `parts` are the folders of its pipeline as diffusers lays it out ("lora": adapter weights alone); what it
-    lacks is taken from its `base`. `expects`: values that the config of a part must have. `gsd_m`: the ground sizes of a
-    pixel it was trained on, from and to; (0, 0) where that is no matter. `work_gb`: memory beside the weights, about.
-    `sha256`: by path, where they are known beforehand. `paper` and `fast`: scheduler, steps, guidance and strength;
+    """One model. `parts` are the folders of its pipeline as diffusers lays it out ("lora": adapter
+    weights alone); what it lacks is taken from its `base`. `expects`: values that the config of a
+    part must have. `gsd_m`: the ground sizes of a pixel it was trained on, from and to; (0, 0)
+    where that is no matter. `work_gb`: memory beside the weights, about. `sha256`: by path, where
+    they are known beforehand. `paper` and `fast`: scheduler, steps, guidance and strength;
     `generate`: what of `paper` is otherwise where it draws from words alone."""
 
     id: str
@@ -58,7 +61,9 @@ class Entry:
         """From JSON; raises BadRequest for what is not of this form."""
         known = {f.name for f in fields(cls)}
         try:
-            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
+            values: dict[str, Any] = {
+                k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known
+            }
             return cls(**values)
         except (TypeError, AttributeError) as error:
             raise BadRequest(f"A model's entry is not of the store's form: {error}") from error
@@ -77,7 +82,9 @@ def every(store: Path) -> dict[str, Entry]:
         own = json.loads(path.read_text("utf8")) if path.is_file() else []
         return {**published(), **{data["id"]: Entry.of(data) for data in own}}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadRequest(f"{path} cannot be read ({type(error).__name__}: {error}). Mend or delete it.") from error
+        raise BadRequest(
+            f"{path} cannot be read ({type(error).__name__}: {error}). Mend or delete it."
+        ) from error
 
 
 def entry(store: Path, model_id: str) -> Entry:
@@ -89,5 +96,6 @@ def entry(store: Path, model_id: str) -> Entry:
 
 
 def serving(store: Path, editor_id: str) -> list[Entry]:
-    """The models an editor can work with, the preferred first: in the catalogue's order, then the user's own."""
+    """The models an editor can work with, the preferred first: in the catalogue's order, then the
+    user's own."""
     return [e for e in every(store).values() if editor_id in e.editors]

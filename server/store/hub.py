@@ -1,4 +1,5 @@
-"""Downloading a model from the Hugging Face Hub: by the user's act alone, of one revision, checked, resumable."""
+"""Downloading a model from the Hugging Face Hub: by the user's act alone, of one revision, checked,
+resumable."""
 
 from __future__ import annotations
 
@@ -20,34 +21,55 @@ DISK = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT)
 COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
 
-def download(entry: Entry, accept_licence: bool, revision: str = "", on_bytes: OnBytes = nothing, endpoint: str = "") -> Record:
+def download(
+    entry: Entry,
+    accept_licence: bool,
+    revision: str = "",
+    on_bytes: OnBytes = nothing,
+    endpoint: str = "",
+) -> Record:
     """Fetch a model's files into the store; a second call goes on where the first was interrupted.
 
-    The revision is the catalogue's, or the commit that the user names. Raises HubUnreachable, ModelRefused, NoSpace.
+    The revision is the catalogue's, or the commit that the user names. Raises HubUnreachable,
+    ModelRefused, NoSpace.
     """
     bringing.check_licence(entry, accept_licence)
     if not entry.repo:
-        raise BadRequest(f"{entry.title} has no place to download it from. Import it from a folder or zip.")
+        raise BadRequest(
+            f"{entry.title} has no place to download it from. Import it from a folder or zip."
+        )
     commit = revision or entry.revision
     if commit and not COMMIT.match(commit):
-        raise BadRequest(f"revision: '{commit[:60]}' is no commit (40 hexadecimal digits). Branches move, a commit does not.")
+        raise BadRequest(
+            f"revision: '{commit[:60]}' is no commit (40 hexadecimal digits). Branches move, a "
+            "commit does not."
+        )
     if not commit:
-        raise BadRequest(f"{entry.title} is not pinned to a revision. {_Repository(entry, endpoint).latest()}")
+        raise BadRequest(
+            f"{entry.title} is not pinned to a revision. {_Repository(entry, endpoint).latest()}"
+        )
     repository = _Repository(entry, endpoint)
     files = repository.files(commit)
     place = shelf.folder() / f".download-{entry.id}-{commit[:12]}"
-    total, done, found = sum(size for _, size, _ in files.values()), 0, []
+    total = sum(size for _, size, _ in files.values())
+    done = 0
+    found = []
     try:
         place.mkdir(parents=True, exist_ok=True)
         there = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
         if total - there + bringing.SPARE_BYTES > shutil.disk_usage(place).free:
-            raise NoSpace(f"{entry.title} needs {total / 1e9:.1f} GB; {shutil.disk_usage(place).free / 1e9:.1f} GB are free.")
+            raise NoSpace(
+                f"{entry.title} needs {total / 1e9:.1f} GB; "
+                f"{shutil.disk_usage(place).free / 1e9:.1f} GB are free."
+            )
         for name, (origin, size, digest) in files.items():
             path = place / name
             repository.fetch(commit, origin, path, size, _Bar.told(on_bytes, done, total, name))
             if path.stat().st_size != size or (digest and shelf.sha256(path) != digest):
                 path.unlink()
-                raise HubUnreachable(f"{name} arrived damaged (its sha256 is not the hub's). Download again.")
+                raise HubUnreachable(
+                    f"{name} arrived damaged (its sha256 is not the hub's). Download again."
+                )
             done += size
             found.append(Found(name, size, bringing.opener(path), path))
     except OSError as error:
@@ -86,19 +108,35 @@ class _Repository:
 
     def files(self, commit: str) -> dict[str, tuple[str, int, str]]:
         """Path in the model to (path in the repository, bytes, sha256 where the hub tells it)."""
-        entry, info = self.entry, self._asked(commit)
+        entry = self.entry
+        info = self._asked(commit)
         if info.sha and info.sha != commit:
-            raise HubUnreachable(f"{entry.repo} answered with revision {info.sha[:40]} instead of {commit}.")
+            raise HubUnreachable(
+                f"{entry.repo} answered with revision {info.sha[:40]} instead of {commit}."
+            )
         cut = f"{entry.subfolder}/" if entry.subfolder else ""
-        there = {s.rfilename[len(cut):]: s for s in info.siblings or () if s.rfilename.startswith(cut)}
+        there = {
+            s.rfilename[len(cut) :]: s for s in info.siblings or () if s.rfilename.startswith(cut)
+        }
         odd = [name for name in there if ".." in Path(name).parts or name.startswith("/")]
         if odd:
-            raise HubUnreachable(f"{entry.repo} lists '{odd[0][:80]}', which points outside its folder.")
+            raise HubUnreachable(
+                f"{entry.repo} lists '{odd[0][:80]}', which points outside its folder."
+            )
         taken = bringing.chosen(entry, {name: sibling.size or 0 for name, sibling in there.items()})
         if not taken:
-            raise HubUnreachable(f"{entry.repo} at {commit[:12]} holds no part of {entry.title} ({', '.join(entry.parts)}).")
-        return {name: (cut + origin, int(there[origin].size or 0), there[origin].lfs.sha256 if there[origin].lfs else "")
-                for name, origin in taken.items()}
+            raise HubUnreachable(
+                f"{entry.repo} at {commit[:12]} holds no part of {entry.title} "
+                f"({', '.join(entry.parts)})."
+            )
+        return {
+            name: (
+                cut + origin,
+                int(there[origin].size or 0),
+                there[origin].lfs.sha256 if there[origin].lfs else "",
+            )
+            for name, origin in taken.items()
+        }
 
     def latest(self) -> str:
         """What to say where no revision is pinned: the newest commit, for the user to decide on."""
@@ -106,11 +144,14 @@ class _Repository:
             commit = self._asked(None).sha
         except HubUnreachable as error:
             return f"Name the commit you want (--revision). {error}"
-        return (f"The newest commit of {self.entry.repo} is {commit}. Look at it, and if you trust it: "
-                f"landbrush-server models download {self.entry.id} --revision {commit}")
+        return (
+            f"The newest commit of {self.entry.repo} is {commit}. Look at it, and if you trust it: "
+            f"landbrush-server models download {self.entry.id} --revision {commit}"
+        )
 
     def fetch(self, commit: str, name: str, target: Path, size: int, bar: type) -> None:
-        """One file, from the byte on that a former try reached; hf_hub_download itself begins anew."""
+        """One file, from the byte on that a former try reached; hf_hub_download itself begins
+        anew."""
         from huggingface_hub import hf_hub_url
         from huggingface_hub.file_download import http_get
         from huggingface_hub.utils import build_hf_headers
@@ -122,8 +163,17 @@ class _Repository:
         try:
             with part.open("ab") as out:
                 if out.tell() < size:
-                    url = hf_hub_url(self.entry.repo, name, revision=commit, endpoint=self.endpoint or None)
-                    http_get(url, out, resume_size=out.tell(), headers=build_hf_headers(), expected_size=size, tqdm_class=bar)
+                    url = hf_hub_url(
+                        self.entry.repo, name, revision=commit, endpoint=self.endpoint or None
+                    )
+                    http_get(
+                        url,
+                        out,
+                        resume_size=out.tell(),
+                        headers=build_hf_headers(),
+                        expected_size=size,
+                        tqdm_class=bar,
+                    )
             os.replace(part, target)
         except (ServerError, Dismissed):
             raise
@@ -137,23 +187,42 @@ class _Repository:
         try:
             from huggingface_hub import HfApi
         except ImportError as error:
-            raise HubUnreachable("Downloads need the package huggingface-hub: pip install 'landbrush[server]'") from error
+            raise HubUnreachable(
+                "Downloads need the package huggingface-hub: pip install 'landbrush[server]'"
+            ) from error
         try:
             return HfApi(endpoint=self.endpoint or None).model_info(
-                self.entry.repo, revision=revision, files_metadata=True, timeout=30)
+                self.entry.repo, revision=revision, files_metadata=True, timeout=30
+            )
         except Exception as error:  # the library raises its own errors and those of its transports
             raise HubUnreachable(self._why(error)) from error
 
     def _why(self, error: Exception) -> str:
-        kind, repo = type(error).__name__, self.entry.repo
+        kind = type(error).__name__
+        repo = self.entry.repo
         if kind == "GatedRepoError":
-            return (f"{repo} asks you to accept its conditions on its page first, and then for your access token "
-                    "('hf auth login', or HF_TOKEN in the environment of the server).")
+            return (
+                f"{repo} asks you to accept its conditions on its page first, and then for your "
+                "access token "
+                "('hf auth login', or HF_TOKEN in the environment of the server)."
+            )
         if kind in ("RepositoryNotFoundError", "RevisionNotFoundError", "EntryNotFoundError"):
-            return f"{repo} is not to be had ({kind}): it may have been moved or removed. Import it from a folder or zip."
+            return (
+                f"{repo} is not to be had ({kind}): it may have been moved or removed. Import "
+                "it from a folder or zip."
+            )
         if kind in ("ConnectError", "ConnectTimeout", "ConnectionError", "NameResolutionError"):
-            return f"{repo} could not be fetched: the hub cannot be reached. Is there a network? Else import it from a folder."
+            return (
+                f"{repo} could not be fetched: the hub cannot be reached. Is there a network? "
+                "Else import it from a folder."
+            )
         if kind == "OfflineModeIsEnabled":
-            return "HF_HUB_OFFLINE is set in the server's environment: it may not download. Import from a folder or zip."
-        return (f"{repo} could not be fetched ({kind}: {str(error)[:200]}). What arrived is kept; try again, or import it from a "
-                "folder.")
+            return (
+                "HF_HUB_OFFLINE is set in the server's environment: it may not download. "
+                "Import from a folder or zip."
+            )
+        return (
+            f"{repo} could not be fetched ({kind}: {str(error)[:200]}). What arrived is kept; "
+            "try again, or import it from a "
+            "folder."
+        )

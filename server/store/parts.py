@@ -1,4 +1,5 @@
-"""The parts of a pipeline in the layout of diffusers: where they lie in a source, and whether they are what a model needs."""
+"""The parts of a pipeline in the layout of diffusers: where they lie in a source, and whether they
+are what a model needs."""
 
 from __future__ import annotations
 
@@ -11,21 +12,35 @@ from ..ground.errors import ModelRefused
 from . import adapters, headers, shelf
 from .catalogue import Entry
 
-WITH_WEIGHTS = ("unet", "transformer", "vae", "movq", "prior", "text_encoder", "text_encoder_2", "text_encoder_3",
-                "image_encoder", "controlnet", "lora")
+WITH_WEIGHTS = (
+    "unet",
+    "transformer",
+    "vae",
+    "movq",
+    "prior",
+    "text_encoder",
+    "text_encoder_2",
+    "text_encoder_3",
+    "image_encoder",
+    "controlnet",
+    "lora",
+)
 TOKENS = ("tokenizer.json", "spiece.model", "vocab.json")
 OTHER_NAMES = {"unet": ("unet_ema",), "transformer": ("transformer_ema",)}
 """What training runs call the same part."""
 
 
 def place_of(part: str, names: Iterable[str]) -> str | None:
-    """The folder of a part among the paths of a source, with its slash; '' for an adapter's or a ControlNet's own files."""
+    """The folder of a part among the paths of a source, with its slash; '' for an adapter's or a
+    ControlNet's own files."""
     names = list(names)
     for name in (part, *OTHER_NAMES.get(part, ())):
         if any(path.startswith(f"{name}/") for path in names):
             return f"{name}/"
-        found = sorted({m[0] for path in names if (m := re.match(rf"checkpoint-(\d+)/{name}/", path))},
-                       key=lambda place: int(place.split("/")[0].split("-")[1]))
+        found = sorted(
+            {m[0] for path in names if (m := re.match(rf"checkpoint-(\d+)/{name}/", path))},
+            key=lambda place: int(place.split("/")[0].split("-")[1]),
+        )
         if found:
             return found[-1]
     alone = part == "lora" or part == "controlnet" and "config.json" in names
@@ -35,7 +50,8 @@ def place_of(part: str, names: Iterable[str]) -> str | None:
 
 
 def check(entry: Entry, stage: Path) -> None:
-    """Raise ModelRefused where a staged model lacks its own first part, or one of its parts is not what it should be."""
+    """Raise ModelRefused where a staged model lacks its own first part, or one of its parts is not
+    what it should be."""
     first = entry.parts[0]
     if not (stage / first).is_dir():
         raise ModelRefused(f"The source holds no '{first}', which is what makes it {entry.title}.")
@@ -47,7 +63,9 @@ def check(entry: Entry, stage: Path) -> None:
     if not entry.base:
         gone = [part for part in entry.parts if not (stage / part).is_dir()]
         if gone:
-            raise ModelRefused(f"{entry.title} is not complete: {', '.join(gone)} missing in the source.")
+            raise ModelRefused(
+                f"{entry.title} is not complete: {', '.join(gone)} missing in the source."
+            )
 
 
 def _check_part(entry: Entry, part: str, place: Path) -> None:
@@ -81,8 +99,11 @@ def check_configs(entry: Entry, stage: Path) -> None:
 def _check_config(entry: Entry, part: str, config: dict[str, Any]) -> None:
     for key, wanted in entry.expects.get(part, {}).items():
         if key in config and config[key] != wanted:
-            raise ModelRefused(f"{part} has {key} = {str(config[key])[:60]}, where {entry.title} has {wanted}: it is another "
-                               "model.")
+            raise ModelRefused(
+                f"{part} has {key} = {str(config[key])[:60]}, where {entry.title} has {wanted}: "
+                "it is another "
+                "model."
+            )
 
 
 def _check_words(entry: Entry, stage: Path) -> None:
@@ -90,7 +111,9 @@ def _check_words(entry: Entry, stage: Path) -> None:
     if not (stage / "unet" / "config.json").is_file() or entry.repo.startswith("kandinsky"):
         return
     places = [stage, *(shelf.folder() / one.id for one in shelf.lineage(entry)[1:])]
-    reader = next((place / "text_encoder" for place in places if (place / "text_encoder").is_dir()), None)
+    reader = next(
+        (place / "text_encoder" for place in places if (place / "text_encoder").is_dir()), None
+    )
     if reader is None:
         return
     if (reader / "config.json").is_file():
@@ -100,12 +123,16 @@ def _check_words(entry: Entry, stage: Path) -> None:
         gives = headers.of_part(reader)["token_embedding.weight"].shape[1]
     reads = shelf.config_of(stage / "unet").get("cross_attention_dim")
     if isinstance(gives, int) and isinstance(reads, int) and gives != reads:
-        raise ModelRefused(f"unet reads words of {reads} numbers, the text encoder of {reader.parent.name} gives {gives}: they "
-                           "are of different models.")
+        raise ModelRefused(
+            f"unet reads words of {reads} numbers, the text encoder of {reader.parent.name} "
+            f"gives {gives}: they "
+            "are of different models."
+        )
 
 
 def check_adapter(entry: Entry, place: Path) -> None:
-    """Raise ModelRefused where adapter weights (LoRA) are of another base; what cannot be known yet is checked at loading."""
+    """Raise ModelRefused where adapter weights (LoRA) are of another base; what cannot be known yet
+    is checked at loading."""
     shapes = {name: tensor.shape for name, tensor in headers.of_part(place).items()}
     pairs = adapters.pairs_of(shapes)
     if not pairs:
@@ -115,4 +142,3 @@ def check_adapter(entry: Entry, place: Path) -> None:
         if base.is_dir() and shelf.record(one.id) is not None:
             targets = {name: tensor.shape for name, tensor in headers.of_part(base).items()}
             adapters.check_shapes(pairs, shapes, targets, one.title)
-

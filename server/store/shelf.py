@@ -1,7 +1,8 @@
-"""The folder in which installed models stand: what is there, what is missing, whether it is still what was brought.
+"""The folder in which installed models stand: what is there, what is missing, whether it is still
+what was brought.
 
-A model is a folder named after it, with the parts of its pipeline and a record (landbrush.json) of where its files came
-from and their sha256. It appears whole or not at all.
+A model is a folder named after it, with the parts of its pipeline and a record (landbrush.json) of
+where its files came from and their sha256. It appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class Record:
         """The record in a folder; None where there is none that can be read."""
         try:
             data = json.loads((folder / RECORD).read_text("utf8"))
-            return cls(**{**data, "files": {name: Kept(**kept) for name, kept in data["files"].items()}})
+            return cls(
+                **{**data, "files": {name: Kept(**kept) for name, kept in data["files"].items()}}
+            )
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
@@ -86,7 +89,8 @@ def entry(model_id: str) -> Entry:
 
 def lineage(entry: Entry) -> list[Entry]:
     """The model, its base, and the base's base ..."""
-    found, known = [entry], catalogue.every(folder())
+    found = [entry]
+    known = catalogue.every(folder())
     while found[-1].base in known and len(found) < 8:
         found.append(known[found[-1].base])
     return found
@@ -98,7 +102,8 @@ def record(model_id: str) -> Record | None:
 
 
 def part(entry: Entry, name: str) -> Path:
-    """The folder of a part, the model's own or its base's; raises WeightsMissing with what to do."""
+    """The folder of a part, the model's own or its base's; raises WeightsMissing with what to
+    do."""
     place = _place(entry, name)
     if place is None:
         raise WeightsMissing(_advice(entry, [name]))
@@ -106,7 +111,8 @@ def part(entry: Entry, name: str) -> Path:
 
 
 def _place(entry: Entry, name: str) -> Path | None:
-    """Where a part lies; a model's first part makes it what it is, so that its base's is none for it."""
+    """Where a part lies; a model's first part makes it what it is, so that its base's is none for
+    it."""
     among = [entry] if name == entry.parts[0] else lineage(entry)
     places = (folder() / one.id / name for one in among if record(one.id) is not None)
     return next((place for place in places if place.is_dir()), None)
@@ -125,12 +131,21 @@ def why_not(entry: Entry) -> str:
 
 
 def _advice(entry: Entry, gone: list[str]) -> str:
-    ids = [one.id for one in lineage(entry) if record(one.id) is None and any(name in gone for name in one.parts)] or [entry.id]
-    ways = " and ".join(f"'landbrush-server models import {one} FOLDER-OR-ZIP --accept-licence'" for one in ids)
+    ids = [
+        one.id
+        for one in lineage(entry)
+        if record(one.id) is None and any(name in gone for name in one.parts)
+    ] or [entry.id]
+    ways = " and ".join(
+        f"'landbrush-server models import {one} FOLDER-OR-ZIP --accept-licence'" for one in ids
+    )
     there = [name for name in ids if catalogue.every(folder())[name].repo]
     fetch = f", or 'landbrush-server models download {there[0]}'" if there else ""
-    return (f"{entry.title} is not complete on this machine: {', '.join(gone)} missing. Bring {' and '.join(ids)}: {ways} with "
-            f"files that you have{fetch} (in QGIS: Models).")
+    return (
+        f"{entry.title} is not complete on this machine: {', '.join(gone)} missing. Bring "
+        f"{' and '.join(ids)}: {ways} with "
+        f"files that you have{fetch} (in QGIS: Models)."
+    )
 
 
 def installed(editor_id: str) -> list[Entry]:
@@ -139,7 +154,8 @@ def installed(editor_id: str) -> list[Entry]:
 
 
 def check(entry: Entry) -> None:
-    """Raise ModelRefused where a file is gone or was changed since it was brought; hashes only what looks touched."""
+    """Raise ModelRefused where a file is gone or was changed since it was brought; hashes only what
+    looks touched."""
     for one in lineage(entry):
         kept = record(one.id)
         _check_nothing_more(one, kept)
@@ -148,35 +164,47 @@ def check(entry: Entry) -> None:
             try:
                 now = path.stat()
             except OSError as error:
-                raise ModelRefused(f"{one.title}: {name} is gone from {folder() / one.id}. Bring the model again.") from error
+                raise ModelRefused(
+                    f"{one.title}: {name} is gone from {folder() / one.id}. Bring the model again."
+                ) from error
             touched = now.st_size != was.bytes or now.st_mtime_ns != was.mtime_ns
             if touched and (now.st_size != was.bytes or sha256(path) != was.sha256):
                 raise ModelRefused(_changed(one, name))
             if touched and kept:
                 # The same file with another date: remembered, so that it is hashed once.
-                kept = replace(kept, files={**kept.files, name: replace(was, mtime_ns=now.st_mtime_ns)})
+                kept = replace(
+                    kept, files={**kept.files, name: replace(was, mtime_ns=now.st_mtime_ns)}
+                )
                 kept.write(folder() / one.id)
 
 
 def _check_nothing_more(entry: Entry, kept: Record | None) -> None:
-    """Raise ModelRefused for a file that was not brought with the model: the libraries would load it."""
+    """Raise ModelRefused for a file that was not brought with the model: the libraries would load
+    it."""
     if kept is None:
         return
     place = folder() / entry.id
     for path in place.rglob("*"):
         name = path.relative_to(place).as_posix()
         if path.is_file() and name not in kept.files and name != RECORD:
-            raise ModelRefused(f"{entry.title}: {name} was not brought with it. Take it out of {place}, or bring the model "
-                               "again.")
+            raise ModelRefused(
+                f"{entry.title}: {name} was not brought with it. Take it out of {place}, or "
+                "bring the model "
+                "again."
+            )
 
 
 def _changed(entry: Entry, name: str) -> str:
-    return (f"{entry.title}: {name} is not the file that was brought (its sha256 differs). Remove the model and bring it again: "
-            f"'landbrush-server models remove {entry.id}'.")
+    return (
+        f"{entry.title}: {name} is not the file that was brought (its sha256 differs). Remove "
+        "the model and bring it again: "
+        f"'landbrush-server models remove {entry.id}'."
+    )
 
 
 def verify(entry: Entry, on_bytes: OnBytes = nothing) -> Record:
-    """Hash every file of a model; raises ModelRefused where one differs, WeightsMissing where it is not here."""
+    """Hash every file of a model; raises ModelRefused where one differs, WeightsMissing where it is
+    not here."""
     kept = record(entry.id)
     if kept is None:
         raise WeightsMissing(_advice(entry, list(entry.parts)))
@@ -194,7 +222,8 @@ def verify(entry: Entry, on_bytes: OnBytes = nothing) -> Record:
 
 def remove(entry: Entry) -> int:
     """Delete an installed model; how many bytes that freed."""
-    place, kept = folder() / entry.id, record(entry.id)
+    place = folder() / entry.id
+    kept = record(entry.id)
     if kept is None:
         raise WeightsMissing(f"{entry.title} is not on this machine; there is nothing to remove.")
     gone = Path(tempfile.mkdtemp(prefix=".gone-", dir=folder()))
@@ -214,7 +243,8 @@ def sha256(path: Path) -> str:
 
 @contextlib.contextmanager
 def staging(model_id: str) -> Iterator[Path]:
-    """A folder in the store in which a model is put together; gone afterwards unless it was moved to its place."""
+    """A folder in the store in which a model is put together; gone afterwards unless it was moved
+    to its place."""
     try:
         folder().mkdir(parents=True, exist_ok=True)
         place = Path(tempfile.mkdtemp(prefix=f".{model_id}-", dir=folder()))

@@ -19,7 +19,8 @@ CALM_RIM = 0.4
 def cover(
     exemplar: np.ndarray, admitted: np.ndarray, rim: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Source rows and columns (H, W) for every target pixel; `rim` (H, W) marks the target's outline.
+    """Source rows and columns (H, W) for every target pixel; `rim` (H, W) marks the target's
+    outline.
 
     `exemplar` (C, h, w) is what is copied, `admitted` (h, w) the sources that
     may be used.
@@ -29,7 +30,8 @@ def cover(
     busy = steps / max(float(steps.mean()), 1e-6)
     allowed = admitted[STEP // 2 :: STEP, STEP // 2 :: STEP]
     allowed = allowed[: small.shape[1], : small.shape[2]]
-    height, width = -(-rim.shape[0] // STEP), -(-rim.shape[1] // STEP)
+    height = -(-rim.shape[0] // STEP)
+    width = -(-rim.shape[1] // STEP)
     edge = ndimage.maximum_filter(rim, STEP)[STEP // 2 :: STEP, STEP // 2 :: STEP]
     edge = np.pad(edge, ((0, height - edge.shape[0]), (0, width - edge.shape[1])))
     place = _Placing(small, busy, allowed, edge, (height, width))
@@ -46,8 +48,13 @@ def cover(
 
 def _means(image: np.ndarray) -> np.ndarray:
     bands, height, width = image.shape
-    height, width = max(height // STEP, 1) * STEP, max(width // STEP, 1) * STEP
-    return image[:, :height, :width].reshape(bands, height // STEP, STEP, width // STEP, STEP).mean(axis=(2, 4))
+    height = max(height // STEP, 1) * STEP
+    width = max(width // STEP, 1) * STEP
+    return (
+        image[:, :height, :width]
+        .reshape(bands, height // STEP, STEP, width // STEP, STEP)
+        .mean(axis=(2, 4))
+    )
 
 
 def _steps(small: np.ndarray) -> np.ndarray:
@@ -60,11 +67,21 @@ def _steps(small: np.ndarray) -> np.ndarray:
 
 
 class _Placing:
-    def __init__(self, small: np.ndarray, busy: np.ndarray, allowed: np.ndarray, edge: np.ndarray,
-                 shape: tuple[int, int]) -> None:
-        self.small, self.busy, self.allowed, self.edge = small, busy, allowed, edge
+    def __init__(
+        self,
+        small: np.ndarray,
+        busy: np.ndarray,
+        allowed: np.ndarray,
+        edge: np.ndarray,
+        shape: tuple[int, int],
+    ) -> None:
+        self.small = small
+        self.busy = busy
+        self.allowed = allowed
+        self.edge = edge
         self.open = np.ones(shape, bool)
-        self.down, self.right = np.zeros(shape, int), np.zeros(shape, int)
+        self.down = np.zeros(shape, int)
+        self.right = np.zeros(shape, int)
         self.placed = np.zeros((small.shape[0], *shape), np.float32)
         self.sources = np.argwhere(allowed)
 
@@ -73,10 +90,12 @@ class _Placing:
         anchors = np.argwhere(self.open)
         anchor = anchors[rng.integers(0, len(anchors), DRAWS)]
         source = self.sources[rng.integers(0, len(self.sources), DRAWS)]
-        best, best_score = None, -np.inf
+        best = None
+        best_score = -np.inf
         jitter = rng.random(DRAWS)
         for down, right, chance in zip(*(source - anchor).T, jitter, strict=True):
-            at_rows, at_cols = rows + down, cols + right
+            at_rows = rows + down
+            at_cols = cols + right
             fits = (at_rows >= 0) & (at_rows < self.allowed.shape[0])
             fits &= (at_cols >= 0) & (at_cols < self.allowed.shape[1])
             fits[fits] = self.allowed[at_rows[fits], at_cols[fits]]
@@ -88,18 +107,26 @@ class _Placing:
             score += 0.05 * chance if first else 0
             cut = fits & self.edge
             if cut.any():
-                score -= CALM_RIM * self.busy[at_rows[cut], at_cols[cut]].mean() * (cut.sum() / self.edge.sum())
+                score -= (
+                    CALM_RIM
+                    * self.busy[at_rows[cut], at_cols[cut]].mean()
+                    * (cut.sum() / self.edge.sum())
+                )
             if score > best_score:
-                best, best_score = (down, right, fits), score
+                best = (down, right, fits)
+                best_score = score
         down, right, fits = best  # type: ignore[misc]
         new = fits & self.open
-        self.down[new], self.right[new] = down, right
+        self.down[new] = down
+        self.right[new] = right
         self.placed[:, new] = self.small[:, rows[new] + down, cols[new] + right]
         self.open &= ~new
 
     def shifts(self) -> tuple[np.ndarray, np.ndarray]:
         """What stayed open takes the shift of its nearest covered neighbour."""
         if self.open.any() and not self.open.all():
-            near = ndimage.distance_transform_edt(self.open, return_distances=False, return_indices=True)
+            near = ndimage.distance_transform_edt(
+                self.open, return_distances=False, return_indices=True
+            )
             return self.down[tuple(near)], self.right[tuple(near)]
         return self.down, self.right

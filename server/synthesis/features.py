@@ -40,20 +40,30 @@ class PatchBasis:
 
     @classmethod
     def fit(
-        cls, image: np.ndarray, ok: np.ndarray, patch: int, rng: np.random.Generator, components: int = COMPONENTS
+        cls,
+        image: np.ndarray,
+        ok: np.ndarray,
+        patch: int,
+        rng: np.random.Generator,
+        components: int = COMPONENTS,
     ) -> PatchBasis:
         """Fit on at most 4,000 random patches of `image` (C, H, W) with centres where `ok`."""
         bands = image.shape[0]
         rows, cols = np.nonzero(ok)
         if len(rows) > SAMPLES:
             chosen = rng.choice(len(rows), SAMPLES, replace=False)
-            rows, cols = rows[chosen], cols[chosen]
+            rows = rows[chosen]
+            cols = cols[chosen]
         half = patch // 2
-        windows = np.lib.stride_tricks.sliding_window_view(_reflected(image, half), (patch, patch), axis=(1, 2))
+        windows = np.lib.stride_tricks.sliding_window_view(
+            _reflected(image, half), (patch, patch), axis=(1, 2)
+        )
         samples = windows[:, rows, cols].transpose(1, 0, 2, 3).reshape(len(rows), -1)
         samples = samples - samples.mean(axis=0)
         top = _principal(samples, min(components, samples.shape[1]))
-        return cls(np.ascontiguousarray(top.T.reshape(-1, bands, patch, patch), dtype=np.float32), patch)
+        return cls(
+            np.ascontiguousarray(top.T.reshape(-1, bands, patch, patch), dtype=np.float32), patch
+        )
 
     def project(self, image: np.ndarray) -> np.ndarray:
         """Features (H, W, d) of every pixel of `image` (C, H, W); borders are reflected."""
@@ -68,15 +78,24 @@ def _principal(samples: np.ndarray, components: int) -> np.ndarray:
     if samples.shape[1] <= EXACT_VALUES:
         _, vectors = np.linalg.eigh(samples.T.astype(np.float64) @ samples)
         return vectors[:, ::-1][:, :components]
-    # Many bands: the whole spectrum would take tens of seconds, and only its beginning is wanted (Halko, Martinsson,
+    # Many bands: the whole spectrum would take tens of seconds, and only its beginning is wanted
+    # (Halko, Martinsson,
     # Tropp, Finding structure with randomness, 2011).
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         _, _, vectors = torch.pca_lowrank(
-            torch.from_numpy(np.ascontiguousarray(samples)), min(components + 16, *samples.shape), center=False, niter=2)
+            torch.from_numpy(np.ascontiguousarray(samples)),
+            min(components + 16, *samples.shape),
+            center=False,
+            niter=2,
+        )
     return vectors[:, :components].numpy()
 
 
 def _reflected(image: np.ndarray, half: int) -> np.ndarray:
     widths = ((0, 0), (half, half), (half, half))
-    return np.pad(image, widths, mode="reflect") if min(image.shape[1:]) > half else np.pad(image, widths, mode="edge")
+    return (
+        np.pad(image, widths, mode="reflect")
+        if min(image.shape[1:]) > half
+        else np.pad(image, widths, mode="edge")
+    )

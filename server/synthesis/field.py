@@ -31,10 +31,13 @@ class Bank:
     def nearest_ok(self, rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Sources moved to the nearest valid one."""
         height, width = self.ok.shape
-        rows, cols = np.clip(rows, 0, height - 1), np.clip(cols, 0, width - 1)
+        rows = np.clip(rows, 0, height - 1)
+        cols = np.clip(cols, 0, width - 1)
         bad = ~self.ok[rows, cols]
         if bad.any():
-            near = ndimage.distance_transform_edt(~self.ok, return_distances=False, return_indices=True)
+            near = ndimage.distance_transform_edt(
+                ~self.ok, return_distances=False, return_indices=True
+            )
             rows[bad], cols[bad] = near[0][rows[bad], cols[bad]], near[1][rows[bad], cols[bad]]
         return rows, cols
 
@@ -53,7 +56,8 @@ class Targets:
 
     def neighbour(self, down: int, right: int) -> np.ndarray:
         """Slot of the target that many pixels away, -1 where there is none."""
-        rows, cols = self.rows + down, self.cols + right
+        rows = self.rows + down
+        cols = self.cols + right
         inside = (rows >= 0) & (rows < self.shape[0]) & (cols >= 0) & (cols < self.shape[1])
         found = np.full(len(rows), -1, np.int32)
         found[inside] = self.slot[rows[inside], cols[inside]]
@@ -75,8 +79,12 @@ class Field:
     variation does not copy every pixel onto itself.
     """
 
-    def __init__(self, targets: Targets, bank: Bank, rows: np.ndarray, cols: np.ndarray, apart: int = 0) -> None:
-        self.targets, self.bank, self.apart = targets, bank, apart
+    def __init__(
+        self, targets: Targets, bank: Bank, rows: np.ndarray, cols: np.ndarray, apart: int = 0
+    ) -> None:
+        self.targets = targets
+        self.bank = bank
+        self.apart = apart
         self.rows, self.cols = bank.nearest_ok(rows.copy(), cols.copy())
         self.features = np.zeros((len(targets), bank.flat.shape[1]), np.float32)
         self.cost = np.full(len(targets), np.inf, np.float32)
@@ -92,7 +100,8 @@ class Field:
 
     def exact(self, occurrence: float = 0.0, chunk: int = 1024) -> None:
         """The true nearest neighbour of every target, by brute force; `occurrence` as in Search."""
-        rows, cols = self.bank.rows, self.bank.cols
+        rows = self.bank.rows
+        cols = self.bank.cols
         known = self.bank.flat[rows * self.bank.ok.shape[1] + cols]
         norms = np.einsum("nd,nd->n", known, known)
         penalty = self._penalty(occurrence)
@@ -106,11 +115,13 @@ class Field:
                 near &= np.abs(cols - self.targets.cols[part, None]) < self.apart
                 distance[near] = np.inf
             best = np.argmin(distance, axis=1)
-            self.rows[part], self.cols[part] = rows[best], cols[best]
+            self.rows[part] = rows[best]
+            self.cols[part] = cols[best]
         self.cost = self._distance(np.arange(len(self.targets)), self.rows, self.cols)
 
     def settle(self, rng: np.random.Generator) -> None:
-        """Nearest neighbours from any start: exact where that is cheap, else by repeated search passes."""
+        """Nearest neighbours from any start: exact where that is cheap, else by repeated search
+        passes."""
         if len(self.targets) * len(self.bank.rows) <= EXACT_PAIRS:
             self.exact()
             return
@@ -138,22 +149,33 @@ class Field:
             radius //= 2
 
     def _accept(
-        self, slots: np.ndarray, rows: np.ndarray, cols: np.ndarray, total: np.ndarray, penalty: np.ndarray | None
+        self,
+        slots: np.ndarray,
+        rows: np.ndarray,
+        cols: np.ndarray,
+        total: np.ndarray,
+        penalty: np.ndarray | None,
     ) -> np.ndarray:
         height, width = self.bank.ok.shape
         inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
-        slots, rows, cols = slots[inside], rows[inside], cols[inside]
+        slots = slots[inside]
+        rows = rows[inside]
+        cols = cols[inside]
         valid = self.bank.ok[rows, cols]
         if self.apart:
             near = np.abs(rows - self.targets.rows[slots]) < self.apart
             valid &= ~(near & (np.abs(cols - self.targets.cols[slots]) < self.apart))
-        slots, rows, cols = slots[valid], rows[valid], cols[valid]
+        slots = slots[valid]
+        rows = rows[valid]
+        cols = cols[valid]
         cost = self._distance(slots, rows, cols)
         offer = cost if penalty is None else cost + penalty[rows, cols]
         better = offer < total[slots]
         slots = slots[better]
-        self.rows[slots], self.cols[slots] = rows[better], cols[better]
-        self.cost[slots], total[slots] = cost[better], offer[better]
+        self.rows[slots] = rows[better]
+        self.cols[slots] = cols[better]
+        self.cost[slots] = cost[better]
+        total[slots] = offer[better]
         return total
 
     def _penalty(self, weight: float) -> np.ndarray | None:
@@ -161,7 +183,9 @@ class Field:
         if not weight:
             return None
         height, width = self.bank.ok.shape
-        count = np.bincount(self.rows * width + self.cols, minlength=height * width).reshape(height, width)
+        count = np.bincount(self.rows * width + self.cols, minlength=height * width).reshape(
+            height, width
+        )
         around = ndimage.uniform_filter(count.astype(np.float32), 5, mode="constant") * 25
         fair = max(len(self.targets) / max(len(self.bank.rows), 1), 0.25) * 25
         median = float(np.median(self.cost)) or 1e-6
@@ -181,9 +205,12 @@ class Field:
             for right in range(-radius, radius + 1):
                 slots = self.targets.neighbour(-down, -right)
                 has = np.nonzero(slots >= 0)[0]
-                rows, cols = self.rows[slots[has]] + down, self.cols[slots[has]] + right
+                rows = self.rows[slots[has]] + down
+                cols = self.cols[slots[has]] + right
                 inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
-                has, rows, cols = has[inside], rows[inside], cols[inside]
+                has = has[inside]
+                rows = rows[inside]
+                cols = cols[inside]
                 near = np.exp(-(down * down + right * right) / spread)
                 weight = (trust[slots[has]] * near).astype(np.float32)
                 total[has] += weight[:, None] * source[rows * width + cols]
@@ -195,7 +222,8 @@ class Field:
         return self._laid(image, hole, self.bank.image[:, self.rows, self.cols].T)
 
     def _laid(self, image: np.ndarray, hole: np.ndarray, values: np.ndarray) -> np.ndarray:
-        rows, cols = self.targets.rows, self.targets.cols
+        rows = self.targets.rows
+        cols = self.targets.cols
         inside = hole[rows, cols]
         out = image.copy()
         out[:, rows[inside], cols[inside]] = values[inside].T
@@ -203,14 +231,17 @@ class Field:
 
     def upsampled(self, targets: Targets, bank: Bank) -> Field:
         """The same offsets at twice the size."""
-        slots = self.targets.slot[np.minimum(targets.rows // 2, self.targets.shape[0] - 1),
-                                  np.minimum(targets.cols // 2, self.targets.shape[1] - 1)]
+        slots = self.targets.slot[
+            np.minimum(targets.rows // 2, self.targets.shape[0] - 1),
+            np.minimum(targets.cols // 2, self.targets.shape[1] - 1),
+        ]
         lost = slots < 0
         if lost.any():
             near = ndimage.distance_transform_edt(
-                self.targets.slot < 0, return_distances=False, return_indices=True)
-            rows, cols = np.minimum(targets.rows // 2, self.targets.shape[0] - 1), np.minimum(
-                targets.cols // 2, self.targets.shape[1] - 1)
+                self.targets.slot < 0, return_distances=False, return_indices=True
+            )
+            rows = np.minimum(targets.rows // 2, self.targets.shape[0] - 1)
+            cols = np.minimum(targets.cols // 2, self.targets.shape[1] - 1)
             slots = self.targets.slot[near[0][rows, cols], near[1][rows, cols]]
         rows = 2 * (self.rows[slots] - self.targets.rows[slots]) + targets.rows
         cols = 2 * (self.cols[slots] - self.targets.cols[slots]) + targets.cols

@@ -25,8 +25,9 @@ GAP_PX = 12
 
 @dataclass(frozen=True)
 class FillSettings:
-    """`keep_objects`: large shifts only, so that buildings and cars stay whole; `outline_px`: how far
-    the new outline may wander inside the polygon; `mirror`: offer the exemplar's mirror image too."""
+    """`keep_objects`: large shifts only, so that buildings and cars stay whole; `outline_px`: how
+    far the new outline may wander inside the polygon; `mirror`: offer the exemplar's mirror image
+    too."""
 
     keep_objects: bool = False
     outline_px: float = 4.0
@@ -41,8 +42,8 @@ Usable = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A fill before it is drawn: the exemplars on one canvas, scaled; to which exemplar each pixel belongs (h, w); the
-    box of the window (rows, columns) that is drawn; the scaling."""
+    """A fill before it is drawn: the exemplars on one canvas, scaled; to which exemplar each pixel
+    belongs (h, w); the box of the window (rows, columns) that is drawn; the scaling."""
 
     bank: Level
     owner: np.ndarray
@@ -52,17 +53,26 @@ class Prepared:
 
 def prepared(around: Level, exemplars: Sequence[Usable], mirror: bool = False) -> Prepared:
     """Lay out what a fill of the hole is drawn from."""
-    image, mask, valid = around.image, around.hole, around.usable
+    image = around.image
+    mask = around.hole
+    valid = around.usable
     canvas, usable, owner = _canvas(exemplars, mirror)
     scaling = Scaling.of(*_both(image, valid & ~mask, canvas, usable))
     rows, cols = np.nonzero(mask)
-    box = (slice(max(0, rows.min() - MARGIN_PX), rows.max() + MARGIN_PX + 1),
-           slice(max(0, cols.min() - MARGIN_PX), cols.max() + MARGIN_PX + 1))
-    return Prepared(Level(scaling.scaled(canvas), np.zeros_like(usable), usable), owner, box, scaling)
+    box = (
+        slice(max(0, rows.min() - MARGIN_PX), rows.max() + MARGIN_PX + 1),
+        slice(max(0, cols.min() - MARGIN_PX), cols.max() + MARGIN_PX + 1),
+    )
+    return Prepared(
+        Level(scaling.scaled(canvas), np.zeros_like(usable), usable), owner, box, scaling
+    )
 
 
 def fill(
-    around: Level, exemplars: Sequence[Usable], seed: int, settings: FillSettings = FillSettings(),
+    around: Level,
+    exemplars: Sequence[Usable],
+    seed: int,
+    settings: FillSettings = FillSettings(),
     on_stage: OnStage = lambda step, total: None,
 ) -> np.ndarray:
     """The image with its hole filled with what the exemplars show; outside it nothing changes."""
@@ -74,10 +84,18 @@ def fill(
 
 
 def settled(
-    around: Level, ready: Prepared, synthetic: np.ndarray, outline_px: float, rng: np.random.Generator
+    around: Level,
+    ready: Prepared,
+    synthetic: np.ndarray,
+    outline_px: float,
+    rng: np.random.Generator,
 ) -> np.ndarray:
-    """The image with `synthetic` (C, box, scaled) laid into its hole and the rim drawn from transitions found around it."""
-    image, mask, valid, box = around.image, around.hole, around.usable, ready.box
+    """The image with `synthetic` (C, box, scaled) laid into its hole and the rim drawn from
+    transitions found around it."""
+    image = around.image
+    mask = around.hole
+    valid = around.usable
+    box = ready.box
     scaled = ready.scaling.scaled(image)
     window = _window(box, mask.shape)
     depth = rim.wavy(mask[window], _amplitude(mask, outline_px), rng)
@@ -85,7 +103,9 @@ def settled(
     laid = scaled[:, window[0], window[1]].copy()
     shift = (box[0].start - window[0].start, box[1].start - window[1].start)
     whole = np.zeros_like(laid)
-    whole[:, shift[0] : shift[0] + synthetic.shape[1], shift[1] : shift[1] + synthetic.shape[2]] = synthetic
+    whole[:, shift[0] : shift[0] + synthetic.shape[1], shift[1] : shift[1] + synthetic.shape[2]] = (
+        synthetic
+    )
     laid[:, inside] = whole[:, inside]
     band = mask[window] & (depth > -4) & (depth <= _band(mask, inside))
     if band.any():
@@ -107,25 +127,30 @@ def _amplitude(mask: np.ndarray, outline_px: float) -> float:
 
 
 def _band(mask: np.ndarray, inside: np.ndarray) -> float:
-    """Depth of the re-inpainted band; less in a narrow polygon, so that something of the fill stays."""
+    """Depth of the re-inpainted band; less in a narrow polygon, so that something of the fill
+    stays."""
     return float(min(rim.BAND_PX, 0.4 * ndimage.distance_transform_edt(inside).max()))
 
 
 def _window(box: tuple[slice, slice], shape: tuple[int, int]) -> tuple[slice, slice]:
     reach = 48
-    return (slice(max(0, box[0].start - reach), min(shape[0], box[0].stop + reach)),
-            slice(max(0, box[1].start - reach), min(shape[1], box[1].stop + reach)))
+    return (
+        slice(max(0, box[0].start - reach), min(shape[0], box[0].stop + reach)),
+        slice(max(0, box[1].start - reach), min(shape[1], box[1].stop + reach)),
+    )
 
 
 def _canvas(exemplars: Sequence[Usable], mirror: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All exemplars side by side, with gaps that cannot be copied: image, usable pixels, number of the exemplar."""
+    """All exemplars side by side, with gaps that cannot be copied: image, usable pixels, number of
+    the exemplar."""
     parts = list(exemplars)
     if mirror:
         parts += [(picture[:, :, ::-1], usable[:, ::-1]) for picture, usable in exemplars]
     height = max(p.shape[1] for p, _ in parts)
     width = sum(p.shape[2] + GAP_PX for p, _ in parts) - GAP_PX
     canvas = np.zeros((parts[0][0].shape[0], height, width), np.float32)
-    allowed, owner = np.zeros((height, width), bool), np.zeros((height, width), np.int32)
+    allowed = np.zeros((height, width), bool)
+    owner = np.zeros((height, width), np.int32)
     col = 0
     for number, (picture, usable) in enumerate(parts):
         rows, cols = usable.shape
@@ -138,15 +163,25 @@ def _canvas(exemplars: Sequence[Usable], mirror: bool) -> tuple[np.ndarray, np.n
 
 
 def _synthesised(
-    bank_level: Level, mask: np.ndarray, rng: np.random.Generator, settings: FillSettings, on_stage: OnStage
+    bank_level: Level,
+    mask: np.ndarray,
+    rng: np.random.Generator,
+    settings: FillSettings,
+    on_stage: OnStage,
 ) -> np.ndarray:
     height, width = mask.shape
     side = min(height, width, _thickness(bank_level.usable))
     count = pyramid.count_levels(side, 16, len(PATCHES))
     multiple = 2 ** (count - 1)
     banks = pyramid.build(pyramid.padded(bank_level, multiple), count)
-    target = pyramid.padded(Level(np.zeros((bank_level.image.shape[0], height, width), np.float32),
-                                  np.ones((height, width), bool), mask), multiple)
+    target = pyramid.padded(
+        Level(
+            np.zeros((bank_level.image.shape[0], height, width), np.float32),
+            np.ones((height, width), bool),
+            mask,
+        ),
+        multiple,
+    )
     target = Level(target.image, np.ones(target.hole.shape, bool), target.usable)
     targets = pyramid.build(target, count)
     field: Field | None = None
@@ -172,7 +207,9 @@ def _synthesised(
         field.look(basis.project(image))
     assert field is not None
     seams.assign(field, targets[0].image, targets[0].hole, rim=False)
-    return poisson.blended(field, targets[0].image, targets[0].hole, settings.fidelity, None)[:, :height, :width]
+    return poisson.blended(field, targets[0].image, targets[0].hole, settings.fidelity, None)[
+        :, :height, :width
+    ]
 
 
 def _thickness(usable: np.ndarray) -> int:
@@ -183,7 +220,8 @@ def _thickness(usable: np.ndarray) -> int:
 def _first_shifts(
     banks: list[Level], coarse_ok: np.ndarray, number: int, target: Level, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cover at full size with sources that are valid at the coarsest level, then taken down to it."""
+    """Cover at full size with sources that are valid at the coarsest level, then taken down to
+    it."""
     factor = 2**number
     admitted = np.kron(coarse_ok, np.ones((factor, factor), bool))
     mask = target.usable

@@ -16,7 +16,11 @@ NEARNESS = 0.02
 
 
 def peel(
-    image: np.ndarray, hole: np.ndarray, usable: np.ndarray, valid: np.ndarray, rng: np.random.Generator
+    image: np.ndarray,
+    hole: np.ndarray,
+    usable: np.ndarray,
+    valid: np.ndarray,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fill `hole` of `image` (C, H, W); returns the image and source rows and columns (H, W).
 
@@ -32,15 +36,20 @@ def peel(
     bank = cut[:, at_rows, at_cols].transpose(1, 0, 2, 3).reshape(len(at_rows), bands, -1).copy()
     offsets = np.arange(PATCH) - half
     near = np.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * (0.8 * half + 0.3) ** 2)).ravel()
-    flat, squares = bank.reshape(len(bank), -1), (bank**2).sum(axis=1)
+    flat = bank.reshape(len(bank), -1)
+    squares = (bank**2).sum(axis=1)
     source_rows, source_cols = np.mgrid[:height, :width]
     left = hole.copy()
     while left.any():
-        layer = left & ndimage.binary_dilation(~left & (trusted[half:-half, half:-half] > 0), np.ones((3, 3)))
+        layer = left & ndimage.binary_dilation(
+            ~left & (trusted[half:-half, half:-half] > 0), np.ones((3, 3))
+        )
         if not layer.any():
             layer = left
         rows, cols = np.nonzero(layer)
-        weight = np.lib.stride_tricks.sliding_window_view(trusted, (PATCH, PATCH))[rows, cols].reshape(len(rows), -1)
+        weight = np.lib.stride_tricks.sliding_window_view(trusted, (PATCH, PATCH))[
+            rows, cols
+        ].reshape(len(rows), -1)
         weight = weight * near
         patches = np.lib.stride_tricks.sliding_window_view(filled, (PATCH, PATCH), axis=(1, 2))
         mine = patches[:, rows, cols].transpose(1, 0, 2, 3).reshape(len(rows), bands, -1)
@@ -50,7 +59,8 @@ def peel(
         apart = (rows[:, None] - at_rows) ** 2 + (cols[:, None] - at_cols) ** 2
         distance += NEARNESS * apart / height**2
         chosen = _draw(distance, rng)
-        source_rows[rows, cols], source_cols[rows, cols] = at_rows[chosen], at_cols[chosen]
+        source_rows[rows, cols] = at_rows[chosen]
+        source_cols[rows, cols] = at_cols[chosen]
         centre = bank[chosen, :, (PATCH * PATCH) // 2]
         values = 0.8 * centre + 0.2 * _neighbour_votes(layer, rows, cols, chosen, bank)
         filled[:, rows + half, cols + half] = values.T
@@ -73,7 +83,8 @@ def _neighbour_votes(
     slot = np.full(layer.shape, -1)
     slot[rows, cols] = np.arange(len(rows))
     padded = np.pad(slot, 1, constant_values=-1)
-    total, count = bank[chosen, :, (PATCH * PATCH) // 2].copy(), np.ones(len(rows))
+    total = bank[chosen, :, (PATCH * PATCH) // 2].copy()
+    count = np.ones(len(rows))
     for down in (-1, 0, 1):
         for right in (-1, 0, 1):
             beside = padded[rows + 1 + down, cols + 1 + right]

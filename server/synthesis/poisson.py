@@ -22,12 +22,15 @@ def blended(
     g the gradients that the sources show and w = 1 / (1 + (mismatch / 0.5)^4).
     `known` (H, W) are the pixels the rim may lean on; None: no rim terms.
     """
-    targets, bank = field.targets, field.bank
+    targets = field.targets
+    bank = field.bank
     index = np.full(hole.shape, -1, np.int64)
     inside = hole[targets.rows, targets.cols]
     index[targets.rows[inside], targets.cols[inside]] = np.arange(inside.sum())
-    rows, cols = targets.rows[inside], targets.cols[inside]
-    source_rows, source_cols = field.rows[inside], field.cols[inside]
+    rows = targets.rows[inside]
+    cols = targets.cols[inside]
+    source_rows = field.rows[inside]
+    source_cols = field.cols[inside]
     width = bank.ok.shape[1]
     pixels = bank.image.reshape(bank.image.shape[0], -1).T
     copy = pixels[source_rows * width + source_cols].astype(np.float64)
@@ -42,14 +45,19 @@ def blended(
         return pixels[at_rows * width + at_cols].astype(np.float64)
 
     for down, across in ((0, 1), (1, 0), (0, -1), (-1, 0)):
-        at_rows, at_cols = rows + down, cols + across
-        fits = (at_rows >= 0) & (at_rows < hole.shape[0]) & (at_cols >= 0) & (at_cols < hole.shape[1])
+        at_rows = rows + down
+        at_cols = cols + across
+        fits = (
+            (at_rows >= 0) & (at_rows < hole.shape[0]) & (at_cols >= 0) & (at_cols < hole.shape[1])
+        )
         beside = np.full(count, -1)
         beside[fits] = index[at_rows[fits], at_cols[fits]]
         if (down, across) in ((0, 1), (1, 0)):
             p = np.nonzero(beside >= 0)[0]
             q = beside[p]
-            gradient = 0.5 * ((shown(p, down, across) - copy[p]) + (copy[q] - shown(q, -down, -across)))
+            gradient = 0.5 * (
+                (shown(p, down, across) - copy[p]) + (copy[q] - shown(q, -down, -across))
+            )
             np.add.at(diagonal, p, 1.0)
             np.add.at(diagonal, q, 1.0)
             np.add.at(right, q, gradient)
@@ -73,13 +81,16 @@ Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 
 def _solved(pairs: Pairs, diagonal: np.ndarray, right: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Unknowns (n, C) of the system with that diagonal, -1 for every pair of neighbours, and right sides (n, C)."""
+    """Unknowns (n, C) of the system with that diagonal, -1 for every pair of neighbours, and right
+    sides (n, C)."""
     count = len(diagonal)
     p = np.concatenate([pair[0] for pair in pairs])
     q = np.concatenate([pair[1] for pair in pairs])
     off = sparse.coo_matrix((np.full(len(p), -1.0), (p, q)), shape=(count, count))
     matrix = (off + off.T + sparse.diags(diagonal)).tocsr()
     scale = sparse.diags(1 / diagonal)
-    columns = [cg(matrix, right[:, band], x0=start[:, band], rtol=1e-4, maxiter=400, M=scale)[0]
-               for band in range(right.shape[1])]
+    columns = [
+        cg(matrix, right[:, band], x0=start[:, band], rtol=1e-4, maxiter=400, M=scale)[0]
+        for band in range(right.shape[1])
+    ]
     return np.stack(columns, axis=1)

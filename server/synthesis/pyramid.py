@@ -23,7 +23,9 @@ def halved(image: np.ndarray) -> np.ndarray:
     """Half the size, bicubic with antialiasing. Sides must be even."""
     tensor = torch.from_numpy(np.ascontiguousarray(image))[None]
     size = (image.shape[1] // 2, image.shape[2] // 2)
-    return functional.interpolate(tensor, size, mode="bicubic", antialias=True, align_corners=False)[0].numpy()
+    return functional.interpolate(
+        tensor, size, mode="bicubic", antialias=True, align_corners=False
+    )[0].numpy()
 
 
 def area_share(mask: np.ndarray) -> np.ndarray:
@@ -33,7 +35,8 @@ def area_share(mask: np.ndarray) -> np.ndarray:
 
 
 def padded(level: Level, multiple: int) -> Level:
-    """Enlarged at the bottom and right to a multiple; the new pixels are neither hole nor usable."""
+    """Enlarged at the bottom and right to a multiple; the new pixels are neither hole nor
+    usable."""
     height, width = level.hole.shape
     extra = ((0, -height % multiple), (0, -width % multiple))
     if extra == ((0, 0), (0, 0)):
@@ -51,8 +54,14 @@ def count_levels(side: int, coarsest: int, most: int) -> int:
 
 
 def with_ground(levels: list[Level], least: int = 7) -> int:
-    """How many of the levels, from the finest, still have a whole patch of that side to copy from (at least one)."""
-    whole = [bool((ndimage.minimum_filter(one.usable.astype(np.uint8), least, mode="constant") > 0).any()) for one in levels]
+    """How many of the levels, from the finest, still have a whole patch of that side to copy from
+    (at least one)."""
+    whole = [
+        bool(
+            (ndimage.minimum_filter(one.usable.astype(np.uint8), least, mode="constant") > 0).any()
+        )
+        for one in levels
+    ]
     return next((max(1, number) for number, found in enumerate(whole) if not found), len(levels))
 
 
@@ -61,5 +70,7 @@ def build(level: Level, levels: int) -> list[Level]:
     out = [level]
     for _ in range(levels - 1):
         fine = out[-1]
-        out.append(Level(halved(fine.image), area_share(fine.hole) > 0.01, area_share(fine.usable) > 0.99))
+        out.append(
+            Level(halved(fine.image), area_share(fine.hole) > 0.01, area_share(fine.usable) > 0.99)
+        )
     return out

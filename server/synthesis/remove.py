@@ -19,13 +19,14 @@ PATCHES = (7, 7, 9, 9, 9, 9)
 LARGE_HOLE_PX = 256
 """The ground for a larger hole comes from half its own size around, else it repeats."""
 COARSEST_HOLE_PX = 16
-"""A large hole takes more levels, down to about this side, so that it is laid out as a whole first."""
+"""A large hole takes more levels, down to about this side, so that it is laid out as a whole
+first."""
 TEXTURE_WEIGHT = 6.0
 GUARD_SHARE = 0.65
 FEWEST_CENTRES = 200
 OCCURRENCE = (1.0, 0.05)
-"""Weight against copying the same few pixels again and again, which shows as a weave: at the coarsest
-level, where it is decided, and at the finer ones, where it costs sharpness."""
+"""Weight against copying the same few pixels again and again, which shows as a weave: at the
+coarsest level, where it is decided, and at the finer ones, where it costs sharpness."""
 
 OnStage = Callable[[int, int], None]
 
@@ -47,7 +48,8 @@ class RemoveSettings:
 
 @dataclass(frozen=True)
 class Removed:
-    """A filled image (C, H, W), and the share of the fill that is copied from the same few pixels (see repeats.py)."""
+    """A filled image (C, H, W), and the share of the fill that is copied from the same few pixels
+    (see repeats.py)."""
 
     image: np.ndarray
     repeated: float
@@ -57,8 +59,11 @@ class Removal:
     """A window made ready to be filled, with one seed or several."""
 
     def __init__(self, window: Level, settings: RemoveSettings = RemoveSettings()) -> None:
-        image, hole, valid = window.image, window.hole, window.usable
-        self.window, self.settings = window, settings
+        image = window.image
+        hole = window.hole
+        valid = window.usable
+        self.window = window
+        self.settings = settings
         self.scaling = Scaling.of(image, valid & ~hole)
         usable = _usable(hole, valid, settings.reach_px)
         self.crop = crop = _crop(hole, usable)
@@ -71,9 +76,13 @@ class Removal:
         return int(centres(self.level.usable, PATCHES[0], 0)[0].sum()), int(self.level.hole.sum())
 
     def filled(self, seed: int, on_stage: OnStage = lambda step, total: None) -> Removed:
-        """The window's image with its hole filled; pixels that are not usable are neither copied nor leant on."""
-        filled, repeated = _fill(self.level, self.known, np.random.default_rng(seed), self.settings, on_stage)
-        hole, crop = self.window.hole, self.crop
+        """The window's image with its hole filled; pixels that are not usable are neither copied
+        nor leant on."""
+        filled, repeated = _fill(
+            self.level, self.known, np.random.default_rng(seed), self.settings, on_stage
+        )
+        hole = self.window.hole
+        crop = self.crop
         out = self.window.image.copy()
         inside = np.zeros_like(hole)
         inside[crop] = hole[crop]
@@ -82,7 +91,9 @@ class Removal:
 
 
 def remove(
-    window: Level, seed: int, settings: RemoveSettings = RemoveSettings(),
+    window: Level,
+    seed: int,
+    settings: RemoveSettings = RemoveSettings(),
     on_stage: OnStage = lambda step, total: None,
 ) -> np.ndarray:
     """The window's image (C, H, W) with its hole filled once, whatever came of it."""
@@ -90,7 +101,8 @@ def remove(
 
 
 def _usable(hole: np.ndarray, valid: np.ndarray, reach: int) -> np.ndarray:
-    """Pixels to copy from: valid, 2 px off the hole, near its box; widened where that is too little."""
+    """Pixels to copy from: valid, 2 px off the hole, near its box; widened where that is too
+    little."""
     rows, cols = np.nonzero(hole)
     side = int(max(np.ptp(rows), np.ptp(cols))) + 1
     if side > LARGE_HOLE_PX:
@@ -98,8 +110,10 @@ def _usable(hole: np.ndarray, valid: np.ndarray, reach: int) -> np.ndarray:
     free = valid & ~ndimage.binary_dilation(hole, iterations=2)
     while True:
         near = np.zeros_like(hole)
-        near[max(0, rows.min() - reach) : rows.max() + reach + 1,
-             max(0, cols.min() - reach) : cols.max() + reach + 1] = True
+        near[
+            max(0, rows.min() - reach) : rows.max() + reach + 1,
+            max(0, cols.min() - reach) : cols.max() + reach + 1,
+        ] = True
         usable = free & near
         if usable.sum() >= max(2000, hole.sum() // 2) or near.all():
             return usable
@@ -110,8 +124,10 @@ def _crop(hole: np.ndarray, usable: np.ndarray) -> tuple[slice, slice]:
     """The part of the window that takes part, with a rim for whole patches."""
     rows, cols = np.nonzero(hole | usable)
     rim = 10
-    return (slice(max(0, rows.min() - rim), rows.max() + rim + 1),
-            slice(max(0, cols.min() - rim), cols.max() + rim + 1))
+    return (
+        slice(max(0, rows.min() - rim), rows.max() + rim + 1),
+        slice(max(0, cols.min() - rim), cols.max() + rim + 1),
+    )
 
 
 def _guarded(level: Level, known: np.ndarray) -> Level:
@@ -147,21 +163,31 @@ def _guarded(level: Level, known: np.ndarray) -> Level:
 
 
 def _with_texture(level: Level, known: np.ndarray) -> Level:
-    """Append local gradient strength, measured on known pixels only, against drift to the smoothest patches."""
+    """Append local gradient strength, measured on known pixels only, against drift to the smoothest
+    patches."""
     grey = level.image.mean(axis=0)
     weight = ndimage.uniform_filter(known.astype(np.float32), 9, mode="nearest")
     extra = []
     for axis in (1, 0):
         steps = np.abs(np.diff(grey, axis=axis, append=np.take(grey, [-1], axis=axis))) * known
-        mean = ndimage.uniform_filter(steps.astype(np.float32), 9, mode="nearest") / np.maximum(weight, 1e-3)
+        mean = ndimage.uniform_filter(steps.astype(np.float32), 9, mode="nearest") / np.maximum(
+            weight, 1e-3
+        )
         extra.append(TEXTURE_WEIGHT * np.where(weight > 1e-3, mean, 0))
-    return Level(np.concatenate([level.image, np.stack(extra).astype(np.float32)]), level.hole, level.usable)
+    return Level(
+        np.concatenate([level.image, np.stack(extra).astype(np.float32)]), level.hole, level.usable
+    )
 
 
 def _fill(
-    level: Level, known: np.ndarray, rng: np.random.Generator, settings: RemoveSettings, on_stage: OnStage
+    level: Level,
+    known: np.ndarray,
+    rng: np.random.Generator,
+    settings: RemoveSettings,
+    on_stage: OnStage,
 ) -> tuple[np.ndarray, float]:
-    bands, (height, width) = level.image.shape[0], level.hole.shape
+    bands = level.image.shape[0]
+    (height, width) = level.hole.shape
     count = _count_levels(level.hole)
     if settings.texture:
         level = _with_texture(level, known)
@@ -180,7 +206,9 @@ def _fill(
         bank = Bank(here.image, ok, basis.project(here.image))
         targets = Targets(ndimage.binary_dilation(here.hole, iterations=min(patch // 2, 3)))
         if field is None:
-            field, image = _start(here, Field(targets, bank, targets.rows, targets.cols), basis, known, rng)
+            field, image = _start(
+                here, Field(targets, bank, targets.rows, targets.cols), basis, known, rng
+            )
         else:
             field = field.upsampled(targets, bank)
             field.cost[:] = 0
@@ -195,7 +223,9 @@ def _fill(
     repeated = repeated_share(field, levels[0].hole)
     plain = field.bank.image[:bands]
     field.bank = Bank(plain, field.bank.ok, field.bank.features)
-    result = poisson.blended(field, levels[0].image[:bands], levels[0].hole, settings.fidelity, known)
+    result = poisson.blended(
+        field, levels[0].image[:bands], levels[0].hole, settings.fidelity, known
+    )
     return result[:, :height, :width], repeated
 
 
@@ -203,8 +233,13 @@ def _count_levels(hole: np.ndarray) -> int:
     usual = pyramid.count_levels(min(hole.shape), 28, 4)
     rows, cols = np.nonzero(hole)
     side = int(min(np.ptp(rows), np.ptp(cols))) + 1
-    return max(usual, min(pyramid.count_levels(side, COARSEST_HOLE_PX, len(PATCHES)),
-                          pyramid.count_levels(min(hole.shape), 20, len(PATCHES))))
+    return max(
+        usual,
+        min(
+            pyramid.count_levels(side, COARSEST_HOLE_PX, len(PATCHES)),
+            pyramid.count_levels(min(hole.shape), 20, len(PATCHES)),
+        ),
+    )
 
 
 def _start(
@@ -212,7 +247,9 @@ def _start(
 ) -> tuple[Field, np.ndarray]:
     """Onion peel, then rounds of exact search and voting, then whole pieces."""
     step = known.shape[0] // here.hole.shape[0]
-    valid = known.reshape(here.hole.shape[0], step, here.hole.shape[1], step).mean(axis=(1, 3)) > 0.5
+    valid = (
+        known.reshape(here.hole.shape[0], step, here.hole.shape[1], step).mean(axis=(1, 3)) > 0.5
+    )
     image, rows, cols = onion.peel(here.image, here.hole, field.bank.ok, valid, rng)
     at = field.targets.rows, field.targets.cols
     field = Field(field.targets, field.bank, rows[at], cols[at])

@@ -17,11 +17,13 @@ PATCH = 7
 ROUNDS = (1, 1, 3)
 BAND_PX = 6
 REACH = 6
-"""Random search at the finer levels stays this near: the coarse level has searched the whole window."""
+"""Random search at the finer levels stays this near: the coarse level has searched the whole
+window."""
 
 
 def wavy(mask: np.ndarray, amplitude_px: float, rng: np.random.Generator) -> np.ndarray:
-    """Depth inside the mask, less a smooth random 0 ... amplitude: its zero line is a natural outline."""
+    """Depth inside the mask, less a smooth random 0 ... amplitude: its zero line is a natural
+    outline."""
     depth = ndimage.distance_transform_edt(mask)
     if amplitude_px <= 0:
         return depth
@@ -29,7 +31,9 @@ def wavy(mask: np.ndarray, amplitude_px: float, rng: np.random.Generator) -> np.
     for cell, weight in ((24, 1.0), (11, 0.6), (5, 0.35)):
         size = (mask.shape[0] // cell + 3, mask.shape[1] // cell + 3)
         coarse = torch.from_numpy(rng.random(size, dtype=np.float32))[None, None]
-        smooth = functional.interpolate(coarse, scale_factor=cell, mode="bicubic", align_corners=False)[0, 0].numpy()
+        smooth = functional.interpolate(
+            coarse, scale_factor=cell, mode="bicubic", align_corners=False
+        )[0, 0].numpy()
         noise += weight * smooth[cell : cell + mask.shape[0], cell : cell + mask.shape[1]]
     low, high = np.percentile(noise[mask], (5, 95)) if mask.any() else (0, 1)
     noise = np.clip((noise - low) / max(high - low, 1e-6), 0, 1)
@@ -42,13 +46,19 @@ def harmonic(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     near = ndimage.distance_transform_edt(hole, return_distances=False, return_indices=True)
     out[:, hole] = image[:, near[0][hole], near[1][hole]]
     for _ in range(60):
-        mean = (np.roll(out, 1, 1) + np.roll(out, -1, 1) + np.roll(out, 1, 2) + np.roll(out, -1, 2)) / 4
+        mean = (
+            np.roll(out, 1, 1) + np.roll(out, -1, 1) + np.roll(out, 1, 2) + np.roll(out, -1, 2)
+        ) / 4
         out[:, hole] = mean[:, hole]
     return out
 
 
 def reinpaint(
-    image: np.ndarray, band: np.ndarray, valid: np.ndarray, rng: np.random.Generator, fidelity: float = 0.05
+    image: np.ndarray,
+    band: np.ndarray,
+    valid: np.ndarray,
+    rng: np.random.Generator,
+    fidelity: float = 0.05,
 ) -> np.ndarray:
     """Fill `band` (H, W) of `image` (C, H, W, in [-1, 1]) from the rest of the window."""
     height, width = band.shape
@@ -84,4 +94,6 @@ def reinpaint(
         field.look(basis.project(filled))
     assert field is not None
     seams.assign(field, levels[0].image, levels[0].hole)
-    return poisson.blended(field, levels[0].image, levels[0].hole, fidelity, known)[:, :height, :width]
+    return poisson.blended(field, levels[0].image, levels[0].hole, fidelity, known)[
+        :, :height, :width
+    ]

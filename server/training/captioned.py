@@ -1,4 +1,5 @@
-"""Folders of pictures with their captions: a text file beside each, or one metadata.jsonl for all."""
+"""Folders of pictures with their captions: a text file beside each, or one metadata.jsonl for
+all."""
 
 from __future__ import annotations
 
@@ -23,22 +24,28 @@ class Captioned:
     caption: str
 
     def pixels(self, side: int, rng: np.random.Generator) -> np.ndarray:
-        """A square (3, side, side) in [-1, 1]: a random one of the picture, shrunk or enlarged to it, turned or mirrored."""
+        """A square (3, side, side) in [-1, 1]: a random one of the picture, shrunk or enlarged to
+        it, turned or mirrored."""
         return _squared([opened(self.path)], side, rng)[0]
 
 
 @dataclass(frozen=True)
 class Paired(Captioned):
-    """A picture and the one of the same ground that it is to be made from; `way`: from what to what, as the editors name it."""
+    """A picture and the one of the same ground that it is to be made from; `way`: from what to
+    what, as the editors name it."""
 
     control: Path
     way: str = ""
 
     def both(self, side: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """The same square of both."""
-        target, control = opened(self.path), opened(self.control)
+        target = opened(self.path)
+        control = opened(self.control)
         if target.size != control.size:
-            raise BadRequest(f"{self.path} has {target.size} pixels, {self.control} {control.size}; a pair shows one ground.")
+            raise BadRequest(
+                f"{self.path} has {target.size} pixels, {self.control} {control.size}; a pair "
+                "shows one ground."
+            )
         first, second = _squared([target, control], side, rng)
         return first, second
 
@@ -57,42 +64,60 @@ def _squared(pictures: list[Image.Image], side: int, rng: np.random.Generator) -
     size = pictures[0].size
     least = min(size)
     left, top = (int(rng.integers(0, length - least + 1)) for length in size)
-    turns, mirrored, found = int(rng.integers(4)), bool(rng.integers(2)), []
+    turns = int(rng.integers(4))
+    mirrored = bool(rng.integers(2))
+    found = []
     for whole in pictures:
-        square = whole.crop((left, top, left + least, top + least)).resize((side, side), Image.Resampling.BICUBIC)
+        square = whole.crop((left, top, left + least, top + least)).resize(
+            (side, side), Image.Resampling.BICUBIC
+        )
         pixels = np.rot90(np.asarray(square, np.float32) / 127.5 - 1, turns)
-        found.append(np.ascontiguousarray((pixels[:, ::-1] if mirrored else pixels).transpose(2, 0, 1)))
+        found.append(
+            np.ascontiguousarray((pixels[:, ::-1] if mirrored else pixels).transpose(2, 0, 1))
+        )
     return found
 
 
 def read_pairs(folder: Path) -> list[Paired]:
     """The pairs of a folder, by its list; raises BadRequest where there is none."""
     found = []
-    for data in _lines(folder / LISTED, ("file_name", "text"), ("conditioning_image", "control", "target")):
+    for data in _lines(
+        folder / LISTED, ("file_name", "text"), ("conditioning_image", "control", "target")
+    ):
         if not data["conditioning_image"]:
             continue  # a sample of which the other modality is not there
         way = f"{data['control']}-{data['target']}".replace("radar", "sar").strip("-")
-        pair = Paired(folder / data["file_name"], data["text"], folder / data["conditioning_image"], way)
+        pair = Paired(
+            folder / data["file_name"], data["text"], folder / data["conditioning_image"], way
+        )
         for path in (pair.path, pair.control):
             check(path)
         found.append(pair)
     if not found:
-        raise BadRequest(f"{folder} holds no pairs: a {LISTED} with lines like {{\"file_name\": \"images/a.png\", "
-                         "\"conditioning_image\": \"control/a.png\", \"text\": \"...\"}} is needed ('dataset pairs' makes one).")
+        raise BadRequest(
+            f'{folder} holds no pairs: a {LISTED} with lines like {{"file_name": "images/a.png", '
+            '"conditioning_image": "control/a.png", "text": "..."}} is needed (\'dataset pairs\' '
+            "makes one)."
+        )
     return found
 
 
 def read(folder: Path) -> list[Captioned]:
-    """The pictures of a folder that have a caption, by name; raises BadRequest where there is none."""
+    """The pictures of a folder that have a caption, by name; raises BadRequest where there is
+    none."""
     if not folder.is_dir():
         raise BadRequest(f"{folder} is no folder.")
-    listed = {one["file_name"]: one["text"] for one in _lines(folder / LISTED, ("file_name", "text"))}
-    found, bare = [], 0
+    listed = {
+        one["file_name"]: one["text"] for one in _lines(folder / LISTED, ("file_name", "text"))
+    }
+    found = []
+    bare = 0
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES):
         beside = path.with_suffix(".txt")
         try:
             caption = listed.get(path.relative_to(folder).as_posix()) or (
-                beside.read_text("utf8").strip() if beside.is_file() else "")
+                beside.read_text("utf8").strip() if beside.is_file() else ""
+            )
         except UnicodeDecodeError as error:
             raise BadRequest(f"{beside} is not UTF-8 ({error}).") from error
         if caption:
@@ -101,8 +126,11 @@ def read(folder: Path) -> list[Captioned]:
         else:
             bare += 1
     if not found:
-        raise BadRequest(f"{folder} holds no picture with a caption ({bare} without): put NAME.txt beside NAME.png, or a "
-                         f"{LISTED} with lines like {{\"file_name\": \"a.png\", \"text\": \"...\"}}.")
+        raise BadRequest(
+            f"{folder} holds no picture with a caption ({bare} without): put NAME.txt beside "
+            "NAME.png, or a "
+            f'{LISTED} with lines like {{"file_name": "a.png", "text": "..."}}.'
+        )
     return found
 
 
@@ -115,7 +143,10 @@ def check(path: Path) -> None:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BadRequest(f"{path} cannot be read as a picture: {error}") from error
     if mode.startswith(("I", "F")):
-        raise BadRequest(f"{path} has more than 8 bits a band; make bytes of it first, for instance by 'dataset build'.")
+        raise BadRequest(
+            f"{path} has more than 8 bits a band; make bytes of it first, for instance by "
+            "'dataset build'."
+        )
 
 
 def _lines(path: Path, keys: tuple[str, ...], more: tuple[str, ...] = ()) -> list[dict[str, str]]:
@@ -124,7 +155,15 @@ def _lines(path: Path, keys: tuple[str, ...], more: tuple[str, ...] = ()) -> lis
     for number, line in enumerate(path.read_text("utf8").splitlines() if path.is_file() else (), 1):
         try:
             data = json.loads(line)
-            found.append({**{key: str(data[key]) for key in keys}, **{key: str(data.get(key, "")) for key in more}})
+            found.append(
+                {
+                    **{key: str(data[key]) for key in keys},
+                    **{key: str(data.get(key, "")) for key in more},
+                }
+            )
         except (ValueError, KeyError, TypeError) as error:
-            raise BadRequest(f"{path}, line {number}: a JSON object with {' and '.join(keys)} is needed ({error}).") from error
+            raise BadRequest(
+                f"{path}, line {number}: a JSON object with {' and '.join(keys)} is needed "
+                f"({error})."
+            ) from error
     return found

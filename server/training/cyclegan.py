@@ -1,7 +1,9 @@
-"""Unpaired translation between two heaps of pictures: CycleGAN (Zhu et al. 2017), MMM-RS's way from clear to snow.
+"""Unpaired translation between two heaps of pictures: CycleGAN (Zhu et al. 2017), MMM-RS's way from
+clear to snow.
 
-Published settings: least-squares loss, cycle 10, identity half of it, Adam at 2e-4 with beta 0.5, batch 1, a pool of 50 earlier
-drawings for the judges, the rate constant for one half and falling to 0 over the other, squares of 256 from pictures of 286.
+Published settings: least-squares loss, cycle 10, identity half of it, Adam at 2e-4 with beta 0.5,
+batch 1, a pool of 50 earlier drawings for the judges, the rate constant for one half and falling to
+0 over the other, squares of 256 from pictures of 286.
 """
 
 from __future__ import annotations
@@ -26,13 +28,15 @@ from ..models.translation import Discriminator, Generator, Shape
 from .captioned import PICTURES, check, opened
 from .kept import KeptTraining
 
-THERE, BACK = "forward.safetensors", "backward.safetensors"
+THERE = "forward.safetensors"
+BACK = "backward.safetensors"
 NETS = ("there", "back", "judge_there", "judge_back")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """`width` and `blocks` of the generators, `load_px` of a picture's shorter side before a square of `side_px` is cut."""
+    """`width` and `blocks` of the generators, `load_px` of a picture's shorter side before a square
+    of `side_px` is cut."""
 
     steps: int = 100_000
     rate: float = 2e-4
@@ -49,7 +53,11 @@ class Recipe:
 
 def pictures(folder: Path) -> list[Path]:
     """The pictures below a folder; raises BadRequest where there is none."""
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES) if folder.is_dir() else []
+    found = (
+        sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
+        if folder.is_dir()
+        else []
+    )
     if not found:
         raise BadRequest(f"{folder} holds no pictures ({', '.join(PICTURES)}).")
     for path in found:
@@ -60,18 +68,36 @@ def pictures(folder: Path) -> list[Path]:
 class CycleTrainer(KeptTraining):
     """One training between two heaps of pictures, `first` and `second`."""
 
-    def __init__(self, first: Sequence[Path], second: Sequence[Path], recipe: Recipe, folder: Path, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        first: Sequence[Path],
+        second: Sequence[Path],
+        recipe: Recipe,
+        folder: Path,
+        device: str = "cpu",
+    ) -> None:
         super().__init__()
-        self.heaps, self.recipe, self.folder, self.device = (list(first), list(second)), recipe, folder, torch.device(device)
+        self.heaps = (list(first), list(second))
+        self.recipe = recipe
+        self.folder = folder
+        self.device = torch.device(device)
         torch.manual_seed(recipe.seed)
         shape = Shape(recipe.width, recipe.blocks)
         self.nets: dict[str, nn.Module] = {
-            "there": Generator(shape), "back": Generator(shape),
-            "judge_there": Discriminator(recipe.width), "judge_back": Discriminator(recipe.width)}
+            "there": Generator(shape),
+            "back": Generator(shape),
+            "judge_there": Discriminator(recipe.width),
+            "judge_back": Discriminator(recipe.width),
+        }
         for net in self.nets.values():
             net.to(self.device).apply(_begun)
-        both = [itertools.chain(*(self.nets[name].parameters() for name in names)) for names in (NETS[:2], NETS[2:])]
-        self.optimisers = [torch.optim.Adam(values, lr=recipe.rate, betas=(0.5, 0.999)) for values in both]
+        both = [
+            itertools.chain(*(self.nets[name].parameters() for name in names))
+            for names in (NETS[:2], NETS[2:])
+        ]
+        self.optimisers = [
+            torch.optim.Adam(values, lr=recipe.rate, betas=(0.5, 0.999)) for values in both
+        ]
         self.pools: dict[str, list[torch.Tensor]] = {"there": [], "back": []}
 
     @property
@@ -86,21 +112,43 @@ class CycleTrainer(KeptTraining):
 
     def identity(self) -> dict[str, str]:
         """The pictures of both heaps, with their folders: two heaps may have the same names."""
-        listed = json.dumps([[f"{path.parent.name}/{path.name}" for path in heap] for heap in self.heaps])
+        listed = json.dumps(
+            [[f"{path.parent.name}/{path.name}" for path in heap] for heap in self.heaps]
+        )
         return {"data": hashlib.sha256(listed.encode()).hexdigest()}
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """All four networks, and the pools."""
-        found = {f"{name}|{key}": value for name, net in self.nets.items() for key, value in net.state_dict().items()}
-        return {**found, **{f"pool|{name}|{number:03d}": one for name, pool in self.pools.items()
-                            for number, one in enumerate(pool)}}
+        found = {
+            f"{name}|{key}": value
+            for name, net in self.nets.items()
+            for key, value in net.state_dict().items()
+        }
+        return {
+            **found,
+            **{
+                f"pool|{name}|{number:03d}": one
+                for name, pool in self.pools.items()
+                for number, one in enumerate(pool)
+            },
+        }
 
     def take(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Back into networks and pools."""
         for name, net in self.nets.items():
-            net.load_state_dict({key.split("|", 1)[1]: value for key, value in tensors.items() if key.startswith(f"{name}|")})
+            net.load_state_dict(
+                {
+                    key.split("|", 1)[1]: value
+                    for key, value in tensors.items()
+                    if key.startswith(f"{name}|")
+                }
+            )
         for name in self.pools:
-            self.pools[name] = [tensors[key].to(self.device) for key in sorted(tensors) if key.startswith(f"pool|{name}|")]
+            self.pools[name] = [
+                tensors[key].to(self.device)
+                for key in sorted(tensors)
+                if key.startswith(f"pool|{name}|")
+            ]
 
     def told(self, losses: Any) -> float:
         """The cycle's share."""
@@ -108,40 +156,65 @@ class CycleTrainer(KeptTraining):
 
     def one(self) -> tuple[float, float, float]:
         """The generators' whole loss, the cycle's share of it, the judges' loss."""
-        how, rng = self.recipe, np.random.default_rng((self.recipe.seed, self.step))
+        how = self.recipe
+        rng = np.random.default_rng((self.recipe.seed, self.step))
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = how.rate * min(1.0, 2 * (1 - self.step / how.steps))
         real = [self._square(heap[int(rng.integers(len(heap)))], rng) for heap in self.heaps]
-        there, back, judges = self.nets["there"], self.nets["back"], (self.nets["judge_there"], self.nets["judge_back"])
+        there = self.nets["there"]
+        back = self.nets["back"]
+        judges = (self.nets["judge_there"], self.nets["judge_back"])
         self.optimisers[0].zero_grad(set_to_none=True)
         for judge in judges:
             judge.requires_grad_(False)
         made = [there(real[0]), back(real[1])]
         fooled = sum(_judged(judge(one), 1.0) for judge, one in zip(judges, made, strict=True))
-        cycle = functional.l1_loss(back(made[0]), real[0]) + functional.l1_loss(there(made[1]), real[1])
-        same = functional.l1_loss(there(real[1]), real[1]) + functional.l1_loss(back(real[0]), real[0])
+        cycle = functional.l1_loss(back(made[0]), real[0]) + functional.l1_loss(
+            there(made[1]), real[1]
+        )
+        same = functional.l1_loss(there(real[1]), real[1]) + functional.l1_loss(
+            back(real[0]), real[0]
+        )
         loss = fooled + how.cycle * (cycle + how.identity * same)
         if not bool(torch.isfinite(loss)):
-            raise BadRequest(f"The loss of step {self.step} is {float(loss)}. What was saved before is kept; train anew in "
-                             "another folder with a lower learning rate.")
+            raise BadRequest(
+                f"The loss of step {self.step} is {float(loss)}. What was saved before is kept; "
+                "train anew in "
+                "another folder with a lower learning rate."
+            )
         loss.backward()
         self.moves()
         self.optimisers[0].step()
         self.optimisers[1].zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
-        for judge, one, other, pool in zip(judges, made, reversed(real), self.pools.values(), strict=True):
+        for judge, one, other, pool in zip(
+            judges, made, reversed(real), self.pools.values(), strict=True
+        ):
             judge.requires_grad_(True)
-            total = total + (_judged(judge(other), 1.0) + _judged(judge(self._pooled(pool, one.detach(), rng)), 0.0)) / 2
+            total = (
+                total
+                + (
+                    _judged(judge(other), 1.0)
+                    + _judged(judge(self._pooled(pool, one.detach(), rng)), 0.0)
+                )
+                / 2
+            )
         if not bool(torch.isfinite(total)):
-            raise BadRequest(f"The judges' loss of step {self.step} is {float(total)}. What was saved before is kept; train anew "
-                             "in another folder with a lower learning rate.")
+            raise BadRequest(
+                f"The judges' loss of step {self.step} is {float(total)}. What was saved before "
+                "is kept; train anew "
+                "in another folder with a lower learning rate."
+            )
         total.backward()
         self.optimisers[1].step()
         return float(loss.detach()), float(cycle.detach()), float(total.detach())
 
-    def _pooled(self, pool: list[torch.Tensor], made: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        """What a judge is shown: what was made now, or half of the time an earlier one in its place (Shrivastava et al. 2017)."""
+    def _pooled(
+        self, pool: list[torch.Tensor], made: torch.Tensor, rng: np.random.Generator
+    ) -> torch.Tensor:
+        """What a judge is shown: what was made now, or half of the time an earlier one in its place
+        (Shrivastava et al. 2017)."""
         if not self.recipe.pool:
             return made
         if len(pool) < self.recipe.pool:
@@ -155,14 +228,21 @@ class CycleTrainer(KeptTraining):
 
     def _square(self, path: Path, rng: np.random.Generator) -> torch.Tensor:
         """A random square (1, 3, S, S) in [-1, 1] of a picture, mirrored half of the time."""
-        how, whole = self.recipe, opened(path)
+        how = self.recipe
+        whole = opened(path)
         scale = how.load_px / min(whole.size)
         width, height = (max(how.side_px, round(side * scale)) for side in whole.size)
         whole = whole.resize((width, height), Image.Resampling.BICUBIC)
         left, top = (int(rng.integers(side - how.side_px + 1)) for side in (width, height))
-        pixels = np.asarray(whole.crop((left, top, left + how.side_px, top + how.side_px)), np.float32) / 127.5 - 1
+        pixels = (
+            np.asarray(whole.crop((left, top, left + how.side_px, top + how.side_px)), np.float32)
+            / 127.5
+            - 1
+        )
         pixels = pixels[:, ::-1] if rng.integers(2) else pixels
-        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None].to(self.device)
+        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None].to(
+            self.device
+        )
 
 
 def _judged(answer: torch.Tensor, wanted: float) -> torch.Tensor:
@@ -176,5 +256,3 @@ def _begun(layer: nn.Module) -> None:
         nn.init.normal_(layer.weight, 0.0, 0.02)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
-
-

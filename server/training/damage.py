@@ -26,7 +26,8 @@ class Pair:
 
 
 def trained(pairs: Sequence[Pair], steps: int, width: int, seed: int) -> SiameseResNet18:
-    """From random weights in so many steps of 16 pairs, with flips and quarter turns of both pictures alike.
+    """From random weights in so many steps of 16 pairs, with flips and quarter turns of both
+    pictures alike.
 
     AdamW, its rate going up and down once.
     """
@@ -51,14 +52,23 @@ def accuracy(net: SiameseResNet18, pairs: Sequence[Pair]) -> float:
     """Per cent of the pairs that are named rightly, both classes alike (balanced accuracy)."""
     before, after, labels = tensors(pairs)
     with torch.inference_mode():
-        named = torch.cat([net(before[n : n + TEST_BATCH], after[n : n + TEST_BATCH]).argmax(1)
-                           for n in range(0, len(pairs), TEST_BATCH)])
-    right = [float((named[labels == label] == label).float().mean()) for label in (0, 1) if (labels == label).any()]
+        named = torch.cat(
+            [
+                net(before[n : n + TEST_BATCH], after[n : n + TEST_BATCH]).argmax(1)
+                for n in range(0, len(pairs), TEST_BATCH)
+            ]
+        )
+    right = [
+        float((named[labels == label] == label).float().mean())
+        for label in (0, 1)
+        if (labels == label).any()
+    ]
     return 100 * float(np.mean(right))
 
 
 def tensors(pairs: Sequence[Pair]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Both pictures (N, 3, S, S) in [-1, 1], and labels (N,)."""
+
     def stacked(pictures: list[np.ndarray]) -> torch.Tensor:
         return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
@@ -66,7 +76,10 @@ def tensors(pairs: Sequence[Pair]) -> tuple[torch.Tensor, torch.Tensor, torch.Te
     return stacked([p.before for p in pairs]), stacked([p.after for p in pairs]), labels
 
 
-def _turned(first: torch.Tensor, second: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+def _turned(
+    first: torch.Tensor, second: torch.Tensor, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    turns = int(rng.integers(4))
+    flip = bool(rng.integers(2))
     both = [torch.rot90(part, turns, (2, 3)) for part in (first, second)]
     return (both[0].flip(3), both[1].flip(3)) if flip else (both[0], both[1])

@@ -1,8 +1,9 @@
-"""ICEdit's adapter (Zhang et al. 2025): FLUX.1 Fill learns to fill the right half of a pair of pictures by instruction.
+"""ICEdit's adapter (Zhang et al. 2025): FLUX.1 Fill learns to fill the right half of a pair of
+pictures by instruction.
 
-Low-rank factors (rank 32) of the layers that its authors name, by Prodigy; a pair is one picture twice as wide, whose right half
-is masked. Flow matching: with t = sigmoid(n), n normal, x_t = (1 - t) x_0 + t x_1, the network predicts x_1 - x_0 (noise less
-picture).
+Low-rank factors (rank 32) of the layers that its authors name, by Prodigy; a pair is one picture
+twice as wide, whose right half is masked. Flow matching: with t = sigmoid(n), n normal, x_t = (1 -
+t) x_0 + t x_1, the network predicts x_1 - x_0 (noise less picture).
 """
 
 from __future__ import annotations
@@ -31,16 +32,18 @@ from .latent import Recipe as LatentRecipe
 from .lora import ADAPTER, factors
 from .rsedit import prodigy
 
-LAYERS = (r"x_embedder|.*\btransformer_blocks\.\d+\.(norm1\.linear|attn\.(to_q|to_k|to_v|to_out\.0)|ff\.net\.2)"
-          r"|.*single_transformer_blocks\.\d+\.(norm\.linear|proj_mlp|proj_out|attn\.(to_q|to_k|to_v))")
+LAYERS = (
+    r"x_embedder|.*\btransformer_blocks\.\d+\.(norm1\.linear|attn\.(to_q|to_k|to_v|to_out\.0)|ff\.net\.2)"
+    r"|.*single_transformer_blocks\.\d+\.(norm\.linear|proj_mlp|proj_out|attn\.(to_q|to_k|to_v))"
+)
 GUIDANCE = 1.0
 """The guidance input while it is trained; in use it is 50."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(LatentRecipe):
-    """As published; `dropped`: share of instructions left out; `decay` of the weights; `saving`: recompute instead
-    of keeping."""
+    """As published; `dropped`: share of instructions left out; `decay` of the weights; `saving`:
+    recompute instead of keeping."""
 
     steps: int = 25_000
     rate: float = 1.0
@@ -61,7 +64,12 @@ class ICEditTrainer(LatentTrainer[EditPair]):
     network = "transformer"
 
     def __init__(
-        self, model: Model, pairs: Sequence[EditPair], recipe: Recipe, folder: Path, held: Sequence[EditPair] = ()
+        self,
+        model: Model,
+        pairs: Sequence[EditPair],
+        recipe: Recipe,
+        folder: Path,
+        held: Sequence[EditPair] = (),
     ) -> None:
         super().__init__(model, pairs, recipe, folder)
         self.held = list(held)
@@ -78,7 +86,9 @@ class ICEditTrainer(LatentTrainer[EditPair]):
         """Prodigy."""
         return prodigy(values, self.recipe.rate, self.recipe.decay)
 
-    def pixels(self, chosen: Sequence[EditPair], rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def pixels(
+        self, chosen: Sequence[EditPair], rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """What came, and what was before."""
         both = [one.squares(self.recipe.side_px) for one in chosen]
         after, before = (torch.from_numpy(np.stack(part)) for part in zip(*both, strict=True))
@@ -88,15 +98,26 @@ class ICEditTrainer(LatentTrainer[EditPair]):
         """An instruction as FLUX reads it, in ICEdit's sentence; empty where it is left out."""
         if caption not in self._read:
             words = DIPTYCH.format(caption) if caption else ""
-            with (torch.no_grad(), self.model.reader("text_encoder", "tokenizer", 77) as clip,
-                  self.model.reader("text_encoder_2", "tokenizer_2", T5_TOKENS["flux"]) as t5):
-                self._read = {caption: text.flux_words(clip, t5, words), **dict(list(self._read.items())[:255])}
+            with (
+                torch.no_grad(),
+                self.model.reader("text_encoder", "tokenizer", 77) as clip,
+                self.model.reader("text_encoder_2", "tokenizer_2", T5_TOKENS["flux"]) as t5,
+            ):
+                self._read = {
+                    caption: text.flux_words(clip, t5, words),
+                    **dict(list(self._read.items())[:255]),
+                }
         return self._read[caption]
 
     def loss(self, rng: np.random.Generator) -> torch.Tensor:
         """Mean squared error of the velocity over a batch."""
-        chosen = [self.pictures[int(n)] for n in rng.integers(0, len(self.pictures), self.recipe.batch)]
-        found = [self.of_pair(one, "" if rng.random() < self.recipe.dropped else one.caption, rng) for one in chosen]
+        chosen = [
+            self.pictures[int(n)] for n in rng.integers(0, len(self.pictures), self.recipe.batch)
+        ]
+        found = [
+            self.of_pair(one, "" if rng.random() < self.recipe.dropped else one.caption, rng)
+            for one in chosen
+        ]
         return torch.stack(found).mean()
 
     def of_pair(self, pair: EditPair, caption: str, rng: np.random.Generator) -> torch.Tensor:

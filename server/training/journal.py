@@ -1,4 +1,5 @@
-"""What a training tells of itself, in a file: one JSON object a line; beside it TensorBoard's events where that is wished."""
+"""What a training tells of itself, in a file: one JSON object a line; beside it TensorBoard's
+events where that is wished."""
 
 from __future__ import annotations
 
@@ -10,16 +11,22 @@ from typing import Any
 
 from ..ground.errors import BadRequest
 
-METRICS, EVENTS = "metrics.jsonl", "tensorboard"
+METRICS = "metrics.jsonl"
+EVENTS = "tensorboard"
 
 
 class Journal:
-    """Lines of numbers by step; what was written after the step from which a training goes on is dropped."""
+    """Lines of numbers by step; what was written after the step from which a training goes on is
+    dropped."""
 
     def __init__(self, folder: Path, step: int, tensorboard: bool = False) -> None:
         self.path = folder / METRICS
         folder.mkdir(parents=True, exist_ok=True)
-        kept = [line for line in (lines(self.path) if self.path.is_file() else []) if line["step"] <= step]
+        kept = [
+            line
+            for line in (lines(self.path) if self.path.is_file() else [])
+            if line["step"] <= step
+        ]
         draft = folder / f".{METRICS}"
         draft.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf8")
         os.replace(draft, self.path)
@@ -27,8 +34,13 @@ class Journal:
 
     def add(self, step: int, **numbers: float | None) -> None:
         """One line; numbers that are not finite are null."""
-        line = {"step": step, **{name: value if value is not None and math.isfinite(value) else None
-                                 for name, value in numbers.items()}}
+        line = {
+            "step": step,
+            **{
+                name: value if value is not None and math.isfinite(value) else None
+                for name, value in numbers.items()
+            },
+        }
         with self.path.open("a", encoding="utf8") as out:
             out.write(json.dumps(line) + "\n")
         if self.events is not None:
@@ -53,6 +65,9 @@ def _writer(folder: Path, step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise BadRequest("--tensorboard needs the package tensorboard (pip install tensorboard); metrics.jsonl is written "
-                         "without it.") from error
+        raise BadRequest(
+            "--tensorboard needs the package tensorboard (pip install tensorboard); "
+            "metrics.jsonl is written "
+            "without it."
+        ) from error
     return SummaryWriter(str(folder), purge_step=step + 1)

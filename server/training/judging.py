@@ -1,4 +1,5 @@
-"""The loss by which trainings are compared: of pairs that are not trained on, always of the same noise and levels."""
+"""The loss by which trainings are compared: of pairs that are not trained on, always of the same
+noise and levels."""
 
 from __future__ import annotations
 
@@ -17,10 +18,15 @@ LEVELS = 4
 """Noise levels a pair."""
 
 
-def held_loss(held: Sequence[EditPair], loss: Callable[[EditPair, np.random.Generator], torch.Tensor]) -> float | None:
+def held_loss(
+    held: Sequence[EditPair], loss: Callable[[EditPair, np.random.Generator], torch.Tensor]
+) -> float | None:
     """The mean over pairs and levels; None without pairs."""
     found = []
     with torch.no_grad():
         for number, pair in enumerate(held[:MOST]):
-            found += [float(loss(pair, np.random.default_rng((FIXED_SEED, number, level)))) for level in range(LEVELS)]
+            found += [
+                float(loss(pair, np.random.default_rng((FIXED_SEED, number, level))))
+                for level in range(LEVELS)
+            ]
     return sum(found) / len(found) if found else None

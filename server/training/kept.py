@@ -1,4 +1,5 @@
-"""A training's steps and the state that is kept of them, so that one that was stopped goes on as if it had not been."""
+"""A training's steps and the state that is kept of them, so that one that was stopped goes on as if
+it had not been."""
 
 from __future__ import annotations
 
@@ -16,12 +17,14 @@ from ..models import weights
 
 STATE = "training.safetensors"
 OnStep = Callable[[int, int, float], None]
-"""Called as on_step(step, steps, loss) after each; may raise to stop, after which the work so far is kept."""
+"""Called as on_step(step, steps, loss) after each; may raise to stop, after which the work so far
+is kept."""
 
 
 class KeptTraining(ABC):
-    """One training in a folder. Subclasses set `recipe` (a dataclass with steps and save_every), `folder` and `optimisers`, do a
-    step, and say what is kept. `free`: settings of the recipe that may differ when it goes on."""
+    """One training in a folder. Subclasses set `recipe` (a dataclass with steps and save_every),
+    `folder` and `optimisers`, do a step, and say what is kept. `free`: settings of the recipe that
+    may differ when it goes on."""
 
     recipe: Any
     folder: Path
@@ -63,7 +66,8 @@ class KeptTraining(ABC):
         return float(losses)
 
     def moves(self) -> None:
-        """From here to the step's end weights are ahead of the count: a state of that moment is not kept."""
+        """From here to the step's end weights are ahead of the count: a state of that moment is not
+        kept."""
         self._moving = True
 
     def run(self, on_step: OnStep = lambda step, steps, loss: None) -> Path:
@@ -89,43 +93,71 @@ class KeptTraining(ABC):
             return self.one()
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
-                raise CannotEdit("A step does not fit into memory. Begin in another folder with half the --batch and twice the "
-                                 "--accumulate, which trains the same; recompute instead of keeping (--saving, where there is "
-                                 "one); or take a smaller --side.") from error
+                raise CannotEdit(
+                    "A step does not fit into memory. Begin in another folder with half the "
+                    "--batch and twice the "
+                    "--accumulate, which trains the same; recompute instead of keeping "
+                    "(--saving, where there is "
+                    "one); or take a smaller --side."
+                ) from error
             raise
 
     def save(self) -> None:
         """What was learned, and all that is needed to go on."""
         about = {**self.identity(), "step": str(self.step)}
         self.export(about)
-        moments = {f"moment.{which}.{number}.{key}": torch.as_tensor(value) for which, optimiser in enumerate(self.optimisers)
-                   for number, state in optimiser.state_dict()["state"].items() for key, value in state.items()}
-        groups = [[{name: value for name, value in group.items() if isinstance(value, (int, float))}
-                   for group in optimiser.param_groups] for optimiser in self.optimisers]
-        weights.save(self.folder / STATE, {**self.tensors(), **moments}, {
-            **about, "recipe": json.dumps(asdict(self.recipe)), "losses": json.dumps(self.losses), "groups": json.dumps(groups)})
+        moments = {
+            f"moment.{which}.{number}.{key}": torch.as_tensor(value)
+            for which, optimiser in enumerate(self.optimisers)
+            for number, state in optimiser.state_dict()["state"].items()
+            for key, value in state.items()
+        }
+        groups = [
+            [
+                {name: value for name, value in group.items() if isinstance(value, (int, float))}
+                for group in optimiser.param_groups
+            ]
+            for optimiser in self.optimisers
+        ]
+        weights.save(
+            self.folder / STATE,
+            {**self.tensors(), **moments},
+            {
+                **about,
+                "recipe": json.dumps(asdict(self.recipe)),
+                "losses": json.dumps(self.losses),
+                "groups": json.dumps(groups),
+            },
+        )
 
     def resume(self) -> bool:
-        """Go on from what `save` kept; False where there is nothing. Raises BadRequest where that was another training."""
+        """Go on from what `save` kept; False where there is nothing. Raises BadRequest where that
+        was another training."""
         path = self.folder / STATE
         if not path.is_file():
             return False
         tensors, about = weights.load(path)
-        free, mine = dict.fromkeys(self.free), self.identity()
+        free = dict.fromkeys(self.free)
+        mine = self.identity()
         same = {**json.loads(about["recipe"]), **free} == {**asdict(self.recipe), **free}
         if not same or {name: about.get(name) for name in mine} != mine:
-            raise BadRequest(f"{self.folder} holds a training with other settings or pictures ({about['recipe']}"
-                             + (f", base {about['base']}" if "base" in about else "")
-                             + "). Choose another folder, or the same settings and pictures.")
+            raise BadRequest(
+                f"{self.folder} holds a training with other settings or pictures ({about['recipe']}"
+                + (f", base {about['base']}" if "base" in about else "")
+                + "). Choose another folder, or the same settings and pictures."
+            )
         states: list[dict[int, dict[str, torch.Tensor]]] = [{} for _ in self.optimisers]
         for key in [key for key in tensors if key.startswith("moment.")]:
             _, which, number, name = key.split(".", 3)
             states[int(which)].setdefault(int(number), {})[name] = tensors.pop(key)
         # Prodigy keeps its estimate of the step size among the settings of its groups.
-        for optimiser, state, groups in zip(self.optimisers, states, json.loads(about["groups"]), strict=True):
+        for optimiser, state, groups in zip(
+            self.optimisers, states, json.loads(about["groups"]), strict=True
+        ):
             optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
             for group, numbers in zip(optimiser.param_groups, groups, strict=True):
                 group.update(numbers)
         self.take(tensors)
-        self.step, self.losses = int(about["step"]), json.loads(about["losses"])
+        self.step = int(about["step"])
+        self.losses = json.loads(about["losses"])
         return True

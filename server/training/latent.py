@@ -1,8 +1,9 @@
-"""What every training in the latent space of Stable Diffusion shares: steps, their randomness, the state that is kept.
+"""What every training in the latent space of Stable Diffusion shares: steps, their randomness, the
+state that is kept.
 
-The autoencoder, the text encoder and the U-Net's own weights stay as they are; a picture's latent is the mean of its
-distribution. Every step draws its pictures, noise and levels from a generator of its own, so that a training that was stopped
-goes on as if it had not been.
+The autoencoder, the text encoder and the U-Net's own weights stay as they are; a picture's latent
+is the mean of its distribution. Every step draws its pictures, noise and levels from a generator of
+its own, so that a training that was stopped goes on as if it had not been.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ Kind = TypeVar("Kind", bound=Captioned)
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """`batch` pictures are drawn `accumulate` times a step; `dropped`: share of captions left out, for guidance without words."""
+    """`batch` pictures are drawn `accumulate` times a step; `dropped`: share of captions left out,
+    for guidance without words."""
 
     steps: int = 1000
     rate: float = 1e-4
@@ -54,11 +56,17 @@ class LatentTrainer(KeptTraining, Generic[Kind]):
     free = ("steps", "save_every")
     network = "unet"
 
-    def __init__(self, model: Model, pictures: Sequence[Kind], recipe: Recipe, folder: Path) -> None:
+    def __init__(
+        self, model: Model, pictures: Sequence[Kind], recipe: Recipe, folder: Path
+    ) -> None:
         super().__init__()
         torch.manual_seed(recipe.seed)
-        self.model, self.pictures, self.recipe, self.folder = model, list(pictures), recipe, folder
-        self.device, self.spread = torch.device(model.placement.device), Spread(model.placement.device)
+        self.model = model
+        self.pictures = list(pictures)
+        self.recipe = recipe
+        self.folder = folder
+        self.device = torch.device(model.placement.device)
+        self.spread = Spread(model.placement.device)
         self.net = model.part(self.network).to(self.device)
         self.learned = self.learnable()
         for value in self.learned.values():
@@ -89,24 +97,32 @@ class LatentTrainer(KeptTraining, Generic[Kind]):
 
     def identity(self) -> dict[str, str]:
         """The base, and the pictures with their captions."""
-        listed = json.dumps([(f"{one.path.parent.name}/{one.path.name}", one.caption) for one in self.pictures])
+        listed = json.dumps(
+            [(f"{one.path.parent.name}/{one.path.name}", one.caption) for one in self.pictures]
+        )
         return {"base": self.model.entry.id, "data": hashlib.sha256(listed.encode()).hexdigest()}
 
     def one(self) -> float:
-        """The mean loss of the batches, of all processes; each batch draws from a generator of its own, whoever computes it."""
+        """The mean loss of the batches, of all processes; each batch draws from a generator of its
+        own, whoever computes it."""
         self.optimisers[0].zero_grad(set_to_none=True)
         self.net.to(self.device)  # drawing samples may have put it aside
         total = 0.0
         for number in range(self.recipe.accumulate):
-            rng = np.random.default_rng((self.recipe.seed, self.step, number * self.spread.count + self.spread.rank))
+            rng = np.random.default_rng(
+                (self.recipe.seed, self.step, number * self.spread.count + self.spread.rank)
+            )
             loss = self.loss(rng) / self.recipe.accumulate
             loss.backward()
             total += float(loss.detach())
         total = self.spread.mean(total)
         self.spread.averaged(self.learned.values())
         if not np.isfinite(total):
-            raise BadRequest(f"The loss of step {self.step} is {total}. What was learned before is kept; train anew in another "
-                             "folder with a lower learning rate.")
+            raise BadRequest(
+                f"The loss of step {self.step} is {total}. What was learned before is kept; "
+                "train anew in another "
+                "folder with a lower learning rate."
+            )
         self.settled()
         self.moves()
         self.optimisers[0].step()
@@ -131,20 +147,31 @@ class LatentTrainer(KeptTraining, Generic[Kind]):
 
 
 class NoisedTrainer(LatentTrainer[Kind]):
-    """What a network predicts of pictures that were noised by the base's schedule. Subclasses say what it is shown."""
+    """What a network predicts of pictures that were noised by the base's schedule. Subclasses say
+    what it is shown."""
 
-    def __init__(self, model: Model, pictures: Sequence[Kind], recipe: Recipe, folder: Path) -> None:
+    def __init__(
+        self, model: Model, pictures: Sequence[Kind], recipe: Recipe, folder: Path
+    ) -> None:
         super().__init__(model, pictures, recipe, folder)
-        self.schedule = schedules.made("DDPM", schedules.config_of(shelf.part(model.entry, "scheduler")))
+        self.schedule = schedules.made(
+            "DDPM", schedules.config_of(shelf.part(model.entry, "scheduler"))
+        )
         self._said: dict[str, torch.Tensor] = {}
 
     @abstractmethod
-    def pixels(self, chosen: Sequence[Kind], rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def pixels(
+        self, chosen: Sequence[Kind], rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Pictures (B, 3, S, S) in [-1, 1], and what is shown beside the noise."""
 
     @abstractmethod
     def predicted(
-        self, noisy: torch.Tensor, levels: torch.Tensor, words: torch.Tensor, shown: torch.Tensor | None
+        self,
+        noisy: torch.Tensor,
+        levels: torch.Tensor,
+        words: torch.Tensor,
+        shown: torch.Tensor | None,
     ) -> torch.Tensor:
         """The network's output for noisy latents."""
 
@@ -152,7 +179,9 @@ class NoisedTrainer(LatentTrainer[Kind]):
         self, chosen: Sequence[Kind], shown: torch.Tensor | None, rng: np.random.Generator
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The captions as the network reads them, some left out, and what is shown."""
-        words = [self.words("" if rng.random() < self.recipe.dropped else one.caption) for one in chosen]
+        words = [
+            self.words("" if rng.random() < self.recipe.dropped else one.caption) for one in chosen
+        ]
         return torch.cat(words), None if shown is None else shown.to(self.device)
 
     def read(self, caption: str) -> torch.Tensor:
@@ -170,19 +199,28 @@ class NoisedTrainer(LatentTrainer[Kind]):
         return self._said[caption]
 
     def loss(self, rng: np.random.Generator) -> torch.Tensor:
-        """Mean squared error of what the network is to predict (the noise, or the velocity) at random levels."""
-        chosen = [self.pictures[int(n)] for n in rng.integers(0, len(self.pictures), self.recipe.batch)]
+        """Mean squared error of what the network is to predict (the noise, or the velocity) at
+        random levels."""
+        chosen = [
+            self.pictures[int(n)] for n in rng.integers(0, len(self.pictures), self.recipe.batch)
+        ]
         pictures, shown = self.pixels(chosen, rng)
         latents = torch.cat([self.latent(one[None]) for one in pictures])
         words, shown = self.conditions(chosen, shown, rng)
         return self.judged(latents, words, shown, rng)
 
     def judged(
-        self, latents: torch.Tensor, words: torch.Tensor, shown: torch.Tensor | None, rng: np.random.Generator
+        self,
+        latents: torch.Tensor,
+        words: torch.Tensor,
+        shown: torch.Tensor | None,
+        rng: np.random.Generator,
     ) -> torch.Tensor:
         """The loss at random levels with random noise."""
         noise = torch.from_numpy(rng.standard_normal(latents.shape, np.float32)).to(self.device)
-        levels = torch.from_numpy(rng.integers(0, self.schedule.config.num_train_timesteps, len(latents))).to(self.device)
+        levels = torch.from_numpy(
+            rng.integers(0, self.schedule.config.num_train_timesteps, len(latents))
+        ).to(self.device)
         noisy = self.schedule.add_noise(latents, noise, levels)
         velocity = self.schedule.config.prediction_type == "v_prediction"
         wanted = self.schedule.get_velocity(latents, noise, levels) if velocity else noise

@@ -1,6 +1,8 @@
-"""A low-rank adapter of Stable Diffusion's U-Net, learned from captioned pictures (Hu et al. 2022; MMM-RS, section 4.1).
+"""A low-rank adapter of Stable Diffusion's U-Net, learned from captioned pictures (Hu et al. 2022;
+MMM-RS, section 4.1).
 
-The published setting is Adam at 1e-4; rank, batch and the layers are not stated there: the attention's four maps, as is usual.
+The published setting is Adam at 1e-4; rank, batch and the layers are not stated there: the
+attention's four maps, as is usual.
 """
 
 from __future__ import annotations
@@ -32,15 +34,25 @@ class Recipe(latent.Recipe):
     alpha: int = 16
 
 
-def factors(net: Any, name: str, layers: list[str] | str, rank: int, alpha: int) -> dict[str, torch.nn.Parameter]:
-    """Put factors beside a network's layers (ends of their names, or a pattern of whole ones); they begin without effect."""
+def factors(
+    net: Any, name: str, layers: list[str] | str, rank: int, alpha: int
+) -> dict[str, torch.nn.Parameter]:
+    """Put factors beside a network's layers (ends of their names, or a pattern of whole ones); they
+    begin without effect."""
     try:
         config = lazy.parts("peft", "LoraConfig")
     except ImportError as error:
-        raise WeightsMissing("Training needs the package peft: pip install 'landbrush[train]'") from error
-    net.add_adapter(config(r=rank, lora_alpha=alpha, target_modules=layers, init_lora_weights="gaussian"))
-    return {f"{name}." + key.replace(".default.weight", ".weight"): value
-            for key, value in net.named_parameters() if value.requires_grad}
+        raise WeightsMissing(
+            "Training needs the package peft: pip install 'landbrush[train]'"
+        ) from error
+    net.add_adapter(
+        config(r=rank, lora_alpha=alpha, target_modules=layers, init_lora_weights="gaussian")
+    )
+    return {
+        f"{name}." + key.replace(".default.weight", ".weight"): value
+        for key, value in net.named_parameters()
+        if value.requires_grad
+    }
 
 
 class LoraTrainer(NoisedTrainer[Captioned]):
@@ -48,7 +60,9 @@ class LoraTrainer(NoisedTrainer[Captioned]):
 
     recipe: Recipe
 
-    def __init__(self, model: Model, pictures: Sequence[Captioned], recipe: Recipe, folder: Path) -> None:
+    def __init__(
+        self, model: Model, pictures: Sequence[Captioned], recipe: Recipe, folder: Path
+    ) -> None:
         super().__init__(model, pictures, recipe, folder)
 
     def learnable(self) -> dict[str, torch.nn.Parameter]:
@@ -59,12 +73,20 @@ class LoraTrainer(NoisedTrainer[Captioned]):
         """Adam, as published."""
         return torch.optim.Adam(values, lr=self.recipe.rate)
 
-    def pixels(self, chosen: Sequence[Captioned], rng: np.random.Generator) -> tuple[torch.Tensor, None]:
+    def pixels(
+        self, chosen: Sequence[Captioned], rng: np.random.Generator
+    ) -> tuple[torch.Tensor, None]:
         """The pictures alone."""
-        return torch.from_numpy(np.stack([one.pixels(self.recipe.side_px, rng) for one in chosen])), None
+        return torch.from_numpy(
+            np.stack([one.pixels(self.recipe.side_px, rng) for one in chosen])
+        ), None
 
     def predicted(
-        self, noisy: torch.Tensor, levels: torch.Tensor, words: torch.Tensor, shown: torch.Tensor | None
+        self,
+        noisy: torch.Tensor,
+        levels: torch.Tensor,
+        words: torch.Tensor,
+        shown: torch.Tensor | None,
     ) -> torch.Tensor:
         """The U-Net with its factors."""
         return self.net(noisy, levels, encoder_hidden_states=words, return_dict=False)[0]

@@ -1,9 +1,11 @@
-"""RSEdit: a text-to-image model becomes an editor of satellite images (its sections 3.2 and 3.3, Table 4).
+"""RSEdit: a text-to-image model becomes an editor of satellite images (its sections 3.2 and 3.3,
+Table 4).
 
-The U-Net is shown the source in four further input channels, whose weights begin at zero; the transformer sees the source's
-latent to the left of the noisy one and is judged on the right half alone. All weights are learned, by Prodigy (Mishchenko and
-Defazio 2024), and their moving average is what edits. Of the pairs 5 % lose their words, 5 % their source, 5 % both, so that
-both can guide.
+The U-Net is shown the source in four further input channels, whose weights begin at zero; the
+transformer sees the source's latent to the left of the noisy one and is judged on the right half
+alone. All weights are learned, by Prodigy (Mishchenko and Defazio 2024), and their moving average
+is what edits. Of the pairs 5 % lose their words, 5 % their source, 5 % both, so that both can
+guide.
 """
 
 from __future__ import annotations
@@ -38,9 +40,10 @@ AVERAGE = "average|"
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(LatentRecipe):
-    """Table 4. `dropped`: the share of each of the three kinds of leaving out; `average`: most that the moving average keeps of
-    itself; `slip`: as the released code began, with a fresh random bias in the U-Net's first layer instead of the base's;
-    `augmented`: random squares, turned and mirrored, instead of the whole picture; `saving`: recompute instead of keeping."""
+    """Table 4. `dropped`: the share of each of the three kinds of leaving out; `average`: most that
+    the moving average keeps of itself; `slip`: as the released code began, with a fresh random bias
+    in the U-Net's first layer instead of the base's; `augmented`: random squares, turned and
+    mirrored, instead of the whole picture; `saving`: recompute instead of keeping."""
 
     steps: int = 30_000
     rate: float = 1.0
@@ -57,14 +60,24 @@ class Recipe(LatentRecipe):
 
 
 def prodigy(values: Any, rate: float, decay: float) -> torch.optim.Optimizer:
-    """As RSEdit's and ICEdit's scripts set it: it finds the step size, of which `rate` is a multiple."""
+    """As RSEdit's and ICEdit's scripts set it: it finds the step size, of which `rate` is a
+    multiple."""
     try:
         from prodigyopt import Prodigy
     except ImportError as error:
-        raise BadRequest("This training needs prodigyopt (pip install 'landbrush[train]').") from error
+        raise BadRequest(
+            "This training needs prodigyopt (pip install 'landbrush[train]')."
+        ) from error
     with contextlib.redirect_stdout(io.StringIO()):  # it greets
-        return Prodigy(values, lr=rate, betas=(0.9, 0.99), weight_decay=decay, d0=1e-5, use_bias_correction=True,
-                       safeguard_warmup=True)
+        return Prodigy(
+            values,
+            lr=rate,
+            betas=(0.9, 0.99),
+            weight_decay=decay,
+            d0=1e-5,
+            use_bias_correction=True,
+            safeguard_warmup=True,
+        )
 
 
 class WithWords(Model):
@@ -98,7 +111,12 @@ class RSEditTrainer(NoisedTrainer[EditPair]):
     scaled = True
 
     def __init__(
-        self, model: Model, pairs: Sequence[EditPair], recipe: Recipe, folder: Path, held: Sequence[EditPair] = ()
+        self,
+        model: Model,
+        pairs: Sequence[EditPair],
+        recipe: Recipe,
+        folder: Path,
+        held: Sequence[EditPair] = (),
     ) -> None:
         super().__init__(model, pairs, recipe, folder)
         self.held = list(held)
@@ -119,10 +137,14 @@ class RSEditTrainer(NoisedTrainer[EditPair]):
         """Prodigy as Table 4 and the released scripts set it."""
         return prodigy(values, self.recipe.rate, self.recipe.decay)
 
-    def pixels(self, chosen: Sequence[EditPair], rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def pixels(
+        self, chosen: Sequence[EditPair], rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """What came, and what was before."""
         side = self.recipe.side_px
-        both = [one.both(side, rng) if self.recipe.augmented else one.squares(side) for one in chosen]
+        both = [
+            one.both(side, rng) if self.recipe.augmented else one.squares(side) for one in chosen
+        ]
         after, before = (torch.from_numpy(np.stack(part)) for part in zip(*both, strict=True))
         return after, before
 
@@ -131,7 +153,9 @@ class RSEditTrainer(NoisedTrainer[EditPair]):
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Words and sources; one number a pair says what of them is left out."""
         assert shown is not None
-        words, sources, share = [], [], self.recipe.dropped
+        words = []
+        sources = []
+        share = self.recipe.dropped
         for pair, picture in zip(chosen, shown, strict=True):
             drawn = rng.random()
             words.append(self.words("" if drawn < 2 * share else pair.caption))
@@ -154,7 +178,10 @@ class RSEditTrainer(NoisedTrainer[EditPair]):
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The weights, and their average."""
-        return {**super().tensors(), **{AVERAGE + name: value for name, value in self.average.items()}}
+        return {
+            **super().tensors(),
+            **{AVERAGE + name: value for name, value in self.average.items()},
+        }
 
     def take(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Both."""
@@ -180,10 +207,16 @@ class RSEditTrainer(NoisedTrainer[EditPair]):
             self.net.train()
 
     def validated(self) -> float | None:
-        """Mean loss of the average on the held pairs, always of the same noise and levels, nothing left out; None without."""
+        """Mean loss of the average on the held pairs, always of the same noise and levels, nothing
+        left out; None without."""
+
         def loss(pair: EditPair, rng: np.random.Generator) -> torch.Tensor:
-            after, before = (torch.from_numpy(part)[None] for part in pair.squares(self.recipe.side_px))
-            return self.judged(self.latent(after), self.words(pair.caption), self.latent(before, self.scaled), rng)
+            after, before = (
+                torch.from_numpy(part)[None] for part in pair.squares(self.recipe.side_px)
+            )
+            return self.judged(
+                self.latent(after), self.words(pair.caption), self.latent(before, self.scaled), rng
+            )
 
         with self.averaged():
             return held_loss(self.held, loss)
@@ -199,8 +232,13 @@ class RSEditTrainer(NoisedTrainer[EditPair]):
         found = {name: self.average.get(name, value) for name, value in own.items()}
         weights.save(self.exported / self.network / WEIGHTS, found, about)
         config = self.exported / self.network / ".config.json"
-        known = {key: value for key, value in dict(self.net.config).items() if not key.startswith("_")}
-        config.write_text(json.dumps({"_class_name": type(self.net).__name__, **known}, indent=1, default=str), "utf8")
+        known = {
+            key: value for key, value in dict(self.net.config).items() if not key.startswith("_")
+        }
+        config.write_text(
+            json.dumps({"_class_name": type(self.net).__name__, **known}, indent=1, default=str),
+            "utf8",
+        )
         config.replace(self.exported / self.network / "config.json")
         for name in ("vae", "text_encoder", "tokenizer", "scheduler"):
             _copied(self.model.folder(name), self.exported / name)
@@ -217,13 +255,21 @@ def _copied(source: Path, target: Path) -> None:
         return
     draft = target.with_name(f".{target.name}")
     shutil.rmtree(draft, ignore_errors=True)
-    shutil.copytree(source, draft, ignore=lambda folder, names: [
-        name for name in names if (Path(folder) / name).is_file() and Path(name).suffix not in TAKEN])
+    shutil.copytree(
+        source,
+        draft,
+        ignore=lambda folder, names: [
+            name
+            for name in names
+            if (Path(folder) / name).is_file() and Path(name).suffix not in TAKEN
+        ],
+    )
     draft.replace(target)
 
 
 class UNetTrainer(RSEditTrainer):
-    """RSEdit-UNet, and InstructPix2Pix alike: the source's unscaled latent in four further channels."""
+    """RSEdit-UNet, and InstructPix2Pix alike: the source's unscaled latent in four further
+    channels."""
 
     scaled = False
 
@@ -234,14 +280,22 @@ class UNetTrainer(RSEditTrainer):
         wide = int(shelf.config_of(self.model.folder("text_encoder"))["hidden_size"])
         needed = int(self.net.config.cross_attention_dim)
         if wide != needed:
-            raise BadRequest(f"The text encoder gives {wide} numbers a word, the U-Net takes {needed}: choose a base and a text "
-                             "encoder that fit (Stable Diffusion 1.5: 768, 2.1: 1024).")
+            raise BadRequest(
+                f"The text encoder gives {wide} numbers a word, the U-Net takes {needed}: choose "
+                "a base and a text "
+                "encoder that fit (Stable Diffusion 1.5: 768, 2.1: 1024)."
+            )
         if old.in_channels == 2 * added:
             return  # an editor already: it is trained on
         if old.in_channels != added:
-            raise BadRequest(f"The base's U-Net takes {old.in_channels} channels; {added} (Stable Diffusion) or {2 * added} "
-                             "(an editor by instruction) are needed.")
-        new = torch.nn.Conv2d(2 * added, old.out_channels, old.kernel_size, old.stride, old.padding).to(old.weight)
+            raise BadRequest(
+                f"The base's U-Net takes {old.in_channels} channels; {added} (Stable Diffusion) "
+                f"or {2 * added} "
+                "(an editor by instruction) are needed."
+            )
+        new = torch.nn.Conv2d(
+            2 * added, old.out_channels, old.kernel_size, old.stride, old.padding
+        ).to(old.weight)
         with torch.no_grad():
             new.weight.zero_()
             new.weight[:, :added] = old.weight
@@ -251,7 +305,11 @@ class UNetTrainer(RSEditTrainer):
         self.net.register_to_config(in_channels=2 * added)
 
     def predicted(
-        self, noisy: torch.Tensor, levels: torch.Tensor, words: torch.Tensor, shown: torch.Tensor | None
+        self,
+        noisy: torch.Tensor,
+        levels: torch.Tensor,
+        words: torch.Tensor,
+        shown: torch.Tensor | None,
     ) -> torch.Tensor:
         """The source behind the noise."""
         assert shown is not None
@@ -260,7 +318,8 @@ class UNetTrainer(RSEditTrainer):
 
 
 class DiTTrainer(RSEditTrainer):
-    """RSEdit-DiT on PixArt-alpha: the source's scaled latent to the left; T5's words without a mask, as it was trained."""
+    """RSEdit-DiT on PixArt-alpha: the source's scaled latent to the left; T5's words without a
+    mask, as it was trained."""
 
     network = "transformer"
 
@@ -270,11 +329,21 @@ class DiTTrainer(RSEditTrainer):
             return text.t5_words(reader, caption, masked=False).states
 
     def predicted(
-        self, noisy: torch.Tensor, levels: torch.Tensor, words: torch.Tensor, shown: torch.Tensor | None
+        self,
+        noisy: torch.Tensor,
+        levels: torch.Tensor,
+        words: torch.Tensor,
+        shown: torch.Tensor | None,
     ) -> torch.Tensor:
         """The right half's noise; the learned variance is dropped."""
         assert shown is not None
         seen = torch.cat([shown.to(noisy), noisy], 3)
-        made = self.net(seen, timestep=levels, encoder_hidden_states=words, encoder_attention_mask=None,
-                        added_cond_kwargs={"resolution": None, "aspect_ratio": None}, return_dict=False)[0]
+        made = self.net(
+            seen,
+            timestep=levels,
+            encoder_hidden_states=words,
+            encoder_attention_mask=None,
+            added_cond_kwargs={"resolution": None, "aspect_ratio": None},
+            return_dict=False,
+        )[0]
         return made[:, : noisy.shape[1], :, -noisy.shape[3] :]

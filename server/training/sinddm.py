@@ -1,9 +1,10 @@
 """Learning SinDDM from one image, in far fewer pixels than its reference.
 
-The reference trains 32 copies of the whole image a step, every noise level at every scale, for 120,000 steps. Here a
-scale above the coarsest trains only the levels that sampling uses (t < T[s]), each step takes about the same number of
-pixels whatever the scale, large scales are cut into crops, whose rim within the network's reach does not count, and
-the rate goes up and down once. L1 loss on the noise; an exponential mean of the weights is what samples.
+The reference trains 32 copies of the whole image a step, every noise level at every scale, for
+120,000 steps. Here a scale above the coarsest trains only the levels that sampling uses (t < T[s]),
+each step takes about the same number of pixels whatever the scale, large scales are cut into crops,
+whose rim within the network's reach does not count, and the rate goes up and down once. L1 loss on
+the noise; an exponential mean of the weights is what samples.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ LOSS_MEMORY = 0.98
 
 @dataclass(frozen=True)
 class Recipe:
-    """`steps` of training, `width` of the network, `rate`: the highest learning rate, `decay` of the mean of weights."""
+    """`steps` of training, `width` of the network, `rate`: the highest learning rate, `decay` of
+    the mean of weights."""
 
     steps: int = 1000
     width: int = 64
@@ -41,8 +43,8 @@ class Recipe:
 
 
 def one_cycle(step: int, steps: int, highest: float) -> float:
-    """The learning rate: from 1/25 of the highest up to it over a fifth of the steps, then down to nothing, as cosines
-    (Smith and Topin, 2018)."""
+    """The learning rate: from 1/25 of the highest up to it over a fifth of the steps, then down to
+    nothing, as cosines (Smith and Topin, 2018)."""
     rise = max(0.2 * steps, 1)
     if step < rise:
         return highest * (0.04 + 0.96 * (1 - math.cos(math.pi * step / rise)) / 2)
@@ -50,11 +52,14 @@ def one_cycle(step: int, steps: int, highest: float) -> float:
 
 
 class Trainer:
-    """One image's training; `state` and `resume` make it go on after a stop as if there had been none."""
+    """One image's training; `state` and `resume` make it go on after a stop as if there had been
+    none."""
 
     def __init__(self, pyramid: Pyramid, recipe: Recipe, device: str = "cpu") -> None:
         torch.manual_seed(recipe.seed)
-        self.pyramid, self.recipe, self.device = pyramid, recipe, torch.device(device)
+        self.pyramid = pyramid
+        self.recipe = recipe
+        self.device = torch.device(device)
         self.diffusion = Diffusion.cosine()
         self.levels = pyramid.first_levels(self.diffusion)
         self.net = SinDDMNet(pyramid.images[0].shape[0], recipe.width).to(self.device)
@@ -63,10 +68,15 @@ class Trainer:
         # Bytes of bfloat16 and a compiled graph pay on a GPU only; on a CPU both are slower.
         self.predict = torch.compile(self.net, dynamic=True) if self.on_gpu else self.net
         self.optimiser = torch.optim.Adam(self.net.parameters(), lr=recipe.rate)
-        self.step, self.pixels, self.loss = 0, 0, 1.0
+        self.step = 0
+        self.pixels = 0
+        self.loss = 1.0
 
-    def run(self, path: Path | None = None, on_step: OnStep = lambda step, steps, loss: None) -> SinDDMNet:
-        """Train to the recipe's last step, keeping the state at `path`; returns the mean network."""
+    def run(
+        self, path: Path | None = None, on_step: OnStep = lambda step, steps, loss: None
+    ) -> SinDDMNet:
+        """Train to the recipe's last step, keeping the state at `path`; returns the mean
+        network."""
         try:
             while self.step < self.recipe.steps:
                 on_step(self.step, self.recipe.steps, self.loss)
@@ -101,7 +111,8 @@ class Trainer:
             kept.lerp_(new.detach(), 1 - decay)
 
     def _predicted(self, *given: torch.Tensor) -> torch.Tensor:
-        """The network's answer; as written where it cannot be compiled here (no C compiler, no Triton)."""
+        """The network's answer; as written where it cannot be compiled here (no C compiler, no
+        Triton)."""
         if self.predict is self.net:
             return self.net(*given)
         try:
@@ -114,21 +125,33 @@ class Trainer:
         """The learning rate of this step."""
         return one_cycle(self.step, self.recipe.steps, self.recipe.rate)
 
-    def batch(self, scale: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Noisy crops (B, C, h, w), their noise, their levels (B,), and which pixels count (B, 1, h, w)."""
+    def batch(
+        self, scale: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Noisy crops (B, C, h, w), their noise, their levels (B,), and which pixels count (B, 1,
+        h, w)."""
         height, width = self.pyramid.images[scale].shape[1:]
         size = (min(height, CROP_PX), min(width, CROP_PX))
         count = max(1, CROP_PX * CROP_PX // (size[0] * size[1]))
         levels = rng.integers(0, max(self.levels[scale], 1), count)
-        noisy, noises, counted = [], [], []
+        noisy = []
+        noises = []
+        counted = []
         for level in levels:
-            rows, cols = (self._cut(length, side, rng) for length, side in zip((height, width), size, strict=True))
+            rows, cols = (
+                self._cut(length, side, rng)
+                for length, side in zip((height, width), size, strict=True)
+            )
             eps = rng.standard_normal((self.pyramid.images[scale].shape[0], *size), np.float32)
             noisy.append(noised(self.pyramid, scale, int(level), eps, (rows, cols)))
             noises.append(eps)
             counted.append(_countable(rows, cols, (height, width))[None])
-        return (np.stack(noisy).astype(np.float32), np.stack(noises), levels.astype(np.int64),
-                np.stack(counted).astype(np.float32))
+        return (
+            np.stack(noisy).astype(np.float32),
+            np.stack(noises),
+            levels.astype(np.int64),
+            np.stack(counted).astype(np.float32),
+        )
 
     @staticmethod
     def _cut(length: int, side: int, rng: np.random.Generator) -> slice:
@@ -141,8 +164,12 @@ class Trainer:
         tensors |= {f"ema.denoise_fn.{k}": v for k, v in self.mean.state_dict().items()}
         for number, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{k}": torch.as_tensor(v) for k, v in moments.items()}
-        about = {"recipe": json.dumps(asdict(self.recipe)), "step": str(self.step), "pixels": str(self.pixels),
-                 "loss": f"{self.loss:.6f}"}
+        about = {
+            "recipe": json.dumps(asdict(self.recipe)),
+            "step": str(self.step),
+            "pixels": str(self.pixels),
+            "loss": f"{self.loss:.6f}",
+        }
         weights.save(path, tensors, about)
 
     def resume(self, path: Path) -> bool:
@@ -159,7 +186,9 @@ class Trainer:
             number, _, moment = key.partition(".")
             state["state"].setdefault(int(number), {})[moment] = value
         self.optimiser.load_state_dict(state)
-        self.step, self.pixels, self.loss = int(about["step"]), int(about["pixels"]), float(about["loss"])
+        self.step = int(about["step"])
+        self.pixels = int(about["pixels"])
+        self.loss = float(about["loss"])
         return True
 
 
@@ -169,30 +198,40 @@ WHOLE = (slice(None), slice(None))
 def noised(
     pyramid: Pyramid, scale: int, level: int, eps: np.ndarray, cut: tuple[slice, slice] = WHOLE
 ) -> np.ndarray:
-    """What the network is shown: sqrt(abar) (gamma blurred + (1 - gamma) image) + sqrt(1 - abar) eps, at a scale and level."""
+    """What the network is shown: sqrt(abar) (gamma blurred + (1 - gamma) image) + sqrt(1 - abar)
+    eps, at a scale and level."""
     diffusion = Diffusion.cosine()
     gamma = diffusion.gammas(pyramid.blurs[scale])[level] if scale else 0.0
     bar = diffusion.alphas_bar[level]
-    image, blurred = (kind[scale][(slice(None), *cut)] for kind in (pyramid.images, pyramid.blurred))
-    return (np.sqrt(bar) * (gamma * blurred + (1 - gamma) * image) + np.sqrt(1 - bar) * eps).astype(np.float32)
+    image, blurred = (
+        kind[scale][(slice(None), *cut)] for kind in (pyramid.images, pyramid.blurred)
+    )
+    return (np.sqrt(bar) * (gamma * blurred + (1 - gamma) * image) + np.sqrt(1 - bar) * eps).astype(
+        np.float32
+    )
 
 
 def mean_loss(net: SinDDMNet, pyramid: Pyramid, draws: int = 4) -> float:
-    """Mean absolute error of the noise over the levels that sampling uses, every scale alike, on noise not trained on."""
-    rng, device = np.random.default_rng(2**31), next(net.parameters()).device
+    """Mean absolute error of the noise over the levels that sampling uses, every scale alike, on
+    noise not trained on."""
+    rng = np.random.default_rng(2**31)
+    device = next(net.parameters()).device
     errors = []
     for scale, most in enumerate(pyramid.first_levels(Diffusion.cosine())):
         for level in np.linspace(0, max(most - 1, 0), draws).round().astype(int):
             eps = rng.standard_normal(pyramid.images[scale].shape, np.float32)
             x = torch.from_numpy(noised(pyramid, scale, int(level), eps))[None].to(device)
             with torch.no_grad():
-                found = net(x, *(torch.full((1,), number, device=device) for number in (int(level), scale)))
+                found = net(
+                    x, *(torch.full((1,), number, device=device) for number in (int(level), scale))
+                )
             errors.append(float((found[0].cpu() - torch.from_numpy(eps)).abs().mean()))
     return float(np.mean(errors))
 
 
 def _countable(rows: slice, cols: slice, whole: tuple[int, int]) -> np.ndarray:
-    """Pixels of a crop whose whole surroundings within the network's reach are in it, or that lie at the image's edge."""
+    """Pixels of a crop whose whole surroundings within the network's reach are in it, or that lie
+    at the image's edge."""
     keep = np.ones((rows.stop - rows.start, cols.stop - cols.start), bool)
     if rows.start > 0:
         keep[:REACH] = False
@@ -206,11 +245,14 @@ def _countable(rows: slice, cols: slice, whole: tuple[int, int]) -> np.ndarray:
 
 
 def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+    return {
+        key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)
+    }
 
 
 def network_of(path: Path) -> SinDDMNet:
-    """A trained network: a file of ours, or a checkpoint of the reference (its mean weights under `ema`)."""
+    """A trained network: a file of ours, or a checkpoint of the reference (its mean weights under
+    `ema`)."""
     tensors, _ = weights.load(path)
     if isinstance(tensors.get("ema"), dict):
         found = _below(tensors["ema"], "denoise_fn.")

@@ -1,4 +1,5 @@
-"""One training on several processes (GPUs, machines), as `accelerate launch` starts them: the steps of one, shared out."""
+"""One training on several processes (GPUs, machines), as `accelerate launch` starts them: the steps
+of one, shared out."""
 
 from __future__ import annotations
 
@@ -10,11 +11,13 @@ import torch
 
 
 class Spread:
-    """This process among the others. Gradients are averaged by one sum over all, so that every process takes the same step."""
+    """This process among the others. Gradients are averaged by one sum over all, so that every
+    process takes the same step."""
 
     @staticmethod
     def begin() -> None:
-        """Before any network is loaded: gives this process its own GPU, so that "cuda" means that one."""
+        """Before any network is loaded: gives this process its own GPU, so that "cuda" means that
+        one."""
         from accelerate import PartialState
 
         PartialState(cpu=not torch.cuda.is_available())

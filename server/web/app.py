@@ -53,15 +53,28 @@ def _guard() -> None:
     from flask import current_app
 
     services: Services = current_app.extensions["landbrush"]
-    host = request.host.rsplit(":", 1)[0].strip("[]") if not request.host.endswith("]") else request.host.strip("[]")
+    host = (
+        request.host.rsplit(":", 1)[0].strip("[]")
+        if not request.host.endswith("]")
+        else request.host.strip("[]")
+    )
     if host not in services.settings.hosts:
-        raise Forbidden(f"The Host header names '{request.host[:100]}'; this server answers to "
-                        f"{', '.join(sorted(services.settings.hosts))}.")
-    if request.endpoint not in OPEN_ENDPOINTS and not services.knows(request.headers.get("Authorization", "")):
-        raise Unauthorised("Send the server's token as 'Authorization: Bearer TOKEN'. It is in the file 'token' of "
-                           "the server's home folder, which is named when the server starts.")
+        raise Forbidden(
+            f"The Host header names '{request.host[:100]}'; this server answers to "
+            f"{', '.join(sorted(services.settings.hosts))}."
+        )
+    if request.endpoint not in OPEN_ENDPOINTS and not services.knows(
+        request.headers.get("Authorization", "")
+    ):
+        raise Unauthorised(
+            "Send the server's token as 'Authorization: Bearer TOKEN'. It is in the file 'token' "
+            "of "
+            "the server's home folder, which is named when the server starts."
+        )
     if request.endpoint != "landbrush.upload" and (request.content_length or 0) > MAX_JSON_BYTES:
-        raise BadRequest(f"The body has {request.content_length:,} bytes; at most {MAX_JSON_BYTES:,} are taken.")
+        raise BadRequest(
+            f"The body has {request.content_length:,} bytes; at most {MAX_JSON_BYTES:,} are taken."
+        )
 
 
 def _answer(problem: Problem) -> Response:
@@ -82,9 +95,13 @@ def _server_error(error: ServerError) -> Response:
 def _http_error(error: HTTPException) -> Response:
     if error.response is not None:
         return error.response  # type: ignore[return-value]
-    return _answer(Problem(error.name, error.code or 500, error.description or "", instance=request.path))
+    return _answer(
+        Problem(error.name, error.code or 500, error.description or "", instance=request.path)
+    )
 
 
 def _unexpected(error: Exception) -> Response:
     log.exception("%s %s", request.method, request.path)
-    return _answer(Problem("The server failed", 500, f"{type(error).__name__}: {error}", instance=request.path))
+    return _answer(
+        Problem("The server failed", 500, f"{type(error).__name__}: {error}", instance=request.path)
+    )

@@ -17,7 +17,11 @@ from .services import Services
 
 def device() -> str:
     """The compute device in words."""
-    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else f"CPU, {os.cpu_count()} threads"
+    return (
+        torch.cuda.get_device_name(0)
+        if torch.cuda.is_available()
+        else f"CPU, {os.cpu_count()} threads"
+    )
 
 
 def free_memory_mb() -> dict[str, int | None]:

@@ -1,4 +1,5 @@
-"""The models page behind HTTP: what there is, and bringing, checking and removing in the background, one act a model."""
+"""The models page behind HTTP: what there is, and bringing, checking and removing in the
+background, one act a model."""
 
 from __future__ import annotations
 
@@ -36,7 +37,9 @@ class ModelDesk:
 
     def every(self) -> list[Model]:
         """All models, those that an editor uses directly first."""
-        found = sorted(catalogue.every(shelf.folder()).values(), key=lambda entry: not entry.editors)
+        found = sorted(
+            catalogue.every(shelf.folder()).values(), key=lambda entry: not entry.editors
+        )
         return [self._state(entry) for entry in found]
 
     def state(self, model_id: str) -> Model:
@@ -57,26 +60,36 @@ class ModelDesk:
                     going.stop.set()
                 return self._state(entry)
             if busy and going:
-                raise Conflict(f"{entry.title}: '{going.name}' goes on ({going.progress} %). Wait, or stop it.")
+                raise Conflict(
+                    f"{entry.title}: '{going.name}' goes on ({going.progress} %). Wait, or stop it."
+                )
             if wanted.action == "unload":
                 warm.drop(entry.id)
                 return self._state(entry)
             run = self._work(entry, wanted, roots)
             act = self._acts[entry.id] = _Act(wanted.action)
-        threading.Thread(target=_done, args=(act, run), name=f"landbrush-model-{entry.id}", daemon=True).start()
+        threading.Thread(
+            target=_done, args=(act, run), name=f"landbrush-model-{entry.id}", daemon=True
+        ).start()
         return self._state(entry)
 
-    def _work(self, entry: Entry, wanted: Model, roots: Sequence[Path] | None) -> Callable[[shelf.OnBytes], Any]:
+    def _work(
+        self, entry: Entry, wanted: Model, roots: Sequence[Path] | None
+    ) -> Callable[[shelf.OnBytes], Any]:
         """What the action does; what can be known to be wrong is refused here."""
         if wanted.action == "import":
             source = _source(wanted.path, roots)
             bringing.check_licence(entry, wanted.accept_licence)
-            return lambda told: bringing.bring(entry, source, wanted.accept_licence, wanted.revision, told)
+            return lambda told: bringing.bring(
+                entry, source, wanted.accept_licence, wanted.revision, told
+            )
         if wanted.action == "download":
             bringing.check_licence(entry, wanted.accept_licence)
             return lambda told: hub.download(entry, wanted.accept_licence, wanted.revision, told)
         if wanted.action in ("verify", "remove") and shelf.record(entry.id) is None:
-            raise BadRequest(f"{entry.title} is not on this machine; there is nothing to {wanted.action}.")
+            raise BadRequest(
+                f"{entry.title} is not on this machine; there is nothing to {wanted.action}."
+            )
         if wanted.action == "verify":
             return lambda told: shelf.verify(entry, told)
         if wanted.action == "remove":
@@ -85,7 +98,8 @@ class ModelDesk:
         raise BadRequest("action: none. Say import, download, verify, remove, unload or stop.")
 
     def _state(self, entry: Entry) -> Model:
-        act, missing = self._acts.get(entry.id), shelf.why_not(entry)
+        act = self._acts.get(entry.id)
+        missing = shelf.why_not(entry)
         state = "missing" if missing else "in use" if entry.id in warm.names() else "installed"
         if act is not None and not act.ended:
             state = "busy"
@@ -93,27 +107,45 @@ class ModelDesk:
             state = "failed"
         kept = shelf.record(entry.id)
         about = {
-            "good_for": entry.good_for, "licence": entry.licence, "restrictions": entry.restrictions,
-            "asks": "yes" if entry.asks else "", "source": f"{entry.repo} {entry.revision}".strip(), "missing": missing,
-            "base": entry.base, "native_px": str(entry.native_px), "memory": "" if missing else warm.estimate(entry),
+            "good_for": entry.good_for,
+            "licence": entry.licence,
+            "restrictions": entry.restrictions,
+            "asks": "yes" if entry.asks else "",
+            "source": f"{entry.repo} {entry.revision}".strip(),
+            "missing": missing,
+            "base": entry.base,
+            "native_px": str(entry.native_px),
+            "memory": "" if missing else warm.estimate(entry),
             "brought": f"{kept.when}, {kept.source}, {kept.bytes / 1e9:.2f} GB" if kept else "",
         }
-        return Model(entry.id, entry.title, state, entry.editors, {k: v for k, v in about.items() if v},
-                     act.progress if act else 0, act.message if act else "")
+        return Model(
+            entry.id,
+            entry.title,
+            state,
+            entry.editors,
+            {k: v for k, v in about.items() if v},
+            act.progress if act else 0,
+            act.message if act else "",
+        )
 
 
 def _source(path: str, roots: Sequence[Path] | None) -> Path:
     """The folder or zip to import; raises Forbidden for one outside of what may be read."""
     if not path.strip():
-        raise BadRequest("path: empty. Name the folder or zip with the model's files, on the server's machine.")
+        raise BadRequest(
+            "path: empty. Name the folder or zip with the model's files, on the server's machine."
+        )
     try:
         source = Path(path).expanduser().resolve()
         there = source.exists()
     except (OSError, ValueError, RuntimeError) as error:
         raise BadRequest(f"path: '{path[:200]}' is not a path ({error}).") from error
     if roots is not None and not any(source.is_relative_to(root.resolve()) for root in roots):
-        raise Forbidden(f"'{path[:200]}' is not below a folder this server may read. Import the model on the server's machine: "
-                        "landbrush-server models import.")
+        raise Forbidden(
+            f"'{path[:200]}' is not below a folder this server may read. Import the model on the "
+            "server's machine: "
+            "landbrush-server models import."
+        )
     if not there:
         raise BadRequest(f"path: there is nothing at '{path[:200]}' on the server's machine.")
     return source
@@ -125,16 +157,20 @@ def _done(act: _Act, run: Callable[[shelf.OnBytes], Any]) -> None:
     def told(done: int, total: int, what: str) -> None:
         if act.stop.is_set():
             raise Dismissed
-        act.progress, act.message = min(int(100 * done / max(total, 1)), 99), what
+        act.progress = min(int(100 * done / max(total, 1)), 99)
+        act.message = what
 
     try:
         run(told)
-        act.progress, act.message = 100, f"{act.name}: done"
+        act.progress = 100
+        act.message = f"{act.name}: done"
     except Dismissed:
         act.message = f"{act.name}: stopped"
     except ServerError as error:
-        act.failed, act.message = True, str(error)
+        act.failed = True
+        act.message = str(error)
     except Exception as error:  # a thread's exception would be lost
-        act.failed, act.message = True, f"{act.name} failed ({type(error).__name__}: {error})"
+        act.failed = True
+        act.message = f"{act.name} failed ({type(error).__name__}: {error})"
     finally:
         act.ended = True

@@ -123,9 +123,16 @@ def execution(process_id: str) -> tuple[Response, int]:
     if process_id != AUTO:
         registry.editor(process_id)
     body = _body()
-    unknown = set(body) - {"inputs", "outputs", "response", "subscriber"} if isinstance(body, dict) else {"-"}
+    unknown = (
+        set(body) - {"inputs", "outputs", "response", "subscriber"}
+        if isinstance(body, dict)
+        else {"-"}
+    )
     if unknown:
-        raise BadRequest(f"The body needs the key 'inputs' (and may have 'outputs', 'response'), not {sorted(unknown)}.")
+        raise BadRequest(
+            "The body needs the key 'inputs' (and may have 'outputs', 'response'), not "
+            f"{sorted(unknown)}."
+        )
     edit_request = EditRequest.from_json(body.get("inputs"), "inputs")
     key = request.headers.get("Idempotency-Key", "")
     if len(key) > 200:
@@ -160,7 +167,11 @@ def job(job_id: str) -> Response:
     info = _services().store.info(job_id)
     until = time.monotonic() + _wait()
     first = (info.status, info.stage, info.step)
-    while time.monotonic() < until and info.status not in ENDED and (info.status, info.stage, info.step) == first:
+    while (
+        time.monotonic() < until
+        and info.status not in ENDED
+        and (info.status, info.stage, info.step) == first
+    ):
         time.sleep(0.1)
         info = _services().store.info(job_id)
     return jsonify(_job_json(info))
@@ -173,7 +184,9 @@ def _wait() -> float:
     except ValueError:
         wait = -1.0
     if not 0 <= wait <= LONGEST_WAIT_S:
-        raise BadRequest(f"wait: '{text[:40]}' is not a number of seconds from 0 to {LONGEST_WAIT_S:g}.")
+        raise BadRequest(
+            f"wait: '{text[:40]}' is not a number of seconds from 0 to {LONGEST_WAIT_S:g}."
+        )
     return wait
 
 
@@ -189,7 +202,12 @@ def results(job_id: str) -> Response:
     _finished(job_id)
     path = route("results", job_id=job_id)
     names = {"result": RESULT_FILE, "manifest": MANIFEST_FILE, "preview": PREVIEW_FILE}
-    return jsonify({key: {"href": f"{_base()}{path}/{name}", "type": RESULT_FILES[name]} for key, name in names.items()})
+    return jsonify(
+        {
+            key: {"href": f"{_base()}{path}/{name}", "type": RESULT_FILES[name]}
+            for key, name in names.items()
+        }
+    )
 
 
 def _finished(job_id: str) -> None:
@@ -199,7 +217,9 @@ def _finished(job_id: str) -> None:
     if info.status == DISMISSED:
         raise UnknownJob("The job was dismissed; it has no results.")
     if info.status != SUCCESSFUL:
-        raise ResultNotReady(f"The job is {info.status}; its result is there once it is successful.")
+        raise ResultNotReady(
+            f"The job is {info.status}; its result is there once it is successful."
+        )
 
 
 @blueprint.get(ROUTES["result_file"].replace("{job_id}", "<job_id>").replace("{name}", "<name>"))
@@ -208,10 +228,17 @@ def result_file(job_id: str, name: str) -> Response:
     if name not in RESULT_FILES:
         raise UnknownJob(f"A job has no file '{name[:60]}'; it has {', '.join(RESULT_FILES)}.")
     path = _services().store.folder(job_id) / name
-    if not (name == PREVIEW_FILE and path.exists() and _services().store.info(job_id).status == RUNNING):
+    if not (
+        name == PREVIEW_FILE and path.exists() and _services().store.info(job_id).status == RUNNING
+    ):
         _finished(job_id)
-    return send_file(path.resolve(), mimetype=RESULT_FILES[name].split(";")[0], conditional=True, etag=True,
-                     download_name=name)
+    return send_file(
+        path.resolve(),
+        mimetype=RESULT_FILES[name].split(";")[0],
+        conditional=True,
+        etag=True,
+        download_name=name,
+    )
 
 
 @blueprint.post(ROUTES["rasters"])
@@ -229,7 +256,9 @@ def interpretation() -> Response:
         # Typed text may end in half a character, and is understood without it.
         body = {**body, "prompt": body["prompt"].encode("utf8", "replace").decode()}
     wanted = InterpretationRequest.from_json(body, "interpretation")
-    return jsonify(interpreter.interpret(wanted.prompt, wanted.operation, wanted.exemplar).to_json())
+    return jsonify(
+        interpreter.interpret(wanted.prompt, wanted.operation, wanted.exemplar).to_json()
+    )
 
 
 @blueprint.post(ROUTES["ensembles"])
@@ -274,11 +303,17 @@ def search() -> Response:
         area = masks.extent_box(wanted.extent, layer.profile)
         named = weights.chosen("image-text")
         if named and not retrieval.knows(wanted.word):
-            result = text_retrieval.search(layer, image_text.load(Path(named)), prompts.ensemble(wanted.word).texts, area)
+            result = text_retrieval.search(
+                layer, image_text.load(Path(named)), prompts.ensemble(wanted.word).texts, area
+            )
         else:
             result = retrieval.search(layer, wanted.word, area)
         found = tuple(
-            Found(masks.as_polygons(hit.box, layer.profile), round(hit.agreement, 2), retrieval.thumbnail(layer, hit.box))
+            Found(
+                masks.as_polygons(hit.box, layer.profile),
+                round(hit.agreement, 2),
+                retrieval.thumbnail(layer, hit.box),
+            )
             for hit in result.hits[: wanted.most]
         )
     return jsonify(SearchResult(result.word, result.rule, found, result.reason).to_json())
@@ -290,7 +325,9 @@ def comparison() -> Response:
     wanted = ComparisonRequest.from_json(_body(), "comparison")
     for name, ref in (("before", wanted.before), ("after", wanted.after)):
         if ref.extent is not None:
-            raise BadRequest(f"{name}.extent: rasters are compared that are there; name a path or an upload.")
+            raise BadRequest(
+                f"{name}.extent: rasters are compared that are there; name a path or an upload."
+            )
     before, after = (_services().path_of(ref) for ref in (wanted.before, wanted.after))
     roots = (*_services().roots_of(before), *_services().roots_of(after))
     return jsonify(compare.compared(before, after, wanted.polygons, roots).to_json())

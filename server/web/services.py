@@ -28,7 +28,8 @@ from ..raster.raster import opened, profile_of
 from .model_tasks import ModelDesk
 
 UPLOAD_DRIVERS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "HFA")
-"""Formats taken as uploads; read again, they are opened as what `raster.FORMATS` allows, never as a VRT."""
+"""Formats taken as uploads; read again, they are opened as what `raster.FORMATS` allows, never as a
+VRT."""
 CHUNK = 1 << 20
 
 
@@ -45,7 +46,11 @@ class Services:
         """Whether the header carries this server's token."""
         scheme, _, token = authorisation.partition(" ")
         ours = self.settings.token
-        return bool(ours) and scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), ours.encode())
+        return (
+            bool(ours)
+            and scheme.lower() == "bearer"
+            and hmac.compare_digest(token.strip().encode(), ours.encode())
+        )
 
     def accept(self, process_id: str, request: EditRequest, key: str) -> tuple[JobInfo, bool]:
         """Check what can be checked without pixels, store the job and queue it."""
@@ -57,7 +62,11 @@ class Services:
         return info, new
 
     def _check(self, process_id: str, request: EditRequest, files: Files) -> None:
-        for polygons in (request.polygons, request.protect, request.exemplar and request.exemplar.polygons):
+        for polygons in (
+            request.polygons,
+            request.protect,
+            request.exemplar and request.exemplar.polygons,
+        ):
             if polygons and polygons.crs:
                 crs_of(polygons.crs, "polygons.crs")
         if request.extent and request.extent.crs:
@@ -75,12 +84,20 @@ class Services:
             shapes = pixel_polygons(request.polygons, profile)
             placing_of(request, todo, profile, shapes).windows(shapes)
             if request.raster.extent is not None and "raster?" not in editor.info.needs:
-                raise BadRequest(f"raster.extent: {editor.info.title} works on a picture, and new ground is empty. Name a "
-                                 "raster, or take the process 'generate'.")
+                raise BadRequest(
+                    f"raster.extent: {editor.info.title} works on a picture, and new ground is "
+                    "empty. Name a "
+                    "raster, or take the process 'generate'."
+                )
 
     def roots_of(self, path: Path) -> tuple[Path, ...]:
-        """Folders below which a raster of a request must lie with all it refers to; an upload refers to nothing."""
-        return (*self.settings.roots, path) if path.parent == self.settings.uploads else self.settings.roots
+        """Folders below which a raster of a request must lie with all it refers to; an upload
+        refers to nothing."""
+        return (
+            (*self.settings.roots, path)
+            if path.parent == self.settings.uploads
+            else self.settings.roots
+        )
 
     def files_of(self, request: EditRequest) -> Files:
         """Paths of the request's rasters; raises Forbidden or RasterUnreadable."""
@@ -93,7 +110,8 @@ class Services:
         return replace(files, roots=allowed_for(files, self.settings))
 
     def path_of(self, ref: RasterRef, roles: Mapping[str, int] | None = None) -> Path:
-        """The file of an upload, of a path below one of the roots, or of new ground, empty or of such a raster made finer."""
+        """The file of an upload, of a path below one of the roots, or of new ground, empty or of
+        such a raster made finer."""
         if ref.extent is not None:
             if not (ref.upload or ref.path):
                 return canvases.blank(ref.extent, ref.gsd_m, self.settings.uploads)
@@ -102,7 +120,10 @@ class Services:
         if ref.upload:
             path = self.settings.uploads / ref.upload
             if not ref.upload.isalnum() or not path.is_file():
-                raise RasterUnreadable(f"There is no upload '{ref.upload[:64]}'; send the raster to POST /rasters first.")
+                raise RasterUnreadable(
+                    f"There is no upload '{ref.upload[:64]}'; send the raster to POST /rasters "
+                    "first."
+                )
             with opened(path, (path,)):
                 return path
         try:
@@ -118,7 +139,8 @@ class Services:
         if length is not None and length > limit:
             raise TooLarge(f"The upload has {length:,} bytes; at most {limit:,} are taken.")
         self.settings.uploads.mkdir(parents=True, exist_ok=True)
-        digest, size = hashlib.sha256(), 0
+        digest = hashlib.sha256()
+        size = 0
         try:
             handle, name = tempfile.mkstemp(prefix=".part-", dir=self.settings.uploads)
             draft = Path(name)
@@ -141,14 +163,18 @@ class Services:
 
 
 def purge_uploads(settings: Settings, store: JobStore) -> int:
-    """Delete uploads that no job kept names and that are older than jobs are kept, and what broken transfers left."""
+    """Delete uploads that no job kept names and that are older than jobs are kept, and what broken
+    transfers left."""
     if not settings.uploads.is_dir():
         return 0
     text = "".join(_request_text(store.root / info.jobID / REQUEST) for info in store.every())
-    count, limit = 0, time.time() - settings.keep_days * 86400
+    count = 0
+    limit = time.time() - settings.keep_days * 86400
     for path in settings.uploads.iterdir():
         with contextlib.suppress(OSError):  # a link to nowhere, a folder: not one that was uploaded
-            if path.name.startswith(".part-") or (path.lstat().st_mtime < limit and path.name not in text):
+            if path.name.startswith(".part-") or (
+                path.lstat().st_mtime < limit and path.name not in text
+            ):
                 path.unlink(missing_ok=True)
                 count += 1
     return count
@@ -166,6 +192,9 @@ def _check_upload(path: Path, size: int) -> None:
         raise BadRequest("The upload is empty.")
     with opened(path, (path,)) as dataset:
         if dataset.driver not in UPLOAD_DRIVERS:
-            raise RasterUnreadable(f"The upload is not a raster of a kind that is taken ({', '.join(UPLOAD_DRIVERS)}), but "
-                                   f"{dataset.driver}.")
+            raise RasterUnreadable(
+                "The upload is not a raster of a kind that is taken "
+                f"({', '.join(UPLOAD_DRIVERS)}), but "
+                f"{dataset.driver}."
+            )
         profile_of(dataset)

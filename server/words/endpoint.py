@@ -1,4 +1,5 @@
-"""Asking an OpenAI-compatible service that the user has named: paraphrases, judgements. Nothing is asked without that.
+"""Asking an OpenAI-compatible service that the user has named: paraphrases, judgements. Nothing is
+asked without that.
 
 The key goes to the named host and to no other, and not without encryption beyond this machine.
 """
@@ -25,11 +26,13 @@ LARGEST_ANSWER = 1_000_000
 
 
 class NoAnswer(CannotEdit):
-    """The service failed; `status` is HTTP's, 0 where there was none; `again`: whether it may answer the next time."""
+    """The service failed; `status` is HTTP's, 0 where there was none; `again`: whether it may
+    answer the next time."""
 
     def __init__(self, text: str, answered: int = 0, again: bool = False) -> None:
         super().__init__(text)
-        self.answered, self.again = answered, again
+        self.answered = answered
+        self.again = again
 
 
 @dataclass(frozen=True)
@@ -52,39 +55,67 @@ class Endpoint:
 
     @classmethod
     def named(cls, kind: str) -> Endpoint | None:
-        """The one that the user has named for a kind ('endpoint', 'judge'); None where there is none. Raises BadRequest."""
+        """The one that the user has named for a kind ('endpoint', 'judge'); None where there is
+        none. Raises BadRequest."""
         url = weights.chosen(kind).rstrip("/")
         if not url:
             return None
-        parts, key = urlsplit(url), key_of(kind)
+        parts = urlsplit(url)
+        key = key_of(kind)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadRequest(f"{kind}: '{url[:100]}' is no http or https address.")
         if parts.username or parts.password or parts.query:
-            raise BadRequest(f"{kind}: name the address without user, password or query; a key goes into {kind}-key-file.")
+            raise BadRequest(
+                f"{kind}: name the address without user, password or query; a key goes into "
+                f"{kind}-key-file."
+            )
         if parts.scheme == "http" and parts.hostname not in LOOPBACK and key:
-            raise BadRequest(f"{kind}: the key is not sent to {parts.hostname} without encryption; use https.")
+            raise BadRequest(
+                f"{kind}: the key is not sent to {parts.hostname} without encryption; use https."
+            )
         return cls(kind, url, weights.chosen(f"{kind}-model") or "default", key)
 
-    def asked(self, messages: Sequence[dict[str, Any]], temperature: float, timeout_s: float = TIMEOUT_S) -> Answer:
+    def asked(
+        self, messages: Sequence[dict[str, Any]], temperature: float, timeout_s: float = TIMEOUT_S
+    ) -> Answer:
         """The answer to a conversation; raises NoAnswer."""
         body = {"model": self.model, "temperature": temperature, "messages": list(messages)}
-        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {self.key}"} if self.key else {})}
-        request = urllib.request.Request(f"{self.url}/chat/completions", json.dumps(body).encode(), headers)
+        headers = {
+            "Content-Type": "application/json",
+            **({"Authorization": f"Bearer {self.key}"} if self.key else {}),
+        }
+        request = urllib.request.Request(
+            f"{self.url}/chat/completions", json.dumps(body).encode(), headers
+        )
         try:
-            with _opener(urlsplit(self.url).hostname or "").open(request, timeout=timeout_s) as stream:
+            with _opener(urlsplit(self.url).hostname or "").open(
+                request, timeout=timeout_s
+            ) as stream:
                 found = json.loads(stream.read(LARGEST_ANSWER))
             used = found.get("usage") or {}
             text = found["choices"][0]["message"].get("content")
             if not isinstance(text, str):
-                raise NoAnswer(f"The {self.name} {self.url} refused: {str(found['choices'][0])[:200]}")
-            return Answer(text, int(used.get("prompt_tokens") or 0), int(used.get("completion_tokens") or 0))
+                raise NoAnswer(
+                    f"The {self.name} {self.url} refused: {str(found['choices'][0])[:200]}"
+                )
+            return Answer(
+                text, int(used.get("prompt_tokens") or 0), int(used.get("completion_tokens") or 0)
+            )
         except urllib.error.HTTPError as error:
-            raise NoAnswer(f"The {self.name} {self.url} answered {error.code}: {error.read(300).decode('utf8', 'replace')}",
-                           error.code, error.code == 429 or error.code >= 500) from error
+            raise NoAnswer(
+                f"The {self.name} {self.url} answered {error.code}: "
+                f"{error.read(300).decode('utf8', 'replace')}",
+                error.code,
+                error.code == 429 or error.code >= 500,
+            ) from error
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-            raise NoAnswer(f"The {self.name} {self.url} gave no answer that can be read: {error}.") from error
+            raise NoAnswer(
+                f"The {self.name} {self.url} gave no answer that can be read: {error}."
+            ) from error
         except (OSError, HTTPException) as error:
-            raise NoAnswer(f"The {self.name} {self.url} cannot be reached: {error}.", again=True) from error
+            raise NoAnswer(
+                f"The {self.name} {self.url} cannot be reached: {error}.", again=True
+            ) from error
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -101,15 +132,21 @@ def _opener(host: str) -> urllib.request.OpenerDirector:
 
 
 def key_of(kind: str) -> str:
-    """The key for a kind of service, from the environment or the file that the user named; raises BadRequest."""
+    """The key for a kind of service, from the environment or the file that the user named; raises
+    BadRequest."""
     variable = f"LANDBRUSH_{kind.upper()}_KEY"
     path = weights.chosen(f"{kind}-key-file")
     try:
         found = (os.environ.get(variable) or (Path(path).read_text("utf8") if path else "")).strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadRequest(f"{kind}-key-file: {path} cannot be read: {type(error).__name__}.") from error
+        raise BadRequest(
+            f"{kind}-key-file: {path} cannot be read: {type(error).__name__}."
+        ) from error
     if not found.isascii() or not found.isprintable() or " " in found:
         # Never quoted: what is wrong with a key is no reason to show it.
-        raise BadRequest(f"The key of {kind} ({variable}, or the file {path or 'that is named'}) must be one line of printable "
-                         "characters without blanks.")
+        raise BadRequest(
+            f"The key of {kind} ({variable}, or the file {path or 'that is named'}) must be one "
+            "line of printable "
+            "characters without blanks."
+        )
     return found

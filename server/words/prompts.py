@@ -1,7 +1,8 @@
 """Prompt ensembling: sentences that say the same as a prompt, whose embeddings are averaged.
 
-After Han et al., who let a language model write them. By choice from built-in templates and synonyms, a local
-instruction model, or an OpenAI-compatible endpoint that the user has named. What was used is shown and recorded.
+After Han et al., who let a language model write them. By choice from built-in templates and
+synonyms, a local instruction model, or an OpenAI-compatible endpoint that the user has named. What
+was used is shown and recorded.
 """
 
 from __future__ import annotations
@@ -19,8 +20,14 @@ from ..models import lazy, weights
 from .endpoint import Endpoint, NoAnswer
 
 TEMPLATES = (
-    "an aerial photograph of {}", "a satellite image of {}", "{} seen from above", "remote sensing imagery showing {}",
-    "a top-down view of {}", "an orthophoto of {}", "overhead imagery of {}", "a bird's-eye photograph of {}",
+    "an aerial photograph of {}",
+    "a satellite image of {}",
+    "{} seen from above",
+    "remote sensing imagery showing {}",
+    "a top-down view of {}",
+    "an orthophoto of {}",
+    "overhead imagery of {}",
+    "a bird's-eye photograph of {}",
 )
 SYNONYMS = (
     ("flooded", "inundated", "submerged", "flood-covered", "under water"),
@@ -57,8 +64,12 @@ def ensemble(prompt: str, source: str = "templates", count: int = 6) -> Ensemble
     text = " ".join(prompt.split())
     if not text:
         raise BadRequest("prompt: empty. Say what should be there.")
-    makers = {"templates": from_templates, "language model": _from_language_model, "endpoint": _from_endpoint,
-              "none": lambda *_: ()}
+    makers = {
+        "templates": from_templates,
+        "language model": _from_language_model,
+        "endpoint": _from_endpoint,
+        "none": lambda *_: (),
+    }
     if source not in ENSEMBLE_SOURCES:
         raise BadRequest(f"source: '{source[:60]}' is none of {', '.join(ENSEMBLE_SOURCES)}.")
     made = makers[source](text, count - 1) if count > 1 else ()
@@ -68,15 +79,20 @@ def ensemble(prompt: str, source: str = "templates", count: int = 6) -> Ensemble
 
 def from_templates(text: str, count: int) -> Iterable[str]:
     """The prompt with other words for its own, in the same syntax, each in the next template."""
-    subject = re.sub(r"^(?:an?|the)\s+(?:aerial|satellite|overhead)\s+(?:photo(?:graph)?|image|picture|view)\s+of\s+", "", text,
-                     flags=re.IGNORECASE)
+    subject = re.sub(
+        r"^(?:an?|the)\s+(?:aerial|satellite|overhead)\s+(?:photo(?:graph)?|image|picture|view)\s+of\s+",
+        "",
+        text,
+        flags=re.IGNORECASE,
+    )
     variants = list(itertools.islice(_reworded(subject), max(count, 1)))
     for number in range(count):
         yield TEMPLATES[number % len(TEMPLATES)].format(variants[number % len(variants)])
 
 
 def _reworded(text: str) -> Iterable[str]:
-    """The text itself, then with one known word after another replaced, then with two, and so on."""
+    """The text itself, then with one known word after another replaced, then with two, and so
+    on."""
     lines: list[tuple[str, tuple[str, ...]]] = []
     covered = text.lower()
     for line in sorted(SYNONYMS, key=lambda words: -len(words[0])):
@@ -97,40 +113,59 @@ def _replaced(text: str, lines: list[tuple[str, tuple[str, ...]]], turn: int) ->
     if not lines or any(turn >= len(others) for _, others in lines):
         return
     new = {word: others[turn] for word, others in lines}
-    pattern = "|".join(rf"\b{re.escape(word)}\b" for word in new)  # all at once, so that no new word is replaced again
+    pattern = "|".join(
+        rf"\b{re.escape(word)}\b" for word in new
+    )  # all at once, so that no new word is replaced again
     yield re.sub(pattern, lambda found: new[found.group().lower()], text, flags=re.IGNORECASE)
 
 
 def _question(text: str, count: int) -> str:
     """What a language model is asked: Han et al.'s task in our own words."""
     return (
-        f"Write {count} sentences that each describe, as seen in an aerial or satellite image, exactly what this describes: "
-        f"\"{text}\". Keep its grammatical form, change only the wording, add nothing that is not said, use at most 20 words "
-        "each. Answer with one sentence a line, without numbers, quotes or explanations.")
+        f"Write {count} sentences that each describe, as seen in an aerial or satellite image, "
+        "exactly what this describes: "
+        f'"{text}". Keep its grammatical form, change only the wording, add nothing that is not '
+        "said, use at most 20 words "
+        "each. Answer with one sentence a line, without numbers, quotes or explanations."
+    )
 
 
 def _lines(answer: str, count: int) -> list[str]:
     """Sentences of an answer, one a line, without the numbers and quotes that models add."""
-    found = [re.sub(r"^\s*(?:[-*•]|\d+[.):])\s*", "", line).strip().strip("\"'“”") for line in answer.splitlines()]
+    found = [
+        re.sub(r"^\s*(?:[-*•]|\d+[.):])\s*", "", line).strip().strip("\"'“”")
+        for line in answer.splitlines()
+    ]
     return [line for line in found if line and not line.endswith(":")][:count]
 
 
 def _from_language_model(text: str, count: int) -> Iterable[str]:
     path = weights.chosen("language")
     if not path:
-        raise ModelNotNamed("No language model is named. Put one that transformers reads on this machine and name its folder: "
-                            "landbrush-server models set language FOLDER; or use the built-in templates.")
+        raise ModelNotNamed(
+            "No language model is named. Put one that transformers reads on this machine and "
+            "name its folder: "
+            "landbrush-server models set language FOLDER; or use the built-in templates."
+        )
     tokenizer, model = language_model(path)
     import torch
 
     asked: Any = _question(text, count)
     if getattr(tokenizer, "chat_template", None):
-        asked = tokenizer.apply_chat_template([{"role": "user", "content": asked}], tokenize=False, add_generation_prompt=True)
+        asked = tokenizer.apply_chat_template(
+            [{"role": "user", "content": asked}], tokenize=False, add_generation_prompt=True
+        )
     tokens = tokenizer(asked, return_tensors="pt")
     with torch.inference_mode():
-        made = model.generate(**tokens, max_new_tokens=40 * count, do_sample=False,
-                              pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id)
-    return _lines(tokenizer.decode(made[0, tokens["input_ids"].shape[1]:], skip_special_tokens=True), count)
+        made = model.generate(
+            **tokens,
+            max_new_tokens=40 * count,
+            do_sample=False,
+            pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
+        )
+    return _lines(
+        tokenizer.decode(made[0, tokens["input_ids"].shape[1] :], skip_special_tokens=True), count
+    )
 
 
 @lazy.once()
@@ -145,14 +180,19 @@ def language_model(path: str) -> tuple[Any, Any]:
         tokenizer = tokens.from_pretrained(path, local_files_only=True)
         model = causal.from_pretrained(path, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError, KeyError) as error:
-        raise WeightsMissing(f"{path} holds no language model that transformers reads: {error}") from error
+        raise WeightsMissing(
+            f"{path} holds no language model that transformers reads: {error}"
+        ) from error
     return tokenizer, model.eval()
 
 
 def _from_endpoint(text: str, count: int) -> Iterable[str]:
     endpoint = Endpoint.named("endpoint")
     if endpoint is None:
-        raise ModelNotNamed("No endpoint is named: landbrush-server models set endpoint URL; or use the built-in templates.")
+        raise ModelNotNamed(
+            "No endpoint is named: landbrush-server models set endpoint URL; or use the built-in "
+            "templates."
+        )
     try:
         answer = endpoint.asked([{"role": "user", "content": _question(text, count)}], TEMPERATURE)
     except NoAnswer as error:

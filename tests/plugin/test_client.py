@@ -30,7 +30,9 @@ class FlaskTransport:
         if self.lose:
             self.lose -= 1
             raise ServerUnreachable("no answer")
-        return Reply(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, answer.data)
+        return Reply(
+            answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, answer.data
+        )
 
 
 @pytest.fixture
@@ -51,8 +53,15 @@ def test_the_whole_path(world):
     seen = []
     info = client.submit("snow", EditRequest.from_json(inputs(path)))
     info = client.wait(info.jobID, seen.append, lambda: False)
-    assert info.status == "successful" and seen[-1] == info and [j.jobID for j in client.jobs()] == [info.jobID]
-    assert client.result(info.jobID)[:2] in (b"II", b"MM") and client.manifest(info.jobID)["editor"] == "snow"
+    assert (
+        info.status == "successful"
+        and seen[-1] == info
+        and [j.jobID for j in client.jobs()] == [info.jobID]
+    )
+    assert (
+        client.result(info.jobID)[:2] in (b"II", b"MM")
+        and client.manifest(info.jobID)["editor"] == "snow"
+    )
     assert client.search(SearchRequest(RasterRef(path=str(path)), "parking")).reason
     assert client.upload(path) == client.upload(path)
 

@@ -1,4 +1,5 @@
-"""The plugin on Qt 6, as far as that can be shown without QGIS 4: names, and the widgets that need no QGIS."""
+"""The plugin on Qt 6, as far as that can be shown without QGIS 4: names, and the widgets that need
+no QGIS."""
 
 from __future__ import annotations
 
@@ -46,7 +47,9 @@ def test_every_qt_name_is_there_in_qt6(path):
             for alias in node.names:
                 assert hasattr(module, alias.name), f"{module.__name__} has no {alias.name}"
                 imported[alias.asname or alias.name] = getattr(module, alias.name)
-        assert not (isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("PyQt5", "PyQt6")))
+        assert not (
+            isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("PyQt5", "PyQt6"))
+        )
     for node in ast.walk(tree):
         names = chain(node) if isinstance(node, ast.Attribute) else None
         if not names or names[0] not in imported:
@@ -55,7 +58,9 @@ def test_every_qt_name_is_there_in_qt6(path):
         for name in names[1:]:
             assert hasattr(here, name), f"{'.'.join(names)} (line {node.lineno}) is not in Qt 6"
             here = getattr(here, name)
-    assert not [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr == "exec_"], "exec_ is gone in Qt 6"
+    assert not [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr == "exec_"], (
+        "exec_ is gone in Qt 6"
+    )
 
 
 WORDS = """
@@ -63,7 +68,8 @@ import sys, types, importlib
 from pathlib import Path
 for name in ("QtCore", "QtGui", "QtWidgets", "QtNetwork", "QtTest"):
     sys.modules[f"qgis.PyQt.{name}"] = importlib.import_module(f"PyQt6.{name}")
-sys.modules["qgis"], sys.modules["qgis.PyQt"] = types.ModuleType("qgis"), types.ModuleType("qgis.PyQt")
+sys.modules["qgis"] = types.ModuleType("qgis")
+sys.modules["qgis.PyQt"] = types.ModuleType("qgis.PyQt")
 package = types.ModuleType("words_alone"); package.__path__ = [sys.argv[1]]
 sys.modules["words_alone"] = package
 words = importlib.import_module("words_alone.words")
@@ -80,10 +86,12 @@ QTest.keyClicks(box.prompt, "make it nicer")
 QTest.qWait(50)
 assert heard == ["make it nicer"], heard
 choices = (Choice("fog", "Fog", 0.5), Choice("snow", "Snow", 0.4))
-box.show_meaning(Interpretation("make it nicer", "unknown", "", "Perhaps: fog. Please choose.", choices=choices))
+meaning = Interpretation("make it nicer", "unknown", "", "Perhaps: fog.", choices=choices)
+box.show_meaning(meaning)
 assert box.choices_row.count() == 2 and box.meaning.text().startswith("Perhaps")
 box.choices_row.itemAt(1).widget().click()
-assert box.text() == "make it nicer" and box.understood is None and box.chosen == "snow" and box.pending()
+assert box.text() == "make it nicer" and box.understood is None
+assert box.chosen == "snow" and box.pending()
 assert heard == ["make it nicer"] * 2
 wanted = []
 box.adjust_wanted.connect(wanted.append)
@@ -96,10 +104,19 @@ print("works on Qt", app.applicationVersion() or "6")
 
 
 def test_the_prompt_box_works_on_qt6():
-    """Real PyQt6, offscreen, in a process of its own; the box is the one part of the dock without QGIS classes."""
+    """Real PyQt6, offscreen, in a process of its own; the box is the one part of the dock without
+    QGIS classes."""
     qt_modules()
-    done = subprocess.run([sys.executable, "-c", WORDS, str(ROOT / "plugin" / "panel")], capture_output=True, text=True, check=False,
-                          env={**os.environ, "QT_QPA_PLATFORM": "offscreen"})
-    if "could not be loaded" in done.stderr or "Could not load the Qt platform plugin" in done.stderr:
+    done = subprocess.run(
+        [sys.executable, "-c", WORDS, str(ROOT / "plugin" / "panel")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+    )
+    if (
+        "could not be loaded" in done.stderr
+        or "Could not load the Qt platform plugin" in done.stderr
+    ):
         pytest.skip(done.stderr[-300:])
     assert done.returncode == 0, done.stderr[-2000:]

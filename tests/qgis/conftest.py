@@ -19,8 +19,9 @@ rows, cols = np.mgrid[:200, :240]
 ground = 110 + 25 * np.sin(rows / 5) * np.cos(cols / 7) + 12 * rng.standard_normal((200, 240))
 image = np.stack([ground * f for f in (0.9, 1.0, 0.8)])
 image[:, 90:110, 110:130] = 240
-with rasterio.open(sys.argv[1], "w", driver="GTiff", width=240, height=200, count=3, dtype="uint8", crs="EPSG:32617",
-                   transform=Affine(0.5, 0, 400000, 0, -0.5, 3285000), photometric="RGB") as out:
+profile = {"driver": "GTiff", "width": 240, "height": 200, "count": 3, "dtype": "uint8"}
+grid = {"crs": "EPSG:32617", "transform": Affine(0.5, 0, 400000, 0, -0.5, 3285000)}
+with rasterio.open(sys.argv[1], "w", **profile, **grid, photometric="RGB") as out:
     out.write(np.clip(image, 1, 254).astype("uint8"))
 """
 COMPARE = """
@@ -29,10 +30,13 @@ from rasterio.features import rasterize
 with rasterio.open(sys.argv[1]) as a, rasterio.open(sys.argv[2]) as b:
     col, row = ~a.transform @ (b.transform.c, b.transform.f)
     w = rasterio.windows.Window(round(col), round(row), b.width, b.height)
-    same = bool(np.allclose(rasterio.windows.transform(w, a.transform), b.transform, rtol=0, atol=1e-9)) and a.crs == b.crs
-    inside = rasterize([shapely.from_wkb(b.tags()["LANDBRUSH_MASK_WKB"])], out_shape=b.shape, transform=b.transform) > 0
+    theirs = rasterio.windows.transform(w, a.transform)
+    same = bool(np.allclose(theirs, b.transform, rtol=0, atol=1e-9)) and a.crs == b.crs
+    mask = shapely.from_wkb(b.tags()["LANDBRUSH_MASK_WKB"])
+    inside = rasterize([mask], out_shape=b.shape, transform=b.transform) > 0
     changed = (a.read(window=w) != b.read()).any(axis=0)
-    print(json.dumps({"same": same, "outside": int((changed & ~inside).sum()), "inside": int((changed & inside).sum()),
+    outside, inside = int((changed & ~inside).sum()), int((changed & inside).sum())
+    print(json.dumps({"same": same, "outside": outside, "inside": inside,
                       "synthetic": b.tags().get("AI_GENERATED")}))
 """
 
@@ -42,13 +46,19 @@ def server_python(script, *arguments):
     import subprocess
 
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
-    return subprocess.run([str(PYTHON), "-c", script, *map(str, arguments)], capture_output=True, text=True, check=True,
-                          env=environment).stdout
+    return subprocess.run(
+        [str(PYTHON), "-c", script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    ).stdout
 
 
 @pytest.fixture(scope="session", autouse=True)
 def primed(qgis_app):
-    """The application of these tests is made in Python, QGIS's own is not: see plugin/network.py on what that costs."""
+    """The application of these tests is made in Python, QGIS's own is not: see plugin/network.py on
+    what that costs."""
     qgis_app.aboutToQuit.connect(wait)
     qgis_app.aboutToQuit.disconnect(wait)
 
@@ -81,8 +91,9 @@ def raster(raster_path, qgis_app):
 
 
 def wait(condition, seconds=None):
-    """Handle events until the condition holds, however long a busy machine takes; what never comes shows in pytest's dump of
-    where it hangs. `seconds`: handle events so long where nothing is waited for."""
+    """Handle events until the condition holds, however long a busy machine takes; what never comes
+    shows in pytest's dump of where it hangs. `seconds`: handle events so long where nothing is
+    waited for."""
     began = time.monotonic()
     while not condition() and (seconds is None or time.monotonic() < began + seconds):
         QApplication.processEvents()

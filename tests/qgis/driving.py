@@ -1,4 +1,5 @@
-"""What a person does with the dock, as the tests do it: clicks on the map, an area drawn, a run waited for."""
+"""What a person does with the dock, as the tests do it: clicks on the map, an area drawn, a run
+waited for."""
 
 from qgis.core import QgsPointXY, QgsProject
 from qgis.PyQt.QtCore import QPoint, Qt
@@ -13,7 +14,9 @@ def click(canvas, layer, ring, finish=True):
         place = QPoint(round(at.x()), round(at.y()))
         QTest.mouseClick(viewport, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
     if finish:
-        QTest.mouseClick(viewport, Qt.MouseButton.RightButton, Qt.KeyboardModifier.NoModifier, place)
+        QTest.mouseClick(
+            viewport, Qt.MouseButton.RightButton, Qt.KeyboardModifier.NoModifier, place
+        )
 
 
 BLOCK = [(104, 84), (136, 84), (136, 116), (104, 116)]

@@ -22,12 +22,18 @@ def test_from_prompt_to_layer(served, raster, helpers):
     assert "Remove" in served.words.meaning.text()
     layer = run(served, helpers)
     assert layer is not None and layer.isValid(), served.status.text()
-    assert layer.crs() == raster.crs() and layer.rasterUnitsPerPixelX() == raster.rasterUnitsPerPixelX()
+    assert (
+        layer.crs() == raster.crs()
+        and layer.rasterUnitsPerPixelX() == raster.rasterUnitsPerPixelX()
+    )
     assert "remove the building" in layer.name() and "synthetic" in layer.name()
     assert "Synthetic" in layer.metadata().abstract() and layer.metadata().constraints()
     assert QgsProject.instance().layerTreeRoot().findGroup("Landbrush").findLayer(layer.id())
     found = helpers.compare(raster.source(), layer.source())
-    assert found == {"same": True, "outside": 0, "inside": found["inside"], "synthetic": "TRUE"} and found["inside"] > 500
+    assert (
+        found == {"same": True, "outside": 0, "inside": found["inside"], "synthetic": "TRUE"}
+        and found["inside"] > 500
+    )
     manifest = json.loads(layer.customProperty("landbrush/manifest"))
     assert manifest["gate"]["pixels_outside_different"] == 0 and "0 of" in served.status.text()
     assert not [p for p in settings.output_folder().iterdir() if p.name.startswith(".")]
@@ -45,7 +51,10 @@ def test_options_form_exemplar_and_seed(served, raster, helpers):
     layer = run(served, helpers)
     manifest = json.loads(layer.customProperty("landbrush/manifest"))
     assert manifest["options"]["keep_objects"] is True and manifest["options"]["outline_px"] == 2.0
-    assert manifest["seed"] == seed and helpers.compare(raster.source(), layer.source())["outside"] == 0
+    assert (
+        manifest["seed"] == seed
+        and helpers.compare(raster.source(), layer.source())["outside"] == 0
+    )
 
 
 def test_selected_features_in_another_crs(served, raster, helpers):
@@ -54,7 +63,12 @@ def test_selected_features_in_another_crs(served, raster, helpers):
     wgs = QgsCoordinateReferenceSystem("EPSG:4326")
     extent = raster.extent()
     box = QgsGeometry.fromRect(
-        QgsRectangle(extent.xMinimum() + 52, extent.yMaximum() - 58, extent.xMinimum() + 68, extent.yMaximum() - 42)
+        QgsRectangle(
+            extent.xMinimum() + 52,
+            extent.yMaximum() - 58,
+            extent.xMinimum() + 68,
+            extent.yMaximum() - 42,
+        )
     )
     box.transform(QgsCoordinateTransform(raster.crs(), wgs, QgsProject.instance()))
     vector = QgsVectorLayer("Polygon?crs=EPSG:4326", "areas", "memory")
@@ -134,7 +148,9 @@ def test_a_read_only_output_folder(served, raster, helpers, tmp_path):
 def test_unclear_words_offer_choices(served, helpers):
     QTest.keyClicks(served.words.prompt, "make it nicer somehow")
     assert helpers.wait(lambda: served.words.understood is not None)
-    assert not served.words.understood.sure and served.words.choices_row.count() == len(served.words.understood.choices)
+    assert not served.words.understood.sure and served.words.choices_row.count() == len(
+        served.words.understood.choices
+    )
 
 
 def test_what_was_understood_can_be_adjusted(served, raster, helpers):
@@ -156,7 +172,9 @@ def test_what_the_ensemble_says_is_shown_changed_and_used(served, raster, helper
     QTest.keyClicks(served.words.prompt, "flooded fields")
     QTest.mouseClick(served.ensemble.propose, Qt.MouseButton.LeftButton)
     assert helpers.wait(lambda: served.ensemble.lines.count() == 6), served.status.text()
-    assert served.ensemble.texts()[0] == "flooded fields" and any("inundated" in text for text in served.ensemble.texts())
+    assert served.ensemble.texts()[0] == "flooded fields" and any(
+        "inundated" in text for text in served.ensemble.texts()
+    )
     served.ensemble.lines.item(1).setCheckState(Qt.CheckState.Unchecked)
     served.ensemble.lines.item(2).setText("a lake where fields were")
     served.options.set_values({"candidates": 1, "outline_px": 0.0})
@@ -191,7 +209,9 @@ def test_protected_areas_output_and_bands(served, raster, helpers):
     manifest = json.loads(layer.customProperty("landbrush/manifest"))
     assert manifest["band_roles"] == {"roles": ["blue", "green", "red"], "from": "given"}
     assert manifest["request"]["output"] == {"compression": "zstd", "cog": True}
-    assert abs(manifest["gate"]["pixels_inside"] - 50 * 100) < 400, "the protected half is not edited"
+    assert abs(manifest["gate"]["pixels_inside"] - 50 * 100) < 400, (
+        "the protected half is not edited"
+    )
     served.bands.setText("red=first")
     QTest.mouseClick(served.run_button, Qt.MouseButton.LeftButton)
     assert served.task is None and "'red=first' is not of the form" in served.status.text()
@@ -203,9 +223,18 @@ def test_variants_have_seeds_of_their_own(served, raster, helpers):
     served.seed.setValue(7)
     served.variants.setValue(3)
     QTest.mouseClick(served.run_button, Qt.MouseButton.LeftButton)
-    assert helpers.wait(lambda: served.results.count() == 3 and served.task is None), served.status.text()
-    layers = [QgsProject.instance().mapLayer(served.results.item(row).data(Qt.ItemDataRole.UserRole)) for row in range(3)]
-    assert [json.loads(layer.customProperty("landbrush/manifest"))["seed"] for layer in layers] == [9, 8, 7]
+    assert helpers.wait(lambda: served.results.count() == 3 and served.task is None), (
+        served.status.text()
+    )
+    layers = [
+        QgsProject.instance().mapLayer(served.results.item(row).data(Qt.ItemDataRole.UserRole))
+        for row in range(3)
+    ]
+    assert [json.loads(layer.customProperty("landbrush/manifest"))["seed"] for layer in layers] == [
+        9,
+        8,
+        7,
+    ]
 
 
 def test_results_of_an_earlier_session_are_fetched(served, raster, helpers):
@@ -219,10 +248,17 @@ def test_results_of_an_earlier_session_are_fetched(served, raster, helpers):
     served.results.show_jobs(served.connection().client().jobs())
     assert served.results.count() == 1 and served.results.item(0).text().startswith("Earlier: snow")
     served.results.itemDoubleClicked.emit(served.results.item(0))
-    assert helpers.wait(lambda: served.results.count() == 1 and not served.results.item(0).text().startswith("Earlier"))
+    assert helpers.wait(
+        lambda: (
+            served.results.count() == 1 and not served.results.item(0).text().startswith("Earlier")
+        )
+    )
     again = QgsProject.instance().mapLayer(served.results.item(0).data(Qt.ItemDataRole.UserRole))
     assert json.loads(again.customProperty("landbrush/manifest"))["job"] == job
-    assert Path(again.source()).read_bytes() == content and again.renderer().type() == raster.renderer().type()
+    assert (
+        Path(again.source()).read_bytes() == content
+        and again.renderer().type() == raster.renderer().type()
+    )
 
 
 def test_the_land_cover_understood_can_be_changed(served, raster, helpers):
@@ -252,7 +288,9 @@ def test_examples_are_looked_for_around_the_area(served, raster, helpers, monkey
 
     asked = []
     plain = EditClient.search
-    monkeypatch.setattr(EditClient, "search", lambda self, wanted: asked.append(wanted) or plain(self, wanted))
+    monkeypatch.setattr(
+        EditClient, "search", lambda self, wanted: asked.append(wanted) or plain(self, wanted)
+    )
     monkeypatch.setattr(request, "SEARCHED_PX", 20)
     QTest.keyClicks(served.words.prompt, "parking lot here")
     assert helpers.wait(lambda: served.words.understood is not None)
@@ -262,8 +300,13 @@ def test_examples_are_looked_for_around_the_area(served, raster, helpers, monkey
     assert helpers.wait(lambda: "not of the form" in served.status.text()) and not asked
     served.bands.setText("red=1 green=2 blue=3")
     QTest.mouseClick(served.find, Qt.MouseButton.LeftButton)
-    assert helpers.wait(lambda: "looks" in served.status.text() or "windows" in served.status.text() or "small" in
-                        served.status.text()), served.status.text()
+    assert helpers.wait(
+        lambda: (
+            "looks" in served.status.text()
+            or "windows" in served.status.text()
+            or "small" in served.status.text()
+        )
+    ), served.status.text()
     box, extent = asked[0].extent, raster.extent()
     assert abs(box.xmin - (extent.xMinimum() + 0.5 * (104 - 20))) < 1.5
     assert abs(box.ymax - (extent.yMaximum() - 0.5 * (84 - 20))) < 1.5
@@ -274,8 +317,15 @@ def test_a_band_is_made_for_all_of_a_layer_without_a_polygon(served, raster, hel
     served.editor.setCurrentIndex(served.editor.findData("near-infrared"))
     layer = run(served, helpers)
     assert layer is not None, served.status.text()
-    assert layer.bandCount() == 4 and layer.extent() == raster.extent() and "nir (synthetic)" in layer.bandName(4)
-    assert any("estimate" in note for note in json.loads(layer.customProperty("landbrush/manifest"))["notes"])
+    assert (
+        layer.bandCount() == 4
+        and layer.extent() == raster.extent()
+        and "nir (synthetic)" in layer.bandName(4)
+    )
+    assert any(
+        "estimate" in note
+        for note in json.loads(layer.customProperty("landbrush/manifest"))["notes"]
+    )
 
 
 def test_undo_of_vertices(dock, raster):
@@ -309,12 +359,20 @@ def test_a_layer_without_a_file_is_exported_at_a_stated_resolution(raster, tmp_p
 
     extent = raster.extent()
     export = plan_export(
-        raster, QgsRectangle(extent.xMinimum(), extent.yMinimum(), extent.xMinimum() + 50, extent.yMinimum() + 40), 0.25
+        raster,
+        QgsRectangle(
+            extent.xMinimum(), extent.yMinimum(), extent.xMinimum() + 50, extent.yMinimum() + 40
+        ),
+        0.25,
     )
     path = tmp_path / "export.tif"
     run_export(export, path, QgsFeedback())
     layer = QgsRasterLayer(str(path), "export")
-    assert layer.isValid() and (layer.width(), layer.height()) == (200, 160) and layer.rasterUnitsPerPixelX() == 0.25
+    assert (
+        layer.isValid()
+        and (layer.width(), layer.height()) == (200, 160)
+        and layer.rasterUnitsPerPixelX() == 0.25
+    )
     assert layer.crs() == raster.crs()
     with pytest.raises(PluginError, match="too many"):
         plan_export(raster, extent, 0.0001)

@@ -20,7 +20,10 @@ def test_models_named_in_the_options_reach_the_server(qgis_app, tmp_path, monkey
     page.apply()
     try:
         given = serve_arguments()
-        assert f"image-text={tmp_path / 'clip'}" in given and "endpoint=http://127.0.0.1:11434/v1" in given
+        assert (
+            f"image-text={tmp_path / 'clip'}" in given
+            and "endpoint=http://127.0.0.1:11434/v1" in given
+        )
     finally:
         for kind in settings.MODELS:
             settings.put(f"models/{kind}", "")
@@ -36,8 +39,11 @@ print(tiny_pipelines.build("instruct-pix2pix", sys.argv[2]))
 """
 
 
-def test_a_model_is_brought_on_the_page_and_edits_a_layer(served, raster, tmp_path, helpers, monkeypatch):
-    """From a missing model to a layer: the page, the licence, the import, the editor that gains it, the edit."""
+def test_a_model_is_brought_on_the_page_and_edits_a_layer(
+    served, raster, tmp_path, helpers, monkeypatch
+):
+    """From a missing model to a layer: the page, the licence, the import, the editor that gains it,
+    the edit."""
     from landbrush.plugin.panel import models_page
 
     folder = helpers.server_python(BUILD_TINY, helpers.root, tmp_path / "stick").split()[-1]
@@ -47,14 +53,20 @@ def test_a_model_is_brought_on_the_page_and_edits_a_layer(served, raster, tmp_pa
     page = served.models
     assert helpers.wait(lambda: page.models)
     page.choose("instruct-pix2pix")
-    assert "Open RAIL-M" in page.details.toPlainText() and page.import_folder.isEnabled() and not page.remove.isEnabled()
+    assert (
+        "Open RAIL-M" in page.details.toPlainText()
+        and page.import_folder.isEnabled()
+        and not page.remove.isEnabled()
+    )
     monkeypatch.setattr(models_page.QFileDialog, "getExistingDirectory", lambda *_: folder)
     monkeypatch.setattr(page, "accepts", lambda model: False)
     page.import_folder.click()
     assert "not accepted" in page.message.text()
     monkeypatch.setattr(page, "accepts", lambda model: True)
     page.import_folder.click()
-    assert helpers.wait(lambda: page.models["instruct-pix2pix"].state == "installed"), page.message.text()
+    assert helpers.wait(lambda: page.models["instruct-pix2pix"].state == "installed"), (
+        page.message.text()
+    )
     assert helpers.wait(lambda: not served.infos["instruct_pix2pix"].missing)
     assert "GB" in page.details.toPlainText() and page.remove.isEnabled()
     assert page.grab().save(str(tmp_path / "models.png"))
@@ -68,10 +80,14 @@ def test_a_model_is_brought_on_the_page_and_edits_a_layer(served, raster, tmp_pa
     assert served.results.count() == 1, served.status.text()
 
 
-BRING_TINY = BUILD_TINY + """
+BRING_TINY = (
+    BUILD_TINY
+    + """
 from landbrush.server import __main__
-sys.exit(__main__.main(["models", "import", "sd15", sys.argv[2] + "/sd15", "--accept-licence", "--home", sys.argv[3]]))
+words = ["models", "import", "sd15", sys.argv[2] + "/sd15", "--accept-licence"]
+sys.exit(__main__.main([*words, "--home", sys.argv[3]]))
 """
+)
 
 
 def test_new_ground_is_generated_in_processing(provider, raster, helpers, tmp_path):
@@ -81,17 +97,33 @@ def test_new_ground_is_generated_in_processing(provider, raster, helpers, tmp_pa
     script = BRING_TINY.replace('"instruct-pix2pix"', '"sd15"')
     helpers.server_python(script, helpers.root, tmp_path / "stick", tmp_path / "home")
     output = tmp_path / "new.tif"
-    asked = {"PROMPT": "a town", "EXTENT": "11.50,11.502,48.10,48.101 [EPSG:4326]", "CRS": "EPSG:25832", "GSD": 1.5,
-             "MODEL": "sd15", "STEPS": 2, "OUTPUT": str(output)}
+    asked = {
+        "PROMPT": "a town",
+        "EXTENT": "11.50,11.502,48.10,48.101 [EPSG:4326]",
+        "CRS": "EPSG:25832",
+        "GSD": 1.5,
+        "MODEL": "sd15",
+        "STEPS": 2,
+        "OUTPUT": str(output),
+    }
     processing.run("landbrush:generate", asked)
     layer = QgsProject.instance().addMapLayer(QgsRasterLayer(str(output), "new"))
     assert layer.isValid() and layer.crs().authid() == "EPSG:25832" and layer.bandCount() == 3
     assert abs(layer.rasterUnitsPerPixelX() - 1.5) < 0.01 and 90 < layer.width() < 120
-    finer = {**asked, "INPUT": str(output), "EXTENT": "11.5005,11.501,48.1003,48.1005 [EPSG:4326]", "GSD": 0.5,
-             "OUTPUT": str(tmp_path / "finer.tif")}
+    finer = {
+        **asked,
+        "INPUT": str(output),
+        "EXTENT": "11.5005,11.501,48.1003,48.1005 [EPSG:4326]",
+        "GSD": 0.5,
+        "OUTPUT": str(tmp_path / "finer.tif"),
+    }
     found = processing.run("landbrush:generate", finer)
     layer = QgsProject.instance().addMapLayer(QgsRasterLayer(finer["OUTPUT"], "finer"))
-    assert layer.isValid() and abs(layer.rasterUnitsPerPixelX() - 0.5) < 0.01 and 60 < layer.width() < 90
+    assert (
+        layer.isValid()
+        and abs(layer.rasterUnitsPerPixelX() - 0.5) < 0.01
+        and 60 < layer.width() < 90
+    )
     assert json.loads(found["MANIFEST"])["drawn"]["strength"] == 0.6
     with pytest.raises(QgsProcessingException, match="EXTENT: choose the extent"):
         processing.run("landbrush:generate", {**asked, "EXTENT": None})

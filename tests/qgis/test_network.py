@@ -78,9 +78,13 @@ def address():
 
 
 @pytest.mark.parametrize("method", ["get", "post", "upload", "delete"])
-def test_requests_of_tasks_do_not_lock_up_with_a_gui_thread_that_destroys_objects(method, address, tmp_path):
+def test_requests_of_tasks_do_not_lock_up_with_a_gui_thread_that_destroys_objects(
+    method, address, tmp_path
+):
     file = tmp_path / "sent"
     file.write_bytes(os.urandom(1000))
     arguments = ["post", address, str(file)] if method == "upload" else [method, address]
-    done = subprocess.run([sys.executable, "-c", REQUESTS, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", REQUESTS, *arguments], capture_output=True, text=True, check=False
+    )
     assert done.stdout.strip() == "answers {200}", done.stdout + done.stderr

@@ -1,5 +1,6 @@
-"""What a person meets first: a narrow panel, a server that is just starting, words that are just being understood, errors that
-are over, a layer whose CRS was set by hand, a project whose CRS changes."""
+"""What a person meets first: a narrow panel, a server that is just starting, words that are just
+being understood, errors that are over, a layer whose CRS was set by hand, a project whose CRS
+changes."""
 
 import json
 
@@ -44,16 +45,21 @@ def inside(dock, widget):
     )
 
 
-# ---- the panel fits --------------------------------------------------------------------------------------------
+# ---- the panel fits
+# --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [(NARROW, LOW), (NARROW, 700), (298, 560), (420, 900)])
 def test_run_cancel_and_start_are_always_seen(dock, size):
-    dock.status.setText("A long sentence of what went wrong, which value it was, and what to do. " * 8)
+    dock.status.setText(
+        "A long sentence of what went wrong, which value it was, and what to do. " * 8
+    )
     shown(dock, *size)
     assert dock.width() <= size[0] and dock.height() <= size[1], "it can be made so small"
     for button in (dock.run_button, dock.cancel_button, dock.server_button):
-        assert inside(dock, button) and button.width() >= button.minimumSizeHint().width(), button.text()
+        assert inside(dock, button) and button.width() >= button.minimumSizeHint().width(), (
+            button.text()
+        )
     assert not dock.scroll.horizontalScrollBar().isVisible()
 
 
@@ -64,7 +70,9 @@ def test_every_editor_fits_a_narrow_panel(served, raster):
         served.editor.setCurrentIndex(row)
         shown(served, NARROW, 700)
         content = served.scroll.widget().minimumSizeHint().width()
-        assert content <= served.scroll.viewport().width(), f"{served.editor.currentData()}: {content} px"
+        assert content <= served.scroll.viewport().width(), (
+            f"{served.editor.currentData()}: {content} px"
+        )
         assert inside(served, served.run_button)
 
 
@@ -72,7 +80,9 @@ def test_choices_keep_their_height(served, helpers):
     shown(served, NARROW, LOW)
     QTest.keyClicks(served.words.prompt, "make it nicer somehow")
     assert helpers.wait(lambda: served.words.understood is not None)
-    buttons = [served.words.choices_row.itemAt(i).widget() for i in range(served.words.choices_row.count())]
+    buttons = [
+        served.words.choices_row.itemAt(i).widget() for i in range(served.words.choices_row.count())
+    ]
     settle()
     assert buttons and all(button.height() >= button.sizeHint().height() for button in buttons)
 
@@ -112,7 +122,8 @@ def test_the_wheel_never_changes_a_field_without_the_focus(served, raster):
         assert values() != before
 
 
-# ---- first run -------------------------------------------------------------------------------------------------
+# ---- first run
+# -------------------------------------------------------------------------------------------------
 
 
 def test_run_before_the_server_is_there_waits_and_runs(dock, raster, helpers):
@@ -120,7 +131,11 @@ def test_run_before_the_server_is_there_waits_and_runs(dock, raster, helpers):
     dock.editor.setCurrentIndex(dock.editor.findData("snow"))
     draw(dock, raster)
     QTest.mouseClick(dock.run_button, Qt.MouseButton.LeftButton)
-    assert dock.will_run and dock.server.state == STARTING and "begins when it answers" in dock.status.text()
+    assert (
+        dock.will_run
+        and dock.server.state == STARTING
+        and "begins when it answers" in dock.status.text()
+    )
     assert not dock.run_button.isEnabled() and dock.cancel_button.isEnabled()
     assert helpers.wait(lambda: not dock.will_run and dock.task is None)
     assert dock.results.count() == 1 and "Done" in dock.status.text(), dock.status.text()
@@ -128,7 +143,8 @@ def test_run_before_the_server_is_there_waits_and_runs(dock, raster, helpers):
 
 
 def test_run_while_words_are_being_understood_waits_and_runs(dock, raster, helpers):
-    """At once after the server's start, where an interpretation and a job once met in half-loaded libraries."""
+    """At once after the server's start, where an interpretation and a job once met in half-loaded
+    libraries."""
     draw(dock, raster)
     QTest.keyClicks(dock.words.prompt, "snow")
     QTest.mouseClick(dock.run_button, Qt.MouseButton.LeftButton)
@@ -136,7 +152,9 @@ def test_run_while_words_are_being_understood_waits_and_runs(dock, raster, helpe
     assert helpers.wait(lambda: not dock.will_run and dock.task is None)
     assert dock.results.count() == 1, dock.status.text()
     manifest = json.loads(
-        QgsProject.instance().mapLayer(dock.results.item(0).data(Qt.ItemDataRole.UserRole)).customProperty("landbrush/manifest")
+        QgsProject.instance()
+        .mapLayer(dock.results.item(0).data(Qt.ItemDataRole.UserRole))
+        .customProperty("landbrush/manifest")
     )
     assert manifest["editor"] == "snow" and manifest["process"] == "auto"
 
@@ -160,7 +178,9 @@ def test_an_edit_that_waits_can_be_cancelled(dock, raster, helpers):
     QTest.mouseClick(dock.run_button, Qt.MouseButton.LeftButton)
     QTest.mouseClick(dock.cancel_button, Qt.MouseButton.LeftButton)
     assert not dock.will_run and dock.status.text() == "Cancelled." and dock.run_button.isEnabled()
-    assert helpers.wait(lambda: dock.server.state == RUNNING and len(dock.infos) > 10 and not dock.words.pending())
+    assert helpers.wait(
+        lambda: dock.server.state == RUNNING and len(dock.infos) > 10 and not dock.words.pending()
+    )
     assert dock.task is None and dock.results.count() == 0
 
 
@@ -197,7 +217,9 @@ def test_adjusting_waits_until_there_is_something_to_adjust(served, helpers):
     assert not served.words.adjust.isVisibleTo(served)
 
 
-def test_an_edit_that_waits_for_a_server_that_cannot_start_is_told(dock, raster, helpers, monkeypatch, tmp_path):
+def test_an_edit_that_waits_for_a_server_that_cannot_start_is_told(
+    dock, raster, helpers, monkeypatch, tmp_path
+):
     monkeypatch.setattr(local_server, "find_python", lambda: tmp_path / "no-python")
     draw(dock, raster)
     QTest.keyClicks(dock.words.prompt, "snow")
@@ -216,7 +238,9 @@ def test_errors_that_are_over_disappear(served, raster, helpers, monkeypatch):
     draw(served, raster)
     served.editor.setCurrentIndex(served.editor.findData("snow"))
     assert run(served, helpers) is not None
-    assert served.last_error is None and not any(item.text() == error.message for item in bar.items())
+    assert served.last_error is None and not any(
+        item.text() == error.message for item in bar.items()
+    )
     assert error.message not in served.status.text()
 
 
@@ -230,7 +254,1203 @@ def test_nothing_stays_red_after_the_server_is_back(served, raster, helpers, mon
     assert served.last_error is None and "does not answer" not in served.status.text()
 
 
-# ---- choices ---------------------------------------------------------------------------------------------------
+# ---- choices
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_choice_is_carried_out_and_never_asked_again(served, raster, helpers):
@@ -241,7 +1461,9 @@ def test_a_choice_is_carried_out_and_never_asked_again(served, raster, helpers):
     assert served.task is None and "Choose below the prompt" in served.status.text()
     offered = [choice.operation for choice in served.words.understood.choices]
     assert offered and "unknown" not in offered
-    weather = next((name for name in offered if name in ("snow", "fog", "night", "burn", "flood")), None)
+    weather = next(
+        (name for name in offered if name in ("snow", "fog", "night", "burn", "flood")), None
+    )
     number = offered.index(weather) if weather else 0
     QTest.mouseClick(served.words.choices_row.itemAt(number).widget(), Qt.MouseButton.LeftButton)
     assert helpers.wait(lambda: not served.words.pending())
@@ -267,7 +1489,7 @@ def test_fill_it_like_the_marked_area_with_one_drawn(served, raster, helpers):
     assert json.loads(layer.customProperty("landbrush/manifest"))["editor"] == "fill"
 
 
-# ---- where it was clicked --------------------------------------------------------------------------------------
+# ---- where it was clicked ------------------------------------------------------------------------
 
 
 def test_what_is_drawn_stays_on_the_ground_when_the_projects_crs_changes(dock, raster):
@@ -282,7 +1504,10 @@ def test_what_is_drawn_stays_on_the_ground_when_the_projects_crs_changes(dock, r
     moved = dock.tool.geometry()
     moved.transform(back)
     after = moved.boundingBox()
-    assert abs(before.xMinimum() - after.xMinimum()) < 1e-3 and abs(before.yMaximum() - after.yMaximum()) < 1e-3
+    assert (
+        abs(before.xMinimum() - after.xMinimum()) < 1e-3
+        and abs(before.yMaximum() - after.yMaximum()) < 1e-3
+    )
     canvas.setDestinationCrs(raster.crs())
     again = dock.tool.geometry().boundingBox()
     assert before.xMaximum() == again.xMaximum() and len(dock.tool.points) == 2, "nothing adds up"
@@ -293,7 +1518,9 @@ def test_what_is_drawn_stays_on_the_ground_when_the_projects_crs_changes(dock, r
 
 
 @pytest.mark.parametrize("first", ["EPSG:4326", "EPSG:26717", "EPSG:3857"])
-def test_the_crs_is_that_of_the_clicks_also_where_it_changed_after_pressing_draw(served, raster, helpers, first):
+def test_the_crs_is_that_of_the_clicks_also_where_it_changed_after_pressing_draw(
+    served, raster, helpers, first
+):
     served.canvas.setDestinationCrs(Crs(first))
     QTest.mouseClick(served.area.draw, Qt.MouseButton.LeftButton)
     served.canvas.setDestinationCrs(raster.crs())
@@ -321,18 +1548,27 @@ def test_the_layers_crs_as_set_in_qgis_counts(served, raster_path, helpers, by_h
     assert result is not None, served.status.text()
     manifest = json.loads(result.customProperty("landbrush/manifest"))
     assert result.crs() == layer.crs() and "crs" not in manifest["request"]["polygons"]
-    assert abs(manifest["window"][0] + 8 - BLOCK[0][0]) <= 3 and abs(manifest["window"][1] + 8 - BLOCK[0][1]) <= 3
+    assert (
+        abs(manifest["window"][0] + 8 - BLOCK[0][0]) <= 3
+        and abs(manifest["window"][1] + 8 - BLOCK[0][1]) <= 3
+    )
 
 
 def test_polygons_move_by_the_operation_that_qgis_uses(raster):
     """Also one that was chosen by hand: a ballpark shift instead of the usual one."""
     source, target = Crs("EPSG:4267"), raster.crs()
     usual = QgsCoordinateTransform(source, target, QgsProject.instance())
-    area = Area(QgsGeometry.fromWkt("Polygon((-82 29.6, -81.99 29.6, -81.99 29.61, -82 29.61, -82 29.6))"), source)
+    area = Area(
+        QgsGeometry.fromWkt("Polygon((-82 29.6, -81.99 29.6, -81.99 29.61, -82 29.61, -82 29.6))"),
+        source,
+    )
     wanted = usual.transform(QgsPointXY(-82, 29.6))
     assert QgsPointXY(in_layer_crs(area, raster).vertexAt(0)).distance(wanted) < 1e-3
     context = QgsProject.instance().transformContext()
-    other = "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad +step +proj=utm +zone=17 +ellps=clrk66"
+    other = (
+        "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad "
+        "+step +proj=utm +zone=17 +ellps=clrk66"
+    )
     context.addCoordinateOperation(source, target, other)
     chosen = QgsCoordinateTransform(source, target, context).transform(QgsPointXY(-82, 29.6))
     assert chosen.distance(wanted) > 20, "the two operations lie apart"
@@ -340,7 +1576,9 @@ def test_polygons_move_by_the_operation_that_qgis_uses(raster):
 
 
 def test_polygons_over_one_another_are_united_and_what_a_repair_leaves_is_dropped(qgis_app):
-    two = QgsGeometry.fromWkt("MultiPolygon(((0 0, 40 0, 40 40, 0 40, 0 0)), ((20 20, 60 20, 60 60, 20 60, 20 20)))")
+    two = QgsGeometry.fromWkt(
+        "MultiPolygon(((0 0, 40 0, 40 40, 0 40, 0 0)), ((20 20, 60 20, 60 60, 20 60, 20 20)))"
+    )
     assert united([two]).area() == pytest.approx(2800)
     spike = QgsGeometry.fromWkt("Polygon((0 0, 40 0, 40 40, 80 80, 40 40, 0 40, 0 0))")
     flat = QgsGeometry.fromWkt("Polygon((0 0, 10 0, 5 0, 0 0))")

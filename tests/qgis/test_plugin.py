@@ -20,7 +20,15 @@ BLOCK = {
             "properties": {},
             "geometry": {
                 "type": "Polygon",
-                "coordinates": [[[400052, 3284958], [400068, 3284958], [400068, 3284942], [400052, 3284942], [400052, 3284958]]],
+                "coordinates": [
+                    [
+                        [400052, 3284958],
+                        [400068, 3284958],
+                        [400068, 3284942],
+                        [400052, 3284942],
+                        [400052, 3284958],
+                    ]
+                ],
             },
         }
     ],
@@ -60,7 +68,8 @@ assert QgsApplication.processingRegistry().algorithmById("landbrush:edit") is no
 plugin.unload()
 assert QgsApplication.processingRegistry().providerById("landbrush") is None
 assert len(iface.canvas.scene().items()) == items, "something is left on the canvas"
-for add, remove in (("addDockWidget", "removeDockWidget"), ("addRasterToolBarIcon", "removeRasterToolBarIcon"),
+for add, remove in (("addDockWidget", "removeDockWidget"),
+                    ("addRasterToolBarIcon", "removeRasterToolBarIcon"),
                     ("addPluginToRasterMenu", "removePluginRasterMenu"),
                     ("registerOptionsWidgetFactory", "unregisterOptionsWidgetFactory")):
     assert iface.calls.count(add) == iface.calls.count(remove) == 1, (add, iface.calls)
@@ -84,18 +93,34 @@ def test_the_built_zip_loads_and_unloads(helpers, tmp_path):
         "landbrush/server/__init__.py",
         *(f"landbrush/server/contract/{path.name}" for path in contract),
     ]
-    assert len([n for n in names if n.startswith("landbrush/resources/server/") and n.endswith("-py3-none-any.whl")]) == 1
+    assert (
+        len(
+            [
+                n
+                for n in names
+                if n.startswith("landbrush/resources/server/") and n.endswith("-py3-none-any.whl")
+            ]
+        )
+        == 1
+    )
     assert {"landbrush/LICENSE", "landbrush/metadata.txt", "landbrush/__init__.py"} <= set(names)
     environment = {**os.environ, "PYTHONPATH": "/usr/share/qgis/python/plugins"}
     done = subprocess.run(
-        [sys.executable, "-c", LOAD, str(tmp_path)], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, "-c", LOAD, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.strip().splitlines()[-1])
     assert found["file"].startswith(str(tmp_path))
     loaded = set(found["server"])
     assert "landbrush.server.contract.requests" in loaded
-    assert all(name == "landbrush.server" or name.startswith("landbrush.server.contract") for name in loaded)
+    assert all(
+        name == "landbrush.server" or name.startswith("landbrush.server.contract")
+        for name in loaded
+    )
 
 
 def test_metadata_has_what_the_repository_asks_for(helpers):
@@ -104,10 +129,26 @@ def test_metadata_has_what_the_repository_asks_for(helpers):
     data = configparser.ConfigParser()
     data.read(helpers.root / "metadata.txt", "utf8")
     general = data["general"]
-    for key in ("name", "description", "version", "qgisMinimumVersion", "author", "email", "about", "tracker", "repository"):
+    for key in (
+        "name",
+        "description",
+        "version",
+        "qgisMinimumVersion",
+        "author",
+        "email",
+        "about",
+        "tracker",
+        "repository",
+    ):
         assert general[key].strip()
-    assert "<" not in general["about"] and "plugin" not in general["name"].lower() and "/" not in general["author"]
-    assert general["hasProcessingProvider"] == "yes" and general["qgisMaximumVersion"].startswith("4")
+    assert (
+        "<" not in general["about"]
+        and "plugin" not in general["name"].lower()
+        and "/" not in general["author"]
+    )
+    assert general["hasProcessingProvider"] == "yes" and general["qgisMaximumVersion"].startswith(
+        "4"
+    )
 
 
 def test_processing_algorithm_starts_its_own_server(provider, raster, polygons, helpers, tmp_path):
@@ -118,32 +159,63 @@ def test_processing_algorithm_starts_its_own_server(provider, raster, polygons, 
     output = tmp_path / "out.tif"
     found = processing.run(
         "landbrush:edit",
-        {"INPUT": raster, "POLYGONS": areas, "PROMPT": "snow", "SEED": 3, "OPTIONS": '{"depth_cm": 40}', "OUTPUT": str(output)},
+        {
+            "INPUT": raster,
+            "POLYGONS": areas,
+            "PROMPT": "snow",
+            "SEED": 3,
+            "OPTIONS": '{"depth_cm": 40}',
+            "OUTPUT": str(output),
+        },
     )
-    assert found["OUTSIDE_DIFFERENT"] == 0 and json.loads(found["MANIFEST"])["options"]["depth_cm"] == 40
+    assert (
+        found["OUTSIDE_DIFFERENT"] == 0
+        and json.loads(found["MANIFEST"])["options"]["depth_cm"] == 40
+    )
     told = helpers.compare(raster.source(), output)
-    assert told["same"] and told["outside"] == 0 and 600 < told["inside"] <= 1024 and told["synthetic"] == "TRUE"
-    assert [p.name for p in tmp_path.iterdir() if p.suffix == ".tif" or p.name.startswith(".")] == ["out.tif"]
+    assert (
+        told["same"]
+        and told["outside"] == 0
+        and 600 < told["inside"] <= 1024
+        and told["synthetic"] == "TRUE"
+    )
+    assert [p.name for p in tmp_path.iterdir() if p.suffix == ".tif" or p.name.startswith(".")] == [
+        "out.tif"
+    ]
 
 
-def test_processing_unites_polygons_takes_a_choice_and_keeps_the_request_where_asked(provider, raster, helpers, tmp_path):
-    """Features over one another, one of them with a spike, in another CRS than the layer's; words that are not clear."""
+def test_processing_unites_polygons_takes_a_choice_and_keeps_the_request_where_asked(
+    provider, raster, helpers, tmp_path
+):
+    """Features over one another, one of them with a spike, in another CRS than the layer's; words
+    that are not clear."""
     import processing
     from qgis.core import QgsFeature, QgsGeometry, QgsProcessingException
 
     areas = QgsVectorLayer("Polygon?crs=EPSG:32617", "areas", "memory")
-    shapes = ("400010 3284990, 400030 3284990, 400030 3284970, 400010 3284970, 400010 3284990",
-              "400020 3284980, 400040 3284980, 400040 3284960, 400060 3284940, 400040 3284960, 400020 3284960, 400020 3284980")
+    shapes = (
+        "400010 3284990, 400030 3284990, 400030 3284970, 400010 3284970, 400010 3284990",
+        "400020 3284980, 400040 3284980, 400040 3284960, 400060 3284940, 400040 3284960, 400020 "
+        "3284960, 400020 3284980",
+    )
     for shape in shapes:
         feature = QgsFeature()
         feature.setGeometry(QgsGeometry.fromWkt(f"Polygon(({shape}))"))
         areas.dataProvider().addFeatures([feature])
     QgsProject.instance().addMapLayer(areas)
-    wanted = {"INPUT": raster, "POLYGONS": areas, "PROMPT": "make it nicer somehow", "FEATHER": 0, "KEEP_REQUEST": True,
-              "OUTPUT": str(tmp_path / "out.tif")}
+    wanted = {
+        "INPUT": raster,
+        "POLYGONS": areas,
+        "PROMPT": "make it nicer somehow",
+        "FEATHER": 0,
+        "KEEP_REQUEST": True,
+        "OUTPUT": str(tmp_path / "out.tif"),
+    }
     with pytest.raises(QgsProcessingException, match=r"operation \w+"):
         processing.run("landbrush:edit", wanted)
-    manifest = json.loads(processing.run("landbrush:edit", {**wanted, "OPERATION": "snow"})["MANIFEST"])
+    manifest = json.loads(
+        processing.run("landbrush:edit", {**wanted, "OPERATION": "snow"})["MANIFEST"]
+    )
     assert manifest["editor"] == "snow" and manifest["gate"]["pixels_inside"] == 2800
     script = "import sys, rasterio; print(rasterio.open(sys.argv[1]).tags()['LANDBRUSH_PROMPT'])"
     tags = helpers.server_python(script, tmp_path / "out.tif")
@@ -155,14 +227,28 @@ def test_two_layers_are_compared(provider, raster, polygons, tmp_path):
     from qgis.core import QgsProcessingException
 
     edited = tmp_path / "edited.tif"
-    processing.run("landbrush:edit", {"INPUT": raster, "POLYGONS": str(polygons), "PROMPT": "snow", "OUTPUT": str(edited)})
-    found = processing.run("landbrush:evaluate", {"BEFORE": raster, "AFTER": str(edited), "POLYGONS": str(polygons)})
-    assert found["OUTSIDE_CHANGED"] == 0 and found["INSIDE_CHANGED"] > 0.5 and found["ENERGY_INSIDE"] == 1
-    assert json.loads(found["REPORT"])["on_one_grid"] and "Outside the polygons nothing changed" in found["SUMMARY"]
+    processing.run(
+        "landbrush:edit",
+        {"INPUT": raster, "POLYGONS": str(polygons), "PROMPT": "snow", "OUTPUT": str(edited)},
+    )
+    found = processing.run(
+        "landbrush:evaluate", {"BEFORE": raster, "AFTER": str(edited), "POLYGONS": str(polygons)}
+    )
+    assert (
+        found["OUTSIDE_CHANGED"] == 0
+        and found["INSIDE_CHANGED"] > 0.5
+        and found["ENERGY_INSIDE"] == 1
+    )
+    assert (
+        json.loads(found["REPORT"])["on_one_grid"]
+        and "Outside the polygons nothing changed" in found["SUMMARY"]
+    )
     same = processing.run("landbrush:evaluate", {"BEFORE": raster, "AFTER": raster})
     assert "Nothing changed." in same["SUMMARY"] and "INSIDE_CHANGED" not in same
     with pytest.raises(QgsProcessingException, match="AFTER"):
-        processing.run("landbrush:evaluate", {"BEFORE": raster, "AFTER": str(tmp_path / "none.tif")})
+        processing.run(
+            "landbrush:evaluate", {"BEFORE": raster, "AFTER": str(tmp_path / "none.tif")}
+        )
 
 
 @pytest.mark.parametrize(
@@ -180,7 +266,13 @@ def test_processing_errors_are_sentences(provider, raster, polygons, tmp_path, c
     import processing
     from qgis.core import QgsProcessingException
 
-    parameters = {"INPUT": raster, "POLYGONS": str(polygons), "PROMPT": "snow", "OUTPUT": str(tmp_path / "o.tif"), **change}
+    parameters = {
+        "INPUT": raster,
+        "POLYGONS": str(polygons),
+        "PROMPT": "snow",
+        "OUTPUT": str(tmp_path / "o.tif"),
+        **change,
+    }
     if "OUTPUT" in change:
         parameters["OUTPUT"] = str(tmp_path / change["OUTPUT"])
     with pytest.raises(QgsProcessingException, match=words):
@@ -194,12 +286,21 @@ def test_processing_never_writes_over_its_input(provider, raster, polygons):
 
     before = Path(raster.source()).read_bytes()
     with pytest.raises(QgsProcessingException, match="nothing is lost"):
-        processing.run("landbrush:edit", {"INPUT": raster, "POLYGONS": str(polygons), "PROMPT": "snow",
-                                          "OUTPUT": raster.source()})
+        processing.run(
+            "landbrush:edit",
+            {
+                "INPUT": raster,
+                "POLYGONS": str(polygons),
+                "PROMPT": "snow",
+                "OUTPUT": raster.source(),
+            },
+        )
     assert Path(raster.source()).read_bytes() == before
 
 
-def test_every_editor_is_an_algorithm_with_its_options(provider, raster, polygons, tmp_path, helpers):
+def test_every_editor_is_an_algorithm_with_its_options(
+    provider, raster, polygons, tmp_path, helpers
+):
     import processing
     from landbrush.plugin.processing import editors
     from qgis.core import QgsProcessingException, QgsProcessingParameterDefinition
@@ -211,24 +312,61 @@ def test_every_editor_is_an_algorithm_with_its_options(provider, raster, polygon
         found = registry.algorithmById(f"landbrush:{info.id}")
         names = {definition.name(): definition for definition in found.parameterDefinitions()}
         assert {option.name.upper() for option in info.options} <= set(names)
-        assert ("EXEMPLAR" in names) == info.takes("exemplar") and ("ELEVATION" in names) == info.takes("elevation")
+        assert ("EXEMPLAR" in names) == info.takes("exemplar") and (
+            "ELEVATION" in names
+        ) == info.takes("elevation")
         if "exemplar" in info.needs:
-            assert not names["EXEMPLAR"].flags() & QgsProcessingParameterDefinition.Flag.FlagOptional
+            assert (
+                not names["EXEMPLAR"].flags() & QgsProcessingParameterDefinition.Flag.FlagOptional
+            )
     output = tmp_path / "burned.tif"
-    found = processing.run("landbrush:burn", {
-        "INPUT": raster, "POLYGONS": str(polygons), "SEVERITY": 0.4, "FEATHER": 0, "COMPRESSION": "zstd", "COG": True,
-        "OUTPUT": str(output)})
+    found = processing.run(
+        "landbrush:burn",
+        {
+            "INPUT": raster,
+            "POLYGONS": str(polygons),
+            "SEVERITY": 0.4,
+            "FEATHER": 0,
+            "COMPRESSION": "zstd",
+            "COG": True,
+            "OUTPUT": str(output),
+        },
+    )
     manifest = json.loads(found["MANIFEST"])
-    assert manifest["options"]["severity"] == 0.4 and manifest["request"]["output"] == {"compression": "zstd", "cog": True}
-    assert found["OUTSIDE_DIFFERENT"] == 0 and helpers.compare(raster.source(), output)["outside"] == 0
+    assert manifest["options"]["severity"] == 0.4 and manifest["request"]["output"] == {
+        "compression": "zstd",
+        "cog": True,
+    }
+    assert (
+        found["OUTSIDE_DIFFERENT"] == 0 and helpers.compare(raster.source(), output)["outside"] == 0
+    )
     extent = raster.extent()
-    part = f"{extent.xMinimum()},{extent.xMinimum() + 60},{extent.yMinimum()},{extent.yMaximum()} [EPSG:32617]"
-    found = processing.run("landbrush:snow", {
-        "INPUT": raster, "POLYGONS": str(polygons), "EXTENT": part, "OUTPUT": str(tmp_path / "part.tif")})
-    assert json.loads(found["MANIFEST"])["gate"]["pixels_inside"] == 16 * 32, "half of the polygon lies in the extent"
+    part = (
+        f"{extent.xMinimum()},{extent.xMinimum() + 60},{extent.yMinimum()},{extent.yMaximum()} "
+        "[EPSG:32617]"
+    )
+    found = processing.run(
+        "landbrush:snow",
+        {
+            "INPUT": raster,
+            "POLYGONS": str(polygons),
+            "EXTENT": part,
+            "OUTPUT": str(tmp_path / "part.tif"),
+        },
+    )
+    assert json.loads(found["MANIFEST"])["gate"]["pixels_inside"] == 16 * 32, (
+        "half of the polygon lies in the extent"
+    )
     with pytest.raises(QgsProcessingException, match="wholly protected"):
-        processing.run("landbrush:snow", {"INPUT": raster, "POLYGONS": str(polygons), "PROTECT": str(polygons),
-                                          "OUTPUT": str(tmp_path / "none.tif")})
+        processing.run(
+            "landbrush:snow",
+            {
+                "INPUT": raster,
+                "POLYGONS": str(polygons),
+                "PROTECT": str(polygons),
+                "OUTPUT": str(tmp_path / "none.tif"),
+            },
+        )
 
 
 def test_qgis_process(helpers, raster_path, polygons, tmp_path):
@@ -240,7 +378,9 @@ def test_qgis_process(helpers, raster_path, polygons, tmp_path):
     (plugins / "landbrush").symlink_to(helpers.root)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     environment["QGIS_CUSTOM_CONFIG_PATH"] = str(tmp_path / "config")
-    run = lambda *a: subprocess.run([program, *a], capture_output=True, text=True, env=environment, check=False)
+    run = lambda *a: subprocess.run(
+        [program, *a], capture_output=True, text=True, env=environment, check=False
+    )
     assert run("plugins", "enable", "landbrush").returncode == 0
     output = tmp_path / "processed.tif"
     done = run(
@@ -263,7 +403,9 @@ def test_the_desktop_on_a_virtual_screen(helpers, tmp_path, raster_path, polygon
         pytest.skip("xvfb-run is not installed")
     out = tmp_path / "demo"
     out.mkdir()
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "QT_QPA_PLATFORM")}
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "QT_QPA_PLATFORM")
+    }
     environment |= {
         "DEMO_OUT": str(out),
         "DEMO_RASTER": str(raster_path),
@@ -273,7 +415,11 @@ def test_the_desktop_on_a_virtual_screen(helpers, tmp_path, raster_path, polygon
         "LIMIT_S": "3600",
     }
     subprocess.run(
-        [str(helpers.root / "scripts/qgis-desktop.sh"), str(tmp_path / "profile"), str(helpers.root / "scripts/demo_in_qgis.py")],
+        [
+            str(helpers.root / "scripts/qgis-desktop.sh"),
+            str(tmp_path / "profile"),
+            str(helpers.root / "scripts/demo_in_qgis.py"),
+        ],
         env=environment,
         check=False,
     )

@@ -26,7 +26,11 @@ def scene(bands: int, height: int, width: int, seed: int = 0) -> np.ndarray:
     """A picture in [0, 1] with a textured ground and a bright block in the middle."""
     rng = np.random.default_rng(seed)
     rows, cols = np.mgrid[:height, :width]
-    ground = 0.45 + 0.12 * np.sin(rows / 5.0) * np.cos(cols / 7.0) + 0.06 * rng.standard_normal((height, width))
+    ground = (
+        0.45
+        + 0.12 * np.sin(rows / 5.0) * np.cos(cols / 7.0)
+        + 0.06 * rng.standard_normal((height, width))
+    )
     image = np.stack([ground * (0.8 + 0.4 * b / max(bands, 2)) for b in range(bands)])
     image[:, height // 2 - 8 : height // 2 + 8, width // 2 - 8 : width // 2 + 8] = 0.9
     return np.clip(image, 0.02, 0.98)
@@ -40,14 +44,38 @@ def in_type(image: np.ndarray, dtype: str) -> np.ndarray:
     return (image * 3000 + (1 if dtype == "uint16" else -500)).astype(dtype)
 
 
-def write(path: Path, values: np.ndarray, *, crs=UTM, transform=None, nodata=None, colorinterp=None, descriptions=None,
-          scales=None, offsets=None, mask=None, **profile) -> Path:
+def write(
+    path: Path,
+    values: np.ndarray,
+    *,
+    crs=UTM,
+    transform=None,
+    nodata=None,
+    colorinterp=None,
+    descriptions=None,
+    scales=None,
+    offsets=None,
+    mask=None,
+    **profile,
+) -> Path:
     transform = transform or Affine(0.5, 0, 400000, 0, -0.5, 3285000)
     bands, height, width = values.shape
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK="YES"), rasterio.open(
-        path, "w", driver="GTiff", width=width, height=height, count=bands, dtype=values.dtype, crs=crs,
-        transform=transform, nodata=nodata, **profile,
-    ) as out:
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK="YES"),
+        rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            width=width,
+            height=height,
+            count=bands,
+            dtype=values.dtype,
+            crs=crs,
+            transform=transform,
+            nodata=nodata,
+            **profile,
+        ) as out,
+    ):
         if colorinterp:
             out.colorinterp = colorinterp
         out.write(values)
@@ -103,8 +131,11 @@ def client(app):
 
 def inputs(path: Path, pixels=None, **more) -> dict:
     """Inputs of an execution on a file."""
-    return {"raster": {"path": str(path)},
-            "polygons": {"geometry": ring(path, pixels or square(60, 60, 100, 100))}, **more}
+    return {
+        "raster": {"path": str(path)},
+        "polygons": {"geometry": ring(path, pixels or square(60, 60, 100, 100))},
+        **more,
+    }
 
 
 def finished(client, job_id: str) -> dict:
@@ -134,7 +165,9 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "_given", {})
     yield tmp_path / "home"
     left = [p.name for p in shelf.folder().glob(".*")] if shelf.folder().is_dir() else []
-    assert not [name for name in left if not name.startswith(".download-")], "something half-brought stayed"
+    assert not [name for name in left if not name.startswith(".download-")], (
+        "something half-brought stayed"
+    )
 
 
 @pytest.fixture

@@ -14,7 +14,10 @@ UNION = 2800
 
 
 def many(path, *rings):
-    return {"type": "MultiPolygon", "coordinates": [ring(path, pixels)["coordinates"] for pixels in rings]}
+    return {
+        "type": "MultiPolygon",
+        "coordinates": [ring(path, pixels)["coordinates"] for pixels in rings],
+    }
 
 
 def made(path, folder, process="snow", **more):

@@ -1,6 +1,8 @@
-"""Our loop beside another computation of the same drawing, fp32, tiny networks: the largest difference of pixels in [-1, 1].
+"""Our loop beside another computation of the same drawing, fp32, tiny networks: the largest
+difference of pixels in [-1, 1].
 
-Where diffusers has the pipeline it is that; else a short reference written here from the released code's description.
+Where diffusers has the pipeline it is that; else a short reference written here from the released
+code's description.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ def noise(channels, height=SIDE // 8, width=SIDE // 8):
 
 
 def drawing(model, scheduler, text, image=None, drawn=None, **more):
-    how = Settings(scheduler, STEPS, FreeGuidance(text, image), SEED, **{"negative": NEGATIVE, **more})
+    how = Settings(
+        scheduler, STEPS, FreeGuidance(text, image), SEED, **{"negative": NEGATIVE, **more}
+    )
     return Drawing(model, PROMPT, picture() * 2 - 1, drawn, how, SIDE // 8)
 
 
@@ -65,13 +69,27 @@ def _tokens(model, name="tokenizer", limit=77):
 
 
 def _sd(model, cls, scheduler, **more):
-    pipe = cls(vae=model.part("vae"), text_encoder=model.part("text_encoder"), tokenizer=_tokens(model), unet=model.part("unet"),
-               scheduler=scheduler, safety_checker=None, feature_extractor=None, requires_safety_checker=False, **more)
+    pipe = cls(
+        vae=model.part("vae"),
+        text_encoder=model.part("text_encoder"),
+        tokenizer=_tokens(model),
+        unet=model.part("unet"),
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+        **more,
+    )
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
 
-COMMON = {"prompt": PROMPT, "negative_prompt": NEGATIVE, "num_inference_steps": STEPS, "output_type": "pt"}
+COMMON = {
+    "prompt": PROMPT,
+    "negative_prompt": NEGATIVE,
+    "num_inference_steps": STEPS,
+    "output_type": "pt",
+}
 
 
 def instruct_pix2pix(folder):
@@ -79,7 +97,8 @@ def instruct_pix2pix(folder):
 
 
 def rsedit_unet(folder):
-    """The 248-token reader beside the pipeline of InstructPix2Pix, as it was published to be run, with Euler."""
+    """The 248-token reader beside the pipeline of InstructPix2Pix, as it was published to be run,
+    with Euler."""
     return _instructed(brought(folder, "rsedit-unet-dgtrs"), "Euler", 248)
 
 
@@ -89,22 +108,31 @@ def _instructed(model, solver, tokens):
 
     pipe = _sd(model, StableDiffusionInstructPix2PixPipeline, model.scheduler(solver))
     pipe.tokenizer.model_max_length = tokens
-    theirs = pipe(image=picture(), guidance_scale=7.5, image_guidance_scale=1.5, latents=noise(4),
-                  generator=torch.Generator().manual_seed(SEED), **COMMON).images
+    theirs = pipe(
+        image=picture(),
+        guidance_scale=7.5,
+        image_guidance_scale=1.5,
+        latents=noise(4),
+        generator=torch.Generator().manual_seed(SEED),
+        **COMMON,
+    ).images
     ours, _ = recipes.instruct_unet(drawing(model, solver, 7.5, 1.5))
     return gap(ours / 2 + 0.5, theirs)
 
 
 @torch.no_grad()
 def image_to_image(folder):
-    """SDEdit beside img2img; diffusers draws the noise from its generator, so ours is made to be that."""
+    """SDEdit beside img2img; diffusers draws the noise from its generator, so ours is made to be
+    that."""
     from diffusers import StableDiffusionImg2ImgPipeline
 
     model = brought(folder, "sd15")
     pipe = _sd(model, StableDiffusionImg2ImgPipeline, model.scheduler("PNDM"))
     work = drawing(model, "PNDM", 7.5, strength=0.75)
     work.encoded()
-    theirs = _with_noise(lambda: pipe(image=work.latent, strength=0.75, guidance_scale=7.5, **COMMON).images)
+    theirs = _with_noise(
+        lambda: pipe(image=work.latent, strength=0.75, guidance_scale=7.5, **COMMON).images
+    )
     ours, _ = recipes.redrawn(work, 1.0)
     return gap(ours / 2 + 0.5, theirs)
 
@@ -113,7 +141,11 @@ def _with_noise(run):
     """Run a pipeline that draws its noise itself with ours in its stead."""
     import sys
 
-    modules = [m for n, m in list(sys.modules.items()) if n.startswith("diffusers.pipelines.") and hasattr(m, "randn_tensor")]
+    modules = [
+        m
+        for n, m in list(sys.modules.items())
+        if n.startswith("diffusers.pipelines.") and hasattr(m, "randn_tensor")
+    ]
     kept = [m.randn_tensor for m in modules]
     try:
         for module in modules:
@@ -131,8 +163,15 @@ def inpaint_nine_channels(folder):
     model, cells = brought(folder, "sd15-inpainting"), hole()
     pipe = _sd(model, StableDiffusionInpaintPipeline, model.scheduler("PNDM"))
     mask = torch.nn.functional.interpolate(cells, (SIDE, SIDE), mode="nearest")
-    theirs = pipe(image=picture(), mask_image=mask, height=SIDE, width=SIDE, guidance_scale=7.5, latents=noise(4),
-                  **COMMON).images
+    theirs = pipe(
+        image=picture(),
+        mask_image=mask,
+        height=SIDE,
+        width=SIDE,
+        guidance_scale=7.5,
+        latents=noise(4),
+        **COMMON,
+    ).images
     work = drawing(model, "PNDM", 7.5, drawn=cells)
     ours, _ = recipes.inpainted(_unblended(work), 1.0)
     return gap(ours / 2 + 0.5, theirs)
@@ -140,20 +179,34 @@ def inpaint_nine_channels(folder):
 
 def _unblended(work):
     """As diffusers' nine-channel pipeline, which leaves the known ground to the network."""
-    work.sampled = lambda *given, **more: dataclasses.replace(work, drawn=None).sampled(*given, **more)
+    work.sampled = lambda *given, **more: dataclasses.replace(work, drawn=None).sampled(
+        *given, **more
+    )
     return work
 
 
 @torch.no_grad()
 def inpaint_four_channels(folder):
-    """The blended ground of every step, beside the inpainting pipeline of a network that has no mask input."""
+    """The blended ground of every step, beside the inpainting pipeline of a network that has no
+    mask input."""
     from diffusers import StableDiffusionInpaintPipeline
 
     model, cells = brought(folder, "sd15"), hole()
     pipe = _sd(model, StableDiffusionInpaintPipeline, model.scheduler("Euler"))
     mask = torch.nn.functional.interpolate(cells, (SIDE, SIDE), mode="nearest")
-    theirs = _with_noise(lambda: pipe(image=picture(), mask_image=mask, height=SIDE, width=SIDE, guidance_scale=7.5, strength=1.0,
-                                      **COMMON).images)
+    theirs = _with_noise(
+        lambda: (
+            pipe(
+                image=picture(),
+                mask_image=mask,
+                height=SIDE,
+                width=SIDE,
+                guidance_scale=7.5,
+                strength=1.0,
+                **COMMON,
+            ).images
+        )
+    )
     ours, _ = recipes.redrawn(drawing(model, "Euler", 7.5, drawn=cells), 1.0)
     return gap(ours / 2 + 0.5, theirs)
 
@@ -163,33 +216,55 @@ def kandinsky_inpaint(folder):
     from diffusers import KandinskyV22InpaintPipeline
 
     model, cells = brought(folder, "kandinsky22-prior", "kandinsky22-inpainting"), hole()
-    pipe = KandinskyV22InpaintPipeline(unet=model.part("unet"), scheduler=model.scheduler("DDPM"), movq=model.part("movq"))
+    pipe = KandinskyV22InpaintPipeline(
+        unet=model.part("unet"), scheduler=model.scheduler("DDPM"), movq=model.part("movq")
+    )
     pipe.set_progress_bar_config(disable=True)
     # The pipeline grows the hole by one cell, but along one diagonal only.
     around = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]])
-    grown = torch.from_numpy(ndimage.binary_dilation(cells[0, 0].numpy() > 0, around).astype(np.float32))[None, None]
+    grown = torch.from_numpy(
+        ndimage.binary_dilation(cells[0, 0].numpy() > 0, around).astype(np.float32)
+    )[None, None]
     work = drawing(model, "DDPM", 4.0, drawn=grown)
     words = recipes._embeddings(work)
     mask = torch.nn.functional.interpolate(cells, (SIDE, SIDE), mode="nearest")
-    theirs = pipe(image_embeds=words["full"].pooled, negative_image_embeds=words["none"].pooled, image=picture() * 2 - 1,
-                  mask_image=mask[0, 0], height=SIDE, width=SIDE, num_inference_steps=STEPS, guidance_scale=4.0, latents=noise(4),
-                  generator=torch.Generator().manual_seed(SEED), output_type="pt").images
+    theirs = pipe(
+        image_embeds=words["full"].pooled,
+        negative_image_embeds=words["none"].pooled,
+        image=picture() * 2 - 1,
+        mask_image=mask[0, 0],
+        height=SIDE,
+        width=SIDE,
+        num_inference_steps=STEPS,
+        guidance_scale=4.0,
+        latents=noise(4),
+        generator=torch.Generator().manual_seed(SEED),
+        output_type="pt",
+    ).images
     ours, _ = recipes.kandinsky(work)
     return gap(ours, theirs.clamp(-1, 1))
 
 
 def _sd3(model, cls, scheduler):
-    pipe = cls(transformer=model.part("transformer"), scheduler=scheduler, vae=model.part("vae"),
-               text_encoder=model.part("text_encoder"), tokenizer=_tokens(model), text_encoder_2=model.part("text_encoder_2"),
-               tokenizer_2=_tokens(model, "tokenizer_2"), text_encoder_3=model.part("text_encoder_3"),
-               tokenizer_3=_tokens(model, "tokenizer_3", 256))
+    pipe = cls(
+        transformer=model.part("transformer"),
+        scheduler=scheduler,
+        vae=model.part("vae"),
+        text_encoder=model.part("text_encoder"),
+        tokenizer=_tokens(model),
+        text_encoder_2=model.part("text_encoder_2"),
+        tokenizer_2=_tokens(model, "tokenizer_2"),
+        text_encoder_3=model.part("text_encoder_3"),
+        tokenizer_3=_tokens(model, "tokenizer_3", 256),
+    )
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
 
 @torch.no_grad()
 def stable_diffusion_3(folder):
-    """The denoiser and words of UltraEdit with no further channels, beside img2img of Stable Diffusion 3."""
+    """The denoiser and words of UltraEdit with no further channels, beside img2img of Stable
+    Diffusion 3."""
     from diffusers import StableDiffusion3Img2ImgPipeline
     from landbrush.server.diffusion.sd3 import SD3Denoiser
 
@@ -197,9 +272,21 @@ def stable_diffusion_3(folder):
     pipe = _sd3(model, StableDiffusion3Img2ImgPipeline, model.scheduler("flow Euler"))
     work = drawing(model, "flow Euler", 5.0, strength=0.75)
     work.encoded()
-    theirs = _with_noise(lambda: pipe(image=work.latent, strength=0.75, guidance_scale=5.0, height=SIDE, width=SIDE,
-                                      **COMMON).images)
-    denoise = SD3Denoiser(model.part("transformer"), work.branches(recipes._sd3_words(work)), work.settings.guidance)
+    theirs = _with_noise(
+        lambda: (
+            pipe(
+                image=work.latent,
+                strength=0.75,
+                guidance_scale=5.0,
+                height=SIDE,
+                width=SIDE,
+                **COMMON,
+            ).images
+        )
+    )
+    denoise = SD3Denoiser(
+        model.part("transformer"), work.branches(recipes._sd3_words(work)), work.settings.guidance
+    )
     ours = work.decoded(work.sampled(denoise, model.scheduler("flow Euler")))
     return gap(ours / 2 + 0.5, theirs)
 
@@ -222,34 +309,52 @@ def pixart(folder):
     from landbrush.server.diffusion.text import t5_words
 
     model = brought(folder, "rsedit-dit")
-    pipe = PixArtAlphaPipeline(tokenizer=_tokens(model, limit=120), text_encoder=model.part("text_encoder"),
-                               vae=model.part("vae"),
-                               transformer=model.part("transformer"), scheduler=model.scheduler("DPM++ 2M"))
+    pipe = PixArtAlphaPipeline(
+        tokenizer=_tokens(model, limit=120),
+        text_encoder=model.part("text_encoder"),
+        vae=model.part("vae"),
+        transformer=model.part("transformer"),
+        scheduler=model.scheduler("DPM++ 2M"),
+    )
     pipe.set_progress_bar_config(disable=True)
-    theirs = pipe(height=SIDE, width=SIDE, guidance_scale=4.5, latents=noise(4), clean_caption=False,
-                  use_resolution_binning=False,
-                  **COMMON).images
+    theirs = pipe(
+        height=SIDE,
+        width=SIDE,
+        guidance_scale=4.5,
+        latents=noise(4),
+        clean_caption=False,
+        use_resolution_binning=False,
+        **COMMON,
+    ).images
     work = drawing(model, "DPM++ 2M", 4.5)
     with model.reader("text_encoder", "tokenizer", 120) as reader:
         words = work.words(lambda text: t5_words(reader, text, True))
     work.encoded()
-    denoise = PixArtDenoiser(model.part("transformer"), work.branches(words), work.settings.guidance)
+    denoise = PixArtDenoiser(
+        model.part("transformer"), work.branches(words), work.settings.guidance
+    )
     ours = work.decoded(work.sampled(denoise, model.scheduler("DPM++ 2M")))
     return gap(ours / 2 + 0.5, theirs)
 
 
 def _flux(model, cls):
-    pipe = cls(scheduler=model.scheduler("flow Euler"), vae=model.part("vae"), text_encoder=model.part("text_encoder"),
-               tokenizer=_tokens(model), text_encoder_2=model.part("text_encoder_2"), tokenizer_2=_tokens(model, "tokenizer_2",
-                                                                                                          512),
-               transformer=model.part("transformer"))
+    pipe = cls(
+        scheduler=model.scheduler("flow Euler"),
+        vae=model.part("vae"),
+        text_encoder=model.part("text_encoder"),
+        tokenizer=_tokens(model),
+        text_encoder_2=model.part("text_encoder_2"),
+        tokenizer_2=_tokens(model, "tokenizer_2", 512),
+        transformer=model.part("transformer"),
+    )
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
 
 @torch.no_grad()
 def flux_fill_diptych(folder):
-    """ICEdit beside FLUX Fill's pipeline, run as its authors run it: the picture twice, the right half masked.
+    """ICEdit beside FLUX Fill's pipeline, run as its authors run it: the picture twice, the right
+    half masked.
 
     Compared as latents: the pipeline decodes both halves as one picture, ours the right one alone.
     """
@@ -260,15 +365,23 @@ def flux_fill_diptych(folder):
     pipe = _flux(model, FluxFillPipeline)
     both, mask = torch.cat([picture(), picture()], 3), torch.zeros(1, 1, SIDE, 2 * SIDE)
     mask[..., SIDE:] = 1
-    theirs = pipe(prompt=recipes.DIPTYCH.format(PROMPT), image=both, mask_image=mask, height=SIDE, width=2 * SIDE,
-                  guidance_scale=50,
-                  num_inference_steps=STEPS, latents=packed(torch.cat(noise(32).chunk(2, 1), 3)), output_type="latent").images
+    theirs = pipe(
+        prompt=recipes.DIPTYCH.format(PROMPT),
+        image=both,
+        mask_image=mask,
+        height=SIDE,
+        width=2 * SIDE,
+        guidance_scale=50,
+        num_inference_steps=STEPS,
+        latents=packed(torch.cat(noise(32).chunk(2, 1), 3)),
+        output_type="latent",
+    ).images
     made = []
     work = drawing(model, "flow Euler", 50.0)
     sampled = work.sampled
     work.sampled = lambda *given, **more: made.append(sampled(*given, **more)) or made[0]
     recipes.diptych(work)
-    return gap(made[0], unpacked(theirs, SIDE // 8, SIDE // 4)[..., SIDE // 8:])
+    return gap(made[0], unpacked(theirs, SIDE // 8, SIDE // 4)[..., SIDE // 8 :])
 
 
 @torch.no_grad()
@@ -278,21 +391,34 @@ def flux_kontext(folder):
 
     model = brought(folder, "flux-kontext")
     pipe = _flux(model, FluxKontextPipeline)
-    theirs = pipe(prompt=PROMPT, image=picture(), height=SIDE, width=SIDE, guidance_scale=3.5, num_inference_steps=STEPS,
-                  latents=packed(noise(16)), output_type="pt", _auto_resize=False, max_area=SIDE * SIDE).images
+    theirs = pipe(
+        prompt=PROMPT,
+        image=picture(),
+        height=SIDE,
+        width=SIDE,
+        guidance_scale=3.5,
+        num_inference_steps=STEPS,
+        latents=packed(noise(16)),
+        output_type="pt",
+        _auto_resize=False,
+        max_area=SIDE * SIDE,
+    ).images
     ours, _ = recipes.kontext(drawing(model, "flow Euler", 3.5))
     return gap(ours / 2 + 0.5, theirs)
 
 
 @torch.no_grad()
 def rsedit_dit(folder):
-    """A plain loop of RSEdit-DiT: source left, noise right, three predictions one by one, the right half's first channels."""
+    """A plain loop of RSEdit-DiT: source left, noise right, three predictions one by one, the right
+    half's first channels."""
     model = brought(folder, "rsedit-dit")
     net, scheduler = model.part("transformer"), model.scheduler("DPM++ 2M")
     tokens, reader = _tokens(model, limit=120), model.part("text_encoder")
 
     def read(text):
-        ids = tokens([text], padding="max_length", max_length=120, truncation=True, return_tensors="pt")
+        ids = tokens(
+            [text], padding="max_length", max_length=120, truncation=True, return_tensors="pt"
+        )
         return reader(ids.input_ids, attention_mask=ids.attention_mask)[0], ids.attention_mask
 
     (full, full_mask), (null, null_mask) = read(PROMPT), read(NEGATIVE)
@@ -302,14 +428,25 @@ def rsedit_dit(folder):
     scheduler.set_timesteps(STEPS)
     for t in scheduler.timesteps:
         made = []
-        for states, mask, left in ((full, full_mask, source), (null, null_mask, source), (null, null_mask,
-                                                                                          torch.zeros_like(source))):
+        for states, mask, left in (
+            (full, full_mask, source),
+            (null, null_mask, source),
+            (null, null_mask, torch.zeros_like(source)),
+        ):
             both = torch.cat([left, scheduler.scale_model_input(latents, t)], dim=3)
-            out = net(both, encoder_hidden_states=states, encoder_attention_mask=mask, timestep=t[None],
-                      added_cond_kwargs={"resolution": None, "aspect_ratio": None}, return_dict=False)[0]
-            made.append(out[:, :4, :, latents.shape[3]:])
+            out = net(
+                both,
+                encoder_hidden_states=states,
+                encoder_attention_mask=mask,
+                timestep=t[None],
+                added_cond_kwargs={"resolution": None, "aspect_ratio": None},
+                return_dict=False,
+            )[0]
+            made.append(out[:, :4, :, latents.shape[3] :])
         text, image, none = made
-        latents = scheduler.step(none + 4.5 * (text - image) + 1.5 * (image - none), t, latents, return_dict=False)[0]
+        latents = scheduler.step(
+            none + 4.5 * (text - image) + 1.5 * (image - none), t, latents, return_dict=False
+        )[0]
     theirs = vae.decode(latents / vae.config.scaling_factor).sample.clamp(-1, 1)
     ours, _ = recipes.in_context_dit(drawing(model, "DPM++ 2M", 4.5, 1.5), masked=True)
     return gap(ours, theirs)
@@ -317,26 +454,47 @@ def rsedit_dit(folder):
 
 @torch.no_grad()
 def ultraedit(folder):
-    """A plain loop of UltraEdit: channels noisy, source, mask; nothing of them scaled or shifted; decoded without shift."""
+    """A plain loop of UltraEdit: channels noisy, source, mask; nothing of them scaled or shifted;
+    decoded without shift."""
     from diffusers import StableDiffusion3Pipeline
 
     model, cells = brought(folder, "ultraedit-mask"), hole()
-    net, scheduler, vae = model.part("transformer"), model.scheduler("flow Euler"), model.part("vae")
+    net, scheduler, vae = (
+        model.part("transformer"),
+        model.scheduler("flow Euler"),
+        model.part("vae"),
+    )
     pipe = _sd3(model, StableDiffusion3Pipeline, scheduler)
-    full, null, pooled, null_pooled = pipe.encode_prompt(PROMPT, PROMPT, PROMPT, device="cpu", negative_prompt=NEGATIVE)
+    full, null, pooled, null_pooled = pipe.encode_prompt(
+        PROMPT, PROMPT, PROMPT, device="cpu", negative_prompt=NEGATIVE
+    )
     source = vae.encode(picture() * 2 - 1).latent_dist.mode()
-    white = torch.nn.functional.interpolate(cells, (SIDE, SIDE), mode="nearest").expand(-1, 3, -1, -1)
+    white = torch.nn.functional.interpolate(cells, (SIDE, SIDE), mode="nearest").expand(
+        -1, 3, -1, -1
+    )
     mask = vae.encode(white * 2 - 1).latent_dist.mode()
     latents, nothing = noise(16), torch.zeros(1, 16, SIDE // 8, SIDE // 8)
     scheduler.set_timesteps(STEPS)
     for t in scheduler.timesteps:
         made = []
-        for states, vector, beside in ((full, pooled, (source, mask)), (null, null_pooled, (source, mask)),
-                                       (null, null_pooled, (nothing, nothing))):
-            made.append(net(hidden_states=torch.cat([latents, *beside], 1), timestep=t[None], encoder_hidden_states=states,
-                            pooled_projections=vector, return_dict=False)[0])
+        for states, vector, beside in (
+            (full, pooled, (source, mask)),
+            (null, null_pooled, (source, mask)),
+            (null, null_pooled, (nothing, nothing)),
+        ):
+            made.append(
+                net(
+                    hidden_states=torch.cat([latents, *beside], 1),
+                    timestep=t[None],
+                    encoder_hidden_states=states,
+                    pooled_projections=vector,
+                    return_dict=False,
+                )[0]
+            )
         text, image, none = made
-        latents = scheduler.step(none + 7.5 * (text - image) + 1.5 * (image - none), t, latents, return_dict=False)[0]
+        latents = scheduler.step(
+            none + 7.5 * (text - image) + 1.5 * (image - none), t, latents, return_dict=False
+        )[0]
     theirs = vae.decode(latents / vae.config.scaling_factor).sample.clamp(-1, 1)
     ours, _ = recipes.ultraedit(_unblended(drawing(model, "flow Euler", 7.5, 1.5, drawn=cells)))
     return gap(ours, theirs)
@@ -348,21 +506,52 @@ def text2earth(folder):
     model = brought(folder, "text2earth")
     net, scheduler, vae = model.part("unet"), model.scheduler("Euler"), model.part("vae")
     tokens, reader = _tokens(model), model.part("text_encoder")
-    read = {text: reader(tokens([text], padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids)[0]
-            for text in (PROMPT, NEGATIVE)}
+    read = {
+        text: reader(
+            tokens(
+                [text], padding="max_length", max_length=77, truncation=True, return_tensors="pt"
+            ).input_ids
+        )[0]
+        for text in (PROMPT, NEGATIVE)
+    }
     source = vae.encode(picture() * 2 - 1).latent_dist.mode() * vae.config.scaling_factor
     scheduler.set_timesteps(STEPS)
     first = STEPS - int(STEPS * 0.75)
     latents = source + noise(4) * scheduler.sigmas[first]
     for t in scheduler.timesteps[first:]:
         seen = scheduler.scale_model_input(latents, t)
-        none = net(seen, t, encoder_hidden_states=read[NEGATIVE], class_labels=torch.tensor([0.0]), return_dict=False)[0]
-        full = net(seen, t, encoder_hidden_states=read[PROMPT], class_labels=torch.tensor([18.0]), return_dict=False)[0]
+        none = net(
+            seen,
+            t,
+            encoder_hidden_states=read[NEGATIVE],
+            class_labels=torch.tensor([0.0]),
+            return_dict=False,
+        )[0]
+        full = net(
+            seen,
+            t,
+            encoder_hidden_states=read[PROMPT],
+            class_labels=torch.tensor([18.0]),
+            return_dict=False,
+        )[0]
         latents = scheduler.step(none + 4.0 * (full - none), t, latents, return_dict=False)[0]
     theirs = vae.decode(latents / vae.config.scaling_factor).sample.clamp(-1, 1)
     ours, _ = recipes.redrawn(drawing(model, "Euler", 4.0, strength=0.75), 0.5)
     return gap(ours, theirs)
 
 
-CASES = (instruct_pix2pix, rsedit_unet, image_to_image, inpaint_nine_channels, inpaint_four_channels, kandinsky_inpaint,
-         stable_diffusion_3, pixart, flux_fill_diptych, flux_kontext, rsedit_dit, ultraedit, text2earth)
+CASES = (
+    instruct_pix2pix,
+    rsedit_unet,
+    image_to_image,
+    inpaint_nine_channels,
+    inpaint_four_channels,
+    kandinsky_inpaint,
+    stable_diffusion_3,
+    pixart,
+    flux_fill_diptych,
+    flux_kontext,
+    rsedit_dit,
+    ultraedit,
+    text2earth,
+)

@@ -36,7 +36,11 @@ GOOD = {
 def test_round_trip():
     request = EditRequest.from_json(GOOD)
     assert EditRequest.from_json(request.to_json()) == request
-    assert request.extent.xmax == 2.5 and request.blend.feather_px == 3 and request.api_version == API_VERSION
+    assert (
+        request.extent.xmax == 2.5
+        and request.blend.feather_px == 3
+        and request.api_version == API_VERSION
+    )
 
 
 def broken(**changes):
@@ -74,12 +78,41 @@ def broken(**changes):
         (broken(api_version="2.0"), "Update"),
         (broken(raster={"path": "a", "upload": "b"}), "upload or path"),
         (broken(raster={}), "upload or path"),
-        (broken(polygons__geometry={"type": "Point", "coordinates": [0, 0]}), "Polygon or MultiPolygon"),
-        (broken(polygons__geometry={"type": "Polygon", "coordinates": []}), "at least one|outer ring"),
-        (broken(polygons__geometry={"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1]]]}), "end where"),
-        (broken(polygons__geometry={"type": "Polygon", "coordinates": [[[0, 0], [1, "x"], [1, 1], [0, 0]]]}), "finite"),
-        (broken(polygons__geometry={"type": "Polygon", "coordinates": [[[0, 0], [float("nan"), 1], [1, 1], [0, 0]]]}),
-         "finite"),
+        (
+            broken(polygons__geometry={"type": "Point", "coordinates": [0, 0]}),
+            "Polygon or MultiPolygon",
+        ),
+        (
+            broken(polygons__geometry={"type": "Polygon", "coordinates": []}),
+            "at least one|outer ring",
+        ),
+        (
+            broken(
+                polygons__geometry={
+                    "type": "Polygon",
+                    "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1]]],
+                }
+            ),
+            "end where",
+        ),
+        (
+            broken(
+                polygons__geometry={
+                    "type": "Polygon",
+                    "coordinates": [[[0, 0], [1, "x"], [1, 1], [0, 0]]],
+                }
+            ),
+            "finite",
+        ),
+        (
+            broken(
+                polygons__geometry={
+                    "type": "Polygon",
+                    "coordinates": [[[0, 0], [float("nan"), 1], [1, 1], [0, 0]]],
+                }
+            ),
+            "finite",
+        ),
     ],
 )
 def test_what_is_not_of_the_form_is_refused_with_its_place(data, words):
@@ -89,12 +122,16 @@ def test_what_is_not_of_the_form_is_refused_with_its_place(data, words):
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
 
-@given(json_values, st.sampled_from([*GOOD, "protect", "elevation", "polygons__geometry__coordinates"]))
+@given(
+    json_values, st.sampled_from([*GOOD, "protect", "elevation", "polygons__geometry__coordinates"])
+)
 def test_any_json_in_any_place_parses_or_raises_contract_error(value, place):
     data = broken(**{place: value}) if value is not None else copy.deepcopy(GOOD)
     try:
@@ -153,8 +190,12 @@ def test_the_contract_works_on_every_python_there_is(version):
     found = interpreters()
     if version not in found:
         pytest.skip(f"Python {version} is not on this machine")
-    done = subprocess.run([found[version], "-I", "-c", SCRIPT, str(CONTRACT.parent), json.dumps(GOOD)],
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [found[version], "-I", "-c", SCRIPT, str(CONTRACT.parent), json.dumps(GOOD)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if "No such file" in done.stderr or done.returncode == 127:
         pytest.skip(f"Python {version} does not start")
     assert done.returncode == 0, done.stderr

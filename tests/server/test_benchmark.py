@@ -72,7 +72,21 @@ def said(_):
 
 def test_a_run_is_complete_and_honest(plan, tmp_path, capsys):
     out = tmp_path / "out"
-    assert __main__.main(["evaluate", "cases", "--cases", str(plan), "--output", str(out), "--home", str(tmp_path / "home")]) == 0
+    assert (
+        __main__.main(
+            [
+                "evaluate",
+                "cases",
+                "--cases",
+                str(plan),
+                "--output",
+                str(out),
+                "--home",
+                str(tmp_path / "home"),
+            ]
+        )
+        == 0
+    )
     records = list(runs.records(out / "results.jsonl"))
     assert len(records) == (1 + 1 + 2 + 2 + 2) + (1 + 2 + 2)
     by = {(one["case"], one["system"], one["seed"]): one for one in records}
@@ -80,11 +94,17 @@ def test_a_run_is_complete_and_honest(plan, tmp_path, capsys):
     assert perfect["l1"] == perfect["texture_gap"] == perfect["outside_changed"] == 0
     assert same["lite0_likeness"] < perfect["lite0_likeness"] == pytest.approx(1, abs=1e-5)
     assert same["changed_inside"] == 0 and by["one", "noise", 1]["values"]["changed_inside"] > 0.9
-    assert "l1" not in by["two", "remove", 0]["values"] and by["one", "fill", 0]["failure"].startswith("CannotEdit")
+    assert "l1" not in by["two", "remove", 0]["values"] and by["one", "fill", 0][
+        "failure"
+    ].startswith("CannotEdit")
     found = json.loads((out / "results.json").read_text())
     row = next(row for row in found["rows"] if row["system"] == "fill")
     assert (row["runs"], row["failed"], row["cases"]) == (2, 2, 0)
-    assert {check["measure"] for check in found["checks"]} >= {"l1", "lite0_likeness", "changed_inside"}
+    assert {check["measure"] for check in found["checks"]} >= {
+        "l1",
+        "lite0_likeness",
+        "changed_inside",
+    }
     assert "Runs that failed" in (out / "tables.md").read_text()
     told = capsys.readouterr()
     assert "fill: 0 of 2 runs" in told.out and "index.html" in told.out and "[13/13]" in told.err
@@ -95,9 +115,14 @@ def test_a_run_is_complete_and_honest(plan, tmp_path, capsys):
 def test_the_page_holds_its_data_whatever_the_prompts_say(plan, tmp_path):
     page = benchmark.run(plan, tmp_path / "out", Terms(), said)
     text = page.read_text()
-    data = re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.DOTALL).group(1)
+    data = re.search(
+        r'<script id="data" type="application/json">(.*?)</script>', text, re.DOTALL
+    ).group(1)
     found = json.loads(data)
-    assert found["prompts"]["two"]["prompt"] == "remove the </script> house" and "<title>Try &lt;/script&gt;" in text
+    assert (
+        found["prompts"]["two"]["prompt"] == "remove the </script> house"
+        and "<title>Try &lt;/script&gt;" in text
+    )
     assert text.count("</script>") == 2
     for case, system, _, picture, _, failure, _, beside in found["runs"]:
         if not failure:
@@ -111,12 +136,18 @@ def test_the_page_holds_its_data_whatever_the_prompts_say(plan, tmp_path):
 
 def test_another_polygon_under_the_same_name_has_its_own_pictures(plan, tmp_path):
     def shown():
-        records = list(runs.records(benchmark.run(plan, tmp_path / "out", Terms(), said).parent / "results.jsonl"))
+        records = list(
+            runs.records(
+                benchmark.run(plan, tmp_path / "out", Terms(), said).parent / "results.jsonl"
+            )
+        )
         one = next(one for one in records if one["system"] == "identity" and one["case"] == "two")
         return one["picture"], one["beside"], (tmp_path / "out" / one["picture"]).read_bytes()
 
     first = shown()
-    plan.write_text(CASES.replace("[[20, 40], [50, 40], [50, 80]]", "[[40, 20], [90, 20], [90, 50]]"))
+    plan.write_text(
+        CASES.replace("[[20, 40], [50, 40], [50, 80]]", "[[40, 20], [90, 20], [90, 50]]")
+    )
     second = shown()
     assert first[0] != second[0] and first[1] != second[1]
     plan.write_text(CASES)
@@ -127,9 +158,13 @@ def test_another_polygon_under_the_same_name_has_its_own_pictures(plan, tmp_path
 
 def test_what_steers_an_editor_is_part_of_what_a_result_depends_on(plan, tmp_path):
     wanted = protocol.read(plan)
-    before = [drawing.key_of(wanted, wanted.cases[0], Asked(system, 0)) for system in ("remove", "noise")]
+    before = [
+        drawing.key_of(wanted, wanted.cases[0], Asked(system, 0)) for system in ("remove", "noise")
+    ]
     weights.choose("image-text", str(tiny_clip.saved(tmp_path)))
-    after = [drawing.key_of(wanted, wanted.cases[0], Asked(system, 0)) for system in ("remove", "noise")]
+    after = [
+        drawing.key_of(wanted, wanted.cases[0], Asked(system, 0)) for system in ("remove", "noise")
+    ]
     assert before[0] != after[0] and before[1] == after[1]
 
 
@@ -154,7 +189,8 @@ def test_what_lies_there_is_not_made_again_and_what_changed_is(plan, tmp_path):
     other = in_type(scene(3, 120, 110, 8), "uint8")
     write(tmp_path / "after.tif", other, colorinterp=RGB)
     benchmark.run(plan, out, Terms(), told.append)
-    # The reference, and all that was compared with it; of the results themselves only the reference is another.
+    # The reference, and all that was compared with it; of the results themselves only the reference
+    # is another.
     assert len(list((out / "drawn").glob("*.tif"))) == len(times) // 2 + 1
     assert sum("] one:" in line and line.endswith(" s") for line in told) >= 6
 
@@ -165,7 +201,9 @@ def test_a_stopped_run_goes_on(plan, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         benchmark.run(plan, tmp_path / "out", Terms(), stop)
-    assert not (tmp_path / "out" / "results.jsonl").exists() and list((tmp_path / "out" / "measured").glob("*.json"))
+    assert not (tmp_path / "out" / "results.jsonl").exists() and list(
+        (tmp_path / "out" / "measured").glob("*.json")
+    )
     told = []
     benchmark.run(plan, tmp_path / "out", Terms(), told.append)
     assert sum(line.startswith("[") for line in told) < 13
@@ -181,14 +219,17 @@ def test_workers_give_what_one_process_gives(plan, tmp_path):
         assert one["cells"] == other["cells"] and one["failures"] == other["failures"] == {}
 
 
-@pytest.mark.parametrize("old, new, sentence", [
-    ('sensible = "remove"', 'sensible = "snow"', "sensible: 'snow'"),
-    ('"remove", "fill"]', '"remove", "nothing"]', "'nothing' is no system"),
-    ('reference = "after.tif"', 'reference = "no.tif"', "case 1: reference: there is no image"),
-    ('systems = ["remove"]', 'systems = ["snow"]', "case two: its system 'snow'"),
-    ('prompt = "remove the house"', 'prompt = "x"\nland_cover = "moon"', "land_cover 'moon'"),
-    ('name = "two"', 'name = "one"', "Two cases are called 'one'"),
-])
+@pytest.mark.parametrize(
+    "old, new, sentence",
+    [
+        ('sensible = "remove"', 'sensible = "snow"', "sensible: 'snow'"),
+        ('"remove", "fill"]', '"remove", "nothing"]', "'nothing' is no system"),
+        ('reference = "after.tif"', 'reference = "no.tif"', "case 1: reference: there is no image"),
+        ('systems = ["remove"]', 'systems = ["snow"]', "case two: its system 'snow'"),
+        ('prompt = "remove the house"', 'prompt = "x"\nland_cover = "moon"', "land_cover 'moon'"),
+        ('name = "two"', 'name = "one"', "Two cases are called 'one'"),
+    ],
+)
 def test_a_wrong_plan_is_refused_with_its_place(plan, old, new, sentence):
     plan.write_text(CASES.replace(old, new))
     with pytest.raises(BadRequest, match=re.escape(sentence)):
@@ -197,14 +238,23 @@ def test_a_wrong_plan_is_refused_with_its_place(plan, old, new, sentence):
 
 def test_a_polygon_off_the_image_and_a_reference_of_another_kind_are_failed_runs(plan, tmp_path):
     write(tmp_path / "after.tif", in_type(scene(1, 120, 110), "uint16"))
-    plan.write_text(CASES.replace("[[20, 40], [50, 40], [50, 80]]", "[[220, 40], [250, 40], [250, 80]]"))
+    plan.write_text(
+        CASES.replace("[[20, 40], [50, 40], [50, 80]]", "[[220, 40], [250, 40], [250, 80]]")
+    )
     listed = benchmark.run(plan, tmp_path / "out", Terms(), said).parent / "results.jsonl"
     reasons = {(one["case"], one["system"]): one["failure"] for one in runs.records(listed)}
-    assert "1 bands of uint16" in reasons["one", "reference"] and "polygons" in reasons["two", "remove"]
+    assert (
+        "1 bands of uint16" in reasons["one", "reference"]
+        and "polygons" in reasons["two", "remove"]
+    )
     # Those that need no reference are not harmed by one that does not fit.
     assert reasons["one", "remove"] == "" and reasons["one", "noise"] == ""
-    write(tmp_path / "after.tif", in_type(scene(3, 120, 110), "uint8"), colorinterp=RGB, transform=rasterio.Affine(
-        1, 0, 9e5, 0, -1, 9e5))
+    write(
+        tmp_path / "after.tif",
+        in_type(scene(3, 120, 110), "uint8"),
+        colorinterp=RGB,
+        transform=rasterio.Affine(1, 0, 9e5, 0, -1, 9e5),
+    )
     listed = benchmark.run(plan, tmp_path / "far", Terms(), said).parent / "results.jsonl"
     reasons = {(one["case"], one["system"]): one["failure"] for one in runs.records(listed)}
     assert "no valid pixel" in reasons["one", "reference"]
@@ -213,10 +263,19 @@ def test_a_polygon_off_the_image_and_a_reference_of_another_kind_are_failed_runs
 def test_the_key_knows_words_seed_options_and_pixels(plan):
     wanted = protocol.read(plan)
     case = wanted.cases[0]
-    keys = {drawing.key_of(wanted, one, asked) for one, asked in (
-        (case, Asked("remove", 0)), (case, Asked("remove", 1)), (case, Asked("noise", 0)), (case, Asked("reference", 0)),
-        (wanted.cases[1], Asked("remove", 0)))}
-    changed = protocol.Protocol(wanted.cases, wanted.systems, {}, (0,), {"remove": {"keep_shadow": True}})
+    keys = {
+        drawing.key_of(wanted, one, asked)
+        for one, asked in (
+            (case, Asked("remove", 0)),
+            (case, Asked("remove", 1)),
+            (case, Asked("noise", 0)),
+            (case, Asked("reference", 0)),
+            (wanted.cases[1], Asked("remove", 0)),
+        )
+    }
+    changed = protocol.Protocol(
+        wanted.cases, wanted.systems, {}, (0,), {"remove": {"keep_shadow": True}}
+    )
     keys.add(drawing.key_of(changed, case, Asked("remove", 0)))
     assert len(keys) == 6
 
@@ -231,7 +290,10 @@ def test_the_key_knows_what_a_virtual_raster_is_made_of(plan, tmp_path):
 
 
 def test_a_texture_of_half_the_contrast_lies_a_factor_of_two_apart():
-    image, mask = np.random.default_rng(0).random((3, 40, 40)).astype(np.float32), np.zeros((40, 40), bool)
+    image, mask = (
+        np.random.default_rng(0).random((3, 40, 40)).astype(np.float32),
+        np.zeros((40, 40), bool),
+    )
     mask[5:35, 5:35] = True
     assert measures._texture(image, mask) == pytest.approx(2 * measures._texture(image / 2, mask))
     steps = np.tile(np.arange(40, dtype=np.float32) % 2, (3, 40, 1))  # jumps of 1 across, none down
@@ -249,27 +311,45 @@ def test_intervals_and_verdicts():
 
 
 def test_checks_follow_the_direction_of_a_measure():
-    up, down = (Measure(name, name, better, 0, 1, "", (("reference", "edit"),))
-                for name, better in (("up", HIGHER), ("down", LOWER)))
+    up, down = (
+        Measure(name, name, better, 0, 1, "", (("reference", "edit"),))
+        for name, better in (("up", HIGHER), ("down", LOWER))
+    )
     wanted = protocol.Protocol((), ("reference", "auto"), {}, (0,), sensible="auto")
-    gathered = summary.Gathered(None).add([
-        {"case": case, "system": system, "seed": 0, "values": {"up": value, "down": value}, "failure": "", "seconds": 1.0,
-         "features": ""}
-        for case in "ab" for system, value in (("reference", 0.9), ("auto", 0.1))])
+    gathered = summary.Gathered(None).add(
+        [
+            {
+                "case": case,
+                "system": system,
+                "seed": 0,
+                "values": {"up": value, "down": value},
+                "failure": "",
+                "seconds": 1.0,
+                "features": "",
+            }
+            for case in "ab"
+            for system, value in (("reference", 0.9), ("auto", 0.1))
+        ]
+    )
     gathered.features.clear()
-    checks = {check["measure"]: check for check in summary.summed(gathered, wanted, (up, down))["checks"]}
+    checks = {
+        check["measure"]: check for check in summary.summed(gathered, wanted, (up, down))["checks"]
+    }
     assert checks["up"]["verdict"] == summary.HOLDS and checks["down"]["verdict"] == summary.FAILS
     assert checks["down"]["wrong"] == ["a", "b"] and checks["up"]["held"] == 2
 
 
-# ---- networks of the user's -----------------------------------------------------------------------------------------
+# ---- networks of the user's
+# -----------------------------------------------------------------------------------------
 
 
 def alexnet(path, seed=0):
     torch.manual_seed(seed)
     widths, tensors = (3, 8, 12, 16, 12, 10), {}
     for index, (number, kernel, _, _) in enumerate(lpips.LAYERS):
-        tensors[f"features.{number}.weight"] = torch.randn(widths[index + 1], widths[index], kernel, kernel) / kernel
+        tensors[f"features.{number}.weight"] = (
+            torch.randn(widths[index + 1], widths[index], kernel, kernel) / kernel
+        )
         tensors[f"features.{number}.bias"] = torch.randn(widths[index + 1]) / 10
         tensors[f"lin{index}.model.1.weight"] = torch.rand(1, widths[index + 1], 1, 1)
     save_file(tensors, path)
@@ -281,17 +361,25 @@ def test_lpips_is_what_its_paper_says(tmp_path):
     net = lpips.Lpips(tmp_path)
     first, second = torch.rand(2, 3, 72, 80)
     assert net.distance(first, first) == 0
-    assert net.distance(first, second) == pytest.approx(net.distance(second, first)) and net.distance(first, second) > 0
-    # The first layer's share by hand: unit features at each place, squared differences, weighted, averaged over places.
+    assert (
+        net.distance(first, second) == pytest.approx(net.distance(second, first))
+        and net.distance(first, second) > 0
+    )
+    # The first layer's share by hand: unit features at each place, squared differences, weighted,
+    # averaged over places.
     shift, scale = (torch.tensor(v)[:, None, None] for v in (lpips.SHIFT, lpips.SCALE))
     maps = []
     for one in (first, second):
         seen = ((one * 2 - 1 - shift) / scale)[None]
-        made = torch.relu(torch.conv2d(seen, tensors["features.0.weight"], tensors["features.0.bias"], 4, 2))[0]
+        made = torch.relu(
+            torch.conv2d(seen, tensors["features.0.weight"], tensors["features.0.bias"], 4, 2)
+        )[0]
         maps.append(made / made.norm(dim=0, keepdim=True).clamp_min(1e-10))
     by_hand = ((maps[0] - maps[1]) ** 2 * tensors["lin0.model.1.weight"][0]).sum(0).mean()
     for index in range(1, 5):
-        net.tensors[f"lin{index}.model.1.weight"] = torch.zeros_like(net.tensors[f"lin{index}.model.1.weight"])
+        net.tensors[f"lin{index}.model.1.weight"] = torch.zeros_like(
+            net.tensors[f"lin{index}.model.1.weight"]
+        )
     assert net.distance(first, second) == pytest.approx(float(by_hand), rel=1e-4)
     assert net.distance(first[:, :20, :20], second[:, :20, :20]) > 0
     del tensors["lin3.model.1.weight"]
@@ -304,8 +392,14 @@ def test_lpips_is_what_its_paper_says(tmp_path):
 
 def tiny_dino(folder):
     torch.manual_seed(0)
-    config = transformers.ViTConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
-                                    image_size=224, patch_size=16)
+    config = transformers.ViTConfig(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=224,
+        patch_size=16,
+    )
     transformers.ViTModel(config, add_pooling_layer=False).save_pretrained(folder)
     return folder
 
@@ -316,8 +410,14 @@ def test_named_networks_are_measured_and_missing_ones_stop_it_before_anything_ru
     alexnet(tmp_path / "alex.safetensors")
     weights.choose("lpips", str(tmp_path / "alex.safetensors"))
     weights.choose("image-text", str(tiny_clip.saved(tmp_path)))
-    plan.write_text(CASES.replace('"remove", "fill"]', '"remove"]').replace('name = "one"', 'name = "one"\ncaption = "a lawn"'))
-    found = json.loads((benchmark.run(plan, tmp_path / "out", Terms(), said).parent / "results.json").read_text())
+    plan.write_text(
+        CASES.replace('"remove", "fill"]', '"remove"]').replace(
+            'name = "one"', 'name = "one"\ncaption = "a lawn"'
+        )
+    )
+    found = json.loads(
+        (benchmark.run(plan, tmp_path / "out", Terms(), said).parent / "results.json").read_text()
+    )
     cells = {row["system"]: row["cells"] for row in found["rows"]}
     assert cells["reference"]["dino_i"]["mean"] == pytest.approx(1, abs=1e-5)
     assert cells["reference"]["lpips"]["mean"] == 0 < cells["noise"]["lpips"]["mean"]

@@ -1,4 +1,5 @@
-"""A paper's table by one command: its systems, a dataset's test part, and what is counted over all cases."""
+"""A paper's table by one command: its systems, a dataset's test part, and what is counted over all
+cases."""
 
 from __future__ import annotations
 
@@ -49,23 +50,52 @@ def levir(folder):
         for number in range(2):
             pixels = in_type(scene(3, 80, 80, seed + number), "uint8").transpose(1, 2, 0)
             Image.fromarray(pixels).save(place / f"{number}.png")
-    (folder / "LevirCCcaptions.json").write_text(json.dumps({"images": [
-        {"filename": f"{n}.png", "split": "test", "sentences": [{"raw": "houses were built ."}]} for n in range(2)]}))
+    (folder / "LevirCCcaptions.json").write_text(
+        json.dumps(
+            {
+                "images": [
+                    {
+                        "filename": f"{n}.png",
+                        "split": "test",
+                        "sentences": [{"raw": "houses were built ."}],
+                    }
+                    for n in range(2)
+                ]
+            }
+        )
+    )
     return folder
 
 
 def test_a_datasets_test_part_is_asked(tmp_path, capsys):
     table = tmp_path / "table.toml"
-    table.write_text('seeds = [0]\nsystems = ["reference", "identity", "snow"]\nsensible = "snow"\n')
-    wanted = ["evaluate", "cases", "--cases", str(table), "--data", str(levir(tmp_path / "data")), "--home",
-              str(tmp_path / "home")]
+    table.write_text(
+        'seeds = [0]\nsystems = ["reference", "identity", "snow"]\nsensible = "snow"\n'
+    )
+    wanted = [
+        "evaluate",
+        "cases",
+        "--cases",
+        str(table),
+        "--data",
+        str(levir(tmp_path / "data")),
+        "--home",
+        str(tmp_path / "home"),
+    ]
     assert __main__.main([*wanted, "--output", str(tmp_path / "out"), "--most", "1"]) == 0
     records = list(runs.records(tmp_path / "out" / "results.jsonl"))
     assert len(records) == 3 and {one["case"] for one in records} == {"00000 0"}
     assert not any(one["failure"] for one in records) and records[0]["values"]["l1"] == 0
     capsys.readouterr()
-    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps({"before": "before.png", "after": "before.png", "caption": str(n),
-                                                              "part": "test"}) + "\n" for n in range(338)))
+    (tmp_path / "pairs.jsonl").write_text(
+        "".join(
+            json.dumps(
+                {"before": "before.png", "after": "before.png", "caption": str(n), "part": "test"}
+            )
+            + "\n"
+            for n in range(338)
+        )
+    )
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "before.png")
     some = [int(case.prompt) for case in protocol.Data(tmp_path, "pairs", most=300).cases()]
     assert len(some) == 300 and some[-1] > 330 and len(set(some)) == 300
@@ -74,13 +104,16 @@ def test_a_datasets_test_part_is_asked(tmp_path, capsys):
     odd = ["--data", str(tmp_path), "--output", str(tmp_path / "n")]
     assert __main__.main(["evaluate", "cases", "--table", "no", *odd]) == 1
     assert "rsedit-1" in capsys.readouterr().err
-    assert __main__.main(["evaluate", "cases", "--table", "rsedit-1", "--output", str(tmp_path / "n")]) == 1
+    assert (
+        __main__.main(["evaluate", "cases", "--table", "rsedit-1", "--output", str(tmp_path / "n")])
+        == 1
+    )
     assert "--data" in capsys.readouterr().err
 
 
 class Named(torch.nn.Module):
-    """Stands for torchange's network, which is no part of this project: a building where the first picture is bright, destroyed
-    where the second is dark."""
+    """Stands for torchange's network, which is no part of this project: a building where the first
+    picture is bright, destroyed where the second is dark."""
 
     def __init__(self):
         super().__init__()
@@ -89,8 +122,19 @@ class Named(torch.nn.Module):
     def forward(self, pair):
         first, second = (pair[:, part].mean(1) for part in (slice(0, 3), slice(3, 6)))
         dark = (second < 0).float()
-        scores = torch.stack([torch.zeros_like(dark), 0.5 * torch.ones_like(dark), *(torch.zeros_like(dark),) * 2, dark], 1)
-        return types.SimpleNamespace(t1_semantic_prediction=(first > 0).float()[:, None] * self.scale, change_prediction=scores)
+        scores = torch.stack(
+            [
+                torch.zeros_like(dark),
+                0.5 * torch.ones_like(dark),
+                *(torch.zeros_like(dark),) * 2,
+                dark,
+            ],
+            1,
+        )
+        return types.SimpleNamespace(
+            t1_semantic_prediction=(first > 0).float()[:, None] * self.scale,
+            change_prediction=scores,
+        )
 
 
 def test_f1_of_damage_is_counted_over_all_cases(tmp_path, monkeypatch):
@@ -110,20 +154,49 @@ def test_f1_of_damage_is_counted_over_all_cases(tmp_path, monkeypatch):
         Image.fromarray(pixels.transpose(1, 2, 0)).save(path)
     labels = tmp_path / "test" / "labels" / "a_post_disaster.json"
     labels.parent.mkdir()
-    boxes = (("destroyed", 4, 4), ("no-damage", 4, 40), ("un-classified", 40, 40), ("destroyed", 40, 44))
-    labels.write_text(json.dumps({"features": {"xy": [
-        {"wkt": f"POLYGON (({x} {y}, {x + 16} {y}, {x + 16} {y + 16}, {x} {y + 16}, {x} {y}))", "properties": {"subtype": kind}}
-        for kind, x, y in boxes]}}))
+    boxes = (
+        ("destroyed", 4, 4),
+        ("no-damage", 4, 40),
+        ("un-classified", 40, 40),
+        ("destroyed", 40, 44),
+    )
+    labels.write_text(
+        json.dumps(
+            {
+                "features": {
+                    "xy": [
+                        {
+                            "wkt": f"POLYGON (({x} {y}, {x + 16} {y}, {x + 16} {y + 16}, {x} "
+                            f"{y + 16}, {x} {y}))",
+                            "properties": {"subtype": kind},
+                        }
+                        for kind, x, y in boxes
+                    ]
+                }
+            }
+        )
+    )
     table = tmp_path / "table.toml"
-    table.write_text('seeds = [0]\nsystems = ["reference", "identity", "snow"]\nsensible = "snow"\n')
+    table.write_text(
+        'seeds = [0]\nsystems = ["reference", "identity", "snow"]\nsensible = "snow"\n'
+    )
     page = benchmark.run(table, tmp_path / "out", Terms(), said, protocol.Data(tmp_path))
-    rows = {row["system"]: row["damage"] for row in json.loads((page.parent / "results.json").read_text())["rows"]}
-    # By hand: of 512 destroyed pixels the reference shows the 256 above, the 256 below stay; the 256 unharmed are found.
+    rows = {
+        row["system"]: row["damage"]
+        for row in json.loads((page.parent / "results.json").read_text())["rows"]
+    }
+    # By hand: of 512 destroyed pixels the reference shows the 256 above, the 256 below stay; the
+    # 256 unharmed are found.
     hit, missed, wrong = 256, 256, 256
     destroyed, none = 2 * hit / (2 * hit + missed), 2 * 256 / (2 * 256 + wrong)
     assert rows["reference"]["f1_classes"] == pytest.approx([none, 0, 0, destroyed], abs=1e-6)
-    assert rows["reference"]["f1_dam"] == pytest.approx(4 / (1 / (none + 1e-6) + 2 / 1e-6 + 1 / (destroyed + 1e-6)))
-    assert rows["identity"]["f1_classes"][3] == 0 and "F1 of damage" in (page.parent / "tables.md").read_text()
+    assert rows["reference"]["f1_dam"] == pytest.approx(
+        4 / (1 / (none + 1e-6) + 2 / 1e-6 + 1 / (destroyed + 1e-6))
+    )
+    assert (
+        rows["identity"]["f1_classes"][3] == 0
+        and "F1 of damage" in (page.parent / "tables.md").read_text()
+    )
     save_file({"other": torch.ones(1)}, tmp_path / "cstar.safetensors")
     damage_network.load.cache_clear()
     with pytest.raises(WeightsMissing, match="is not that checkpoint: 2 of its tensors"):

@@ -27,7 +27,9 @@ from tests.server.edits import A, made
 def test_words_that_point_at_a_drawn_exemplar_fill_like_it(rgb, words):
     pointed = interpret(words, exemplar=True)
     assert pointed.sure and pointed.editor == "fill", pointed
-    body = inputs(rgb, prompt=words, exemplar={"polygons": {"geometry": ring(rgb, square(5, 5, 45, 45))}})
+    body = inputs(
+        rgb, prompt=words, exemplar={"polygons": {"geometry": ring(rgb, square(5, 5, 45, 45))}}
+    )
     assert plan(EditRequest.from_json(body), "auto").editor.info.id == "fill"
 
 
@@ -49,14 +51,28 @@ def test_what_is_clear_stays_what_it_was(words, operation):
 @pytest.mark.parametrize("operation", OFFERED)
 def test_a_choice_is_carried_out_as_it_is(operation):
     found = interpret("make it nicer somehow", operation)
-    assert found.sure and found.operation == operation and not found.choices and not found.understood.startswith("Perhaps")
+    assert (
+        found.sure
+        and found.operation == operation
+        and not found.choices
+        and not found.understood.startswith("Perhaps")
+    )
 
 
 def test_what_was_chosen_runs_and_something_else_is_not_offered(rgb, tmp_path):
     unclear = interpret("make it nicer somehow")
-    assert not unclear.sure and unclear.choices and "unknown" not in [c.operation for c in unclear.choices]
+    assert (
+        not unclear.sure
+        and unclear.choices
+        and "unknown" not in [c.operation for c in unclear.choices]
+    )
     report = made(
-        rgb, tmp_path / "out", "auto", polygons={"geometry": ring(rgb, A)}, prompt="make it nicer somehow", operation="snow"
+        rgb,
+        tmp_path / "out",
+        "auto",
+        polygons={"geometry": ring(rgb, A)},
+        prompt="make it nicer somehow",
+        operation="snow",
     )
     assert report["editor"] == "snow" and report["understood"]["sure"]
     with pytest.raises(BadRequest, match="none of"):
@@ -92,7 +108,9 @@ def test_only_what_can_be_done_is_offered():
         "improve the place",
         "do your thing",
     ):
-        assert all(interpret(words, choice.operation).editor for choice in interpret(words).choices), words
+        assert all(
+            interpret(words, choice.operation).editor for choice in interpret(words).choices
+        ), words
 
 
 @pytest.mark.parametrize("name", ["Low light", "low-light", "night", "NIGHT".lower()])
@@ -101,8 +119,17 @@ def test_a_choice_may_be_named_as_it_is_shown(name):
 
 
 @pytest.mark.parametrize(
-    ("words", "operation"), [("put this there", "copy"), ("place that one here", "copy"), ("make it different from this", "")]
+    ("words", "operation"),
+    [
+        ("put this there", "copy"),
+        ("place that one here", "copy"),
+        ("make it different from this", ""),
+    ],
 )
 def test_putting_is_copying_and_unlike_is_not_like(words, operation):
     found = interpret(words, exemplar=True)
-    assert (found.operation == operation and found.sure) if operation else found.operation != "fill_like" or not found.sure, found
+    assert (
+        (found.operation == operation and found.sure)
+        if operation
+        else found.operation != "fill_like" or not found.sure
+    ), found

@@ -22,31 +22,65 @@ def test_copy_keeps_the_object_by_default():
 
 def around(tmp_path, rim, side, seed=0):
     """An image that is a hole with a rim of textured ground, and the polygon of the hole."""
-    path = write(tmp_path / f"rim{rim}.tif", in_type(scene(3, side + 2 * rim, side + 2 * rim, seed), "uint8"))
+    path = write(
+        tmp_path / f"rim{rim}.tif", in_type(scene(3, side + 2 * rim, side + 2 * rim, seed), "uint8")
+    )
     return path, ring(path, square(rim, rim, rim + side, rim + side))
 
 
 @pytest.mark.parametrize(("rim", "side"), [(12, 90), (10, 60), (14, 120)])
 def test_remove_refuses_where_a_quarter_of_the_hole_is_not_there_to_copy(tmp_path, rim, side):
     path, hole = around(tmp_path, rim, side)
-    with pytest.raises(CannotEdit, match=r"less than a quarter.*Draw a smaller polygon.*Fill like there"):
-        made(path, tmp_path / "out", "remove", polygons={"geometry": hole}, options={"guard": False})
+    with pytest.raises(
+        CannotEdit, match=r"less than a quarter.*Draw a smaller polygon.*Fill like there"
+    ):
+        made(
+            path, tmp_path / "out", "remove", polygons={"geometry": hole}, options={"guard": False}
+        )
 
 
 def test_a_fill_that_repeats_itself_is_tried_again_and_told(tmp_path, capsys):
     path, hole = around(tmp_path, 20, 100)
-    report = made(path, tmp_path / "out", "remove", polygons={"geometry": hole}, options={"guard": False})
+    report = made(
+        path, tmp_path / "out", "remove", polygons={"geometry": hole}, options={"guard": False}
+    )
     assert report["drawn"]["candidates"] == 3 and report["drawn"]["repeated"] > 0.6
     assert any("repeats itself and may show stripes" in note for note in report["notes"])
     (tmp_path / "p.geojson").write_text(json.dumps({**hole}))
-    wish = ["--polygons", str(tmp_path / "p.geojson"), "--crs", "EPSG:32617", "--editor", "remove", "--option", "guard=false"]
-    assert command.main(["edit", str(path), *wish, "--output", str(tmp_path / "o.tif"), "--home", str(tmp_path / "home")]) == 0
+    wish = [
+        "--polygons",
+        str(tmp_path / "p.geojson"),
+        "--crs",
+        "EPSG:32617",
+        "--editor",
+        "remove",
+        "--option",
+        "guard=false",
+    ]
+    assert (
+        command.main(
+            [
+                "edit",
+                str(path),
+                *wish,
+                "--output",
+                str(tmp_path / "o.tif"),
+                "--home",
+                str(tmp_path / "home"),
+            ]
+        )
+        == 0
+    )
     assert "may show stripes" in capsys.readouterr().out
 
 
 def test_ample_ground_is_filled_once_and_without_a_word(rgb, tmp_path):
-    report = made(rgb, tmp_path / "out", "remove", polygons={"geometry": ring(rgb, square(64, 64, 96, 96))})
-    assert "repeated" not in report["drawn"] and not any("stripes" in note for note in report["notes"])
+    report = made(
+        rgb, tmp_path / "out", "remove", polygons={"geometry": ring(rgb, square(64, 64, 96, 96))}
+    )
+    assert "repeated" not in report["drawn"] and not any(
+        "stripes" in note for note in report["notes"]
+    )
 
 
 def test_of_several_tries_the_least_repeated_is_taken(monkeypatch):
@@ -66,7 +100,9 @@ def test_of_several_tries_the_least_repeated_is_taken(monkeypatch):
     shares[editor.OTHER_SEED] = 0.3
     told.clear()
     assert editor._best(Tried(), 0, lambda *a: told.append(a))[0, 0, 0] == editor.OTHER_SEED
-    assert not any(len(step) > 4 and step[4]["notes"] for step in told), "it was mended, so there is nothing to say"
+    assert not any(len(step) > 4 and step[4]["notes"] for step in told), (
+        "it was mended, so there is nothing to say"
+    )
 
 
 def test_a_small_exemplar_for_much_ground_is_told(rgb, tmp_path):
@@ -81,7 +117,10 @@ def test_a_small_exemplar_for_much_ground_is_told(rgb, tmp_path):
 
 
 def test_copy_says_what_its_exemplar_is(rgb, tmp_path):
-    body = {"polygons": {"geometry": ring(rgb, A)}, "exemplar": {"polygons": {"geometry": ring(rgb, square(10, 110, 30, 130))}}}
+    body = {
+        "polygons": {"geometry": ring(rgb, A)},
+        "exemplar": {"polygons": {"geometry": ring(rgb, square(10, 110, 30, 130))}},
+    }
     report = made(rgb, tmp_path / "out", "copy", **body)
     assert any("smaller than the polygon" in note for note in report["notes"])
     body["exemplar"]["polygons"]["geometry"] = ring(rgb, square(35, 35, 65, 65))

@@ -84,7 +84,9 @@ def test_many_bands_are_copied_in_small_squares(tmp_path):
 def test_a_picture_that_was_cut_short_is_refused_every_time(client, tmp_path, suffix):
     path = tmp_path / f"picture.{suffix}"
     Image.fromarray(in_type(scene(3, 160, 160), "uint8").transpose(1, 2, 0)).save(path)
-    (tmp_path / f"picture.{'pgw' if suffix == 'png' else 'jgw'}").write_text("0.5\n0\n0\n-0.5\n400000.25\n3284999.75\n")
+    (tmp_path / f"picture.{'pgw' if suffix == 'png' else 'jgw'}").write_text(
+        "0.5\n0\n0\n-0.5\n400000.25\n3284999.75\n"
+    )
     with opened(path) as dataset:
         assert dataset.count == 3
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
@@ -106,26 +108,44 @@ def test_a_picture_that_was_cut_short_is_refused_every_time(client, tmp_path, su
 def test_numbers_that_make_no_grid_are_told(tmp_path, change):
     path = write(tmp_path / "n.tif", in_type(scene(1, 64, 64), "uint8"), **change)
     with opened(path) as dataset:
-        if dataset.transform == Affine.identity() and dataset.scales == (1.0,) and dataset.offsets == (0.0,):
+        if (
+            dataset.transform == Affine.identity()
+            and dataset.scales == (1.0,)
+            and dataset.offsets == (0.0,)
+        ):
             pytest.skip("GDAL wrote another number")
         with pytest.raises(RasterUnreadable, match=r"pixel grid|scale|offset"):
             profile_of(dataset)
 
 
-def test_an_edit_above_the_limit_of_memory_is_refused_with_a_sentence(client, tmp_path, monkeypatch):
+def test_an_edit_above_the_limit_of_memory_is_refused_with_a_sentence(
+    client, tmp_path, monkeypatch
+):
     path = write(tmp_path / "large.tif", np.zeros((3, 2400, 2400), np.uint8), colorinterp=RGB)
     monkeypatch.setenv(memory.LIMIT, "700")
     big = square(100, 100, 2300, 2300)
     for process in ("snow", "remove"):
         answer = client.post(f"/processes/{process}/execution", json={"inputs": inputs(path, big)})
         said = answer.get_json()["detail"]
-        assert answer.status_code == 422 and "GB of memory" in said and "0.7 GB here" in said and "Divide" in said, said
-    small = client.post("/processes/snow/execution", json={"inputs": inputs(path, square(100, 100, 300, 300))})
-    assert small.status_code == 201 and finished(client, small.get_json()["jobID"])["status"] == "successful"
+        assert (
+            answer.status_code == 422
+            and "GB of memory" in said
+            and "0.7 GB here" in said
+            and "Divide" in said
+        ), said
+    small = client.post(
+        "/processes/snow/execution", json={"inputs": inputs(path, square(100, 100, 300, 300))}
+    )
+    assert (
+        small.status_code == 201
+        and finished(client, small.get_json()["jobID"])["status"] == "successful"
+    )
     monkeypatch.setenv(memory.LIMIT, "plenty")
     assert (
         "not a number of megabytes"
-        in client.post("/processes/snow/execution", json={"inputs": inputs(path, big)}).get_json()["detail"]
+        in client.post("/processes/snow/execution", json={"inputs": inputs(path, big)}).get_json()[
+            "detail"
+        ]
     )
 
 
@@ -136,8 +156,12 @@ def test_what_is_allowed_follows_from_the_machine(monkeypatch):
         memory.check(memory.limit_bytes(), "This editor")
 
 
-@pytest.mark.skipif(not CASES.is_dir(), reason="the collected hostile files are not on this machine")
-@pytest.mark.parametrize("name", sorted(p.name for p in CASES.iterdir() if p.suffix != ".md") if CASES.is_dir() else [])
+@pytest.mark.skipif(
+    not CASES.is_dir(), reason="the collected hostile files are not on this machine"
+)
+@pytest.mark.parametrize(
+    "name", sorted(p.name for p in CASES.iterdir() if p.suffix != ".md") if CASES.is_dir() else []
+)
 def test_collected_hostile_files_end_in_a_sentence(client, tmp_path, name):
     path = Path(shutil.copy(CASES / name, tmp_path))
     ways = [{"path": str(path)}]
@@ -147,7 +171,10 @@ def test_collected_hostile_files_end_in_a_sentence(client, tmp_path, name):
         ways.append({"upload": answer.get_json()["upload"]})
     geometry = {"type": "Polygon", "coordinates": [[[10, -10], [30, -10], [30, -30], [10, -10]]]}
     for way in ways:
-        answer = client.post("/processes/snow/execution", json={"inputs": {"raster": way, "polygons": {"geometry": geometry}}})
+        answer = client.post(
+            "/processes/snow/execution",
+            json={"inputs": {"raster": way, "polygons": {"geometry": geometry}}},
+        )
         told = answer.get_json()
         if answer.status_code == 201:
             told = finished(client, told["jobID"])
@@ -156,7 +183,9 @@ def test_collected_hostile_files_end_in_a_sentence(client, tmp_path, name):
     assert client.get("/jobs").status_code == 200
 
 
-@pytest.mark.parametrize("change", ["type of samples", "far offset", "far metadata", "cut", "endless"])
+@pytest.mark.parametrize(
+    "change", ["type of samples", "far offset", "far metadata", "cut", "endless"]
+)
 def test_headers_that_lie_end_in_a_sentence(client, tmp_path, change):
     """Of a BigTIFF, whose offsets may point anywhere."""
     path = write(tmp_path / "big.tif", np.ones((1, 64, 64), np.uint8), BIGTIFF="YES")
@@ -191,14 +220,18 @@ def test_each_file_of_a_mosaic_is_looked_at_once(tmp_path, grey, monkeypatch):
     (tmp_path / "c0.vrt").write_text(vrt("grey.tif", "1"))
     for number in range(1, 6):
         text = vrt(f"c{number - 1}.vrt", "1")
-        source = text[text.index("<SimpleSource>") : text.index("</SimpleSource>") + len("</SimpleSource>")]
+        source = text[
+            text.index("<SimpleSource>") : text.index("</SimpleSource>") + len("</SimpleSource>")
+        ]
         (tmp_path / f"c{number}.vrt").write_text(text.replace(source, source * 5))
     with opened(tmp_path / "c5.vrt", (tmp_path,)) as dataset:
         assert dataset.shape == (160, 160)
     assert sorted(looks) == ["c0.vrt", "c1.vrt", "c2.vrt", "c3.vrt", "c4.vrt", "c5.vrt", "grey.tif"]
 
 
-@pytest.mark.parametrize("name", ["grey.IMD", "grey.RPB", "grey_RPC.TXT", "grey.aux", "grey.tif.aux"])
+@pytest.mark.parametrize(
+    "name", ["grey.IMD", "grey.RPB", "grey_RPC.TXT", "grey.aux", "grey.tif.aux"]
+)
 def test_what_never_ends_beside_a_raster_is_not_opened(grey, name):
     os.mkfifo(grey.parent / name)
     with pytest.raises(RasterUnreadable, match="neither a file nor a folder"), opened(grey):
@@ -215,7 +248,13 @@ def test_of_two_tags_the_first_counts_as_for_gdal(tmp_path):
     entries = bytes(data[first + 2 : first + 2 + 12 * count])
     at = next(n for n in range(count) if struct.unpack_from("<H", entries, 12 * n)[0] == 42112)
     extra = struct.pack("<HHII", 42112, 2, 4, 0x00006100)
-    block = struct.pack("<H", count + 1) + entries[: 12 * (at + 1)] + extra + entries[12 * (at + 1) :] + bytes(4)
+    block = (
+        struct.pack("<H", count + 1)
+        + entries[: 12 * (at + 1)]
+        + extra
+        + entries[12 * (at + 1) :]
+        + bytes(4)
+    )
     struct.pack_into("<I", data, 4, len(data))
     path.write_bytes(data + block)
     with pytest.raises(RasterUnreadable, match="items of metadata"), opened(path):

@@ -1,4 +1,5 @@
-"""The dataset builder: Algorithm 1's counts and ground sizes, prompts, provenance, and that a stopped build goes on."""
+"""The dataset builder: Algorithm 1's counts and ground sizes, prompts, provenance, and that a
+stopped build goes on."""
 
 from __future__ import annotations
 
@@ -31,17 +32,34 @@ def listed(output):
 def source(tmp_path):
     folder = tmp_path / "source"
     (folder / "deep").mkdir(parents=True)
-    write(folder / "large.tif", in_type(scene(3, 1100, 1300), "uint8"), colorinterp=RGB,
-          transform=Affine(0.3, 0, 4e5, 0, -0.3, 3.2e6))
-    write(folder / "small.tif", in_type(scene(3, 260, 300), "uint16"), colorinterp=RGB,
-          transform=Affine(10, 0, 4e5, 0, -10, 3.2e6))
+    write(
+        folder / "large.tif",
+        in_type(scene(3, 1100, 1300), "uint8"),
+        colorinterp=RGB,
+        transform=Affine(0.3, 0, 4e5, 0, -0.3, 3.2e6),
+    )
+    write(
+        folder / "small.tif",
+        in_type(scene(3, 260, 300), "uint16"),
+        colorinterp=RGB,
+        transform=Affine(10, 0, 4e5, 0, -10, 3.2e6),
+    )
     Image.fromarray(np.full((256, 320, 3), 90, np.uint8)).save(folder / "deep" / "plain.png")
     (folder / "deep" / "plain.txt").write_text("an empty field")
     return folder
 
 
-@pytest.mark.parametrize(("size", "count"), [((512, 512), 1), ((1024, 1024), 4), ((1300, 1100), 4), ((5000, 5000), 81),
-                                             ((511, 4000), 1), ((256, 256), 1)])
+@pytest.mark.parametrize(
+    ("size", "count"),
+    [
+        ((512, 512), 1),
+        ((1024, 1024), 4),
+        ((1300, 1100), 4),
+        ((5000, 5000), 81),
+        ((511, 4000), 1),
+        ((256, 256), 1),
+    ],
+)
 def test_counts_of_algorithm_one(size, count):
     cuts = tiles(*size)
     assert len(cuts) == count
@@ -49,11 +67,14 @@ def test_counts_of_algorithm_one(size, count):
     for cut in cuts:
         rows, cols = cut.box.slices
         seen[rows, cols] += 1
-    assert seen.max() == 1 and all(cut.box.width == cut.box.height == min(SIDE, *size) for cut in cuts)
+    assert seen.max() == 1 and all(
+        cut.box.width == cut.box.height == min(SIDE, *size) for cut in cuts
+    )
 
 
 def test_nested_crops_have_the_papers_ground_sizes():
-    """5000 px at 0.3 m: 4096, 2048, 1024, 512 pixels, so 2.4, 1.2, 0.6, 0.3 m (MMM-RS, section 3.5)."""
+    """5000 px at 0.3 m: 4096, 2048, 1024, 512 pixels, so 2.4, 1.2, 0.6, 0.3 m (MMM-RS, section
+    3.5)."""
     cuts = nested(5000, 5000)
     assert [cut.box.width for cut in cuts] == [4096, 2048, 1024, 512]
     assert [round(0.3 * cut.scale, 6) for cut in cuts] == [2.4, 1.2, 0.6, 0.3]
@@ -64,30 +85,51 @@ def test_nested_crops_have_the_papers_ground_sizes():
 
 def test_what_is_built_and_where_it_came_from(source, tmp_path):
     output = tmp_path / "out"
-    counts = build(source, output, Wish(gsd_m=2.0, licence="public domain", parts={"modality": "RGB", "satellite": "GF2"}))
+    counts = build(
+        source,
+        output,
+        Wish(gsd_m=2.0, licence="public domain", parts={"modality": "RGB", "satellite": "GF2"}),
+    )
     assert (counts.sources, counts.samples, counts.refused) == (3, 4 + 1 + 1, 0)
     rows = {row["file_name"]: row for row in listed(output)}
     assert len(rows) == 6
     for row in rows.values():
         with Image.open(output / row["file_name"]) as picture:
             assert picture.size == (SIDE, SIDE) and picture.mode == "RGB"
-        assert row["source_sha256"] == hashlib.sha256((source / row["source"]).read_bytes()).hexdigest()
+        assert (
+            row["source_sha256"]
+            == hashlib.sha256((source / row["source"]).read_bytes()).hexdigest()
+        )
         assert row["licence"] == "public domain"
     large = [row for row in rows.values() if row["source"] == "large.tif"]
     with rasterio.open(source / "large.tif") as dataset_:
         gsd = profile_of(dataset_).gsd_m
         for row in large:
-            assert row["gsd_m"] == pytest.approx(gsd) and row["crs"] == "EPSG:32617" and not row["enlarged_by"]
+            assert (
+                row["gsd_m"] == pytest.approx(gsd)
+                and row["crs"] == "EPSG:32617"
+                and not row["enlarged_by"]
+            )
             col, line, width, height = row["window"]
-            assert Affine(*row["transform"]) @ (0, 0) == pytest.approx(dataset_.transform @ (col, line))
-            pixels = dataset_.read(window=rasterio.windows.Window(col, line, width, height)).transpose(1, 2, 0)
+            assert Affine(*row["transform"]) @ (0, 0) == pytest.approx(
+                dataset_.transform @ (col, line)
+            )
+            pixels = dataset_.read(
+                window=rasterio.windows.Window(col, line, width, height)
+            ).transpose(1, 2, 0)
             with Image.open(output / row["file_name"]) as picture:
                 assert np.abs(np.asarray(picture).astype(int) - pixels).max() <= 1
     small = next(row for row in rows.values() if row["source"] == "small.tif")
-    assert small["gsd_m"] == pytest.approx(10 * 260 / 512, rel=2e-3) and small["enlarged_by"] == "bicubic"
+    assert (
+        small["gsd_m"] == pytest.approx(10 * 260 / 512, rel=2e-3)
+        and small["enlarged_by"] == "bicubic"
+    )
     assert Affine(*small["transform"]).a == pytest.approx(10 * 260 / 512)
     plain = next(row for row in rows.values() if row["source"] == "deep/plain.png")
-    assert plain["text"] == "RGB, High precision resolution, an empty field, GF2" and plain["crs"] is None
+    assert (
+        plain["text"] == "RGB, High precision resolution, an empty field, GF2"
+        and plain["crs"] is None
+    )
     assert plain["gsd_m"] == 1.0 and plain["window"] == [32, 0, 256, 256]
 
 
@@ -133,7 +175,10 @@ def test_what_lies_there_is_counted_again(source, tmp_path):
         if "4 samples" in text:
             next((output / "images").iterdir()).unlink()
 
-    with pytest.raises(ServerError, match="6 samples were made or found, and there are 6 listed, 6 in the ledger, 5 pictures"):
+    with pytest.raises(
+        ServerError,
+        match="6 samples were made or found, and there are 6 listed, 6 in the ledger, 5 pictures",
+    ):
         build(source, output, Wish(), disturb)
     assert build(source, output, Wish()).samples in (1, 4)  # of the source whose picture was lost
     assert len(listed(output)) == 6
@@ -163,7 +208,9 @@ def test_nodata_and_broken_sources_are_counted(tmp_path):
     (folder / "broken.tif").write_bytes(b"no raster")
     said = []
     counts = build(folder, tmp_path / "out", Wish(), said.append)
-    assert (counts.samples, counts.empty, counts.refused) == (1, 1, 1) and any("broken.tif: left out" in text for text in said)
+    assert (counts.samples, counts.empty, counts.refused) == (1, 1, 1) and any(
+        "broken.tif: left out" in text for text in said
+    )
     (tmp_path / "none").mkdir()
     with pytest.raises(BadRequest, match="holds neither rasters"):
         build(tmp_path / "none", tmp_path / "o", Wish())
@@ -171,24 +218,66 @@ def test_nodata_and_broken_sources_are_counted(tmp_path):
 
 def test_the_command_and_what_training_reads(source, tmp_path, capsys):
     output = tmp_path / "out"
-    assert __main__.main(["dataset", "build", "--source", str(source), "--output", str(output), "--nested", "--gsd", "1",
-                          "--weather", "snow", "--webdataset", "4"]) == 0
+    assert (
+        __main__.main(
+            [
+                "dataset",
+                "build",
+                "--source",
+                str(source),
+                "--output",
+                str(output),
+                "--nested",
+                "--gsd",
+                "1",
+                "--weather",
+                "snow",
+                "--webdataset",
+                "4",
+            ]
+        )
+        == 0
+    )
     assert "3 sources: 8 samples made" in capsys.readouterr().out
     read = captioned.read(output)
     assert len(read) == 8 and all("snow" in one.caption for one in read)
     assert sorted({round(row["gsd_m"], 1) for row in listed(output) if row["nested"]}) == [0.3, 0.6]
     with tarfile.open(output / "shard-00000.tar") as tar:
         names = tar.getnames()
-        assert len(names) == 12 and {name.split(".")[-1] for name in names} == {"png", "txt", "json"}
-    assert __main__.main(["dataset", "build", "--source", str(source), "--output", str(output), "--most-nodata", "2"]) == 1
+        assert len(names) == 12 and {name.split(".")[-1] for name in names} == {
+            "png",
+            "txt",
+            "json",
+        }
+    assert (
+        __main__.main(
+            [
+                "dataset",
+                "build",
+                "--source",
+                str(source),
+                "--output",
+                str(output),
+                "--most-nodata",
+                "2",
+            ]
+        )
+        == 1
+    )
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs imagery (LANDBRUSH_DATA)")
 def test_real_tiles_agree_with_a_hand_count(tmp_path):
-    """Joplin before: four rasters of 1024 x 1024, so 16 tiles. UC Merced's tennis courts for testing: 20 pictures, most of
-    256 pixels, some of 247."""
-    counts = build(DATA / "joplin_tornado_geotiff" / "input" / "pre", tmp_path / "joplin", Wish(most_nodata=1.0))
+    """Joplin before: four rasters of 1024 x 1024, so 16 tiles. UC Merced's tennis courts for
+    testing: 20 pictures, most of 256 pixels, some of 247."""
+    counts = build(
+        DATA / "joplin_tornado_geotiff" / "input" / "pre",
+        tmp_path / "joplin",
+        Wish(most_nodata=1.0),
+    )
     assert (counts.sources, counts.samples) == (4, 16)
-    counts = build(DATA / "ucmerced_jpg" / "test" / "tenniscourt", tmp_path / "ucm", Wish(gsd_m=0.3048))
+    counts = build(
+        DATA / "ucmerced_jpg" / "test" / "tenniscourt", tmp_path / "ucm", Wish(gsd_m=0.3048)
+    )
     assert (counts.sources, counts.samples) == (20, 20)
     assert {round(row["gsd_m"], 4) for row in listed(tmp_path / "ucm")} == {0.147, 0.1524}

@@ -32,7 +32,14 @@ def test_a_file_tells_neither_prompt_nor_folders_unless_asked(rgb, tmp_path):
 def test_a_second_edit_keeps_the_disclosure_of_the_first(rgb, tmp_path, keep):
     first, second, third = tmp_path / "1", tmp_path / "2", tmp_path / "3"
     output = {"area": "layer", "keep_request": keep}
-    made(rgb, first, "snow", polygons={"geometry": ring(rgb, square(10, 10, 40, 40))}, prompt="snow", output=output)
+    made(
+        rgb,
+        first,
+        "snow",
+        polygons={"geometry": ring(rgb, square(10, 10, 40, 40))},
+        prompt="snow",
+        output=output,
+    )
     made(
         first / "result.tif",
         second,
@@ -41,14 +48,31 @@ def test_a_second_edit_keeps_the_disclosure_of_the_first(rgb, tmp_path, keep):
         prompt="burned",
         output=output,
     )
-    made(second / "result.tif", third, "fog", polygons={"geometry": ring(rgb, square(100, 20, 120, 40))}, output=output)
+    made(
+        second / "result.tif",
+        third,
+        "fog",
+        polygons={"geometry": ring(rgb, square(100, 20, 120, 40))},
+        output=output,
+    )
     with rasterio.open(third / "result.tif") as dataset, rasterio.open(rgb) as source:
         tags = dataset.tags()
-        told = rasterize([shapely.from_wkb(tags["LANDBRUSH_MASK_WKB"])], out_shape=dataset.shape, transform=dataset.transform) > 0
+        told = (
+            rasterize(
+                [shapely.from_wkb(tags["LANDBRUSH_MASK_WKB"])],
+                out_shape=dataset.shape,
+                transform=dataset.transform,
+            )
+            > 0
+        )
         assert not ((dataset.read() != source.read()).any(axis=0) & ~told).any()
     history = json.loads(tags["LANDBRUSH_HISTORY"])
-    assert [record["editor"] for record in history] == ["snow", "burn"] and tags["LANDBRUSH_EDITOR"] == "fog"
-    assert [record.get("prompt", "") for record in history] == (["snow", "burned"] if keep else ["", ""])
+    assert [record["editor"] for record in history] == ["snow", "burn"] and tags[
+        "LANDBRUSH_EDITOR"
+    ] == "fog"
+    assert [record.get("prompt", "") for record in history] == (
+        ["snow", "burned"] if keep else ["", ""]
+    )
     assert str(tmp_path) not in str(tags)
 
 
@@ -56,7 +80,11 @@ def test_folders_in_what_was_asked_before_go_too(rgb, tmp_path):
     """A source of an older version held the whole request; a prompt may name a file."""
     old = {"raster": {"path": "/home/anna/secret plans/a.tif"}}
     with rasterio.open(rgb, "r+") as dataset:
-        dataset.update_tags(LANDBRUSH_EDITOR="snow", LANDBRUSH_REQUEST=json.dumps(old), LANDBRUSH_PROMPT="as in /home/anna/b.tif")
+        dataset.update_tags(
+            LANDBRUSH_EDITOR="snow",
+            LANDBRUSH_REQUEST=json.dumps(old),
+            LANDBRUSH_PROMPT="as in /home/anna/b.tif",
+        )
     for keep in (True, False):
         made(
             rgb,
@@ -70,9 +98,15 @@ def test_folders_in_what_was_asked_before_go_too(rgb, tmp_path):
         assert "anna" not in told and ("c.tif and/or d.tif" in told) == keep, told
 
 
-@pytest.mark.parametrize(("text", "kept"), [
-    ("see \\\\server\\share\\anna\\x.tif end", "see x.tif end"), ("from /home/anna/ to here", "from (a folder) to here"),
-    ("http://ex.org/a/b and/or 1/2", "http://ex.org/a/b and/or 1/2"), ("/data/anna/a.tif", "a.tif")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("see \\\\server\\share\\anna\\x.tif end", "see x.tif end"),
+        ("from /home/anna/ to here", "from (a folder) to here"),
+        ("http://ex.org/a/b and/or 1/2", "http://ex.org/a/b and/or 1/2"),
+        ("/data/anna/a.tif", "a.tif"),
+    ],
+)
 def test_folders_go_and_addresses_stay(text, kept):
     from landbrush.server.raster.provenance import without_folders
 

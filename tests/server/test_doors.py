@@ -28,14 +28,22 @@ SECRET = 77
 @pytest.fixture
 def secret(tmp_path_factory):
     """A raster outside every root, all of one value."""
-    return write(tmp_path_factory.mktemp("secret") / "secret.tif", np.full((1, 160, 160), SECRET, np.uint8))
+    return write(
+        tmp_path_factory.mktemp("secret") / "secret.tif", np.full((1, 160, 160), SECRET, np.uint8)
+    )
 
 
 def refused(client, path):
     """The answer to an edit of that file, and that it says so at once."""
-    geometry = {"type": "Polygon", "coordinates": [[[400030, 3284970], [400050, 3284970], [400050, 3284950], [400030, 3284970]]]}
+    geometry = {
+        "type": "Polygon",
+        "coordinates": [
+            [[400030, 3284970], [400050, 3284970], [400050, 3284950], [400030, 3284970]]
+        ],
+    }
     answer = client.post(
-        "/processes/snow/execution", json={"inputs": {"raster": {"path": str(path)}, "polygons": {"geometry": geometry}}}
+        "/processes/snow/execution",
+        json={"inputs": {"raster": {"path": str(path)}, "polygons": {"geometry": geometry}}},
     )
     assert 400 <= answer.status_code < 500, answer.get_json()
     return answer.get_json()["detail"]
@@ -49,7 +57,11 @@ def test_no_driver_of_this_process_reaches_a_network_or_follows_names():
 
 
 def vrt(name, relative="0", source="SimpleSource", tag="SourceFilename"):
-    return VRT.format(relative=relative, name=name).replace("SimpleSource", source).replace("SourceFilename", tag)
+    return (
+        VRT.format(relative=relative, name=name)
+        .replace("SimpleSource", source)
+        .replace("SourceFilename", tag)
+    )
 
 
 def nested(folder, secret):
@@ -78,7 +90,8 @@ def computed(folder, secret):
 
 def warped(folder, secret):
     return (
-        '<VRTDataset rasterXSize="160" rasterYSize="160" subClass="VRTWarpedDataset"><GDALWarpOptions>'
+        '<VRTDataset rasterXSize="160" rasterYSize="160" '
+        'subClass="VRTWarpedDataset"><GDALWarpOptions>'
         f"<SourceDataset>{secret}</SourceDataset></GDALWarpOptions></VRTDataset>"
     )
 
@@ -150,7 +163,8 @@ def test_a_named_overview_file_is_not_followed(client, grey, secret, how):
             dataset.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=str(secret))
     else:
         Path(f"{grey}.aux.xml").write_text(
-            f'<PAMDataset><Metadata domain="OVERVIEWS"><MDI key="OVERVIEW_FILE">{secret}</MDI></Metadata></PAMDataset>'
+            '<PAMDataset><Metadata domain="OVERVIEWS"><MDI '
+            f'key="OVERVIEW_FILE">{secret}</MDI></Metadata></PAMDataset>'
         )
     assert "OVERVIEW_FILE" in refused(client, grey)
     answer = client.post("/searches", json={"raster": {"path": str(grey)}, "word": "forest"})
@@ -203,12 +217,18 @@ def test_an_ers_header_reads_from_the_roots_alone(client, tmp_path, secret):
     with opened(tmp_path / "a.ers", (tmp_path,)) as dataset:
         assert (dataset.read() == values).all()
     text = (tmp_path / "a.ers").read_text()
-    (tmp_path / "b.ers").write_text(text.replace("DatasetHeader Begin", f'DatasetHeader Begin\n\tDataFile\t= "{secret}"'))
+    (tmp_path / "b.ers").write_text(
+        text.replace("DatasetHeader Begin", f'DatasetHeader Begin\n\tDataFile\t= "{secret}"')
+    )
     assert "reads from" in refused(client, tmp_path / "b.ers")
 
 
 def test_hdf5_and_netcdf_whose_libraries_follow_links_are_not_opened(client, tmp_path):
-    for name, head in (("a.nc", b"CDF\x01\0\0\0\0"), ("b.nc", b"\x89HDF\r\n\x1a\n"), ("c.tif", b"\x89HDF\r\n\x1a\n")):
+    for name, head in (
+        ("a.nc", b"CDF\x01\0\0\0\0"),
+        ("b.nc", b"\x89HDF\r\n\x1a\n"),
+        ("c.tif", b"\x89HDF\r\n\x1a\n"),
+    ):
         (tmp_path / name).write_bytes(head + bytes(4096))
         assert "cannot be read" in refused(client, tmp_path / name)
 
@@ -230,7 +250,12 @@ def test_a_file_swapped_for_a_link_while_its_job_waits(rgb, tmp_path, secret, se
 def test_forbidden_is_what_lies_outside_and_unreadable_what_is_no_file(tmp_path, secret):
     with pytest.raises(Forbidden, match="not below a folder"), opened(secret, (tmp_path,)):
         pass
-    for name in (tmp_path / "none.tif", tmp_path / ("n" * 300), "/vsicurl/http://127.0.0.1/a.tif", "nul\0.tif"):
+    for name in (
+        tmp_path / "none.tif",
+        tmp_path / ("n" * 300),
+        "/vsicurl/http://127.0.0.1/a.tif",
+        "nul\0.tif",
+    ):
         with pytest.raises(RasterUnreadable), opened(name):
             pass
 
@@ -241,10 +266,19 @@ def beside(path, text):
 
 def a_pcidsk_channel(folder, secret):
     with rasterio.open(
-        folder / "c.pix", "w", driver="PCIDSK", width=160, height=160, count=1, dtype="uint8", INTERLEAVING="FILE"
+        folder / "c.pix",
+        "w",
+        driver="PCIDSK",
+        width=160,
+        height=160,
+        count=1,
+        dtype="uint8",
+        INTERLEAVING="FILE",
     ) as out:
         out.write(np.ones((1, 160, 160), np.uint8))
-    channel = next(p for p in folder.iterdir() if p.name.startswith("c") and p.suffix not in (".pix", ".xml"))
+    channel = next(
+        p for p in folder.iterdir() if p.name.startswith("c") and p.suffix not in (".pix", ".xml")
+    )
     channel.unlink()
     os.symlink(secret, channel)
     return "c.pix"
@@ -253,17 +287,24 @@ def a_pcidsk_channel(folder, secret):
 def an_ers_in_a_chain(folder, secret):
     (folder / "deep.vrt").write_text(vrt(secret))
     (folder / "inner.vrt").write_text(vrt("deep.vrt", "1"))
-    with rasterio.open(folder / "e.ers", "w", driver="ERS", width=160, height=160, count=1, dtype="uint8") as out:
+    with rasterio.open(
+        folder / "e.ers", "w", driver="ERS", width=160, height=160, count=1, dtype="uint8"
+    ) as out:
         out.write(np.ones((1, 160, 160), np.uint8))
     text = (folder / "e.ers").read_text()
     (folder / "e.ers").write_text(
-        text.replace("DatasetHeader Begin", 'DatasetHeader Begin\n\tDataSetType\t= Translated\n\tDataFile\t= "inner.vrt"')
+        text.replace(
+            "DatasetHeader Begin",
+            'DatasetHeader Begin\n\tDataSetType\t= Translated\n\tDataFile\t= "inner.vrt"',
+        )
     )
     return "e.ers"
 
 
 def a_raw_file_that_is_a_link(folder, secret):
-    with rasterio.open(folder / "e.ers", "w", driver="ERS", width=160, height=160, count=1, dtype="uint8") as out:
+    with rasterio.open(
+        folder / "e.ers", "w", driver="ERS", width=160, height=160, count=1, dtype="uint8"
+    ) as out:
         out.write(np.ones((1, 160, 160), np.uint8))
     (folder / "e").unlink()
     os.symlink(secret, folder / "e")
@@ -272,14 +313,20 @@ def a_raw_file_that_is_a_link(folder, secret):
 
 def an_overview_in_a_sidecar(folder, secret, key="OVERVIEW_FILE"):
     write(folder / "g.tif", np.ones((1, 160, 160), np.uint8))
-    beside(folder / "g.tif", f'<PAMDataset><Metadata domain="OVERVIEWS"><MDI key="{key}">{secret}</MDI></Metadata></PAMDataset>')
+    beside(
+        folder / "g.tif",
+        '<PAMDataset><Metadata domain="OVERVIEWS"><MDI '
+        f'key="{key}">{secret}</MDI></Metadata></PAMDataset>',
+    )
     return "g.tif"
 
 
 def an_overview_in_a_vrt(folder, secret):
     write(folder / "g.tif", np.ones((1, 160, 160), np.uint8))
     inner = vrt("g.tif", "1").replace(
-        "<VRTRasterBand", f'<Metadata domain="OVERVIEWS"><MDI key="OVERVIEW_FILE">{secret}</MDI></Metadata><VRTRasterBand'
+        "<VRTRasterBand",
+        '<Metadata domain="OVERVIEWS"><MDI '
+        f'key="OVERVIEW_FILE">{secret}</MDI></Metadata><VRTRasterBand',
     )
     (folder / "inner.vrt").write_text(inner)
     return "inner.vrt"
@@ -297,7 +344,9 @@ NAMED = {
     "ERS chain": an_ers_in_a_chain,
     "raw file": a_raw_file_that_is_a_link,
     "overview beside": an_overview_in_a_sidecar,
-    "overview beside, as an entity": lambda folder, secret: an_overview_in_a_sidecar(folder, secret, "OVERVIEW&#95;FILE"),
+    "overview beside, as an entity": lambda folder, secret: an_overview_in_a_sidecar(
+        folder, secret, "OVERVIEW&#95;FILE"
+    ),
     "overview in a VRT": an_overview_in_a_vrt,
     "space": a_name_with_a_space,
 }
@@ -311,7 +360,10 @@ def test_nothing_is_reached_by_what_a_named_file_names(client, tmp_path, secret,
         (tmp_path / "outer.vrt").write_text(vrt(name, "1"))
         name = "outer.vrt"
     refused(client, tmp_path / name)
-    with pytest.raises((Forbidden, RasterUnreadable)), opened(tmp_path / name, (tmp_path,)) as dataset:
+    with (
+        pytest.raises((Forbidden, RasterUnreadable)),
+        opened(tmp_path / name, (tmp_path,)) as dataset,
+    ):
         dataset.read(out_shape=(1, 40, 40))
 
 
@@ -319,7 +371,10 @@ def test_virtual_rasters_of_gdals_programs_are_read(tmp_path, grey, monkeypatch)
     import rasterio.shutil
     from rasterio.vrt import WarpedVRT
 
-    with rasterio.open(grey) as source, WarpedVRT(source, crs="EPSG:3857", add_alpha=True) as warped:
+    with (
+        rasterio.open(grey) as source,
+        WarpedVRT(source, crs="EPSG:3857", add_alpha=True) as warped,
+    ):
         rasterio.shutil.copy(warped, tmp_path / "warped.vrt", driver="VRT")
     with opened(tmp_path / "warped.vrt", (tmp_path,)) as dataset:
         assert dataset.read().any() and dataset.crs.to_epsg() == 3857
@@ -331,7 +386,9 @@ def test_virtual_rasters_of_gdals_programs_are_read(tmp_path, grey, monkeypatch)
 
 
 def ones(path, driver, **more):
-    with rasterio.open(path, "w", driver=driver, width=160, height=160, count=1, dtype="uint8", **more) as out:
+    with rasterio.open(
+        path, "w", driver=driver, width=160, height=160, count=1, dtype="uint8", **more
+    ) as out:
         out.write(np.ones((1, 160, 160), np.uint8))
 
 
@@ -359,7 +416,9 @@ def an_ers_in_disguise(folder, secret):
     (folder / "mask.vrt").write_text(vrt(secret))
     ones(folder / "e.ers", "ERS")
     begin = 'datasetheader begin\n\tDataSetType = Translated\n\tDataFile = "mask.vrt"'
-    (folder / "em.dat").write_text((folder / "e.ers").read_text().replace("DatasetHeader Begin", begin))
+    (folder / "em.dat").write_text(
+        (folder / "e.ers").read_text().replace("DatasetHeader Begin", begin)
+    )
     return "em.dat"
 
 

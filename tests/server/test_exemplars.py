@@ -1,4 +1,5 @@
-"""What is copied keeps its own tone, in any type; what comes from another date of the same ground gets the layer's."""
+"""What is copied keeps its own tone, in any type; what comes from another date of the same ground
+gets the layer's."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ HERE = Affine(0.5, 0, 400000, 0, -0.5, 3285000)
 
 
 def layer(tmp_path, dtype, name="a.tif", gain=1.0, shift=0.0, transform=HERE, seed=0):
-    """Bright ground with a dark lake in its upper left corner; as an analyst would have it, in its own units."""
+    """Bright ground with a dark lake in its upper left corner; as an analyst would have it, in its
+    own units."""
     rng = np.random.default_rng(seed)
     values = np.full((3, 240, 240), 3000.0) + rng.normal(0, 150, (3, 240, 240))
     values[:, 20:110, 20:110] = 400 + rng.normal(0, 20, (3, 90, 90))
@@ -26,7 +28,10 @@ def layer(tmp_path, dtype, name="a.tif", gain=1.0, shift=0.0, transform=HERE, se
 
 def edited(tmp_path, path, editor, other=None, **blend):
     area = Polygons(ring(path, square(150, 150, 200, 200)))
-    source = Exemplar(Polygons(ring(other or path, square(30, 30, 100, 100))), RasterRef(path=str(other)) if other else None)
+    source = Exemplar(
+        Polygons(ring(other or path, square(30, 30, 100, 100))),
+        RasterRef(path=str(other)) if other else None,
+    )
     request = EditRequest(RasterRef(path=str(path)), area, exemplar=source, blend=Blend(**blend))
     report = edit(request, editor, Files(path, other), tmp_path, lambda *_: None)
     col, row, _, _ = report["window"]
@@ -52,7 +57,14 @@ def test_another_date_of_the_same_ground_gets_the_layers_tone(tmp_path):
 
 def test_other_ground_keeps_its_tone(tmp_path):
     path = layer(tmp_path, "uint16")
-    far = layer(tmp_path, "uint16", "b.tif", gain=1.8, shift=900, transform=Affine(0.5, 0, 410000, 0, -0.5, 3285000))
+    far = layer(
+        tmp_path,
+        "uint16",
+        "b.tif",
+        gain=1.8,
+        shift=900,
+        transform=Affine(0.5, 0, 410000, 0, -0.5, 3285000),
+    )
     assert abs(edited(tmp_path, path, "fill", far) - 1620) < 100
 
 
@@ -63,13 +75,22 @@ def test_another_type_is_stretched_to_the_layers_range(tmp_path):
 
 def test_a_turned_raster_is_copied_from_without_matching(tmp_path):
     path = layer(tmp_path, "uint16")
-    turned = layer(tmp_path, "uint16", "b.tif", gain=1.8, shift=900,
-                   transform=Affine.translation(400000, 3285000) @ Affine.rotation(20) @ Affine.scale(0.5, -0.5))
+    turned = layer(
+        tmp_path,
+        "uint16",
+        "b.tif",
+        gain=1.8,
+        shift=900,
+        transform=Affine.translation(400000, 3285000)
+        @ Affine.rotation(20)
+        @ Affine.scale(0.5, -0.5),
+    )
     assert abs(edited(tmp_path, path, "fill", turned) - 1620) < 100
 
 
 def test_a_band_without_contrast_is_not_blown_up(tmp_path):
-    """The other date has one band that is the same everywhere: it is shifted, not divided by nothing."""
+    """The other date has one band that is the same everywhere: it is shifted, not divided by
+    nothing."""
     path = layer(tmp_path, "uint16")
     with rasterio.open(layer(tmp_path, "uint16", "b.tif", seed=1)) as dataset:
         values = dataset.read()

@@ -1,4 +1,5 @@
-"""The published experiments as commands: Table I on cases of one's own, Table II on pairs in the layouts of ABCD and xBD."""
+"""The published experiments as commands: Table I on cases of one's own, Table II on pairs in the
+layouts of ABCD and xBD."""
 
 from __future__ import annotations
 
@@ -37,7 +38,11 @@ def tiny_inpainting(tmp_path):
     """Stable Diffusion's inpainting, tiny, in the store of the home."""
     before = weights._folder
     weights.use_folder(tmp_path / "home" / "models")
-    bringing.bring(shelf.entry("sd15-inpainting"), tiny_pipelines.build("sd15-inpainting", tmp_path / "published"), True)
+    bringing.bring(
+        shelf.entry("sd15-inpainting"),
+        tiny_pipelines.build("sd15-inpainting", tmp_path / "published"),
+        True,
+    )
     weights._folder = before
 
 
@@ -77,13 +82,27 @@ def test_table_one_runs_cases_systems_and_seeds(tmp_path):
     tiny_inpainting(tmp_path)
     judge = tiny_clip.saved(tmp_path)
     out = tmp_path / "out"
-    code = __main__.main(["evaluate", "single-image", "--cases", str(protocol(tmp_path)), "--output", str(out),
-                          "--home", str(tmp_path / "home"), "--model", f"image-text={judge}"])
+    code = __main__.main(
+        [
+            "evaluate",
+            "single-image",
+            "--cases",
+            str(protocol(tmp_path)),
+            "--output",
+            str(out),
+            "--home",
+            str(tmp_path / "home"),
+            "--model",
+            f"image-text={judge}",
+        ]
+    )
     assert code == 0
     table = json.loads((out / "table.json").read_text())
     assert table["about"]["not run"] == "nothing", table["about"]["not run"]
     assert set(table["scores"]) == {"unedited, vit", "text, vit", "snow, vit", "sd, vit"}
-    assert all(len(values) == 2 for row in list(table["scores"].values())[1:] for values in row.values())
+    assert all(
+        len(values) == 2 for row in list(table["scores"].values())[1:] for values in row.values()
+    )
     assert len(list((out / "pictures").glob("*.png"))) == 3 * 2 * 2
     assert "±" in (out / "table.md").read_text()
     before, after = picture(), np.asarray(Image.open(out / "pictures" / "masked-text-0.png"))
@@ -92,17 +111,29 @@ def test_table_one_runs_cases_systems_and_seeds(tmp_path):
     assert np.array_equal(before[outside], after[outside])
 
 
-@pytest.mark.parametrize("more, sentence", [
-    ("[[case]]\nimage = \"no.png\"\nprompt = \"x\"", "no image"), ("[[case]]\nprompt = \"x\"", "needs image"),
-    ("[[case]]\nimage = \"a.png\"\nprompt = \"x\"\nmask = 1", "mask"), ("[[case", "TOML"),
-])
+@pytest.mark.parametrize(
+    "more, sentence",
+    [
+        ('[[case]]\nimage = "no.png"\nprompt = "x"', "no image"),
+        ('[[case]]\nprompt = "x"', "needs image"),
+        ('[[case]]\nimage = "a.png"\nprompt = "x"\nmask = 1', "mask"),
+        ("[[case", "TOML"),
+    ],
+)
 def test_a_wrong_protocol_is_refused_with_its_place(tmp_path, more, sentence):
     with pytest.raises(BadRequest, match=sentence):
         protocols.read(protocol(tmp_path, more))
 
 
 def test_scores_need_a_named_model_and_nothing_is_overwritten(tmp_path, capsys):
-    arguments = ["evaluate", "single-image", "--cases", str(protocol(tmp_path)), "--home", str(tmp_path / "home")]
+    arguments = [
+        "evaluate",
+        "single-image",
+        "--cases",
+        str(protocol(tmp_path)),
+        "--home",
+        str(tmp_path / "home"),
+    ]
     assert __main__.main([*arguments, "--output", str(tmp_path / "new")]) == 1
     assert "image-text" in capsys.readouterr().err
     assert __main__.main([*arguments, "--output", str(tmp_path)]) == 1
@@ -110,12 +141,1215 @@ def test_scores_need_a_named_model_and_nothing_is_overwritten(tmp_path, capsys):
 
 
 def test_tables_show_mean_and_deviation():
-    assert tables.shown([1.0, 3.0]) == "2.00 ± 1.41" and tables.shown([2.0]) == "2.00" and tables.shown([]) == "-"
+    assert (
+        tables.shown([1.0, 3.0]) == "2.00 ± 1.41"
+        and tables.shown([2.0]) == "2.00"
+        and tables.shown([]) == "-"
+    )
     text = tables.markdown({"a": {"x": [1.0, 3.0], "y": [4.0]}, "b": {"x": [1.0]}}, "who")
     assert "| a | 2.00 ± 1.41 | 4.00 | 3.00 |" in text and "| b | 1.00 | - | 1.00 |" in text
 
 
-# ---- Table II -------------------------------------------------------------------------------------------------------
+# ---- Table II
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+# --------------------------------------------------------------------------------------------------
 
 
 def pairs_of(count, seed=0, side=64):
@@ -153,7 +1387,9 @@ def xbd(folder, scenes=2):
         before = picture(number, 256).copy()
         after = before.copy()
         features = []
-        for spot, kind in enumerate(("destroyed", "no-damage", "major-damage", "minor-damage", "un-classified")):
+        for spot, kind in enumerate(
+            ("destroyed", "no-damage", "major-damage", "minor-damage", "un-classified")
+        ):
             x, y = 60 + 60 * (spot % 3), 60 + 80 * (spot // 3)
             ring = f"POLYGON (({x} {y}, {x + 16} {y}, {x + 16} {y + 16}, {x} {y + 16}, {x} {y}))"
             features.append({"wkt": ring, "properties": {"subtype": kind}})
@@ -161,23 +1397,33 @@ def xbd(folder, scenes=2):
                 after[y : y + 16, x : x + 16] = 250
         for when, image in (("pre", before), ("post", after)):
             Image.fromarray(image).save(folder / "images" / f"s_{number}_{when}_disaster.png")
-        (folder / "labels" / f"s_{number}_post_disaster.json").write_text(json.dumps({"features": {"xy": features}}))
+        (folder / "labels" / f"s_{number}_post_disaster.json").write_text(
+            json.dumps({"features": {"xy": features}})
+        )
     return folder
 
 
 def test_both_layouts_are_read(tmp_path):
     train, test = damage_pairs.read(abcd(tmp_path / "abcd"), 32)
     assert len(train) == len(test) == 12 and train[1].damaged and not train[0].damaged
-    assert train[0].before.shape == (32, 32, 3) and not np.array_equal(train[1].before, train[1].after)
+    assert train[0].before.shape == (32, 32, 3) and not np.array_equal(
+        train[1].before, train[1].after
+    )
     train, test = damage_pairs.read(xbd(tmp_path / "xbd"), 32)
     assert len(train) == len(test) == 4 and sum(p.damaged for p in train) == 2
 
 
-@pytest.mark.parametrize("spoil, sentence", [
-    (lambda f: (f / "5fold-list" / "cv1-train.csv").unlink(), "cv1-train"),
-    (lambda f: (f / "5fold-list" / "cv1-test.csv").write_text("patch-pair_1.tif,1\n"), "intact"),
-    (lambda f: (f / "patch-pairs").rename(f / "pairs"), "neither"),
-])
+@pytest.mark.parametrize(
+    "spoil, sentence",
+    [
+        (lambda f: (f / "5fold-list" / "cv1-train.csv").unlink(), "cv1-train"),
+        (
+            lambda f: (f / "5fold-list" / "cv1-test.csv").write_text("patch-pair_1.tif,1\n"),
+            "intact",
+        ),
+        (lambda f: (f / "patch-pairs").rename(f / "pairs"), "neither"),
+    ],
+)
 def test_a_folder_that_does_not_fit_is_refused(tmp_path, spoil, sentence):
     folder = abcd(tmp_path / "abcd")
     spoil(folder)
@@ -187,7 +1433,7 @@ def test_a_folder_that_does_not_fit_is_refused(tmp_path, spoil, sentence):
 
 def test_xbd_labels_that_are_wrong_are_named(tmp_path):
     folder = xbd(tmp_path / "xbd")
-    (folder / "labels" / "s_0_post_disaster.json").write_text("{\"features\": {}}")
+    (folder / "labels" / "s_0_post_disaster.json").write_text('{"features": {}}')
     with pytest.raises(BadRequest, match="s_0_post"):
         damage_pairs.read(folder, 32)
 
@@ -220,17 +1466,53 @@ def test_edited_pairs_are_real_edits():
 @pytest.mark.parametrize("layout", [abcd, xbd])
 def test_table_two_runs_from_the_command_line(tmp_path, layout):
     out = tmp_path / "out"
-    data = ["--data", str(layout(tmp_path / "data")), "--output", str(out), "--home", str(tmp_path / "home")]
+    data = [
+        "--data",
+        str(layout(tmp_path / "data")),
+        "--output",
+        str(out),
+        "--home",
+        str(tmp_path / "home"),
+    ]
     how = ["--pairs", "2,4", "--seeds", "2", "--steps", "4", "--size", "64", "--width", "8"]
     assert __main__.main(["evaluate", "change-detection", *data, *how]) == 0
     scores = json.loads((out / "table.json").read_text())["scores"]
-    assert all(len(scores[row][count]) == 2 for row in ("real pairs", "with edited pairs") for count in ("2", "4"))
+    assert all(
+        len(scores[row][count]) == 2
+        for row in ("real pairs", "with edited pairs")
+        for count in ("2", "4")
+    )
     assert list((out / "pictures").glob("*.png"))
 
 
-@pytest.mark.parametrize("pairs, sentence", [("2,400", "fewer"), ("x", "whole numbers"), ("1", "at least 2")])
+@pytest.mark.parametrize(
+    "pairs, sentence", [("2,400", "fewer"), ("x", "whole numbers"), ("1", "at least 2")]
+)
 def test_numbers_of_pairs_that_cannot_be_had(tmp_path, capsys, pairs, sentence):
     data = abcd(tmp_path / "data")
-    assert __main__.main(["evaluate", "change-detection", "--data", str(data), "--pairs", pairs, "--seeds", "1", "--steps", "1",
-                          "--size", "32", "--width", "8", "--output", str(tmp_path / "out"), "--home", str(tmp_path)]) == 1
+    assert (
+        __main__.main(
+            [
+                "evaluate",
+                "change-detection",
+                "--data",
+                str(data),
+                "--pairs",
+                pairs,
+                "--seeds",
+                "1",
+                "--steps",
+                "1",
+                "--size",
+                "32",
+                "--width",
+                "8",
+                "--output",
+                str(tmp_path / "out"),
+                "--home",
+                str(tmp_path),
+            ]
+        )
+        == 1
+    )
     assert sentence in capsys.readouterr().err

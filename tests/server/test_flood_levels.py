@@ -22,40 +22,60 @@ def slope(tmp_path):
 
 def flooded(rgb, slope, folder, prompt, **more):
     folder.mkdir(exist_ok=True)
-    body = {"raster": {"path": str(rgb)}, "prompt": prompt, "elevation": {"path": str(slope)}, **more}
+    body = {
+        "raster": {"path": str(rgb)},
+        "prompt": prompt,
+        "elevation": {"path": str(slope)},
+        **more,
+    }
     body.setdefault("polygons", {"geometry": ring(rgb, square(40, 40, 100, 100))})
-    return edit(EditRequest.from_json(body), "auto", Files(rgb, None, slope), folder, lambda *_: None)
+    return edit(
+        EditRequest.from_json(body), "auto", Files(rgb, None, slope), folder, lambda *_: None
+    )
 
 
 def test_metres_of_water_are_above_the_lowest_ground_of_the_polygon(rgb, slope, tmp_path):
     report = flooded(rgb, slope, tmp_path / "out", "flooded 1 m", options={"keep_tall": False})
-    assert any("1 m above the lowest ground" in note and "at 205.0 m" in note for note in report["notes"]), report["notes"]
+    assert any(
+        "1 m above the lowest ground" in note and "at 205.0 m" in note for note in report["notes"]
+    ), report["notes"]
     assert "1 m above the lowest ground" in report["understood"]["understood"]
     assert abs(report["gate"]["pixels_inside_changed"] - 60 * 10) < 90
 
 
 def test_each_polygon_has_its_own_lowest_ground(rgb, slope, tmp_path):
     apart = {"geometry": many(rgb, square(20, 40, 60, 80), square(80, 40, 120, 80))}
-    report = flooded(rgb, slope, tmp_path / "out", "flooded 1 m", polygons=apart, options={"keep_tall": False})
+    report = flooded(
+        rgb, slope, tmp_path / "out", "flooded 1 m", polygons=apart, options={"keep_tall": False}
+    )
     assert any("at 203.0 m to 209.0 m" in note for note in report["notes"]), report["notes"]
     assert abs(report["gate"]["pixels_inside_changed"] - 2 * 40 * 10) < 100
 
 
-@pytest.mark.parametrize("words", ["flooded to a level of 206 m", "flood, water stage 206 m", "flooded up to 206 m"])
+@pytest.mark.parametrize(
+    "words", ["flooded to a level of 206 m", "flood, water stage 206 m", "flooded up to 206 m"]
+)
 def test_a_level_is_the_elevation_models(rgb, slope, tmp_path, words):
     report = flooded(rgb, slope, tmp_path / "out", words, options={"keep_tall": False})
-    assert abs(report["gate"]["pixels_inside_changed"] - 60 * 20) < 120 and not any("lowest" in note for note in report["notes"])
+    assert abs(report["gate"]["pixels_inside_changed"] - 60 * 20) < 120 and not any(
+        "lowest" in note for note in report["notes"]
+    )
 
 
 def test_a_level_below_the_ground_says_which_would_do(rgb, slope, tmp_path):
     options = {"level_m": 1.0, "counts_from": "the elevation model's zero"}
-    with pytest.raises(CannotEdit, match=r"from 204.0 to 209.9 m .* for instance to 205.0 m, or let it count from the lowest"):
+    with pytest.raises(
+        CannotEdit,
+        match=r"from 204.0 to 209.9 m .* for instance to 205.0 m, or let it count from the lowest",
+    ):
         flooded(rgb, slope, tmp_path / "out", "flooded 1 m", options=options)
 
 
 def test_protected_ground_does_not_divide_a_polygon_of_water(rgb, slope, tmp_path):
     road = {"geometry": ring(rgb, square(68, 40, 72, 100))}
-    report = flooded(rgb, slope, tmp_path / "out", "flooded 1 m", protect=road, options={"keep_tall": False})
+    report = flooded(
+        rgb, slope, tmp_path / "out", "flooded 1 m", protect=road, options={"keep_tall": False}
+    )
     assert any("at 205.0 m in" in note for note in report["notes"]), report["notes"]
 
 
@@ -80,19 +100,33 @@ def test_a_small_level_stands_on_the_ground_however_it_is_said(rgb, slope, tmp_p
 
 def test_the_editors_own_default_stands_on_the_ground_too(rgb, slope, tmp_path):
     (tmp_path / "out").mkdir()
-    body = {"raster": {"path": str(rgb)}, "polygons": {"geometry": ring(rgb, A)}, "elevation": {"path": str(slope)}}
-    report = edit(EditRequest.from_json(body), "flood", Files(rgb, None, slope), tmp_path / "out", lambda *_: None)
+    body = {
+        "raster": {"path": str(rgb)},
+        "polygons": {"geometry": ring(rgb, A)},
+        "elevation": {"path": str(slope)},
+    }
+    report = edit(
+        EditRequest.from_json(body),
+        "flood",
+        Files(rgb, None, slope),
+        tmp_path / "out",
+        lambda *_: None,
+    )
     assert any("1.5 m above the lowest ground" in note for note in report["notes"])
 
 
 @pytest.mark.parametrize("words", ["flooded to 206 m", "flooded up to 206.0 m"])
-def test_a_height_to_which_is_flooded_is_the_elevation_models_where_it_lies_in_it(rgb, slope, tmp_path, words):
+def test_a_height_to_which_is_flooded_is_the_elevation_models_where_it_lies_in_it(
+    rgb, slope, tmp_path, words
+):
     report = flooded(rgb, slope, tmp_path / "out", words)
     assert "The water stands at 206 m of the elevation model." in report["notes"]
 
 
 def test_a_height_without_an_elevation_model_is_told(rgb, tmp_path):
-    report = made(rgb, tmp_path / "out", "auto", polygons={"geometry": ring(rgb, A)}, prompt="flooded 300 m")
+    report = made(
+        rgb, tmp_path / "out", "auto", polygons={"geometry": ring(rgb, A)}, prompt="flooded 300 m"
+    )
     assert any("No elevation model is given, so 300 m" in note for note in report["notes"])
 
 
@@ -108,11 +142,15 @@ def test_a_height_without_an_elevation_model_is_told(rgb, tmp_path):
 )
 def test_depths_stand_on_the_ground(words, metres):
     found = interpret(words)
-    assert found.options["level_m"] == pytest.approx(metres) and found.options["counts_from"] == "the lowest ground"
+    assert (
+        found.options["level_m"] == pytest.approx(metres)
+        and found.options["counts_from"] == "the lowest ground"
+    )
 
 
 def test_what_an_edit_leaves_is_said_with_the_reason(rgb, slope, tmp_path):
     report = flooded(rgb, slope, tmp_path / "out", "flooded 1 m")
-    assert any("pixels changed: ground, roofs and crowns above the water stay." in note for note in report["notes"]), report[
-        "notes"
-    ]
+    assert any(
+        "pixels changed: ground, roofs and crowns above the water stay." in note
+        for note in report["notes"]
+    ), report["notes"]

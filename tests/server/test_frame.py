@@ -1,4 +1,5 @@
-"""The way to the model's grid and back, tiles, memory, further bands: the parts under the pretrained editors."""
+"""The way to the model's grid and back, tiles, memory, further bands: the parts under the
+pretrained editors."""
 
 from __future__ import annotations
 
@@ -31,14 +32,21 @@ def nothing_held():
         warm.drop(name)
 
 
-@pytest.mark.parametrize(("shape", "gsd", "inner"), [
-    ((512, 512), 0.5, (512, 512)),          # as it is
-    ((1100, 1500), 0.5, (1100, 1500)),      # larger: tiles, not squashed
-    ((200, 300), 0.4, (267, 400)),          # smaller: enlarged, its aspect kept, as far as the model knows
-    ((300, 420), 0.5, (366, 512)),          # ... to the native size
-    ((300, 300), 0.1, (100, 100)),          # finer and small: at 0.3 m, the rest is mirrored
-    ((4000, 6000), 0.1, (1333, 2000)),      # finer than trained on: at 0.3 m
-])
+@pytest.mark.parametrize(
+    ("shape", "gsd", "inner"),
+    [
+        ((512, 512), 0.5, (512, 512)),  # as it is
+        ((1100, 1500), 0.5, (1100, 1500)),  # larger: tiles, not squashed
+        (
+            (200, 300),
+            0.4,
+            (267, 400),
+        ),  # smaller: enlarged, its aspect kept, as far as the model knows
+        ((300, 420), 0.5, (366, 512)),  # ... to the native size
+        ((300, 300), 0.1, (100, 100)),  # finer and small: at 0.3 m, the rest is mirrored
+        ((4000, 6000), 0.1, (1333, 2000)),  # finer than trained on: at 0.3 m
+    ],
+)
 def test_the_aspect_is_kept_and_the_ground_size_is_the_models(shape, gsd, inner):
     frame = Frame.of(shape, gsd, 1.0, Grid(512, 64, (0.3, 2.0)))
     assert frame.inner == inner and all(side % 64 == 0 for side in frame.outer)
@@ -47,7 +55,9 @@ def test_the_aspect_is_kept_and_the_ground_size_is_the_models(shape, gsd, inner)
 
 def test_the_users_ground_size_is_taken_as_it_is():
     for gsd in (0.2, 0.5, 3.0):
-        assert Frame.of((300, 300), 0.1, 1.0, Grid(512, 64, (0.3, 2.0), asked_gsd_m=gsd)).gsd_m == pytest.approx(gsd, rel=0.03)
+        assert Frame.of(
+            (300, 300), 0.1, 1.0, Grid(512, 64, (0.3, 2.0), asked_gsd_m=gsd)
+        ).gsd_m == pytest.approx(gsd, rel=0.03)
     frame = Frame.of((300, 300), 0.1, 1.0, Grid(512, 64, (0.3, 2.0), asked_gsd_m=0.5))
     assert frame.inner == (60, 60) and frame.outer == (256, 256)
     with pytest.raises(CannotEdit, match="Choose a larger 'Ground size it works at'"):
@@ -63,11 +73,19 @@ def test_pixels_that_are_not_square_are_made_so():
 def test_the_aspect_of_a_pixel_on_the_ground(tmp_path):
     import rasterio
 
-    path = write(tmp_path / "a.tif", np.ones((1, 50, 50), np.uint8), crs="EPSG:4326",
-                 transform=Affine(1e-5, 0, 10, 0, -1e-5, 60))
+    path = write(
+        tmp_path / "a.tif",
+        np.ones((1, 50, 50), np.uint8),
+        crs="EPSG:4326",
+        transform=Affine(1e-5, 0, 10, 0, -1e-5, 60),
+    )
     with rasterio.open(path) as dataset:
         assert profile_of(dataset).aspect == pytest.approx(2.0, rel=0.01)
-    path = write(tmp_path / "b.tif", np.ones((1, 50, 50), np.uint8), transform=Affine(0.6, 0, 4e5, 0, -0.674, 3.3e6))
+    path = write(
+        tmp_path / "b.tif",
+        np.ones((1, 50, 50), np.uint8),
+        transform=Affine(0.6, 0, 4e5, 0, -0.674, 3.3e6),
+    )
     with rasterio.open(path) as dataset:
         assert profile_of(dataset).aspect == pytest.approx(0.674 / 0.6, rel=0.01)
 
@@ -87,7 +105,10 @@ def test_what_a_model_leaves_alone_comes_back_in_the_rasters_own_detail(shape):
     rough = torch.nn.functional.avg_pool2d(seen, 5, 1, 2)  # an autoencoder that loses detail
     assert np.abs(frame.back(rough, rough, image) - image).max() < 1e-5
     darker = frame.back(rough - 0.02, rough, image)
-    assert np.abs(darker - (image - 0.01)).mean() < 2e-3 and np.abs(darker - (image - 0.01)).max() < 0.04
+    assert (
+        np.abs(darker - (image - 0.01)).mean() < 2e-3
+        and np.abs(darker - (image - 0.01)).max() < 0.04
+    )
     other = torch.full_like(rough, 0.5)
     assert np.abs(frame.back(other, rough, image) - 0.75)[:, 20:-20, 20:-20].max() < 0.15
     assert np.abs(frame.back(other, None, image) - 0.75).max() < 1e-5
@@ -118,7 +139,9 @@ def test_tiles_cover_and_average_to_what_they_agree_on():
     canvas = torch.randn(1, 4, 138, 188)
     assert max(t.height for t in tiling.tiles) == 64 and len(tiling.tiles) == 15
     assert torch.allclose(tiling.blended(lambda tile: tile.of(canvas)), canvas, atol=1e-5)
-    wide = tiling.blended(lambda tile: tile.of(canvas).repeat_interleave(8, 2).repeat_interleave(8, 3), 8)
+    wide = tiling.blended(
+        lambda tile: tile.of(canvas).repeat_interleave(8, 2).repeat_interleave(8, 3), 8
+    )
     assert torch.allclose(wide[..., ::8, ::8], canvas, atol=1e-5)
     wanted = torch.zeros(138, 188, dtype=torch.bool)
     wanted[5, 5] = True
@@ -136,17 +159,28 @@ def test_a_network_sees_a_tile_at_a_time_whatever_the_extent():
     for height, width in ((64, 64), (138, 188), (300, 400)):
         scheduler = schedules.made("Euler", tiny_pipelines.SD_BETAS)
         steps = schedules.timesteps_of(scheduler, 2)
-        sample(denoise, Run(scheduler, steps, torch.randn(1, 4, height, width), Tiling.of(height, width, 64, 24)))
+        sample(
+            denoise,
+            Run(
+                scheduler, steps, torch.randn(1, 4, height, width), Tiling.of(height, width, 64, 24)
+            ),
+        )
     assert max(h * w for h, w in seen) == 64 * 64
 
     class Net(torch.nn.Module):
-        config = type("Config", (), {"latent_channels": 4, "block_out_channels": (1, 1, 1, 1), "scaling_factor": 1.0})
+        config = type(
+            "Config",
+            (),
+            {"latent_channels": 4, "block_out_channels": (1, 1, 1, 1), "scaling_factor": 1.0},
+        )
         dtype, device = torch.float32, "cpu"
 
         def encode(self, picture):
             seen.append(tuple(picture.shape[2:]))
             made = torch.nn.functional.avg_pool2d(picture, 8).repeat(1, 2, 1, 1)[:, :4]
-            return type("Encoded", (), {"latent_dist": type("Dist", (), {"mode": lambda self: made})()})
+            return type(
+                "Encoded", (), {"latent_dist": type("Dist", (), {"mode": lambda self: made})()}
+            )
 
     seen.clear()
     codec = Codec(Net(), 64)
@@ -161,11 +195,19 @@ def test_the_ground_outside_the_mask_is_the_source():
     for name in ("Euler", "DPM++ 2M Karras", "PNDM", "DDIM", "Euler ancestral"):
         scheduler = schedules.made(name, tiny_pipelines.SD_BETAS)
         steps = schedules.timesteps_of(scheduler, 5)
-        run = Run(scheduler, steps, noise * scheduler.init_noise_sigma, Tiling.of(32, 32, 64, 24), Known(source, noise, drawn),
-                  torch.Generator().manual_seed(0))
+        run = Run(
+            scheduler,
+            steps,
+            noise * scheduler.init_noise_sigma,
+            Tiling.of(32, 32, 64, 24),
+            Known(source, noise, drawn),
+            torch.Generator().manual_seed(0),
+        )
         made = sample(lambda noisy, t, tile: 0.1 * noisy, run)
         assert torch.equal(made[(drawn == 0).expand_as(made)], source[(drawn == 0).expand_as(made)])
-        assert not torch.allclose(made[(drawn > 0).expand_as(made)], source[(drawn > 0).expand_as(made)])
+        assert not torch.allclose(
+            made[(drawn > 0).expand_as(made)], source[(drawn > 0).expand_as(made)]
+        )
 
 
 def test_schedules_say_what_they_do_not_know():
@@ -174,18 +216,30 @@ def test_schedules_say_what_they_do_not_know():
     scheduler = schedules.made("Euler", tiny_pipelines.SD_BETAS)
     with pytest.raises(BadRequest, match="leaves none to take"):
         schedules.timesteps_of(scheduler, 2, 0.1)
-    assert len(schedules.timesteps_of(schedules.made("Euler", tiny_pipelines.SD_BETAS), 100, 0.75)) == 75
+    assert (
+        len(schedules.timesteps_of(schedules.made("Euler", tiny_pipelines.SD_BETAS), 100, 0.75))
+        == 75
+    )
 
 
 GB = int(1e9)
 
 
-@pytest.mark.parametrize(("free", "strategy", "together"), [(40, WHOLE, True), (10, PARTS, True), (3, LAYERS, False)])
+@pytest.mark.parametrize(
+    ("free", "strategy", "together"), [(40, WHOLE, True), (10, PARTS, True), (3, LAYERS, False)]
+)
 def test_placement_by_memory_on_a_gpu(monkeypatch, free, strategy, together):
     monkeypatch.setattr(placement, "best_device", lambda: "cuda")
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: not including_emulation)
-    plan = placement.planned("FLUX", {"transformer": 3 * GB, "text_encoder_2": 2 * GB, "vae": GB // 10}, 1.5, "automatic",
-                             free * GB)
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation: not including_emulation
+    )
+    plan = placement.planned(
+        "FLUX",
+        {"transformer": 3 * GB, "text_encoder_2": 2 * GB, "vae": GB // 10},
+        1.5,
+        "automatic",
+        free * GB,
+    )
     assert plan.kind == torch.bfloat16 and plan.strategy == strategy and plan.together == together
     assert f"needs about {plan.needs_gb:.1f} GB, {free:.1f} GB of the GPU are free" in plan.sentence
     assert ("offloading" in plan.sentence) == (strategy != WHOLE)
@@ -205,7 +259,9 @@ def test_guidance_makes_the_predictions_it_needs():
     from landbrush.server.diffusion.guidance import FreeGuidance
 
     full, image, none = (torch.full((1,), value) for value in (5.0, 3.0, 1.0))
-    assert FreeGuidance(7.5).branches == ("full", "none") and FreeGuidance(1.0).branches == ("full",)
+    assert FreeGuidance(7.5).branches == ("full", "none") and FreeGuidance(1.0).branches == (
+        "full",
+    )
     assert FreeGuidance(7.5, 7.5).branches == ("full", "none"), "one scale for both needs two"
     for text, picture in ((7.5, 1.5), (7.5, 0.5), (1.0, 2.0), (3.0, 3.0)):
         free = FreeGuidance(text, picture)
@@ -263,7 +319,8 @@ def test_idle_models_go_when_the_machine_is_short_of_memory(monkeypatch):
 
 
 def test_other_bands_follow_the_new_colours():
-    """Near infrared that is a function of colour is found again where the colours are another part's."""
+    """Near infrared that is a function of colour is found again where the colours are another
+    part's."""
     image = scene(3, 90, 120).astype(np.float32)
     image[:, :, 60:] = image[:, :, 60:] * 0.5 + np.array([0.0, 0.3, 0.0], np.float32)[:, None, None]
     infrared = (0.2 + 0.9 * image[1] - 0.3 * image[0])[None].astype(np.float32)
@@ -284,9 +341,15 @@ def test_other_bands_follow_the_new_colours():
     assert seen == [(0, int(mask.sum()))]
 
 
-@pytest.mark.parametrize(("names", "colours"), [
-    (("red", "green", "blue"), (0, 1, 2)), (("blue", "green", "red", "nir"), (2, 1, 0)), (("pan",), (0, 0, 0)), (("",), (0, 0,
-                                                                                                                         0))])
+@pytest.mark.parametrize(
+    ("names", "colours"),
+    [
+        (("red", "green", "blue"), (0, 1, 2)),
+        (("blue", "green", "red", "nir"), (2, 1, 0)),
+        (("pan",), (0, 0, 0)),
+        (("",), (0, 0, 0)),
+    ],
+)
 def test_which_bands_are_shown(names, colours):
     from landbrush.server.raster.bands import Roles
 
@@ -303,7 +366,14 @@ def test_layers_without_colours_are_refused(names):
 
 def test_every_scenario_has_words_for_every_severity():
     for name, found in scenario_prompts.SCENARIOS.items():
-        words = {scenario_prompts.words_for(name, severity, instruct)
-                 for severity in scenario_prompts.SEVERITIES for instruct in (True, False)}
-        assert len(words) == 6 and all(len(text.split()) > 5 for text in words) and len(found.instructions) == 3
+        words = {
+            scenario_prompts.words_for(name, severity, instruct)
+            for severity in scenario_prompts.SEVERITIES
+            for instruct in (True, False)
+        }
+        assert (
+            len(words) == 6
+            and all(len(text.split()) > 5 for text in words)
+            and len(found.instructions) == 3
+        )
     assert scenario_prompts.words_for("none", "major", True) == ""

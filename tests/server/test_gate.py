@@ -77,11 +77,26 @@ def test_a_reprojected_file_is_refused(pair, tmp_path):
     _, copy, _ = pair
     target = tmp_path / "reprojected.tif"
     with rasterio.open(copy) as source:
-        transform, width, height = calculate_default_transform(source.crs, "EPSG:3857", 160, 160, *source.bounds)
-        with rasterio.open(target, "w", **{**source.profile, "crs": "EPSG:3857", "transform": transform,
-                                           "width": width, "height": height}) as out:
+        transform, width, height = calculate_default_transform(
+            source.crs, "EPSG:3857", 160, 160, *source.bounds
+        )
+        with rasterio.open(
+            target,
+            "w",
+            **{
+                **source.profile,
+                "crs": "EPSG:3857",
+                "transform": transform,
+                "width": width,
+                "height": height,
+            },
+        ) as out:
             for band in (1, 2, 3):
-                reproject(rasterio.band(source, band), rasterio.band(out, band), resampling=Resampling.nearest)
+                reproject(
+                    rasterio.band(source, band),
+                    rasterio.band(out, band),
+                    resampling=Resampling.nearest,
+                )
     with pytest.raises(PromiseBroken, match="CRS"):
         verify(pair, target)
 
@@ -119,7 +134,12 @@ def test_nan_equals_itself_and_minus_zero_is_not_zero(tmp_path):
     path = write(tmp_path / "f.tif", values)
     copy = shutil.copy(path, tmp_path / "g.tif")
     with opened(path) as dataset:
-        assert gate.verify(dataset, Box(0, 0, 160, 160), copy, gate.Edited([])).pixels_outside_different == 0
+        assert (
+            gate.verify(
+                dataset, Box(0, 0, 160, 160), copy, gate.Edited([])
+            ).pixels_outside_different
+            == 0
+        )
     with rasterio.open(copy, "r+") as dataset:
         values[0, 5, 3] = -0.0
         dataset.write(values)
@@ -129,5 +149,7 @@ def test_nan_equals_itself_and_minus_zero_is_not_zero(tmp_path):
 
 def test_a_failed_write_leaves_nothing_behind(rgb, tmp_path):
     with opened(rgb) as source, pytest.raises(NoSpace, match="could not be written"):
-        write_geotiff(source, Mosaic(Box(0, 0, 160, 160)), tmp_path / "missing" / "a.tif", WriteOptions())
+        write_geotiff(
+            source, Mosaic(Box(0, 0, 160, 160)), tmp_path / "missing" / "a.tif", WriteOptions()
+        )
     assert not (tmp_path / "missing").exists()

@@ -1,4 +1,5 @@
-"""Generating into empty extents of any CRS and into polygons: grid, ground size, prompt, adapter."""
+"""Generating into empty extents of any CRS and into polygons: grid, ground size, prompt,
+adapter."""
 
 from __future__ import annotations
 
@@ -55,9 +56,16 @@ def ready(client, stick):
 def request(crs, gsd_m, **more):
     xmin, ymin, xmax, ymax = more.pop("place", PLACES.get(crs))
     ring = [[xmin, ymin], [xmax, ymin], [xmax, ymax], [xmin, ymax], [xmin, ymin]]
-    return {"raster": {"extent": {"xmin": xmin, "ymin": ymin, "xmax": xmax, "ymax": ymax, "crs": crs}, "gsd_m": gsd_m},
-            "polygons": {"geometry": {"type": "Polygon", "coordinates": [ring]}},
-            "prompt": "a town with many roofs", "options": {"model": "tiny", "steps": 2, **more.pop("options", {})}, **more}
+    return {
+        "raster": {
+            "extent": {"xmin": xmin, "ymin": ymin, "xmax": xmax, "ymax": ymax, "crs": crs},
+            "gsd_m": gsd_m,
+        },
+        "polygons": {"geometry": {"type": "Polygon", "coordinates": [ring]}},
+        "prompt": "a town with many roofs",
+        "options": {"model": "tiny", "steps": 2, **more.pop("options", {})},
+        **more,
+    }
 
 
 def drawn(client, wanted):
@@ -66,7 +74,8 @@ def drawn(client, wanted):
     info = finished(client, reply.get_json()["jobID"])
     assert info["status"] == "successful", info["message"]
     return client.get(f"/jobs/{info['jobID']}/results/result.tif").data, client.get(
-        f"/jobs/{info['jobID']}/results/manifest.json").get_json()
+        f"/jobs/{info['jobID']}/results/manifest.json"
+    ).get_json()
 
 
 @pytest.mark.parametrize("crs", PLACES)
@@ -78,37 +87,75 @@ def test_a_new_raster_has_the_crs_extent_and_ground_size_that_were_asked_for(rea
         profile = profile_of(written)
         assert pyproj.CRS.from_wkt(written.crs.to_wkt()) == pyproj.CRS.from_user_input(crs)
         assert (written.transform.c, written.transform.f) == (xmin, ymax)
-        assert written.bounds.right - xmax < written.transform.a and written.bounds.right >= xmax - 1e-9
-        assert profile.gsd_m == pytest.approx(gsd_m, rel=2e-3) and profile.aspect == pytest.approx(1, rel=2e-3)
+        assert (
+            written.bounds.right - xmax < written.transform.a
+            and written.bounds.right >= xmax - 1e-9
+        )
+        assert profile.gsd_m == pytest.approx(gsd_m, rel=2e-3) and profile.aspect == pytest.approx(
+            1, rel=2e-3
+        )
         assert written.count == 3 and written.dtypes[0] == "uint8"
         pixels = written.read()
-        assert min(pixels.any(0).any(0).all(), pixels.any(0).any(1).all()), "a row or column is empty"
+        assert min(pixels.any(0).any(0).all(), pixels.any(0).any(1).all()), (
+            "a row or column is empty"
+        )
         assert 40 < pixels.mean() < 215 and manifest["gate"]["pixels_outside"] == 0
-        assert [c.name for c in written.colorinterp] == ["red", "green", "blue"] and written.tags()["AI_GENERATED"] == "TRUE"
+        assert [c.name for c in written.colorinterp] == ["red", "green", "blue"] and written.tags()[
+            "AI_GENERATED"
+        ] == "TRUE"
     assert manifest["gsd_m"] == pytest.approx(gsd_m, rel=2e-3)
-    assert manifest["drawn"]["prompt_used"] == f"Satellite imagery, {level_of(gsd_m)}, a town with many roofs"
+    assert (
+        manifest["drawn"]["prompt_used"]
+        == f"Satellite imagery, {level_of(gsd_m)}, a town with many roofs"
+    )
 
 
 def test_the_prompt_is_composed_of_parts():
-    parts = {"modality": "Satellite imagery", "gsd_level": "automatic", "weather": "night", "category": "built-up",
-             "satellite": "GF2", "dataset": "GID"}
+    parts = {
+        "modality": "Satellite imagery",
+        "gsd_level": "automatic",
+        "weather": "night",
+        "category": "built-up",
+        "satellite": "GF2",
+        "dataset": "GID",
+    }
     assert composed("a city", parts, 0.3) == (
-        "Satellite imagery, Ultra-high precision resolution, night, built-up, a city, GF2, GID")
+        "Satellite imagery, Ultra-high precision resolution, night, built-up, a city, GF2, GID"
+    )
     assert composed("a city", {**dict.fromkeys(parts, ""), "gsd_level": "none"}, 0.3) == "a city"
-    assert composed("a", {**parts, "gsd_level": "Low precision resolution"}, 0.3).startswith("Satellite imagery, Low precision")
+    assert composed("a", {**parts, "gsd_level": "Low precision resolution"}, 0.3).startswith(
+        "Satellite imagery, Low precision"
+    )
     assert [level_of(gsd) for gsd in (0.5001, 0.52, 9, 100)] == [
-        "Ultra-high precision resolution", "High precision resolution", "Medium precision resolution", "Low precision resolution"]
+        "Ultra-high precision resolution",
+        "High precision resolution",
+        "Medium precision resolution",
+        "Low precision resolution",
+    ]
 
 
 def test_published_settings_and_what_changes_the_picture(ready):
     wanted = request("EPSG:32617", 1.5, place=(0, 0, 192, 192))
     first, manifest = drawn(ready, wanted)
-    assert manifest["drawn"]["scheduler"] == "DPM++ 2M Karras" and manifest["drawn"]["guidance_scale"] == 7.5
+    assert (
+        manifest["drawn"]["scheduler"] == "DPM++ 2M Karras"
+        and manifest["drawn"]["guidance_scale"] == 7.5
+    )
     assert manifest["drawn"]["strength"] == 1.0
     pixels = [first]
-    for change in ({"seed": 4}, {"prompt": "a lake"}, {"options": {"weather": "snow"}}, {"options": {"guidance_scale": 2.0}},
-                   {"options": {"model": "mmm-rs", "gsd_m": 3.0}}):
-        pixels.append(drawn(ready, {**wanted, **change, "options": {**wanted["options"], **change.get("options", {})}})[0])
+    for change in (
+        {"seed": 4},
+        {"prompt": "a lake"},
+        {"options": {"weather": "snow"}},
+        {"options": {"guidance_scale": 2.0}},
+        {"options": {"model": "mmm-rs", "gsd_m": 3.0}},
+    ):
+        pixels.append(
+            drawn(
+                ready,
+                {**wanted, **change, "options": {**wanted["options"], **change.get("options", {})}},
+            )[0]
+        )
     assert drawn(ready, wanted)[0] == first and len(set(pixels)) == len(pixels)
 
 
@@ -118,8 +165,14 @@ def test_text2earth_is_told_the_level(ready, monkeypatch):
     seen = []
     level = recipes.level_of
     monkeypatch.setattr(recipes, "level_of", lambda gsd: seen.append(level(gsd)) or seen[-1])
-    _, manifest = drawn(ready, request("EPSG:32617", 2.0, place=(0, 0, 512, 512), options={"model": "text2earth"}))
-    assert seen == [16] and manifest["drawn"]["scheduler"] == "Euler" and manifest["drawn"]["guidance_scale"] == 4.0
+    _, manifest = drawn(
+        ready, request("EPSG:32617", 2.0, place=(0, 0, 512, 512), options={"model": "text2earth"})
+    )
+    assert (
+        seen == [16]
+        and manifest["drawn"]["scheduler"] == "Euler"
+        and manifest["drawn"]["guidance_scale"] == 4.0
+    )
 
 
 def test_larger_than_the_model_it_is_tiled(ready):
@@ -132,9 +185,15 @@ def test_larger_than_the_model_it_is_tiled(ready):
 def test_into_polygons_of_a_layer(ready, rgb):
     from tests.server.conftest import inputs
 
-    wanted = inputs(rgb, prompt="a lake", options={"model": "tiny", "steps": 2}, output={"area": "layer"})
+    wanted = inputs(
+        rgb, prompt="a lake", options={"model": "tiny", "steps": 2}, output={"area": "layer"}
+    )
     result, _ = drawn(ready, wanted)
-    with rasterio.MemoryFile(result) as memory, memory.open() as written, rasterio.open(rgb) as source:
+    with (
+        rasterio.MemoryFile(result) as memory,
+        memory.open() as written,
+        rasterio.open(rgb) as source,
+    ):
         changed = (written.read() != source.read()).any(0)
         assert changed[60:100, 60:100].mean() > 0.5
         changed[60:100, 60:100] = False
@@ -147,11 +206,21 @@ def test_the_adapter_changes_network_and_text_encoder_by_its_factors(ready, stic
     plain, adapted = Model(shelf.entry("sd15"), place), Model(shelf.entry("mmm-rs"), place)
     factors = load_file(next(stick[2].glob("*.safetensors")))
     for part, prefix in (("unet", "lora_unet_"), ("text_encoder", "lora_te_text_model_")):
-        before, after, touched = dict(plain.part(part).named_parameters()), dict(adapted.part(part).named_parameters()), 0
+        before, after, touched = (
+            dict(plain.part(part).named_parameters()),
+            dict(adapted.part(part).named_parameters()),
+            0,
+        )
         for name, weight in before.items():
-            module = prefix + name.removesuffix(".weight").removeprefix("text_model.").replace(".", "_")
+            module = prefix + name.removesuffix(".weight").removeprefix("text_model.").replace(
+                ".", "_"
+            )
             if f"{module}.lora_up.weight" in factors:
-                change = 2.0 * factors[f"{module}.lora_up.weight"] @ factors[f"{module}.lora_down.weight"]
+                change = (
+                    2.0
+                    * factors[f"{module}.lora_up.weight"]
+                    @ factors[f"{module}.lora_down.weight"]
+                )
                 assert torch.allclose(after[name], weight + change, atol=1e-5)
                 touched += 1
             else:
@@ -177,9 +246,13 @@ def test_what_cannot_be_made_is_said(client, tmp_path):
     with pytest.raises(BadRequest, match="is no place of|measures no ground"):
         blank(Extent(1e9, 1e9, 1e9 + 10, 1e9 + 10, "EPSG:32617"), 1.0, tmp_path)
     assert not list(tmp_path.glob("*blank*"))
-    reply = client.post("/processes/generate/execution", json={"inputs": request("EPSG:32617", 1.0)})
+    reply = client.post(
+        "/processes/generate/execution", json={"inputs": request("EPSG:32617", 1.0)}
+    )
     assert reply.status_code in (404, 422) and "tiny" in reply.get_json()["detail"]
-    reply = client.post("/processes/snow/execution", json={"inputs": {**request("EPSG:32617", 1.0), "options": {}}})
+    reply = client.post(
+        "/processes/snow/execution", json={"inputs": {**request("EPSG:32617", 1.0), "options": {}}}
+    )
     assert reply.status_code == 400 and "new ground is empty" in reply.get_json()["detail"]
     wanted = {**request("EPSG:32617", 1.0), "options": {}}
     reply = client.post("/processes/generate/execution", json={"inputs": wanted})
@@ -197,9 +270,12 @@ def test_empty_ground_is_the_same_file_for_the_same_wish(tmp_path):
 
 
 def test_the_same_ground_finer(ready, tmp_path):
-    """Coarse first, then its middle drawn finer: on its own grid, from what is there, with the ground size in words."""
+    """Coarse first, then its middle drawn finer: on its own grid, from what is there, with the
+    ground size in words."""
     xmin, ymin, xmax, ymax = PLACES["EPSG:32617"]
-    coarse, about = drawn(ready, request("EPSG:32617", 4.0, place=(xmin - 300, ymin - 300, xmax + 300, ymax + 300)))
+    coarse, about = drawn(
+        ready, request("EPSG:32617", 4.0, place=(xmin - 300, ymin - 300, xmax + 300, ymax + 300))
+    )
     assert "Medium precision" in about["drawn"]["prompt_used"]
     (tmp_path / "coarse.tif").write_bytes(coarse)
     with rasterio.open(tmp_path / "coarse.tif") as source:
@@ -214,11 +290,16 @@ def test_the_same_ground_finer(ready, tmp_path):
             result, manifest = drawn(ready, wanted)
             with rasterio.MemoryFile(result) as memory, memory.open() as written:
                 assert abs(profile_of(written).gsd_m - 1) < 0.01 and written.shape == (151, 201)
-                assert abs(written.bounds.left - xmin) < 1e-6 and abs(written.bounds.top - ymax) < 1e-6
+                assert (
+                    abs(written.bounds.left - xmin) < 1e-6 and abs(written.bounds.top - ymax) < 1e-6
+                )
                 results[name, strength] = written.read().astype(int)
             assert "High precision" in manifest["drawn"]["prompt_used"]
             assert manifest["drawn"]["strength"] == (strength or 0.6)
-    led, free = (np.abs(results["coarse", strength] - results["other", strength]).mean() for strength in (0.0, 1.0))
+    led, free = (
+        np.abs(results["coarse", strength] - results["other", strength]).mean()
+        for strength in (0.0, 1.0)
+    )
     assert led > 2 and led > 20 * free
 
 
@@ -239,12 +320,20 @@ def test_what_cannot_be_made_finer_is_said(ready, tmp_path, rgb):
     assert ready.post("/processes/generate/execution", json={"inputs": wanted}).status_code == 403
 
 
-@pytest.mark.parametrize(("name", "tags", "words"), [
-    ("m_4709963_se_14_1_20200831.tif", {}, "NAIP"), ("S2A_MSIL2A_20200101T0.tif", {}, "Sentinel-2"),
-    ("T32TPS_20200101_B04.jp2", {}, "Sentinel-2"), ("LC08_L2SP_193026.tif", {}, "Landsat 8"), ("GF2_PMS1__x.tif", {}, "GF2"),
-    ("S1A_IW_GRDH.tif", {}, "Sentinel-1"), ("ortho.tif", {"platform": "Pleiades_Neo"}, "Pleiades Neo"), ("ortho.tif", {}, ""),
-    ("ortho.tif", {"SENSOR": "x" * 60}, ""),
-])
+@pytest.mark.parametrize(
+    ("name", "tags", "words"),
+    [
+        ("m_4709963_se_14_1_20200831.tif", {}, "NAIP"),
+        ("S2A_MSIL2A_20200101T0.tif", {}, "Sentinel-2"),
+        ("T32TPS_20200101_B04.jp2", {}, "Sentinel-2"),
+        ("LC08_L2SP_193026.tif", {}, "Landsat 8"),
+        ("GF2_PMS1__x.tif", {}, "GF2"),
+        ("S1A_IW_GRDH.tif", {}, "Sentinel-1"),
+        ("ortho.tif", {"platform": "Pleiades_Neo"}, "Pleiades Neo"),
+        ("ortho.tif", {}, ""),
+        ("ortho.tif", {"SENSOR": "x" * 60}, ""),
+    ],
+)
 def test_the_satellite_is_told_from_tags_and_names(tmp_path, name, tags, words):
     path = write(tmp_path / "a.tif", np.zeros((3, 8, 8), np.uint8))
     with rasterio.open(path, "r+") as out:
@@ -255,7 +344,11 @@ def test_the_satellite_is_told_from_tags_and_names(tmp_path, name, tags, words):
 
 def test_the_satellite_stands_in_the_prompt_unless_said_otherwise(ready, rgb):
     path = rgb.rename(rgb.with_name("m_4709963_se_14_1_20200831.tif"))
-    for given, words in (({}, ", NAIP"), ({"satellite": "GF2"}, ", GF2"), ({"satellite": ""}, "roofs")):
+    for given, words in (
+        ({}, ", NAIP"),
+        ({"satellite": "GF2"}, ", GF2"),
+        ({"satellite": ""}, "roofs"),
+    ):
         wanted = inputs(path, prompt="roofs", options={"model": "tiny", "steps": 2, **given})
         _, manifest = drawn(ready, wanted)
         assert manifest["drawn"]["prompt_used"].endswith(words), manifest["drawn"]
@@ -267,7 +360,9 @@ def test_the_whole_of_a_layer_can_be_made_finer_or_coarser(tmp_path, gsd_m):
     path = write(tmp_path / "a.tif", in_type(scene(3, 60, 70), "uint16"), colorinterp=RGB)
     with rasterio.open(path) as source:
         extent = Extent(*source.bounds, source.crs.to_string())
-    with opened(finer(path, RasterRef(path=str(path), extent=extent, gsd_m=gsd_m), {}, tmp_path)) as made:
+    with opened(
+        finer(path, RasterRef(path=str(path), extent=extent, gsd_m=gsd_m), {}, tmp_path)
+    ) as made:
         assert (made.read().max(axis=0) > 0).all() and made.dtypes[0] == "uint8"
 
 

@@ -1,4 +1,5 @@
-"""The same request gives the same pixels as when golden.json was written, whatever the house looks like inside."""
+"""The same request gives the same pixels as when golden.json was written, whatever the house looks
+like inside."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from tests.server import golden
 
 KEPT = json.loads(golden.KEPT.read_text("utf-8"))
 ROUNDING = 0.02
-"""Of the spread of a band's block means, by which they may differ on a machine that rounds otherwise."""
+"""Of the spread of a band's block means, by which they may differ on a machine that rounds
+otherwise."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,11 @@ def test_result_is_what_it_was(made, name):
     if golden.machine() == KEPT["machine"]:
         assert found == kept
         return
-    assert (found["operation"], found["inside"], found["outside"]) == (kept["operation"], kept["inside"], 0)
+    assert (found["operation"], found["inside"], found["outside"]) == (
+        kept["operation"],
+        kept["inside"],
+        0,
+    )
     first, second = np.array(found["means"]), np.array(kept["means"])
     assert first.shape == second.shape
     spread = np.ptp(second, axis=1, keepdims=True) + 1e-6

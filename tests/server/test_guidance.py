@@ -27,13 +27,19 @@ from tests.server.conftest import scene
 
 
 def test_tokens_are_those_of_clip(tmp_path):
-    """The ids that OpenAI's own tokeniser gives (its example, and the prompt of every zero-shot table)."""
+    """The ids that OpenAI's own tokeniser gives (its example, and the prompt of every zero-shot
+    table)."""
     tokens = tokeniser(tmp_path)
     assert tokens.encode("a diagram").ids == [49406, 320, 22697, 49407]
     assert tokens.encode("A photo of  a CAT").ids == [49406, 320, 1125, 539, 320, 2368, 49407]
 
 
-LAYOUTS = [("vit", "open_clip"), ("vit", "remote"), ("resnet", "open_clip"), ("vit", "transformers")]
+LAYOUTS = [
+    ("vit", "open_clip"),
+    ("vit", "remote"),
+    ("resnet", "open_clip"),
+    ("vit", "transformers"),
+]
 
 
 @pytest.mark.parametrize("kind, layout", LAYOUTS)
@@ -52,31 +58,50 @@ def test_a_long_picture_keeps_its_shape_where_the_model_takes_that(tmp_path):
     open_model = image_text.load(tiny_clip.saved(tmp_path / "a"))
     assert open_model._fitting(50, 75) == (64, 96) and open_model._fitting(900, 100) == (112, 64)
     assert image_text.load(tiny_clip.saved(tmp_path / "b", "resnet"))._fitting(50, 75) == (64, 64)
-    assert image_text.load(tiny_clip.saved(tmp_path / "c", "vit", "remote"))._fitting(50, 75) == (64, 64)
+    assert image_text.load(tiny_clip.saved(tmp_path / "c", "vit", "remote"))._fitting(50, 75) == (
+        64,
+        64,
+    )
 
 
 def test_both_layouts_of_one_network_agree(tmp_path):
-    """The tensors of a transformers model under OpenAI's names give the same vectors through our own network."""
+    """The tensors of a transformers model under OpenAI's names give the same vectors through our
+    own network."""
     folder = tiny_clip.saved(tmp_path, layout="transformers")
     theirs = image_text.load(folder)
     state = theirs.net.state_dict()
-    renamed = {"token_embedding.weight": state["text_model.embeddings.token_embedding.weight"],
-               "positional_embedding": state["text_model.embeddings.position_embedding.weight"],
-               "ln_final.weight": state["text_model.final_layer_norm.weight"],
-               "ln_final.bias": state["text_model.final_layer_norm.bias"],
-               "text_projection": state["text_projection.weight"].T, "logit_scale": state["logit_scale"],
-               "visual.conv1.weight": state["vision_model.embeddings.patch_embedding.weight"],
-               "visual.class_embedding": state["vision_model.embeddings.class_embedding"],
-               "visual.positional_embedding": state["vision_model.embeddings.position_embedding.weight"],
-               "visual.proj": state["visual_projection.weight"].T}
+    renamed = {
+        "token_embedding.weight": state["text_model.embeddings.token_embedding.weight"],
+        "positional_embedding": state["text_model.embeddings.position_embedding.weight"],
+        "ln_final.weight": state["text_model.final_layer_norm.weight"],
+        "ln_final.bias": state["text_model.final_layer_norm.bias"],
+        "text_projection": state["text_projection.weight"].T,
+        "logit_scale": state["logit_scale"],
+        "visual.conv1.weight": state["vision_model.embeddings.patch_embedding.weight"],
+        "visual.class_embedding": state["vision_model.embeddings.class_embedding"],
+        "visual.positional_embedding": state["vision_model.embeddings.position_embedding.weight"],
+        "visual.proj": state["visual_projection.weight"].T,
+    }
     for ours, name in (("ln_pre", "pre_layrnorm"), ("ln_post", "post_layernorm")):
-        renamed |= {f"visual.{ours}.{part}": state[f"vision_model.{name}.{part}"] for part in ("weight", "bias")}
-    for ours, name in (("transformer.resblocks.0", "text_model.encoder.layers.0"),
-                       ("visual.transformer.resblocks.0", "vision_model.encoder.layers.0")):
+        renamed |= {
+            f"visual.{ours}.{part}": state[f"vision_model.{name}.{part}"]
+            for part in ("weight", "bias")
+        }
+    for ours, name in (
+        ("transformer.resblocks.0", "text_model.encoder.layers.0"),
+        ("visual.transformer.resblocks.0", "vision_model.encoder.layers.0"),
+    ):
         for part in ("weight", "bias"):
-            renamed[f"{ours}.attn.in_proj_{part}"] = torch.cat([state[f"{name}.self_attn.{p}_proj.{part}"] for p in "qkv"])
+            renamed[f"{ours}.attn.in_proj_{part}"] = torch.cat(
+                [state[f"{name}.self_attn.{p}_proj.{part}"] for p in "qkv"]
+            )
             renamed[f"{ours}.attn.out_proj.{part}"] = state[f"{name}.self_attn.out_proj.{part}"]
-            for a, b in (("ln_1", "layer_norm1"), ("ln_2", "layer_norm2"), ("mlp.c_fc", "mlp.fc1"), ("mlp.c_proj", "mlp.fc2")):
+            for a, b in (
+                ("ln_1", "layer_norm1"),
+                ("ln_2", "layer_norm2"),
+                ("mlp.c_fc", "mlp.fc1"),
+                ("mlp.c_proj", "mlp.fc2"),
+            ):
                 renamed[f"{ours}.{a}.{part}"] = state[f"{name}.{b}.{part}"]
     path = tmp_path / "openai.safetensors"
     from safetensors.torch import save_file
@@ -84,7 +109,9 @@ def test_both_layouts_of_one_network_agree(tmp_path):
     save_file({key: value.contiguous() for key, value in renamed.items()}, path)
     ours = image_text.load(path)
     picture = torch.rand(2, 3, 80, 64, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(ours.text(["snow", "a flood"]), theirs.text(["snow", "a flood"]), atol=1e-5)
+    assert torch.allclose(
+        ours.text(["snow", "a flood"]), theirs.text(["snow", "a flood"]), atol=1e-5
+    )
     assert torch.allclose(ours.image(picture), theirs.image(picture), atol=1e-4)
 
 
@@ -117,7 +144,10 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path):
 def test_views_are_pictures_and_carry_the_gradient():
     picture = torch.rand(3, 40, 60, requires_grad=True)
     seen = views(picture, 6, 32, np.random.default_rng(0))
-    assert seen.shape == (6, 3, 32, 48) and 0 <= float(seen.detach().min()) <= float(seen.detach().max()) <= 1
+    assert (
+        seen.shape == (6, 3, 32, 48)
+        and 0 <= float(seen.detach().min()) <= float(seen.detach().max()) <= 1
+    )
     seen.sum().backward()
     assert picture.grad.abs().sum() > 0
     again = views(picture, 6, 32, np.random.default_rng(0))
@@ -143,7 +173,10 @@ def reference(clean, before, gradient, mask, eta, lam):
     for r in range(height):
         for c in range(width):
             for b in range(bands):
-                mixed = mask[r, c] * ((1 - lam) * before[b, r, c] + lam * clean[b, r, c]) + (1 - mask[r, c]) * clean[b, r, c]
+                mixed = (
+                    mask[r, c] * ((1 - lam) * before[b, r, c] + lam * clean[b, r, c])
+                    + (1 - mask[r, c]) * clean[b, r, c]
+                )
                 out[b, r, c] = mixed
                 size += (mixed * mask[r, c]) ** 2
                 slope += (gradient[b, r, c] * mask[r, c]) ** 2
@@ -152,7 +185,9 @@ def reference(clean, before, gradient, mask, eta, lam):
         for c in range(width):
             if mask[r, c] > 0:
                 for b in range(bands):
-                    out[b, r, c] = min(1, max(-1, out[b, r, c] + eta * delta * mask[r, c] * gradient[b, r, c]))
+                    out[b, r, c] = min(
+                        1, max(-1, out[b, r, c] + eta * delta * mask[r, c] * gradient[b, r, c])
+                    )
     return out
 
 
@@ -201,12 +236,16 @@ def test_subsets_of_words_are_averaged_losses(tmp_path):
     shown = Shown((0, 1, 2), np.full(3, 0.5), np.full(3, 0.5))
     picture = torch.rand(3, 32, 32) * 2 - 1
     rng = np.random.default_rng(3)
-    chosen = rng.integers(0, 3, int(rng.integers(1, 4)))  # as the loss draws them; what follows draws the views
+    chosen = rng.integers(
+        0, 3, int(rng.integers(1, 4))
+    )  # as the loss draws them; what follows draws the views
     place = rng.bit_generator.state
     singles = []
     for number in chosen:
         rng.bit_generator.state = place
-        singles.append(float(similarity_loss(model, words[number : number + 1], shown, 2)(picture, rng)))
+        singles.append(
+            float(similarity_loss(model, words[number : number + 1], shown, 2)(picture, rng))
+        )
     drawn = np.random.default_rng(3)
     some = similarity_loss(model, words, shown, 2, subset=True)(picture, drawn)
     assert float(some) == pytest.approx(np.mean(singles), abs=1e-6)
@@ -226,11 +265,22 @@ def test_every_mode_runs_guided_and_leaves_the_outside(tmp_path, mode):
     window = Level(image, hole, np.ones((64, 64), bool))
 
     def drawn(guided):
-        guide = _guide(tmp_path, strength=0.5, fade_from=0.3 if mode == "style" else 0.0,
-                       share=0.5 if mode != "new" else 1.0) if guided else None
+        guide = (
+            _guide(
+                tmp_path,
+                strength=0.5,
+                fade_from=0.3 if mode == "style" else 0.0,
+                share=0.5 if mode != "new" else 1.0,
+            )
+            if guided
+            else None
+        )
         draw = Draw(AnchoredNoise(1), guide=guide)
-        found = {"new": lambda: sample(window, 1.0, draw), "layout": lambda: layout_kept(window, 0.5, draw),
-                 "style": lambda: restyled(window, 0.3, draw)}[mode]()
+        found = {
+            "new": lambda: sample(window, 1.0, draw),
+            "layout": lambda: layout_kept(window, 0.5, draw),
+            "style": lambda: restyled(window, 0.3, draw),
+        }[mode]()
         return found, guide
 
     plain, _ = drawn(False)

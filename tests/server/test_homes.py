@@ -21,8 +21,14 @@ DAMAGE = {
     "status is of another job": lambda folder: (folder / "status.json").write_text(
         (folder / "status.json").read_text().replace(folder.name, "0" * 32)
     ),
-    "status is a folder": lambda folder: ((folder / "status.json").unlink(), (folder / "status.json").mkdir()),
-    "status leads nowhere": lambda folder: ((folder / "status.json").unlink(), os.symlink("nowhere", folder / "status.json")),
+    "status is a folder": lambda folder: (
+        (folder / "status.json").unlink(),
+        (folder / "status.json").mkdir(),
+    ),
+    "status leads nowhere": lambda folder: (
+        (folder / "status.json").unlink(),
+        os.symlink("nowhere", folder / "status.json"),
+    ),
     "request is not UTF-8": lambda folder: (folder / "request.json").write_bytes(b"\xff\xfe\0"),
     "request is gone": lambda folder: (folder / "request.json").unlink(),
     "request is a list": lambda folder: (folder / "request.json").write_text("[]"),
@@ -51,7 +57,9 @@ def test_one_damaged_job_folder_never_stops_a_start(settings, rgb, damage, app):
     settings.uploads.mkdir(parents=True, exist_ok=True)
     os.symlink("nowhere", settings.uploads / ("b" * 40))
     hold = Held()
-    client = create_app(Settings(home=settings.home, roots=settings.roots, token=TOKEN), hold).test_client()
+    client = create_app(
+        Settings(home=settings.home, roots=settings.roots, token=TOKEN), hold
+    ).test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
     listed = client.get("/jobs").get_json()["jobs"]
     assert [job["jobID"] for job in listed] == [good.jobID]
@@ -71,7 +79,9 @@ def test_status_list_and_long_poll_read_no_other_job(settings, rgb, monkeypatch)
     ids = [store.create("snow", request, Files(rgb))[0].jobID for _ in range(300)]
     again, reads = JobStore(settings.jobs), []
     plain = jobs.load_status
-    monkeypatch.setattr(jobs, "load_status", lambda folder: reads.append(folder.name) or plain(folder))
+    monkeypatch.setattr(
+        jobs, "load_status", lambda folder: reads.append(folder.name) or plain(folder)
+    )
     assert again.info(ids[-1]).position == 299 and again.info(ids[0]).position == 0
     assert len(list(again.every())) == 300 and reads == []
     run_job(str(settings.jobs / ids[0]))

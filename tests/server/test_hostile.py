@@ -1,4 +1,5 @@
-"""Files and requests made to get at what they should not: other files, addresses, a server without a token."""
+"""Files and requests made to get at what they should not: other files, addresses, a server without
+a token."""
 
 from __future__ import annotations
 
@@ -18,16 +19,21 @@ from rasterio.errors import RasterioIOError
 
 from tests.server.conftest import RGB, finished, in_type, inputs, scene, write
 
-VRT = """<VRTDataset rasterXSize="160" rasterYSize="160"><GeoTransform>400000, 0.5, 0, 3285000, 0, -0.5</GeoTransform>
-<VRTRasterBand dataType="Byte" band="1"><SimpleSource><SourceFilename relativeToVRT="{relative}">{name}</SourceFilename>
-<SourceProperties RasterXSize="160" RasterYSize="160" DataType="Byte" BlockXSize="160" BlockYSize="160"/></SimpleSource>
+VRT = """<VRTDataset rasterXSize="160" rasterYSize="160">
+<GeoTransform>400000, 0.5, 0, 3285000, 0, -0.5</GeoTransform>
+<VRTRasterBand dataType="Byte" band="1"><SimpleSource>
+<SourceFilename relativeToVRT="{relative}">{name}</SourceFilename>
+<SourceProperties RasterXSize="160" RasterYSize="160" DataType="Byte" BlockXSize="160"
+ BlockYSize="160"/></SimpleSource>
 </VRTRasterBand></VRTDataset>"""
 
 
 @pytest.fixture
 def secret(tmp_path_factory):
     """A raster outside every root."""
-    return write(tmp_path_factory.mktemp("secret") / "secret.tif", in_type(scene(1, 160, 160), "uint8"))
+    return write(
+        tmp_path_factory.mktemp("secret") / "secret.tif", in_type(scene(1, 160, 160), "uint8")
+    )
 
 
 @pytest.fixture
@@ -61,7 +67,8 @@ def jpeg_and_vrt(name):
 
 
 def test_an_upload_is_never_opened_as_a_vrt(client, secret, settings):
-    """Neither a VRT, nor a JPEG that is one too: GDAL would follow it where a virtual raster names it as its source."""
+    """Neither a VRT, nor a JPEG that is one too: GDAL would follow it where a virtual raster names
+    it as its source."""
     for content in (jpeg_and_vrt(secret), VRT.format(relative=0, name=secret).encode()):
         answer = client.post("/rasters", data=content)
         assert answer.status_code == 422 and "under another name" in answer.get_json()["detail"]
@@ -72,15 +79,43 @@ def test_an_upload_is_never_opened_as_a_vrt(client, secret, settings):
         pass
 
 
-@pytest.mark.parametrize("name", ["{secret}", "/vsicurl/http://127.0.0.1:{port}/a.tif", "http://127.0.0.1:{port}/a.tif",
-                                  "../{above}", "missing.tif"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{secret}",
+        "/vsicurl/http://127.0.0.1:{port}/a.tif",
+        "http://127.0.0.1:{port}/a.tif",
+        "../{above}",
+        "missing.tif",
+    ],
+)
 def test_a_vrt_reads_from_the_roots_alone(client, tmp_path, secret, listener, name):
     port, asked = listener
     vrt = tmp_path / "a.vrt"
-    vrt.write_text(VRT.format(relative=1, name=name.format(secret=secret, port=port, above=secret.name)))
-    answer = client.post("/processes/snow/execution", json={"inputs": {
-        "raster": {"path": str(vrt)}, "polygons": {"geometry": {"type": "Polygon", "coordinates": [[
-            [400030, 3284970], [400050, 3284970], [400050, 3284950], [400030, 3284970]]]}}}})
+    vrt.write_text(
+        VRT.format(relative=1, name=name.format(secret=secret, port=port, above=secret.name))
+    )
+    answer = client.post(
+        "/processes/snow/execution",
+        json={
+            "inputs": {
+                "raster": {"path": str(vrt)},
+                "polygons": {
+                    "geometry": {
+                        "type": "Polygon",
+                        "coordinates": [
+                            [
+                                [400030, 3284970],
+                                [400050, 3284970],
+                                [400050, 3284950],
+                                [400030, 3284970],
+                            ]
+                        ],
+                    }
+                },
+            }
+        },
+    )
     assert answer.status_code == 403 and "reads from" in answer.get_json()["detail"]
     assert asked == []
 
@@ -91,14 +126,21 @@ def test_a_vrt_of_files_in_the_roots_is_edited(client, tmp_path):
     vrt.write_text(VRT.format(relative=1, name="part.tif"))
     job = client.post("/processes/remove/execution", json={"inputs": inputs(vrt)}).get_json()
     info = finished(client, job["jobID"])
-    assert info["status"] == "successful" and info["report"]["gate"]["pixels_outside_different"] == 0
+    assert (
+        info["status"] == "successful" and info["report"]["gate"]["pixels_outside_different"] == 0
+    )
 
 
 def test_gdal_opens_no_address(tmp_path, listener):
     port, asked = listener
-    for name, content in (("a.vrt", VRT.format(relative=0, name=f"/vsicurl/http://127.0.0.1:{port}/a.tif")),
-                          ("b.xml", f"<GDAL_WMS><Service name='TMS'><ServerUrl>http://127.0.0.1:{port}/</ServerUrl></Service>"
-                                    "<DataWindow><SizeX>10</SizeX><SizeY>10</SizeY></DataWindow></GDAL_WMS>")):
+    for name, content in (
+        ("a.vrt", VRT.format(relative=0, name=f"/vsicurl/http://127.0.0.1:{port}/a.tif")),
+        (
+            "b.xml",
+            f"<GDAL_WMS><Service name='TMS'><ServerUrl>http://127.0.0.1:{port}/</ServerUrl></Service>"
+            "<DataWindow><SizeX>10</SizeX><SizeY>10</SizeY></DataWindow></GDAL_WMS>",
+        ),
+    ):
         (tmp_path / name).write_text(content)
         with pytest.raises((RasterUnreadable, RasterioIOError)), opened(tmp_path / name) as dataset:
             dataset.read()
@@ -122,15 +164,39 @@ def test_files_without_a_raster_or_a_place_are_no_fault_of_the_server(client, tm
 
     container = tmp_path / "two.gpkg"
     for table in ("a", "b"):
-        with rasterio.open(container, "w", driver="GPKG", width=64, height=64, count=3, dtype="uint8", crs="EPSG:32617",
-                           transform=rasterio.Affine(0.5, 0, 400000, 0, -0.5, 3285000), RASTER_TABLE=table,
-                           APPEND_SUBDATASET="YES" if table == "b" else "NO") as out:
+        with rasterio.open(
+            container,
+            "w",
+            driver="GPKG",
+            width=64,
+            height=64,
+            count=3,
+            dtype="uint8",
+            crs="EPSG:32617",
+            transform=rasterio.Affine(0.5, 0, 400000, 0, -0.5, 3285000),
+            RASTER_TABLE=table,
+            APPEND_SUBDATASET="YES" if table == "b" else "NO",
+        ) as out:
             out.write(in_type(scene(3, 64, 64), "uint8"))
-    answer = client.post("/processes/snow/execution", json={"inputs": {"raster": {"path": str(container)}, "polygons": {
-        "geometry": {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}}}})
+    answer = client.post(
+        "/processes/snow/execution",
+        json={
+            "inputs": {
+                "raster": {"path": str(container)},
+                "polygons": {
+                    "geometry": {
+                        "type": "Polygon",
+                        "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]],
+                    }
+                },
+            }
+        },
+    )
     assert answer.status_code == 422 and "no raster of its own" in answer.get_json()["detail"]
     local = 'LOCAL_CS["site",UNIT["metre",1]]'
-    path = write(tmp_path / "local.tif", in_type(scene(3, 160, 160), "uint8"), crs=local, colorinterp=RGB)
+    path = write(
+        tmp_path / "local.tif", in_type(scene(3, 160, 160), "uint8"), crs=local, colorinterp=RGB
+    )
     answer = client.post("/searches", json={"raster": {"path": str(path)}, "word": "forest"})
     assert answer.status_code == 200
     job = client.post("/processes/snow/execution", json={"inputs": inputs(path)}).get_json()
@@ -144,5 +210,8 @@ def test_a_port_in_use_is_told_before_anything_begins(tmp_path, capsys):
         port = taken.getsockname()[1]
         assert command.main(["serve", "--home", str(tmp_path / "h"), "--port", str(port)]) == 1
     assert f":{port} cannot be listened on" in capsys.readouterr().err
-    assert command.main(["serve", "--home", str(tmp_path / "h"), "--root", str(tmp_path / "none")]) == 1
+    assert (
+        command.main(["serve", "--home", str(tmp_path / "h"), "--root", str(tmp_path / "none")])
+        == 1
+    )
     assert "no such folder" in capsys.readouterr().err

@@ -18,9 +18,15 @@ def test_budget(path):
     assert len(text.splitlines()) <= 400
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
-            names = [a.arg for a in (*node.args.args, *node.args.kwonlyargs) if a.arg not in ("self", "cls")]
+            names = [
+                a.arg
+                for a in (*node.args.args, *node.args.kwonlyargs)
+                if a.arg not in ("self", "cls")
+            ]
             assert len(names) <= 5, f"{node.name} has {len(names)} parameters"
-            assert node.end_lineno - node.lineno < 60, f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
+            assert node.end_lineno - node.lineno < 60, (
+                f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
+            )
 
 
 def test_the_median_module_is_small():

@@ -17,17 +17,28 @@ from tests.server.conftest import RGB, TOKEN, finished, in_type, inputs, ring, s
 
 def start(client, path, process="remove", key=None, **more):
     headers = {"Idempotency-Key": key} if key else {}
-    return client.post(f"/processes/{process}/execution", json={"inputs": inputs(path, **more)}, headers=headers)
+    return client.post(
+        f"/processes/{process}/execution", json={"inputs": inputs(path, **more)}, headers=headers
+    )
 
 
 def test_landing_page_is_open_and_health_is_not(app, client):
     bare = app.test_client().get("/").get_json()
-    assert "health" not in bare and {link["rel"] for link in bare["links"]} >= {"self", "service-desc"}
+    assert "health" not in bare and {link["rel"] for link in bare["links"]} >= {
+        "self",
+        "service-desc",
+    }
     health = client.get("/").get_json()["health"]
-    assert health["versions"]["landbrush"] == "0.1.0" and health["queue"] == {"running": 0, "accepted": 0}
+    assert health["versions"]["landbrush"] == "0.1.0" and health["queue"] == {
+        "running": 0,
+        "accepted": 0,
+    }
 
 
-@pytest.mark.parametrize("authorisation", [None, "Bearer wrong", "Basic dGVzdA==", "Bearer", "bearer test-toke", "Bearer \u00e9"])
+@pytest.mark.parametrize(
+    "authorisation",
+    [None, "Bearer wrong", "Basic dGVzdA==", "Bearer", "bearer test-toke", "Bearer \u00e9"],
+)
 def test_wrong_tokens_are_refused(app, authorisation):
     headers = {"Authorization": authorisation.encode().decode("latin1")} if authorisation else {}
     answer = app.test_client().get("/jobs", headers=headers)
@@ -50,7 +61,9 @@ def test_an_edit_from_request_to_result(client, rgb):
     answer = start(client, rgb)
     assert answer.status_code == 201
     job = answer.get_json()
-    assert answer.headers["Location"].endswith(f"/jobs/{job['jobID']}") and job["status"] == "accepted"
+    assert (
+        answer.headers["Location"].endswith(f"/jobs/{job['jobID']}") and job["status"] == "accepted"
+    )
     info = finished(client, job["jobID"])
     assert info["status"] == "successful" and info["progress"] == 100, info
     assert info["report"]["gate"]["pixels_outside_different"] == 0
@@ -83,7 +96,9 @@ def test_upload_and_edit_of_an_upload(tmp_path, rgb):
     assert finished(client, job["jobID"])["status"] == "successful"
 
 
-@pytest.mark.parametrize("content", [b"", b"not a raster", b"<VRTDataset rasterXSize='1' rasterYSize='1'></VRTDataset>"])
+@pytest.mark.parametrize(
+    "content", [b"", b"not a raster", b"<VRTDataset rasterXSize='1' rasterYSize='1'></VRTDataset>"]
+)
 def test_uploads_that_are_no_raster_are_refused_and_leave_nothing(client, settings, content):
     answer = client.post("/rasters", data=content, content_type="image/tiff")
     assert answer.status_code in (400, 422), answer.get_json()
@@ -92,11 +107,15 @@ def test_uploads_that_are_no_raster_are_refused_and_leave_nothing(client, settin
 
 def test_the_upload_limit(tmp_path, rgb):
     app = create_app(Settings(home=tmp_path / "h", token=TOKEN, upload_limit_mb=0))
-    answer = app.test_client().post("/rasters", data=rgb.read_bytes(), headers={"Authorization": f"Bearer {TOKEN}"})
+    answer = app.test_client().post(
+        "/rasters", data=rgb.read_bytes(), headers={"Authorization": f"Bearer {TOKEN}"}
+    )
     assert answer.status_code == 413
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "../../etc/passwd", "relative.tif", "/vsicurl/http://x/y.tif", "\u0000"])
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "../../etc/passwd", "relative.tif", "/vsicurl/http://x/y.tif", "\u0000"]
+)
 def test_paths_outside_the_roots_are_refused(client, rgb, path):
     body = inputs(rgb)
     body["raster"] = {"path": path}
@@ -123,13 +142,20 @@ def test_a_link_out_of_a_root_is_refused(client, tmp_path, rgb):
         ("auto", None, 400, "prompt: empty"),
     ],
 )
-def test_what_cannot_be_done_is_refused_before_the_queue(client, settings, rgb, process, body, status, words):
-    answer = client.post(f"/processes/{process}/execution", json={"inputs": inputs(rgb)} if body is None else body)
+def test_what_cannot_be_done_is_refused_before_the_queue(
+    client, settings, rgb, process, body, status, words
+):
+    answer = client.post(
+        f"/processes/{process}/execution", json={"inputs": inputs(rgb)} if body is None else body
+    )
     assert answer.status_code == status and words in json.dumps(answer.get_json())
     assert not client.get("/jobs").get_json()["jobs"]
 
 
-@pytest.mark.parametrize("options", [{"reach_px": 1}, {"reach_px": "far"}, {"colour": 1}, {"guard": 1}, {"reach_px": 4.5}])
+@pytest.mark.parametrize(
+    "options",
+    [{"reach_px": 1}, {"reach_px": "far"}, {"colour": 1}, {"guard": 1}, {"reach_px": 4.5}],
+)
 def test_wrong_options_are_refused(client, rgb, options):
     answer = start(client, rgb, options=options)
     assert answer.status_code == 400 and "options." in answer.get_json()["detail"]
@@ -154,7 +180,11 @@ def test_a_job_that_fails_says_why(client, rgb):
 
 @pytest.mark.parametrize("job_id", ["x", "0" * 32, "..%2f..%2fetc", "A" * 32])
 def test_unknown_jobs(client, job_id):
-    for answer in (client.get(f"/jobs/{job_id}"), client.delete(f"/jobs/{job_id}"), client.get(f"/jobs/{job_id}/results")):
+    for answer in (
+        client.get(f"/jobs/{job_id}"),
+        client.delete(f"/jobs/{job_id}"),
+        client.get(f"/jobs/{job_id}/results"),
+    ):
         assert answer.status_code == 404
 
 
@@ -167,7 +197,9 @@ def test_waiting_for_a_change(client, rgb):
 
 
 def test_interpretation(client):
-    found = client.post("/interpretations", json={"prompt": "replace the forest by a lake"}).get_json()
+    found = client.post(
+        "/interpretations", json={"prompt": "replace the forest by a lake"}
+    ).get_json()
     assert (found["operation"], found["from_class"], found["sure"]) == ("water", "forest", True)
     assert client.post("/interpretations", json={"prompt": 1}).status_code == 400
     assert client.post("/interpretations", data="x").status_code == 400
@@ -177,20 +209,40 @@ def test_search_by_index_rule(client, tmp_path):
     image = scene(4, 200, 200)
     image[3] = 0.7
     image[:, :100, :100] = np.array([0.1, 0.25, 0.2, 0.02])[:, None, None]
-    path = write(tmp_path / "nir.tif", in_type(image, "uint8"), colorinterp=(*RGB, ColorInterp.undefined))
+    path = write(
+        tmp_path / "nir.tif", in_type(image, "uint8"), colorinterp=(*RGB, ColorInterp.undefined)
+    )
     body = {"raster": {"path": str(path)}, "word": "lake"}
     found = client.post("/searches", json=body).get_json()
-    assert found["word"] == "water" and found["rule"] == "index rule" and found["found"][0]["thumbnail_png"]
+    assert (
+        found["word"] == "water"
+        and found["rule"] == "index rule"
+        and found["found"][0]["thumbnail_png"]
+    )
     assert client.post("/searches", json={**body, "word": "unicorn"}).status_code == 400
 
 
 def test_process_descriptions_drive_forms(client):
     listed = client.get("/processes").get_json()["processes"]
-    assert {p["id"] for p in listed} >= {"auto", "remove", "fill", "copy", "variation", "harmonise", "fog", "snow",
-                                         "low-light", "flood", "burn"}
+    assert {p["id"] for p in listed} >= {
+        "auto",
+        "remove",
+        "fill",
+        "copy",
+        "variation",
+        "harmonise",
+        "fog",
+        "snow",
+        "low-light",
+        "flood",
+        "burn",
+    }
     for entry in listed:
         full = client.get(f"/processes/{entry['id']}").get_json()
-        assert full["jobControlOptions"] == ["async-execute", "dismiss"] and full["inputs"]["raster"]["minOccurs"] == 1
+        assert (
+            full["jobControlOptions"] == ["async-execute", "dismiss"]
+            and full["inputs"]["raster"]["minOccurs"] == 1
+        )
         for option in full["landbrush"].get("options", []):
             assert option["name"] in full["inputs"]["options"]["schema"]["properties"]
 
@@ -198,12 +250,22 @@ def test_process_descriptions_drive_forms(client):
 def test_fill_from_another_layer_of_another_gsd(client, rgb, tmp_path):
     from affine import Affine
 
-    other = write(tmp_path / "o.tif", in_type(scene(3, 200, 200, 5), "uint8"), transform=Affine(0.25, 0, 5e5, 0, -0.25, 4e6))
-    exemplar = {"polygons": {"geometry": ring(other, square(10, 10, 150, 150))}, "raster": {"path": str(other)}}
+    other = write(
+        tmp_path / "o.tif",
+        in_type(scene(3, 200, 200, 5), "uint8"),
+        transform=Affine(0.25, 0, 5e5, 0, -0.25, 4e6),
+    )
+    exemplar = {
+        "polygons": {"geometry": ring(other, square(10, 10, 150, 150))},
+        "raster": {"path": str(other)},
+    }
     job = start(client, rgb, process="fill", exemplar=exemplar).get_json()
     assert finished(client, job["jobID"])["status"] == "successful"
     four = write(tmp_path / "four.tif", in_type(scene(4, 100, 100), "int16"))
-    exemplar = {"polygons": {"geometry": ring(four, square(10, 10, 90, 90))}, "raster": {"path": str(four)}}
+    exemplar = {
+        "polygons": {"geometry": ring(four, square(10, 10, 90, 90))},
+        "raster": {"path": str(four)},
+    }
     job = start(client, rgb, process="fill", exemplar=exemplar).get_json()
     assert "bands" in finished(client, job["jobID"])["message"]
 
@@ -212,7 +274,9 @@ def test_flood_by_elevation(client, rgb, tmp_path):
     from affine import Affine
 
     heights = np.tile(np.linspace(0, 10, 40, dtype="float32"), (1, 40, 1))
-    model = write(tmp_path / "dem.tif", heights, transform=Affine(2, 0, 400000, 0, -2, 3285000), nodata=-9999)
+    model = write(
+        tmp_path / "dem.tif", heights, transform=Affine(2, 0, 400000, 0, -2, 3285000), nodata=-9999
+    )
     more = {"elevation": {"path": str(model)}, "options": {"level_m": 5.0, "keep_tall": False}}
     job = start(client, rgb, process="flood", pixels=square(20, 20, 140, 140), **more).get_json()
     info = finished(client, job["jobID"])
@@ -232,7 +296,9 @@ def test_non_ascii_paths(tmp_path):
     folder = tmp_path / "Gelände Übersicht 地図"
     folder.mkdir()
     path = write(folder / "Bild größer.tif", in_type(scene(3, 160, 160), "uint8"))
-    client = create_app(Settings(home=folder / "home", roots=(tmp_path,), token=TOKEN)).test_client()
+    client = create_app(
+        Settings(home=folder / "home", roots=(tmp_path,), token=TOKEN)
+    ).test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
     job = start(client, path, prompt="entferne das").get_json()
     assert finished(client, job["jobID"])["status"] == "successful"
@@ -245,7 +311,11 @@ def test_text_that_cannot_be_stored_is_refused_and_leaves_nothing(client, rgb, s
         body["inputs"]["prompt"] = "a\ud800b"
     elif where == "crs":
         body["inputs"]["polygons"]["crs"] = "EPSG:4326\udfff"
-    text = json.dumps(body) if where != "nested" else '{"inputs": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    text = (
+        json.dumps(body)
+        if where != "nested"
+        else '{"inputs": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    )
     if where == "interpretation":
         assert client.post("/interpretations", json={"prompt": "snow \ud800"}).status_code == 200
         return
@@ -256,6 +326,13 @@ def test_text_that_cannot_be_stored_is_refused_and_leaves_nothing(client, rgb, s
 
 def test_elevation_and_extent_are_checked_before_the_queue(client, rgb, tmp_path, settings):
     (tmp_path / "dem.txt").write_text("no raster")
-    assert start(client, rgb, process="flood", elevation={"path": str(tmp_path / "dem.txt")}).status_code == 422
-    assert start(client, rgb, extent={"xmin": 0, "ymin": 0, "xmax": 1, "ymax": 1}).status_code == 422
+    assert (
+        start(
+            client, rgb, process="flood", elevation={"path": str(tmp_path / "dem.txt")}
+        ).status_code
+        == 422
+    )
+    assert (
+        start(client, rgb, extent={"xmin": 0, "ymin": 0, "xmax": 1, "ymax": 1}).status_code == 422
+    )
     assert not list(settings.jobs.iterdir())

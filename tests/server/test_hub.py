@@ -20,7 +20,13 @@ class Hub(ThreadingHTTPServer):
     """A hub on this machine: the two answers of the real one's protocol that a download needs."""
 
     def __init__(self, folder):
-        self.folder, self.commit, self.asked, self.break_after, self.damaged = folder, "a" * 40, [], None, False
+        self.folder, self.commit, self.asked, self.break_after, self.damaged = (
+            folder,
+            "a" * 40,
+            [],
+            None,
+            False,
+        )
         super().__init__(("127.0.0.1", 0), _HubAnswers)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -54,12 +60,36 @@ class _HubAnswers(BaseHTTPRequestHandler):
             if "gated" in path:
                 return self._send(403, b"{}", X_Error_Code="GatedRepo")
             files = sorted(p for p in hub_.folder.rglob("*") if p.is_file())
-            siblings = [{"rfilename": p.relative_to(hub_.folder).as_posix(), "size": p.stat().st_size, "blobId": "b" * 40, **(
-                {"lfs": {"sha256": hashlib.sha256(p.read_bytes()).hexdigest(), "size": p.stat().st_size, "pointerSize": 1}}
-                if p.suffix == ".safetensors" else {})} for p in files]
-            body = json.dumps({"_id": "1", "id": "x/y", "sha": hub_.commit, "siblings": siblings, "private": False,
-                               "downloads": 0,
-                               "tags": []}).encode()
+            siblings = [
+                {
+                    "rfilename": p.relative_to(hub_.folder).as_posix(),
+                    "size": p.stat().st_size,
+                    "blobId": "b" * 40,
+                    **(
+                        {
+                            "lfs": {
+                                "sha256": hashlib.sha256(p.read_bytes()).hexdigest(),
+                                "size": p.stat().st_size,
+                                "pointerSize": 1,
+                            }
+                        }
+                        if p.suffix == ".safetensors"
+                        else {}
+                    ),
+                }
+                for p in files
+            ]
+            body = json.dumps(
+                {
+                    "_id": "1",
+                    "id": "x/y",
+                    "sha": hub_.commit,
+                    "siblings": siblings,
+                    "private": False,
+                    "downloads": 0,
+                    "tags": [],
+                }
+            ).encode()
             return self._send(200, body, Content_Type="application/json")
         file = hub_.folder / path.split(f"/resolve/{hub_.commit}/")[-1]
         content = file.read_bytes()
@@ -71,7 +101,9 @@ class _HubAnswers(BaseHTTPRequestHandler):
         if asked:
             start = int(asked.split("=")[1].split("-")[0])
             part = content[start:]
-            return self._send(206, part, Content_Range=f"bytes {start}-{len(content) - 1}/{len(content)}", **head)
+            return self._send(
+                206, part, Content_Range=f"bytes {start}-{len(content) - 1}/{len(content)}", **head
+            )
         if hub_.break_after and self.command == "GET" and len(content) > hub_.break_after:
             self.send_response(200)
             for name, value in {"Content-Length": str(len(content)), **head}.items():
@@ -100,13 +132,22 @@ def unpinned(model_id="magicbrush", repo="x/y"):
 
 def test_a_download_is_of_one_commit_and_checked(remote):
     entry, told = unpinned(), []
-    with pytest.raises(BadRequest, match=f"not pinned.*newest commit of x/y is {remote.commit}.*--revision {remote.commit}"):
+    with pytest.raises(
+        BadRequest,
+        match=f"not pinned.*newest commit of x/y is {remote.commit}.*--revision {remote.commit}",
+    ):
         hub.download(entry, True, endpoint=remote.url)
     with pytest.raises(BadRequest, match="'main' is no commit"):
         hub.download(entry, True, "main", endpoint=remote.url)
     record = hub.download(entry, True, remote.commit, lambda *step: told.append(step), remote.url)
-    assert record.revision == remote.commit and record.source == "hub x/y" and told[-1][0] == told[-1][1]
-    assert (shelf.folder() / entry.id / UNET).is_file() and not list(shelf.folder().glob(".download-*"))
+    assert (
+        record.revision == remote.commit
+        and record.source == "hub x/y"
+        and told[-1][0] == told[-1][1]
+    )
+    assert (shelf.folder() / entry.id / UNET).is_file() and not list(
+        shelf.folder().glob(".download-*")
+    )
 
 
 def test_a_download_that_was_stopped_goes_on_where_it_was(remote, monkeypatch):
@@ -124,10 +165,20 @@ def test_a_download_that_was_stopped_goes_on_where_it_was(remote, monkeypatch):
     assert shelf.record(entry.id) is None
     before, told = len(remote.asked), []
     hub.download(entry, True, remote.commit, lambda *step: told.append(step[0]), remote.url)
-    after = [(path, asked) for command, path, asked in remote.asked[before:] if command == "GET" and "/resolve/" in path]
+    after = [
+        (path, asked)
+        for command, path, asked in remote.asked[before:]
+        if command == "GET" and "/resolve/" in path
+    ]
     assert int(after[0][1].split("=")[1].split("-")[0]) > 1_000_000, "it began anew"
-    fetched = {path for command, path, _ in remote.asked[:before] if command == "GET" and "/resolve/" in path}
-    assert {path for path, _ in after} & fetched == {after[0][0]}, "what was there was fetched again"
+    fetched = {
+        path
+        for command, path, _ in remote.asked[:before]
+        if command == "GET" and "/resolve/" in path
+    }
+    assert {path for path, _ in after} & fetched == {after[0][0]}, (
+        "what was there was fetched again"
+    )
     assert (shelf.folder() / entry.id / UNET).is_file()
 
 

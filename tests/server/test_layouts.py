@@ -21,8 +21,14 @@ def rscc(folder):
     for name in "ab":
         for when in ("pre", "post"):
             put(folder / "images" / f"{name}_{when}.png")
-    lines = [{"pre_image": f"images/{name}_pre.png", "post_image": f"images/{name}_post.png", "change_caption": f"{name} burned"}
-             for name in "ab"]
+    lines = [
+        {
+            "pre_image": f"images/{name}_pre.png",
+            "post_image": f"images/{name}_post.png",
+            "change_caption": f"{name} burned",
+        }
+        for name in "ab"
+    ]
     (folder / "RSCC.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return [("a burned", "train"), ("b burned", "train")]
 
@@ -32,10 +38,24 @@ def karpathy(folder, name, place):
     for split in ("train", "val", "test"):
         for side in "AB":
             put(place(folder, split) / side / f"{split}_1.png")
-        images.append({"filepath": split, "filename": f"{split}_1.png", "split": split,
-                       "sentences": [{"raw": " a road was built ."}, {"raw": "a road was built"}, {"raw": "trees are gone ."}]})
+        images.append(
+            {
+                "filepath": split,
+                "filename": f"{split}_1.png",
+                "split": split,
+                "sentences": [
+                    {"raw": " a road was built ."},
+                    {"raw": "a road was built"},
+                    {"raw": "trees are gone ."},
+                ],
+            }
+        )
     (folder / name).write_text(json.dumps({"images": images}))
-    return [(said, part) for part in ("train", "val", "test") for said in ("a road was built", "trees are gone")]
+    return [
+        (said, part)
+        for part in ("train", "val", "test")
+        for said in ("a road was built", "trees are gone")
+    ]
 
 
 def levir(folder):
@@ -50,10 +70,21 @@ def magicbrush(folder):
     for part, number in (("train", 11), ("dev", 22)):
         for name in ("input", "output1"):
             put(folder / part / "images" / str(number) / f"{number}-{name}.png")
-        (folder / part / "edit_turns.json").write_text(json.dumps([{
-            "input": f"{number}-input.png", "mask": f"{number}-mask1.png", "output": f"{number}-output1.png",
-            "instruction": "add a dog"}]))
-    (folder / "dev" / "local_descriptions.json").write_text(json.dumps({"22": {"22-output1.png": "a dog on a lawn"}}))
+        (folder / part / "edit_turns.json").write_text(
+            json.dumps(
+                [
+                    {
+                        "input": f"{number}-input.png",
+                        "mask": f"{number}-mask1.png",
+                        "output": f"{number}-output1.png",
+                        "instruction": "add a dog",
+                    }
+                ]
+            )
+        )
+    (folder / "dev" / "local_descriptions.json").write_text(
+        json.dumps({"22": {"22-output1.png": "a dog on a lawn"}})
+    )
     return [("add a dog", "train"), ("add a dog", "val")]
 
 
@@ -64,9 +95,20 @@ def xbd(folder):
         labels = folder / part / "labels" / "palu_1_post_disaster.json"
         labels.parent.mkdir(parents=True)
         kinds = ("destroyed", "destroyed", "no-damage", "un-classified")
-        labels.write_text(json.dumps({"metadata": {"disaster_type": "tsunami"}, "features": {"xy": [
-            {"wkt": "", "properties": {"subtype": kind}} for kind in kinds]}}))
-    return [("after the tsunami: of 3 buildings 2 destroyed, 1 unharmed", part) for part in ("train", "val")]
+        labels.write_text(
+            json.dumps(
+                {
+                    "metadata": {"disaster_type": "tsunami"},
+                    "features": {
+                        "xy": [{"wkt": "", "properties": {"subtype": kind}} for kind in kinds]
+                    },
+                }
+            )
+        )
+    return [
+        ("after the tsunami: of 3 buildings 2 destroyed, 1 unharmed", part)
+        for part in ("train", "val")
+    ]
 
 
 @pytest.mark.parametrize("make", [rscc, levir, second, magicbrush, xbd])
@@ -85,7 +127,10 @@ def test_each_dataset_is_told_and_read_as_its_authors_lay_it_out(tmp_path, make)
 def test_rsccs_test_list_and_what_is_no_dataset(tmp_path):
     rscc(tmp_path)
     (tmp_path / "test.txt").write_text("images/b_pre.png\n")
-    assert [pair.part for pair in layouts.read(tmp_path, test_list=tmp_path / "test.txt")] == ["train", "test"]
+    assert [pair.part for pair in layouts.read(tmp_path, test_list=tmp_path / "test.txt")] == [
+        "train",
+        "test",
+    ]
     (tmp_path / "test.txt").write_text("images/z_pre.png\n")
     with pytest.raises(BadRequest, match="not in the dataset"):
         layouts.read(tmp_path, test_list=tmp_path / "test.txt")

@@ -40,7 +40,9 @@ sys.exit(bool(failed))
 
 @pytest.mark.skipif(not sentences.available(), reason="the sentence model is not installed")
 def test_an_interpretation_and_a_job_in_the_first_second_of_a_server():
-    done = subprocess.run([sys.executable, "-c", FIRST_MINUTE], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_MINUTE], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
 
 
@@ -119,4 +121,8 @@ def test_no_module_imports_such_a_library_past_the_lock():
         for line in path.read_text("utf8").splitlines():
             words = line.split()
             imports = words[:1] in (["import"], ["from"])
-            assert not imports or words[1].split(".")[0] not in ("transformers", "diffusers", "peft"), path
+            assert not imports or words[1].split(".")[0] not in (
+                "transformers",
+                "diffusers",
+                "peft",
+            ), path

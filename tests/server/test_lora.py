@@ -1,4 +1,5 @@
-"""Training an adapter: real steps on tiny networks; it learns, goes on as if never stopped, and draws in the editor."""
+"""Training an adapter: real steps on tiny networks; it learns, goes on as if never stopped, and
+draws in the editor."""
 
 from __future__ import annotations
 
@@ -19,14 +20,29 @@ from safetensors.torch import load_file
 
 from tests.conftest import DATA
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow, pytest.mark.usefixtures("home")]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.slow,
+    pytest.mark.usefixtures("home"),
+]
 PLACED = Placement("cpu", torch.float32, WHOLE, 0.0, 1.0)
-RECIPE = Recipe(steps=20, rate=3e-3, rank=4, alpha=4, batch=2, accumulate=2, side_px=64, dropped=0.0, save_every=5)
+RECIPE = Recipe(
+    steps=20,
+    rate=3e-3,
+    rank=4,
+    alpha=4,
+    batch=2,
+    accumulate=2,
+    side_px=64,
+    dropped=0.0,
+    save_every=5,
+)
 
 
 @pytest.fixture
 def pictures(tmp_path):
-    """Eight tiles: real aerial ones where there are any, else made ones; four captioned beside, four in a list."""
+    """Eight tiles: real aerial ones where there are any, else made ones; four captioned beside,
+    four in a list."""
     folder, real = tmp_path / "data", DATA / "joplin_tornado_geotiff" / "input" / "pre"
     folder.mkdir()
     rng, lines = np.random.default_rng(0), []
@@ -34,7 +50,9 @@ def pictures(tmp_path):
         with Image.open(sorted(real.glob("*.tif"))[0]) as whole:
             tiles = [whole.convert("RGB").crop((x, 300, x + 96, 396)) for x in range(100, 868, 96)]
     else:
-        tiles = [Image.fromarray(rng.integers(60, 160, (96, 96, 3)).astype(np.uint8)) for _ in range(8)]
+        tiles = [
+            Image.fromarray(rng.integers(60, 160, (96, 96, 3)).astype(np.uint8)) for _ in range(8)
+        ]
     for number, tile in enumerate(tiles):
         tile.save(folder / f"{number}.png")
         if number < 4:
@@ -64,11 +82,15 @@ def held_out(one):
 
 def test_twenty_steps_lower_the_loss_and_change_the_adapter_alone(base, pictures, tmp_path):
     one = trainer(base, pictures, tmp_path / "run")
-    frozen = {name: value.clone() for name, value in one.net.named_parameters() if not value.requires_grad}
+    frozen = {
+        name: value.clone() for name, value in one.net.named_parameters() if not value.requires_grad
+    }
     before = held_out(one)
     path = one.run()
     assert len(one.losses) == 20 and held_out(one) < before
-    assert all(torch.equal(value, dict(one.net.named_parameters())[name]) for name, value in frozen.items())
+    assert all(
+        torch.equal(value, dict(one.net.named_parameters())[name]) for name, value in frozen.items()
+    )
     tensors = load_file(path)
     assert tensors and all(".lora_A.weight" in name or ".lora_B.weight" in name for name in tensors)
     assert any(value.abs().max() > 0 for name, value in tensors.items() if "lora_B" in name)
@@ -103,7 +125,11 @@ def test_the_adapter_loads_in_the_editor_and_does_what_training_saw(base, pictur
     own.remember(entry)
     assert "mine" in [e.id for e in shelf.installed("generate")]
     merged = Model(entry, PLACED).part("unet")
-    given = {"sample": torch.randn(1, 4, 8, 8), "timestep": torch.tensor([300]), "encoder_hidden_states": one.words("a street")}
+    given = {
+        "sample": torch.randn(1, 4, 8, 8),
+        "timestep": torch.tensor([300]),
+        "encoder_hidden_states": one.words("a street"),
+    }
     with torch.no_grad():
         plain = Model(base, PLACED).part("unet")(**given).sample
         assert torch.allclose(merged(**given).sample, one.net(**given).sample, atol=1e-4)
@@ -111,15 +137,38 @@ def test_the_adapter_loads_in_the_editor_and_does_what_training_saw(base, pictur
 
 
 def test_the_command(base, pictures, tmp_path, home, capsys):
-    wanted = ["train", "lora", "--data", str(pictures), "--output", str(tmp_path / "run"), "--steps", "2", "--rank", "2",
-              "--accumulate", "1", "--side", "64", "--sample-every", "2", "--home", str(home)]
+    wanted = [
+        "train",
+        "lora",
+        "--data",
+        str(pictures),
+        "--output",
+        str(tmp_path / "run"),
+        "--steps",
+        "2",
+        "--rank",
+        "2",
+        "--accumulate",
+        "1",
+        "--side",
+        "64",
+        "--sample-every",
+        "2",
+        "--home",
+        str(home),
+    ]
     assert __main__.main(wanted) == 0
     told = capsys.readouterr()
     assert "step 2/2 loss" in told.err and "models import my-lora" in told.out
     with Image.open(tmp_path / "run" / "samples-000002.png") as samples:
         assert samples.size == (4 * 64, 64)
-    assert __main__.main([*wanted, "--rank", "4"]) == 1 and "other settings" in capsys.readouterr().err
-    assert __main__.main([*wanted, "--base", "instruct-pix2pix"]) == 1 and "Stable Diffusion" in capsys.readouterr().err
+    assert (
+        __main__.main([*wanted, "--rank", "4"]) == 1 and "other settings" in capsys.readouterr().err
+    )
+    assert (
+        __main__.main([*wanted, "--base", "instruct-pix2pix"]) == 1
+        and "Stable Diffusion" in capsys.readouterr().err
+    )
 
 
 def test_data_without_captions_says_what_to_do(tmp_path):
@@ -144,7 +193,11 @@ def test_data_without_captions_says_what_to_do(tmp_path):
 def test_a_loss_that_is_no_number_keeps_what_was_learned(base, pictures, tmp_path, monkeypatch):
     one = trainer(base, pictures, tmp_path / "run")
     loss = one.loss
-    monkeypatch.setattr(one, "loss", lambda rng: loss(rng) * (float("nan") if one.step == 3 else 1.0))
+    monkeypatch.setattr(
+        one, "loss", lambda rng: loss(rng) * (float("nan") if one.step == 3 else 1.0)
+    )
     with pytest.raises(BadRequest, match="The loss of step 3 is nan"):
         one.run()
-    assert all(torch.isfinite(value).all() for value in load_file(tmp_path / "run" / ADAPTER).values())
+    assert all(
+        torch.isfinite(value).all() for value in load_file(tmp_path / "run" / ADAPTER).values()
+    )

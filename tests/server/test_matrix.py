@@ -38,15 +38,29 @@ def compare(path, result, report):
         old, new = a.read(window=window), b.read()
         assert a.crs == b.crs and a.dtypes == b.dtypes and a.count == b.count
         assert repr(a.nodata) == repr(b.nodata)
-        first = {ColorInterp.undefined: ColorInterp.gray}  # a GeoTIFF reads an uncoloured first band as grey
-        assert first.get(a.colorinterp[0], a.colorinterp[0]) == first.get(b.colorinterp[0], b.colorinterp[0])
+        first = {
+            ColorInterp.undefined: ColorInterp.gray
+        }  # a GeoTIFF reads an uncoloured first band as grey
+        assert first.get(a.colorinterp[0], a.colorinterp[0]) == first.get(
+            b.colorinterp[0], b.colorinterp[0]
+        )
         assert a.colorinterp[1:] == b.colorinterp[1:] and a.descriptions == b.descriptions
         assert a.scales == b.scales and a.offsets == b.offsets
-        assert np.allclose(np.array(rasterio.windows.transform(window, a.transform)), np.array(b.transform), rtol=1e-14)
+        assert np.allclose(
+            np.array(rasterio.windows.transform(window, a.transform)),
+            np.array(b.transform),
+            rtol=1e-14,
+        )
         assert (a.dataset_mask(window=window) == b.dataset_mask()).all()
         assert b.tags()["AI_GENERATED"] == "TRUE"
         bits = f"u{old.dtype.itemsize}"
-        return (np.ascontiguousarray(old).view(bits) != np.ascontiguousarray(new).view(bits)).any(axis=0), old, new
+        return (
+            (np.ascontiguousarray(old).view(bits) != np.ascontiguousarray(new).view(bits)).any(
+                axis=0
+            ),
+            old,
+            new,
+        )
 
 
 def inside_only(changed, report, pixels):
@@ -59,10 +73,16 @@ def inside_only(changed, report, pixels):
     assert (changed & hole).sum() > 0.5 * hole.sum()
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"])
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
+)
 @pytest.mark.parametrize("bands", [1, 3, 4])
 def test_types_and_bands(tmp_path, dtype, bands):
-    values = (scene(bands, 160, 160) * 120).astype("int8") if dtype == "int8" else in_type(scene(bands, 160, 160), dtype)
+    values = (
+        (scene(bands, 160, 160) * 120).astype("int8")
+        if dtype == "int8"
+        else in_type(scene(bands, 160, 160), dtype)
+    )
     path = write(tmp_path / "a.tif", values)
     report, result = run(path, tmp_path)
     changed, old, new = compare(path, result, report)
@@ -73,8 +93,11 @@ def test_types_and_bands(tmp_path, dtype, bands):
 @pytest.mark.parametrize("bands", [6, 13])
 @pytest.mark.parametrize("process", ["remove", "flood"])
 def test_many_bands(tmp_path, bands, process):
-    path = write(tmp_path / "a.tif", in_type(scene(bands, 160, 160), "int16"),
-                 descriptions=[f"band {i}" for i in range(bands)])
+    path = write(
+        tmp_path / "a.tif",
+        in_type(scene(bands, 160, 160), "int16"),
+        descriptions=[f"band {i}" for i in range(bands)],
+    )
     report, result = run(path, tmp_path, process)
     changed, *_ = compare(path, result, report)
     inside_only(changed, report, BLOCK)
@@ -97,7 +120,13 @@ def test_an_edit_that_paints_the_nodata_value_keeps_its_pixels(tmp_path):
     values = np.full((3, 160, 160), 128, "uint8")
     values += np.random.default_rng(0).integers(0, 3, values.shape, dtype=np.uint8)
     path = write(tmp_path / "a.tif", values, nodata=223, colorinterp=RGB)
-    report, result = run(path, tmp_path, "fog", options={"visibility_m": 10, "patchiness": 0}, blend={"feather_px": 0})
+    report, result = run(
+        path,
+        tmp_path,
+        "fog",
+        options={"visibility_m": 10, "patchiness": 0},
+        blend={"feather_px": 0},
+    )
     with rasterio.open(result) as dataset:
         assert (dataset.dataset_mask() > 0).all()
     assert report["gate"]["validity_different"] == 0
@@ -117,7 +146,13 @@ def test_alpha_band_is_kept(tmp_path):
     values = in_type(scene(4, 160, 160), "uint8")
     values[3] = 255
     values[3, :, 80:] = 0
-    path = write(tmp_path / "a.tif", values, colorinterp=(*RGB, ColorInterp.alpha), photometric="RGB", alpha="YES")
+    path = write(
+        tmp_path / "a.tif",
+        values,
+        colorinterp=(*RGB, ColorInterp.alpha),
+        photometric="RGB",
+        alpha="YES",
+    )
     report, result = run(path, tmp_path)
     changed, old, new = compare(path, result, report)
     assert (old[3] == new[3]).all()
@@ -127,7 +162,9 @@ def test_alpha_band_is_kept(tmp_path):
 def test_internal_mask_is_kept(tmp_path):
     mask = np.full((160, 160), 255, "uint8")
     mask[:78] = 0
-    path = write(tmp_path / "a.tif", in_type(scene(3, 160, 160), "uint8"), mask=mask, colorinterp=RGB)
+    path = write(
+        tmp_path / "a.tif", in_type(scene(3, 160, 160), "uint8"), mask=mask, colorinterp=RGB
+    )
     report, result = run(path, tmp_path)
     changed, *_ = compare(path, result, report)
     assert changed.any()
@@ -147,7 +184,12 @@ TRANSFORMS = {
 @pytest.mark.parametrize("name", TRANSFORMS)
 @pytest.mark.parametrize("area", ["window", "layer"])
 def test_grids(tmp_path, name, area):
-    path = write(tmp_path / "a.tif", in_type(scene(3, 160, 160), "uint8"), transform=TRANSFORMS[name], colorinterp=RGB)
+    path = write(
+        tmp_path / "a.tif",
+        in_type(scene(3, 160, 160), "uint8"),
+        transform=TRANSFORMS[name],
+        colorinterp=RGB,
+    )
     report, result = run(path, tmp_path, output={"area": area})
     changed, *_ = compare(path, result, report)
     inside_only(changed, report, BLOCK)
@@ -156,7 +198,7 @@ def test_grids(tmp_path, name, area):
             assert a.transform == b.transform and a.shape == b.shape
 
 
-CUSTOM = ("+proj=laea +lat_0=17.3 +lon_0=-42.1 +x_0=1000 +y_0=2000 +ellps=GRS80 +units=m +no_defs")
+CUSTOM = "+proj=laea +lat_0=17.3 +lon_0=-42.1 +x_0=1000 +y_0=2000 +ellps=GRS80 +units=m +no_defs"
 CRSS = {
     "projected": ("EPSG:26915", None),
     "feet": ("EPSG:2264", None),
@@ -171,18 +213,32 @@ CRSS = {
 @pytest.mark.parametrize("name", CRSS)
 def test_crss(tmp_path, name):
     crs, transform = CRSS[name]
-    path = write(tmp_path / "a.tif", in_type(scene(3, 160, 160), "uint8"), crs=crs, transform=transform, colorinterp=RGB)
+    path = write(
+        tmp_path / "a.tif",
+        in_type(scene(3, 160, 160), "uint8"),
+        crs=crs,
+        transform=transform,
+        colorinterp=RGB,
+    )
     report, result = run(path, tmp_path)
     changed, *_ = compare(path, result, report)
     inside_only(changed, report, BLOCK)
 
 
 def test_descriptions_units_scale_and_offset(tmp_path):
-    path = write(tmp_path / "a.tif", in_type(scene(4, 160, 160), "uint16"), scales=(1e-4,) * 4, offsets=(-0.1,) * 4,
-                 descriptions=("Blue", "Green", "Red", "NIR"))
+    path = write(
+        tmp_path / "a.tif",
+        in_type(scene(4, 160, 160), "uint16"),
+        scales=(1e-4,) * 4,
+        offsets=(-0.1,) * 4,
+        descriptions=("Blue", "Green", "Red", "NIR"),
+    )
     report, result = run(path, tmp_path)
     compare(path, result, report)
-    assert report["band_roles"] == {"roles": ["blue", "green", "red", "nir"], "from": "band descriptions"}
+    assert report["band_roles"] == {
+        "roles": ["blue", "green", "red", "nir"],
+        "from": "band descriptions",
+    }
 
 
 def test_pixel_is_point(tmp_path):
@@ -201,15 +257,24 @@ def test_twelve_bit(tmp_path):
     report, result = run(path, tmp_path)
     compare(path, result, report)
     with rasterio.open(result) as dataset:
-        assert dataset.tags(1, ns="IMAGE_STRUCTURE")["NBITS"] == "12" and dataset.read().max() < 4096
+        assert (
+            dataset.tags(1, ns="IMAGE_STRUCTURE")["NBITS"] == "12" and dataset.read().max() < 4096
+        )
 
 
-@pytest.mark.parametrize(("compression", "cog"), [("deflate", False), ("zstd", False), ("none", False), ("deflate", True)])
+@pytest.mark.parametrize(
+    ("compression", "cog"),
+    [("deflate", False), ("zstd", False), ("none", False), ("deflate", True)],
+)
 def test_compression_and_cog(tmp_path, compression, cog):
     values = in_type(scene(3, 700, 700), "uint16")
     path = write(tmp_path / "a.tif", values, transform=TRANSFORMS["north up"], nodata=0)
-    report, result = run(path, tmp_path, pixels=square(300, 300, 340, 340),
-                         output={"area": "layer", "compression": compression, "cog": cog})
+    report, result = run(
+        path,
+        tmp_path,
+        pixels=square(300, 300, 340, 340),
+        output={"area": "layer", "compression": compression, "cog": cog},
+    )
     compare(path, result, report)
     with rasterio.open(result) as dataset:
         assert dataset.overviews(1) and dataset.profile["tiled"]
@@ -232,9 +297,23 @@ def test_palette_complex_and_mixed_are_refused_with_a_sentence(tmp_path):
         run(path, tmp_path, pixels=square(10, 10, 20, 20))
     (tmp_path / "no.tif").write_text("not a raster")
     with pytest.raises(RasterUnreadable, match="cannot be read"):
-        edit(EditRequest.from_json({"raster": {"path": "x"}, "polygons": {"geometry": {
-            "type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}}}), "remove",
-            Files(tmp_path / "no.tif"), tmp_path, lambda *a: None)
+        edit(
+            EditRequest.from_json(
+                {
+                    "raster": {"path": "x"},
+                    "polygons": {
+                        "geometry": {
+                            "type": "Polygon",
+                            "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]],
+                        }
+                    },
+                }
+            ),
+            "remove",
+            Files(tmp_path / "no.tif"),
+            tmp_path,
+            lambda *a: None,
+        )
 
 
 def polygons_case(path, name):
@@ -243,19 +322,40 @@ def polygons_case(path, name):
         at = lambda pixels: [list(dataset.transform @ p) for p in [*pixels, pixels[0]]]
         return {
             "hole": {"type": "Polygon", "coordinates": [at(hole[0]), at(hole[1])]},
-            "multi": {"type": "MultiPolygon", "coordinates": [[at(square(10, 10, 30, 30))], [at(square(120, 120, 150, 150))]]},
+            "multi": {
+                "type": "MultiPolygon",
+                "coordinates": [[at(square(10, 10, 30, 30))], [at(square(120, 120, 150, 150))]],
+            },
             "partly outside": {"type": "Polygon", "coordinates": [at(square(140, -30, 200, 40))]},
             "at the corner": {"type": "Polygon", "coordinates": [at(square(-5, -5, 20, 20))]},
-            "bow tie": {"type": "Polygon", "coordinates": [at([(60, 60), (100, 100), (100, 60), (60, 100)])]},
+            "bow tie": {
+                "type": "Polygon",
+                "coordinates": [at([(60, 60), (100, 100), (100, 60), (60, 100)])],
+            },
             "one pixel": {"type": "Polygon", "coordinates": [at(square(30, 30, 31, 31))]},
-            "smaller than a pixel": {"type": "Polygon", "coordinates": [at(square(30.1, 30.1, 30.3, 30.3))]},
+            "smaller than a pixel": {
+                "type": "Polygon",
+                "coordinates": [at(square(30.1, 30.1, 30.3, 30.3))],
+            },
             "sliver": {"type": "Polygon", "coordinates": [at(square(20, 30.1, 60, 30.2))]},
             "everything": {"type": "Polygon", "coordinates": [at(square(-9, -9, 170, 170))]},
         }[name]
 
 
-@pytest.mark.parametrize("name", ["hole", "multi", "partly outside", "at the corner", "bow tie", "one pixel",
-                                  "smaller than a pixel", "sliver", "everything"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hole",
+        "multi",
+        "partly outside",
+        "at the corner",
+        "bow tie",
+        "one pixel",
+        "smaller than a pixel",
+        "sliver",
+        "everything",
+    ],
+)
 @pytest.mark.parametrize("process", ["snow", "remove", "variation"])
 def test_polygons(tmp_path, rgb, name, process):
     geometry = {"geometry": polygons_case(rgb, name)}
@@ -267,7 +367,15 @@ def test_polygons(tmp_path, rgb, name, process):
     changed, *_ = compare(rgb, result, report)
     assert report["gate"]["pixels_outside_different"] == 0
     with rasterio.open(result) as written:
-        touched = rasterize([geometry["geometry"]], out_shape=written.shape, transform=written.transform, all_touched=True) > 0
+        touched = (
+            rasterize(
+                [geometry["geometry"]],
+                out_shape=written.shape,
+                transform=written.transform,
+                all_touched=True,
+            )
+            > 0
+        )
     assert not (changed & ~touched).any()
     assert changed.any()
     if name == "hole":
@@ -306,9 +414,14 @@ def test_extent_protect_and_grow(tmp_path, rgb):
     with rasterio.open(rgb) as dataset:
         x0, y0 = dataset.transform @ (60, 100)
         x1, y1 = dataset.transform @ (80, 60)
-    report, result = run(rgb, tmp_path, "snow", pixels=square(60, 60, 100, 100),
-                         extent={"xmin": x0, "ymin": y0, "xmax": x1, "ymax": y1},
-                         protect={"geometry": ring(rgb, square(60, 60, 70, 100))})
+    report, result = run(
+        rgb,
+        tmp_path,
+        "snow",
+        pixels=square(60, 60, 100, 100),
+        extent={"xmin": x0, "ymin": y0, "xmax": x1, "ymax": y1},
+        protect={"geometry": ring(rgb, square(60, 60, 70, 100))},
+    )
     assert report["window"] == [60, 60, 20, 40]
     changed, *_ = compare(rgb, result, report)
     assert not changed[:, :10].any() and changed[:, 10:].any()
@@ -324,11 +437,17 @@ def test_what_is_drawn_beyond_the_polygon_is_not_kept(tmp_path, rgb, process):
     before = result.read_bytes()
     report, result = run(rgb, tmp_path, process, seed=1, blend={"beyond_px": 12})
     compare(rgb, result, report)
-    assert report["gate"]["pixels_inside"] == plain["gate"]["pixels_inside"] and result.read_bytes() != before
+    assert (
+        report["gate"]["pixels_inside"] == plain["gate"]["pixels_inside"]
+        and result.read_bytes() != before
+    )
 
 
-def test_radiometric_match_takes_out_the_drift_of_an_editor_that_redraws(tmp_path, rgb, monkeypatch):
-    """An editor that brightens everything it draws is brought back to the ring, unless that is switched off."""
+def test_radiometric_match_takes_out_the_drift_of_an_editor_that_redraws(
+    tmp_path, rgb, monkeypatch
+):
+    """An editor that brightens everything it draws is brought back to the ring, unless that is
+    switched off."""
     from landbrush.server.editors import registry
 
     editor = registry.EDITORS["harmonise"]
@@ -336,7 +455,9 @@ def test_radiometric_match_takes_out_the_drift_of_an_editor_that_redraws(tmp_pat
     monkeypatch.setattr(editor, "edit", lambda *a: plain(*a) + np.float32(0.1))
 
     def brightness(match):
-        _, result = run(rgb, tmp_path, "harmonise", blend={"radiometric_match": match, "feather_px": 0})
+        _, result = run(
+            rgb, tmp_path, "harmonise", blend={"radiometric_match": match, "feather_px": 0}
+        )
         with rasterio.open(result) as dataset:
             return float(dataset.read()[:, 12:-12, 12:-12].mean())
 
@@ -356,10 +477,25 @@ def test_same_request_same_bytes_another_seed_other_bytes(tmp_path, rgb):
 def test_sparse_giant(tmp_path):
     """A 30,000 x 30,000 file: only the edited window is read and written."""
     path = tmp_path / "giant.tif"
-    with rasterio.open(path, "w", driver="GTiff", width=30000, height=30000, count=3, dtype="uint8", crs="EPSG:32617",
-                       transform=Affine(0.5, 0, 400000, 0, -0.5, 3285000), tiled=True, sparse_ok=True,
-                       bigtiff="YES", nodata=0) as out:
-        out.write(in_type(scene(3, 256, 256), "uint8"), window=rasterio.windows.Window(20000, 25000, 256, 256))
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=30000,
+        height=30000,
+        count=3,
+        dtype="uint8",
+        crs="EPSG:32617",
+        transform=Affine(0.5, 0, 400000, 0, -0.5, 3285000),
+        tiled=True,
+        sparse_ok=True,
+        bigtiff="YES",
+        nodata=0,
+    ) as out:
+        out.write(
+            in_type(scene(3, 256, 256), "uint8"),
+            window=rasterio.windows.Window(20000, 25000, 256, 256),
+        )
     report, result = run(path, tmp_path, pixels=square(20114, 25114, 20142, 25142))
     compare(path, result, report)
     assert result.stat().st_size < 200_000

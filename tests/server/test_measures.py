@@ -31,8 +31,12 @@ def test_preservation_of_a_known_change():
     assert change.preservation(before, after, MASK) == change.Preservation(0, 0, 0, None)
     after[0, 0, :5] = 0.6  # five of 1800 pixels, one of three bands
     found = change.preservation(before, after, MASK)
-    assert found.changed == pytest.approx(5 / 1800) and found.magnitude == pytest.approx(0.5 / (1800 * 3))
-    pairs = 3 * (40 * 49 - 10 * 21 + 39 * 50 - 11 * 20)  # neighbours that both lie outside, in three bands
+    assert found.changed == pytest.approx(5 / 1800) and found.magnitude == pytest.approx(
+        0.5 / (1800 * 3)
+    )
+    pairs = 3 * (
+        40 * 49 - 10 * 21 + 39 * 50 - 11 * 20
+    )  # neighbours that both lie outside, in three bands
     assert found.gradient == pytest.approx((0.1 + 5 * 0.1) / pairs)
     assert change.preservation(before, after, np.ones_like(MASK)) is None
 
@@ -59,7 +63,10 @@ def test_localisation_by_hand():
     found = change.localisation(before, after, MASK)
     assert (found.precision, found.recall, found.iou) == pytest.approx((100 / 150, 0.5, 100 / 250))
     assert found.energy_inside == pytest.approx(40 / 50)
-    assert change.localisation(before, before, MASK) is None and change.localisation(before, after, ~MASK & MASK) is None
+    assert (
+        change.localisation(before, before, MASK) is None
+        and change.localisation(before, after, ~MASK & MASK) is None
+    )
 
 
 def test_the_rim_of_a_patch():
@@ -68,10 +75,14 @@ def test_the_rim_of_a_patch():
     after[:, MASK] = 0.8
     assert change.rim(before, after, MASK).colour == pytest.approx(0.3)
     noisy = ground()
-    assert change.rim(noisy, noisy, MASK).colour == 0 and change.rim(noisy, noisy, MASK).gradient == pytest.approx(1, abs=0.35)
+    assert change.rim(noisy, noisy, MASK).colour == 0 and change.rim(
+        noisy, noisy, MASK
+    ).gradient == pytest.approx(1, abs=0.35)
     seam = noisy.copy()
     seam[:, MASK] += 0.4
-    assert change.rim(noisy, seam, MASK).gradient > 3 and change.rim(noisy, seam, MASK).colour == pytest.approx(0.4, abs=0.03)
+    assert change.rim(noisy, seam, MASK).gradient > 3 and change.rim(
+        noisy, seam, MASK
+    ).colour == pytest.approx(0.4, abs=0.03)
     assert change.rim(before, after, np.ones_like(MASK)) is None
 
 
@@ -79,7 +90,8 @@ def test_f1_of_damage_by_hand():
     labels = np.array([[1, 1, 1, 2, 2, 3, 4, 4, 0, 255]])
     said = np.array([[1, 1, 2, 2, 0, 3, 4, 3, 4, 1]])
     found = f1_damage.counted(labels, said)
-    # 1: 2 hit, 0 wrong, 1 missed; 2: 1, 1, 1; 3: 1, 1, 0; 4: 1, 0, 1. What is labelled 0 or 255 does not count.
+    # 1: 2 hit, 0 wrong, 1 missed; 2: 1, 1, 1; 3: 1, 1, 0; 4: 1, 0, 1. What is labelled 0 or 255
+    # does not count.
     assert (found.hit, found.wrong, found.missed) == ((2, 1, 1, 1), (0, 1, 1, 0), (1, 1, 0, 1))
     f1 = (4 / 5, 2 / 4, 2 / 3, 2 / 3)
     assert found.f1 == pytest.approx(f1)
@@ -107,17 +119,34 @@ def test_likeness_by_hand():
     made, truth = np.array([[1.0, 0], [3, 4], [0, 0]]), np.array([[2.0, 0], [4, 3], [1, 1]])
     found = likeness.cosines(made, truth)
     assert found[:2] == pytest.approx([1, 24 / 25]) and np.isnan(found[2])
-    assert likeness.image_likeness(made, truth) == likeness.text_likeness(made, truth) == pytest.approx(0.98)
-    assert likeness.distances(np.array([0.0, 1]), np.array([0.5, 0.5])) == pytest.approx((0.5, 0.25))
+    assert (
+        likeness.image_likeness(made, truth)
+        == likeness.text_likeness(made, truth)
+        == pytest.approx(0.98)
+    )
+    assert likeness.distances(np.array([0.0, 1]), np.array([0.5, 0.5])) == pytest.approx(
+        (0.5, 0.25)
+    )
     with pytest.raises(ValueError, match="no pairs"):
         likeness.cosines(made, truth[:2])
 
 
-@pytest.mark.parametrize(("answer", "lowest"), [
-    ('{"score": [7, 9], "reasoning": "good"}', 7), ('Here you are:\n```json\n{"score": [10, 2.5]}\n```', 2.5),
-    ('{"score": [0, 0]}', 0), ("I cannot help with that.", None), ('{"score": [11, 3]}', None), ('{"score": [7]}', None),
-    ('{"score": "7 8"}', None), ('{"score": [true, 3]}', None), ("", None), ('{"score": [7, ', None), ("[7, 8]", None),
-])
+@pytest.mark.parametrize(
+    ("answer", "lowest"),
+    [
+        ('{"score": [7, 9], "reasoning": "good"}', 7),
+        ('Here you are:\n```json\n{"score": [10, 2.5]}\n```', 2.5),
+        ('{"score": [0, 0]}', 0),
+        ("I cannot help with that.", None),
+        ('{"score": [11, 3]}', None),
+        ('{"score": [7]}', None),
+        ('{"score": "7 8"}', None),
+        ('{"score": [true, 3]}', None),
+        ("", None),
+        ('{"score": [7, ', None),
+        ("[7, 8]", None),
+    ],
+)
 def test_answers_of_judges(answer, lowest):
     if lowest is None:
         with pytest.raises(viescore.Unreadable):
@@ -129,16 +158,29 @@ def test_answers_of_judges(answer, lowest):
 def test_viescore_by_hand_and_failures_are_no_scores():
     assert viescore.Score(4, 9).overall == 6 and viescore.Score(0, 9).overall == 0
     assert viescore.Score(None, 9).overall is None and viescore.Score(4, None).overall is None
-    assert viescore.mean([viescore.Score(4, 9), viescore.Score(None, 9), viescore.Score(8, 8)]) == (7, 1)
-    assert viescore.mean([viescore.Score(None, None)]) == (None, 1) and viescore.mean([]) == (None, 0)
+    assert viescore.mean([viescore.Score(4, 9), viescore.Score(None, 9), viescore.Score(8, 8)]) == (
+        7,
+        1,
+    )
+    assert viescore.mean([viescore.Score(None, None)]) == (None, 1) and viescore.mean([]) == (
+        None,
+        0,
+    )
 
 
 def test_numbers_beside_a_result(client, tmp_path):
     path = write(tmp_path / "a.tif", in_type(scene(3, 160, 160), "uint8"), colorinterp=RGB)
     wanted = inputs(path, square(40, 40, 120, 120))
-    info = finished(client, client.post("/processes/snow/execution", json={"inputs": wanted}).get_json()["jobID"])
+    info = finished(
+        client,
+        client.post("/processes/snow/execution", json={"inputs": wanted}).get_json()["jobID"],
+    )
     found = client.get(f"/jobs/{info['jobID']}/results/manifest.json").get_json()["quality"]
-    assert found["outside_changed"] == 0 and found["changed_inside"] > 0.5 and 0 <= found["rim_colour"] < 0.3
+    assert (
+        found["outside_changed"] == 0
+        and found["changed_inside"] > 0.5
+        and 0 <= found["rim_colour"] < 0.3
+    )
     assert found["scene_agreement"] is None and "The edge" in found["said"][0]
 
 
@@ -149,13 +191,29 @@ def test_what_was_filled_is_looked_at(tmp_path):
         pytest.skip("needs UC Merced (LANDBRUSH_DATA)")
     for name, word in (("forest", "forest"), ("parkinglot", "parking")):
         tile = np.asarray(Image.open(sorted((folder / name).glob("*.jpg"))[0]).convert("RGB"))
-        path = write(tmp_path / f"{name}.tif", tile.transpose(2, 0, 1), colorinterp=RGB,
-                     transform=Affine(0.3, 0, 5e5, 0, -0.3, 4e6))
+        path = write(
+            tmp_path / f"{name}.tif",
+            tile.transpose(2, 0, 1),
+            colorinterp=RGB,
+            transform=Affine(0.3, 0, 5e5, 0, -0.3, 4e6),
+        )
         with opened(path) as dataset:
             layer = Layer.of(dataset, {})
-            here = {other: quality.agreement(layer, Box(7, 9, 256, 256), [shapely.box(7, 9, 263, 265)], other)
-                    for other in ("forest", "parking")}
-            assert quality.agreement(layer, Box(0, 0, 256, 256), [shapely.box(0, 0, 5, 5)], word) is None
-            assert quality.agreement(layer, Box(0, 0, 256, 256), [shapely.box(0, 0, 256, 256)], "solar farm") is None
+            here = {
+                other: quality.agreement(
+                    layer, Box(7, 9, 256, 256), [shapely.box(7, 9, 263, 265)], other
+                )
+                for other in ("forest", "parking")
+            }
+            assert (
+                quality.agreement(layer, Box(0, 0, 256, 256), [shapely.box(0, 0, 5, 5)], word)
+                is None
+            )
+            assert (
+                quality.agreement(
+                    layer, Box(0, 0, 256, 256), [shapely.box(0, 0, 256, 256)], "solar farm"
+                )
+                is None
+            )
         share = {other: alike / windows for other, (_, alike, windows) in here.items()}
         assert share[word] > 0.5 > share["parking" if word == "forest" else "forest"]

@@ -32,14 +32,21 @@ def test_bringing_a_model_over_http(client, published, tmp_path):
     assert reply.status_code in (200, 202)
     state = waited(client, "instruct-pix2pix")
     assert state.state == "installed" and "GB" in state.about["memory"] and state.progress == 100
-    assert act(action="verify").status_code in (200, 202) and waited(client, "instruct-pix2pix").message == "verify: done"
-    (tmp_path / "home" / "models" / "pretrained" / "instruct-pix2pix" / "vae" / "config.json").write_text("{}")
+    assert (
+        act(action="verify").status_code in (200, 202)
+        and waited(client, "instruct-pix2pix").message == "verify: done"
+    )
+    (
+        tmp_path / "home" / "models" / "pretrained" / "instruct-pix2pix" / "vae" / "config.json"
+    ).write_text("{}")
     act(action="verify")
     broken = waited(client, "instruct-pix2pix")
     assert broken.state == "failed" and "is not the file that was brought" in broken.message
     act(action="remove")
     assert waited(client, "instruct-pix2pix").state == "missing"
-    assert act(action="import", path=str(tmp_path / "nowhere"), accept_licence=True).status_code == 400
+    assert (
+        act(action="import", path=str(tmp_path / "nowhere"), accept_licence=True).status_code == 400
+    )
     assert act(action="import", accept_licence=True).status_code == 400
     assert act(action="remove").status_code == 400, "nothing is there"
     assert act(action="fly").status_code == 400 and act().status_code == 400
@@ -55,7 +62,9 @@ def test_a_server_for_others_imports_only_from_its_folders(settings, tmp_path):
     app = create_app(dataclasses.replace(settings, host="0.0.0.0", home=tmp_path / "other"))
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {settings.token}"
-    reply = client.post("/models/kandinsky22-prior", json={"action": "import", "path": str(outside)})
+    reply = client.post(
+        "/models/kandinsky22-prior", json={"action": "import", "path": str(outside)}
+    )
     assert reply.status_code == 403 and "not below a folder" in reply.get_json()["detail"]
     app.extensions["landbrush"].runner.close()
 

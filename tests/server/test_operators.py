@@ -45,25 +45,32 @@ def test_fog_is_koschmieders_law():
     assert np.allclose(seen, AIRLIGHT["red"] * (1 - clear), atol=0.02)
     thick = fog(g, Fog(visibility_m=20, thickness_m=400, patchiness=0), 0)
     assert abs(thick[1].mean() - AIRLIGHT["green"]) < 0.02
-    assert np.allclose(fog(g, Fog(visibility_m=20000, thickness_m=1, patchiness=0), 0), g.image, atol=1e-3)
+    assert np.allclose(
+        fog(g, Fog(visibility_m=20000, thickness_m=1, patchiness=0), 0), g.image, atol=1e-3
+    )
 
 
 def test_fog_lies_in_the_valleys():
     g = ground()
-    heights = np.linspace(100, 200, g.mask.shape[1], dtype=np.float32)[None].repeat(g.mask.shape[0], 0)
+    heights = np.linspace(100, 200, g.mask.shape[1], dtype=np.float32)[None].repeat(
+        g.mask.shape[0], 0
+    )
     how = Fog(visibility_m=200, thickness_m=40, patchiness=0)
     out = fog(g, how, 0, heights)
     depth = 3.912 / 200 * np.clip(40 - (heights - np.percentile(heights[g.mask], 2)), 0, 40)
     inner = (slice(20, -20), slice(20, -20))
     clear = np.exp(-depth)[inner]
-    assert np.allclose(out[0][inner], g.image[0][inner] * clear + AIRLIGHT["red"] * (1 - clear), atol=0.03)
+    assert np.allclose(
+        out[0][inner], g.image[0][inner] * clear + AIRLIGHT["red"] * (1 - clear), atol=0.03
+    )
     assert np.allclose(out[:, :, -30:], g.image[:, :, -30:])
     assert np.abs(out[:, 20:-20, :20] - g.image[:, 20:-20, :20]).mean() > 0.1
 
 
 @pytest.mark.parametrize("depth", [0.3, 1.0, 2.0])
 def test_a_real_fog_is_measured_and_laid_again(depth):
-    """What the dark channel tells of a fog of known depth and light, and that it can be laid on other ground."""
+    """What the dark channel tells of a fog of known depth and light, and that it can be laid on
+    other ground."""
     rng = np.random.default_rng(0)
     clear = np.kron(rng.random((3, 40, 40)) ** 2, np.ones((4, 4))).astype(np.float32)
     light = np.array([0.8, 0.82, 0.9])[:, None, None]
@@ -84,13 +91,38 @@ def test_fog_like_in_another_picture_through_the_server(client, tmp_path):
     with rasterio.open(path) as source:
         plain = source.read()
     results = []
-    for more in ({}, {"exemplar": {"polygons": {"geometry": ring(grey, square(5, 5, 100, 100))}, "raster": {"path": str(grey)}}}):
-        wanted = inputs(path, square(20, 20, 120, 100), options={"visibility_m": 20000.0}, output={"area": "layer"}, **more)
-        info = finished(client, client.post("/processes/fog/execution", json={"inputs": wanted}).get_json()["jobID"])
+    for more in (
+        {},
+        {
+            "exemplar": {
+                "polygons": {"geometry": ring(grey, square(5, 5, 100, 100))},
+                "raster": {"path": str(grey)},
+            }
+        },
+    ):
+        wanted = inputs(
+            path,
+            square(20, 20, 120, 100),
+            options={"visibility_m": 20000.0},
+            output={"area": "layer"},
+            **more,
+        )
+        info = finished(
+            client,
+            client.post("/processes/fog/execution", json={"inputs": wanted}).get_json()["jobID"],
+        )
         assert info["status"] == "successful", info["message"]
-        with rasterio.MemoryFile(client.get(f"/jobs/{info['jobID']}/results/result.tif").data) as memory, memory.open() as made:
+        with (
+            rasterio.MemoryFile(
+                client.get(f"/jobs/{info['jobID']}/results/result.tif").data
+            ) as memory,
+            memory.open() as made,
+        ):
             results.append(made.read())
-    thin, thick = (np.abs(one[:, 40:80, 40:100].astype(int) - plain[:, 40:80, 40:100]).mean() for one in results)
+    thin, thick = (
+        np.abs(one[:, 40:80, 40:100].astype(int) - plain[:, 40:80, 40:100]).mean()
+        for one in results
+    )
     assert thick > 20 > thin and abs(results[1][:, 40:80, 40:100].mean() - 200) < 20
 
 
@@ -116,7 +148,10 @@ def test_flood_raises_ndwi_and_burn_lowers_ndvi():
     ndwi = lambda i: (i[1] - i[3]) / (i[1] + i[3])
     core = np.zeros_like(g.mask)
     core[40:56, 40:56] = True
-    assert ndwi(wet)[core].mean() > 0.2 > ndwi(g.image)[core].mean() and ndwi(wet)[core].mean() > ndwi(wet)[~g.mask].mean()
+    assert (
+        ndwi(wet)[core].mean() > 0.2 > ndwi(g.image)[core].mean()
+        and ndwi(wet)[core].mean() > ndwi(wet)[~g.mask].mean()
+    )
     core = np.zeros_like(g.mask)
     core[28:36, 28:68] = True
     scar = burn(g, Burn(severity=1.0), 0)
@@ -160,7 +195,13 @@ def test_noise_belongs_to_the_raster_not_to_the_window():
 @pytest.mark.parametrize("name", ["fog", "snow", "low-light", "flood", "burn"])
 def test_radar_is_refused(name):
     editor = registry.EDITORS[name]
-    s = Scene(np.zeros((2, 40, 40), np.float32), np.ones((40, 40), bool), np.ones((40, 40), bool), ("vv", "vh"), 10.0)
+    s = Scene(
+        np.zeros((2, 40, 40), np.float32),
+        np.ones((40, 40), bool),
+        np.ones((40, 40), bool),
+        ("vv", "vh"),
+        10.0,
+    )
     with pytest.raises(CannotEdit, match="radar"):
         editor.edit(s, "", registry.options_of(editor.info, {}), 0, lambda *a: None)
 
@@ -176,9 +217,14 @@ def test_every_option_is_described_and_its_bounds_hold():
 
 
 def test_bare_fields_are_no_water_and_black_ponds_are():
-    """Bytes of NAIP: a bare field's index is up to 0.11 there, a turbid lake's 0.2, a black pond's is noise about 0."""
-    colours = {"field": (0.46, 0.46, 0.42, 0.39), "lake": (0.35, 0.45, 0.35, 0.30), "pond": (0.06, 0.06, 0.07, 0.06),
-               "meadow": (0.3, 0.4, 0.3, 0.7)}
+    """Bytes of NAIP: a bare field's index is up to 0.11 there, a turbid lake's 0.2, a black pond's
+    is noise about 0."""
+    colours = {
+        "field": (0.46, 0.46, 0.42, 0.39),
+        "lake": (0.35, 0.45, 0.35, 0.30),
+        "pond": (0.06, 0.06, 0.07, 0.06),
+        "meadow": (0.3, 0.4, 0.3, 0.7),
+    }
     image = np.stack([np.full((4, 12), 0.0, np.float32) for _ in range(4)])
     for place, bands in enumerate(colours.values()):
         image[:, :, 3 * place : 3 * place + 3] = np.array(bands, np.float32)[:, None, None]
@@ -195,17 +241,29 @@ def test_the_largest_seed_is_taken(process):
     assert np.isfinite(made).all() and (made != image).any()
 
 
-@pytest.mark.parametrize("words", ["dense fog", "snow everywhere", "at night", "flooded to the doorsteps", "burned down"])
+@pytest.mark.parametrize(
+    "words", ["dense fog", "snow everywhere", "at night", "flooded to the doorsteps", "burned down"]
+)
 def test_the_operators_go_by_words_alone(client, tmp_path, words):
     path = write(tmp_path / "a.tif", in_type(scene(3, 120, 140), "uint8"), colorinterp=RGB)
     wanted = inputs(path, square(20, 20, 120, 100), prompt=words)
-    info = finished(client, client.post("/processes/auto/execution", json={"inputs": wanted}).get_json()["jobID"])
+    info = finished(
+        client,
+        client.post("/processes/auto/execution", json={"inputs": wanted}).get_json()["jobID"],
+    )
     assert info["status"] == "successful", info["message"]
 
 
 def test_an_exemplar_of_too_little_fog_is_refused(client, tmp_path):
     path = write(tmp_path / "a.tif", in_type(scene(3, 120, 140), "uint8"), colorinterp=RGB)
     for pixels in (square(40, 40, 80, 80), square(2, 2, 8, 100)):
-        wanted = inputs(path, square(20, 20, 120, 100), exemplar={"polygons": {"geometry": ring(path, pixels)}})
-        info = finished(client, client.post("/processes/fog/execution", json={"inputs": wanted}).get_json()["jobID"])
-        assert info["status"] == "failed" and ("too little fog" in info["message"] or "exemplar" in info["message"])
+        wanted = inputs(
+            path, square(20, 20, 120, 100), exemplar={"polygons": {"geometry": ring(path, pixels)}}
+        )
+        info = finished(
+            client,
+            client.post("/processes/fog/execution", json={"inputs": wanted}).get_json()["jobID"],
+        )
+        assert info["status"] == "failed" and (
+            "too little fog" in info["message"] or "exemplar" in info["message"]
+        )

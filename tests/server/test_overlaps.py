@@ -29,21 +29,36 @@ def test_overlapping_polygons_are_their_union(rgb, tmp_path, rings):
 
 
 def test_a_polygon_in_the_hole_of_another_fills_it(rgb, tmp_path):
-    outer, hole = ring(rgb, square(20, 20, 100, 100))["coordinates"][0], ring(rgb, square(40, 40, 80, 80))["coordinates"][0]
+    outer, hole = (
+        ring(rgb, square(20, 20, 100, 100))["coordinates"][0],
+        ring(rgb, square(40, 40, 80, 80))["coordinates"][0],
+    )
     island = ring(rgb, square(50, 50, 70, 70))["coordinates"]
     geometry = {"type": "MultiPolygon", "coordinates": [[outer, hole], island]}
-    assert made(rgb, tmp_path / "out", polygons={"geometry": geometry})["gate"]["pixels_inside"] == 80 * 80 - 40 * 40 + 20 * 20
+    assert (
+        made(rgb, tmp_path / "out", polygons={"geometry": geometry})["gate"]["pixels_inside"]
+        == 80 * 80 - 40 * 40 + 20 * 20
+    )
 
 
 def test_overlapping_protected_ground_is_all_left(rgb, tmp_path):
     out = tmp_path / "out"
-    made(rgb, out, polygons={"geometry": ring(rgb, square(20, 20, 120, 120))}, protect={"geometry": many(rgb, A, B)})
+    made(
+        rgb,
+        out,
+        polygons={"geometry": ring(rgb, square(20, 20, 120, 120))},
+        protect={"geometry": many(rgb, A, B)},
+    )
     with rasterio.open(rgb) as before, rasterio.open(out / "result.tif") as after:
         col, row = ~before.transform @ (after.transform @ (0, 0))
         window = rasterio.windows.Window(round(col), round(row), after.width, after.height)
         changed = (before.read(window=window) != after.read()).any(axis=0)
         kept = (
-            rasterize([shapely.geometry.shape(ring(rgb, p)) for p in (A, B)], out_shape=changed.shape, transform=after.transform)
+            rasterize(
+                [shapely.geometry.shape(ring(rgb, p)) for p in (A, B)],
+                out_shape=changed.shape,
+                transform=after.transform,
+            )
             > 0
         )
     assert kept.sum() == UNION and not (changed & kept).any() and changed.any()
@@ -56,7 +71,10 @@ def test_features_of_a_file_are_united(rgb, tmp_path):
             {
                 "type": "FeatureCollection",
                 "crs": {"type": "name", "properties": {"name": "EPSG:32617"}},
-                "features": [{"type": "Feature", "properties": {}, "geometry": ring(rgb, pixels)} for pixels in (A, B)],
+                "features": [
+                    {"type": "Feature", "properties": {}, "geometry": ring(rgb, pixels)}
+                    for pixels in (A, B)
+                ],
             }
         )
     )
@@ -80,7 +98,10 @@ def test_features_of_a_file_are_united(rgb, tmp_path):
         )
         == 0
     )
-    assert json.loads(output.with_suffix(".manifest.json").read_text())["gate"]["pixels_inside"] == UNION
+    assert (
+        json.loads(output.with_suffix(".manifest.json").read_text())["gate"]["pixels_inside"]
+        == UNION
+    )
 
 
 def test_the_gate_misses_what_was_wanted_and_sees_what_was_protected(rgb, tmp_path):
@@ -91,34 +112,52 @@ def test_the_gate_misses_what_was_wanted_and_sees_what_was_protected(rgb, tmp_pa
         profile = profile_of(source)
         wanted = masks.wanted(polygons, None, whole, profile)
         mask = masks.burn(masks.pixel_polygons(polygons, profile), whole)
-        assert gate.verify(source, whole, rgb, gate.Edited([Region(whole, mask)], wanted)).pixels_wanted == UNION
+        assert (
+            gate.verify(
+                source, whole, rgb, gate.Edited([Region(whole, mask)], wanted)
+            ).pixels_wanted
+            == UNION
+        )
         holed = mask.copy()
         holed[50:70, 50:70] = False
-        with pytest.raises(PromiseBroken, match="400 pixels inside the polygons were neither drawn nor left"):
+        with pytest.raises(
+            PromiseBroken, match="400 pixels inside the polygons were neither drawn nor left"
+        ):
             gate.verify(source, whole, rgb, gate.Edited([Region(whole, holed)], wanted))
         # A file that changes ground which was to stay, inside a mask that says it may.
         copy = tmp_path / "copy.tif"
         values = source.read()
         values[:, 52:60, 52:60] ^= 1
         write(copy, values, colorinterp=source.colorinterp)
-        spared = masks.wanted(Polygons(ring(rgb, square(20, 20, 120, 120))), polygons, whole, profile)
+        spared = masks.wanted(
+            Polygons(ring(rgb, square(20, 20, 120, 120))), polygons, whole, profile
+        )
         everywhere = masks.burn([shapely.box(20, 20, 120, 120)], whole)
         with pytest.raises(PromiseBroken, match="64 that were to stay"):
             gate.verify(source, whole, copy, gate.Edited([Region(whole, everywhere)], spared))
 
 
 def test_pixels_on_an_outline_are_in_no_doubt(rgb, tmp_path):
-    """Outlines through pixel centres, and polygons that share one: burned together or each for itself, nothing is missed."""
-    half = [[(c + 0.5, r + 0.5) for c, r in p] for p in (square(30, 30, 60, 60), square(60, 30, 90, 60), square(45, 45, 75, 90))]
+    """Outlines through pixel centres, and polygons that share one: burned together or each for
+    itself, nothing is missed."""
+    half = [
+        [(c + 0.5, r + 0.5) for c, r in p]
+        for p in (square(30, 30, 60, 60), square(60, 30, 90, 60), square(45, 45, 75, 90))
+    ]
     report = made(rgb, tmp_path / "out", polygons={"geometry": many(rgb, *half)})
     assert report["gate"]["pixels_wanted_missed"] == 0 and report["gate"]["pixels_inside"] > 2500
 
 
 def test_polygons_in_another_crs_are_missed_nowhere(rgb, tmp_path):
     with rasterio.open(rgb) as dataset:
-        moved = rasterio.warp.transform_geom(dataset.crs, "EPSG:4326", many(rgb, A, B), precision=-1)
+        moved = rasterio.warp.transform_geom(
+            dataset.crs, "EPSG:4326", many(rgb, A, B), precision=-1
+        )
     report = made(rgb, tmp_path / "out", polygons={"geometry": moved, "crs": "EPSG:4326"})
-    assert report["gate"]["pixels_wanted_missed"] == 0 and abs(report["gate"]["pixels_inside"] - UNION) < 60
+    assert (
+        report["gate"]["pixels_wanted_missed"] == 0
+        and abs(report["gate"]["pixels_inside"] - UNION) < 60
+    )
 
 
 def test_outlines_that_cross_too_often_are_refused_before_they_cost(rgb, tmp_path):
@@ -126,7 +165,10 @@ def test_outlines_that_cross_too_often_are_refused_before_they_cost(rgb, tmp_pat
     tangle = [(float(x), float(y)) for x, y in rng.random((3000, 2)) * 150]
     with pytest.raises(BadRequest, match="cross with itself more than 2,000 times"):
         made(rgb, tmp_path / "out", polygons={"geometry": ring(rgb, tangle)})
-    spikes = [[(float(x), 0), (float(x) + 0.001, 0), (float(x) + 0.001, 150), (float(x), 150)] for x in np.linspace(1, 149, 300)]
+    spikes = [
+        [(float(x), 0), (float(x) + 0.001, 0), (float(x) + 0.001, 150), (float(x), 150)]
+        for x in np.linspace(1, 149, 300)
+    ]
     across = [[(y, x) for x, y in spike] for spike in spikes]
     with pytest.raises(BadRequest, match="cross with one another more than 100,000 times"):
         made(rgb, tmp_path / "out", polygons={"geometry": many(rgb, *spikes, *across)})
@@ -135,17 +177,27 @@ def test_outlines_that_cross_too_often_are_refused_before_they_cost(rgb, tmp_pat
 def test_thin_protected_ground_is_kept_and_the_gate_knows(rgb, tmp_path):
     strip = [(100.1, 20), (100.3, 20), (100.3, 140), (100.1, 140)]
     report = made(
-        rgb, tmp_path / "out", polygons={"geometry": ring(rgb, square(60, 20, 140, 140))}, protect={"geometry": ring(rgb, strip)}
+        rgb,
+        tmp_path / "out",
+        polygons={"geometry": ring(rgb, square(60, 20, 140, 140))},
+        protect={"geometry": ring(rgb, strip)},
     )
-    assert report["gate"]["pixels_inside"] == 80 * 120 - 120 and report["gate"]["pixels_wanted_missed"] == 0
+    assert (
+        report["gate"]["pixels_inside"] == 80 * 120 - 120
+        and report["gate"]["pixels_wanted_missed"] == 0
+    )
 
 
 def test_memory_counts_all_polygons_together(rgb):
     from landbrush.server.ground import memory
     from landbrush.server.raster.masks import Placing
 
-    shapes = [shapely.box(c, r, c + 50, r + 50) for c in range(0, 1000, 100) for r in range(0, 1000, 100)]
-    placing = Placing(Box(0, 0, 1000, 1000), Box(0, 0, 1000, 1000), bytes_kept=memory.limit_bytes() // 2500 // 50)
+    shapes = [
+        shapely.box(c, r, c + 50, r + 50) for c in range(0, 1000, 100) for r in range(0, 1000, 100)
+    ]
+    placing = Placing(
+        Box(0, 0, 1000, 1000), Box(0, 0, 1000, 1000), bytes_kept=memory.limit_bytes() // 2500 // 50
+    )
     assert len(placing.windows(shapes[:20])) == 20
     with pytest.raises(CannotEdit, match="GB of memory"):
         placing.windows(shapes)
@@ -153,25 +205,60 @@ def test_memory_counts_all_polygons_together(rgb):
 
 def test_polygons_in_metres_without_a_crs_are_told(rgb, tmp_path, capsys):
     (tmp_path / "p.geojson").write_text(json.dumps(ring(rgb, A)))
-    wish = ["edit", str(rgb), "--polygons", str(tmp_path / "p.geojson"), "--editor", "snow", "--home", str(tmp_path / "home")]
+    wish = [
+        "edit",
+        str(rgb),
+        "--polygons",
+        str(tmp_path / "p.geojson"),
+        "--editor",
+        "snow",
+        "--home",
+        str(tmp_path / "home"),
+    ]
     assert command.main([*wish, "--output", str(tmp_path / "o.tif")]) == 1
     assert "names no CRS" in capsys.readouterr().err
     assert command.main([*wish, "--crs", "EPSG:32617", "--output", str(tmp_path / "o.tif")]) == 0
-    with pytest.raises(OutsideRaster, match="columns 500 to 600 and rows 500 to 600; it has columns 0 to 160"):
+    with pytest.raises(
+        OutsideRaster, match="columns 500 to 600 and rows 500 to 600; it has columns 0 to 160"
+    ):
         made(rgb, tmp_path / "out", polygons={"geometry": ring(rgb, square(500, 500, 600, 600))})
 
 
 def test_polygons_on_both_sides_of_180_degrees_are_edited_where_they_lie(tmp_path):
     at = rasterio.Affine(0.1, 0, 165, 0, -0.1, 10)
-    path = write(tmp_path / "pacific.tif", in_type(scene(3, 200, 300), "uint8"), crs="EPSG:4326", transform=at)
+    path = write(
+        tmp_path / "pacific.tif",
+        in_type(scene(3, 200, 300), "uint8"),
+        crs="EPSG:4326",
+        transform=at,
+    )
     with rasterio.open(path) as dataset:
-        rings = [ring(path, square(c, 50, c + 50, 100)) for c in (20, 125, 230)]  # west of it, across it, east of it
-        moved = [rasterio.warp.transform_geom(dataset.crs, "EPSG:3832", one, precision=-1)["coordinates"] for one in rings]
-    for wanted, columns in (([moved[0]], {(20, 70)}), ([moved[1]], {(125, 175)}), ([moved[2]], {(230, 280)}),
-                            (moved, {(20, 70), (125, 175), (230, 280)})):  # fmt: skip
-        report = made(path, tmp_path / "out", output={"area": "layer"},
-                      polygons={"geometry": {"type": "MultiPolygon", "coordinates": wanted}, "crs": "EPSG:3832"})  # fmt: skip
+        rings = [
+            ring(path, square(c, 50, c + 50, 100)) for c in (20, 125, 230)
+        ]  # west of it, across it, east of it
+        moved = [
+            rasterio.warp.transform_geom(dataset.crs, "EPSG:3832", one, precision=-1)["coordinates"]
+            for one in rings
+        ]
+    each = [{(20, 70)}, {(125, 175)}, {(230, 280)}]
+    alone = [([one], columns) for one, columns in zip(moved, each, strict=True)]
+    for wanted, columns in (*alone, (moved, set().union(*each))):
+        report = made(
+            path,
+            tmp_path / "out",
+            output={"area": "layer"},
+            polygons={
+                "geometry": {"type": "MultiPolygon", "coordinates": wanted},
+                "crs": "EPSG:3832",
+            },
+        )
         with rasterio.open(path) as before, rasterio.open(tmp_path / "out" / "result.tif") as after:
             changed = (before.read() != after.read()).any(axis=0)
-        spans = {(a, b) for a, b in ((20, 70), (125, 175), (230, 280)) if changed[50:100, a:b].mean() > 0.5}
-        assert spans == columns and abs(report["gate"]["pixels_inside"] - 2500 * len(wanted)) < 120 * len(wanted)
+        spans = {
+            (a, b)
+            for a, b in ((20, 70), (125, 175), (230, 280))
+            if changed[50:100, a:b].mean() > 0.5
+        }
+        assert spans == columns and abs(
+            report["gate"]["pixels_inside"] - 2500 * len(wanted)
+        ) < 120 * len(wanted)

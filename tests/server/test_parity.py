@@ -29,14 +29,20 @@ def test_the_loop_agrees(folder, case):
 def test_another_guidance_would_be_seen(folder, monkeypatch):
     """The comparison is not blind: one hundredth more guidance fails it."""
     ours = parity.drawing
-    monkeypatch.setattr(parity, "drawing", lambda model, scheduler, text, *more, **given: ours(
-        model, scheduler, text * 1.01, *more, **given))
+    monkeypatch.setattr(
+        parity,
+        "drawing",
+        lambda model, scheduler, text, *more, **given: ours(
+            model, scheduler, text * 1.01, *more, **given
+        ),
+    )
     assert parity.instruct_pix2pix(folder) > 1e-4
 
 
 @torch.no_grad()
 def test_positions_of_the_in_context_transformer(folder):
-    """Rows 0, 1, 2 ...; columns at half steps over both halves, as one square table: the source first, the drawing behind it."""
+    """Rows 0, 1, 2 ...; columns at half steps over both halves, as one square table: the source
+    first, the drawing behind it."""
     net = parity.brought(folder, "rsedit-dit").part("transformer")
     embed, side = net.pos_embed, net.config.sample_size // net.config.patch_size
     width = embed.pos_embed.shape[-1]
@@ -46,10 +52,15 @@ def test_positions_of_the_in_context_transformer(folder):
     seen = (embed(tokens)[0] - nothing).reshape(side, 2 * side, width)
     rows = torch.arange(side, dtype=torch.float64)
     halves = torch.arange(2 * side, dtype=torch.float64) / 2
-    for place, frequencies in ((rows, seen[:, 0, width // 2:]), (halves, seen[0, :, : width // 2])):
+    for place, frequencies in (
+        (rows, seen[:, 0, width // 2 :]),
+        (halves, seen[0, :, : width // 2]),
+    ):
         quarter = width // 4
         omega = 1 / 10_000 ** (torch.arange(quarter, dtype=torch.float64) / quarter)
-        wanted = torch.cat([torch.sin(place[:, None] * omega), torch.cos(place[:, None] * omega)], 1)
+        wanted = torch.cat(
+            [torch.sin(place[:, None] * omega), torch.cos(place[:, None] * omega)], 1
+        )
         assert torch.allclose(frequencies.double(), wanted, atol=1e-4)
 
 
@@ -70,10 +81,14 @@ def test_the_248_row_table_is_made_of_two():
     ids = torch.randint(1, 400, (1, 248), generator=torch.Generator().manual_seed(1))
     ours = net(ids).last_hidden_state
     first = (torch.arange(248) < 20)[:, None].float()
-    table = tensors["positional_embedding"] * first + tensors["positional_embedding_res"] * (1 - first)
+    table = tensors["positional_embedding"] * first + tensors["positional_embedding_res"] * (
+        1 - first
+    )
     hidden = tensors["token_embedding.weight"][ids] + table
     hidden = _block(hidden, tensors, "transformer.resblocks.0")
-    theirs = torch.nn.functional.layer_norm(hidden, (64,), tensors["ln_final.weight"], tensors["ln_final.bias"])
+    theirs = torch.nn.functional.layer_norm(
+        hidden, (64,), tensors["ln_final.weight"], tensors["ln_final.bias"]
+    )
     assert float((ours - theirs).abs().max()) < 1e-4
 
 
@@ -81,13 +96,19 @@ def _block(x, tensors, at):
     norm = torch.nn.functional.layer_norm
     width = x.shape[-1]
     seen = norm(x, (width,), tensors[f"{at}.ln_1.weight"], tensors[f"{at}.ln_1.bias"])
-    q, k, v = (seen @ tensors[f"{at}.attn.in_proj_weight"].T + tensors[f"{at}.attn.in_proj_bias"]).chunk(3, -1)
+    q, k, v = (
+        seen @ tensors[f"{at}.attn.in_proj_weight"].T + tensors[f"{at}.attn.in_proj_bias"]
+    ).chunk(3, -1)
     later = torch.full((x.shape[1], x.shape[1]), float("-inf")).triu(1)
     mixed = ((q @ k.transpose(1, 2)) / width**0.5 + later).softmax(-1) @ v
     x = x + mixed @ tensors[f"{at}.attn.out_proj.weight"].T + tensors[f"{at}.attn.out_proj.bias"]
     seen = norm(x, (width,), tensors[f"{at}.ln_2.weight"], tensors[f"{at}.ln_2.bias"])
     wide = seen @ tensors[f"{at}.mlp.c_fc.weight"].T + tensors[f"{at}.mlp.c_fc.bias"]
-    return x + (wide * torch.sigmoid(1.702 * wide)) @ tensors[f"{at}.mlp.c_proj.weight"].T + tensors[f"{at}.mlp.c_proj.bias"]
+    return (
+        x
+        + (wide * torch.sigmoid(1.702 * wide)) @ tensors[f"{at}.mlp.c_proj.weight"].T
+        + tensors[f"{at}.mlp.c_proj.bias"]
+    )
 
 
 def test_long_words_reach_248_tokens_and_the_rest_is_told(folder):
@@ -106,13 +127,21 @@ def test_an_adapter_changes_the_weights_by_its_product(folder):
     changed = parity.brought(folder, "flux-fill", "icedit").part("transformer")
     before, after = dict(base.named_parameters()), dict(changed.named_parameters())
     adapter, _ = weights.load(next((folder / "icedit").glob("*.safetensors")))
-    touched = {k.removeprefix("transformer.").removesuffix(".lora_A.weight") for k in adapter if k.endswith("lora_A.weight")}
+    touched = {
+        k.removeprefix("transformer.").removesuffix(".lora_A.weight")
+        for k in adapter
+        if k.endswith("lora_A.weight")
+    }
     assert touched
     for name, weight in before.items():
         module = name.removesuffix(".weight")
         wanted = weight
         if module in touched:
-            wanted = weight + adapter[f"transformer.{module}.lora_B.weight"] @ adapter[f"transformer.{module}.lora_A.weight"]
+            wanted = (
+                weight
+                + adapter[f"transformer.{module}.lora_B.weight"]
+                @ adapter[f"transformer.{module}.lora_A.weight"]
+            )
         assert torch.allclose(after[name], wanted, atol=1e-6)
 
 

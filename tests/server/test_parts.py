@@ -44,9 +44,13 @@ def test_composite_is_exact_outside_and_where_solid():
     mask = disk(40, 12)
     opacity = blend.feather(mask, 3)
     out = blend.composite(source, edited, opacity, mask)
-    assert (out[:, ~mask] == source[:, ~mask]).all() and (out[:, opacity == 1] == edited[:, opacity == 1]).all()
+    assert (out[:, ~mask] == source[:, ~mask]).all() and (
+        out[:, opacity == 1] == edited[:, opacity == 1]
+    ).all()
     soft = mask & (opacity < 1)
-    assert (np.minimum(source, edited)[:, soft] <= out[:, soft]).all() and (out <= np.maximum(source, edited)).all()
+    assert (np.minimum(source, edited)[:, soft] <= out[:, soft]).all() and (
+        out <= np.maximum(source, edited)
+    ).all()
 
 
 def test_ring_match_takes_out_a_drift_in_tone():
@@ -57,7 +61,9 @@ def test_ring_match_takes_out_a_drift_in_tone():
     assert np.allclose(blend.match_ring(source + drift, source, mask, valid), source, atol=1e-6)
 
 
-@pytest.mark.parametrize(("length", "tile", "overlap"), [(100, 100, 10), (101, 100, 10), (1500, 512, 64), (513, 512, 64)])
+@pytest.mark.parametrize(
+    ("length", "tile", "overlap"), [(100, 100, 10), (101, 100, 10), (1500, 512, 64), (513, 512, 64)]
+)
 def test_tiles_cover_everything_and_overlap(length, tile, overlap):
     starts = tiling.starts(length, tile, overlap)
     assert starts[0] == 0 and starts[-1] == max(0, length - tile)
@@ -83,13 +89,19 @@ def test_only_tiles_with_something_to_edit_are_cut():
     assert len(tiling.cut(s, 128, 16)) == 1
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"])
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
+)
 def test_the_way_to_the_editor_and_back_is_exact(tmp_path, dtype):
     if dtype.startswith("float"):
         values = in_type(scene(3, 50, 50), dtype)
     else:
         info = np.iinfo(dtype)
-        values = np.random.default_rng(0).integers(max(info.min, -60000), min(info.max, 60000), (3, 50, 50)).astype(dtype)
+        values = (
+            np.random.default_rng(0)
+            .integers(max(info.min, -60000), min(info.max, 60000), (3, 50, 50))
+            .astype(dtype)
+        )
     path = write(tmp_path / "a.tif", values)
     with opened(path) as dataset:
         profile = profile_of(dataset)
@@ -118,28 +130,105 @@ def test_roles(tmp_path):
 
 def test_command_line_edit(tmp_path, rgb, capsys):
     areas = tmp_path / "areas.geojson"
-    areas.write_text(json.dumps({"type": "FeatureCollection", "features": [
-        {"type": "Feature", "properties": {}, "geometry": ring(rgb, square(60, 60, 100, 100))}]}))
+    areas.write_text(
+        json.dumps(
+            {
+                "type": "FeatureCollection",
+                "features": [
+                    {
+                        "type": "Feature",
+                        "properties": {},
+                        "geometry": ring(rgb, square(60, 60, 100, 100)),
+                    }
+                ],
+            }
+        )
+    )
     out = tmp_path / "new" / "out.tif"
     out.parent.mkdir()
-    code = command.main(["edit", str(rgb), "--polygons", str(areas), "--crs", "EPSG:32617", "--prompt", "snow",
-                         "--option", "depth_cm=40", "--seed", "3", "--output", str(out)])
+    code = command.main(
+        [
+            "edit",
+            str(rgb),
+            "--polygons",
+            str(areas),
+            "--crs",
+            "EPSG:32617",
+            "--prompt",
+            "snow",
+            "--option",
+            "depth_cm=40",
+            "--seed",
+            "3",
+            "--output",
+            str(out),
+        ]
+    )
     assert code == 0 and "0 of" in capsys.readouterr().out
     assert json.loads(out.with_suffix(".manifest.json").read_text())["options"]["depth_cm"] == 40
     with rasterio.open(out) as dataset:
         assert dataset.tags()["LANDBRUSH_SEED"] == "3"
     assert sorted(p.name for p in out.parent.iterdir()) == ["out.manifest.json", "out.tif"]
-    for wrong in (["--option", "depth_cm"], ["--option", "depth_cm=x"], ["--editor", "nonsense"], ["--crs", "EPSG:0"]):
-        assert command.main(["edit", str(rgb), "--polygons", str(areas), "--prompt", "snow",
-                             "--output", str(out), "--overwrite", *wrong]) == 1
+    for wrong in (
+        ["--option", "depth_cm"],
+        ["--option", "depth_cm=x"],
+        ["--editor", "nonsense"],
+        ["--crs", "EPSG:0"],
+    ):
+        assert (
+            command.main(
+                [
+                    "edit",
+                    str(rgb),
+                    "--polygons",
+                    str(areas),
+                    "--prompt",
+                    "snow",
+                    "--output",
+                    str(out),
+                    "--overwrite",
+                    *wrong,
+                ]
+            )
+            == 1
+        )
     (tmp_path / "bad.geojson").write_text("{")
-    assert command.main(["edit", str(rgb), "--polygons", str(tmp_path / "bad.geojson"), "--output", str(out),
-                         "--overwrite"]) == 1
+    assert (
+        command.main(
+            [
+                "edit",
+                str(rgb),
+                "--polygons",
+                str(tmp_path / "bad.geojson"),
+                "--output",
+                str(out),
+                "--overwrite",
+            ]
+        )
+        == 1
+    )
     assert "cannot be read as GeoJSON" in capsys.readouterr().err
-    for strange in ("[1]", '{"type": "FeatureCollection", "features": 3}', '{"type": "MultiPolygon", "coordinates": 1}', "null"):
+    for strange in (
+        "[1]",
+        '{"type": "FeatureCollection", "features": 3}',
+        '{"type": "MultiPolygon", "coordinates": 1}',
+        "null",
+    ):
         (tmp_path / "bad.geojson").write_text(strange)
-        assert command.main(["edit", str(rgb), "--polygons", str(tmp_path / "bad.geojson"), "--output", str(out),
-                             "--overwrite"]) == 1
+        assert (
+            command.main(
+                [
+                    "edit",
+                    str(rgb),
+                    "--polygons",
+                    str(tmp_path / "bad.geojson"),
+                    "--output",
+                    str(out),
+                    "--overwrite",
+                ]
+            )
+            == 1
+        )
         assert "bad.geojson" in capsys.readouterr().err
 
 
@@ -151,8 +240,21 @@ def test_the_command_line_never_writes_over_its_inputs(tmp_path, rgb, capsys):
     before = rgb.read_bytes(), areas.read_bytes()
 
     def run(output, *more):
-        code = command.main(["edit", str(rgb), "--polygons", str(areas), "--crs", "EPSG:32617", "--prompt", "snow",
-                             "--output", str(output), *more])
+        code = command.main(
+            [
+                "edit",
+                str(rgb),
+                "--polygons",
+                str(areas),
+                "--crs",
+                "EPSG:32617",
+                "--prompt",
+                "snow",
+                "--output",
+                str(output),
+                *more,
+            ]
+        )
         return code, capsys.readouterr().err
 
     for target in (rgb, link, tmp_path / "areas.tif"):
@@ -162,7 +264,10 @@ def test_the_command_line_never_writes_over_its_inputs(tmp_path, rgb, capsys):
     code, told = run(tmp_path / "fine.tif")
     assert code == 1 and "already there" in told
     assert run(tmp_path / "fine.tif", "--overwrite")[0] == 0
-    assert "suffix .tif" in run(tmp_path / "fine.png")[1] and "no folder" in run(tmp_path / "none" / "fine.tif")[1]
+    assert (
+        "suffix .tif" in run(tmp_path / "fine.png")[1]
+        and "no folder" in run(tmp_path / "none" / "fine.tif")[1]
+    )
     assert "grow_px" in run(tmp_path / "grown.tif", "--grow", "-5")[1]
     assert (rgb.read_bytes(), areas.read_bytes()) == before
 
@@ -176,14 +281,22 @@ def test_doctor(tmp_path, capsys):
 
 
 def test_the_version_is_one():
-    done = subprocess.run([sys.executable, "-m", "landbrush.server", "--version"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "landbrush.server", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     from importlib.metadata import version
 
     assert done.stdout.strip() == version("landbrush")
 
 
 def test_importing_the_server_package_pulls_in_nothing():
-    script = "import sys, landbrush.server.api; assert not {'numpy', 'torch', 'flask', 'qgis'} & set(sys.modules)"
+    script = (
+        "import sys, landbrush.server.api; assert not {'numpy', 'torch', 'flask', 'qgis'} & "
+        "set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", script], check=True)
 
 

@@ -23,12 +23,17 @@ def picture(size=48):
 
 
 def brute_force(image, noisy, patch, signal, noise):
-    """The posterior mean of every patch over all patches of the image, full patches, no PCA; centre values."""
+    """The posterior mean of every patch over all patches of the image, full patches, no PCA; centre
+    values."""
     half = patch // 2
     cut = np.lib.stride_tricks.sliding_window_view(image, (patch, patch), axis=(1, 2))
     keys = cut.transpose(1, 2, 0, 3, 4).reshape(-1, image.shape[0] * patch * patch)
-    middle = cut.transpose(1, 2, 0, 3, 4).reshape(-1, image.shape[0], patch * patch)[:, :, patch * patch // 2]
-    asked = np.lib.stride_tricks.sliding_window_view(noisy, (patch, patch), axis=(1, 2)).transpose(1, 2, 0, 3, 4)
+    middle = cut.transpose(1, 2, 0, 3, 4).reshape(-1, image.shape[0], patch * patch)[
+        :, :, patch * patch // 2
+    ]
+    asked = np.lib.stride_tricks.sliding_window_view(noisy, (patch, patch), axis=(1, 2)).transpose(
+        1, 2, 0, 3, 4
+    )
     out = np.zeros((*asked.shape[:2], image.shape[0]))
     for r in range(asked.shape[0]):
         for c in range(asked.shape[1]):
@@ -55,7 +60,9 @@ def test_weights_are_the_softmax_over_all_patches(noise, monkeypatch):
 def test_attention_equals_the_exact_softmax():
     image = picture(32)
     denoiser = PatchDenoiser(image, np.ones((32, 32), bool), patch=7)
-    noisy = (0.5 * image + 0.5 * np.random.default_rng(0).standard_normal(image.shape)).astype(np.float32)
+    noisy = (0.5 * image + 0.5 * np.random.default_rng(0).standard_normal(image.shape)).astype(
+        np.float32
+    )
     queries = denoiser.basis.project(noisy).reshape(-1, denoiser.keys.shape[1])
     exact, attention = denoiser._exact(queries, 0.5, 0.5), denoiser._attention(queries, 0.5, 0.5)
     assert np.abs(exact - attention).max() < 1e-4
@@ -65,7 +72,9 @@ def test_attention_equals_the_exact_softmax():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_attention_on_a_gpu_equals_the_cpu():
     image = picture(96)
-    noisy = (0.6 * image + 0.4 * np.random.default_rng(0).standard_normal(image.shape)).astype(np.float32)
+    noisy = (0.6 * image + 0.4 * np.random.default_rng(0).standard_normal(image.shape)).astype(
+        np.float32
+    )
     cpu = PatchDenoiser(image, np.ones((96, 96), bool))
     gpu = PatchDenoiser(image, np.ones((96, 96), bool), "cuda")
     queries = cpu.basis.project(noisy).reshape(-1, cpu.keys.shape[1])
@@ -75,7 +84,9 @@ def test_attention_on_a_gpu_equals_the_cpu():
 def test_nearest_search_is_close_to_all_patches(monkeypatch):
     image = picture(96)
     denoiser = PatchDenoiser(image, np.ones((96, 96), bool))
-    noisy = (0.7 * image + 0.3 * np.random.default_rng(0).standard_normal(image.shape)).astype(np.float32)
+    noisy = (0.7 * image + 0.3 * np.random.default_rng(0).standard_normal(image.shape)).astype(
+        np.float32
+    )
     monkeypatch.setattr(patch_denoiser, "EXACT_PATCHES", 10**9)
     exact = denoiser.denoise(noisy, 0.7, 0.3)
     monkeypatch.setattr(patch_denoiser, "EXACT_PATCHES", 0)
@@ -96,10 +107,16 @@ def test_samples_keep_what_is_known_and_differ_by_seed():
     mask[30:70, 30:70] = True
     usable = np.ones_like(mask)
     steps = []
-    first = sample(Level(image, mask, usable), 1.0, Draw(AnchoredNoise(0), "cpu", lambda s, n: steps.append((s, n))))
+    first = sample(
+        Level(image, mask, usable),
+        1.0,
+        Draw(AnchoredNoise(0), "cpu", lambda s, n: steps.append((s, n))),
+    )
     assert (first[:, ~mask] == image[:, ~mask]).all()
     assert (first == sample(Level(image, mask, usable), 1.0, Draw(AnchoredNoise(0)))).all()
-    assert (first != sample(Level(image, mask, usable), 1.0, Draw(AnchoredNoise(1))))[:, mask].mean() > 0.9
+    assert (first != sample(Level(image, mask, usable), 1.0, Draw(AnchoredNoise(1))))[
+        :, mask
+    ].mean() > 0.9
     assert [s for s, _ in steps] == list(range(steps[0][1]))
     calm = first[:, mask].std() / image[:, mask].std()
     assert 0.5 < calm < 1.6
@@ -136,7 +153,7 @@ def test_pasted_content_stays_and_its_rim_goes_over_into_the_ground():
     mask = np.zeros((96, 96), bool)
     mask[30:66, 30:66] = True
     pasted = image.copy()
-    pasted[:, mask] = (image[:, mask] + 0.35)  # the ground that came along is brighter than here ...
+    pasted[:, mask] = image[:, mask] + 0.35  # the ground that came along is brighter than here ...
     pasted[:, 40:56, 40:56] = 0.9  # ... and this is what was meant
     drawn = content_copied(Level(pasted, mask, np.ones_like(mask)), Draw(AnchoredNoise(0)))
     assert (drawn[:, ~mask] == pasted[:, ~mask]).all()
@@ -147,13 +164,18 @@ def test_pasted_content_stays_and_its_rim_goes_over_into_the_ground():
         return abs(inside - outside)
 
     assert jump(drawn) < 0.7 * jump(pasted)
-    assert (drawn == content_copied(Level(pasted, mask, np.ones_like(mask)), Draw(AnchoredNoise(0)))).all()
+    assert (
+        drawn == content_copied(Level(pasted, mask, np.ones_like(mask)), Draw(AnchoredNoise(0)))
+    ).all()
 
 
 def test_many_bands_find_nearly_the_same_axes():
-    """Above 1,000 values a patch the principal axes are found at random; they hold as much of the variance."""
+    """Above 1,000 values a patch the principal axes are found at random; they hold as much of the
+    variance."""
     rng = np.random.default_rng(0)
-    image = np.concatenate([picture(64) for _ in range(3)]) + 0.05 * rng.standard_normal((9, 64, 64)).astype(np.float32)
+    image = np.concatenate([picture(64) for _ in range(3)]) + 0.05 * rng.standard_normal(
+        (9, 64, 64)
+    ).astype(np.float32)
     ok = eroded(np.ones((64, 64), bool), 11)
     assert 9 * 11 * 11 > 1000
     held = []
@@ -170,7 +192,9 @@ def test_many_bands_find_nearly_the_same_axes():
 def test_strips_and_parts_are_the_whole(monkeypatch):
     """What is denoised in strips, or gathered patch by patch, or asked for in part, is the same."""
     image = picture(80)
-    noisy = (0.7 * image + 0.3 * np.random.default_rng(0).standard_normal(image.shape)).astype(np.float32)
+    noisy = (0.7 * image + 0.3 * np.random.default_rng(0).standard_normal(image.shape)).astype(
+        np.float32
+    )
     where = np.zeros((80, 80), bool)
     where[20:50, 30:70] = True
     whole = PatchDenoiser(image, np.ones((80, 80), bool)).denoise(noisy, 0.7, 0.3)
@@ -182,7 +206,12 @@ def test_strips_and_parts_are_the_whole(monkeypatch):
     strips = PatchDenoiser(image, np.ones((80, 80), bool)).denoise(noisy, 0.7, 0.3)
     monkeypatch.setattr(patch_denoiser, "STRIP_VALUES", 10**9)
     monkeypatch.setattr(patch_denoiser, "KEPT_VALUES", 10**9)
-    assert np.abs(strips - PatchDenoiser(image, np.ones((80, 80), bool)).denoise(noisy, 0.7, 0.3)).max() < 1e-5
+    assert (
+        np.abs(
+            strips - PatchDenoiser(image, np.ones((80, 80), bool)).denoise(noisy, 0.7, 0.3)
+        ).max()
+        < 1e-5
+    )
 
 
 @pytest.mark.parametrize("spoil", ["stripes", "speckle", "diagonal"])
@@ -199,8 +228,11 @@ def test_ragged_ground_is_drawn_from_or_refused(spoil):
         usable = np.abs(rows - cols) < 6
     hole = np.zeros((96, 96), bool)
     hole[40:60, 40:60] = True
-    for draw in (lambda w: sample(w, 1.0, Draw(AnchoredNoise(0))), lambda w: layout_kept(w, 0.5, Draw(AnchoredNoise(0))),
-                 lambda w: content_copied(w, Draw(AnchoredNoise(0)))):
+    for draw in (
+        lambda w: sample(w, 1.0, Draw(AnchoredNoise(0))),
+        lambda w: layout_kept(w, 0.5, Draw(AnchoredNoise(0))),
+        lambda w: content_copied(w, Draw(AnchoredNoise(0))),
+    ):
         assert np.isfinite(draw(Level(image, hole, usable))).all()
     with pytest.raises(CannotEdit, match="patch"):
         PatchDenoiser(image, np.zeros((96, 96), bool))

@@ -1,4 +1,5 @@
-"""Every editor with a pretrained network: real classes at tiny size, brought through the store, editing a real chip over HTTP."""
+"""Every editor with a pretrained network: real classes at tiny size, brought through the store,
+editing a real chip over HTTP."""
 
 from __future__ import annotations
 
@@ -19,20 +20,31 @@ from tests.server.conftest import RGB, finished, in_type, inputs, scene, square,
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 EDITORS = {
-    "rsedit_unet": ["rsedit-unet-dgtrs"], "rsedit_dit": ["rsedit-dit"], "instruct_pix2pix": ["instruct-pix2pix", "magicbrush"],
-    "ultraedit": ["ultraedit-mask", "ultraedit-freeform"], "sdedit": ["text2earth", "sd15"],
-    "inpaint": ["sd15-inpainting", "text2earth-inpainting", "kandinsky22-inpainting"], "icedit": ["icedit"],
-    "flux_kontext": ["flux-kontext"], "generate": ["mmm-rs"],
+    "rsedit_unet": ["rsedit-unet-dgtrs"],
+    "rsedit_dit": ["rsedit-dit"],
+    "instruct_pix2pix": ["instruct-pix2pix", "magicbrush"],
+    "ultraedit": ["ultraedit-mask", "ultraedit-freeform"],
+    "sdedit": ["text2earth", "sd15"],
+    "inpaint": ["sd15-inpainting", "text2earth-inpainting", "kandinsky22-inpainting"],
+    "icedit": ["icedit"],
+    "flux_kontext": ["flux-kontext"],
+    "generate": ["mmm-rs"],
 }
 BASES = ["kandinsky22-prior", "flux-fill"]
-FIRST = {"rsedit_unet": "rsedit-unet-dgtrs", "ultraedit": "ultraedit-mask", "sdedit": "text2earth", "icedit": "icedit"}
+FIRST = {
+    "rsedit_unet": "rsedit-unet-dgtrs",
+    "ultraedit": "ultraedit-mask",
+    "sdedit": "text2earth",
+    "icedit": "icedit",
+}
 """What an editor takes where no model is named."""
 CASES = [(editor, model) for editor, models in EDITORS.items() for model in models]
 
 
 @pytest.fixture(scope="session")
 def shelved(tmp_path_factory):
-    """A store with all tiny models in it, each also as a model of one's own that is trained at 128 pixels."""
+    """A store with all tiny models in it, each also as a model of one's own that is trained at 128
+    pixels."""
     place = tmp_path_factory.mktemp("shelved")
     before = weights._folder
     weights.use_folder(place / "models")
@@ -60,18 +72,36 @@ def desk(shelved, settings, client):
 
 @pytest.fixture
 def chip(tmp_path):
-    """A piece of a real aerial picture where there is one, else of a made one; 150 x 170 pixels, 0.6 m."""
+    """A piece of a real aerial picture where there is one, else of a made one; 150 x 170 pixels,
+    0.6 m."""
     real = DATA / "joplin_tornado_geotiff" / "input" / "pre"
     path = tmp_path / "chip.tif"
     if real.is_dir():
         with rasterio.open(sorted(real.glob("*.tif"))[0]) as source:
             window = rasterio.windows.Window(300, 400, 150, 170)
-            profile = {**source.profile, "width": 150, "height": 170, "transform": source.window_transform(window)}
-            with rasterio.open(path, "w", **{k: v for k, v in profile.items() if k not in ("blockxsize", "blockysize",
-                                                                                           "tiled")}) as out:
+            profile = {
+                **source.profile,
+                "width": 150,
+                "height": 170,
+                "transform": source.window_transform(window),
+            }
+            with rasterio.open(
+                path,
+                "w",
+                **{
+                    k: v
+                    for k, v in profile.items()
+                    if k not in ("blockxsize", "blockysize", "tiled")
+                },
+            ) as out:
                 out.write(source.read(window=window))
         return path
-    return write(path, in_type(scene(3, 170, 150), "uint8"), colorinterp=RGB, transform=Affine(0.6, 0, 4e5, 0, -0.6, 3.2e6))
+    return write(
+        path,
+        in_type(scene(3, 170, 150), "uint8"),
+        colorinterp=RGB,
+        transform=Affine(0.6, 0, 4e5, 0, -0.6, 3.2e6),
+    )
 
 
 RING = square(40, 50, 110, 120)
@@ -80,8 +110,14 @@ RING = square(40, 50, 110, 120)
 def edited(client, path, editor, model, **more):
     """(pixels (bands, H, W) of the whole layer after an edit, manifest)."""
     options = {"model": model, "steps": 2, **more.pop("options", {})}
-    wanted = inputs(path, more.pop("ring", RING), prompt=more.pop("prompt", "flood the houses"), options=options,
-                    output={"area": "layer"}, **more)
+    wanted = inputs(
+        path,
+        more.pop("ring", RING),
+        prompt=more.pop("prompt", "flood the houses"),
+        options=options,
+        output={"area": "layer"},
+        **more,
+    )
     reply = client.post(f"/processes/{editor}/execution", json={"inputs": wanted})
     assert reply.status_code == 201, reply.get_json()
     info = finished(client, reply.get_json()["jobID"])
@@ -89,7 +125,9 @@ def edited(client, path, editor, model, **more):
     result = client.get(f"/jobs/{info['jobID']}/results/result.tif")
     manifest = client.get(f"/jobs/{info['jobID']}/results/manifest.json").get_json()
     with rasterio.MemoryFile(result.data) as memory, memory.open() as dataset:
-        assert dataset.tags()["LANDBRUSH_MODEL"] == model and dataset.tags()["AI_GENERATED"] == "TRUE"
+        assert (
+            dataset.tags()["LANDBRUSH_MODEL"] == model and dataset.tags()["AI_GENERATED"] == "TRUE"
+        )
         return dataset.read(), manifest
 
 
@@ -109,10 +147,17 @@ def inside(path, ring=RING):
 def test_an_edit_over_http_keeps_the_promise(desk, chip, editor, model):
     made, manifest = edited(desk, chip, editor, model)
     before, mask = pixels_of(chip), inside(chip)
-    assert np.array_equal(made[:, ~mask], before[:, ~mask]) and (made[:, mask] != before[:, mask]).any(axis=0).mean() > 0.5
+    assert (
+        np.array_equal(made[:, ~mask], before[:, ~mask])
+        and (made[:, mask] != before[:, mask]).any(axis=0).mean() > 0.5
+    )
     assert manifest["gate"]["pixels_outside_different"] == 0
     drawn = manifest["drawn"]
-    assert drawn["model"] == model and drawn["steps"] == 2 and drawn["prompt_used"].endswith("flood the houses")
+    assert (
+        drawn["model"] == model
+        and drawn["steps"] == 2
+        and drawn["prompt_used"].endswith("flood the houses")
+    )
     assert drawn["files"][model]["sha256"] and manifest["licence"] == shelf.entry(model).licence
     assert min(drawn["model_grid"]) >= shelf.entry(model).native_px // 2
 
@@ -127,7 +172,13 @@ def test_prompt_seed_guidance_and_mask_change_the_inside_alone(desk, chip, edito
     others = {
         "prompt": edited(desk, chip, editor, small, prompt="snow on roofs and fields")[0],
         "seed": edited(desk, chip, editor, small, seed=5)[0],
-        "guidance": edited(desk, chip, editor, small, options={"guidance_scale": manifest["drawn"]["guidance_scale"] / 2})[0],
+        "guidance": edited(
+            desk,
+            chip,
+            editor,
+            small,
+            options={"guidance_scale": manifest["drawn"]["guidance_scale"] / 2},
+        )[0],
         "preset": edited(desk, chip, editor, small, options={"preset": "fast", "steps": 3})[0],
     }
     for what, made in others.items():
@@ -136,30 +187,51 @@ def test_prompt_seed_guidance_and_mask_change_the_inside_alone(desk, chip, edito
     ring = square(20, 30, 60, 70)
     moved, _ = edited(desk, chip, editor, small, ring=ring)
     outside = ~inside(chip, ring)
-    assert np.array_equal(moved[:, outside], before[:, outside]) and not np.array_equal(moved[:, ~outside], first[:, ~outside])
+    assert np.array_equal(moved[:, outside], before[:, outside]) and not np.array_equal(
+        moved[:, ~outside], first[:, ~outside]
+    )
 
 
 def test_sixteen_bits_and_a_near_infrared_band(desk, tmp_path):
     """The other bands are kept, or found for the new colours; which is recorded and said."""
-    path = write(tmp_path / "four.tif", in_type(scene(4, 150, 150), "uint16"), nodata=0,
-                 descriptions=("red", "green", "blue", "nir"), transform=Affine(0.6, 0, 4e5, 0, -0.6, 3.2e6))
+    path = write(
+        tmp_path / "four.tif",
+        in_type(scene(4, 150, 150), "uint16"),
+        nodata=0,
+        descriptions=("red", "green", "blue", "nir"),
+        transform=Affine(0.6, 0, 4e5, 0, -0.6, 3.2e6),
+    )
     kept, manifest = edited(desk, path, "sdedit", "tiny-sd15")
     before, mask = pixels_of(path), inside(path)
-    assert kept.dtype == np.uint16 and np.array_equal(kept[3], before[3]) and not np.array_equal(kept[:3, mask], before[:3, mask])
+    assert (
+        kept.dtype == np.uint16
+        and np.array_equal(kept[3], before[3])
+        and not np.array_equal(kept[:3, mask], before[:3, mask])
+    )
     assert any("nir: kept as before" in note for note in manifest["notes"])
-    found, manifest = edited(desk, path, "sdedit", "tiny-sd15", options={"other_bands": "from the image"})
-    assert np.array_equal(found[:3], kept[:3]) and not np.array_equal(found[3, mask], before[3, mask])
+    found, manifest = edited(
+        desk, path, "sdedit", "tiny-sd15", options={"other_bands": "from the image"}
+    )
+    assert np.array_equal(found[:3], kept[:3]) and not np.array_equal(
+        found[3, mask], before[3, mask]
+    )
     assert np.array_equal(found[:, ~mask], before[:, ~mask])
     assert found[3][mask].min() >= before[3].min() and found[3][mask].max() <= before[3].max()
-    assert manifest["options"]["other_bands"] == "from the image" and any("estimate" in note for note in manifest["notes"])
+    assert manifest["options"]["other_bands"] == "from the image" and any(
+        "estimate" in note for note in manifest["notes"]
+    )
 
 
 def test_a_single_band_is_drawn_in_grey_and_radar_is_refused(desk, tmp_path):
     path = write(tmp_path / "pan.tif", in_type(scene(1, 150, 150), "uint8"))
     made, _ = edited(desk, path, "sdedit", "tiny-sd15")
     before, mask = pixels_of(path), inside(path)
-    assert np.array_equal(made[:, ~mask], before[:, ~mask]) and not np.array_equal(made[:, mask], before[:, mask])
-    radar = write(tmp_path / "radar.tif", in_type(scene(2, 150, 150), "float32"), descriptions=("VV", "VH"))
+    assert np.array_equal(made[:, ~mask], before[:, ~mask]) and not np.array_equal(
+        made[:, mask], before[:, mask]
+    )
+    radar = write(
+        tmp_path / "radar.tif", in_type(scene(2, 150, 150), "float32"), descriptions=("VV", "VH")
+    )
     wanted = inputs(radar, RING, prompt="flood", options={"model": "tiny-sd15", "steps": 1})
     reply = desk.post("/processes/sdedit/execution", json={"inputs": wanted})
     info = finished(desk, reply.get_json()["jobID"])
@@ -167,18 +239,31 @@ def test_a_single_band_is_drawn_in_grey_and_radar_is_refused(desk, tmp_path):
 
 
 def test_the_ground_size_is_the_models_and_can_be_overruled(desk, tmp_path):
-    """A raster of ten centimetres is drawn at what the model was trained on, unless the user says otherwise."""
-    path = write(tmp_path / "fine.tif", in_type(scene(3, 420, 420), "uint8"), colorinterp=RGB,
-                 transform=Affine(0.1, 0, 4e5, 0, -0.1, 3.2e6))
+    """A raster of ten centimetres is drawn at what the model was trained on, unless the user says
+    otherwise."""
+    path = write(
+        tmp_path / "fine.tif",
+        in_type(scene(3, 420, 420), "uint8"),
+        colorinterp=RGB,
+        transform=Affine(0.1, 0, 4e5, 0, -0.1, 3.2e6),
+    )
     ring = square(100, 100, 320, 320)
     _, manifest = edited(desk, path, "rsedit_unet", "tiny-rsedit-unet-dgtrs", ring=ring)
     drawn = manifest["drawn"]
-    assert drawn["worked_at_m"] == pytest.approx(0.3, rel=0.02) and drawn["raster_gsd_m"] == pytest.approx(0.1, rel=0.01)
+    assert drawn["worked_at_m"] == pytest.approx(0.3, rel=0.02) and drawn[
+        "raster_gsd_m"
+    ] == pytest.approx(0.1, rel=0.01)
     assert any("trained at 0.3 to 2 m" in note for note in manifest["notes"])
-    _, manifest = edited(desk, path, "rsedit_unet", "tiny-rsedit-unet-dgtrs", ring=ring, options={"gsd_m": 0.15})
+    _, manifest = edited(
+        desk, path, "rsedit_unet", "tiny-rsedit-unet-dgtrs", ring=ring, options={"gsd_m": 0.15}
+    )
     assert manifest["drawn"]["worked_at_m"] == pytest.approx(0.15, rel=0.02)
-    coarse = write(tmp_path / "coarse.tif", in_type(scene(3, 150, 150), "uint8"), colorinterp=RGB,
-                   transform=Affine(10, 0, 4e5, 0, -10, 3.2e6))
+    coarse = write(
+        tmp_path / "coarse.tif",
+        in_type(scene(3, 150, 150), "uint8"),
+        colorinterp=RGB,
+        transform=Affine(10, 0, 4e5, 0, -10, 3.2e6),
+    )
     _, manifest = edited(desk, coarse, "rsedit_unet", "tiny-rsedit-unet-dgtrs")
     assert any("may draw the wrong things" in note for note in manifest["notes"])
 
@@ -193,31 +278,55 @@ def test_text2earth_is_told_the_level_of_the_raster(desk, tmp_path, monkeypatch)
         return forward(self, *given, **more)
 
     monkeypatch.setattr(UNet2DConditionModel, "forward", watched)
-    path = write(tmp_path / "two.tif", in_type(scene(3, 150, 150), "uint8"), colorinterp=RGB,
-                 transform=Affine(2, 0, 4e5, 0, -2, 3.2e6))
+    path = write(
+        tmp_path / "two.tif",
+        in_type(scene(3, 150, 150), "uint8"),
+        colorinterp=RGB,
+        transform=Affine(2, 0, 4e5, 0, -2, 3.2e6),
+    )
     edited(desk, path, "sdedit", "tiny-text2earth")
     assert seen == {(16.0, 0.0)}
 
 
 def test_scenarios_are_words_too(desk, chip):
-    made, manifest = edited(desk, chip, "instruct_pix2pix", "tiny-instruct-pix2pix", prompt="",
-                            options={"scenario": "earthquake", "severity": "destroyed"})
+    made, manifest = edited(
+        desk,
+        chip,
+        "instruct_pix2pix",
+        "tiny-instruct-pix2pix",
+        prompt="",
+        options={"scenario": "earthquake", "severity": "destroyed"},
+    )
     assert "collapsed into heaps of rubble" in manifest["drawn"]["prompt_used"]
-    other, manifest = edited(desk, chip, "sdedit", "tiny-sd15", prompt="at dusk",
-                             options={"scenario": "flood", "severity": "minor"})
-    assert manifest["drawn"]["prompt_used"].startswith("satellite image") and manifest["drawn"]["prompt_used"].endswith("at dusk")
+    other, manifest = edited(
+        desk,
+        chip,
+        "sdedit",
+        "tiny-sd15",
+        prompt="at dusk",
+        options={"scenario": "flood", "severity": "minor"},
+    )
+    assert manifest["drawn"]["prompt_used"].startswith("satellite image") and manifest["drawn"][
+        "prompt_used"
+    ].endswith("at dusk")
     assert not np.array_equal(made, other)
 
 
 def test_what_of_a_long_prompt_was_cut_is_said(desk, chip):
-    _, manifest = edited(desk, chip, "instruct_pix2pix", "tiny-instruct-pix2pix", prompt="flood " * 90 + "the bridge")
+    _, manifest = edited(
+        desk, chip, "instruct_pix2pix", "tiny-instruct-pix2pix", prompt="flood " * 90 + "the bridge"
+    )
     assert any("reads (77 tokens)" in note and "the bridge" in note for note in manifest["notes"])
-    _, manifest = edited(desk, chip, "rsedit_unet", "tiny-rsedit-unet-dgtrs", prompt="flood " * 90 + "the bridge")
+    _, manifest = edited(
+        desk, chip, "rsedit_unet", "tiny-rsedit-unet-dgtrs", prompt="flood " * 90 + "the bridge"
+    )
     assert not any("tokens" in note for note in manifest["notes"])
 
 
 def refusal(client, path, editor, **more):
-    reply = client.post(f"/processes/{editor}/execution", json={"inputs": inputs(path, RING, **more)})
+    reply = client.post(
+        f"/processes/{editor}/execution", json={"inputs": inputs(path, RING, **more)}
+    )
     return reply.status_code, reply.get_json()["detail"]
 
 
@@ -228,7 +337,9 @@ def test_what_is_wrong_is_said_before_the_queue(desk, chip):
     assert status == 404 and "There is no model 'nothing'" in detail
     status, detail = refusal(desk, chip, "sdedit", prompt="snow", options={"model": "flux-kontext"})
     assert status == 400 and "is not for SDEdit" in detail
-    status, detail = refusal(desk, chip, "sdedit", prompt="snow", options={"scheduler": "flow Euler"})
+    status, detail = refusal(
+        desk, chip, "sdedit", prompt="snow", options={"scheduler": "flow Euler"}
+    )
     assert status == 400 and "is none of" in detail
 
 
@@ -245,7 +356,9 @@ def test_an_editor_without_a_model_says_how_to_get_one(client, chip):
 def test_the_models_that_can_be_chosen_are_those_that_are_there(desk):
     info = desk.get("/processes/sdedit").get_json()["landbrush"]
     model = next(option for option in info["options"] if option["name"] == "model")
-    assert {"", "sd15", "text2earth", "tiny-sd15"} <= set(model["choices"]) and "sd21" not in model["choices"]
+    assert {"", "sd15", "text2earth", "tiny-sd15"} <= set(model["choices"]) and "sd21" not in model[
+        "choices"
+    ]
     assert "missing" not in info
 
 
@@ -256,15 +369,22 @@ def test_words_that_no_built_in_editor_knows_go_to_a_pretrained_one(desk, chip):
 
     wanted = EditRequest.from_json(inputs(chip, RING, prompt="an earthquake destroyed the houses"))
     understood = interpreter.interpret(wanted.prompt)
-    assert understood.sure and not understood.editor, "choose words that the built-in editors cannot do"
+    assert understood.sure and not understood.editor, (
+        "choose words that the built-in editors cannot do"
+    )
     found = plan.plan(wanted, "auto")
     assert found.editor.info.id == "rsedit_unet" and found.understood == understood
 
 
 def test_a_model_is_kept_ready_and_let_go(desk, chip):
     edited(desk, chip, "sdedit", "tiny-sd15")
-    assert "tiny-sd15" in warm.names() and desk.get("/models/tiny-sd15").get_json()["state"] == "in use"
-    assert desk.post("/models/tiny-sd15", json={"action": "unload"}).get_json()["state"] == "installed"
+    assert (
+        "tiny-sd15" in warm.names()
+        and desk.get("/models/tiny-sd15").get_json()["state"] == "in use"
+    )
+    assert (
+        desk.post("/models/tiny-sd15", json={"action": "unload"}).get_json()["state"] == "installed"
+    )
     assert "tiny-sd15" not in warm.names()
 
 
@@ -291,10 +411,14 @@ def test_the_manifest_is_enough_to_do_it_again(desk, chip):
 
 @pytest.mark.parametrize(("editor", "model"), [(e, m[0]) for e, m in EDITORS.items()])
 def test_half_precision_draws_too(desk, chip, editor, model):
-    made, manifest = edited(desk, chip, editor, f"tiny-{model}", options={"precision": "bfloat16", "steps": 2})
+    made, manifest = edited(
+        desk, chip, editor, f"tiny-{model}", options={"precision": "bfloat16", "steps": 2}
+    )
     before, mask = pixels_of(chip), inside(chip)
     assert manifest["drawn"]["precision"] == "bfloat16"
-    assert np.array_equal(made[:, ~mask], before[:, ~mask]) and not np.array_equal(made[:, mask], before[:, mask])
+    assert np.array_equal(made[:, ~mask], before[:, ~mask]) and not np.array_equal(
+        made[:, mask], before[:, mask]
+    )
 
 
 def test_a_reader_in_the_layout_of_open_clip(desk, shelved, chip, tmp_path, monkeypatch):
@@ -312,14 +436,18 @@ def test_a_reader_in_the_layout_of_open_clip(desk, shelved, chip, tmp_path, monk
     own.remember(entry)
     try:
         made, manifest = edited(desk, chip, "rsedit_unet", "with-dgtrs", prompt="flood " * 150)
-        assert not any("tokens" in note for note in manifest["notes"]) and manifest["gate"]["pixels_inside_changed"]
+        assert (
+            not any("tokens" in note for note in manifest["notes"])
+            and manifest["gate"]["pixels_inside_changed"]
+        )
     finally:
         own.remove(entry)
 
 
 def test_tiles_of_a_large_extent_do_not_show(desk):
-    """1500 x 1100 pixels through an editor of 512: gradients at the tiles' borders are those of the same drawn in one piece, also
-    where neighbours are made to disagree. Laid side by side instead of blended, they show."""
+    """1500 x 1100 pixels through an editor of 512: gradients at the tiles' borders are those of the
+    same drawn in one piece, also where neighbours are made to disagree. Laid side by side instead
+    of blended, they show."""
     from landbrush.server.editors import registry
 
     from benchmarks import pretrained
@@ -339,8 +467,12 @@ def test_without_a_name_the_preferred_model_is_taken(desk, editor, model):
 
 
 def test_a_kandinsky_of_ones_own(desk, chip):
-    made, manifest = edited(desk, chip, "inpaint", "tiny-kandinsky22-inpainting", prompt="flood " * 100 + "the bridge")
-    assert manifest["gate"]["pixels_inside_changed"] and any("the bridge" in note for note in manifest["notes"])
+    made, manifest = edited(
+        desk, chip, "inpaint", "tiny-kandinsky22-inpainting", prompt="flood " * 100 + "the bridge"
+    )
+    assert manifest["gate"]["pixels_inside_changed"] and any(
+        "the bridge" in note for note in manifest["notes"]
+    )
 
 
 def test_numbers_that_overflow_are_no_result(desk, chip, monkeypatch):
@@ -353,11 +485,16 @@ def test_numbers_that_overflow_are_no_result(desk, chip, monkeypatch):
 
     monkeypatch.setattr(recipes, "redrawn", overflown)
     wanted = inputs(chip, RING, prompt="snow", options={"model": "tiny-sd15", "steps": 2})
-    info = finished(desk, desk.post("/processes/sdedit/execution", json={"inputs": wanted}).get_json()["jobID"])
+    info = finished(
+        desk, desk.post("/processes/sdedit/execution", json={"inputs": wanted}).get_json()["jobID"]
+    )
     assert info["status"] == "failed" and "half precision overflows" in info["message"]
 
 
-@pytest.mark.parametrize("error", ["CUDA out of memory", "[enforce fail at alloc_cpu.cpp:117] can't allocate memory: you tried"])
+@pytest.mark.parametrize(
+    "error",
+    ["CUDA out of memory", "[enforce fail at alloc_cpu.cpp:117] can't allocate memory: you tried"],
+)
 def test_memory_that_runs_out_is_said(desk, chip, monkeypatch, error):
     import torch
     from landbrush.server.diffusion import recipes
@@ -367,15 +504,24 @@ def test_memory_that_runs_out_is_said(desk, chip, monkeypatch, error):
 
     monkeypatch.setattr(recipes, "redrawn", full)
     wanted = inputs(chip, RING, prompt="snow", options={"model": "tiny-sd15", "steps": 2})
-    info = finished(desk, desk.post("/processes/sdedit/execution", json={"inputs": wanted}).get_json()["jobID"])
+    info = finished(
+        desk, desk.post("/processes/sdedit/execution", json={"inputs": wanted}).get_json()["jobID"]
+    )
     assert info["status"] == "failed" and "ran out of memory" in info["message"]
 
 
 def test_a_request_without_a_model_is_recorded_with_the_one_that_drew(desk, chip):
     wanted = inputs(chip, RING, prompt="make it winter", options={"steps": 1, "gsd_m": 4.0})
-    info = finished(desk, desk.post("/processes/instruct_pix2pix/execution", json={"inputs": wanted}).get_json()["jobID"])
+    info = finished(
+        desk,
+        desk.post("/processes/instruct_pix2pix/execution", json={"inputs": wanted}).get_json()[
+            "jobID"
+        ],
+    )
     manifest = desk.get(f"/jobs/{info['jobID']}/results/manifest.json").get_json()
-    assert manifest["request"]["options"]["model"] == manifest["drawn"]["model"] == "instruct-pix2pix"
+    assert (
+        manifest["request"]["options"]["model"] == manifest["drawn"]["model"] == "instruct-pix2pix"
+    )
     assert set(manifest["drawn"]["files"]) == {"instruct-pix2pix"}
 
 

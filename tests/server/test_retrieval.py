@@ -1,4 +1,5 @@
-"""Words to windows: on made pictures by rule, on real imagery by the network, and when to refuse."""
+"""Words to windows: on made pictures by rule, on real imagery by the network, and when to
+refuse."""
 
 from __future__ import annotations
 
@@ -74,7 +75,8 @@ def test_too_small_and_empty_layers(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("chip", "word", "expected"), [(0, "houses", True), (2, "houses", True), (0, "farmland", False), (2, "beach", False)]
+    ("chip", "word", "expected"),
+    [(0, "houses", True), (2, "houses", True), (0, "farmland", False), (2, "beach", False)],
 )
 def test_real_imagery(data, chip, word, expected):
     found = look(data / f"joplin_tornado_geotiff/output/chips/pre/{chip}_pre.tif", word)

@@ -19,14 +19,18 @@ PLACES = {NAIP: ((0, 1, 3), (331, 62)), SENTINEL2: ((3, 2, 7), (99, 353))}
 def after(path, editor, corner, folder, prompt=""):
     col, row = corner
     area = Polygons(ring(path, square(col, row, col + 96, row + 96)))
-    request = EditRequest(RasterRef(path=str(path)), area, prompt=prompt, output=Output("layer", "none"))
+    request = EditRequest(
+        RasterRef(path=str(path)), area, prompt=prompt, output=Output("layer", "none")
+    )
     report = edit(request, editor, Files(path), folder, lambda *_: None)
     assert report["gate"]["pixels_outside_different"] == 0
     with rasterio.open(folder / "result.tif") as dataset:
         values = dataset.read().astype(np.float32)
     hole = np.zeros(values.shape[1:], bool)
     hole[row + 8 : row + 88, col + 8 : col + 88] = True
-    around = ndimage.binary_dilation(hole, iterations=60) & ~ndimage.binary_dilation(hole, iterations=10)
+    around = ndimage.binary_dilation(hole, iterations=60) & ~ndimage.binary_dilation(
+        hole, iterations=10
+    )
     return values, hole, around
 
 
@@ -37,7 +41,9 @@ def index(first, second):
 @pytest.mark.parametrize("layer", [NAIP, SENTINEL2])
 def test_flooded_ground_is_water_to_infrared_too(data, tmp_path, layer):
     (_, green, nir), corner = PLACES[layer]
-    values, inside, around = after(sorted((data / layer).glob("*.tif"))[-1], "flood", corner, tmp_path)
+    values, inside, around = after(
+        sorted((data / layer).glob("*.tif"))[-1], "flood", corner, tmp_path
+    )
     ndwi = index(values[green], values[nir])
     assert ndwi[inside].mean() > 0 > ndwi[around].mean()
 
@@ -45,13 +51,17 @@ def test_flooded_ground_is_water_to_infrared_too(data, tmp_path, layer):
 @pytest.mark.parametrize("layer", [NAIP, SENTINEL2])
 def test_burned_ground_has_lost_its_vegetation(data, tmp_path, layer):
     (red, _, nir), corner = PLACES[layer]
-    values, inside, around = after(sorted((data / layer).glob("*.tif"))[-1], "burn", corner, tmp_path)
+    values, inside, around = after(
+        sorted((data / layer).glob("*.tif"))[-1], "burn", corner, tmp_path
+    )
     ndvi = index(values[nir], values[red])
     assert ndvi[inside].mean() < 0.6 * ndvi[around].mean()
 
 
 def test_a_lake_by_name_is_water_to_infrared_too(data, tmp_path):
     (_, green, nir), corner = PLACES[NAIP]
-    values, inside, around = after(sorted((data / NAIP).glob("*.tif"))[-1], "text", corner, tmp_path, "a lake")
+    values, inside, around = after(
+        sorted((data / NAIP).glob("*.tif"))[-1], "text", corner, tmp_path, "a lake"
+    )
     ndwi = index(values[green], values[nir])
     assert ndwi[inside].mean() > 0.1 > ndwi[around].mean()

@@ -1,4 +1,5 @@
-"""The learned single-image model against the published network's numbers, and what training and sampling promise."""
+"""The learned single-image model against the published network's numbers, and what training and
+sampling promise."""
 
 from __future__ import annotations
 
@@ -47,7 +48,14 @@ def test_the_published_network():
     net = SinDDMNet()
     assert sum(p.numel() for p in net.parameters()) == 1_106_772
     parts = {name: sum(p.numel() for p in part.parameters()) for name, part in net.named_children()}
-    assert parts == {"time_mlp": 12_448, "l1": 61_473, "l2": 364_656, "l3": 471_616, "l4": 196_336, "final_conv": 243}
+    assert parts == {
+        "time_mlp": 12_448,
+        "l1": 61_473,
+        "l2": 364_656,
+        "l3": 471_616,
+        "l4": 196_336,
+        "final_conv": 243,
+    }
     names = {key.rpartition(".")[0] for key in net.state_dict()}
     block = ("mlp.1", "time_reshape", "ds_conv", "net.0", "net.2", "res_conv")
     wanted = {f"l{n}.{part}" for n in range(1, 5) for part in block} - {"l3.res_conv"}
@@ -57,7 +65,9 @@ def test_the_published_network():
 def test_the_embedding_is_sines_then_cosines():
     found = sinusoids(torch.tensor([0, 7]))
     assert found.shape == (2, 32) and (found[0, :16] == 0).all() and (found[0, 16:] == 1).all()
-    assert found[1, 0] == pytest.approx(np.sin(7)) and found[1, 31] == pytest.approx(np.cos(7 / 10_000))
+    assert found[1, 0] == pytest.approx(np.sin(7)) and found[1, 31] == pytest.approx(
+        np.cos(7 / 10_000)
+    )
 
 
 def test_the_network_sees_33_pixels():
@@ -72,27 +82,36 @@ def test_the_network_sees_33_pixels():
     assert REACH == 16 and rows.min() == 35 - 16 and rows.max() == 35 + 16 and cols.max() == 35 + 16
 
 
-@pytest.mark.parametrize(("size", "wanted"), [
-    ((167, 250), [(46, 69), (63, 95), (88, 131), (121, 181), (167, 250)]),
-    ((160, 160), [(55, 55), (79, 79), (112, 112), (160, 160)]),
-    ((224, 224), [(55, 55), (78, 78), (111, 111), (157, 157), (223, 223)])])
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [
+        ((167, 250), [(46, 69), (63, 95), (88, 131), (121, 181), (167, 250)]),
+        ((160, 160), [(55, 55), (79, 79), (112, 112), (160, 160)]),
+        ((224, 224), [(55, 55), (78, 78), (111, 111), (157, 157), (223, 223)]),
+    ],
+)
 def test_the_pyramid_of_the_released_code(size, wanted):
     assert scale_sizes(*working_size(*size)) == wanted
 
 
 def test_where_scales_begin():
-    """With constants: the ranges seen on twenty images. As released, on wrapped bytes: near them, also on a made picture."""
+    """With constants: the ranges seen on twenty images. As released, on wrapped bytes: near them,
+    also on a made picture."""
     for as_released, slack in ((False, 0), (True, 3)):
         first = Pyramid.of(picture(167, 250), as_released).first_levels(Diffusion.cosine())
         assert first[0] == 100
-        for found, (low, high) in zip(first[1:], ((48, 57), (37, 46), (27, 35), (19, 26)), strict=True):
+        for found, (low, high) in zip(
+            first[1:], ((48, 57), (37, 46), (27, 35), (19, 26)), strict=True
+        ):
             assert low - slack <= found <= high + slack
 
 
 def test_the_schedule():
     bars = Diffusion.cosine().alphas_bar
     assert len(bars) == 100 and bars[0] > 0.999 and bars[-1] < 1e-6 and (np.diff(bars) < 0).all()
-    assert bars[49] == pytest.approx(np.cos((0.5 + 0.008) / 1.008 * np.pi / 2) ** 2 / np.cos(0.008 / 1.008 * np.pi / 2) ** 2)
+    assert bars[49] == pytest.approx(
+        np.cos((0.5 + 0.008) / 1.008 * np.pi / 2) ** 2 / np.cos(0.008 / 1.008 * np.pi / 2) ** 2
+    )
 
 
 def test_steps_against_numpy():
@@ -105,18 +124,29 @@ def test_steps_against_numpy():
     mixed = np.clip((x - np.sqrt(1 - bar) * eps) / np.sqrt(bar), -1, 1)
     clean = (mixed - 0.3 * up) / 0.7
     less = np.clip(0.2 * up + 0.8 * clean, -1, 1)
-    wanted = np.sqrt(before) * less + np.sqrt(1 - before) * (x - np.sqrt(bar) * mixed) / np.sqrt(1 - bar)
+    wanted = np.sqrt(before) * less + np.sqrt(1 - before) * (x - np.sqrt(bar) * mixed) / np.sqrt(
+        1 - bar
+    )
     step = sinddm_sampler._Step(torch.from_numpy(eps), torch.from_numpy(up), level, gamma)
     found = sinddm_sampler._deterministic(torch.from_numpy(x), step, diffusion)
     assert np.allclose(found.numpy(), wanted, atol=1e-5)
     beta = 1 - bar / before
     clean = np.clip((x - np.sqrt(1 - bar) * eps) / np.sqrt(bar), -1, 1)
     mean = (np.sqrt(before) * beta * clean + np.sqrt(bar / before) * (1 - before) * x) / (1 - bar)
-    assert np.allclose(sinddm_sampler._clean(torch.from_numpy(x), torch.from_numpy(eps), diffusion, level), clean, atol=1e-5)
+    assert np.allclose(
+        sinddm_sampler._clean(torch.from_numpy(x), torch.from_numpy(eps), diffusion, level),
+        clean,
+        atol=1e-5,
+    )
     fresh = torch.randn(x.shape, generator=torch.Generator().manual_seed(1)).numpy()
     wanted = mean + np.sqrt(beta * (1 - before) / (1 - bar)) * fresh
-    found = sinddm_sampler._ancestral(torch.from_numpy(x), torch.from_numpy(clean), diffusion, level,
-                                      torch.Generator().manual_seed(1))
+    found = sinddm_sampler._ancestral(
+        torch.from_numpy(x),
+        torch.from_numpy(clean),
+        diffusion,
+        level,
+        torch.Generator().manual_seed(1),
+    )
     assert np.allclose(found.numpy(), wanted, atol=1e-5)
 
 
@@ -156,7 +186,9 @@ def test_crops_count_where_the_network_sees_everything():
     rng = np.random.default_rng(0)
     for _ in range(5):
         noisy, noise, levels, counted = trainer.batch(finest, rng)
-        assert noisy.shape == noise.shape == (1, 3, 112, 112) and levels.max() < trainer.levels[finest]
+        assert (
+            noisy.shape == noise.shape == (1, 3, 112, 112) and levels.max() < trainer.levels[finest]
+        )
         assert 0.4 < counted.mean() < 1
     noisy, _, levels, counted = trainer.batch(0, rng)
     assert counted.all() and noisy.shape[0] > 1 and noisy.shape[2:] == pyramid.images[0].shape[1:]
@@ -164,9 +196,13 @@ def test_crops_count_where_the_network_sees_everything():
 
 def test_checkpoints_of_the_reference_load(tmp_path):
     net = SinDDMNet(3, 16)
-    state = {f"denoise_fn.{k}": v for k, v in net.state_dict().items()} | {"betas": torch.zeros(100)}
+    state = {f"denoise_fn.{k}": v for k, v in net.state_dict().items()} | {
+        "betas": torch.zeros(100)
+    }
     path = tmp_path / "model-12.pt"
-    torch.save({"step": 120_000, "model": state, "ema": state, "sched": {}, "running_loss": [0.1]}, path)
+    torch.save(
+        {"step": 120_000, "model": state, "ema": state, "sched": {}, "running_loss": [0.1]}, path
+    )
     loaded = network_of(path)
     assert all(torch.equal(v, loaded.state_dict()[k]) for k, v in net.state_dict().items())
     trainer = Trainer(Pyramid.of(picture()), TINY)
@@ -201,14 +237,20 @@ def test_samples_keep_what_is_known_and_follow_their_seed():
     steps = []
     first = sample(net, known, AnchoredNoise(1), lambda step, total: steps.append((step, total)))
     assert (first[:, ~hole] == image[:, ~hole]).all() and np.isfinite(first).all()
-    assert steps[-1] == (len(steps) - 1, len(steps)) and len(steps) == sinddm_sampler.count_steps(pyramid)
+    assert steps[-1] == (len(steps) - 1, len(steps)) and len(steps) == sinddm_sampler.count_steps(
+        pyramid
+    )
     assert (first == sample(net, known, AnchoredNoise(1))).all()
     assert (first != sample(net, known, AnchoredNoise(2)))[:, hole].mean() > 0.9
 
 
 @pytest.mark.parametrize("bands", [1, 3, 4])
 def test_through_the_main_path(tmp_path, folder, bands):
-    path = write(tmp_path / "a.tif", in_type(scene(bands, 160, 160), "uint16"), **({"colorinterp": RGB} if bands == 3 else {}))
+    path = write(
+        tmp_path / "a.tif",
+        in_type(scene(bands, 160, 160), "uint16"),
+        **({"colorinterp": RGB} if bands == 3 else {}),
+    )
     body = inputs(path, square(60, 60, 100, 100), options={"steps": 3, "width": "32"})
     request, out = EditRequest.from_json(body), tmp_path / "out"
     out.mkdir()
@@ -221,12 +263,15 @@ def test_through_the_main_path(tmp_path, folder, bands):
     stages.clear()
     edit(request, "sinddm", Files(path), out, lambda *a: stages.append(a))
     assert (out / "result.tif").read_bytes() == first
-    assert len([s for s in stages if s[0] == "editing"]) == trained - 3, "what was learned is not learned again"
+    assert len([s for s in stages if s[0] == "editing"]) == trained - 3, (
+        "what was learned is not learned again"
+    )
     assert json.loads((out / "manifest.json").read_text())["engine"].startswith("SinDDM")
 
 
 def test_training_shows_its_loss_and_a_preview(client, app, tmp_path, monkeypatch):
-    """While it runs the job has a link to an unfinished picture; dismissed, it keeps what it learned."""
+    """While it runs the job has a link to an unfinished picture; dismissed, it keeps what it
+    learned."""
     monkeypatch.setattr("landbrush.server.editors.sinddm.PREVIEW_EVERY", 2)
     path = write(tmp_path / "a.tif", in_type(scene(3, 160, 160), "uint8"), colorinterp=RGB)
     body = inputs(path, square(60, 60, 100, 100), options={"steps": 100_000, "width": "32"})
@@ -266,5 +311,11 @@ def test_a_training_shows_its_first_picture_within_its_first_percent(folder, ste
             raise Seen
 
     with pytest.raises(Seen):
-        editor.edit(Scene(image, np.ones_like(mask), mask, ("red", "green", "blue"), 0.5), "", options, 0, on_step)
+        editor.edit(
+            Scene(image, np.ones_like(mask), mask, ("red", "green", "blue"), 0.5),
+            "",
+            options,
+            0,
+            on_step,
+        )
     assert 1 <= told[-1] <= steps // 100

@@ -28,9 +28,13 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("hom
 
 def test_a_model_is_missing_until_it_is_brought(published):
     entry = shelf.entry("instruct-pix2pix")
-    assert shelf.missing(entry) == list(entry.parts) and "models import instruct-pix2pix" in shelf.why_not(entry)
+    assert shelf.missing(entry) == list(
+        entry.parts
+    ) and "models import instruct-pix2pix" in shelf.why_not(entry)
     told = []
-    record = bring("instruct-pix2pix", published / "instruct-pix2pix", on_bytes=lambda *step: told.append(step))
+    record = bring(
+        "instruct-pix2pix", published / "instruct-pix2pix", on_bytes=lambda *step: told.append(step)
+    )
     assert not shelf.missing(entry) and shelf.installed("instruct_pix2pix") == [entry]
     assert told[-1][0] == told[-1][1] == record.bytes
     unet = record.files["unet/diffusion_pytorch_model.safetensors"]
@@ -50,7 +54,9 @@ def test_the_subfolder_of_a_repository_and_a_training_run(published, tmp_path):
     assert (shelf.folder() / "rsedit-unet-dgtrs" / "unet").is_dir()
     run = tmp_path / "run"
     for step in (900, 30000):
-        shutil.copytree(published / "instruct-pix2pix" / "unet", run / f"checkpoint-{step}" / "unet_ema")
+        shutil.copytree(
+            published / "instruct-pix2pix" / "unet", run / f"checkpoint-{step}" / "unet_ema"
+        )
     (run / "checkpoint-30000" / "unet_ema" / "mark.txt").write_text("newest")
     entry = own.described("my-editor", shelf.entry("rsedit-unet-dgtrs"), "My editor")
     with pytest.raises(LicenceNotAccepted, match="not stated"):
@@ -64,7 +70,9 @@ def test_the_subfolder_of_a_repository_and_a_training_run(published, tmp_path):
         shelf.entry("my-editor")
 
 
-@pytest.mark.parametrize("name", ["instruct-pix2pix", "My Model", "..", "a", "a/b", "x" * 90, "own.json"])
+@pytest.mark.parametrize(
+    "name", ["instruct-pix2pix", "My Model", "..", "a", "a/b", "x" * 90, "own.json"]
+)
 def test_names_a_model_of_ones_own_cannot_have(name):
     with pytest.raises(BadRequest):
         own.described(name, shelf.entry("sd15"))
@@ -122,13 +130,38 @@ def run(home, *arguments):
 def test_the_command_line(published, home, capsys):
     assert run(home, "list") == 0
     listed = capsys.readouterr().out
-    assert all(name in listed for name in catalogue.published()) and "Non-Commercial" in listed and "image-text" in listed
+    assert (
+        all(name in listed for name in catalogue.published())
+        and "Non-Commercial" in listed
+        and "image-text" in listed
+    )
     assert run(home, "import", "instruct-pix2pix", str(published / "instruct-pix2pix")) == 1
     assert "--accept-licence" in capsys.readouterr().err
-    assert run(home, "import", "instruct-pix2pix", str(published / "instruct-pix2pix"), "--accept-licence") == 0
+    assert (
+        run(
+            home,
+            "import",
+            "instruct-pix2pix",
+            str(published / "instruct-pix2pix"),
+            "--accept-licence",
+        )
+        == 0
+    )
     assert "Ready." in capsys.readouterr().out
-    assert run(home, "import", "tiny", str(published / "instruct-pix2pix"), "--like", "instruct-pix2pix", "--native-px",
-               "128", "--accept-licence") == 0
+    assert (
+        run(
+            home,
+            "import",
+            "tiny",
+            str(published / "instruct-pix2pix"),
+            "--like",
+            "instruct-pix2pix",
+            "--native-px",
+            "128",
+            "--accept-licence",
+        )
+        == 0
+    )
     assert run(home, "verify") == 0
     assert "instruct-pix2pix: " in (out := capsys.readouterr().out) and "tiny: " in out
     assert run(home, "list") == 0 and "GB of memory are free" in capsys.readouterr().out
@@ -143,13 +176,23 @@ def test_every_entry_of_the_catalogue_is_whole():
 
     known = catalogue.published()
     for entry in known.values():
-        assert entry.title and entry.good_for and entry.licence and (not entry.base or entry.base in known)
+        assert (
+            entry.title
+            and entry.good_for
+            and entry.licence
+            and (not entry.base or entry.base in known)
+        )
         assert not entry.revision or hub.COMMIT.match(entry.revision)
-        assert all(name in EDITORS and entry.id in EDITORS[name].info.weights for name in entry.editors)
+        assert all(
+            name in EDITORS and entry.id in EDITORS[name].info.weights for name in entry.editors
+        )
         for how in (entry.paper, entry.fast):
             assert not entry.editors or how["scheduler"] in schedules.CLASSES and how["steps"] > 0
     for name, editor in EDITORS.items():
-        assert tuple(entry.id for entry in catalogue.serving(shelf.folder(), name)) == editor.info.weights
+        assert (
+            tuple(entry.id for entry in catalogue.serving(shelf.folder(), name))
+            == editor.info.weights
+        )
 
 
 def test_headers_tell_what_loading_gives(published):
@@ -157,7 +200,10 @@ def test_headers_tell_what_loading_gives(published):
     from landbrush.server.diffusion.components import loaded
 
     shapes = {name: tensor.shape for name, tensor in headers.of_part(folder).items()}
-    assert shapes == {name: tuple(weight.shape) for name, weight in loaded(folder, torch.float32).state_dict().items()}
+    assert shapes == {
+        name: tuple(weight.shape)
+        for name, weight in loaded(folder, torch.float32).state_dict().items()
+    }
     assert np.prod(shapes["conv_in.weight"]) == 32 * 8 * 9
 
 
@@ -184,13 +230,23 @@ def test_a_model_built_on_one_that_was_removed_takes_nothing_with_it(published):
         shelf.installed("sdedit")
 
 
-def test_verify_goes_on_after_a_bad_model_and_remove_names_what_loses_its_base(published, home, capsys):
+def test_verify_goes_on_after_a_bad_model_and_remove_names_what_loses_its_base(
+    published, home, capsys
+):
     for model_id in ("instruct-pix2pix", "flux-fill", "icedit"):
         bring(model_id, published / model_id)
     path = shelf.folder() / "instruct-pix2pix" / UNET
     path.write_bytes(path.read_bytes()[:-4] + b"abcd")
     assert run(home, "verify") == 1
     out = capsys.readouterr()
-    assert "icedit: 1 files are as they were brought" in out.out and "1 of 3 models are not" in out.err
-    assert run(home, "remove", "instruct-pix2pix") == 0 and "built on it" not in capsys.readouterr().out
-    assert run(home, "remove", "flux-fill") == 0 and "icedit was built on it" in capsys.readouterr().out
+    assert (
+        "icedit: 1 files are as they were brought" in out.out and "1 of 3 models are not" in out.err
+    )
+    assert (
+        run(home, "remove", "instruct-pix2pix") == 0
+        and "built on it" not in capsys.readouterr().out
+    )
+    assert (
+        run(home, "remove", "flux-fill") == 0
+        and "icedit was built on it" in capsys.readouterr().out
+    )

@@ -36,7 +36,11 @@ def test_a_truncated_file(published, tmp_path):
 
 def test_a_wrong_hash(published, monkeypatch):
     entry = shelf.entry("instruct-pix2pix")
-    monkeypatch.setitem(catalogue.published(), entry.id, catalogue.Entry(**{**vars(entry), "sha256": {UNET: "0" * 64}}))
+    monkeypatch.setitem(
+        catalogue.published(),
+        entry.id,
+        catalogue.Entry(**{**vars(entry), "sha256": {UNET: "0" * 64}}),
+    )
     with pytest.raises(ModelRefused, match="sha256.*not the published 0000"):
         bring("instruct-pix2pix", published / "instruct-pix2pix")
 
@@ -60,12 +64,22 @@ def test_a_pickle_named_safetensors(published, tmp_path):
 def test_weights_as_a_pickle_alone(published, tmp_path):
     folder = copied(published, "instruct-pix2pix", tmp_path)
     (folder / UNET).rename(folder / "unet" / "diffusion_pytorch_model.bin")
-    with pytest.raises(ModelRefused, match=r"unet has its weights as a pickle only.*Get the \.safetensors"):
+    with pytest.raises(
+        ModelRefused, match=r"unet has its weights as a pickle only.*Get the \.safetensors"
+    ):
         bring("instruct-pix2pix", folder)
 
 
-@pytest.mark.parametrize("name", ["../outside.json", "/etc/outside.json", "unet/../../outside.json", "C:/outside.json",
-                                  "..\\outside.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../outside.json",
+        "/etc/outside.json",
+        "unet/../../outside.json",
+        "C:/outside.json",
+        "..\\outside.json",
+    ],
+)
 def test_a_zip_that_points_outside(published, tmp_path, name):
     path = zipped(published / "instruct-pix2pix", tmp_path / "evil.zip")
     with zipfile.ZipFile(path, "a") as archive:
@@ -92,7 +106,9 @@ def test_a_zip_with_a_link_and_one_that_lies(published, tmp_path):
 
 
 def test_another_model_is_not_taken_for_it(published):
-    with pytest.raises(ModelRefused, match="in_channels = 4, where InstructPix2Pix has 8: it is another model"):
+    with pytest.raises(
+        ModelRefused, match="in_channels = 4, where InstructPix2Pix has 8: it is another model"
+    ):
         bring("instruct-pix2pix", published / "sd15")
     with pytest.raises(ModelRefused, match="holds no part of"):
         bring("instruct-pix2pix", published / "icedit")
@@ -101,8 +117,12 @@ def test_another_model_is_not_taken_for_it(published):
 def test_a_reader_of_another_model(published, tmp_path):
     folder = copied(published, "instruct-pix2pix", tmp_path)
     config = json.loads((folder / "text_encoder" / "config.json").read_text())
-    (folder / "text_encoder" / "config.json").write_text(json.dumps({**config, "hidden_size": 1024}))
-    with pytest.raises(ModelRefused, match="reads words of 32 numbers, the text encoder.*gives 1024"):
+    (folder / "text_encoder" / "config.json").write_text(
+        json.dumps({**config, "hidden_size": 1024})
+    )
+    with pytest.raises(
+        ModelRefused, match="reads words of 32 numbers, the text encoder.*gives 1024"
+    ):
         bring("instruct-pix2pix", folder)
 
 
@@ -111,13 +131,23 @@ def test_an_adapter_for_another_base(published, tmp_path):
 
     bring("flux-fill", published / "flux-fill")
     base = FluxTransformer2DModel.from_pretrained(published / "flux-fill" / "transformer")
-    with pytest.raises(ModelRefused, match="for another base: for .* it changes 32 x 48 weights, FLUX.1 Fill .* has"):
+    with pytest.raises(
+        ModelRefused,
+        match="for another base: for .* it changes 32 x 48 weights, FLUX.1 Fill .* has",
+    ):
         bring("icedit", tiny_pipelines.adapter(tmp_path / "wide", base, width=48))
     stranger = tmp_path / "stranger"
     stranger.mkdir()
-    save_file({"unet.down_blocks.0.to_q.lora_A.weight": torch.zeros(4, 32),
-               "unet.down_blocks.0.to_q.lora_B.weight": torch.zeros(32, 4)}, stranger / "lora.safetensors")
-    with pytest.raises(ModelRefused, match="for another base: 1 of its 1 layers are not in this one"):
+    save_file(
+        {
+            "unet.down_blocks.0.to_q.lora_A.weight": torch.zeros(4, 32),
+            "unet.down_blocks.0.to_q.lora_B.weight": torch.zeros(32, 4),
+        },
+        stranger / "lora.safetensors",
+    )
+    with pytest.raises(
+        ModelRefused, match="for another base: 1 of its 1 layers are not in this one"
+    ):
         bring("icedit", stranger / "lora.safetensors")
     save_file({"weight": torch.zeros(4)}, stranger / "lora.safetensors")
     with pytest.raises(ModelRefused, match="no low-rank adapter"):
@@ -137,12 +167,20 @@ def test_shards_outside_their_folder_and_missing_ones(published, tmp_path):
         bring("instruct-pix2pix", folder)
 
 
-@pytest.mark.parametrize("header", [
-    b"[1]", b"{", b'{"a": 3}', b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}',
-    b'{"a": {"dtype": "X9", "shape": [1], "data_offsets": [0, 4]}}',
-    b'{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}',
-    b'{"a": {"dtype": "F32", "shape": [1e999], "data_offsets": [0, 4]}}',
-    b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}', b"[" * 5000])
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"[1]",
+        b"{",
+        b'{"a": 3}',
+        b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "X9", "shape": [1], "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "F32", "shape": [1e999], "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}',
+        b"[" * 5000,
+    ],
+)
 def test_odd_headers(tmp_path, header):
     path = tmp_path / "odd.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0" * 8)
@@ -193,16 +231,25 @@ def test_a_file_that_was_put_beside_a_model_is_refused(published):
 
 def test_a_mixture_of_experts_and_half_an_adapter(published, tmp_path):
     layer = "transformer.transformer_blocks.0.attn.to_q"
-    for names, sentence in ((("lora_A.0", "lora_A.1", "lora_B.0", "lora_B.1"), "mixture of experts"), (("lora_A",),
-                                                                                                       "no second factor")):
-        save_file({f"{layer}.{name}.weight": torch.zeros((4, 32) if "A" in name else (32, 4)) for name in names},
-                  tmp_path / "lora.safetensors")
+    for names, sentence in (
+        (("lora_A.0", "lora_A.1", "lora_B.0", "lora_B.1"), "mixture of experts"),
+        (("lora_A",), "no second factor"),
+    ):
+        save_file(
+            {
+                f"{layer}.{name}.weight": torch.zeros((4, 32) if "A" in name else (32, 4))
+                for name in names
+            },
+            tmp_path / "lora.safetensors",
+        )
         with pytest.raises(ModelRefused, match=sentence):
             bring("icedit", tmp_path / "lora.safetensors")
 
 
 def test_a_reader_of_another_length_and_a_model_that_is_here(published):
-    with pytest.raises(ModelRefused, match="max_position_embeddings = 248, where InstructPix2Pix has 77"):
+    with pytest.raises(
+        ModelRefused, match="max_position_embeddings = 248, where InstructPix2Pix has 77"
+    ):
         bring("instruct-pix2pix", published / "rsedit-unet-dgtrs" / "DGTRS-CLIP-ViT-L-14")
     bring("instruct-pix2pix", published / "instruct-pix2pix")
     with pytest.raises(Conflict, match="is here already"):
@@ -212,5 +259,9 @@ def test_a_reader_of_another_length_and_a_model_that_is_here(published):
 def test_another_model_shows_before_its_weights_are_copied(published):
     told = []
     with pytest.raises(ModelRefused, match="another model"):
-        bring("instruct-pix2pix", published / "sd15", on_bytes=lambda done, total, what: told.append(what))
+        bring(
+            "instruct-pix2pix",
+            published / "sd15",
+            on_bytes=lambda done, total, what: told.append(what),
+        )
     assert not [name for name in told if name.endswith(".safetensors")]

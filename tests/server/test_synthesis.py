@@ -57,11 +57,15 @@ def test_any_number_of_bands_and_any_range(bands, scale):
 
 
 def test_seeds_are_variants_and_repeatable():
-    image = stripes() + 0.1 * np.random.default_rng(1).standard_normal((3, 128, 128)).astype(np.float32)
+    image = stripes() + 0.1 * np.random.default_rng(1).standard_normal((3, 128, 128)).astype(
+        np.float32
+    )
     hole = disk(image.shape[1:], 64, 64, 14)
     valid = np.ones_like(hole)
     first = remove(Level(image, hole, valid), 0)
-    assert (first == remove(Level(image, hole, valid), 0)).all() and (first != remove(Level(image, hole, valid), 1)).any()
+    assert (first == remove(Level(image, hole, valid), 0)).all() and (
+        first != remove(Level(image, hole, valid), 1)
+    ).any()
 
 
 def test_a_hole_at_the_window_border():
@@ -88,7 +92,12 @@ def test_fill_takes_its_colours_from_the_exemplar():
     exemplar = (0.2 + 0.05 * rng.standard_normal((3, 60, 70))).astype(np.float32)
     mask = disk(image.shape[1:], 64, 64, 30)
     for keep in (False, True):
-        out = fill(Level(image, mask, np.ones_like(mask)), [(exemplar, np.ones((60, 70), bool))], 0, FillSettings(keep))
+        out = fill(
+            Level(image, mask, np.ones_like(mask)),
+            [(exemplar, np.ones((60, 70), bool))],
+            0,
+            FillSettings(keep),
+        )
         core = disk(mask.shape, 64, 64, 14)
         assert abs(out[:, core].mean() - 0.2) < 0.03 and 0.03 < out[:, core].std() < 0.08
         assert (out[:, ~mask] == image[:, ~mask]).all()
@@ -96,7 +105,9 @@ def test_fill_takes_its_colours_from_the_exemplar():
 
 def test_fill_never_copies_unusable_exemplar_pixels():
     image = stripes()
-    exemplar = np.full((3, 60, 60), 0.3, np.float32) + 0.02 * np.random.default_rng(0).standard_normal((3, 60, 60)).astype("f4")
+    exemplar = np.full((3, 60, 60), 0.3, np.float32) + 0.02 * np.random.default_rng(
+        0
+    ).standard_normal((3, 60, 60)).astype("f4")
     usable = np.ones((60, 60), bool)
     usable[20:30] = False
     exemplar[:, 20:30] = 9.0
@@ -139,7 +150,10 @@ def test_field_exact_is_the_nearest_neighbour():
     for slot in range(0, len(targets), 7):
         distance = ((known - asked[targets.rows[slot], targets.cols[slot]]) ** 2).sum(axis=2)
         distance[~ok] = np.inf
-        assert np.unravel_index(distance.argmin(), distance.shape) == (field.rows[slot], field.cols[slot])
+        assert np.unravel_index(distance.argmin(), distance.shape) == (
+            field.rows[slot],
+            field.cols[slot],
+        )
 
 
 def test_poisson_absorbs_a_tone_step_and_keeps_an_edge():
@@ -153,7 +167,12 @@ def test_poisson_absorbs_a_tone_step_and_keeps_an_edge():
     out = poisson.blended(field, image, hole, 0.001, ~hole)
     assert abs(out[0, 20, 60] - 0.1) < 0.02
     image[:, :, 40:] = 3.0
-    field = Field(targets, Bank(image, ~hole, np.zeros((40, 80, 1), np.float32)), targets.rows, targets.cols - 45)
+    field = Field(
+        targets,
+        Bank(image, ~hole, np.zeros((40, 80, 1), np.float32)),
+        targets.rows,
+        targets.cols - 45,
+    )
     assert abs(poisson.blended(field, image, hole, 0.02, ~hole)[0, 20, 60]) < 0.1
 
 

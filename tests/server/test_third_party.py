@@ -1,4 +1,5 @@
-"""Other people's clients: OWSLib's OGC API - Processes, schemathesis against our own OpenAPI page."""
+"""Other people's clients: OWSLib's OGC API - Processes, schemathesis against our own OpenAPI
+page."""
 
 from __future__ import annotations
 
@@ -38,7 +39,9 @@ def test_owslib(served):
     assert client.conformance()["conformsTo"] == list(openapi.CONFORMANCE)
     assert client.api()["openapi"].startswith("3.0")
     assert "remove" in [p["id"] for p in client.processes()]
-    assert client.process("snow")["outputs"]["result"]["schema"]["contentMediaType"].startswith("image/tiff")
+    assert client.process("snow")["outputs"]["result"]["schema"]["contentMediaType"].startswith(
+        "image/tiff"
+    )
     job = client.execute("snow", inputs(path), async_=True)
     assert client.response_headers["Location"].endswith(job["jobID"])
     while True:
@@ -58,9 +61,15 @@ def test_conformance_core_and_dismiss(served):
     url, path, _ = served
     get = lambda p: requests.get(url + p, headers=HEADERS)
     rels = {link["rel"] for link in get("/").json()["links"]}
-    assert {"http://www.opengis.net/def/rel/ogc/1.0/processes", "http://www.opengis.net/def/rel/ogc/1.0/conformance",
-            "http://www.opengis.net/def/rel/ogc/1.0/job-list", "service-desc"} <= rels
-    answer = requests.post(f"{url}/processes/remove/execution", json={"inputs": inputs(path)}, headers=HEADERS)
+    assert {
+        "http://www.opengis.net/def/rel/ogc/1.0/processes",
+        "http://www.opengis.net/def/rel/ogc/1.0/conformance",
+        "http://www.opengis.net/def/rel/ogc/1.0/job-list",
+        "service-desc",
+    } <= rels
+    answer = requests.post(
+        f"{url}/processes/remove/execution", json={"inputs": inputs(path)}, headers=HEADERS
+    )
     assert answer.status_code == 201 and {"jobID", "status", "type", "links"} <= set(answer.json())
     job = answer.json()["jobID"]
     assert job in [entry["jobID"] for entry in get("/jobs").json()["jobs"]]
@@ -79,9 +88,16 @@ def fuzzed(served):
     return served
 
 
-@schema.exclude(path="/rasters").parametrize()  # its body is a file; uploads have tests of their own
-@settings(max_examples=20, deadline=None, phases=[Phase.generate], derandomize=True,
-          suppress_health_check=list(HealthCheck))
+@schema.exclude(
+    path="/rasters"
+).parametrize()  # its body is a file; uploads have tests of their own
+@settings(
+    max_examples=20,
+    deadline=None,
+    phases=[Phase.generate],
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
 def test_schemathesis_finds_no_500(case, fuzzed):
     url, *_ = fuzzed
     if "wait" in (case.query or {}):
@@ -89,12 +105,17 @@ def test_schemathesis_finds_no_500(case, fuzzed):
     case.call_and_validate(base_url=url, headers=HEADERS, checks=CHECKS)
 
 
-json_value = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-                          lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=6), v, max_size=3), max_leaves=8)
+json_value = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=6), v, max_size=3),
+    max_leaves=8,
+)
 
 
 @given(data=st.data())
-@settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 def test_400_malformed_requests_give_no_500_and_leave_no_job(served, data):
     """A good request with one part broken at random, and plain rubbish."""
     _, path, app = served
@@ -102,8 +123,27 @@ def test_400_malformed_requests_give_no_500_and_leave_no_job(served, data):
     store = app.extensions["landbrush"].store
     before = len(list(store.root.iterdir()))
     body = {"inputs": inputs(path)}
-    place = data.draw(st.sampled_from(["body", "inputs", "prompt", "raster", "polygons", "geometry", "seed", "options", "extent",
-                                       "exemplar", "blend", "output", "elevation", "protect", "crs"]))
+    place = data.draw(
+        st.sampled_from(
+            [
+                "body",
+                "inputs",
+                "prompt",
+                "raster",
+                "polygons",
+                "geometry",
+                "seed",
+                "options",
+                "extent",
+                "exemplar",
+                "blend",
+                "output",
+                "elevation",
+                "protect",
+                "crs",
+            ]
+        )
+    )
     value = data.draw(json_value.filter(lambda v: v is not None))
     target = body["inputs"]
     if place == "body":

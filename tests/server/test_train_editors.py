@@ -50,44 +50,65 @@ def pairs(tmp_path):
         paths = [tmp_path / f"{name}-{number}.png" for name in ("before", "after")]
         for path, pixels in zip(paths, (before, after), strict=True):
             Image.fromarray(pixels).save(path)
-        found.append(EditPair(paths[1], "the ground burned", paths[0], part="train" if number < 6 else "val"))
+        found.append(
+            EditPair(paths[1], "the ground burned", paths[0], part="train" if number < 6 else "val")
+        )
     return found
 
 
-# ---- pairs of two dates ---------------------------------------------------------------------------------------------
+# ---- pairs of two dates
+# ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def dates(tmp_path):
-    """A raster and the same ground later, 2.4 pixels further down and 1.3 to the left of where it belongs, in other light."""
+    """A raster and the same ground later, 2.4 pixels further down and 1.3 to the left of where it
+    belongs, in other light."""
     rng = np.random.default_rng(3)
     ground = ndimage.gaussian_filter(rng.random((3, 340, 460)), (0, 1.5, 1.5))
     ground = (ground - ground.min()) / np.ptp(ground)
     before = (40 + 180 * ground[:, 20:320, 20:420]).astype(np.uint8)
     moved = np.stack([ndimage.shift(band, (2.4, -1.3), order=3, mode="nearest") for band in ground])
     after = (20 + 120 * moved[:, 20:320, 20:420]).astype(np.uint8)
-    return write(tmp_path / "2010.tif", before, colorinterp=RGB), write(tmp_path / "2020.tif", after, colorinterp=RGB)
+    return write(tmp_path / "2010.tif", before, colorinterp=RGB), write(
+        tmp_path / "2020.tif", after, colorinterp=RGB
+    )
 
 
 def test_two_dates_become_tiles_that_lie_on_one_another(dates, tmp_path):
     told = []
-    counts = bitemporal.tiles(*dates, tmp_path / "out", bitemporal.Wish(64, "it grew darker"), told.append)
+    counts = bitemporal.tiles(
+        *dates, tmp_path / "out", bitemporal.Wish(64, "it grew darker"), told.append
+    )
     assert counts == {"train": 16, "val": 4, "test": 4}
     moved = [float(number) for number in re.findall(r"\d+\.\d\d", told[0])[:2]]
-    assert moved == pytest.approx([2.4, 1.3], abs=0.06) and "up and" in told[0] and "to the right" in told[0], told
+    assert (
+        moved == pytest.approx([2.4, 1.3], abs=0.06)
+        and "up and" in told[0]
+        and "to the right" in told[0]
+    ), told
     lines = journal.lines(tmp_path / "out" / "pairs.jsonl")
     assert [line["caption"] for line in lines] == ["it grew darker"] * 24
     likeness = []
     for line in lines:
-        first, second = (np.asarray(Image.open(tmp_path / "out" / line[key])).astype(float) for key in ("before", "after"))
+        first, second = (
+            np.asarray(Image.open(tmp_path / "out" / line[key])).astype(float)
+            for key in ("before", "after")
+        )
         likeness.append(np.corrcoef(first[4:-4, 4:-4].ravel(), second[4:-4, 4:-4].ravel())[0, 1])
         with rasterio.open(dates[0]) as dataset:
             col, row, width, height = line["window"]
-            pixels = dataset.read(window=rasterio.windows.Window(col, row, width, height)).transpose(1, 2, 0)
+            pixels = dataset.read(
+                window=rasterio.windows.Window(col, row, width, height)
+            ).transpose(1, 2, 0)
             assert np.abs(first - pixels).max() <= 1
     assert min(likeness) > 0.97
-    # By place: everything that is tested on lies right of what is trained on, and no two tiles overlap.
-    edges = {part: [line["window"][0] for line in lines if line["part"] == part] for part in bitemporal.PARTS}
+    # By place: everything that is tested on lies right of what is trained on, and no two tiles
+    # overlap.
+    edges = {
+        part: [line["window"][0] for line in lines if line["part"] == part]
+        for part in bitemporal.PARTS
+    }
     assert max(edges["train"]) < min(edges["val"]) and max(edges["val"]) < min(edges["test"])
     assert len({tuple(line["window"]) for line in lines}) == 24
 
@@ -109,8 +130,11 @@ def test_a_stopped_build_goes_on(dates, tmp_path, monkeypatch):
     assert len(layouts.read(tmp_path / "out")) == 4
     assert sum(bitemporal.tiles(*dates, tmp_path / "out", wish).values()) == 24
     lines = journal.lines(tmp_path / "out" / "pairs.jsonl")
-    assert all(hashlib.sha256((tmp_path / "out" / line["after"]).read_bytes()).hexdigest() == line["tile_sha256"]["after"]
-               for line in lines)
+    assert all(
+        hashlib.sha256((tmp_path / "out" / line["after"]).read_bytes()).hexdigest()
+        == line["tile_sha256"]["after"]
+        for line in lines
+    )
 
 
 def test_the_same_pair_is_not_made_twice_and_nodata_is_left_out(dates, tmp_path):
@@ -124,11 +148,17 @@ def test_the_same_pair_is_not_made_twice_and_nodata_is_left_out(dates, tmp_path)
     assert sum(counts.values()) == 8
     with pytest.raises(BadRequest, match="holds tiles of 64 pixels"):
         bitemporal.tiles(*dates, tmp_path / "out", bitemporal.Wish(32, register=False))
-    # A raster that begins elsewhere has its parts elsewhere: what would be tested and trained on both is left out.
+    # A raster that begins elsewhere has its parts elsewhere: what would be tested and trained on
+    # both is left out.
     with rasterio.open(dates[0]) as source:
         window = rasterio.windows.Window(140, 0, 260, 200)
-        part = write(tmp_path / "part.tif", source.read(window=window), colorinterp=RGB, crs=source.crs,
-                     transform=source.window_transform(window))
+        part = write(
+            tmp_path / "part.tif",
+            source.read(window=window),
+            colorinterp=RGB,
+            crs=source.crs,
+            transform=source.window_transform(window),
+        )
     bitemporal.tiles(part, dates[1], tmp_path / "out", wish)
     lines = journal.lines(tmp_path / "out" / "pairs.jsonl")
     assert len(lines) > 24
@@ -137,53 +167,1320 @@ def test_the_same_pair_is_not_made_twice_and_nodata_is_left_out(dates, tmp_path)
         for other in lines:
             theirs = bitemporal._footprint(other)
             if other["part"] != line["part"]:
-                assert not (mine[0] < theirs[2] and theirs[0] < mine[2] and mine[1] < theirs[3] and theirs[1] < mine[3])
+                assert not (
+                    mine[0] < theirs[2]
+                    and theirs[0] < mine[2]
+                    and mine[1] < theirs[3]
+                    and theirs[1] < mine[3]
+                )
     black = write(tmp_path / "black.tif", values, colorinterp=RGB)
     assert sum(bitemporal.tiles(dates[0], black, tmp_path / "third", wish).values()) == 8
-    far = write(tmp_path / "far.tif", values, colorinterp=RGB, transform=rasterio.Affine(1, 0, 9e5, 0, -1, 100))
+    far = write(
+        tmp_path / "far.tif",
+        values,
+        colorinterp=RGB,
+        transform=rasterio.Affine(1, 0, 9e5, 0, -1, 100),
+    )
     with pytest.raises(BadRequest, match="share no square"):
         bitemporal.tiles(dates[0], far, tmp_path / "none", wish)
 
 
 def test_the_command_and_what_it_refuses(dates, tmp_path, capsys):
-    assert __main__.main(["dataset", "bitemporal", "--before", str(dates[0]), "--after", str(dates[1]), "--side", "96",
-                          "--output", str(tmp_path / "out"), "--caption", "x"]) == 0
+    assert (
+        __main__.main(
+            [
+                "dataset",
+                "bitemporal",
+                "--before",
+                str(dates[0]),
+                "--after",
+                str(dates[1]),
+                "--side",
+                "96",
+                "--output",
+                str(tmp_path / "out"),
+                "--caption",
+                "x",
+            ]
+        )
+        == 0
+    )
     assert "to train" in capsys.readouterr().out
     assert len(layouts.read(tmp_path / "out")) == 12
-    assert __main__.main(["dataset", "bitemporal", "--before", str(dates[0]), "--output", str(tmp_path / "out")]) == 1
+    assert (
+        __main__.main(
+            ["dataset", "bitemporal", "--before", str(dates[0]), "--output", str(tmp_path / "out")]
+        )
+        == 1
+    )
     assert "--before and --after, or --abcd" in capsys.readouterr().err
-    assert __main__.main(["dataset", "bitemporal", "--before", str(dates[0]), "--after", str(dates[1]), "--val", "0.6", "--test",
-                          "0.5", "--output", str(tmp_path / "out")]) == 1
+    assert (
+        __main__.main(
+            [
+                "dataset",
+                "bitemporal",
+                "--before",
+                str(dates[0]),
+                "--after",
+                str(dates[1]),
+                "--val",
+                "0.6",
+                "--test",
+                "0.5",
+                "--output",
+                str(tmp_path / "out"),
+            ]
+        )
+        == 1
+    )
 
 
 def test_abcds_patches(tmp_path):
     (tmp_path / "patch-pairs").mkdir()
     for name in ("a", "b", "c"):
-        write(tmp_path / "patch-pairs" / f"{name}.tif", np.concatenate([in_type(scene(3, 40, 40, n), "uint8") for n in (1, 2)]))
+        write(
+            tmp_path / "patch-pairs" / f"{name}.tif",
+            np.concatenate([in_type(scene(3, 40, 40, n), "uint8") for n in (1, 2)]),
+        )
     (tmp_path / "5fold-list").mkdir()
     (tmp_path / "5fold-list" / "cv1-train.csv").write_text("a.tif,1\nb.tif,0\n")
     (tmp_path / "5fold-list" / "cv1-test.csv").write_text("c.tif, 1\n")
-    assert __main__.main(["dataset", "bitemporal", "--abcd", str(tmp_path), "--output", str(tmp_path / "out")]) == 0
+    assert (
+        __main__.main(
+            ["dataset", "bitemporal", "--abcd", str(tmp_path), "--output", str(tmp_path / "out")]
+        )
+        == 0
+    )
     found = layouts.read(tmp_path / "out")
     told = [(pair.caption.split()[2], pair.part) for pair in found]
     assert told == [("washed", "train"), ("left", "train"), ("washed", "test")]
-    assert np.array_equal(np.asarray(Image.open(found[0].path)), in_type(scene(3, 40, 40, 2), "uint8").transpose(1, 2, 0))
+    assert np.array_equal(
+        np.asarray(Image.open(found[0].path)),
+        in_type(scene(3, 40, 40, 2), "uint8").transpose(1, 2, 0),
+    )
 
 
-# ---- RSEdit ---------------------------------------------------------------------------------------------------------
+# ---- RSEdit
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def brought(published):
     def bring(name):
         folder = published / name
-        bringing.bring(shelf.entry(name), folder if folder.is_dir() else tiny_pipelines.build(name, published), True)
+        bringing.bring(
+            shelf.entry(name),
+            folder if folder.is_dir() else tiny_pipelines.build(name, published),
+            True,
+        )
         return Model(shelf.entry(name), PLACED)
+
     return bring
 
 
 def trainer(cls, model, pairs, folder, recipe=RECIPE):
-    return cls(model, [pair for pair in pairs if pair.part == "train"], recipe, folder, [p for p in pairs if p.part == "val"])
+    return cls(
+        model,
+        [pair for pair in pairs if pair.part == "train"],
+        recipe,
+        folder,
+        [p for p in pairs if p.part == "val"],
+    )
 
 
 @pytest.mark.slow
@@ -192,22 +1489,42 @@ def test_the_unet_is_widened_and_begins_as_it_was(brought, pairs, tmp_path):
     old = model.part("unet").conv_in
     weight, bias = old.weight.clone(), old.bias.clone()
     one = trainer(UNetTrainer, model, pairs, tmp_path / "run")
-    assert one.net.conv_in.weight.shape[1] == 8 and torch.equal(one.net.conv_in.weight[:, :4], weight)
+    assert one.net.conv_in.weight.shape[1] == 8 and torch.equal(
+        one.net.conv_in.weight[:, :4], weight
+    )
     assert not one.net.conv_in.weight[:, 4:].any() and torch.equal(one.net.conv_in.bias, bias)
     noisy, source = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
     with torch.no_grad():
         words = one.words("x")
-        first, second = (one.predicted(noisy, torch.tensor([300]), words, shown) for shown in (source, 0 * source))
+        first, second = (
+            one.predicted(noisy, torch.tensor([300]), words, shown)
+            for shown in (source, 0 * source)
+        )
     assert torch.allclose(first, second, atol=1e-6)
-    slipped = trainer(UNetTrainer, Model(shelf.entry("sd15"), PLACED), pairs, tmp_path / "slip",
-                      Recipe(steps=1, batch=1, side_px=64, slip=True))
-    assert not torch.equal(slipped.net.conv_in.bias, bias) and torch.equal(slipped.net.conv_in.weight[:, :4], weight)
+    slipped = trainer(
+        UNetTrainer,
+        Model(shelf.entry("sd15"), PLACED),
+        pairs,
+        tmp_path / "slip",
+        Recipe(steps=1, batch=1, side_px=64, slip=True),
+    )
+    assert not torch.equal(slipped.net.conv_in.bias, bias) and torch.equal(
+        slipped.net.conv_in.weight[:, :4], weight
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cls, base", [(UNetTrainer, "sd15"), (DiTTrainer, "rsedit-dit")])
-def test_training_lowers_the_loss_goes_on_and_edits_at_once(client, brought, pairs, tmp_path, rgb, cls, base):
-    whole = trainer(cls, brought(base), pairs, tmp_path / "whole", Recipe(steps=80, batch=4, side_px=64, save_every=40))
+def test_training_lowers_the_loss_goes_on_and_edits_at_once(
+    client, brought, pairs, tmp_path, rgb, cls, base
+):
+    whole = trainer(
+        cls,
+        brought(base),
+        pairs,
+        tmp_path / "whole",
+        Recipe(steps=80, batch=4, side_px=64, save_every=40),
+    )
     before = whole.validated()
     path = whole.run()
     assert len(whole.losses) == 80 and whole.validated() < 0.9 * before
@@ -225,19 +1542,31 @@ def test_training_lowers_the_loss_goes_on_and_edits_at_once(client, brought, pai
     assert again.resume() and again.step == 7
     again.run()
     assert again.losses == pytest.approx(straight.losses, rel=1e-4)
-    assert again.optimisers[0].param_groups[0]["d"] == pytest.approx(straight.optimisers[0].param_groups[0]["d"], rel=1e-4)
+    assert again.optimisers[0].param_groups[0]["d"] == pytest.approx(
+        straight.optimisers[0].param_groups[0]["d"], rel=1e-4
+    )
     with pytest.raises(BadRequest, match="other settings or pictures"):
-        trainer(cls, Model(shelf.entry(base), PLACED), pairs[:3], tmp_path / "parts", recipe).resume()
+        trainer(
+            cls, Model(shelf.entry(base), PLACED), pairs[:3], tmp_path / "parts", recipe
+        ).resume()
 
     like = "rsedit-unet-openai" if cls is UNetTrainer else "rsedit-dit"
     entry = own.described("mine", shelf.entry(like), "Mine")
     bringing.bring(entry, path, True)
     own.remember(entry)
     drawn = Model(shelf.entry("mine"), PLACED).part(cls.network).state_dict()
-    assert all(torch.equal(value, whole.average[name]) for name, value in drawn.items() if name in whole.average)
+    assert all(
+        torch.equal(value, whole.average[name])
+        for name, value in drawn.items()
+        if name in whole.average
+    )
     editor = "rsedit_unet" if cls is UNetTrainer else "rsedit_dit"
-    job = client.post(f"/processes/{editor}/execution", json={"inputs": inputs(
-        rgb, prompt="the ground burned", options={"model": "mine", "steps": 2})})
+    job = client.post(
+        f"/processes/{editor}/execution",
+        json={
+            "inputs": inputs(rgb, prompt="the ground burned", options={"model": "mine", "steps": 2})
+        },
+    )
     info = finished(client, job.get_json()["jobID"])
     assert info["status"] == "successful", info
 
@@ -246,7 +1575,9 @@ def test_training_lowers_the_loss_goes_on_and_edits_at_once(client, brought, pai
 def test_what_is_left_out_follows_the_published_shares(brought, pairs, tmp_path):
     one = trainer(UNetTrainer, brought("sd15"), pairs, tmp_path / "run")
     empty, said = one.words(""), one.words("the ground burned")
-    one.latent = lambda picture, scaled=True: torch.ones(1, 4, 8, 8)  # what it is does not matter here
+    one.latent = lambda picture, scaled=True: torch.ones(
+        1, 4, 8, 8
+    )  # what it is does not matter here
     counts = {"words": 0, "source": 0, "both": 0, "none": 0}
     rng = np.random.default_rng(0)
     for _ in range(200):
@@ -254,14 +1585,30 @@ def test_what_is_left_out_follows_the_published_shares(brought, pairs, tmp_path)
         for number in range(6):
             no_words, no_source = torch.equal(words[number], empty[0]), not shown[number].any()
             assert no_words or torch.equal(words[number], said[0])
-            counts["both" if no_words and no_source else "words" if no_words else "source" if no_source else "none"] += 1
-    assert all(40 <= counts[name] <= 82 for name in ("words", "source", "both")), counts  # of 1200, 60 expected
+            counts[
+                "both"
+                if no_words and no_source
+                else "words"
+                if no_words
+                else "source"
+                if no_source
+                else "none"
+            ] += 1
+    assert all(40 <= counts[name] <= 82 for name in ("words", "source", "both")), (
+        counts
+    )  # of 1200, 60 expected
 
 
 @pytest.mark.slow
 def test_another_models_words_are_read_and_exported(brought, pairs, tmp_path):
     words = brought("rsedit-unet-dgtrs")
-    one = trainer(UNetTrainer, WithWords(brought("sd15"), words), pairs, tmp_path / "run", Recipe(steps=1, batch=1, side_px=64))
+    one = trainer(
+        UNetTrainer,
+        WithWords(brought("sd15"), words),
+        pairs,
+        tmp_path / "run",
+        Recipe(steps=1, batch=1, side_px=64),
+    )
     assert one.words("a").shape[1] == 248
     path = one.run()
     entry = own.described("long", shelf.entry("rsedit-unet-dgtrs"), "Long")
@@ -287,10 +1634,15 @@ def test_icedits_adapter_learns_goes_on_and_loads(brought, pairs, tmp_path):
     recipe = ICEditRecipe(steps=30, batch=2, side_px=64, save_every=10, rank=4, alpha=4)
     one = trainer(ICEditTrainer, model, pairs, tmp_path / "run", recipe)
     layers = {name.rsplit(".lora_", 1)[0] for name in one.learned}
-    assert {"transformer.x_embedder", "transformer.transformer_blocks.0.norm1.linear",
-            "transformer.transformer_blocks.0.ff.net.2",
-            "transformer.transformer_blocks.0.attn.to_out.0", "transformer.single_transformer_blocks.0.norm.linear",
-            "transformer.single_transformer_blocks.0.proj_mlp", "transformer.single_transformer_blocks.0.attn.to_v"} <= layers
+    assert {
+        "transformer.x_embedder",
+        "transformer.transformer_blocks.0.norm1.linear",
+        "transformer.transformer_blocks.0.ff.net.2",
+        "transformer.transformer_blocks.0.attn.to_out.0",
+        "transformer.single_transformer_blocks.0.norm.linear",
+        "transformer.single_transformer_blocks.0.proj_mlp",
+        "transformer.single_transformer_blocks.0.attn.to_v",
+    } <= layers
     assert not any("norm_out" in name or "context" in name or "add_" in name for name in layers)
     before = one.validated()
     path = one.run()
@@ -307,26 +1659,69 @@ def test_icedits_adapter_learns_goes_on_and_loads(brought, pairs, tmp_path):
 @pytest.mark.slow
 def test_the_command_keeps_a_journal_and_sheets(brought, pairs, tmp_path, home, capsys):
     brought("sd15")
-    lines = [{"before": p.control.name, "after": p.path.name, "caption": p.caption, "part": p.part} for p in pairs]
+    lines = [
+        {"before": p.control.name, "after": p.path.name, "caption": p.caption, "part": p.part}
+        for p in pairs
+    ]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     listed = tmp_path / "list.toml"
-    listed.write_text('[[run]]\nname = "a"\nkind = "rsedit"\nbatch = 1\nsteps = 4\nside = 64\nlook-every = 2\n')
-    wanted = ["train", "list", str(listed), "--data", str(tmp_path), "--output", str(tmp_path / "runs"), "--home", str(home)]
+    listed.write_text(
+        '[[run]]\nname = "a"\nkind = "rsedit"\nbatch = 1\nsteps = 4\nside = 64\nlook-every = 2\n'
+    )
+    wanted = [
+        "train",
+        "list",
+        str(listed),
+        "--data",
+        str(tmp_path),
+        "--output",
+        str(tmp_path / "runs"),
+        "--home",
+        str(home),
+    ]
     assert __main__.main(wanted) == 0
     told = capsys.readouterr()
-    assert "6 pairs to train, 2 pairs to val, 0 pairs to test" in told.err and "--like rsedit-unet-openai" in told.out
+    assert (
+        "6 pairs to train, 2 pairs to val, 0 pairs to test" in told.err
+        and "--like rsedit-unet-openai" in told.out
+    )
     found = journal.lines(tmp_path / "runs" / "a" / "metrics.jsonl")
-    assert [line["step"] for line in found] == [1, 2, 3, 4] and found[1]["validation"] > 0 and "validation" not in found[0]
+    assert (
+        [line["step"] for line in found] == [1, 2, 3, 4]
+        and found[1]["validation"] > 0
+        and "validation" not in found[0]
+    )
     with Image.open(tmp_path / "runs" / "a" / "sheet-000004.png") as sheet:
         assert sheet.size == (3 * 64, 2 * 64)
     assert __main__.main(wanted) == 0 and "going on after step 4" in capsys.readouterr().err
     listed.write_text('[[run]]\nname = "a"\nkind = "rsedit"\nsteps = "many"\n')
-    assert __main__.main(wanted) == 1 and "run 'a': its options are not understood" in capsys.readouterr().err
-    for options, sentence in ((["--dropped", "0.5"], "--dropped"), (["--side", "65"], "multiple of 64"),
-                              (["--steps", "0"], "--steps"), (["--base", "sd21"], "sd21"),
-                              (["--network", "dit", "--base", "sd15"], "no transformer")):
-        assert __main__.main(["train", "rsedit", "--data", str(tmp_path), "--output", str(tmp_path / "new"), "--home", str(home),
-                              *options]) == 1
+    assert (
+        __main__.main(wanted) == 1
+        and "run 'a': its options are not understood" in capsys.readouterr().err
+    )
+    for options, sentence in (
+        (["--dropped", "0.5"], "--dropped"),
+        (["--side", "65"], "multiple of 64"),
+        (["--steps", "0"], "--steps"),
+        (["--base", "sd21"], "sd21"),
+        (["--network", "dit", "--base", "sd15"], "no transformer"),
+    ):
+        assert (
+            __main__.main(
+                [
+                    "train",
+                    "rsedit",
+                    "--data",
+                    str(tmp_path),
+                    "--output",
+                    str(tmp_path / "new"),
+                    "--home",
+                    str(home),
+                    *options,
+                ]
+            )
+            == 1
+        )
         assert sentence in capsys.readouterr().err
 
 
@@ -334,19 +1729,55 @@ def test_the_command_keeps_a_journal_and_sheets(brought, pairs, tmp_path, home, 
 def test_two_processes_take_the_steps_of_one(brought, pairs, tmp_path, home):
     """Two processes with half the batches give the losses of one process with all."""
     brought("sd15")
-    lines = [{"before": p.control.name, "after": p.path.name, "caption": p.caption, "part": p.part} for p in pairs]
+    lines = [
+        {"before": p.control.name, "after": p.path.name, "caption": p.caption, "part": p.part}
+        for p in pairs
+    ]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    wanted = ["train", "rsedit", "--data", str(tmp_path), "--home", str(home), "--steps", "3", "--batch", "1", "--side", "64",
-              "--look-every", "0"]
+    wanted = [
+        "train",
+        "rsedit",
+        "--data",
+        str(tmp_path),
+        "--home",
+        str(home),
+        "--steps",
+        "3",
+        "--batch",
+        "1",
+        "--side",
+        "64",
+        "--look-every",
+        "0",
+    ]
     assert __main__.main([*wanted, "--accumulate", "2", "--output", str(tmp_path / "one")]) == 0
     launched = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "landbrush.server",
-         *wanted, "--output", str(tmp_path / "two")],
-        capture_output=True, text=True)
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc_per_node",
+            "2",
+            "-m",
+            "landbrush.server",
+            *wanted,
+            "--output",
+            str(tmp_path / "two"),
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert launched.returncode == 0, launched.stderr[-2000:]
-    first, second = ([line["loss"] for line in journal.lines(tmp_path / name / "metrics.jsonl")] for name in ("one", "two"))
+    first, second = (
+        [line["loss"] for line in journal.lines(tmp_path / name / "metrics.jsonl")]
+        for name in ("one", "two")
+    )
     assert len(first) == 3 and second == pytest.approx(first, rel=1e-4)
-    one, two = (load_file(tmp_path / name / "model" / "unet" / "diffusion_pytorch_model.safetensors") for name in ("one", "two"))
+    one, two = (
+        load_file(tmp_path / name / "model" / "unet" / "diffusion_pytorch_model.safetensors")
+        for name in ("one", "two")
+    )
     assert all(torch.allclose(one[key], two[key], atol=1e-5) for key in one)
 
 
@@ -358,5 +1789,9 @@ def test_a_journal_forgets_what_came_after_the_step_it_goes_on_from(tmp_path):
         out.write('{"step": 4, "lo')
     again = journal.Journal(tmp_path, 2)
     again.add(3, loss=9.0)
-    assert [(line["step"], line["loss"]) for line in journal.lines(again.path)] == [(1, 1.0), (2, 2.0), (3, 9.0)]
+    assert [(line["step"], line["loss"]) for line in journal.lines(again.path)] == [
+        (1, 1.0),
+        (2, 2.0),
+        (3, 9.0),
+    ]
     assert journal.lines(again.path)[0]["odd"] is None

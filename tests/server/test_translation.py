@@ -1,4 +1,5 @@
-"""Unpaired translation: the published networks' shapes and names, training that learns and goes on, the editor."""
+"""Unpaired translation: the published networks' shapes and names, training that learns and goes on,
+the editor."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ from safetensors.torch import load_file
 
 from tests.server.conftest import finished, inputs, square
 
-RECIPE = Recipe(steps=20, rate=2e-3, width=8, blocks=1, side_px=32, load_px=40, pool=3, save_every=7)
+RECIPE = Recipe(
+    steps=20, rate=2e-3, width=8, blocks=1, side_px=32, load_px=40, pool=3, save_every=7
+)
 pytestmark = pytest.mark.usefixtures("home")
 
 
@@ -29,10 +32,15 @@ def count(net):
 def heaps(tmp_path):
     """Dark green pictures, and bright ones with other shapes on them."""
     rng = np.random.default_rng(0)
-    for name, low, high in (("clear", (30, 60, 20), (90, 120, 70)), ("snow", (180, 185, 195), (250, 250, 255))):
+    for name, low, high in (
+        ("clear", (30, 60, 20), (90, 120, 70)),
+        ("snow", (180, 185, 195), (250, 250, 255)),
+    ):
         (tmp_path / name).mkdir()
         for number in range(6):
-            fields = np.kron(rng.integers(low, high, (4, 4, 3)), np.ones((12, 12, 1))).astype(np.uint8)
+            fields = np.kron(rng.integers(low, high, (4, 4, 3)), np.ones((12, 12, 1))).astype(
+                np.uint8
+            )
             Image.fromarray(fields).save(tmp_path / name / f"{number}.png")
     return tmp_path / "clear", tmp_path / "snow"
 
@@ -42,15 +50,23 @@ def trainer(heaps, folder, recipe=RECIPE):
 
 
 def test_published_sizes_and_names():
-    """11.378 and 2.765 million weights, as the published code prints them; names of its nine-block generator."""
+    """11.378 and 2.765 million weights, as the published code prints them; names of its nine-block
+    generator."""
     names = {name.rpartition(".")[0] for name, _ in Generator(Shape()).named_parameters()}
     blocks = {f"model.{block}.conv_block.{layer}" for block in range(10, 19) for layer in (1, 5)}
     assert names == blocks | {f"model.{layer}" for layer in (1, 4, 7, 19, 22, 26)}
     assert count(Generator(Shape())) == count(Generator(Shape(blurred=True))) == 11_378_179
     assert count(Discriminator()) == 2_764_737
     blurred = dict(Generator(Shape(width=4, blurred=True)).state_dict())
-    assert {"model.7.filt", "model.11.filt", "model.21.filt", "model.25.filt", "model.12.conv_block.1.weight", "model.22.weight",
-            "model.30.weight"} <= set(blurred)
+    assert {
+        "model.7.filt",
+        "model.11.filt",
+        "model.21.filt",
+        "model.25.filt",
+        "model.12.conv_block.1.weight",
+        "model.22.weight",
+        "model.30.weight",
+    } <= set(blurred)
     assert Discriminator(8)(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 30, 30)
 
 
@@ -59,15 +75,18 @@ def test_halving_and_doubling_are_even():
     ramp = torch.arange(16.0).expand(1, 2, 12, 16)
     half, twice = translation.Halved(2)(ramp), translation.Doubled(2)(ramp)
     assert half.shape == (1, 2, 6, 8) and twice.shape == (1, 2, 24, 32)
-    assert torch.allclose(half[0, 0, 2, 1:], torch.arange(2.0, 16, 2)) and torch.allclose(twice.diff(dim=3)[..., 4:-4],
-                                                                                          torch.tensor(0.5))
+    assert torch.allclose(half[0, 0, 2, 1:], torch.arange(2.0, 16, 2)) and torch.allclose(
+        twice.diff(dim=3)[..., 4:-4], torch.tensor(0.5)
+    )
     assert torch.allclose(translation.Doubled(2)(torch.ones_like(ramp)), torch.tensor(1.0))
 
 
 @pytest.mark.parametrize("shape", [Shape(4, 2), Shape(4, 3, True), Shape(4, 2, False, True)])
 def test_checkpoints_of_all_layouts_load(tmp_path, shape):
     net = Generator(shape).eval()
-    torch.save({f"module.{name}": value for name, value in net.state_dict().items()}, tmp_path / "a.pth")
+    torch.save(
+        {f"module.{name}": value for name, value in net.state_dict().items()}, tmp_path / "a.pth"
+    )
     found = translation.load(tmp_path / "a.pth")
     picture = torch.rand(1, 3, 32, 48)
     assert torch.equal(found(picture), net(picture)) and found(picture).shape == picture.shape
@@ -127,35 +146,67 @@ def test_twenty_steps_learn_and_go_on_as_if_never_stopped(heaps, tmp_path):
 
 def test_the_editor_needs_a_network_and_keeps_the_promise(client, heaps, rgb, tmp_path, home):
     assert "No network is in" in str(client.get("/processes/learned-weather").get_json())
-    refused = client.post("/processes/learned-weather/execution", json={"inputs": inputs(rgb, square(10, 10, 60, 60))})
+    refused = client.post(
+        "/processes/learned-weather/execution", json={"inputs": inputs(rgb, square(10, 10, 60, 60))}
+    )
     assert refused.status_code >= 400 and "translation" in refused.get_json()["detail"]
     path = trainer(heaps, tmp_path / "run").run()
     place = weights.folder() / "translation"
     place.mkdir(parents=True)
     (place / "snow.safetensors").write_bytes(path.read_bytes())
     wanted = inputs(rgb, square(10, 10, 60, 60), output={"area": "layer"})
-    info = finished(client, client.post("/processes/learned-weather/execution", json={"inputs": wanted}).get_json()["jobID"])
+    info = finished(
+        client,
+        client.post("/processes/learned-weather/execution", json={"inputs": wanted}).get_json()[
+            "jobID"
+        ],
+    )
     assert info["status"] == "successful", info["message"]
     manifest = client.get(f"/jobs/{info['jobID']}/results/manifest.json").get_json()
     assert manifest["drawn"]["network"] == manifest["options"]["checkpoint"] == "snow.safetensors"
     assert manifest["gate"]["pixels_outside_different"] == 0
-    with rasterio.MemoryFile(client.get(f"/jobs/{info['jobID']}/results/result.tif").data) as memory, memory.open() as written, \
-            rasterio.open(rgb) as source:
+    with (
+        rasterio.MemoryFile(client.get(f"/jobs/{info['jobID']}/results/result.tif").data) as memory,
+        memory.open() as written,
+        rasterio.open(rgb) as source,
+    ):
         inside = np.zeros(source.shape, bool)
         inside[10:60, 10:60] = True
         assert np.array_equal(written.read()[:, ~inside], source.read()[:, ~inside])
         assert (written.read()[:, inside] != source.read()[:, inside]).mean() > 0.5
     wanted = inputs(rgb, square(10, 10, 60, 60), options={"checkpoint": "../secret"})
     refused = client.post("/processes/learned-weather/execution", json={"inputs": wanted})
-    assert refused.status_code >= 400 and "there are snow.safetensors" in refused.get_json()["detail"]
+    assert (
+        refused.status_code >= 400 and "there are snow.safetensors" in refused.get_json()["detail"]
+    )
 
 
 def test_the_command(heaps, tmp_path, home, capsys):
-    wanted = ["train", "cyclegan", "--first", str(heaps[0]), "--second", str(heaps[1]), "--output", str(tmp_path / "run"),
-              "--steps", "2", "--width", "8", "--blocks", "1", "--side", "32", "--home", str(home)]
+    wanted = [
+        "train",
+        "cyclegan",
+        "--first",
+        str(heaps[0]),
+        "--second",
+        str(heaps[1]),
+        "--output",
+        str(tmp_path / "run"),
+        "--steps",
+        "2",
+        "--width",
+        "8",
+        "--blocks",
+        "1",
+        "--side",
+        "32",
+        "--home",
+        str(home),
+    ]
     assert __main__.main(wanted) == 0
     told = capsys.readouterr()
     assert "step 2/2 loss" in told.err and "Weather, learned" in told.out
-    assert __main__.main([*wanted, "--side", "33"]) == 1 and "multiple of 4" in capsys.readouterr().err
+    assert (
+        __main__.main([*wanted, "--side", "33"]) == 1 and "multiple of 4" in capsys.readouterr().err
+    )
     assert __main__.main([*wanted[:3], str(tmp_path / "none"), *wanted[4:]]) == 1
     assert "holds no pictures" in capsys.readouterr().err

@@ -1,4 +1,5 @@
-"""Words: paraphrases, image-text retrieval, the text editor with and without a model, and models that are named."""
+"""Words: paraphrases, image-text retrieval, the text editor with and without a model, and models
+that are named."""
 
 from __future__ import annotations
 
@@ -35,7 +36,1206 @@ def options_of(editor_id, **given):
     return registry.options_of(registry.editor(editor_id).info, given)
 
 
-# ---- paraphrases ----------------------------------------------------------------------------------------------------
+# ---- paraphrases
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+#
+# --------------------------------------------------------------------------------------------------
 
 
 def test_templates_keep_the_prompt_first_and_change_known_words():
@@ -66,7 +1266,7 @@ def test_without_a_language_model_the_user_is_told_what_to_name():
 class _Answers(BaseHTTPRequestHandler):
     asked: list = []
     status = 200
-    content = "1. a snowy field\n2) \"snow on a field\"\n- a field under snow\nHere they are:\n"
+    content = '1. a snowy field\n2) "snow on a field"\n- a field under snow\nHere they are:\n'
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -74,7 +1274,9 @@ class _Answers(BaseHTTPRequestHandler):
         self.send_response(type(self).status)
         self.send_header("Location", "http://127.0.0.1:9/elsewhere")
         self.end_headers()
-        self.wfile.write(json.dumps({"choices": [{"message": {"content": type(self).content}}]}).encode())
+        self.wfile.write(
+            json.dumps({"choices": [{"message": {"content": type(self).content}}]}).encode()
+        )
 
     def log_message(self, *_):
         pass
@@ -98,7 +1300,12 @@ def test_an_endpoint_is_asked_with_the_key_and_its_lines_are_read(endpoint, tmp_
     weights.give("endpoint-key-file", str(tmp_path / "key"))
     weights.give("endpoint-model", "tiny")
     found = prompts.ensemble("a field with snow", "endpoint", 4)
-    assert found.texts == ("a field with snow", "a snowy field", "snow on a field", "a field under snow")
+    assert found.texts == (
+        "a field with snow",
+        "a snowy field",
+        "snow on a field",
+        "a field under snow",
+    )
     path, key, body = endpoint.asked[0]
     assert path == "/v1/chat/completions" and key == "Bearer s3cret" and body["model"] == "tiny"
     assert "a field with snow" in body["messages"][0]["content"]
@@ -133,20 +1340,36 @@ def test_nobody_answers():
 
 
 def test_a_local_language_model_is_run(tmp_path):
-    """A tiny model of a real class: what it says is noise, and whatever it says is taken line by line."""
+    """A tiny model of a real class: what it says is noise, and is taken line by line."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
     tokens = Tokenizer(models.BPE(unk_token="<unk>"))
     tokens.pre_tokenizer = pre_tokenizers.ByteLevel()
-    tokens.train_from_iterator(["snow on a field\n", "a field with snow\n"] * 5,
-                               trainers.BpeTrainer(vocab_size=300, special_tokens=["<unk>", "<eos>"],
-                                                   initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    tokens.train_from_iterator(
+        ["snow on a field\n", "a field with snow\n"] * 5,
+        trainers.BpeTrainer(
+            vocab_size=300,
+            special_tokens=["<unk>", "<eos>"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        ),
+    )
     folder = tmp_path / "language"
-    PreTrainedTokenizerFast(tokenizer_object=tokens, unk_token="<unk>", eos_token="<eos>").save_pretrained(folder)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokens, unk_token="<unk>", eos_token="<eos>"
+    ).save_pretrained(folder)
     torch.manual_seed(0)
-    GPT2LMHeadModel(GPT2Config(vocab_size=300, n_positions=1024, n_embd=32, n_layer=1, n_head=2, bos_token_id=1,
-                               eos_token_id=1)).save_pretrained(folder)
+    GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=300,
+            n_positions=1024,
+            n_embd=32,
+            n_layer=1,
+            n_head=2,
+            bos_token_id=1,
+            eos_token_id=1,
+        )
+    ).save_pretrained(folder)
     weights.give("language", str(folder))
     found = prompts.ensemble("snow", "language model", 3)
     assert found.texts[0] == "snow" and found.source == "language model"
@@ -155,7 +1378,7 @@ def test_a_local_language_model_is_run(tmp_path):
         prompts.ensemble("snow", "language model")
 
 
-# ---- naming models --------------------------------------------------------------------------------------------------
+# ---- naming models -------------------------------------------------------------------------------
 
 
 def test_models_are_named_listed_and_forgotten(tmp_path, capsys):
@@ -179,7 +1402,7 @@ def test_what_cannot_be_named_is_refused(tmp_path, capsys):
     assert "chosen.json" in capsys.readouterr().err
 
 
-# ---- the text editor ------------------------------------------------------------------------------------------------
+# ---- the text editor -----------------------------------------------------------------------------
 
 
 def a_scene(bands=3, size=96, roles=("red", "green", "blue", "nir")):
@@ -187,8 +1410,15 @@ def a_scene(bands=3, size=96, roles=("red", "green", "blue", "nir")):
     mask = np.zeros((size, size), bool)
     mask[32:64, 32:64] = True
     other = scene(bands, 64, 64, seed=5).astype(np.float32) if bands else None
-    return Scene(image, np.ones((size, size), bool), mask, roles[:bands], 0.5, (10, 20),
-                 (Patch(other, np.ones((64, 64), bool)), Patch(1 - other, np.ones((64, 64), bool), -3.0)))
+    return Scene(
+        image,
+        np.ones((size, size), bool),
+        mask,
+        roles[:bands],
+        0.5,
+        (10, 20),
+        (Patch(other, np.ones((64, 64), bool)), Patch(1 - other, np.ones((64, 64), bool), -3.0)),
+    )
 
 
 @pytest.mark.parametrize("content", ["exemplars", "patch diffusion"])
@@ -202,25 +1432,45 @@ def test_new_content_without_a_model(content, bands):
         facts.update(told[4] if len(told) > 4 else {})
 
     first, second = (editor.edit(given, "forest", options, 3, step) for _ in range(2))
-    assert np.array_equal(first, second) and np.array_equal(first[:, ~given.mask], given.image[:, ~given.mask])
-    assert np.abs(first - given.image)[:, given.mask].mean() > 0.01 and facts["sentences"] == ["forest"]
+    assert np.array_equal(first, second) and np.array_equal(
+        first[:, ~given.mask], given.image[:, ~given.mask]
+    )
+    assert np.abs(first - given.image)[:, given.mask].mean() > 0.01 and facts["sentences"] == [
+        "forest"
+    ]
 
 
 def test_weights_of_exemplars_choose_the_content():
-    """Of a dark and a bright exemplar the one that fits the words far better is what patch diffusion draws."""
+    """Of two exemplars the one that fits the words far better is what patch diffusion draws."""
     size = 96
     rng = np.random.default_rng(0)
-    dark, bright = (np.clip(level + rng.normal(0, 0.03, (3, 64, 64)), 0, 1).astype(np.float32) for level in (0.25, 0.75))
+    dark, bright = (
+        np.clip(level + rng.normal(0, 0.03, (3, 64, 64)), 0, 1).astype(np.float32)
+        for level in (0.25, 0.75)
+    )
     usable = np.ones((64, 64), bool)
-    image = np.full((3, size, size), 0.5, np.float32) + rng.normal(0, 0.02, (3, size, size)).astype(np.float32)
+    image = np.full((3, size, size), 0.5, np.float32) + rng.normal(0, 0.02, (3, size, size)).astype(
+        np.float32
+    )
     mask = np.zeros((size, size), bool)
     mask[16:80, 16:80] = True
     options = options_of("text", content="patch diffusion", candidates=1, outline_px=0.0)
 
     def middle(dark_weight, bright_weight):
-        given = Scene(image, np.ones_like(mask), mask, ("red", "green", "blue"), 0.5, (0, 0),
-                      (Patch(dark, usable, dark_weight), Patch(bright, usable, bright_weight)))
-        return registry.editor("text").edit(given, "x", options, 0, lambda *_: None)[:, 36:60, 36:60].mean()
+        given = Scene(
+            image,
+            np.ones_like(mask),
+            mask,
+            ("red", "green", "blue"),
+            0.5,
+            (0, 0),
+            (Patch(dark, usable, dark_weight), Patch(bright, usable, bright_weight)),
+        )
+        return (
+            registry.editor("text")
+            .edit(given, "x", options, 0, lambda *_: None)[:, 36:60, 36:60]
+            .mean()
+        )
 
     assert middle(0.0, -60.0) < 0.4 < 0.6 < middle(-60.0, 0.0)
 
@@ -230,12 +1480,27 @@ def test_every_mode_with_a_model(tmp_path, mode):
     weights.give("image-text", str(tiny_clip.saved(tmp_path)))
     weights.give("second-image-text", str(tiny_clip.saved(tmp_path, "resnet", seed=4)))
     given = a_scene()
-    options = options_of("text", mode=mode, content="patch diffusion", candidates=2, views=2, paraphrases="snow\nfresh snow")
+    options = options_of(
+        "text",
+        mode=mode,
+        content="patch diffusion",
+        candidates=2,
+        views=2,
+        paraphrases="snow\nfresh snow",
+    )
     facts = {}
-    out = registry.editor("text").edit(given, "snow", options, 0, lambda *a: facts.update(a[4] if len(a) > 4 else {}))
-    assert np.array_equal(out[:, ~given.mask], given.image[:, ~given.mask]) and np.isfinite(out).all()
+    out = registry.editor("text").edit(
+        given, "snow", options, 0, lambda *a: facts.update(a[4] if len(a) > 4 else {})
+    )
+    assert (
+        np.array_equal(out[:, ~given.mask], given.image[:, ~given.mask]) and np.isfinite(out).all()
+    )
     assert not np.array_equal(out[:, given.mask], given.image[:, given.mask])
-    assert facts["image_text_model"] == "vit" and facts["guided_steps"] >= 3 and facts["sentences"] == ["snow", "fresh snow"]
+    assert (
+        facts["image_text_model"] == "vit"
+        and facts["guided_steps"] >= 3
+        and facts["sentences"] == ["snow", "fresh snow"]
+    )
     if mode == "new content":
         assert facts["ranked_by"] == "resnet" and len(facts["candidates"]) == 2
 
@@ -245,12 +1510,19 @@ def test_modes_that_need_a_model_say_so(mode):
     given = a_scene()
     without = Scene(given.image, given.valid, given.mask, given.roles, given.gsd_m)
     with pytest.raises(WeightsMissing, match="RemoteCLIP"):
-        registry.editor("text").edit(without, "snow", options_of("text", mode=mode), 0, lambda *_: None)
+        registry.editor("text").edit(
+            without, "snow", options_of("text", mode=mode), 0, lambda *_: None
+        )
 
 
 def request_for(path, ring, prompt, **options):
-    return EditRequest(RasterRef(path=str(path)), Polygons({"type": "Polygon", "coordinates": [ring]}), prompt=prompt,
-                       options=options, output=Output("layer"))
+    return EditRequest(
+        RasterRef(path=str(path)),
+        Polygons({"type": "Polygon", "coordinates": [ring]}),
+        prompt=prompt,
+        options=options,
+        output=Output("layer"),
+    )
 
 
 def a_raster(tmp_path, bands=3):
@@ -262,19 +1534,34 @@ def ring_in(path):
 
 
 def test_the_whole_path_with_a_random_model_retrieves_guides_and_records(tmp_path):
-    """Whatever the random model likes is retrieved, guides and is written down; the raster promise holds."""
+    """What the random model likes is retrieved, guides and is recorded; the promise holds."""
     path = a_raster(tmp_path)
     ran = 0
     for seed in range(4):
         weights.give("image-text", str(tiny_clip.saved(tmp_path / str(seed), seed=seed)))
         try:
-            report = edit(request_for(path, ring_in(path), "a flooded field", content="patch diffusion", candidates=1, views=2),
-                          "text", Files(path), tmp_path, lambda *_: None)
+            report = edit(
+                request_for(
+                    path,
+                    ring_in(path),
+                    "a flooded field",
+                    content="patch diffusion",
+                    candidates=1,
+                    views=2,
+                ),
+                "text",
+                Files(path),
+                tmp_path,
+                lambda *_: None,
+            )
         except NotFoundInLayer as error:
             assert "aerial photograph" in str(error)
             continue
         ran += 1
-        assert report["gate"]["pixels_outside_different"] == 0 and report["gate"]["pixels_inside_changed"] > 1000
+        assert (
+            report["gate"]["pixels_outside_different"] == 0
+            and report["gate"]["pixels_inside_changed"] > 1000
+        )
         assert report["search"]["rule"] == "image-text model vit" and report["search"]["windows"]
         assert len(report["options"]["paraphrases"].splitlines()) == 6
         assert report["drawn"]["guided_steps"] > 0
@@ -284,7 +1571,13 @@ def test_the_whole_path_with_a_random_model_retrieves_guides_and_records(tmp_pat
 def test_words_without_a_land_cover_and_without_a_model_are_refused(tmp_path):
     path = a_raster(tmp_path)
     with pytest.raises(CannotEdit, match="exemplar"):
-        edit(request_for(path, ring_in(path), "a collapsed bridge"), "text", Files(path), tmp_path, lambda *_: None)
+        edit(
+            request_for(path, ring_in(path), "a collapsed bridge"),
+            "text",
+            Files(path),
+            tmp_path,
+            lambda *_: None,
+        )
     with pytest.raises(BadRequest, match="prompt"):
         edit(request_for(path, ring_in(path), " "), "text", Files(path), tmp_path, lambda *_: None)
 
@@ -297,11 +1590,16 @@ def test_sinddm_is_guided_by_words_and_takes_a_checkpoint(tmp_path):
     folder.mkdir(parents=True)
     torch.manual_seed(0)
     net = SinDDMNet(3, 32)
-    torch.save({"step": 1, "ema": {f"denoise_fn.{k}": v for k, v in net.state_dict().items()}}, folder / "model-12.pt")
+    torch.save(
+        {"step": 1, "ema": {f"denoise_fn.{k}": v for k, v in net.state_dict().items()}},
+        folder / "model-12.pt",
+    )
     given, facts = a_scene(size=96), {}
     editor = registry.editor("sinddm")
     options = options_of("sinddm", checkpoint="model-12.pt", views=1, paraphrases="snow")
-    guided = editor.edit(given, "snow", options, 0, lambda *a: facts.update((a[4] or {}) if len(a) > 4 else {}))
+    guided = editor.edit(
+        given, "snow", options, 0, lambda *a: facts.update((a[4] or {}) if len(a) > 4 else {})
+    )
     plain = editor.edit(given, "", options, 0, lambda *_: None)
     assert facts["guided_steps"] > 0 and not np.array_equal(guided, plain)
     assert np.array_equal(guided[:, ~given.mask], given.image[:, ~given.mask])
@@ -309,7 +1607,9 @@ def test_sinddm_is_guided_by_words_and_takes_a_checkpoint(tmp_path):
         with pytest.raises(WeightsMissing, match="checkpoint"):
             editor.edit(given, "", options_of("sinddm", checkpoint=name), 0, lambda *_: None)
     with pytest.raises(CannotEdit, match="bands"):
-        editor.edit(a_scene(4), "", options_of("sinddm", checkpoint="model-12.pt"), 0, lambda *_: None)
+        editor.edit(
+            a_scene(4), "", options_of("sinddm", checkpoint="model-12.pt"), 0, lambda *_: None
+        )
 
 
 @pytest.mark.parametrize("schedule", ["", "fine", "1 -2", "1 nan"])
@@ -327,11 +1627,16 @@ def test_sinddms_other_modes(tmp_path, mode):
     folder = Path(weights.folder()) / "sinddm"
     folder.mkdir(parents=True)
     torch.manual_seed(0)
-    torch.save({"ema": {f"denoise_fn.{k}": v for k, v in SinDDMNet(3, 32).state_dict().items()}}, folder / "net.pt")
+    torch.save(
+        {"ema": {f"denoise_fn.{k}": v for k, v in SinDDMNet(3, 32).state_dict().items()}},
+        folder / "net.pt",
+    )
     given, editor = a_scene(size=96), registry.editor("sinddm")
     options = options_of("sinddm", checkpoint="net.pt", mode=mode)
     out = editor.edit(given, "", options, 0, lambda *_: None)
-    assert np.array_equal(out[:, ~given.mask], given.image[:, ~given.mask]) and np.isfinite(out).all()
+    assert (
+        np.array_equal(out[:, ~given.mask], given.image[:, ~given.mask]) and np.isfinite(out).all()
+    )
     assert not np.array_equal(out, given.image)
     bare = Scene(given.image, given.valid, given.mask, given.roles, given.gsd_m, given.origin)
     if mode == "copied content":
@@ -346,13 +1651,25 @@ def test_exemplars_that_are_too_thin_are_refused():
     thin = np.zeros((64, 64), bool)
     thin[30:33] = True
     for content in ("exemplars", "patch diffusion"):
-        scene_of = Scene(given.image, given.valid, given.mask, given.roles, given.gsd_m, (0, 0),
-                         (Patch(given.exemplars[0].image, thin),))
+        scene_of = Scene(
+            given.image,
+            given.valid,
+            given.mask,
+            given.roles,
+            given.gsd_m,
+            (0, 0),
+            (Patch(given.exemplars[0].image, thin),),
+        )
         with pytest.raises(CannotEdit, match="thin"):
-            registry.editor("text").edit(scene_of, "x", options_of("text", content=content), 0, lambda *_: None)
+            registry.editor("text").edit(
+                scene_of, "x", options_of("text", content=content), 0, lambda *_: None
+            )
 
 
-@pytest.mark.parametrize("shape, bands", [((6, 900), 3), ((1, 500), 3), ((200, 200), 2), ((200, 200), 5), ((3200, 3200), 3)])
+@pytest.mark.parametrize(
+    "shape, bands",
+    [((6, 900), 3), ((1, 500), 3), ((200, 200), 2), ((200, 200), 5), ((3200, 3200), 3)],
+)
 def test_text_retrieval_ends_on_any_layer(tmp_path, shape, bands):
     import rasterio
     from landbrush.server.models import image_text
@@ -362,11 +1679,15 @@ def test_text_retrieval_ends_on_any_layer(tmp_path, shape, bands):
 
     values = in_type(scene(bands, *shape), "uint8")
     if shape[0] > 1000:
-        values[:, np.arange(shape[0]) % 220 < 8] = 0  # strips without data leave no window of twice the size
+        values[:, np.arange(shape[0]) % 220 < 8] = (
+            0  # strips without data leave no window of twice the size
+        )
     path = write(tmp_path / "layer.tif", values, nodata=0)
     model = image_text.load(tiny_clip.saved(tmp_path))
     with rasterio.open(path) as dataset:
-        found = text_retrieval.search(Layer.of(dataset, {}), model, ["a forest"], Box(0, 0, shape[1], shape[0]))
+        found = text_retrieval.search(
+            Layer.of(dataset, {}), model, ["a forest"], Box(0, 0, shape[1], shape[0])
+        )
     assert found.hits or found.reason
 
 
@@ -380,4 +1701,6 @@ def test_the_search_route_looks_for_any_words_with_a_model(tmp_path, client):
     weights.give("image-text", str(tiny_clip.saved(tmp_path)))
     found = client.post("/searches", json=asked).get_json()
     assert found["rule"].startswith("image-text model") and (found.get("found") or found["reason"])
-    assert client.post("/searches", json={**asked, "word": "grass"}).get_json()["rule"] == "index rule"
+    assert (
+        client.post("/searches", json={**asked, "word": "grass"}).get_json()["rule"] == "index rule"
+    )

@@ -1,4 +1,5 @@
-"""Image-text models of the real classes with small random weights, in the layouts that users have."""
+"""Image-text models of the real classes with small random weights, in the layouts that users
+have."""
 
 from __future__ import annotations
 
@@ -57,7 +58,9 @@ def _resnet(width, grid, out):
     for stage in range(1, 5):
         here = width * 2 ** (stage - 1)
         at = f"visual.layer{stage}.0"
-        for number, (a, b, side) in enumerate(((inner, here, 1), (here, here, 3), (here, 4 * here, 1)), 1):
+        for number, (a, b, side) in enumerate(
+            ((inner, here, 1), (here, here, 3), (here, 4 * here, 1)), 1
+        ):
             yield f"{at}.conv{number}.weight", (b, a, side, side)
             yield from _norm(f"{at}.bn{number}", b)
         yield f"{at}.downsample.0.weight", (4 * here, inner, 1, 1)
@@ -72,13 +75,15 @@ def _resnet(width, grid, out):
 
 
 def tensors(kind="vit", seed=0):
-    """A state dict with OpenAI's names: a ViT of 64 px in 16 px patches, or a residual network of 64 px."""
+    """A state dict with OpenAI's names: a ViT of 64 px in 16 px patches, or a residual network of
+    64 px."""
     generator = torch.Generator().manual_seed(seed)
     shapes = dict([*_text(64, 32), *(_vit(64, 16, 4, 32) if kind == "vit" else _resnet(8, 2, 32))])
     made = {key: 0.05 * torch.randn(shape, generator=generator) for key, shape in shapes.items()}
     for key in made:
         if key.endswith(("running_var", "bn1.weight", "bn2.weight", "bn3.weight")) or (
-                key.endswith("weight") and (".ln_" in key or key.startswith("ln_"))):
+            key.endswith("weight") and (".ln_" in key or key.startswith("ln_"))
+        ):
             made[key] = torch.ones_like(made[key])
     return made
 
@@ -87,7 +92,9 @@ def saved(folder, kind="vit", layout="open_clip", seed=0):
     """A model on disk; returns its path."""
     if layout == "transformers":
         return _transformers(folder / "tiny-clip", seed)
-    path = folder / f"RemoteCLIP-{kind}.pt" if layout == "remote" else folder / f"{kind}.safetensors"
+    path = (
+        folder / f"RemoteCLIP-{kind}.pt" if layout == "remote" else folder / f"{kind}.safetensors"
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".pt":
         torch.save({"state_dict": {f"module.{k}": v for k, v in tensors(kind, seed).items()}}, path)
@@ -102,11 +109,23 @@ def _transformers(path, seed):
     from transformers import CLIPConfig, CLIPModel
 
     torch.manual_seed(seed)
-    tower = {"hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 1, "num_attention_heads": 1}
+    tower = {
+        "hidden_size": 64,
+        "intermediate_size": 256,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 1,
+    }
     config = CLIPConfig(
-        text_config={**tower, "vocab_size": VOCABULARY, "max_position_embeddings": 77, "bos_token_id": VOCABULARY - 2,
-                     "eos_token_id": VOCABULARY - 1},
-        vision_config={**tower, "image_size": 64, "patch_size": 16}, projection_dim=32)
+        text_config={
+            **tower,
+            "vocab_size": VOCABULARY,
+            "max_position_embeddings": 77,
+            "bos_token_id": VOCABULARY - 2,
+            "eos_token_id": VOCABULARY - 1,
+        },
+        vision_config={**tower, "image_size": 64, "patch_size": 16},
+        projection_dim=32,
+    )
     CLIPModel(config).save_pretrained(path)
     return path
 

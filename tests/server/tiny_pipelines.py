@@ -1,4 +1,5 @@
-"""Every pretrained pipeline of its real classes, tiny, with random weights, saved as it is published."""
+"""Every pretrained pipeline of its real classes, tiny, with random weights, saved as it is
+published."""
 
 from __future__ import annotations
 
@@ -8,13 +9,26 @@ from pathlib import Path
 
 import torch
 
-SMALL = {"hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 2, "num_attention_heads": 4}
+SMALL = {
+    "hidden_size": 32,
+    "intermediate_size": 37,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}
 TEXT = {**SMALL, "vocab_size": 49408, "bos_token_id": 49406, "eos_token_id": 49407}
-SENTENCES = ("flood the houses with brown water", "a satellite image of a town", "snow on roofs and fields", "make it winter",
-             "a diptych with two side by side images of the same scene on the right the scene is exactly the same as on the "
-             "left but",
-             "burned forest and ash", "build a solar farm here", "what should be there", "buildings collapsed after an "
-                                                                                         "earthquake")
+SENTENCES = (
+    "flood the houses with brown water",
+    "a satellite image of a town",
+    "snow on roofs and fields",
+    "make it winter",
+    "a diptych with two side by side images of the same scene on the right the scene is exactly "
+    "the same as on the "
+    "left but",
+    "burned forest and ash",
+    "build a solar farm here",
+    "what should be there",
+    "buildings collapsed after an earthquake",
+)
 
 
 def clip_tokens(limit=77):
@@ -22,42 +36,82 @@ def clip_tokens(limit=77):
     from transformers import CLIPTokenizer
 
     tokens = json.loads(tokeniser(Path(".")).to_str())["model"]
-    return CLIPTokenizer(vocab=tokens["vocab"], merges=[tuple(merge) for merge in tokens["merges"]], model_max_length=limit)
+    return CLIPTokenizer(
+        vocab=tokens["vocab"],
+        merges=[tuple(merge) for merge in tokens["merges"]],
+        model_max_length=limit,
+    )
 
 
 def t5_tokens(folder):
-    """T5's tokeniser as it is published: a model of sentencepiece, trained here on a few sentences."""
+    """T5's tokeniser as it is published: a model of sentencepiece, trained here on a few
+    sentences."""
     import io
 
     import sentencepiece
 
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(SENTENCES * 20), model_writer=model, vocab_size=120, pad_id=0, eos_id=1, unk_id=2, bos_id=-1,
-        hard_vocab_limit=False, minloglevel=2)
+        sentence_iterator=iter(SENTENCES * 20),
+        model_writer=model,
+        vocab_size=120,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "spiece.model").write_bytes(model.getvalue())
-    (folder / "tokenizer_config.json").write_text(json.dumps({
-        "tokenizer_class": "T5Tokenizer", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>", "extra_ids": 0,
-        "model_max_length": 512}))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps(
+            {
+                "tokenizer_class": "T5Tokenizer",
+                "eos_token": "</s>",
+                "pad_token": "<pad>",
+                "unk_token": "<unk>",
+                "extra_ids": 0,
+                "model_max_length": 512,
+            }
+        )
+    )
 
 
 def unet(channels, cross=32, **more):
     from diffusers import UNet2DConditionModel
 
-    return UNet2DConditionModel(**{
-        "sample_size": 16, "in_channels": channels, "out_channels": 4, "layers_per_block": 1, "block_out_channels": (32, 64),
-        "cross_attention_dim": cross, "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
-        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"), "attention_head_dim": 8, **more})
+    return UNet2DConditionModel(
+        **{
+            "sample_size": 16,
+            "in_channels": channels,
+            "out_channels": 4,
+            "layers_per_block": 1,
+            "block_out_channels": (32, 64),
+            "cross_attention_dim": cross,
+            "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+            "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+            "attention_head_dim": 8,
+            **more,
+        }
+    )
 
 
 def vae(channels=4, factor=0.18215, shift=None):
-    """With the eightfold reduction of the real ones, and almost no spread, so that samples of it are its mean."""
+    """With the eightfold reduction of the real ones, and almost no spread, so that samples of it
+    are its mean."""
     from diffusers import AutoencoderKL
 
     net = AutoencoderKL(
-        block_out_channels=(8, 8, 16, 16), down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-        latent_channels=channels, layers_per_block=1, norm_num_groups=4, scaling_factor=factor, shift_factor=shift)
+        block_out_channels=(8, 8, 16, 16),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        latent_channels=channels,
+        layers_per_block=1,
+        norm_num_groups=4,
+        scaling_factor=factor,
+        shift_factor=shift,
+    )
     with torch.no_grad():
         if net.quant_conv is not None:
             net.quant_conv.weight[channels:] = 0
@@ -78,11 +132,20 @@ def clip(limit=77, projection=0, **more):
 def t5(width=32):
     from transformers import T5Config, T5EncoderModel
 
-    return T5EncoderModel(T5Config(vocab_size=200, d_model=width, d_kv=8, d_ff=37, num_layers=2, num_heads=4))
+    return T5EncoderModel(
+        T5Config(vocab_size=200, d_model=width, d_kv=8, d_ff=37, num_layers=2, num_heads=4)
+    )
 
 
-SD_BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1, "clip_sample": False,
-            "set_alpha_to_one": False, "skip_prk_steps": True}
+SD_BETAS = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "steps_offset": 1,
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "skip_prk_steps": True,
+}
 
 
 def stable_diffusion(folder, channels, limit=77, seed=0, **more):
@@ -94,8 +157,10 @@ def stable_diffusion(folder, channels, limit=77, seed=0, **more):
     for name, net in parts.items():
         net.save_pretrained(folder / name)
     clip_tokens(limit).save_pretrained(folder / "tokenizer")
-    PNDMScheduler(skip_prk_steps=True, **{k: v for k, v in SD_BETAS.items() if k not in ("clip_sample", "skip_prk_steps")}
-                  ).save_pretrained(folder / "scheduler")
+    PNDMScheduler(
+        skip_prk_steps=True,
+        **{k: v for k, v in SD_BETAS.items() if k not in ("clip_sample", "skip_prk_steps")},
+    ).save_pretrained(folder / "scheduler")
     return folder
 
 
@@ -106,14 +171,28 @@ def pixart(folder, transformer=True, seed=0):
     torch.manual_seed(seed)
     if transformer:
         net = PixArtTransformer2DModel(
-            sample_size=16, num_layers=2, patch_size=2, attention_head_dim=8, num_attention_heads=4, caption_channels=32,
-            in_channels=4, cross_attention_dim=32, out_channels=8, attention_bias=True, norm_type="ada_norm_single",
-            norm_elementwise_affine=False, norm_eps=1e-6, use_additional_conditions=False)
+            sample_size=16,
+            num_layers=2,
+            patch_size=2,
+            attention_head_dim=8,
+            num_attention_heads=4,
+            caption_channels=32,
+            in_channels=4,
+            cross_attention_dim=32,
+            out_channels=8,
+            attention_bias=True,
+            norm_type="ada_norm_single",
+            norm_elementwise_affine=False,
+            norm_eps=1e-6,
+            use_additional_conditions=False,
+        )
         net.save_pretrained(folder / "transformer")
     vae().save_pretrained(folder / "vae")
     t5().save_pretrained(folder / "text_encoder")
     t5_tokens(folder / "tokenizer")
-    DPMSolverMultistepScheduler(beta_schedule="linear", beta_start=0.0001, beta_end=0.02).save_pretrained(folder / "scheduler")
+    DPMSolverMultistepScheduler(
+        beta_schedule="linear", beta_start=0.0001, beta_end=0.02
+    ).save_pretrained(folder / "scheduler")
     return folder
 
 
@@ -123,8 +202,18 @@ def sd3(folder, channels=16, seed=0):
 
     torch.manual_seed(seed)
     net = SD3Transformer2DModel(
-        sample_size=16, patch_size=2, in_channels=channels, num_layers=2, attention_head_dim=8, num_attention_heads=4,
-        joint_attention_dim=96, caption_projection_dim=32, pooled_projection_dim=64, out_channels=16, pos_embed_max_size=96)
+        sample_size=16,
+        patch_size=2,
+        in_channels=channels,
+        num_layers=2,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        joint_attention_dim=96,
+        caption_projection_dim=32,
+        pooled_projection_dim=64,
+        out_channels=16,
+        pos_embed_max_size=96,
+    )
     net.save_pretrained(folder / "transformer")
     vae(16, 1.5305, 0.0609).save_pretrained(folder / "vae")
     for name in ("text_encoder", "text_encoder_2"):
@@ -143,16 +232,27 @@ def flux(folder, channels=64, seed=0):
 
     torch.manual_seed(seed)
     net = FluxTransformer2DModel(
-        patch_size=1, in_channels=channels, out_channels=64, num_layers=1, num_single_layers=1, attention_head_dim=16,
-        num_attention_heads=2, joint_attention_dim=32, pooled_projection_dim=32, guidance_embeds=True, axes_dims_rope=(4, 4, 8))
+        patch_size=1,
+        in_channels=channels,
+        out_channels=64,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        pooled_projection_dim=32,
+        guidance_embeds=True,
+        axes_dims_rope=(4, 4, 8),
+    )
     net.save_pretrained(folder / "transformer")
     vae(16, 0.3611, 0.1159).save_pretrained(folder / "vae")
     clip().save_pretrained(folder / "text_encoder")
     t5().save_pretrained(folder / "text_encoder_2")
     clip_tokens().save_pretrained(folder / "tokenizer")
     t5_tokens(folder / "tokenizer_2")
-    FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True, base_shift=0.5, max_shift=1.15).save_pretrained(
-        folder / "scheduler")
+    FlowMatchEulerDiscreteScheduler(
+        shift=3.0, use_dynamic_shifting=True, base_shift=0.5, max_shift=1.15
+    ).save_pretrained(folder / "scheduler")
     return folder
 
 
@@ -162,18 +262,39 @@ def kandinsky_decoder(folder, seed=0):
 
     torch.manual_seed(seed)
     UNet2DConditionModel(
-        sample_size=16, in_channels=9, out_channels=8, layers_per_block=1, block_out_channels=(32, 64), cross_attention_dim=32,
+        sample_size=16,
+        in_channels=9,
+        out_channels=8,
+        layers_per_block=1,
+        block_out_channels=(32, 64),
+        cross_attention_dim=32,
         down_block_types=("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
         mid_block_type="UNetMidBlock2DSimpleCrossAttn",
-        up_block_types=("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"), attention_head_dim=4, encoder_hid_dim=32,
-        encoder_hid_dim_type="image_proj", addition_embed_type="image", resnet_time_scale_shift="scale_shift",
+        up_block_types=("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
+        attention_head_dim=4,
+        encoder_hid_dim=32,
+        encoder_hid_dim_type="image_proj",
+        addition_embed_type="image",
+        resnet_time_scale_shift="scale_shift",
     ).save_pretrained(folder / "unet")
     VQModel(
-        block_out_channels=(32,) * 4, down_block_types=("DownEncoderBlock2D",) * 3 + ("AttnDownEncoderBlock2D",),
-        latent_channels=4, up_block_types=("AttnUpDecoderBlock2D",) + ("UpDecoderBlock2D",) * 3, layers_per_block=1,
-        norm_num_groups=32, norm_type="spatial", num_vq_embeddings=12, vq_embed_dim=4).save_pretrained(folder / "movq")
-    DDPMScheduler(beta_schedule="linear", beta_start=0.00085, beta_end=0.012, clip_sample=False, variance_type="learned_range"
-                  ).save_pretrained(folder / "scheduler")
+        block_out_channels=(32,) * 4,
+        down_block_types=("DownEncoderBlock2D",) * 3 + ("AttnDownEncoderBlock2D",),
+        latent_channels=4,
+        up_block_types=("AttnUpDecoderBlock2D",) + ("UpDecoderBlock2D",) * 3,
+        layers_per_block=1,
+        norm_num_groups=32,
+        norm_type="spatial",
+        num_vq_embeddings=12,
+        vq_embed_dim=4,
+    ).save_pretrained(folder / "movq")
+    DDPMScheduler(
+        beta_schedule="linear",
+        beta_start=0.00085,
+        beta_end=0.012,
+        clip_sample=False,
+        variance_type="learned_range",
+    ).save_pretrained(folder / "scheduler")
     return folder
 
 
@@ -183,14 +304,20 @@ def kandinsky_prior(folder, seed=0):
     from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
     torch.manual_seed(seed)
-    PriorTransformer(num_attention_heads=2, attention_head_dim=12, embedding_dim=32,
-                     num_layers=1).save_pretrained(folder / "prior")
-    CLIPVisionModelWithProjection(CLIPVisionConfig(**SMALL, image_size=64, projection_dim=32, patch_size=16)).save_pretrained(
-        folder / "image_encoder")
+    PriorTransformer(
+        num_attention_heads=2, attention_head_dim=12, embedding_dim=32, num_layers=1
+    ).save_pretrained(folder / "prior")
+    CLIPVisionModelWithProjection(
+        CLIPVisionConfig(**SMALL, image_size=64, projection_dim=32, patch_size=16)
+    ).save_pretrained(folder / "image_encoder")
     clip(projection=32).save_pretrained(folder / "text_encoder")
     clip_tokens().save_pretrained(folder / "tokenizer")
-    UnCLIPScheduler(variance_type="fixed_small_log", prediction_type="sample", clip_sample_range=10.0, num_train_timesteps=1000
-                    ).save_pretrained(folder / "scheduler")
+    UnCLIPScheduler(
+        variance_type="fixed_small_log",
+        prediction_type="sample",
+        clip_sample_range=10.0,
+        num_train_timesteps=1000,
+    ).save_pretrained(folder / "scheduler")
     CLIPImageProcessor(crop_size=64, size=64).save_pretrained(folder / "image_processor")
     return folder
 
@@ -204,7 +331,9 @@ def adapter(folder, base, rank=4, seed=0, width=0):
     for name, weight in base.named_parameters():
         if name.endswith(("to_q.weight", "to_v.weight", "x_embedder.weight")):
             module = name.removesuffix(".weight")
-            out[f"transformer.{module}.lora_A.weight"] = 0.2 * torch.randn(rank, width or weight.shape[1])
+            out[f"transformer.{module}.lora_A.weight"] = 0.2 * torch.randn(
+                rank, width or weight.shape[1]
+            )
             out[f"transformer.{module}.lora_B.weight"] = 0.2 * torch.randn(weight.shape[0], rank)
     folder.mkdir(parents=True, exist_ok=True)
     save_file(out, folder / "pytorch_lora_weights.safetensors")
@@ -212,18 +341,25 @@ def adapter(folder, base, rank=4, seed=0, width=0):
 
 
 def kohya_adapter(folder, base, seed=0):
-    """A low-rank adapter of Stable Diffusion's attention and text encoder, named as kohya's trainer does, with its alphas."""
+    """A low-rank adapter of Stable Diffusion's attention and text encoder, named as kohya's trainer
+    does, with its alphas."""
     from diffusers import UNet2DConditionModel
     from safetensors.torch import save_file
     from transformers import CLIPTextModel
 
     torch.manual_seed(seed)
     out = {}
-    for prefix, net in (("lora_unet_", UNet2DConditionModel.from_pretrained(base / "unet")),
-                        ("lora_te_text_model_", CLIPTextModel.from_pretrained(base / "text_encoder"))):
+    for prefix, net in (
+        ("lora_unet_", UNet2DConditionModel.from_pretrained(base / "unet")),
+        ("lora_te_text_model_", CLIPTextModel.from_pretrained(base / "text_encoder")),
+    ):
         for name, weight in net.named_parameters():
-            if name.endswith(("to_q.weight", "to_v.weight", "to_out.0.weight", "q_proj.weight", "fc1.weight")):
-                module = prefix + name.removesuffix(".weight").removeprefix("text_model.").replace(".", "_")
+            if name.endswith(
+                ("to_q.weight", "to_v.weight", "to_out.0.weight", "q_proj.weight", "fc1.weight")
+            ):
+                module = prefix + name.removesuffix(".weight").removeprefix("text_model.").replace(
+                    ".", "_"
+                )
                 out[f"{module}.lora_down.weight"] = 0.3 * torch.randn(4, weight.shape[1])
                 out[f"{module}.lora_up.weight"] = 0.3 * torch.randn(weight.shape[0], 4)
                 out[f"{module}.alpha"] = torch.tensor(8.0)
@@ -233,13 +369,18 @@ def kohya_adapter(folder, base, seed=0):
 
 
 def controlnet(folder, base, seed=0):
-    """A ControlNet on a Stable Diffusion, its zero convolutions filled, so that it steers; its files lie in the root."""
+    """A ControlNet on a Stable Diffusion, its zero convolutions filled, so that it steers; its
+    files lie in the root."""
     from diffusers import ControlNetModel, UNet2DConditionModel
 
     torch.manual_seed(seed)
     net = ControlNetModel.from_unet(UNet2DConditionModel.from_pretrained(base / "unet"))
     with torch.no_grad():
-        for block in (*net.controlnet_down_blocks, net.controlnet_mid_block, net.controlnet_cond_embedding.conv_out):
+        for block in (
+            *net.controlnet_down_blocks,
+            net.controlnet_mid_block,
+            net.controlnet_cond_embedding.conv_out,
+        ):
             block.weight.normal_(0, 0.2)
     net.save_pretrained(folder)
     return folder
@@ -251,7 +392,9 @@ def build(model_id, folder):
 
     folder = Path(folder) / model_id
     makers = {
-        "rsedit-unet-dgtrs": lambda: stable_diffusion(folder / "DGTRS-CLIP-ViT-L-14", 8, 248).parent,
+        "rsedit-unet-dgtrs": lambda: (
+            stable_diffusion(folder / "DGTRS-CLIP-ViT-L-14", 8, 248).parent
+        ),
         "rsedit-unet-openai": lambda: stable_diffusion(folder, 8),
         "instruct-pix2pix": lambda: stable_diffusion(folder, 8),
         "sd15": lambda: stable_diffusion(folder, 4),

@@ -1,4 +1,5 @@
-"""Systems on cases with seeds: results, numbers, tables and a page in one folder, which may be stopped and gone on with."""
+"""Systems on cases with seeds: results, numbers, tables and a page in one folder, which may be
+stopped and gone on with."""
 
 from __future__ import annotations
 
@@ -19,8 +20,9 @@ from .runs import Way
 
 @dataclass(frozen=True)
 class Terms:
-    """How it is run: `workers` of their own where more than one, or an executor; who judges (judge.SERVICE, judge.HERE or
-    nobody), prices of a million tokens in and out, and whether the user has agreed to what it will cost."""
+    """How it is run: `workers` of their own where more than one, or an executor; who judges
+    (judge.SERVICE, judge.HERE or nobody), prices of a million tokens in and out, and whether the
+    user has agreed to what it will cost."""
 
     workers: int = 1
     executor: Executor | None = None
@@ -29,19 +31,30 @@ class Terms:
     agreed: bool = False
 
 
-def run(cases: Path, folder: Path, terms: Terms, say: Callable[[str], None], pairs: Data | None = None) -> Path:
-    """A benchmark as a TOML file says it; returns the page. Raises BadRequest, WeightsMissing before anything is run."""
+def run(
+    cases: Path, folder: Path, terms: Terms, say: Callable[[str], None], pairs: Data | None = None
+) -> Path:
+    """A benchmark as a TOML file says it; returns the page. Raises BadRequest, WeightsMissing
+    before anything is run."""
     return carried_out(protocol.read(cases, pairs), folder, terms, say)
 
 
 def lacking(wanted: Protocol) -> list[str]:
-    """The systems whose models are not here, in a sentence: their runs will fail, and go on once the models are brought."""
-    gone = [name for name, model in wanted.baselines.items() if name in wanted.systems and shelf.why_not(shelf.entry(model))]
+    """The systems whose models are not here, in a sentence: their runs will fail, and go on once
+    the models are brought."""
+    gone = [
+        name
+        for name, model in wanted.baselines.items()
+        if name in wanted.systems and shelf.why_not(shelf.entry(model))
+    ]
     if not gone:
         return []
     models = ", ".join(dict.fromkeys(wanted.baselines[name] for name in gone))
-    return [f"{len(gone)} of {len(wanted.systems)} systems have no model here ({', '.join(gone)}); their runs will fail. Bring "
-            f"{models} ('landbrush-server models list') and run this again: what is done is kept."]
+    return [
+        f"{len(gone)} of {len(wanted.systems)} systems have no model here ({', '.join(gone)}); "
+        "their runs will fail. Bring "
+        f"{models} ('landbrush-server models list') and run this again: what is done is kept."
+    ]
 
 
 def carried_out(wanted: Protocol, folder: Path, terms: Terms, say: Callable[[str], None]) -> Path:
@@ -54,7 +67,12 @@ def carried_out(wanted: Protocol, folder: Path, terms: Terms, say: Callable[[str
         say(sentence)
     asked = Judge.named(terms.judge, folder / "judged") if terms.judge else None
     if asked:
-        judge.agreed(sum(1 for _ in runs.tasks(wanted, folder)), terms.prices, terms.agreed or terms.judge == judge.HERE, say)
+        judge.agreed(
+            sum(1 for _ in runs.tasks(wanted, folder)),
+            terms.prices,
+            terms.agreed or terms.judge == judge.HERE,
+            say,
+        )
     folder.mkdir(parents=True, exist_ok=True)
     if terms.executor is None and terms.workers > 1:
         # Not forked: the libraries' threads would be copied in the middle of their work.
@@ -64,4 +82,6 @@ def carried_out(wanted: Protocol, folder: Path, terms: Terms, say: Callable[[str
         listed = runs.run(wanted, folder, say, Way(terms.executor, terms.workers, asked))
     found = summary.Gathered(folder).add(runs.records(listed))
     measures = (*CHANGES, *networks.measures_of(named), *(judge.MEASURES if asked else ()))
-    return report.write(folder, wanted, measures, summary.summed(found, wanted, measures), runs.records(listed))
+    return report.write(
+        folder, wanted, measures, summary.summed(found, wanted, measures), runs.records(listed)
+    )

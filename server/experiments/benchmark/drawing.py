@@ -41,7 +41,8 @@ class Asked:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A result: a GeoTIFF of the window `box` of the case's image, the seconds it took, and what the editor reported."""
+    """A result: a GeoTIFF of the window `box` of the case's image, the seconds it took, and what
+    the editor reported."""
 
     path: Path
     box: Box
@@ -51,7 +52,8 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a case asks for change: the window that is measured, the mask (H, W) in it, polygons in pixels of the image."""
+    """Where a case asks for change: the window that is measured, the mask (H, W) in it, polygons in
+    pixels of the image."""
 
     box: Box
     mask: np.ndarray
@@ -63,7 +65,9 @@ class Place:
         profile = layer.profile
         shapes = masks.pixel_polygons(asked_polygons(case, layer), profile)
         left, top, right, bottom = (round(value) for value in _bounds(shapes))
-        box = Box(left, top, max(right - left, 1), max(bottom - top, 1)).grown(MARGIN_PX, profile.box)
+        box = Box(left, top, max(right - left, 1), max(bottom - top, 1)).grown(
+            MARGIN_PX, profile.box
+        )
         mask = masks.burn(shapes, box)
         if not mask.any():
             raise BadRequest(f"case {case.name}: its polygon covers no pixel of {case.image.name}.")
@@ -91,25 +95,41 @@ def polygons_of(ring: Ring, transform: Any) -> Polygons:
 def drawn(protocol: Protocol, case: Case, asked: Asked, folder: Path) -> Drawn:
     """What a system makes of a case, from the folder where it lies there."""
     key = key_of(protocol, case, asked)
-    path, about = folder / f"{key}.tif", folder / f"{key}.json"
+    path = folder / f"{key}.tif"
+    about = folder / f"{key}.json"
     if not (path.is_file() and about.is_file()):
         folder.mkdir(parents=True, exist_ok=True)
         began = time.perf_counter()
         report = (_pasted if asked.system in REFERENCES else _edited)(protocol, case, asked, path)
-        provenance.write_json(about, {"seconds": round(time.perf_counter() - began, 3), "report": report})
+        provenance.write_json(
+            about, {"seconds": round(time.perf_counter() - began, 3), "report": report}
+        )
     found = json.loads(about.read_text("utf8"))
     return Drawn(path, Box(*found["report"]["window"]), found["seconds"], found["report"])
 
 
 def key_of(protocol: Protocol, case: Case, asked: Asked) -> str:
-    """The hash of all that a result depends on: pixels, words, polygons, editor, options, model, seed, version."""
+    """The hash of all that a result depends on: pixels, words, polygons, editor, options, model,
+    seed, version."""
     editor, options = editor_of(protocol, case, asked)
     model = shelf.record(options["model"]) if options.get("model") else None
-    wish: list[Any] = [_digest(case.image), case.prompt, case.polygon, case.exemplar, editor, options, asked.seed,
-                       provenance.version(), sorted((name, kept.sha256) for name, kept in model.files.items()) if model else None]
+    wish: list[Any] = [
+        _digest(case.image),
+        case.prompt,
+        case.polygon,
+        case.exemplar,
+        editor,
+        options,
+        asked.seed,
+        provenance.version(),
+        sorted((name, kept.sha256) for name, kept in model.files.items()) if model else None,
+    ]
     if asked.system not in REFERENCES:
-        wish += [[kind, weights.chosen(kind), weights.state_of(Path(weights.chosen(kind)))] for kind in STEERING
-                 if weights.chosen(kind)]
+        wish += [
+            [kind, weights.chosen(kind), weights.state_of(Path(weights.chosen(kind)))]
+            for kind in STEERING
+            if weights.chosen(kind)
+        ]
     if asked.system == REFERENCE:
         wish.append(_digest(case.reference) if case.reference else None)
     return hashlib.sha256(json.dumps(wish, default=list, sort_keys=True).encode()).hexdigest()[:32]
@@ -119,7 +139,9 @@ def _digest(path: Path) -> list[str]:
     """Of all files that a raster is made of: a virtual one's sources, a picture's world file."""
     with opened(path) as dataset:
         members = [Path(name) for name in dataset.files]
-    return [_hashed(one, one.stat().st_mtime_ns, one.stat().st_size) for one in members if one.is_file()]
+    return [
+        _hashed(one, one.stat().st_mtime_ns, one.stat().st_size) for one in members if one.is_file()
+    ]
 
 
 @functools.lru_cache(maxsize=256)
@@ -145,10 +167,19 @@ def _edited(protocol: Protocol, case: Case, asked: Asked, path: Path) -> dict[st
     with opened(case.image) as dataset:
         layer = Layer.of(dataset, {})
         polygons = asked_polygons(case, layer)
-        exemplar = Exemplar(polygons_of(case.exemplar, dataset.transform)) if case.exemplar else None
+        exemplar = (
+            Exemplar(polygons_of(case.exemplar, dataset.transform)) if case.exemplar else None
+        )
     area = "layer" if case.polygon is None else "window"
-    request = EditRequest(RasterRef(path=str(case.image)), polygons, prompt=case.prompt, options=options, seed=asked.seed,
-                          exemplar=exemplar, output=Output(area))
+    request = EditRequest(
+        RasterRef(path=str(case.image)),
+        polygons,
+        prompt=case.prompt,
+        options=options,
+        seed=asked.seed,
+        exemplar=exemplar,
+        output=Output(area),
+    )
     with tempfile.TemporaryDirectory(prefix=".job-", dir=path.parent) as job:
         report = edit(request, editor, Files(case.image), Path(job), lambda *_: None)
         (Path(job) / "result.tif").replace(path)
@@ -170,24 +201,34 @@ def _pasted(protocol: Protocol, case: Case, asked: Asked, path: Path) -> dict[st
             values[:, mask] = _noise(layer, block, mask, asked.seed)
         write_geotiff(dataset, Mosaic(place.box, [(place.box, values)]), path, WriteOptions())
     box = place.box
-    return {"editor": asked.system, "engine": asked.system, "notes": [], "window": [box.col, box.row, box.width, box.height]}
+    return {
+        "editor": asked.system,
+        "engine": asked.system,
+        "notes": [],
+        "window": [box.col, box.row, box.width, box.height],
+    }
 
 
 def _referred(case: Case, layer: Layer, box: Box) -> tuple[np.ndarray, np.ndarray]:
-    """The reference's pixels on the image's grid, band by band as the image has them; where they are valid."""
+    """The reference's pixels on the image's grid, band by band as the image has them; where they
+    are valid."""
     assert case.reference is not None
     with opened(case.reference) as second, onto(second, Grid.of(layer.dataset)) as brought:
         block = read_window(brought, box)
         count = layer.profile.count
         if len(block.values) < count or brought.dtypes[0] != layer.profile.dtype:
-            raise BadRequest(f"case {case.name}: {case.reference.name} has {second.count} bands of {second.dtypes[0]}; "
-                             f"{case.image.name} has {count} of {layer.profile.dtype}.")
+            raise BadRequest(
+                f"case {case.name}: {case.reference.name} has {second.count} bands of "
+                f"{second.dtypes[0]}; "
+                f"{case.image.name} has {count} of {layer.profile.dtype}."
+            )
         return block.values[:count], block.valid
 
 
 def _noise(layer: Layer, block: Block, mask: np.ndarray, seed: int) -> np.ndarray:
     """Even random numbers (bands, n) over the range that is seen."""
-    rng, stretch = np.random.default_rng((seed, 7)), bands.stretch_of(layer.profile, layer.roles, block)
+    rng = np.random.default_rng((seed, 7))
+    stretch = bands.stretch_of(layer.profile, layer.roles, block)
     values = block.values[:, mask].copy()
     made = rng.random((len(bands.data_bands(layer.profile)), 1, int(mask.sum())), np.float32)
     native = stretch.native(made, layer.profile)[:, 0]
@@ -198,10 +239,12 @@ def _noise(layer: Layer, block: Block, mask: np.ndarray, seed: int) -> np.ndarra
 
 @dataclass(frozen=True)
 class Seen:
-    """A case and a result as pictures (C, H, W) in about [0, 1] by one stretch, on the window of the place.
+    """A case and a result as pictures (C, H, W) in about [0, 1] by one stretch, on the window of
+    the place.
 
-    `reference`: its pixels in the polygon, the source's around; None where there is none; `mask`: of the place, where all of
-    them are no nodata, as `valid` is; `roles` name the bands; `size`: width and height of the case's whole image.
+    `reference`: its pixels in the polygon, the source's around; None where there is none; `mask`:
+    of the place, where all of them are no nodata, as `valid` is; `roles` name the bands; `size`:
+    width and height of the case's whole image.
     """
 
     place: Place
@@ -221,7 +264,9 @@ def seen(case: Case, made: Drawn) -> Seen:
         place = Place.of(case, layer)
         stretch = bands.stretch_of(layer.profile, layer.roles, bands.overview(layer))
         block = read_window(dataset, place.box)
-        after, valid, reference = _laid(block, made, place), block.valid, None
+        after = _laid(block, made, place)
+        valid = block.valid
+        reference = None
         found = _reference_beside(case, layer, place.box)
         if found is not None:
             there, also = found
@@ -229,15 +274,27 @@ def seen(case: Case, made: Drawn) -> Seen:
             # A perfect edit leaves the rest as it was, whatever else the two dates differ in.
             reference = _shown(stretch, np.where(place.mask & valid, there, block.values))
         if not (place.mask & valid).any():
-            raise BadRequest(f"case {case.name}: inside its polygon {case.image.name}" + (
-                f" or {case.reference.name}" if case.reference else "") + " has no valid pixel.")
+            raise BadRequest(
+                f"case {case.name}: inside its polygon {case.image.name}"
+                + (f" or {case.reference.name}" if case.reference else "")
+                + " has no valid pixel."
+            )
         size = dataset.width, dataset.height
-    return Seen(place, size, _shown(stretch, block.values), _shown(stretch, after), reference, place.mask & valid, valid,
-                layer.roles)
+    return Seen(
+        place,
+        size,
+        _shown(stretch, block.values),
+        _shown(stretch, after),
+        reference,
+        place.mask & valid,
+        valid,
+        layer.roles,
+    )
 
 
 def _reference_beside(case: Case, layer: Layer, box: Box) -> tuple[np.ndarray, np.ndarray] | None:
-    """As `_referred`; None where there is none, or one that cannot be laid beside: only the system `reference` fails then."""
+    """As `_referred`; None where there is none, or one that cannot be laid beside: only the system
+    `reference` fails then."""
     try:
         return None if case.reference is None else _referred(case, layer, box)
     except ServerError:
@@ -253,10 +310,11 @@ def _laid(block: Block, made: Drawn, place: Place) -> np.ndarray:
     values = block.values.copy()
     with opened(made.path) as dataset:
         if dataset.count != len(values) or dataset.dtypes[0] != str(values.dtype):
-            raise BadRequest(f"{made.report['editor']} gives a layer of another kind ({dataset.count} bands of "
-                             f"{dataset.dtypes[0]}), which is not compared with its source.")
+            raise BadRequest(
+                f"{made.report['editor']} gives a layer of another kind ({dataset.count} bands of "
+                f"{dataset.dtypes[0]}), which is not compared with its source."
+            )
         both = made.box.clipped(place.box)
         rows, cols = both.seen_from(place.box).slices
         values[:, rows, cols] = dataset.read(window=both.seen_from(made.box).window)
     return values
-

@@ -1,7 +1,9 @@
-"""VIEScore by a vision-language model: an OpenAI-compatible service that the user has named, or a model on this machine.
+"""VIEScore by a vision-language model: an OpenAI-compatible service that the user has named, or a
+model on this machine.
 
-What the judge fails at (no answer, no score in it, a refusal) is a missing value with its reason, never a 0 and never a guess.
-Answers are kept by what was asked, so that a run that goes on asks nothing twice and costs nothing twice.
+What the judge fails at (no answer, no score in it, a refusal) is a missing value with its reason,
+never a 0 and never a guess. Answers are kept by what was asked, so that a run that goes on asks
+nothing twice and costs nothing twice.
 """
 
 from __future__ import annotations
@@ -25,22 +27,48 @@ from .protocol import IDENTITY, NOISE, REFERENCE
 PAUSES_S = (0.0, 2.0, 8.0, 30.0)
 """Before each try."""
 TEMPERATURE = 0.0
-SERVICE, HERE = "judge", "vision-language"
-PICTURE_TOKENS, TEXT_TOKENS, SAID_TOKENS = 800, 160, 120
+SERVICE = "judge"
+HERE = "vision-language"
+PICTURE_TOKENS = 800
+TEXT_TOKENS = 160
+SAID_TOKENS = 120
 """About, of a picture of 768 pixels, a question, an answer: for the estimate."""
 MEASURES = (
-    Measure("vie_sc", "VIEScore, semantic consistency", HIGHER, 0, 10, "lower of: instruction followed, rest kept, as a "
-            "vision-language model says (Ku et al. 2024)", ((REFERENCE, IDENTITY), (EDIT, IDENTITY), (EDIT, NOISE))),
-    Measure("vie_pq", "VIEScore, perceptual quality", HIGHER, 0, 10, "lower of: natural, free of artefacts, as a vision-language "
-            "model says (Ku et al. 2024)", ((REFERENCE, NOISE), (EDIT, NOISE))),
-    Measure("vie_o", "VIEScore, overall", HIGHER, 0, 10, "root of consistency times quality (Ku et al. 2024)",
-            ((REFERENCE, EDIT), (EDIT, IDENTITY), (EDIT, NOISE))),
+    Measure(
+        "vie_sc",
+        "VIEScore, semantic consistency",
+        HIGHER,
+        0,
+        10,
+        "lower of: instruction followed, rest kept, as a "
+        "vision-language model says (Ku et al. 2024)",
+        ((REFERENCE, IDENTITY), (EDIT, IDENTITY), (EDIT, NOISE)),
+    ),
+    Measure(
+        "vie_pq",
+        "VIEScore, perceptual quality",
+        HIGHER,
+        0,
+        10,
+        "lower of: natural, free of artefacts, as a vision-language model says (Ku et al. 2024)",
+        ((REFERENCE, NOISE), (EDIT, NOISE)),
+    ),
+    Measure(
+        "vie_o",
+        "VIEScore, overall",
+        HIGHER,
+        0,
+        10,
+        "root of consistency times quality (Ku et al. 2024)",
+        ((REFERENCE, EDIT), (EDIT, IDENTITY), (EDIT, NOISE)),
+    ),
 )
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run will ask: questions, tokens in and out, and the price where prices a million tokens are given."""
+    """What a run will ask: questions, tokens in and out, and the price where prices a million
+    tokens are given."""
 
     questions: int
     asked_tokens: int
@@ -49,19 +77,29 @@ class Cost:
 
     def sentence(self) -> str:
         """For the user, before anything is asked."""
-        money = "" if self.price is None else f", about {self.price:.2f} of the currency of the prices given"
-        return (f"The judge will be asked at most {self.questions:,} questions: about {self.asked_tokens:,} tokens in, "
-                f"{self.said_tokens:,} out{money}. What was answered before is not asked again.")
+        money = (
+            ""
+            if self.price is None
+            else f", about {self.price:.2f} of the currency of the prices given"
+        )
+        return (
+            f"The judge will be asked at most {self.questions:,} questions: about "
+            f"{self.asked_tokens:,} tokens in, "
+            f"{self.said_tokens:,} out{money}. What was answered before is not asked again."
+        )
 
 
 def estimated(runs: int, prices: tuple[float, float] | None) -> Cost:
     """Of so many results; `prices` of a million tokens in and out."""
-    asked, said = runs * (2 * TEXT_TOKENS + 3 * PICTURE_TOKENS), runs * 2 * SAID_TOKENS
+    asked = runs * (2 * TEXT_TOKENS + 3 * PICTURE_TOKENS)
+    said = runs * 2 * SAID_TOKENS
     price = None if prices is None else (asked * prices[0] + said * prices[1]) / 1e6
     return Cost(2 * runs, asked, said, price)
 
 
-def agreed(runs: int, prices: tuple[float, float] | None, yes: bool, say: Callable[[str], None]) -> None:
+def agreed(
+    runs: int, prices: tuple[float, float] | None, yes: bool, say: Callable[[str], None]
+) -> None:
     """Say what it will cost; raises BadRequest where the user has not agreed to it."""
     told = estimated(runs, prices).sentence()
     say(told)
@@ -71,8 +109,8 @@ def agreed(runs: int, prices: tuple[float, float] | None, yes: bool, say: Callab
 
 @dataclass(frozen=True)
 class Judge:
-    """Who judges: a service (`endpoint` without its key, which does not travel to workers), or the model at a path; `folder`
-    keeps the answers."""
+    """Who judges: a service (`endpoint` without its key, which does not travel to workers), or the
+    model at a path; `folder` keeps the answers."""
 
     folder: Path
     endpoint: Endpoint | None = None
@@ -84,13 +122,19 @@ class Judge:
         if kind == HERE:
             path = weights.chosen(HERE)
             if not path:
-                raise ModelNotNamed("No vision-language model is named: landbrush-server models set vision-language FOLDER.")
+                raise ModelNotNamed(
+                    "No vision-language model is named: landbrush-server models set "
+                    "vision-language FOLDER."
+                )
             vision_language.load(path)
             return cls(folder, path=path)
         endpoint = Endpoint.named(SERVICE)
         if endpoint is None:
-            raise ModelNotNamed("No judge is named: landbrush-server models set judge URL, set judge-model NAME and, if it needs "
-                                "one, set judge-key-file FILE.")
+            raise ModelNotNamed(
+                "No judge is named: landbrush-server models set judge URL, set judge-model NAME "
+                "and, if it needs "
+                "one, set judge-key-file FILE."
+            )
         return cls(folder, replace(endpoint, key=""))
 
     def identity(self) -> str:
@@ -101,11 +145,16 @@ class Judge:
 
     def judged(self, shot: Shot) -> dict[str, Any]:
         """Scores of a result (those there are), and why others are missing."""
-        before, after = (pictures.jpeg(bands.picture(image, shot.seen.roles)) for image in (shot.seen.before, shot.seen.after))
+        before, after = (
+            pictures.jpeg(bands.picture(image, shot.seen.roles))
+            for image in (shot.seen.before, shot.seen.after)
+        )
         found: dict[str, float] = {}
         failures = {}
-        for name, question, shown in (("vie_sc", viescore.FOLLOWED.format(shot.case.prompt), (before, after)),
-                                      ("vie_pq", viescore.LOOKS, (after,))):
+        for name, question, shown in (
+            ("vie_sc", viescore.FOLLOWED.format(shot.case.prompt), (before, after)),
+            ("vie_pq", viescore.LOOKS, (after,)),
+        ):
             try:
                 found[name] = viescore.read(self._answered(question, shown))
             except (NoAnswer, viescore.Unreadable) as error:
@@ -116,8 +165,11 @@ class Judge:
         return {"values": found, "failures": failures}
 
     def _answered(self, question: str, shown: tuple[bytes, ...]) -> str:
-        """From what is kept, else asked; only what can be read is kept, so that a failure is tried again in the next run."""
-        digest = hashlib.sha256(b"\0".join([self.identity().encode(), question.encode(), *shown])).hexdigest()[:32]
+        """From what is kept, else asked; only what can be read is kept, so that a failure is tried
+        again in the next run."""
+        digest = hashlib.sha256(
+            b"\0".join([self.identity().encode(), question.encode(), *shown])
+        ).hexdigest()[:32]
         path = self.folder / f"{digest}.json"
         if path.is_file():
             return str(json.loads(path.read_text("utf8"))["text"])
@@ -130,7 +182,12 @@ class Judge:
     def _asked(self, question: str, shown: tuple[bytes, ...]) -> Answer:
         if self.endpoint is None:
             return Answer(vision_language.load(self.path).answer(question, shown))
-        messages = [{"role": "user", "content": [{"type": "text", "text": question}, *map(pictures.part, shown)]}]
+        messages = [
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": question}, *map(pictures.part, shown)],
+            }
+        ]
         endpoint = replace(self.endpoint, key=key_of(SERVICE))
         for number, pause in enumerate(PAUSES_S):
             time.sleep(pause)

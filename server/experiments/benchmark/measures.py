@@ -1,8 +1,10 @@
-"""The measures of a benchmark: what each is, in which direction it is good, and what it claims to tell apart.
+"""The measures of a benchmark: what each is, in which direction it is good, and what it claims to
+tell apart.
 
-Every measure is taken of one result (`Shot`) and gives a number, or None where it has no place to be taken at. `claims` names the
-pairs that it should put in order, by their parts: the reference (what really came), the sensible edit, the source as it is
-(identity), random numbers (noise). Whether it does is part of every report.
+Every measure is taken of one result (`Shot`) and gives a number, or None where it has no place to
+be taken at. `claims` names the pairs that it should put in order, by their parts: the reference
+(what really came), the sensible edit, the source as it is (identity), random numbers (noise).
+Whether it does is part of every report.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from .protocol import IDENTITY, NOISE, REFERENCE, Case
 
 EDIT = "edit"
 """The sensible edit of a case."""
-LOWER, HIGHER = "lower", "higher"
+LOWER = "lower"
+HIGHER = "higher"
 ALL = ((REFERENCE, EDIT), (EDIT, IDENTITY), (EDIT, NOISE))
 CROP_PX = 8
 """Ground around the polygon that networks see."""
@@ -47,25 +50,33 @@ class Shot:
 
     @functools.cached_property
     def crops(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """The polygon's bounding rectangle with a little ground around it in colours (3, h, w): after, and reference or None."""
+        """The polygon's bounding rectangle with a little ground around it in colours (3, h, w):
+        after, and reference or None."""
         rows, cols = (np.nonzero(self.seen.mask.any(axis=axis))[0] for axis in (1, 0))
-        part = tuple(slice(max(int(found[0]) - CROP_PX, 0), int(found[-1]) + CROP_PX + 1) for found in (rows, cols))
+        part = tuple(
+            slice(max(int(found[0]) - CROP_PX, 0), int(found[-1]) + CROP_PX + 1)
+            for found in (rows, cols)
+        )
 
         def cut(image: np.ndarray) -> np.ndarray:
             return coloured(np.ascontiguousarray(image[(slice(None), *part)]), self.seen.roles)
 
-        return cut(self.seen.after), None if self.seen.reference is None else cut(self.seen.reference)
+        return cut(self.seen.after), None if self.seen.reference is None else cut(
+            self.seen.reference
+        )
 
 
 def coloured(image: np.ndarray, roles: bands.Roles) -> np.ndarray:
     """A picture of any bands in three colours (3, H, W) in [0, 1]."""
-    return np.ascontiguousarray(bands.picture(image, roles).transpose(2, 0, 1).astype(np.float32) / 255)
+    return np.ascontiguousarray(
+        bands.picture(image, roles).transpose(2, 0, 1).astype(np.float32) / 255
+    )
 
 
 @dataclass(frozen=True)
 class Measure:
-    """`title` and `source` for people; `better`: LOWER or HIGHER; `low`, `high`: its range (None: open); `claims`: pairs
-    (better, worse) that it should put in order."""
+    """`title` and `source` for people; `better`: LOWER or HIGHER; `low`, `high`: its range (None:
+    open); `claims`: pairs (better, worse) that it should put in order."""
 
     name: str
     title: str
@@ -83,25 +94,94 @@ class Measure:
 Taken = Mapping[str, float | None]
 OURS = "this project, docs/evaluate.md"
 CHANGES = (
-    Measure("outside_changed", "changed outside", LOWER, 0, 1, "share of pixels outside the polygon that changed; " + OURS),
-    Measure("outside_gradient", "structure lost outside", LOWER, 0, 1, "mean difference of gradients outside; " + OURS),
-    Measure("shift_px", "ground moved", LOWER, 0, None,
-            "length of the shift outside by masked normalised correlation, in pixels (Padfield 2012)"),
-    Measure("changed_inside", "changed inside", HIGHER, 0, 1, "share of the polygon's pixels that changed; " + OURS,
-            ((REFERENCE, IDENTITY), (EDIT, IDENTITY))),
-    Measure("rim_colour", "colour step at the rim", LOWER, 0, 1, "mean colour 3 pixels inside against 3 outside, less what it "
-            "was before; " + OURS, ((EDIT, NOISE),)),
-    Measure("rim_gradient", "jumps at the rim", LOWER, 1, None, "jumps across the rim by those within 8 pixels beside it, 1 "
-            "where they are no larger (noise jumps everywhere, so it has no seam); " + OURS),
-    Measure("texture_gap", "texture unlike the reference's", LOWER, 0, None, "absolute logarithm of the ratio of mean gradients "
-            "inside, after by reference; " + OURS, ((REFERENCE, EDIT), (EDIT, NOISE))),
-    Measure("l1", "L1 to the reference", LOWER, 0, 1, "mean absolute difference inside the polygon (MagicBrush, Zhang et al. "
-            "2023, inside alone)", ((REFERENCE, EDIT), (EDIT, NOISE))),
-    Measure("l2", "L2 to the reference", LOWER, 0, 1, "mean squared difference inside the polygon (MagicBrush, inside alone)",
-            ((REFERENCE, EDIT), (EDIT, NOISE))),
-    Measure("scene_agreement", "looks like the land cover", HIGHER, 0, 1, "share of windows inside that the small heads on "
-            "EfficientNet-Lite0 take for the land cover; " + OURS,
-            ((REFERENCE, NOISE), (REFERENCE, IDENTITY), (EDIT, IDENTITY), (EDIT, NOISE))),
+    Measure(
+        "outside_changed",
+        "changed outside",
+        LOWER,
+        0,
+        1,
+        "share of pixels outside the polygon that changed; " + OURS,
+    ),
+    Measure(
+        "outside_gradient",
+        "structure lost outside",
+        LOWER,
+        0,
+        1,
+        "mean difference of gradients outside; " + OURS,
+    ),
+    Measure(
+        "shift_px",
+        "ground moved",
+        LOWER,
+        0,
+        None,
+        "length of the shift outside by masked normalised correlation, in pixels (Padfield 2012)",
+    ),
+    Measure(
+        "changed_inside",
+        "changed inside",
+        HIGHER,
+        0,
+        1,
+        "share of the polygon's pixels that changed; " + OURS,
+        ((REFERENCE, IDENTITY), (EDIT, IDENTITY)),
+    ),
+    Measure(
+        "rim_colour",
+        "colour step at the rim",
+        LOWER,
+        0,
+        1,
+        "mean colour 3 pixels inside against 3 outside, less what it was before; " + OURS,
+        ((EDIT, NOISE),),
+    ),
+    Measure(
+        "rim_gradient",
+        "jumps at the rim",
+        LOWER,
+        1,
+        None,
+        "jumps across the rim by those within 8 pixels beside it, 1 "
+        "where they are no larger (noise jumps everywhere, so it has no seam); " + OURS,
+    ),
+    Measure(
+        "texture_gap",
+        "texture unlike the reference's",
+        LOWER,
+        0,
+        None,
+        "absolute logarithm of the ratio of mean gradients inside, after by reference; " + OURS,
+        ((REFERENCE, EDIT), (EDIT, NOISE)),
+    ),
+    Measure(
+        "l1",
+        "L1 to the reference",
+        LOWER,
+        0,
+        1,
+        "mean absolute difference inside the polygon (MagicBrush, Zhang et al. 2023, inside alone)",
+        ((REFERENCE, EDIT), (EDIT, NOISE)),
+    ),
+    Measure(
+        "l2",
+        "L2 to the reference",
+        LOWER,
+        0,
+        1,
+        "mean squared difference inside the polygon (MagicBrush, inside alone)",
+        ((REFERENCE, EDIT), (EDIT, NOISE)),
+    ),
+    Measure(
+        "scene_agreement",
+        "looks like the land cover",
+        HIGHER,
+        0,
+        1,
+        "share of windows inside that the small heads on "
+        "EfficientNet-Lite0 take for the land cover; " + OURS,
+        ((REFERENCE, NOISE), (REFERENCE, IDENTITY), (EDIT, IDENTITY), (EDIT, NOISE)),
+    ),
 )
 
 
@@ -109,15 +189,21 @@ def changes(shot: Shot) -> Taken:
     """What needs no network: outside, inside, rim, distances."""
     seen = shot.seen
     kept = change.preservation(seen.before, seen.after, seen.mask | ~seen.valid)
-    place, edge = change.localisation(seen.before, seen.after, seen.mask), change.rim(seen.before, seen.after, seen.mask)
+    place = change.localisation(seen.before, seen.after, seen.mask)
+    edge = change.rim(seen.before, seen.after, seen.mask)
     moved = kept.shift_px if kept and kept.shift_px else None
     found: dict[str, float | None] = {
-        "outside_changed": kept.changed if kept else None, "outside_gradient": kept.gradient if kept else None,
+        "outside_changed": kept.changed if kept else None,
+        "outside_gradient": kept.gradient if kept else None,
         "shift_px": round(float(np.hypot(*moved)), SHIFT_DIGITS) if moved else None,
-        "changed_inside": place.recall if place else 0.0, "rim_colour": edge.colour if edge else None,
-        "rim_gradient": max(edge.gradient, 1.0) if edge else None}
+        "changed_inside": place.recall if place else 0.0,
+        "rim_colour": edge.colour if edge else None,
+        "rim_gradient": max(edge.gradient, 1.0) if edge else None,
+    }
     if seen.reference is not None:
-        found["l1"], found["l2"] = likeness.distances(seen.after[:, seen.mask], seen.reference[:, seen.mask])
+        found["l1"], found["l2"] = likeness.distances(
+            seen.after[:, seen.mask], seen.reference[:, seen.mask]
+        )
         textures = [_texture(image, seen.mask) for image in (seen.after, seen.reference)]
         found["texture_gap"] = float(abs(np.log(textures[0] / textures[1])))
     return found
@@ -134,25 +220,42 @@ def scenes(shot: Shot) -> Taken:
     if not shot.case.land_cover:
         return {}
     with opened(shot.made.path) as written:
-        found = agreement(bands.Layer.of(written, {}), shot.made.box, shot.seen.place.shapes, shot.case.land_cover)
+        found = agreement(
+            bands.Layer.of(written, {}), shot.made.box, shot.seen.place.shapes, shot.case.land_cover
+        )
     return {"scene_agreement": found[1] / found[2] if found else None}
 
 
 def labelled(case: Case, seen: Seen) -> np.ndarray:
-    """xBD's damage classes (H, W) on the window of a case: 0 no building, 1 ... 4, 255 not classified."""
+    """xBD's damage classes (H, W) on the window of a case: 0 no building, 1 ... 4, 255 not
+    classified."""
     assert case.labels is not None
     try:
         data = json.loads(case.labels.read_text("utf8"))
-        features, about = data["features"]["xy"], data.get("metadata", {})
-        outlines = [(shapely.from_wkt(one["wkt"]), DAMAGES.get(one["properties"].get("subtype", ""), UNKNOWN))
-                    for one in features]
+        features = data["features"]["xy"]
+        about = data.get("metadata", {})
+        outlines = [
+            (
+                shapely.from_wkt(one["wkt"]),
+                DAMAGES.get(one["properties"].get("subtype", ""), UNKNOWN),
+            )
+            for one in features
+        ]
     except (OSError, ValueError, LookupError, TypeError, shapely.errors.ShapelyError) as error:
-        raise BadRequest(f"{case.labels} is not in xBD's form (features.xy[].wkt, properties.subtype): {error}") from error
-    scale = [size / float(about.get(name) or size) for size, name in zip(seen.size, ("width", "height"), strict=True)]
+        raise BadRequest(
+            f"{case.labels} is not in xBD's form (features.xy[].wkt, properties.subtype): {error}"
+        ) from error
+    scale = [
+        size / float(about.get(name) or size)
+        for size, name in zip(seen.size, ("width", "height"), strict=True)
+    ]
     found = np.zeros(seen.mask.shape, np.uint8)
     for outline, number in outlines:
-        # The labels' pixels are those of xBD's own picture, of which the case's may be a smaller one.
-        found[masks.burn([shapely.transform(outline, lambda xy: xy * scale)], seen.place.box)] = number
+        # The labels' pixels are those of xBD's own picture, of which the case's may be a smaller
+        # one.
+        found[masks.burn([shapely.transform(outline, lambda xy: xy * scale)], seen.place.box)] = (
+            number
+        )
     return found
 
 

@@ -1,4 +1,5 @@
-"""Measures by networks: EfficientNet-Lite0, which is always there, and those that the user names (CLIP, DINO, LPIPS)."""
+"""Measures by networks: EfficientNet-Lite0, which is always there, and those that the user names
+(CLIP, DINO, LPIPS)."""
 
 from __future__ import annotations
 
@@ -24,20 +25,68 @@ from .measures import (
     scenes,
 )
 
-LITE0 = Measure("lite0_likeness", "likeness by EfficientNet-Lite0", HIGHER, -1, 1, "cosine of pooled features with the "
-                "reference's, around the polygon; this project, docs/evaluate.md", ALL)
+LITE0 = Measure(
+    "lite0_likeness",
+    "likeness by EfficientNet-Lite0",
+    HIGHER,
+    -1,
+    1,
+    "cosine of pooled features with the "
+    "reference's, around the polygon; this project, docs/evaluate.md",
+    ALL,
+)
 NAMED = (
-    Measure("clip_i", "CLIP-I", HIGHER, -1, 1, "cosine of image features with the reference's (MagicBrush, Zhang et al. 2023)",
-            ALL),
-    Measure("clip_t", "CLIP-T", HIGHER, -1, 1, "cosine of image features with those of a caption of what should be there "
-            "(MagicBrush)", ALL),
-    Measure("clip_score", "CLIP score", HIGHER, -100, 100,
-            "100 times the cosine with the prompt (Hessel et al. 2021, not clipped at 0)"),
-    Measure("dino_i", "DINO-I", HIGHER, -1, 1, "cosine of DINO v1 features with the reference's (MagicBrush)", ALL),
-    Measure("lpips", "LPIPS", LOWER, 0, None, "learned distance to the reference, AlexNet, version 0.1 (Zhang et al. 2018)", ALL),
+    Measure(
+        "clip_i",
+        "CLIP-I",
+        HIGHER,
+        -1,
+        1,
+        "cosine of image features with the reference's (MagicBrush, Zhang et al. 2023)",
+        ALL,
+    ),
+    Measure(
+        "clip_t",
+        "CLIP-T",
+        HIGHER,
+        -1,
+        1,
+        "cosine of image features with those of a caption of what should be there (MagicBrush)",
+        ALL,
+    ),
+    Measure(
+        "clip_score",
+        "CLIP score",
+        HIGHER,
+        -100,
+        100,
+        "100 times the cosine with the prompt (Hessel et al. 2021, not clipped at 0)",
+    ),
+    Measure(
+        "dino_i",
+        "DINO-I",
+        HIGHER,
+        -1,
+        1,
+        "cosine of DINO v1 features with the reference's (MagicBrush)",
+        ALL,
+    ),
+    Measure(
+        "lpips",
+        "LPIPS",
+        LOWER,
+        0,
+        None,
+        "learned distance to the reference, AlexNet, version 0.1 (Zhang et al. 2018)",
+        ALL,
+    ),
 )
 BY: dict[str, tuple[str, ...]] = {
-    "damage": (), "image-text": ("clip_i", "clip_t", "clip_score"), "dino": ("dino_i",), "lpips": ("lpips",)}
+    "damage": (),
+    "image-text": ("clip_i", "clip_t", "clip_score"),
+    "dino": ("dino_i",),
+    "lpips": ("lpips",),
+}
 
 
 def named() -> dict[str, str]:
@@ -52,8 +101,8 @@ def measures_of(networks: dict[str, str]) -> tuple[Measure, ...]:
 
 
 def takers(networks: dict[str, str]) -> tuple[Taker, ...]:
-    """What takes all measures but Lite0's, whose features are kept too; raises WeightsMissing for a network that is not where it
-    was named."""
+    """What takes all measures but Lite0's, whose features are kept too; raises WeightsMissing for a
+    network that is not where it was named."""
     found: list[Taker] = [changes, scenes]
     if "image-text" in networks:
         image_text.load(Path(networks["image-text"]))
@@ -105,18 +154,25 @@ def _dino(path: str, shot: Shot) -> Taken:
     if reference is None:
         return {}
     net = dino.load(path)
-    return {"dino_i": _cosine(*(net.features(torch.from_numpy(one)).numpy() for one in (after, reference)))}
+    return {
+        "dino_i": _cosine(
+            *(net.features(torch.from_numpy(one)).numpy() for one in (after, reference))
+        )
+    }
 
 
 def _lpips(path: str, shot: Shot) -> Taken:
     after, reference = shot.crops
     if reference is None:
         return {}
-    return {"lpips": lpips.load(path).distance(torch.from_numpy(after), torch.from_numpy(reference))}
+    return {
+        "lpips": lpips.load(path).distance(torch.from_numpy(after), torch.from_numpy(reference))
+    }
 
 
 def damage(networks: dict[str, str], shot: Shot) -> list[list[int]] | None:
-    """Hits, false alarms and misses of the damage classes, where a network and labels are given: F1 is of all cases together."""
+    """Hits, false alarms and misses of the damage classes, where a network and labels are given: F1
+    is of all cases together."""
     if "damage" not in networks or shot.case.labels is None:
         return None
     labels = labelled(shot.case, shot.seen)

@@ -1,23 +1,18 @@
 """What a benchmark runs, as a TOML file says it: cases, systems, seeds, and what judges them.
 
-    seeds = [0, 1, 2]
-    systems = ["reference", "identity", "noise", "auto", "sd"]   # REFERENCES, editors of this server, names under [baselines]
-    sensible = "auto"                            # the system that is expected to do well, for the check of the measures
-    [baselines]
-    sd = "sd15-inpainting"                       # a model of the store ('landbrush-server models list')
-    [options.sd]                                 # of any system, for all cases
-    steps = 50
-    [[case]]
-    name = "river"
-    image = "river.tif"                          # beside the TOML file, any raster
-    prompt = "a flooded river"
-    polygon = [[10, 10], [90, 10], [90, 80]]     # in pixels; without it the whole picture
-    exemplar = [[0, 0], [40, 0], [40, 40]]       # to copy from
-    reference = "river-flooded.tif"              # what a perfect edit would give, on any grid
-    caption = "a river out of its banks"         # of the finished picture, for CLIP-T
-    land_cover = "water"                         # what the polygon should look like
-    systems = ["auto"]                           # of those above, if not all
-    options = { mode = "new content" }           # of the editor "text", for this case
+seeds = [0, 1, 2]
+systems = ["reference", "identity", "noise", "auto", "sd"]   # REFERENCES, editors of this server,
+names under [baselines] sensible = "auto"                            # the system that is expected
+to do well, for the check of the measures [baselines] sd = "sd15-inpainting"                       #
+a model of the store ('landbrush-server models list') [options.sd]                                 #
+of any system, for all cases steps = 50 [[case]] name = "river" image = "river.tif"
+# beside the TOML file, any raster prompt = "a flooded river" polygon = [[10, 10], [90, 10], [90,
+80]]     # in pixels; without it the whole picture exemplar = [[0, 0], [40, 0], [40, 40]]       # to
+copy from reference = "river-flooded.tif"              # what a perfect edit would give, on any grid
+caption = "a river out of its banks"         # of the finished picture, for CLIP-T land_cover =
+"water"                         # what the polygon should look like systems = ["auto"]
+# of those above, if not all options = { mode = "new content" }           # of the editor "text",
+for this case
 """
 
 from __future__ import annotations
@@ -41,9 +36,12 @@ else:
     import tomli as tomllib
 
 Ring = Sequence[Sequence[float]]
-REFERENCE, IDENTITY, NOISE = "reference", "identity", "noise"
+REFERENCE = "reference"
+IDENTITY = "identity"
+NOISE = "noise"
 REFERENCES = (REFERENCE, IDENTITY, NOISE)
-"""Systems that are no editors: the pixels of the reference, the source as it is, random numbers; each in the polygon."""
+"""Systems that are no editors: the pixels of the reference, the source as it is, random numbers;
+each in the polygon."""
 TABLES = Path(__file__).resolve().parents[3] / "resources" / "tables"
 TOP_KEYS = {"title", "seeds", "systems", "sensible", "baselines", "options", "case"}
 TEXTS = ("caption", "land_cover")
@@ -52,8 +50,8 @@ KEYS = {"name", "image", "prompt", "polygon", "exemplar", "options", "reference"
 
 @dataclass(frozen=True)
 class Case:
-    """One row. `polygon` and `exemplar` are rings in pixels; without polygon the whole picture is edited; `systems`: of the
-    protocol's, None for all."""
+    """One row. `polygon` and `exemplar` are rings in pixels; without polygon the whole picture is
+    edited; `systems`: of the protocol's, None for all."""
 
     name: str
     image: Path
@@ -70,8 +68,8 @@ class Case:
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset of pairs whose cases are asked: its folder, layout (empty: told from its files), part, at most so many (0: all),
-    and RSCC's list of test pictures."""
+    """A dataset of pairs whose cases are asked: its folder, layout (empty: told from its files),
+    part, at most so many (0: all), and RSCC's list of test pictures."""
 
     folder: Path
     layout: str = ""
@@ -80,19 +78,34 @@ class Data:
     test_list: Path | None = None
 
     def cases(self) -> tuple[Case, ...]:
-        """A case a pair: the instruction is the caption, the reference what came, all of the picture may change."""
-        found = [pair for pair in layouts.read(self.folder, self.layout, self.test_list) if pair.part == self.part]
+        """A case a pair: the instruction is the caption, the reference what came, all of the
+        picture may change."""
+        found = [
+            pair
+            for pair in layouts.read(self.folder, self.layout, self.test_list)
+            if pair.part == self.part
+        ]
         if not found:
             raise BadRequest(f"{self.folder} has no pairs to {self.part}.")
         most = min(self.most, len(found)) or len(found)
         chosen = [found[number * len(found) // most] for number in range(most)]
-        return tuple(Case(f"{number:05d} {pair.control.stem}", pair.control, pair.caption, reference=pair.path,
-                          caption=pair.outcome, labels=pair.labels) for number, pair in enumerate(chosen))
+        return tuple(
+            Case(
+                f"{number:05d} {pair.control.stem}",
+                pair.control,
+                pair.caption,
+                reference=pair.path,
+                caption=pair.outcome,
+                labels=pair.labels,
+            )
+            for number, pair in enumerate(chosen)
+        )
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is run: cases, systems (REFERENCES, editors, or baselines with their models), seeds, options of systems."""
+    """What is run: cases, systems (REFERENCES, editors, or baselines with their models), seeds,
+    options of systems."""
 
     cases: tuple[Case, ...]
     systems: tuple[str, ...]
@@ -104,8 +117,12 @@ class Protocol:
 
     def of(self, case: Case) -> list[str]:
         """The systems that a case asks; without a reference it has none to show."""
-        return [system for system in self.systems if (case.systems is None or system in case.systems or system in REFERENCES)
-                and not (system == REFERENCE and case.reference is None)]
+        return [
+            system
+            for system in self.systems
+            if (case.systems is None or system in case.systems or system in REFERENCES)
+            and not (system == REFERENCE and case.reference is None)
+        ]
 
     def seeds_of(self, system: str) -> tuple[int, ...]:
         """The source and the reference are the same with every seed."""
@@ -118,7 +135,8 @@ def tables() -> dict[str, Path]:
 
 
 def read(path: Path, pairs: Data | None = None) -> Protocol:
-    """The protocol in a TOML file, its cases those of a dataset where one is given; raises BadRequest that names the place."""
+    """The protocol in a TOML file, its cases those of a dataset where one is given; raises
+    BadRequest that names the place."""
     try:
         data = tomllib.loads(path.read_text("utf8"))
     except (OSError, ValueError) as error:
@@ -129,30 +147,57 @@ def read(path: Path, pairs: Data | None = None) -> Protocol:
         raise BadRequest(f"{path} names cases of its own; leave out --data, or the cases.")
     if not entries and not pairs:
         raise BadRequest(f"{path} names no [[case]], and no dataset is given (--data).")
-    cases = pairs.cases() if pairs else tuple(_case(entry, number, path.parent) for number, entry in enumerate(entries, 1))
+    cases = (
+        pairs.cases()
+        if pairs
+        else tuple(_case(entry, number, path.parent) for number, entry in enumerate(entries, 1))
+    )
     seeds = data.get("seeds", [0, 1, 2])
-    if not isinstance(seeds, list) or not seeds or not all(isinstance(seed, int) and seed >= 0 for seed in seeds):
+    if (
+        not isinstance(seeds, list)
+        or not seeds
+        or not all(isinstance(seed, int) and seed >= 0 for seed in seeds)
+    ):
         raise BadRequest(f"seeds: {seeds!r} is no list of whole numbers, as [0, 1, 2].")
-    baselines = {str(name): _baseline(str(name), model) for name, model in data.get("baselines", {}).items()}
+    baselines = {
+        str(name): _baseline(str(name), model) for name, model in data.get("baselines", {}).items()
+    }
     systems = tuple(data.get("systems", ["text", *baselines]))
     known = (*REFERENCES, AUTO, *registry.EDITORS)
     for system in systems:
         if system not in known and system not in baselines:
-            raise BadRequest(f"systems: '{system}' is no system ({', '.join(known)}) and not under [baselines].")
+            raise BadRequest(
+                f"systems: '{system}' is no system ({', '.join(known)}) and not under [baselines]."
+            )
     _check_cases(cases, systems)
-    sensible = str(data.get("sensible", next((system for system in systems if system not in REFERENCES), "")))
+    sensible = str(
+        data.get("sensible", next((system for system in systems if system not in REFERENCES), ""))
+    )
     if sensible and sensible not in systems:
         raise BadRequest(f"sensible: '{sensible}' is none of systems = [{', '.join(systems)}].")
-    return Protocol(cases, systems, baselines, tuple(seeds), data.get("options", {}),
-                    str(data.get("title", Protocol.title)), sensible)
+    return Protocol(
+        cases,
+        systems,
+        baselines,
+        tuple(seeds),
+        data.get("options", {}),
+        str(data.get("title", Protocol.title)),
+        sensible,
+    )
 
 
 def _check_form(data: Mapping[str, Any], path: Path) -> None:
     if set(data) - TOP_KEYS:
-        raise BadRequest(f"{path} has the key '{sorted(set(data) - TOP_KEYS)[0]}'; known are {', '.join(sorted(TOP_KEYS))}.")
+        raise BadRequest(
+            f"{path} has the key '{sorted(set(data) - TOP_KEYS)[0]}'; known are "
+            f"{', '.join(sorted(TOP_KEYS))}."
+        )
     for key, kind in (("baselines", dict), ("options", dict), ("case", list), ("systems", list)):
         if not isinstance(data.get(key, kind()), kind):
-            raise BadRequest(f"{path}: {key} must be a {'table' if kind is dict else 'list'}, not {data[key]!r:.60}.")
+            raise BadRequest(
+                f"{path}: {key} must be a {'table' if kind is dict else 'list'}, not "
+                f"{data[key]!r:.60}."
+            )
     if not all(isinstance(entry, dict) for entry in data.get("case", [])):
         raise BadRequest(f"{path}: each case is a table of its own ([[case]]).")
 
@@ -166,34 +211,66 @@ def _check_cases(cases: Sequence[Case], systems: Sequence[str]) -> None:
         names.add(name)
         other = next((system for system in case.systems or () if system not in systems), None)
         if other:
-            raise BadRequest(f"case {case.name}: its system '{other}' is none of systems = [{', '.join(systems)}].")
+            raise BadRequest(
+                f"case {case.name}: its system '{other}' is none of systems = "
+                f"[{', '.join(systems)}]."
+            )
 
 
 def _baseline(name: str, model_id: Any) -> str:
     """A model that an editor can work with; whether it is here shows when it is run."""
     if not isinstance(model_id, str) or not shelf.entry(model_id).editors:
-        raise BadRequest(f"baselines.{name}: {model_id!r:.60} is no model of an editor. See 'landbrush-server models list'.")
+        raise BadRequest(
+            f"baselines.{name}: {model_id!r:.60} is no model of an editor. See 'landbrush-server "
+            "models list'."
+        )
     return model_id
 
 
 def _case(entry: Mapping[str, Any], number: int, folder: Path) -> Case:
     where = f"case {number}"
     if set(entry) - KEYS or not {"image", "prompt"} <= set(entry):
-        raise BadRequest(f"{where} needs image and prompt, and may have {', '.join(sorted(KEYS))}; it has {', '.join(entry)}.")
-    files = {key: _file(entry[key], folder, f"{where}: {key}") for key in ("image", "reference") if key in entry}
+        raise BadRequest(
+            f"{where} needs image and prompt, and may have {', '.join(sorted(KEYS))}; it has "
+            f"{', '.join(entry)}."
+        )
+    files = {
+        key: _file(entry[key], folder, f"{where}: {key}")
+        for key in ("image", "reference")
+        if key in entry
+    }
     for key in ("polygon", "exemplar"):
         ring = entry.get(key)
-        fits = ring is None or (isinstance(ring, list) and len(ring) >= 3 and all(
-            isinstance(p, list) and len(p) == 2 and all(isinstance(n, (int, float)) for n in p) for p in ring))
+        fits = ring is None or (
+            isinstance(ring, list)
+            and len(ring) >= 3
+            and all(
+                isinstance(p, list) and len(p) == 2 and all(isinstance(n, (int, float)) for n in p)
+                for p in ring
+            )
+        )
         if not fits:
-            raise BadRequest(f"{where}: {key} is no ring of pixels, as [[10, 10], [90, 10], [90, 80]].")
+            raise BadRequest(
+                f"{where}: {key} is no ring of pixels, as [[10, 10], [90, 10], [90, 80]]."
+            )
     texts = {key: str(entry.get(key, "")) for key in TEXTS}
     if texts["land_cover"] and texts["land_cover"] not in LAND_COVERS:
-        raise BadRequest(f"{where}: land_cover '{texts['land_cover']}' is none of {', '.join(LAND_COVERS)}.")
+        raise BadRequest(
+            f"{where}: land_cover '{texts['land_cover']}' is none of {', '.join(LAND_COVERS)}."
+        )
     systems = entry.get("systems")
-    return Case(str(entry.get("name", files["image"].stem)), files["image"], str(entry["prompt"]), entry.get("polygon"),
-                entry.get("exemplar"), entry.get("options", {}), files.get("reference"), texts["caption"], texts["land_cover"],
-                systems=None if systems is None else tuple(map(str, systems)))
+    return Case(
+        str(entry.get("name", files["image"].stem)),
+        files["image"],
+        str(entry["prompt"]),
+        entry.get("polygon"),
+        entry.get("exemplar"),
+        entry.get("options", {}),
+        files.get("reference"),
+        texts["caption"],
+        texts["land_cover"],
+        systems=None if systems is None else tuple(map(str, systems)),
+    )
 
 
 def _file(text: str, folder: Path, where: str) -> Path:

@@ -20,63 +20,131 @@ MOST_ON_PAGE = 12_000
 FRECHET_TITLE = "Frechet distance on EfficientNet-Lite0"
 
 
-def write(folder: Path, protocol: Protocol, measures: Sequence[Measure], found: Mapping[str, Any],
-          records: Iterable[Mapping[str, Any]]) -> Path:
+def write(
+    folder: Path,
+    protocol: Protocol,
+    measures: Sequence[Measure],
+    found: Mapping[str, Any],
+    records: Iterable[Mapping[str, Any]],
+) -> Path:
     """All three; returns the page."""
     about = {
-        "title": protocol.title, "systems": list(protocol.systems), "sensible": protocol.sensible, "seeds": list(protocol.seeds),
-        "cases": len(protocol.cases), "baselines": dict(protocol.baselines), "options": dict(protocol.options),
-        "versions": provenance.versions(), "measures": {measure.name: _described(measure) for measure in measures}}
+        "title": protocol.title,
+        "systems": list(protocol.systems),
+        "sensible": protocol.sensible,
+        "seeds": list(protocol.seeds),
+        "cases": len(protocol.cases),
+        "baselines": dict(protocol.baselines),
+        "options": dict(protocol.options),
+        "versions": provenance.versions(),
+        "measures": {measure.name: _described(measure) for measure in measures},
+    }
     provenance.write_json(folder / "results.json", {**about, **found})
     (folder / "tables.md").write_text(tables(protocol, measures, found), "utf8")
     return _page(folder, protocol, {**about, **found}, records)
 
 
 def _described(measure: Measure) -> dict[str, Any]:
-    return {"title": measure.title, "better": measure.better, "low": measure.low, "high": measure.high, "source": measure.source,
-            "claims": [list(pair) for pair in measure.claims]}
+    return {
+        "title": measure.title,
+        "better": measure.better,
+        "low": measure.low,
+        "high": measure.high,
+        "source": measure.source,
+        "claims": [list(pair) for pair in measure.claims],
+    }
 
 
 def tables(protocol: Protocol, measures: Sequence[Measure], found: Mapping[str, Any]) -> str:
     """The means with deviation over cases and interval, and the check, in Markdown."""
-    shown = [measure for measure in measures if any(measure.name in row["cells"] for row in found["rows"])]
-    lines = [f"# {protocol.title}", "", f"{len(protocol.cases)} cases, seeds {', '.join(map(str, protocol.seeds))}. Mean ± "
-             "standard deviation over cases, [95 % of the mean by bootstrap over cases].", ""]
+    shown = [
+        measure
+        for measure in measures
+        if any(measure.name in row["cells"] for row in found["rows"])
+    ]
+    lines = [
+        f"# {protocol.title}",
+        "",
+        f"{len(protocol.cases)} cases, seeds {', '.join(map(str, protocol.seeds))}. Mean ± "
+        "standard deviation over cases, [95 % of the mean by bootstrap over cases].",
+        "",
+    ]
     for measure in shown:
         arrow = "↓ is better" if measure.better == "lower" else "↑ is better"
-        lines += [f"## {measure.title} ({arrow})", "", measure.source, "", "| system | value | cases |", "|---|---|---|"]
+        lines += [
+            f"## {measure.title} ({arrow})",
+            "",
+            measure.source,
+            "",
+            "| system | value | cases |",
+            "|---|---|---|",
+        ]
         for row in found["rows"]:
             cell = row["cells"].get(measure.name)
-            lines.append(f"| {row['system']} | {cell_text(cell)} | {cell['cases'] if cell else 0} |")
+            lines.append(
+                f"| {row['system']} | {cell_text(cell)} | {cell['cases'] if cell else 0} |"
+            )
         lines.append("")
     if found["frechet"]:
-        lines += [f"## {FRECHET_TITLE} (↓ is better)", "", "| system | distance from the reference |", "|---|---|"]
-        lines += [f"| {name} | {'-' if one is None else '{value:.4g} ({cases} cases)'.format(**one)} |"
-                  for name, one in found["frechet"].items()] + [""]
+        lines += [
+            f"## {FRECHET_TITLE} (↓ is better)",
+            "",
+            "| system | distance from the reference |",
+            "|---|---|",
+        ]
+        lines += [
+            f"| {name} | {'-' if one is None else '{value:.4g} ({cases} cases)'.format(**one)} |"
+            for name, one in found["frechet"].items()
+        ] + [""]
     if any(row["damage"] for row in found["rows"]):
-        lines += ["## F1 of damage (↑ is better), all cases together", "",
-                  "| system | F1_dam (harmonic) | weighted | none, minor, major, destroyed |", "|---|---|---|---|"]
+        lines += [
+            "## F1 of damage (↑ is better), all cases together",
+            "",
+            "| system | F1_dam (harmonic) | weighted | none, minor, major, destroyed |",
+            "|---|---|---|---|",
+        ]
         for row in (row for row in found["rows"] if row["damage"]):
             score = row["damage"]
-            lines.append(f"| {row['system']} | {score['f1_dam']:.4f} | {score['f1_weighted']:.4f} | "
-                         + ", ".join(f"{one:.3f}" for one in score["f1_classes"]) + " |")
+            lines.append(
+                f"| {row['system']} | {score['f1_dam']:.4f} | {score['f1_weighted']:.4f} | "
+                + ", ".join(f"{one:.3f}" for one in score["f1_classes"])
+                + " |"
+            )
         lines.append("")
-    lines += ["## Do the measures rank what they claim to?", "",
-              "| measure | should be better | than | cases where it is | means | in all |",
-              "|---|---|---|---|---|---|"]
+    lines += [
+        "## Do the measures rank what they claim to?",
+        "",
+        "| measure | should be better | than | cases where it is | means | in all |",
+        "|---|---|---|---|---|---|",
+    ]
     for check in found["checks"]:
         first, second = check["means"]
         held = f"{'' if check['held'] is None else str(check['held']) + ' of '}{check['cases']}"
-        lines.append(f"| {check['measure']} | {check['better']} | {check['worse']} | {held} | "
-                     f"{first:.3g} / {second:.3g} | {check['verdict']} |")
-    failed = [(row["system"], reason, count) for row in found["rows"] for reason, count in row["failures"].items()]
+        lines.append(
+            f"| {check['measure']} | {check['better']} | {check['worse']} | {held} | "
+            f"{first:.3g} / {second:.3g} | {check['verdict']} |"
+        )
+    failed = [
+        (row["system"], reason, count)
+        for row in found["rows"]
+        for reason, count in row["failures"].items()
+    ]
     if failed:
         lines += ["", "## Runs that failed", "", "| system | runs | why |", "|---|---|---|"]
         lines += [f"| {system} | {count} | {_cell(reason)} |" for system, reason, count in failed]
-    unjudged = [(row["system"], reason, count) for row in found["rows"] for reason, count in row["unjudged"].items()]
+    unjudged = [
+        (row["system"], reason, count)
+        for row in found["rows"]
+        for reason, count in row["unjudged"].items()
+    ]
     if unjudged:
-        lines += ["", "## Questions that the judge failed at (missing values, not zeros)", "", "| system | questions | why |",
-                  "|---|---|---|"]
+        lines += [
+            "",
+            "## Questions that the judge failed at (missing values, not zeros)",
+            "",
+            "| system | questions | why |",
+            "|---|---|---|",
+        ]
         lines += [f"| {system} | {count} | {_cell(reason)} |" for system, reason, count in unjudged]
     return "\n".join([*lines, ""])
 
@@ -95,16 +163,41 @@ def cell_text(cell: Mapping[str, Any] | None) -> str:
     return f"{cell['mean']:.4g}{spread}{between}"
 
 
-def _page(folder: Path, protocol: Protocol, about: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> Path:
+def _page(
+    folder: Path, protocol: Protocol, about: Mapping[str, Any], records: Iterable[Mapping[str, Any]]
+) -> Path:
     """One page; its pictures lie beside it."""
     # A page of ten thousand cases opens nowhere; the tables are of all of them.
     every = max(1, -(-sum(row["runs"] for row in about["rows"]) // MOST_ON_PAGE))
     chosen = protocol.cases[::every]
-    prompts = {case.name: {"prompt": case.prompt, "reference": case.reference is not None} for case in chosen}
-    runs = [[record["case"], record["system"], record["seed"], record["picture"], record["seconds"], record["failure"],
-             {name: None if value is None else round(value, 5) for name, value in record["values"].items()}, record["beside"]]
-            for record in records if record["case"] in prompts]
-    more = {"prompts": prompts, "runs": runs, "shown": len(chosen), "frechet_name": FRECHET, "frechet_title": FRECHET_TITLE}
+    prompts = {
+        case.name: {"prompt": case.prompt, "reference": case.reference is not None}
+        for case in chosen
+    }
+    runs = [
+        [
+            record["case"],
+            record["system"],
+            record["seed"],
+            record["picture"],
+            record["seconds"],
+            record["failure"],
+            {
+                name: None if value is None else round(value, 5)
+                for name, value in record["values"].items()
+            },
+            record["beside"],
+        ]
+        for record in records
+        if record["case"] in prompts
+    ]
+    more = {
+        "prompts": prompts,
+        "runs": runs,
+        "shown": len(chosen),
+        "frechet_name": FRECHET,
+        "frechet_title": FRECHET_TITLE,
+    }
     data = json.dumps({**about, **more}, default=str, separators=(",", ":"))
     # "</script" in a prompt would end the data.
     filled = {"@TITLE@": escape(protocol.title), "@DATA@": data.replace("<", "\\u003c")}

@@ -1,8 +1,10 @@
-"""Running a benchmark: every system on every case with every seed, resumable, on the workers of an executor.
+"""Running a benchmark: every system on every case with every seed, resumable, on the workers of an
+executor.
 
-A folder holds `drawn/` (results by the hash of all they depend on), `measured/` (their numbers), `pictures/` and, when all is
-done, `results.jsonl`. What lies there is not made again. Memory does not grow with the number of cases: records go to the disk,
-and at most a few runs a worker are under way.
+A folder holds `drawn/` (results by the hash of all they depend on), `measured/` (their numbers),
+`pictures/` and, when all is done, `results.jsonl`. What lies there is not made again. Memory does
+not grow with the number of cases: records go to the disk, and at most a few runs a worker are under
+way.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Task:
-    """One run, complete: it may go to another process. `networks`: those named by the user; `home`: where models are kept."""
+    """One run, complete: it may go to another process. `networks`: those named by the user; `home`:
+    where models are kept."""
 
     protocol: Protocol
     case: Case
@@ -58,7 +61,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Way:
-    """On what it runs: an executor (None: threads of this process), how many runs at a time, and who judges the pictures."""
+    """On what it runs: an executor (None: threads of this process), how many runs at a time, and
+    who judges the pictures."""
 
     executor: Executor | None = None
     workers: int = 1
@@ -67,7 +71,9 @@ class Way:
 
 def tasks(protocol: Protocol, folder: Path, judge: Any = None) -> Iterator[Task]:
     """All runs, case by case."""
-    found, home, bare = tuple(networks.named().items()), weights.folder(), replace(protocol, cases=())
+    found = tuple(networks.named().items())
+    home = weights.folder()
+    bare = replace(protocol, cases=())
     given = tuple(weights.given().items())
     for case in protocol.cases:
         for system in protocol.of(case):
@@ -76,27 +82,42 @@ def tasks(protocol: Protocol, folder: Path, judge: Any = None) -> Iterator[Task]
 
 
 def run(protocol: Protocol, folder: Path, say: Say, way: Way) -> Path:
-    """Make and measure what is not there yet; returns the list of all records. A run that fails is a record with its reason."""
+    """Make and measure what is not there yet; returns the list of all records. A run that fails is
+    a record with its reason."""
     own = way.executor is None
-    executor = way.executor or ThreadPoolExecutor(way.workers, thread_name_prefix="landbrush-benchmark")
+    executor = way.executor or ThreadPoolExecutor(
+        way.workers, thread_name_prefix="landbrush-benchmark"
+    )
     waiting: deque[tuple[Task, Future]] = deque()
     draft = folder / f".{RESULTS}"
-    total, done, kept = sum(1 for _ in tasks(protocol, folder)), 0, 0
+    total = sum(1 for _ in tasks(protocol, folder))
+    done = 0
+    kept = 0
     told: set[tuple[str, str]] = set()
     try:
         with draft.open("w", encoding="utf8") as out:
+
             def settle() -> None:
                 nonlocal done, kept
                 task, future = waiting.popleft()
                 record = future.result()
-                done, kept = done + 1, kept + record["kept"]
+                done = done + 1
+                kept = kept + record["kept"]
                 out.write(json.dumps(record) + "\n")
                 if record["failure"] and (task.asked.system, record["failure"]) not in told:
-                    told.add((task.asked.system, record["failure"]))  # the same reason is said once a system
-                    say(f"[{done}/{total}] {task.case.name}: {task.asked.system}: {record['failure']}")
+                    told.add(
+                        (task.asked.system, record["failure"])
+                    )  # the same reason is said once a system
+                    say(
+                        f"[{done}/{total}] {task.case.name}: {task.asked.system}: "
+                        f"{record['failure']}"
+                    )
                 elif not record["failure"] and not record["kept"]:
-                    say(f"[{done}/{total}] {task.case.name}: {task.asked.system}, seed {task.asked.seed}: "
-                        f"{record['seconds']:.1f} s")
+                    say(
+                        f"[{done}/{total}] {task.case.name}: {task.asked.system}, seed "
+                        f"{task.asked.seed}: "
+                        f"{record['seconds']:.1f} s"
+                    )
 
             for task in tasks(protocol, folder, way.judge):
                 waiting.append((task, executor.submit(measured, task)))
@@ -121,12 +142,24 @@ def records(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def measured(task: Task) -> dict[str, Any]:
-    """The record of a run, from the folder where its numbers lie there; `kept` says whether they did."""
+    """The record of a run, from the folder where its numbers lie there; `kept` says whether they
+    did."""
     weights.use_folder(task.home)
     for kind, value in task.given:
         weights.give(kind, value)
-    base = {"case": task.case.name, "system": task.asked.system, "seed": task.asked.seed, "picture": "", "beside": "",
-            "values": {}, "seconds": None, "features": "", "notes": [], "failure": "", "kept": False}
+    base = {
+        "case": task.case.name,
+        "system": task.asked.system,
+        "seed": task.asked.seed,
+        "picture": "",
+        "beside": "",
+        "values": {},
+        "seconds": None,
+        "features": "",
+        "notes": [],
+        "failure": "",
+        "kept": False,
+    }
     try:
         key = _key(task)
         path = task.folder / "measured" / f"{key}.json"
@@ -139,7 +172,9 @@ def measured(task: Task) -> dict[str, Any]:
     except Exception as error:  # a system that breaks must not take the others' results with it
         return {**base, "failure": f"{type(error).__name__}: {' '.join(str(error).split())}"}
     if not found.get("judged", {}).get("failures"):
-        provenance.write_json(path, found)  # else what the judge failed at is asked again in the next run
+        provenance.write_json(
+            path, found
+        )  # else what the judge failed at is asked again in the next run
     return {**base, **found}
 
 
@@ -149,8 +184,17 @@ def _key(task: Task) -> str:
     files = [(kind, path, weights.state_of(Path(path))) for kind, path in task.networks]
     reference = drawing.key_of(task.protocol, case, Asked(REFERENCE, 0)) if case.reference else ""
     judge = task.judge.identity() if task.judge else ""
-    wish = [case.name, task.asked.system, drawing.key_of(task.protocol, case, task.asked), reference, case.caption,
-            case.land_cover, files, judge, weights.state_of(case.labels) if case.labels else ""]
+    wish = [
+        case.name,
+        task.asked.system,
+        drawing.key_of(task.protocol, case, task.asked),
+        reference,
+        case.caption,
+        case.land_cover,
+        files,
+        judge,
+        weights.state_of(case.labels) if case.labels else "",
+    ]
     return hashlib.sha256(json.dumps(wish).encode()).hexdigest()[:32]
 
 
@@ -162,15 +206,23 @@ def _taken(task: Task, path: Path) -> dict[str, Any]:
     shot = measures.Shot(task.case, made, seen)
     features, likeness = networks.lite0(shot)
     values = {**measures.taken(shot, _takers(task.networks)), **likeness}
-    found: dict[str, Any] = {"values": values, "seconds": made.seconds, "notes": made.report.get("notes", []),
-                             "engine": made.report.get("engine", ""), "features": f"measured/{path.stem}.npy"}
+    found: dict[str, Any] = {
+        "values": values,
+        "seconds": made.seconds,
+        "notes": made.report.get("notes", []),
+        "engine": made.report.get("engine", ""),
+        "features": f"measured/{path.stem}.npy",
+    }
     counts = networks.damage(dict(task.networks), shot)
     if counts:
         found["damage"] = counts
     if task.judge:
         found["judged"] = task.judge.judged(shot)
         values.update(found["judged"]["values"])
-    found["values"] = {name: value if value is not None and np.isfinite(value) else None for name, value in values.items()}
+    found["values"] = {
+        name: value if value is not None and np.isfinite(value) else None
+        for name, value in values.items()
+    }
     _keep(features, path.with_suffix(".npy"))
     found["picture"], found["beside"] = _pictures(task, seen, path.stem)
     return found
@@ -199,13 +251,18 @@ def _draft(path: Path) -> Iterator[Path]:
 
 
 def _pictures(task: Task, seen: Seen, key: str) -> tuple[str, str]:
-    """What the page shows: the result, and once a case the source, the reference and the polygon's outline; the names of the
-    first and, up to their endings, of the others. Each is called by what it depends on, so that none is another's."""
+    """What the page shows: the result, and once a case the source, the reference and the polygon's
+    outline; the names of the first and, up to their endings, of the others. Each is called by what
+    it depends on, so that none is another's."""
     folder = task.folder / "pictures"
     folder.mkdir(exist_ok=True)
     mine = f"{task.stem[:80]}-{key[:10]}.jpg"
     _picture(seen.after, seen, folder / mine)
-    digest = hashlib.sha256(b"".join(part.tobytes() for part in (seen.before, seen.mask, seen.reference) if part is not None))
+    digest = hashlib.sha256(
+        b"".join(
+            part.tobytes() for part in (seen.before, seen.mask, seen.reference) if part is not None
+        )
+    )
     beside = f"{plain(task.case.name)[:60]}-{digest.hexdigest()[:10]}"
     for name, image in (("before", seen.before), ("reference", seen.reference)):
         path = folder / f"{beside}-{name}.jpg"
@@ -228,7 +285,10 @@ def _outline(mask: np.ndarray, path: Path) -> None:
     inner = mask.copy()
     inner[1:-1, 1:-1] &= mask[2:, 1:-1] & mask[:-2, 1:-1] & mask[1:-1, 2:] & mask[1:-1, :-2]
     pixels = np.zeros((*mask.shape, 4), np.uint8)
-    edge = mask & (~inner | np.pad(np.zeros((mask.shape[0] - 2, mask.shape[1] - 2), bool), 1, constant_values=True))
+    edge = mask & (
+        ~inner
+        | np.pad(np.zeros((mask.shape[0] - 2, mask.shape[1] - 2), bool), 1, constant_values=True)
+    )
     pixels[edge] = (255, 215, 0, 255)
     with _draft(path) as draft:
         _sized(Image.fromarray(pixels), Image.Resampling.NEAREST).save(draft, "PNG")
@@ -242,4 +302,3 @@ def _sized(picture: Image.Image, how: Image.Resampling = Image.Resampling.BICUBI
         return picture
     factor = max(1, LONGEST_PX // longest)
     return picture.resize((picture.width * factor, picture.height * factor), how)
-

@@ -1,7 +1,9 @@
-"""What the records of a benchmark say: means with their spread and interval, and whether the measures rank what they claim to.
+"""What the records of a benchmark say: means with their spread and interval, and whether the
+measures rank what they claim to.
 
-A case's value is the mean over its seeds. The interval is the middle 95 % of the mean over resampled cases (percentile bootstrap,
-Efron 1979), which says how far another set of such cases might differ; seeds are not resampled.
+A case's value is the mean over its seeds. The interval is the middle 95 % of the mean over
+resampled cases (percentile bootstrap, Efron 1979), which says how far another set of such cases
+might differ; seeds are not resampled.
 """
 
 from __future__ import annotations
@@ -22,16 +24,22 @@ from .protocol import IDENTITY, NOISE, REFERENCE, Protocol
 RESAMPLES = 1000
 MOST_NAMED = 12
 FRECHET = "frechet_lite0"
-HOLDS, UNSURE, FAILS = "holds", "holds in the mean, but may not with other cases", "does not hold"
-DRAWS, MOST_DRAWN = 60, 400
+HOLDS = "holds"
+UNSURE = "holds in the mean, but may not with other cases"
+FAILS = "does not hold"
+DRAWS = 60
+MOST_DRAWN = 400
 """Resamplings by which a Frechet distance is checked, and of how many cases at most."""
 
 
 class _Column:
-    """Sums and counts of one measure of one system, a case after the other; records of a case lie together."""
+    """Sums and counts of one measure of one system, a case after the other; records of a case lie
+    together."""
 
     def __init__(self) -> None:
-        self.cases, self.sums, self.counts = array("l"), array("d"), array("l")
+        self.cases = array("l")
+        self.sums = array("d")
+        self.counts = array("l")
 
     def add(self, case: int, value: float) -> None:
         """One more value of a case."""
@@ -60,7 +68,8 @@ class Gathered:
     def add(self, records: Iterable[dict[str, Any]]) -> Gathered:
         """Those of further records."""
         for record in records:
-            system, case = record["system"], self.names.setdefault(record["case"], len(self.names))
+            system = record["system"]
+            case = self.names.setdefault(record["case"], len(self.names))
             self.count[system] += 1
             if record["failure"]:
                 reasons = self.failures[system]
@@ -69,7 +78,9 @@ class Gathered:
             for reason in record.get("judged", {}).get("failures", {}).values():
                 self.unjudged[system][reason] = self.unjudged[system].get(reason, 0) + 1
             if record.get("damage"):
-                self.damage[system] = self.damage.get(system, Counts()) + Counts(*map(tuple, record["damage"]))
+                self.damage[system] = self.damage.get(system, Counts()) + Counts(
+                    *map(tuple, record["damage"])
+                )
             spent = self.seconds[system]
             spent[0] += record["seconds"]
             spent[1] += 1
@@ -85,11 +96,19 @@ class Gathered:
         found = self.columns.get((system, measure))
         if found is None:
             return {}
-        return {case: total / count for case, total, count in zip(found.cases, found.sums, found.counts, strict=True)}
+        return {
+            case: total / count
+            for case, total, count in zip(found.cases, found.sums, found.counts, strict=True)
+        }
 
     def stacked(self, system: str, cases: Sequence[int]) -> np.ndarray:
         """The features of results of a system (n, d)."""
-        return np.stack([np.load(self.folder / self.features[system][case], allow_pickle=False) for case in cases])
+        return np.stack(
+            [
+                np.load(self.folder / self.features[system][case], allow_pickle=False)
+                for case in cases
+            ]
+        )
 
 
 def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float] | None:
@@ -99,7 +118,10 @@ def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float] | No
         return None
     rng = np.random.default_rng(seed)
     # In parts, so that ten thousand cases take no more memory than a hundred.
-    means = [found[rng.integers(0, len(found), (50, len(found)))].mean(axis=1) for _ in range(RESAMPLES // 50)]
+    means = [
+        found[rng.integers(0, len(found), (50, len(found)))].mean(axis=1)
+        for _ in range(RESAMPLES // 50)
+    ]
     low, high = np.percentile(np.concatenate(means), (2.5, 97.5))
     return float(low), float(high)
 
@@ -109,27 +131,52 @@ def summed(gathered: Gathered, protocol: Protocol, measures: Sequence[Measure]) 
     rows = [_row(system, gathered, measures) for system in protocol.systems]
     checks = [check for measure in measures for check in _checks(measure, gathered, protocol)]
     distances = _distances(gathered, protocol)
-    return {"rows": rows, "checks": checks + _of_distances(gathered, protocol), "frechet": distances}
+    return {
+        "rows": rows,
+        "checks": checks + _of_distances(gathered, protocol),
+        "frechet": distances,
+    }
 
 
 def _row(system: str, gathered: Gathered, measures: Sequence[Measure]) -> dict[str, Any]:
-    cells, (spent, runs), failures = {}, gathered.seconds[system], gathered.failures[system]
+    cells = {}
+    (spent, runs) = gathered.seconds[system]
+    failures = gathered.failures[system]
     for measure in measures:
         found = list(gathered.values(system, measure.name).values())
         if found:
             low, high = interval(found) or (None, None)
             spread = float(np.std(found, ddof=1)) if len(found) > 1 else None
-            cells[measure.name] = {"mean": float(np.mean(found)), "sd": spread, "low": low, "high": high, "cases": len(found)}
-    return {"system": system, "cells": cells, "cases": len(gathered.features[system]), "runs": gathered.count[system],
-            "failed": sum(failures.values()), "failures": failures, "unjudged": gathered.unjudged[system],
-            "damage": _of_damage(gathered.damage.get(system)), "seconds": spent / runs if runs else None}
+            cells[measure.name] = {
+                "mean": float(np.mean(found)),
+                "sd": spread,
+                "low": low,
+                "high": high,
+                "cases": len(found),
+            }
+    return {
+        "system": system,
+        "cells": cells,
+        "cases": len(gathered.features[system]),
+        "runs": gathered.count[system],
+        "failed": sum(failures.values()),
+        "failures": failures,
+        "unjudged": gathered.unjudged[system],
+        "damage": _of_damage(gathered.damage.get(system)),
+        "seconds": spent / runs if runs else None,
+    }
 
 
 def _of_damage(counts: Counts | None) -> dict[str, Any] | None:
-    """F1_dam of RSEdit over all cases together, weighted F1, and the classes' own (no, minor, major damage, destroyed)."""
+    """F1_dam of RSEdit over all cases together, weighted F1, and the classes' own (no, minor, major
+    damage, destroyed)."""
     if counts is None:
         return None
-    return {"f1_dam": counts.harmonic, "f1_weighted": counts.weighted, "f1_classes": list(counts.f1)}
+    return {
+        "f1_dam": counts.harmonic,
+        "f1_weighted": counts.weighted,
+        "f1_classes": list(counts.f1),
+    }
 
 
 def _checks(measure: Measure, gathered: Gathered, protocol: Protocol) -> Iterable[dict[str, Any]]:
@@ -144,12 +191,21 @@ def _checks(measure: Measure, gathered: Gathered, protocol: Protocol) -> Iterabl
         gaps = {case: measure.sign() * (first[case] - second[case]) for case in both}
         wrong = sorted((case for case in both if gaps[case] <= 0), key=gaps.__getitem__)
         means = [float(np.mean([side[case] for case in both])) for side in (first, second)]
-        yield {"measure": measure.name, "better": better, "worse": worse, "cases": len(both), "held": len(both) - len(wrong),
-               "means": means, "verdict": _verdict(list(gaps.values())), "wrong": [names[case] for case in wrong[:MOST_NAMED]]}
+        yield {
+            "measure": measure.name,
+            "better": better,
+            "worse": worse,
+            "cases": len(both),
+            "held": len(both) - len(wrong),
+            "means": means,
+            "verdict": _verdict(list(gaps.values())),
+            "wrong": [names[case] for case in wrong[:MOST_NAMED]],
+        }
 
 
 def _verdict(gaps: Sequence[float]) -> str:
-    """Whether the mean gap is above 0, and would be with other such cases; of a single case that is not known."""
+    """Whether the mean gap is above 0, and would be with other such cases; of a single case that is
+    not known."""
     between = interval(gaps)
     if float(np.mean(gaps)) <= 0:
         return FAILS
@@ -157,24 +213,43 @@ def _verdict(gaps: Sequence[float]) -> str:
 
 
 def _distances(gathered: Gathered, protocol: Protocol) -> dict[str, dict[str, Any] | None]:
-    """Frechet distance of each system's features from the reference's, on the cases of both, and how many those are."""
+    """Frechet distance of each system's features from the reference's, on the cases of both, and
+    how many those are."""
     found: dict[str, dict[str, Any] | None] = {}
     for system in protocol.systems if len(gathered.features.get(REFERENCE, ())) > 1 else ():
-        shared = [case for case in gathered.features[system] if case in gathered.features[REFERENCE]]
-        found[system] = None if len(shared) < 2 else {
-            "value": fid.frechet(gathered.stacked(REFERENCE, shared), gathered.stacked(system, shared)), "cases": len(shared)}
+        shared = [
+            case for case in gathered.features[system] if case in gathered.features[REFERENCE]
+        ]
+        found[system] = (
+            None
+            if len(shared) < 2
+            else {
+                "value": fid.frechet(
+                    gathered.stacked(REFERENCE, shared), gathered.stacked(system, shared)
+                ),
+                "cases": len(shared),
+            }
+        )
     return found
 
 
 def _of_distances(gathered: Gathered, protocol: Protocol) -> list[dict[str, Any]]:
-    """Whether the sensible edit is nearer to the reference than nothing done and noise, on the cases that all three have."""
-    found, rng = [], np.random.default_rng(0)
+    """Whether the sensible edit is nearer to the reference than nothing done and noise, on the
+    cases that all three have."""
+    found = []
+    rng = np.random.default_rng(0)
     for worse in (IDENTITY, NOISE):
-        shared = [case for case in gathered.features.get(protocol.sensible, {})
-                  if case in gathered.features.get(worse, {}) and case in gathered.features.get(REFERENCE, {})]
+        shared = [
+            case
+            for case in gathered.features.get(protocol.sensible, {})
+            if case in gathered.features.get(worse, {})
+            and case in gathered.features.get(REFERENCE, {})
+        ]
         if len(shared) < 2:
             continue
-        real, first, second = (gathered.stacked(name, shared) for name in (REFERENCE, protocol.sensible, worse))
+        real, first, second = (
+            gathered.stacked(name, shared) for name in (REFERENCE, protocol.sensible, worse)
+        )
         means = [fid.frechet(real, first), fid.frechet(real, second)]
         gaps = []
         for _ in range(DRAWS if len(shared) <= MOST_DRAWN else 0):
@@ -182,6 +257,16 @@ def _of_distances(gathered: Gathered, protocol: Protocol) -> list[dict[str, Any]
             gaps.append(fid.frechet(real[at], second[at]) - fid.frechet(real[at], first[at]))
         sure = bool(gaps) and float(np.percentile(gaps, 2.5)) > 0
         verdict = FAILS if means[0] >= means[1] else HOLDS if sure else UNSURE
-        found.append({"measure": FRECHET, "better": EDIT, "worse": worse, "cases": len(shared), "held": None, "means": means,
-                      "verdict": verdict, "wrong": []})
+        found.append(
+            {
+                "measure": FRECHET,
+                "better": EDIT,
+                "worse": worse,
+                "cases": len(shared),
+                "held": None,
+                "means": means,
+                "verdict": verdict,
+                "wrong": [],
+            }
+        )
     return found

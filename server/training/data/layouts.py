@@ -1,4 +1,5 @@
-"""Where published datasets keep their pairs: folders, lists, captions and parts, as their authors describe them.
+"""Where published datasets keep their pairs: folders, lists, captions and parts, as their authors
+describe them.
 
 ABCD's files hold both dates in six bands; `dataset bitemporal --abcd` makes pictures of them first.
 """
@@ -17,35 +18,57 @@ from .pairs import PARTS, TEST, TRAIN, VAL, EditPair
 
 OURS = "pairs.jsonl"
 XBD_PARTS = {"train": TRAIN, "tier1": TRAIN, "tier3": TRAIN, "hold": VAL, "test": TEST}
-DAMAGES = (("destroyed", "destroyed"), ("major-damage", "severely damaged"), ("minor-damage", "slightly damaged"),
-           ("no-damage", "unharmed"))
+DAMAGES = (
+    ("destroyed", "destroyed"),
+    ("major-damage", "severely damaged"),
+    ("minor-damage", "slightly damaged"),
+    ("no-damage", "unharmed"),
+)
 PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 
 
 def read(folder: Path, layout: str = "", test_list: Path | None = None) -> list[EditPair]:
-    """The pairs below a folder, in a stable order; raises BadRequest where there are none, or files are missing.
+    """The pairs below a folder, in a stable order; raises BadRequest where there are none, or files
+    are missing.
 
-    `layout`: one of LAYOUTS; empty: told from what lies there. `test_list`: file with the `pre_image` paths, a line each, that
-    are RSCC's test part.
+    `layout`: one of LAYOUTS; empty: told from what lies there. `test_list`: file with the
+    `pre_image` paths, a line each, that are RSCC's test part.
     """
     if not folder.is_dir():
         raise BadRequest(f"{folder} is no folder.")
     name = layout or next((name for name, (fits, _) in LAYOUTS.items() if fits(folder)), "")
     if name not in LAYOUTS:
-        raise BadRequest(f"{folder} is laid out as none of {', '.join(LAYOUTS)}" + (f" ('{name[:40]}')." if name else ".")
-                         + " 'dataset bitemporal' makes pairs of two rasters.")
+        raise BadRequest(
+            f"{folder} is laid out as none of {', '.join(LAYOUTS)}"
+            + (f" ('{name[:40]}')." if name else ".")
+            + " 'dataset bitemporal' makes pairs of two rasters."
+        )
     try:
         found = list(LAYOUTS[name][1](folder))
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"{folder} is not laid out as {name}: {type(error).__name__} {error}.") from error
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        UnicodeDecodeError,
+    ) as error:
+        raise BadRequest(
+            f"{folder} is not laid out as {name}: {type(error).__name__} {error}."
+        ) from error
     if test_list is not None:
         found = _by_list(found, folder, test_list)
     if not found:
         raise BadRequest(f"{folder} holds no pair in the layout {name}.")
-    gone = next((path for pair in found for path in (pair.control, pair.path) if not path.is_file()), None)
+    gone = next(
+        (path for pair in found for path in (pair.control, pair.path) if not path.is_file()), None
+    )
     if gone:
-        raise BadRequest(f"{folder}: {gone} is listed and not there ({sum(not p.path.is_file() for p in found)} of {len(found)} "
-                         "later pictures are missing).")
+        raise BadRequest(
+            f"{folder}: {gone} is listed and not there "
+            f"({sum(not p.path.is_file() for p in found)} of {len(found)} "
+            "later pictures are missing)."
+        )
     return found
 
 
@@ -60,16 +83,23 @@ def _ours(folder: Path) -> Iterator[EditPair]:
     for line in _lines(folder / OURS):
         if line["part"] not in PARTS:
             raise ValueError(f"part '{line['part']}'")
-        yield EditPair(folder / line["after"], str(line["caption"]), folder / line["before"], part=line["part"])
+        yield EditPair(
+            folder / line["after"], str(line["caption"]), folder / line["before"], part=line["part"]
+        )
 
 
 def _rscc(folder: Path) -> Iterator[EditPair]:
-    """RSCC: *.jsonl with pre_image, post_image, change_caption, relative to the folder; xBD's labels/ beside, where there are."""
+    """RSCC: *.jsonl with pre_image, post_image, change_caption, relative to the folder; xBD's
+    labels/ beside, where there are."""
     for path in sorted(folder.glob("*.jsonl")):
         for line in _lines(path):
             labels = folder / "labels" / f"{Path(line['post_image']).stem}.json"
-            yield EditPair(folder / line["post_image"], str(line["change_caption"]), folder / line["pre_image"],
-                           labels=labels if labels.is_file() else None)
+            yield EditPair(
+                folder / line["post_image"],
+                str(line["change_caption"]),
+                folder / line["pre_image"],
+                labels=labels if labels.is_file() else None,
+            )
 
 
 def _by_list(pairs: list[EditPair], folder: Path, test_list: Path) -> list[EditPair]:
@@ -80,20 +110,35 @@ def _by_list(pairs: list[EditPair], folder: Path, test_list: Path) -> list[EditP
     names = [os.path.relpath(pair.control, folder).replace(os.sep, "/") for pair in pairs]
     unknown = sorted(wanted - set(names))
     if unknown:
-        raise BadRequest(f"{test_list}: {len(unknown)} of {len(wanted)} pictures are not in the dataset ({unknown[0]} ...).")
-    return [replace(pair, part=TEST) if name in wanted else pair for name, pair in zip(names, pairs, strict=True)]
+        raise BadRequest(
+            f"{test_list}: {len(unknown)} of {len(wanted)} pictures are not in the dataset "
+            f"({unknown[0]} ...)."
+        )
+    return [
+        replace(pair, part=TEST) if name in wanted else pair
+        for name, pair in zip(names, pairs, strict=True)
+    ]
 
 
 def _xbd(folder: Path) -> Iterator[EditPair]:
-    """xBD (xView2): PART/images/X_pre_disaster.*, X_post_disaster.*, PART/labels/X_post_disaster.json; captions count damage."""
+    """xBD (xView2): PART/images/X_pre_disaster.*, X_post_disaster.*,
+    PART/labels/X_post_disaster.json; captions count damage."""
     for part in [name for name in XBD_PARTS if (folder / name / "images").is_dir()] or [""]:
         images = folder / part / "images"
-        for before in sorted(p for p in images.glob("*_pre_disaster.*") if p.suffix.lower() in PICTURES):
+        for before in sorted(
+            p for p in images.glob("*_pre_disaster.*") if p.suffix.lower() in PICTURES
+        ):
             stem = before.name.rsplit("_pre_disaster", 1)[0]
             after = images / before.name.replace("_pre_disaster", "_post_disaster")
             labels = folder / part / "labels" / f"{stem}_post_disaster.json"
             caption = _damage(json.loads(labels.read_text("utf8"))) if labels.is_file() else ""
-            yield EditPair(after, caption, before, part=XBD_PARTS.get(part, TRAIN), labels=labels if labels.is_file() else None)
+            yield EditPair(
+                after,
+                caption,
+                before,
+                part=XBD_PARTS.get(part, TRAIN),
+                labels=labels if labels.is_file() else None,
+            )
 
 
 def _damage(labels: Mapping[str, Any]) -> str:
@@ -108,28 +153,42 @@ def _damage(labels: Mapping[str, Any]) -> str:
     return f"after the {event}: of {whole} building{'s' if whole > 1 else ''} " + ", ".join(told)
 
 
-def _captioned(folder: Path, listed: Path, place: Callable[[Mapping[str, Any]], Path]) -> Iterator[EditPair]:
-    """A list in Karpathy's form: images[].filename, split, sentences[].raw; one pair for each different sentence."""
+def _captioned(
+    folder: Path, listed: Path, place: Callable[[Mapping[str, Any]], Path]
+) -> Iterator[EditPair]:
+    """A list in Karpathy's form: images[].filename, split, sentences[].raw; one pair for each
+    different sentence."""
     for one in json.loads(listed.read_text("utf8"))["images"]:
         where = place(one)
-        said = dict.fromkeys(" ".join(str(sentence["raw"]).split()).rstrip(" .") for sentence in one["sentences"])
+        said = dict.fromkeys(
+            " ".join(str(sentence["raw"]).split()).rstrip(" .") for sentence in one["sentences"]
+        )
         for sentence in said:
-            yield EditPair(where / "B" / one["filename"], sentence, where / "A" / one["filename"],
-                           part={"val": VAL, "test": TEST}.get(one["split"], TRAIN))
+            yield EditPair(
+                where / "B" / one["filename"],
+                sentence,
+                where / "A" / one["filename"],
+                part={"val": VAL, "test": TEST}.get(one["split"], TRAIN),
+            )
 
 
 def _levir(folder: Path) -> Iterator[EditPair]:
     """LEVIR-CC: images/PART/A and B, LevirCCcaptions.json."""
-    yield from _captioned(folder, folder / "LevirCCcaptions.json", lambda one: folder / "images" / one["split"])
+    yield from _captioned(
+        folder, folder / "LevirCCcaptions.json", lambda one: folder / "images" / one["split"]
+    )
 
 
 def _second(folder: Path) -> Iterator[EditPair]:
     """SECOND-CC: PART/rgb/A and B, SECOND-CC-AUG.json."""
-    yield from _captioned(folder, folder / "SECOND-CC-AUG.json", lambda one: folder / one["split"] / "rgb")
+    yield from _captioned(
+        folder, folder / "SECOND-CC-AUG.json", lambda one: folder / one["split"] / "rgb"
+    )
 
 
 def _magicbrush(folder: Path) -> Iterator[EditPair]:
-    """MagicBrush: PART/edit_turns.json with input, output, instruction; local_descriptions.json; pictures in PART/images/ID."""
+    """MagicBrush: PART/edit_turns.json with input, output, instruction; local_descriptions.json;
+    pictures in PART/images/ID."""
     parts = {"train": TRAIN, "dev": VAL, "test": TEST}
     for part in [name for name in parts if (folder / name / "edit_turns.json").is_file()] or [""]:
         told = folder / part / "local_descriptions.json"
@@ -137,8 +196,13 @@ def _magicbrush(folder: Path) -> Iterator[EditPair]:
         for turn in json.loads((folder / part / "edit_turns.json").read_text("utf8")):
             number = turn["input"].split("-")[0]
             images = folder / part / "images" / number
-            yield EditPair(images / turn["output"], str(turn["instruction"]), images / turn["input"], part=parts.get(part, TEST),
-                           outcome=str(local.get(number, {}).get(turn["output"], "")))
+            yield EditPair(
+                images / turn["output"],
+                str(turn["instruction"]),
+                images / turn["input"],
+                part=parts.get(part, TEST),
+                outcome=str(local.get(number, {}).get(turn["output"], "")),
+            )
 
 
 def _is_rscc(folder: Path) -> bool:
@@ -156,6 +220,14 @@ LAYOUTS: dict[str, tuple[Fits, Reads]] = {
     "rscc": (_is_rscc, _rscc),
     "levir-cc": (lambda folder: (folder / "LevirCCcaptions.json").is_file(), _levir),
     "second-cc": (lambda folder: (folder / "SECOND-CC-AUG.json").is_file(), _second),
-    "magicbrush": (lambda folder: any(folder.glob("*/edit_turns.json")) or (folder / "edit_turns.json").is_file(), _magicbrush),
-    "xbd": (lambda folder: any((folder / part / "images").is_dir() for part in (*XBD_PARTS, "")), _xbd),
+    "magicbrush": (
+        lambda folder: (
+            any(folder.glob("*/edit_turns.json")) or (folder / "edit_turns.json").is_file()
+        ),
+        _magicbrush,
+    ),
+    "xbd": (
+        lambda folder: any((folder / part / "images").is_dir() for part in (*XBD_PARTS, "")),
+        _xbd,
+    ),
 }

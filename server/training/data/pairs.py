@@ -10,25 +10,30 @@ from PIL import Image
 
 from ..captioned import Paired, opened
 
-TRAIN, VAL, TEST = "train", "val", "test"
+TRAIN = "train"
+VAL = "val"
+TEST = "test"
 PARTS = (TRAIN, VAL, TEST)
 
 
 @dataclass(frozen=True)
 class EditPair(Paired):
-    """`control` is the picture before, `path` the one after, `caption` what changed; `part` of its dataset; `labels`: xBD's
-    outlines of buildings with their damage, where there are any; `outcome`: what the later picture shows, where that is told."""
+    """`control` is the picture before, `path` the one after, `caption` what changed; `part` of its
+    dataset; `labels`: xBD's outlines of buildings with their damage, where there are any;
+    `outcome`: what the later picture shows, where that is told."""
 
     part: str = TRAIN
     labels: Path | None = None
     outcome: str = ""
 
     def squares(self, side: int) -> tuple[np.ndarray, np.ndarray]:
-        """After and before as (3, side, side) in [-1, 1]: all of the picture, whatever its aspect, without turns or crops, as
-        RSEdit was trained."""
+        """After and before as (3, side, side) in [-1, 1]: all of the picture, whatever its aspect,
+        without turns or crops, as RSEdit was trained."""
         return _whole(opened(self.path), side), _whole(opened(self.control), side)
 
 
 def _whole(picture: Image.Image, side: int) -> np.ndarray:
-    pixels = np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC), np.float32) / 127.5 - 1
+    pixels = (
+        np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC), np.float32) / 127.5 - 1
+    )
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
