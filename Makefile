@@ -26,6 +26,7 @@ run: install ## QGIS on your screen with the plugin and its server
 
 lint: install
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
 
 types: install
 	mkdir -p .cache/types && ln -sfn $(CURDIR) .cache/types/landbrush

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from landbrush.server.editors.models import Models
+from landbrush.server.editors.registry import Editors
 from rasterio.features import rasterize
 from scipy import ndimage
 
@@ -24,6 +26,8 @@ NAIP = "naip_landsat_timeseries/naip/m_4709963_se_14_1_20200831.tif"
 NEON = "small_geotiffs/OSBS_029.tif"
 UCM = "ucmerced_jpg/test/{0}/{0}{1}.jpg"
 
+EDITORS = Editors(Models(Path(__file__).resolve().parents[1] / ".cache"))
+"""Those that come with the program: no model of the user's takes part."""
 Ring = list[tuple[int, int]]
 
 

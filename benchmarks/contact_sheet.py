@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import cases
 from landbrush.server.contract.requests import EditRequest
-from landbrush.server.editing.path import Files, edit
+from landbrush.server.editing.path import Job, edit
+from landbrush.server.raster.rasters import Rasters
 
 SIDE = 250
 BOX = cases._box
@@ -168,14 +169,15 @@ def made(path: Path, edit_of: tuple, folder: Path) -> np.ndarray:
         }
         if exemplar:
             body["exemplar"] = {"polygons": shape(exemplar)}
-        report = edit(EditRequest.from_json(body), process, Files(path), folder, lambda *a: None)
+        job = Job(EditRequest.from_json(body), process, Rasters(path))
+        manifest = edit(job, cases.EDITORS, folder, lambda *a: None)
         whole = dataset.read([1, 2, 3])
-    col, row, width, height = report["window"]
+    col, row, width, height = manifest.window
     with rasterio.open(folder / "result.tif") as result:
         whole[:, row : row + height, col : col + width] = result.read([1, 2, 3])
-    assert report["gate"]["pixels_outside_different"] == 0
+    assert manifest.gate.pixels_outside_different == 0
     print(
-        f"{path.name:38} {edit_of[0]:18} {report['editor']:10} {report['seconds']['edit']:.2f} s",
+        f"{path.name:38} {edit_of[0]:18} {manifest.editor:10} {manifest.seconds['edit']:.2f} s",
         flush=True,
     )
     return whole

@@ -40,16 +40,18 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 import cases  # noqa: E402
 from landbrush.server.dataset import bitemporal  # noqa: E402
-from landbrush.server.diffusion import recipes  # noqa: E402
 from landbrush.server.diffusion.components import Model  # noqa: E402
 from landbrush.server.diffusion.drawing import Settings  # noqa: E402
+from landbrush.server.diffusion.families import family, pixart, sd  # noqa: E402
 from landbrush.server.diffusion.guidance import FreeGuidance  # noqa: E402
 from landbrush.server.diffusion.placement import WHOLE, Placement  # noqa: E402
+from landbrush.server.editors.models import Models  # noqa: E402
+from landbrush.server.editors.registry import Editors  # noqa: E402
 from landbrush.server.experiments import benchmark  # noqa: E402
 from landbrush.server.experiments.benchmark import protocol, runs, summary  # noqa: E402
 from landbrush.server.experiments.benchmark.protocol import IDENTITY, NOISE, REFERENCE  # noqa: E402
-from landbrush.server.models import weights  # noqa: E402
-from landbrush.server.store import bringing, own, shelf  # noqa: E402
+from landbrush.server.store import own  # noqa: E402
+from landbrush.server.store.importing import Arrival, import_model  # noqa: E402
 from landbrush.server.training import samples  # noqa: E402
 from landbrush.server.training.data import layouts  # noqa: E402
 from landbrush.server.training.rsedit import DiTTrainer, Recipe, UNetTrainer  # noqa: E402
@@ -215,10 +217,10 @@ def part_benchmark() -> None:
     if not cases.DATA.is_dir():
         print(f"no imagery at {cases.DATA}: the benchmark is left out (set LANDBRUSH_DATA)")
         return
-    shelved(scratch("evaluate"), tuple(TINY.values()))
+    editors = Editors(shelved(scratch("evaluate"), tuple(TINY.values())))
     path = plan()
     page = benchmark.run(
-        path, OUT, benchmark.Terms(), lambda text: print(text, file=sys.stderr, flush=True)
+        path, OUT, benchmark.Terms(editors), lambda text: print(text, file=sys.stderr, flush=True)
     )
     found = json.loads((OUT / "results.json").read_text("utf8"))
     print(
@@ -242,7 +244,7 @@ def part_benchmark() -> None:
 def part_flat() -> None:
     """Time and memory a case, in the first and the last fifth of many cases."""
     place = scratch("flat")
-    weights.use_folder(place / "home" / "models")
+    editors = Editors(Models(place / "home"))
     rng = np.random.default_rng(0)
     listed = []
     for number in range(20):
@@ -274,7 +276,7 @@ def part_flat() -> None:
             )
         )
 
-    benchmark.carried_out(wanted, place / "out", benchmark.Terms(), tell)
+    benchmark.carried_out(wanted, place / "out", benchmark.Terms(editors), tell)
     fifth = len(marks) // 5
     spent = [
         marks[end][0] - marks[start][0]
@@ -363,13 +365,13 @@ def part_training() -> None:
     train, held = ([one for one in pairs if one.part == part] for part in ("train", "val"))
     place = scratch("training")
     published = learned_autoencoder(train, place / "published" / "sd15")
-    weights.use_folder(place / "home" / "models")
-    bringing.bring(shelf.entry("sd15"), published, True)
+    store = Models(place / "home").store
+    import_model(store, Arrival(store.entry("sd15"), True), published)
     dit = tiny_pipelines.build("rsedit-dit", place / "published")
     velocity(dit)
     shutil.rmtree(dit / "vae")
     shutil.copytree(published / "vae", dit / "vae")
-    bringing.bring(shelf.entry("rsedit-dit"), dit, True)
+    import_model(store, Arrival(store.entry("rsedit-dit"), True), dit)
     for cls, base, like in (
         (UNetTrainer, "sd15", "rsedit-unet-openai"),
         (DiTTrainer, "rsedit-dit", "rsedit-dit"),
@@ -378,7 +380,9 @@ def part_training() -> None:
         recipe = Recipe(
             steps=TRAINED_STEPS, batch=8, side_px=TILE, average=0.98, save_every=TRAINED_STEPS // 2
         )
-        one = cls(Model(shelf.entry(base), PLACED), train, recipe, place / name, held[::4])
+        entry = store.entry(base)
+        model = Model(store, entry, family(entry.family), PLACED)
+        one = cls(model, train, recipe, place / name, held[::4])
         figure(f"training_{name}_validation_before", one.validated())
         began = time.process_time()
         curve = []
@@ -391,14 +395,13 @@ def part_training() -> None:
         for quarter, value in enumerate(curve, 1):
             figure(f"training_{name}_validation_{quarter * TRAINED_STEPS // 4}", value)
         figure(f"training_{name}_cpu_s_a_step", (time.process_time() - began) / TRAINED_STEPS)
-        entry = own.described(f"trained-{name}", shelf.entry(like), "Trained", native_px=TILE)
-        bringing.bring(entry, path, True)
-        own.remember(entry)
+        entry = own.described(f"trained-{name}", store.entry(like), "Trained", native_px=TILE)
+        import_model(store, Arrival(entry, True), path)
+        own.remember(store, entry)
         one.model.entry = replace(one.model.entry, native_px=TILE)
         samples.sheet(
             one.model,
-            functools.partial(drawn_by, one),
-            SETTINGS,
+            samples.Shown(functools.partial(drawn_by, one), SETTINGS, TILE),
             shown(held),
             OUT / "training" / f"{name}.png",
         )
@@ -408,9 +411,9 @@ def part_training() -> None:
 def drawn_by(trainer, drawing):
     with trainer.averaged():
         recipe = (
-            recipes.instruct_unet
+            sd.instruct_unet
             if trainer.network == "unet"
-            else functools.partial(recipes.in_context_dit, masked=False)
+            else functools.partial(pixart.in_context_dit, masked=False)
         )
         return recipe(drawing)
 
@@ -426,7 +429,7 @@ def over_http(place: Path, held: list) -> None:
     folder.mkdir()
     server = Server(place / "home", place)
     try:
-        for editor, model in (("rsedit_unet", "trained-unet"), ("rsedit_dit", "trained-dit")):
+        for editor, model in (("rsedit-unet", "trained-unet"), ("rsedit-dit", "trained-dit")):
             along = []
             for number, pair in enumerate(shown(held)):
                 path = folder / f"{number}.png"
@@ -446,7 +449,7 @@ def over_http(place: Path, held: list) -> None:
                         "polygons": {"geometry": {"type": "Polygon", "coordinates": [ring]}},
                         "prompt": pair.caption,
                         "options": options
-                        | ({"text_mask": False} if editor == "rsedit_dit" else {}),
+                        | ({"text_mask": False} if editor == "rsedit-dit" else {}),
                     },
                 )
                 if info["status"] != "successful":

@@ -32,11 +32,15 @@ import cases  # noqa: E402
 from landbrush.server.contract.requests import EditRequest, Extent, RasterRef  # noqa: E402
 from landbrush.server.dataset import scenes  # noqa: E402
 from landbrush.server.dataset.build import Wish, build  # noqa: E402
-from landbrush.server.editing.output import blank, finer  # noqa: E402
-from landbrush.server.editing.path import Files, edit  # noqa: E402
-from landbrush.server.models import translation, weights  # noqa: E402
+from landbrush.server.editing.new_ground import blank, finer  # noqa: E402
+from landbrush.server.editing.path import Job, edit  # noqa: E402
+from landbrush.server.editors.models import Models  # noqa: E402
+from landbrush.server.editors.registry import Editors  # noqa: E402
+from landbrush.server.models import translation  # noqa: E402
 from landbrush.server.raster.raster import opened, profile_of  # noqa: E402
-from landbrush.server.store import bringing, own, shelf  # noqa: E402
+from landbrush.server.raster.rasters import Rasters  # noqa: E402
+from landbrush.server.store import own  # noqa: E402
+from landbrush.server.store.importing import Arrival, import_model  # noqa: E402
 from landbrush.server.training import cyclegan as cycle  # noqa: E402
 from landbrush.server.training.cyclegan import CycleTrainer, Recipe  # noqa: E402
 from pretrained import figure, scratch  # noqa: E402
@@ -95,17 +99,14 @@ def cut(name: str, corner: tuple[int, int], place: Path) -> Path:
     return target
 
 
-def edited(path: Path, process: str, place: Path, **more) -> tuple[np.ndarray, dict]:
+def edited(
+    path: Path, process: str, place: Path, editors: Editors = cases.EDITORS, **more
+) -> tuple[np.ndarray, dict]:
     """Pixels after an edit of all of a raster, and its report; raises where the promise is
     broken."""
     place.mkdir(parents=True, exist_ok=True)
-    report = edit(
-        request(outline(path), output={"area": "layer"}, **more),
-        process,
-        Files(path),
-        place,
-        lambda *_: None,
-    )
+    job = Job(request(outline(path), output={"area": "layer"}, **more), process, Rasters(path))
+    report = edit(job, editors, place, lambda *_: None).to_json()
     with rasterio.open(place / "result.tif") as dataset:
         return dataset.read(), report
 
@@ -312,11 +313,13 @@ def generate() -> None:
     """The way from words to a new raster at three ground sizes; tiny networks with random weights
     draw noise."""
     place = scratch("generate")
-    weights.use_folder(place / "models")
-    bringing.bring(shelf.entry("sd15"), tiny_pipelines.build("sd15", place / "stick"), True)
-    tiny = own.described("tiny", shelf.entry("sd15"), native_px=128)
-    bringing.bring(tiny, place / "stick" / "sd15", True)
-    own.remember(tiny)
+    editors = Editors(Models(place))
+    store = editors.models.store
+    published = tiny_pipelines.build("sd15", place / "stick")
+    import_model(store, Arrival(store.entry("sd15"), True), published)
+    tiny = own.described("tiny", store.entry("sd15"), native_px=128)
+    import_model(store, Arrival(tiny, True), published)
+    own.remember(store, tiny)
     worst = 0.0
     for gsd_m in GROUND_SIZES_M:
         wanted = {
@@ -331,6 +334,7 @@ def generate() -> None:
             path,
             "generate",
             place / f"{gsd_m}",
+            editors,
             prompt="a town beside a river",
             options={"model": "tiny", "steps": 3},
         )
@@ -338,14 +342,14 @@ def generate() -> None:
             worst = max(worst, abs(profile_of(dataset).gsd_m / gsd_m - 1))
         print(
             f"# {gsd_m:g} m: {made.shape[2]} x {made.shape[1]} px, "
-            f"'{report['drawn']['prompt_used']}', seed {report['seed']}"
+            f"'{report['editor_facts']['prompt_used']}', seed {report['seed']}"
         )
     figure("generate_ground_sizes", len(GROUND_SIZES_M))
-    worst = max(worst, nested(place))
+    worst = max(worst, nested(place, editors))
     figure("generate_gsd_error", worst, "relative, asked for against the affine on the ellipsoid")
 
 
-def nested(place: Path) -> float:
+def nested(place: Path, editors: Editors) -> float:
     """One place from coarse to fine, each drawn from the one before; how far the ground size is off
     at worst."""
     x = 500_000.0
@@ -371,14 +375,15 @@ def nested(place: Path) -> float:
             },
             "request",
         )
-        report = edit(wanted, "generate", Files(source), target, lambda *_: None)
+        job = Job(wanted, "generate", Rasters(source))
+        report = edit(job, editors, target, lambda *_: None).to_json()
         path = target / "result.tif"
         with opened(path) as dataset:
             worst = max(worst, abs(profile_of(dataset).gsd_m / gsd_m - 1))
             shown.append(dataset.read())
         print(
-            f"# nested {gsd_m:g} m: strength {report['drawn']['strength']:g}, "
-            f"'{report['drawn']['prompt_used']}'"
+            f"# nested {gsd_m:g} m: strength {report['editor_facts']['strength']:g}, "
+            f"'{report['editor_facts']['prompt_used']}'"
         )
     sheet(
         [("one place, random weights", shown)],

@@ -34,8 +34,10 @@ warnings.simplefilter("ignore")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
-from landbrush.server.models import weights  # noqa: E402
-from landbrush.server.store import bringing, catalogue, shelf  # noqa: E402
+from landbrush.server.editors.models import Models  # noqa: E402
+from landbrush.server.editors.registry import Editors  # noqa: E402
+from landbrush.server.store import catalogue  # noqa: E402
+from landbrush.server.store.importing import Arrival, import_model  # noqa: E402
 
 from tests.server import tiny_pipelines  # noqa: E402
 
@@ -70,14 +72,13 @@ def figure(name: str, value: float, unit: str = "") -> None:
     print(f"figure {name} {value:.4g} {unit}".rstrip(), flush=True)
 
 
-def shelved(place: Path, models=(*BASES, *MODELS)) -> Path:
-    """A home with tiny models in its store."""
-    weights.use_folder(place / "home" / "models")
-    for model_id in models:
-        bringing.bring(
-            shelf.entry(model_id), tiny_pipelines.build(model_id, place / "published"), True
-        )
-    return place / "home"
+def shelved(place: Path, wanted=(*BASES, *MODELS)) -> Models:
+    """The models of a home with tiny ones in its store."""
+    models = Models(place / "home")
+    for model_id in wanted:
+        published = tiny_pipelines.build(model_id, place / "published")
+        import_model(models.store, Arrival(models.store.entry(model_id), True), published)
+    return models
 
 
 def aerial(path: Path, side: int = 512) -> Path:
@@ -151,7 +152,7 @@ def editors() -> None:
     """Every editor and model through HTTP, compared bit by bit outside the polygon by this
     script."""
     place = scratch("models")
-    home = shelved(place)
+    models = shelved(place)
     path = aerial(place / "aerial.tif")
     with rasterio.open(path) as dataset:
         before = dataset.read()
@@ -163,7 +164,7 @@ def editors() -> None:
     inner[160:320, 170:340] = True
     outer = np.ones_like(inner)
     outer[135:385, 145:375] = False
-    server = Server(home, place)
+    server = Server(models.home, place)
     good = 0
     print(f"{'editor':17s} {'model':24s} {'brought':>8s} {'draws':>6s} {'seconds':>8s}  promise")
     try:
@@ -192,7 +193,7 @@ def editors() -> None:
                 )
             good += drawn and kept
             print(
-                f"{editor:17s} {model:24s} {shelf.record(model).bytes / 1e6:5.1f} MB "
+                f"{editor:17s} {model:24s} {models.store.record(model).bytes / 1e6:5.1f} MB "
                 f"{'yes' if drawn else 'NO':>6s} "
                 f"{seconds:8.1f}  "
                 + ("kept" if kept else f"BROKEN {info.get('message', '')[:60]}"),
@@ -208,10 +209,10 @@ def parity() -> None:
     from tests.server import parity as cases
 
     place = scratch("parity")
-    weights.use_folder(place / "home")
+    models = Models(place / "home")
     worst = 0.0
     for case in cases.CASES:
-        gap = case(place / "published")
+        gap = case(models, place / "published")
         print(f"# {case.__name__:24s} {gap:.2e}")
         worst = max(worst, gap)
     figure("parity_max_abs", worst)
@@ -225,20 +226,18 @@ SEEDS = 1
 def seams() -> None:
     """Gradient at tile borders over elsewhere, of an extent in tiles of 512, against the same drawn
     in one piece."""
-    from landbrush.server.editors import registry
-
     place = scratch("seams")
-    shelved(place, ("flux-fill", *SEAM_MODELS))
+    editors = Editors(shelved(place, ("flux-fill", *SEAM_MODELS)))
     worst = 0.0
     for model in SEAM_MODELS:
-        ratios = [seam(registry, model, seed) for seed in range(SEEDS)]
+        ratios = [seam(editors, model, seed) for seed in range(SEEDS)]
         print(f"# seam at tile borders, {model}: {statistics.mean(ratios):.3f}", flush=True)
         worst = max(worst, statistics.mean(ratios))
     figure("seam_tile", worst, "x")
     for toned in ("blended", "side by side"):
         print(
             f"# tiles made to disagree, {toned}: "
-            f"{seam(registry, SEAM_MODELS[0], 0, toned=toned):.3f}",
+            f"{seam(editors, SEAM_MODELS[0], 0, toned=toned):.3f}",
             flush=True,
         )
 
@@ -249,7 +248,7 @@ the same in each."""
 RUN = 32
 
 
-def seam(registry, model: str, seed: int, steps: int = STEPS, toned: str = "") -> float:
+def seam(editors, model: str, seed: int, steps: int = STEPS, toned: str = "") -> float:
     """Gradient at the tiles' borders over elsewhere, against the same drawn in one piece.
 
     `toned`: neighbouring tiles are made to disagree, and "blended" as they are in use or laid "side
@@ -260,10 +259,8 @@ def seam(registry, model: str, seed: int, steps: int = STEPS, toned: str = "") -
     from landbrush.server.editors.frame import Frame
 
     entry = catalogue.published()[model]
-    editor = registry.EDITORS[entry.editors[0]]
-    options = registry.options_of(
-        editor.info, {"model": model, "steps": steps, "keep_detail": False}
-    )
+    editor = editors.get(entry.editors[0])
+    options = editor.parse({"model": model, "steps": steps, "keep_detail": False})
     scene = ground(seed)
     side = entry.native_px // 8
     outer = Frame.of(EXTENT, scene.gsd_m, 1.0, editor.grid(entry, options)).outer

@@ -23,8 +23,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from landbrush.server.models import weights
-from landbrush.server.store import bringing, own, shelf
+from landbrush.server.editors.models import Models
+from landbrush.server.editors.registry import Editors
+from landbrush.server.store import own
+from landbrush.server.store.importing import Arrival, import_model
 from pretrained import figure, ground, scratch, shelved
 
 
@@ -55,20 +57,16 @@ def memory() -> None:
 
 def one(height: int, width: int, native: int) -> None:
     """One drawing in this process; prints its peak in MB."""
-    from landbrush.server.editors import registry
-
     torch.set_num_threads(1)
     place = scratch("memory")
-    shelved(place, ("sd15",))
-    entry = own.described("tiny", shelf.entry("sd15"), native_px=native)
-    bringing.bring(entry, place / "published" / "sd15", True)
-    own.remember(entry)
-    editor = registry.EDITORS["sdedit"]
-    options = registry.options_of(editor.info, {"model": "tiny", "steps": 2})
-    small = registry.options_of(editor.info, {"model": "tiny", "steps": 2})
-    editor.edit(
-        ground(0, (64, 64)), "snow", {**small, "model": "sd15", "gsd_m": 100.0}, 0, lambda *a: None
-    )
+    models = shelved(place, ("sd15",))
+    entry = own.described("tiny", models.store.entry("sd15"), native_px=native)
+    import_model(models.store, Arrival(entry, True), place / "published" / "sd15")
+    own.remember(models.store, entry)
+    editor = Editors(models).get("sdedit")
+    options = editor.parse({"model": "tiny", "steps": 2})
+    small = editor.parse({"model": "sd15", "steps": 2, "gsd_m": 100.0})
+    editor.edit(ground(0, (64, 64)), "snow", small, 0, lambda *a: None)
     scene = ground(0, (height, width))
     with _peak() as rise:
         editor.edit(scene, "snow", options, 0, lambda *a: None)
@@ -99,6 +97,7 @@ def _real(name: str):
         UNet2DConditionModel,
     )
     from landbrush.server.diffusion.components import Model
+    from landbrush.server.diffusion.families import family
     from landbrush.server.diffusion.placement import WHOLE, Placement, best_device
 
     device = best_device()
@@ -141,8 +140,10 @@ def _real(name: str):
             made = "transformer"
             scheduler = DPMSolverMultistepScheduler()
     torch.set_default_dtype(torch.float32)
-    entry = shelf.entry("rsedit-unet-dgtrs" if name == "unet" else "rsedit-dit")
-    model = Model(entry, Placement(device, kind, WHOLE, 0.0, 0.0))
+    store = Models(scratch("speed")).store
+    entry = store.entry("rsedit-unet-dgtrs" if name == "unet" else "rsedit-dit")
+    placed = Placement(device, kind, WHOLE, 0.0, 0.0)
+    model = Model(store, entry, family(entry.family), placed)
     model._parts.update(
         {"vae": vae.eval().requires_grad_(False), made: net.eval().requires_grad_(False)}
     )
@@ -152,10 +153,10 @@ def _real(name: str):
 def timed(name: str, way: str) -> None:
     """One way of drawing in this process: seconds (GPU) or CPU-seconds, and the peak of memory
     above the weights."""
-    from landbrush.server.diffusion import drawing, guidance, pixart, schedules, unet
+    from landbrush.server.diffusion import drawing, guidance, schedules
     from landbrush.server.diffusion.branches import Words
+    from landbrush.server.diffusion.families import pixart, sd
 
-    weights.use_folder(scratch("speed"))
     model, scheduler = _real(name)
     device = model.placement.device
     kind = model.placement.kind
@@ -177,16 +178,16 @@ def timed(name: str, way: str) -> None:
         shown = {"full": source, "image": source, "none": torch.zeros_like(source)}
         branches = work.branches({"full": Words(full), "none": Words(none)}, shown)
         denoise = (
-            unet.UNetDenoiser(net, branches, free)
+            sd.UNetDenoiser(net, branches, free)
             if name == "unet"
             else pixart.PixArtDenoiser(net, branches, free, masked=False)
         )
-        work.decoded(work.sampled(denoise, schedules.made(solver, scheduler.config)))
+        work.decoded(work.sampled(denoise, schedules.make_scheduler(solver, scheduler.config)))
 
     def plain() -> None:
         """The loop of InstructPix2Pix's pipeline, or the same written out for the transformer,
         which has none."""
-        own_schedule = schedules.made(solver, scheduler.config)
+        own_schedule = schedules.make_scheduler(solver, scheduler.config)
         own_schedule.set_timesteps(steps)
         vae = model._parts["vae"]
         raw = vae.encode(picture.to(device, kind)).latent_dist.mode()

@@ -21,6 +21,8 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import rasterio
@@ -91,11 +93,12 @@ def request(path: Path, box: tuple[int, int, int, int], **more: object):
     )
 
 
-def identity_editor():
-    """An editor that costs nothing, registered for the benchmark: what remains is the main path."""
+def with_identity(home: Path) -> Any:
+    """The editors, and one more that costs nothing: what remains is the main path."""
     from landbrush.server.contract.editors import EditorInfo
     from landbrush.server.editors import registry
     from landbrush.server.editors.base import Editor
+    from landbrush.server.editors.models import Models
 
     class Identity(Editor):
         info = EditorInfo("identity", "Identity", "changes nothing", "none")
@@ -104,14 +107,17 @@ def identity_editor():
         def edit(self, scene, prompt, options, seed, on_step):
             return scene.image
 
-    registry.EDITORS["identity"] = Identity()
+    models = Models(home)
+    with mock.patch.object(registry, "AFTER", (*registry.AFTER, Identity)):
+        return registry.Editors(models)
 
 
 def overhead() -> None:
-    from landbrush.server.editing.path import Files, edit
+    from landbrush.server.editing.path import Job, edit
+    from landbrush.server.raster.rasters import Rasters
 
-    identity_editor()
     with tempfile.TemporaryDirectory() as folder:
+        editors = with_identity(Path(folder) / "home")
         path = raster(Path(folder) / "a.tif", 4096)
         for side, name in ((3072, "ratio"), (128, "ms")):
             box = (256, 256, 256 + side, 256 + side)
@@ -120,11 +126,10 @@ def overhead() -> None:
             plain = []
             for _ in range(9):
                 start = time.process_time()
-                report = edit(
-                    request(path, box), "identity", Files(path), Path(folder), lambda *a: None
-                )
+                job = Job(request(path, box), "identity", Rasters(path))
+                manifest = edit(job, editors, Path(folder), lambda *a: None)
                 ours.append(time.process_time() - start)
-                col, row, width, height = report["window"]
+                col, row, width, height = manifest.window
                 window = rasterio.windows.Window(col, row, width, height)
                 for times, overviews in ((bare, True), (plain, False)):
                     start = time.process_time()
@@ -171,12 +176,17 @@ ONE_EDIT = """
 import sys, time, resource, json, tempfile, pathlib
 sys.path.insert(0, sys.argv[1])
 import run
-from landbrush.server.editing.path import edit, Files
+from landbrush.server.editing.path import Job, edit
+from landbrush.server.editors.models import Models
+from landbrush.server.editors.registry import Editors
+from landbrush.server.raster.rasters import Rasters
 path = pathlib.Path(sys.argv[2])
 box = (200, 200, 328, 328)
 with tempfile.TemporaryDirectory() as folder:
+    editors = Editors(Models(pathlib.Path(folder) / "home"))
+    job = Job(run.request(path, box), "remove", Rasters(path))
     def go():
-        edit(run.request(path, box), "remove", Files(path), pathlib.Path(folder), lambda *a: None)
+        edit(job, editors, pathlib.Path(folder), lambda *a: None)
 
     go()
     times = []
@@ -283,8 +293,9 @@ def seams() -> None:
     seeds.
     """
     from landbrush.server.editing import tiling
-    from landbrush.server.editors import registry
     from landbrush.server.editors.base import Scene
+    from landbrush.server.editors.models import Models
+    from landbrush.server.editors.registry import Editors
 
     height = 448
     width = 640
@@ -292,9 +303,10 @@ def seams() -> None:
     mask = np.ones((height, width), bool)
     rows, cols = np.mgrid[:height, :width]
     worst = 0.0
+    editors = Editors(Models(Path("/nowhere")))
     for name in ("variation", "harmonise", "fog", "snow", "burn"):
-        editor = registry.EDITORS[name]
-        options = registry.options_of(editor.info, {})
+        editor = editors.get(name)
+        options = editor.parse({})
         ratios = []
         for seed in range(3):
             rng = np.random.default_rng(seed)
@@ -336,7 +348,9 @@ def at_borders(image: np.ndarray, tiles: list) -> float:
 
 
 def words() -> None:
-    from landbrush.server.words.interpreter import interpret
+    from landbrush.server.editors.models import Models
+
+    interpret = Models(Path("/nowhere")).interpret
 
     for name, file in (
         ("interpreter_held_back", "prompts_held_back"),
@@ -358,16 +372,18 @@ def words() -> None:
 def dismissal() -> None:
     """Denoising steps that a dismissed job still takes before the next queued job starts."""
     from landbrush.server.contract.requests import EditRequest
-    from landbrush.server.editing.path import Files
-    from landbrush.server.editors import registry
-    from landbrush.server.jobs.executor import Runner
+    from landbrush.server.editors.models import Models
+    from landbrush.server.editors.registry import Editors
+    from landbrush.server.jobs.executor import Runner, Worker
     from landbrush.server.jobs.store import JobStore
+    from landbrush.server.raster.rasters import Rasters
 
     with tempfile.TemporaryDirectory() as folder:
         path = raster(Path(folder) / "a.tif", 600)
         store = JobStore(Path(folder) / "jobs")
-        runner = Runner(store)
-        editor = registry.EDITORS["variation"]
+        editors = Editors(Models(Path(folder) / "home"))
+        runner = Runner(store, Worker(editors))
+        editor = editors.get("variation")
         steps = []
         at = []
         plain = editor.edit
@@ -383,7 +399,7 @@ def dismissal() -> None:
         body = request(path, (50, 50, 550, 550)).to_json()
         jobs = []
         for process in ("variation", "snow"):
-            info, _ = store.create(process, EditRequest.from_json(body), Files(path))
+            info, _ = store.create(process, EditRequest.from_json(body), Rasters(path))
             runner.submit(store.folder(info.jobID))
             jobs.append(info.jobID)
         while len(steps) < 4:

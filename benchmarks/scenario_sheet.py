@@ -20,7 +20,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import cases
 from landbrush.server.contract.requests import EditRequest
-from landbrush.server.editing.path import Files, edit
+from landbrush.server.editing.path import Job, edit
+from landbrush.server.raster.rasters import Rasters
 
 UCM = "ucmerced_jpg/test/{0}/{0}{1}.jpg"
 POST = "joplin_tornado_geotiff/output/chips/post/0_post.tif"
@@ -160,11 +161,10 @@ def made(shot: Shot, folder: Path) -> tuple[np.ndarray, np.ndarray]:
         body["exemplar"] = {"polygons": shape(other or path, shot.exemplar)}
         if other:
             body["exemplar"]["raster"] = {"path": str(other)}
-    report = edit(
-        EditRequest.from_json(body), shot.editor, Files(path, other), folder, lambda *a: None
-    )
-    assert report["gate"]["pixels_outside_different"] == 0
-    print(f"{shot.title:45} {report['editor']:8} {report['seconds']['edit']:.2f} s", flush=True)
+    job = Job(EditRequest.from_json(body), shot.editor, Rasters(path, other))
+    manifest = edit(job, cases.EDITORS, folder, lambda *a: None)
+    assert manifest.gate.pixels_outside_different == 0
+    print(f"{shot.title:45} {manifest.editor:8} {manifest.seconds['edit']:.2f} s", flush=True)
     with rasterio.open(path) as before, rasterio.open(folder / "result.tif") as after:
         return before.read([1, 2, 3]), after.read([1, 2, 3])
 

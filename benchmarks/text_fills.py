@@ -134,7 +134,8 @@ def fill(ask: Ask, folder: Path, **options) -> Filled:
     """The whole main path: text, retrieval, exemplars, rim, gate. Raises NotFoundInLayer where the
     word is refused."""
     from landbrush.server.contract.requests import EditRequest, Output, Polygons, RasterRef
-    from landbrush.server.editing.path import Files, edit
+    from landbrush.server.editing.path import Job, edit
+    from landbrush.server.raster.rasters import Rasters
 
     path = folder / "window.tif"
     written(ask.image, path)
@@ -158,10 +159,12 @@ def fill(ask: Ask, folder: Path, **options) -> Filled:
     )
     with tempfile.TemporaryDirectory(dir=folder) as job:
         start = time.process_time()
-        report = edit(request, "text", Files(path), Path(job), lambda *_: None)
+        manifest = edit(
+            Job(request, "text", Rasters(path)), cases.EDITORS, Path(job), lambda *_: None
+        )
         spent = time.process_time() - start
         with rasterio.open(Path(job) / "result.tif") as dataset:
-            return Filled(dataset.read(), spent, report["gate"]["pixels_outside_different"])
+            return Filled(dataset.read(), spent, manifest.gate.pixels_outside_different)
 
 
 def judged(ask: Ask, image: np.ndarray) -> str:
@@ -216,7 +219,8 @@ edit."""
 def index_after(layer: str, editor: str, index: str, folder: Path) -> tuple[float, float]:
     """Mean index inside an edited square of 96 px and in the ring around it."""
     from landbrush.server.contract.requests import EditRequest, Output, Polygons, RasterRef
-    from landbrush.server.editing.path import Files, edit
+    from landbrush.server.editing.path import Job, edit
+    from landbrush.server.raster.rasters import Rasters
 
     where, (red, green, nir), (col, row) = LAYERS[layer]
     path = sorted(
@@ -232,7 +236,7 @@ def index_after(layer: str, editor: str, index: str, folder: Path) -> tuple[floa
         Polygons({"type": "Polygon", "coordinates": [[list(c) for c in corners]]}),
         output=Output("layer", "none"),
     )
-    edit(request, editor, Files(path), folder, lambda *_: None)
+    edit(Job(request, editor, Rasters(path)), cases.EDITORS, folder, lambda *_: None)
     with rasterio.open(folder / "result.tif") as dataset:
         after = dataset.read().astype(np.float32)
     hole = np.zeros(after.shape[1:], bool)

@@ -29,7 +29,7 @@ def main() -> None:
         pairs += [(row["prompt"], row["operation"]) for row in rows]
     names = list(OPERATIONS)
     labels = torch.tensor([names.index(name) for _, name in pairs])
-    vectors = torch.from_numpy(sentences.embed([text for text, _ in pairs]))
+    vectors = torch.from_numpy(sentences.Sentences().embed([text for text, _ in pairs]))
     torch.manual_seed(0)
     head = torch.nn.Linear(vectors.shape[1], len(names))
     share = torch.bincount(labels, minlength=len(names)).float()

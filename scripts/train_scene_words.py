@@ -91,7 +91,7 @@ def load(folder: Path, per_class: int, augment: bool) -> tuple[np.ndarray, list[
             windows.append(windows_of(path, rng, augment))
             names.append(group.name)
     stacked = np.concatenate(windows)
-    return scene_words.features(stacked).reshape(len(names), 9, -1), names
+    return scene_words.SceneWords().features(stacked).reshape(len(names), 9, -1), names
 
 
 def train_head(word: str, x: torch.Tensor, names: list[str]) -> torch.nn.Linear:

@@ -8,16 +8,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from landbrush.server.editors.registry import EDITORS
+from landbrush.server.editors.models import Models
+from landbrush.server.editors.registry import Editors
 
-TARGET = Path(__file__).resolve().parents[1] / "resources" / "editors.json"
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "resources" / "editors.json"
 
 
 def text() -> str:
     """The file's content."""
     return (
         json.dumps(
-            [editor.info.to_json() for editor in EDITORS.values()], indent=1, ensure_ascii=False
+            [editor.info.to_json() for editor in Editors(Models(ROOT / ".cache"))],
+            indent=1,
+            ensure_ascii=False,
         )
         + "\n"
     )

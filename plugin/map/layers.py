@@ -53,8 +53,7 @@ def plan_export(layer, extent, resolution):
     if max(width, height) > LARGEST_EXPORT_PX:
         raise PluginError(
             f"{width} x {height} pixels are too many to export (at most {LARGEST_EXPORT_PX} a "
-            "side). Choose a smaller area or "
-            "a coarser resolution."
+            "side). Choose a smaller area or a coarser resolution."
         )
     pipe = QgsRasterPipe()
     provider = layer.dataProvider().clone()
@@ -99,24 +98,22 @@ def run_export(export, path, feedback):
 
 def result_name(manifest):
     """Name of a result: prompt, engine's editor and seed, and that it is synthetic."""
-    words = manifest.get("prompt", "").strip() or manifest.get("operation", "")
+    words = manifest.prompt.strip() or manifest.operation
     short = words if len(words) <= 40 else words[:39] + "…"
-    return f"{short} · {manifest.get('editor', '')} · seed {manifest.get('seed', 0)} (synthetic)"
+    return f"{short} · {manifest.editor} · seed {manifest.seed} (synthetic)"
 
 
 def result_path(folder, manifest, job_id):
     """A new file name in the output folder that says what it is and when; not the prompt, since
     files are handed on."""
-    words = "".join(c if c.isalnum() else "-" for c in manifest.get("editor", "").lower())[
-        :30
-    ].strip("-")
+    words = "".join(c if c.isalnum() else "-" for c in manifest.editor.lower())[:30].strip("-")
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     return folder / f"landbrush-{stamp}-{words or 'edit'}-{job_id[:6]}.tif"
 
 
 def source_of(manifest):
     """The project's layer that a result was made from; None where it is not there."""
-    path = manifest.get("request", {}).get("raster", {}).get("path", "")
+    path = manifest.request.raster.path if manifest.request else ""
     for layer in QgsProject.instance().mapLayers().values():
         if path and isinstance(layer, QgsRasterLayer) and layer.source().split("|")[0] == path:
             return layer
@@ -147,7 +144,7 @@ def add_result(path, source, manifest):
         style.readFromLayer(source)
         style.writeToLayer(layer)
     layer.setMetadata(_metadata(layer, manifest))
-    layer.setCustomProperty("landbrush/manifest", json.dumps(manifest))
+    layer.setCustomProperty("landbrush/manifest", json.dumps(manifest.to_json()))
     layer.setCustomProperty("landbrush/synthetic", True)
     project = QgsProject.instance()
     root = project.layerTreeRoot()
@@ -158,22 +155,22 @@ def add_result(path, source, manifest):
 
 
 def _metadata(layer, manifest):
-    gate = manifest.get("gate", {})
+    gate = manifest.gate
     found = QgsLayerMetadata()
     found.setTitle(layer.name())
     found.setType("dataset")
     found.setAbstract(
-        f"{SYNTHETIC}\nPrompt: {manifest.get('prompt') or '-'}\nEditor: {manifest.get('editor')} "
-        f"- {manifest.get('engine')}\n"
-        f"Seed: {manifest.get('seed')}\nPixels outside the polygons that differ from the source: "
-        f"{gate.get('pixels_outside_different')} of {gate.get('pixels_outside')}."
+        f"{SYNTHETIC}\nPrompt: {manifest.prompt or '-'}\nEditor: {manifest.editor} "
+        f"- {manifest.engine}\n"
+        f"Seed: {manifest.seed}\nPixels outside the polygons that differ from the source: "
+        f"{gate.pixels_outside_different} of {gate.pixels_outside}."
     )
-    found.setKeywords({"landbrush": ["synthetic", "AI_GENERATED", str(manifest.get("editor"))]})
+    found.setKeywords({"landbrush": ["synthetic", "AI_GENERATED", manifest.editor]})
     found.setConstraints([QgsLayerMetadata.Constraint(SYNTHETIC, "use")])
     found.setHistory(
         [
             f"{datetime.now().isoformat(timespec='seconds')} Landbrush "
-            f"{manifest.get('versions', {}).get('landbrush', '')}: {manifest.get('operation')}"
+            f"{manifest.versions.get('landbrush', '')}: {manifest.operation}"
         ]
     )
     found.setCrs(layer.crs())

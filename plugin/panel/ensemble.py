@@ -69,7 +69,7 @@ class EnsembleBox(QgsCollapsibleGroupBox):
     def show_used(self, manifest):
         """Show which sentences a result was made with, where the user has none of their own
         here."""
-        used = manifest.get("drawn", {}).get("sentences")
+        used = manifest.editor_facts.get("sentences")
         if used and not self.texts():
             self.about.setText("The last result was made with: " + " / ".join(used))
 

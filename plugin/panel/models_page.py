@@ -56,9 +56,8 @@ class ModelsPage(QDialog):
         column = QVBoxLayout(self)
         about = QLabel(
             "Editors with a pretrained network need its files. Nothing is fetched by itself: "
-            "import them from a "
-            "folder or a zip, without any network, or download them. Only tensors (.safetensors) "
-            "are read."
+            "import them from a folder or a zip, without any network, or download them. Only "
+            "tensors (.safetensors) are read."
         )
         about.setWordWrap(True)
         self.tree = QTreeWidget()
@@ -221,8 +220,7 @@ class ModelsPage(QDialog):
                 self,
                 "Which commit?",
                 "This model is not pinned to a revision. Look at its page, and name the commit "
-                "that "
-                "you trust (40 digits); leave it empty to be told the newest:",
+                "that you trust (40 digits); leave it empty to be told the newest:",
                 QLineEdit.EchoMode.Normal,
             )
         if given:

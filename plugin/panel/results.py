@@ -14,11 +14,10 @@ JOB = Qt.ItemDataRole.UserRole + 1
 
 def _title(job):
     """What a job was, and when, in the user's own time."""
-    said = (
-        (job.report.get("understood") or {}).get("prompt")
-        or job.report.get("editor")
-        or job.processID
-    )
+    report = job.report
+    said = job.processID
+    if report is not None:
+        said = report.understood.prompt if report.understood else report.editor
     ended = QDateTime.fromString(
         (job.finished or job.created)[:19] + "Z", Qt.DateFormat.ISODate
     ).toLocalTime()
@@ -38,10 +37,10 @@ class ResultList(QListWidget):
 
     def add_layer(self, layer, manifest):
         """Put a result on top."""
-        self._drop(manifest.get("job", ""))
+        self._drop(manifest.job)
         item = QListWidgetItem(layer.name())
-        options = ", ".join(f"{name} {value}" for name, value in manifest["options"].items())
-        item.setToolTip(f"{manifest['engine']}\n{options}\n{manifest['seconds']['total']:.1f} s")
+        options = ", ".join(f"{name} {value}" for name, value in manifest.options.items())
+        item.setToolTip(f"{manifest.engine}\n{options}\n{manifest.seconds['total']:.1f} s")
         item.setData(LAYER, layer.id())
         self.insertItem(0, item)
 
@@ -85,17 +84,16 @@ def progress_text(info):
 
 def done_text(manifest):
     """What came of an edit, in words."""
-    gate = manifest["gate"]
+    gate = manifest.gate
     rest = " ".join(
         (
-            *manifest.get("quality", {}).get("said", ()),
-            *manifest.get("notes", ()),
-            f"{manifest['engine']}.",
+            *(manifest.quality.said if manifest.quality else ()),
+            *manifest.notes,
+            f"{manifest.engine}.",
         )
     )
     return (
-        f"Done in {manifest['seconds']['total']:.1f} s: {gate['pixels_inside_changed']:,} pixels "
-        "changed inside, "
-        f"{gate['pixels_outside_different']} of the window's {gate['pixels_outside']:,} outside. "
-        f"{rest}"
+        f"Done in {manifest.seconds['total']:.1f} s: {gate.pixels_inside_changed:,} pixels "
+        f"changed inside, {gate.pixels_outside_different} of the window's {gate.pixels_outside:,} "
+        f"outside. {rest}"
     )

@@ -6,16 +6,8 @@ from qgis.PyQt.QtCore import Qt
 
 from .. import settings
 from ..errors import Cancelled, ServerUnreachable
-from ..local.server import (
-    FAILED,
-    INSTALLED,
-    INSTALLING,
-    RUNNING,
-    STARTING,
-    STOPPED,
-    LocalServer,
-    find_python,
-)
+from ..local import installer
+from ..local.server import FAILED, INSTALLED, INSTALLING, RUNNING, STARTING, STOPPED, LocalServer
 from ..processing.editors import remember
 from ..tasks.task import CallTask, Connection
 from .form import DockForm
@@ -94,7 +86,7 @@ class ServedForm(DockForm):
     def _server_pressed(self):
         if self.server.state in (RUNNING, STARTING, INSTALLING):
             self.server.stop()
-        elif find_python() is None:
+        elif installer.find_python() is None:
             self.server.install()
         else:
             self.server.start()
@@ -104,7 +96,7 @@ class ServedForm(DockForm):
             self.server_line.setText(f"Server: {settings.get('server/url')}")
             self.server_button.hide()
             return
-        missing = find_python() is None
+        missing = installer.find_python() is None
         rest = "The server is not installed yet." if missing else "Server not started"
         self.server_line.setText(text or rest)
         names = {RUNNING: "Stop server", STARTING: "Stop", INSTALLING: "Stop"}

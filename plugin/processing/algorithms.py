@@ -2,268 +2,32 @@
 parameters."""
 
 import json
-import os
-from pathlib import Path
 
 from qgis.core import (
-    QgsGeometry,
-    QgsProcessingAlgorithm,
-    QgsProcessingException,
-    QgsProcessingOutputNumber,
-    QgsProcessingOutputString,
-    QgsProcessingParameterRasterDestination,
-    QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
-    QgsRectangle,
 )
-from qgis.PyQt.QtGui import QIcon
 
 from ...server.contract.editors import AUTO
-from ...server.contract.requests import Blend, Output
-from ..errors import Cancelled, PluginError
-from ..tasks.request import Area, Wish, area_of, band_roles_of, located
-from ..tasks.task import Inputs, run_edit
+from ..errors import PluginError
+from .algorithm import PROMISE, RasterAlgorithm
 from .parameters import (
-    AREAS,
-    advanced,
     elevation,
     exemplar,
-    new_ground,
     of_option,
     option_value,
-    polygons,
     tr,
-    whole_number,
-)
-from .running import ICON, area_in, layer_and_file, with_server
-
-PROMISE = (
-    "Gives a new GeoTIFF on the same pixel grid; outside the polygons not one bit "
-    "changes.\n\nWithout SERVER the "
-    "address in the plugin's settings is used; a local server is started for the time of the run."
 )
 
-
-class _Algorithm(QgsProcessingAlgorithm):
-    """Edits a raster inside polygons; runs in a worker thread and without a GUI.
-
-    Subclasses say `own_parameters` and `what`; abc cannot demand it, since QGIS's classes have a
-    metaclass of their own.
-    """
-
-    info = None
-
-    def icon(self):
-        """The plugin's icon."""
-        return QIcon(ICON)
-
-    def tags(self):
-        """Words to find it by."""
-        return [
-            "inpaint",
-            "remove",
-            "fill",
-            "flood",
-            "snow",
-            "fog",
-            "burn",
-            "generative",
-            "simulate",
-            "scenario",
-        ]
-
-    def own_parameters(self):
-        """Parameters between the polygons and the seed."""
-        raise NotImplementedError
-
-    def what(self, parameters, context):
-        """Process id, prompt and options."""
-        raise NotImplementedError
-
-    def from_nothing(self):
-        """Whether it can do without a raster."""
-        return self.info is not None and "raster?" in self.info.needs
-
-    def initAlgorithm(self, config=None):
-        """Parameters and outputs."""
-        empty = self.from_nothing()
-        first = [
-            QgsProcessingParameterRasterLayer("INPUT", tr("Raster layer"), optional=empty),
-            polygons(
-                "POLYGONS",
-                "Polygons to edit",
-                optional=empty or self.info is not None and bool(self.info.makes),
-            ),
-            *(new_ground() if empty else ()),
-        ]
-        seed = whole_number("SEED", "Seed", 0, 2**31 - 1)
-        for parameter in (*first, *self.own_parameters(), seed, *advanced()):
-            if self.parameterDefinition(parameter.name()) is None:
-                self.addParameter(parameter)
-        self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Edited raster")))
-        self.addOutput(QgsProcessingOutputString("MANIFEST", tr("Manifest (JSON)")))
-        self.addOutput(
-            QgsProcessingOutputNumber(
-                "OUTSIDE_DIFFERENT", tr("Pixels outside the polygons that differ")
-            )
-        )
-
-    def processAlgorithm(self, parameters, context, feedback):
-        """Run one edit."""
-        target = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
-        if target.suffix.lower() not in (".tif", ".tiff"):
-            raise QgsProcessingException(
-                f"The output must be a GeoTIFF (.tif), not '{target.suffix}'."
-            )
-        try:
-            wish, inputs = self._wish(parameters, context)
-            wish = located(wish, context.transformContext())
-            for path in (inputs.raster, inputs.exemplar, inputs.elevation):
-                if path is not None and target.exists() and path.samefile(target):
-                    raise PluginError(
-                        f"OUTPUT is the file that is edited or copied from ({path}); choose "
-                        "another, so that "
-                        "nothing is lost."
-                    )
-            path, manifest = self._run(parameters, context, feedback, (wish, inputs, target.parent))
-        except Cancelled:
-            return {}
-        except PluginError as error:
-            if error.details and error.message not in error.details:
-                feedback.pushDebugInfo(error.details)
-            raise QgsProcessingException(error.message) from error
-        os.replace(path, target)
-        gate = manifest["gate"]
-        feedback.pushInfo(f"{manifest['editor']}: {manifest['engine']}")
-        feedback.pushInfo(
-            f"{gate['pixels_outside_different']} of {gate['pixels_outside']} pixels outside the "
-            "polygons differ"
-        )
-        return {
-            "OUTPUT": str(target),
-            "MANIFEST": json.dumps(manifest),
-            "OUTSIDE_DIFFERENT": gate["pixels_outside_different"],
-        }
-
-    def _run(self, parameters, context, feedback, edit):
-        wish, inputs, folder = edit
-
-        def on_change(info):
-            feedback.setProgress(info.progress)
-            feedback.setProgressText(
-                f"{info.stage} {info.step}/{info.steps}" if info.steps else info.stage
-            )
-
-        def run(connection):
-            return run_edit((wish, inputs), connection, folder, feedback, on_change)
-
-        return with_server(self, parameters, context, feedback, run)
-
-    def _wish(self, parameters, context):
-        layer, path = self._file(parameters, "INPUT", context)
-        process_id, prompt, options = self.what(parameters, context)
-        if path is None or (self.from_nothing() and not parameters.get("POLYGONS")):
-            return self._wish_for_new_ground(
-                parameters, context, (process_id, prompt, options), (layer, path)
-            )
-        area = area_of(
-            self._area(parameters, "POLYGONS", context),
-            layer,
-            self.info,
-            "POLYGONS holds no polygon.",
-        )
-        extent = None
-        extent_crs = None
-        if parameters.get("EXTENT"):
-            extent_crs = layer.crs()
-            extent = self.parameterAsExtent(parameters, "EXTENT", context, extent_crs)
-            extent = None if extent.isNull() or extent.isEmpty() else extent
-
-        def number(name):
-            return self.parameterAsInt(parameters, name, context)
-
-        # Only the algorithm by words has it.
-        operation = (
-            self.parameterAsString(parameters, "OPERATION", context) if self.info is None else ""
-        )
-        wish = Wish(
-            layer=layer,
-            area=area,
-            prompt=prompt,
-            operation=operation.strip(),
-            process_id=process_id,
-            options=options,
-            seed=number("SEED"),
-            exemplar=self._area(parameters, "EXEMPLAR", context),
-            protect=self._area(parameters, "PROTECT", context),
-            extent=extent,
-            extent_crs=extent_crs,
-            band_roles=band_roles_of(self.parameterAsString(parameters, "BAND_ROLES", context)),
-            blend=Blend(
-                grow_px=number("GROW"),
-                beyond_px=number("BEYOND"),
-                feather_px=number("FEATHER"),
-                context_px=number("CONTEXT"),
-                radiometric_match=self.parameterAsBoolean(parameters, "MATCH", context),
-            ),
-            output=self._output(parameters, context),
-        )
-        (shown, other), (_, heights) = (
-            self._file(parameters, name, context) for name in ("EXEMPLAR_RASTER", "ELEVATION")
-        )
-        wish.exemplar_layer = shown
-        return wish, Inputs(path, None, other, heights)
-
-    def _wish_for_new_ground(self, parameters, context, what, source):
-        """Over an extent, where the editor can do without a raster; from one, the same ground with
-        finer pixels."""
-        if not self.from_nothing():
-            raise PluginError("INPUT: choose a raster layer.")
-        crs = self.parameterAsCrs(parameters, "CRS", context)
-        if not crs.isValid():
-            raise PluginError("CRS: choose the coordinate system of the new layer.")
-        box = (
-            self.parameterAsExtent(parameters, "EXTENT", context, crs)
-            if parameters.get("EXTENT")
-            else QgsRectangle()
-        )
-        if box.isNull() or box.isEmpty():
-            raise PluginError(
-                "EXTENT: choose the extent of the new layer, or a raster layer and polygons."
-            )
-        process_id, prompt, options = what
-        layer, path = source
-        wish = Wish(
-            layer=layer,
-            area=Area(QgsGeometry.fromRect(box), crs),
-            prompt=prompt,
-            process_id=process_id,
-            options=options,
-            seed=self.parameterAsInt(parameters, "SEED", context),
-            output=self._output(parameters, context),
-            band_roles=band_roles_of(self.parameterAsString(parameters, "BAND_ROLES", context))
-            if path
-            else {},
-            gsd_m=self.parameterAsDouble(parameters, "GSD", context),
-        )
-        return wish, Inputs(path)
-
-    def _output(self, parameters, context):
-        return Output(
-            AREAS[self.parameterAsEnum(parameters, "AREA", context)],
-            self.parameterAsEnumString(parameters, "COMPRESSION", context),
-            self.parameterAsBoolean(parameters, "COG", context),
-            self.parameterAsBoolean(parameters, "KEEP_REQUEST", context),
-        )
-
-    def _file(self, parameters, name, context):
-        return layer_and_file(self, parameters, name, context)
-
-    def _area(self, parameters, name, context):
-        return area_in(self, parameters, name, context)
+KEPT_NAMES = {
+    "rsedit-unet": "rsedit_unet",
+    "rsedit-dit": "rsedit_dit",
+    "flux-kontext": "flux_kontext",
+    "instruct-pix2pix": "instruct_pix2pix",
+}
+"""Algorithms that keep the name under which models and scripts of QGIS call them."""
 
 
-class EditAlgorithm(_Algorithm):
+class EditAlgorithm(RasterAlgorithm):
     """By words, or with any editor and its options as JSON."""
 
     def createInstance(self):
@@ -288,7 +52,7 @@ class EditAlgorithm(_Algorithm):
         ) + tr(PROMISE)
 
     def own_parameters(self):
-        """See _Algorithm."""
+        """See RasterAlgorithm."""
         return [
             QgsProcessingParameterString("PROMPT", tr("What should be there"), "", optional=True),
             QgsProcessingParameterString(
@@ -305,7 +69,7 @@ class EditAlgorithm(_Algorithm):
         ]
 
     def what(self, parameters, context):
-        """See _Algorithm."""
+        """See RasterAlgorithm."""
         text = self.parameterAsString(parameters, "OPTIONS", context).strip()
         try:
             options = json.loads(text) if text else {}
@@ -317,7 +81,7 @@ class EditAlgorithm(_Algorithm):
         return editor, self.parameterAsString(parameters, "PROMPT", context), options
 
 
-class EditorAlgorithm(_Algorithm):
+class EditorAlgorithm(RasterAlgorithm):
     """One editor; nothing here knows which."""
 
     def __init__(self, info):
@@ -330,7 +94,7 @@ class EditorAlgorithm(_Algorithm):
 
     def name(self):
         """Stable id."""
-        return self.info.id
+        return KEPT_NAMES.get(self.info.id, self.info.id)
 
     def displayName(self):
         """Name in the toolbox."""
@@ -349,7 +113,7 @@ class EditorAlgorithm(_Algorithm):
         return f"{self.info.description}\n\n{self.info.engine}\n\n{tr(PROMISE)}"
 
     def own_parameters(self):
-        """See _Algorithm."""
+        """See RasterAlgorithm."""
         info = self.info
         found = []
         if info.takes("prompt"):
@@ -365,7 +129,7 @@ class EditorAlgorithm(_Algorithm):
         return found + [of_option(option) for option in info.options]
 
     def what(self, parameters, context):
-        """See _Algorithm."""
+        """See RasterAlgorithm."""
         options = {
             option.name: option_value(self, option, parameters, context)
             for option in self.info.options

@@ -7,7 +7,8 @@ from qgis.core import QgsFeatureRequest, QgsProcessingFeatureSource
 
 from .. import settings
 from ..errors import PluginError
-from ..local.server import ROOT, BlockingServer
+from ..local.installer import ROOT
+from ..local.server import BlockingServer
 from ..tasks.request import Area, file_of, united
 from ..tasks.task import Connection
 

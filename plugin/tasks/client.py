@@ -3,16 +3,30 @@
 import json
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Dict
 
-from ...server.contract.comparison import Comparison
-from ...server.contract.editors import EditorInfo
-from ...server.contract.jobs import ENDED, MANIFEST_FILE, RESULT_FILE, JobInfo
-from ...server.contract.models import Model
-from ...server.contract.routes import route
-from ...server.contract.words import Ensemble, Interpretation, SearchResult
+from ...server.contract.comparison import COMPARISONS
+from ...server.contract.editors import PROCESS, PROCESSES, EditorInfo
+from ...server.contract.jobs import (
+    DISMISS,
+    ENDED,
+    EXECUTION,
+    JOB,
+    JOBS,
+    LARGEST_PAGE,
+    MANIFEST_FILE,
+    RESULT,
+    RESULT_FILE,
+    JobInfo,
+)
+from ...server.contract.landing import LANDING
+from ...server.contract.manifest import Manifest
+from ...server.contract.message import ContractError
+from ...server.contract.models import MODEL_ACTION, MODELS
+from ...server.contract.requests import RASTERS
+from ...server.contract.words import ENSEMBLES, INTERPRETATIONS, SEARCHES, Ensemble
 from ..errors import Cancelled, PluginError, ServerUnreachable
 
 POLL_WAIT_S = 2
@@ -63,66 +77,71 @@ class EditClient:
                 f"{method} {path}: status {reply.status}, {reply.body[:200]!r}: {error}",
             ) from error
 
+    def call(self, route, wanted=None, headers=None, **parts):
+        """One call as its route declares it: a message goes in, and one comes out."""
+        content = None if wanted is None else wanted.to_json()
+        data = self._json(route.method, route.url(**parts), content, headers)
+        try:
+            return data if route.answer is None else route.answer.from_json(data)
+        except ContractError as error:
+            raise PluginError(
+                f"{self.url} answered in another form than this version of the plugin knows. "
+                "Update the older side.",
+                f"{route.method} {route.path}: {error}",
+            ) from error
+
     def health(self):
         """The landing page; `health` is in it when the token is right."""
-        return self._json("GET", route("landing"))
+        return self.call(LANDING)
 
     def editors(self):
         """EditorInfo of every process, the interpreter's first."""
-        found = self._json("GET", route("processes"))["processes"]
-        return [self.editor(entry["id"]) for entry in found]
+        return [self.editor(entry["id"]) for entry in self.call(PROCESSES)["processes"]]
 
     def editor(self, editor_id):
         """EditorInfo of one process."""
-        data = self._json("GET", route("process", process_id=editor_id))
-        return EditorInfo.from_json(data["landbrush"])
+        return EditorInfo.from_json(self.call(PROCESS, process_id=editor_id)["landbrush"])
 
     def interpret(self, wanted):
         """What the words of an InterpretationRequest are understood to ask for."""
-        return Interpretation.from_json(
-            self._json("POST", route("interpretations"), wanted.to_json())
-        )
+        return self.call(INTERPRETATIONS, wanted)
 
     def ensemble(self, prompt, source):
         """Sentences that say the same as a prompt; `source`: who makes them."""
-        wanted = Ensemble(prompt, source)
-        return Ensemble.from_json(self._json("POST", route("ensembles"), wanted.to_json()))
+        return self.call(ENSEMBLES, Ensemble(prompt, source))
 
     def search(self, request):
         """Windows that look like a word."""
-        return SearchResult.from_json(self._json("POST", route("searches"), request.to_json()))
+        return self.call(SEARCHES, request)
 
     def compare(self, request):
         """What changed between two rasters."""
-        return Comparison.from_json(self._json("POST", route("comparisons"), request.to_json()))
+        return self.call(COMPARISONS, request)
 
     def models(self):
         """The pretrained models, and how each is."""
-        return [Model.from_json(entry) for entry in self._json("GET", route("models"))["models"]]
+        return list(self.call(MODELS).models)
 
     def model_action(self, wanted):
         """Begin what a Model's action says."""
-        return Model.from_json(
-            self._json("POST", route("model", model_id=wanted.id), wanted.to_json())
-        )
+        return self.call(MODEL_ACTION, wanted, model_id=wanted.id)
 
     def upload(self, path):
         """Send a raster file, piece by piece; returns its id, which is its content's."""
-        reply = self._send(
-            "POST", route("rasters"), headers={"Content-Type": "image/tiff"}, body=Path(path)
-        )
-        return json.loads(reply.body.decode("utf8"))["upload"]
+        head = {"Content-Type": RASTERS.body}
+        reply = self._send(RASTERS.method, RASTERS.url(), headers=head, body=Path(path))
+        return RASTERS.answer.from_json(json.loads(reply.body.decode("utf8"))).upload
 
     def submit(self, process_id, request, key=""):
         """Accept a job. The same key gives the same job, so that a lost answer is simply asked for
         again."""
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
         body = {"inputs": request.to_json()}
-        path = route("execution", process_id=process_id)
+        path = EXECUTION.url(process_id=process_id)
         attempt = 1
         while True:
             try:
-                return _job(self._json("POST", path, body, headers))
+                return JobInfo.from_json(self._json(EXECUTION.method, path, body, headers))
             except ServerUnreachable:
                 if attempt == SUBMIT_TRIES:
                     raise
@@ -131,16 +150,22 @@ class EditClient:
 
     def job(self, job_id, wait=0):
         """Status of a job, after a change or `wait` seconds."""
-        query = f"?wait={wait}" if wait else ""
-        return _job(self._json("GET", route("job", job_id=job_id) + query))
+        return self.call(JOB, job_id=job_id, wait=wait or "")
 
     def jobs(self):
-        """All jobs, newest first."""
-        return [_job(entry) for entry in self._json("GET", route("jobs"))["jobs"]]
+        """All jobs, newest first, page by page."""
+        found = []
+        after = ""
+        while True:
+            page = self.call(JOBS, limit=LARGEST_PAGE, after=after)
+            found += page.jobs
+            if not any(link.get("rel") == "next" for link in page.links):
+                return found
+            after = found[-1].jobID
 
     def dismiss(self, job_id):
         """Stop a job; harmless when it has ended."""
-        return _job(self._json("DELETE", route("job", job_id=job_id)))
+        return self.call(DISMISS, job_id=job_id)
 
     def wait(self, job_id, on_change, cancelled):
         """Follow a job to its end; dismisses it when `cancelled()`. Some lost answers in a row are
@@ -165,21 +190,20 @@ class EditClient:
 
     def result(self, job_id, name=RESULT_FILE):
         """The bytes of a result file."""
-        return self._send(
-            "GET", route("result_file", job_id=job_id, name=name), headers={"Accept": "*/*"}
-        ).body
+        path = RESULT.url(job_id=job_id, name=name)
+        return self._send(RESULT.method, path, headers={"Accept": "*/*"}).body
 
     def download(self, job_id, target, name=RESULT_FILE):
         """Write a result file to `target` part by part, so that its size does not matter; raises
         PluginError where the file changes meanwhile or ends early."""
-        path = route("result_file", job_id=job_id, name=name)
+        path = RESULT.url(job_id=job_id, name=name)
         done = 0
         total = None
         mark = ""
         with open(target, "wb") as out:
             while total is None or done < total:
                 head = {"Accept": "*/*", "Range": f"bytes={done}-{done + DOWNLOAD_PART - 1}"}
-                reply = self._send("GET", path, headers=head)
+                reply = self._send(RESULT.method, path, headers=head)
                 out.write(reply.body)
                 done += len(reply.body)
                 if reply.status != 206:
@@ -193,12 +217,15 @@ class EditClient:
                 mark = reply.headers.get("etag", "")
 
     def manifest(self, job_id):
-        """The manifest of a result."""
-        return json.loads(self.result(job_id, MANIFEST_FILE).decode("utf8"))
-
-
-def _job(data):
-    return JobInfo.from_json(data)
+        """The manifest of a result; raises PluginError for one of another form."""
+        try:
+            data = json.loads(self.result(job_id, MANIFEST_FILE).decode("utf8"))
+            return replace(Manifest.from_json(data), job=job_id)
+        except ValueError as error:  # also a contract that is not kept
+            raise PluginError(
+                "The result's manifest is of another form than this version of the plugin knows.",
+                str(error),
+            ) from error
 
 
 def _as_error(reply):

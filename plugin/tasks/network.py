@@ -87,9 +87,9 @@ def _reply(answer, url):
     if status is None:
         raise ServerUnreachable(
             f"The Landbrush server does not answer at {url}.",
-            f"{answer.errorString()} (code {answer.error()}). Start it in the Landbrush panel, "
-            "or check its address "
-            "in the settings. If QGIS uses a proxy, put 127.0.0.1 on its exclude list.",
+            f"{answer.errorString()} (code {answer.error()}). Start it in the Landbrush panel, or "
+            "check its address in the settings. If QGIS uses a proxy, put 127.0.0.1 on its "
+            "exclude list.",
         )
     found = {
         bytes(name).decode().lower(): bytes(answer.rawHeader(name)).decode()

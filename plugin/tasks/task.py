@@ -97,7 +97,6 @@ def fetch(client, job_id, folder):
     """Files of a successful job into `folder`; returns (path of the GeoTIFF, manifest). Also long
     after it ran."""
     manifest = client.manifest(job_id)
-    manifest["job"] = job_id
     folder.mkdir(parents=True, exist_ok=True)
     target = result_path(folder, manifest, job_id)
     with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=str(folder)) as scratch:
@@ -196,7 +195,7 @@ class EditTask(_Task):
         self.connection = connection
         self.folder = folder
         self.path = None
-        self.manifest = {}
+        self.manifest = None
 
     def work(self):
         """See _Task."""

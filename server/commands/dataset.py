@@ -155,8 +155,8 @@ def _build(given: argparse.Namespace) -> int:
         or min(given.webdataset, given.parquet) < 0
     ):
         raise BadRequest(
-            "--gsd, --webdataset and --parquet must not be negative, --most-nodata lies between "
-            "0 and 1."
+            "--gsd, --webdataset and --parquet must not be negative, --most-nodata lies between 0 "
+            "and 1."
         )
     parts = {
         part: getattr(given, part)
@@ -178,8 +178,8 @@ def _build(given: argparse.Namespace) -> int:
     )
     print(
         f"{counts.sources} sources: {counts.samples} samples made, {counts.before} were there, "
-        f"{counts.empty} left out for "
-        f"nodata, {counts.refused} sources refused, {counts.twins} copies of others."
+        f"{counts.empty} left out for nodata, {counts.refused} sources refused, {counts.twins} "
+        "copies of others."
     )
     if given.webdataset and counts.samples + counts.before:
         made = shards.tars(given.output, given.webdataset)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import platform
 import shutil
 import sys
 from pathlib import Path
 
-from ..models import scene_words, sentences, weights
+from ..ground.settings import default_home
+from ..models import scene_words, sentences
 
 NEEDED = (
     "flask",
@@ -58,30 +60,20 @@ def examine(home: Path) -> tuple[list[str], bool]:
     lines.append(
         "retrieval: " + ("ready" if scene_words.HEADS.exists() else f"MISSING {scene_words.HEADS}")
     )
-    from ..editors.pretrained import Pretrained
-    from ..editors.registry import EDITORS
-    from ..store import shelf
+    from ..editors.models import Models
+    from ..editors.registry import Editors
 
-    weights.use_folder(home / "models")
-    needing = [name for name, editor in EDITORS.items() if isinstance(editor, Pretrained)]
-    lines.append(
-        "editors that need no weights: "
-        + ", ".join(
-            name for name, one in EDITORS.items() if name not in needing and not one.missing()
-        )
-    )
-    lines += [
-        f"editor {name}: {one.missing()}"
-        for name, one in EDITORS.items()
-        if name not in needing and one.missing()
-    ]
-    for name in needing:
-        there = [entry.id for entry in shelf.installed(name)]
-        lines.append(
-            f"editor {name}: "
-            + (", ".join(there) if there else "no model here. landbrush-server models list")
-        )
-    named = weights.chosen("image-text")
+    models = Models(home)
+    own = [one for one in Editors(models) if not one.info.weights]
+    ready = ", ".join(one.info.id for one in own if not one.missing())
+    lines.append(f"editors that need no weights: {ready}")
+    lines += [f"editor {one.info.id}: {one.missing()}" for one in own if one.missing()]
+    for editor in Editors(models):
+        if editor.info.weights:
+            there = [entry.id for entry in models.store.installed(editor.info.id)]
+            said = ", ".join(there) or "no model here. landbrush-server models list"
+            lines.append(f"editor {editor.info.id}: {said}")
+    named = models.chosen("image-text")
     lines.append(
         "image-text model: "
         + (
@@ -116,3 +108,16 @@ def _with_home(lines: list[str], home: Path) -> tuple[list[str], bool]:
         + ("" if free > 2000 else " - LITTLE SPACE, results may fail")
     )
     return lines, True
+
+
+def add_commands(commands: argparse._SubParsersAction) -> None:
+    """Add `doctor` to the command line."""
+    parser = commands.add_parser("doctor", help="say what is here, what is missing and what to do")
+    parser.add_argument("--home", type=Path, default=default_home())
+    parser.set_defaults(run=_doctor)
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    lines, healthy = examine(given.home)
+    print("\n".join(lines))
+    return 0 if healthy else 1

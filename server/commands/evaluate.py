@@ -7,20 +7,19 @@ import contextlib
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from ..editors.registry import Editors
 from ..ground.errors import BadRequest
 from ..ground.settings import default_home
 from ..raster.geojson import read_polygons
+from .home import add_models, models_of
 
 MOST_WORKERS = 64
 
 
-def add_commands(
-    commands: Any, add_model_option: Callable[[argparse.ArgumentParser], None]
-) -> None:
+def add_commands(commands: argparse._SubParsersAction) -> None:
     """The parsers of `evaluate`'s experiments."""
     evaluate = commands.add_parser("evaluate", help="run a published experiment on your own data")
     kinds = evaluate.add_subparsers(required=True, metavar="EXPERIMENT")
@@ -149,7 +148,7 @@ def add_commands(
             default=default_home(),
             help="folder in which models are named and kept",
         )
-        add_model_option(parser)
+        add_models(parser)
 
 
 def _layers(given: argparse.Namespace) -> int:
@@ -183,9 +182,10 @@ def _single_image(given: argparse.Namespace) -> int:
     from ..experiments import single_image_cases
     from ..experiments.benchmark import protocol as protocols
 
-    protocol = protocols.read(given.cases)
+    editors = Editors(models_of(given))
+    protocol = protocols.read(given.cases, editors)
     with _folder(given.output) as folder:
-        path = single_image_cases.run(protocol, folder, _say)
+        path = single_image_cases.run(editors, protocol, folder, _say)
     print(path.read_text("utf8"))
     return 0
 
@@ -197,6 +197,7 @@ def _cases(given: argparse.Namespace) -> int:
     if not 1 <= given.workers <= MOST_WORKERS:
         raise BadRequest(f"--workers {given.workers}: 1 to {MOST_WORKERS} are taken.")
     terms = benchmark.Terms(
+        Editors(models_of(given)),
         given.workers,
         None,
         given.judge,
@@ -224,8 +225,8 @@ def _cases(given: argparse.Namespace) -> int:
         )
     if not found["checks"]:
         print(
-            "No measure could be checked: that needs a reference, or identity and noise, beside "
-            "a sensible edit."
+            "No measure could be checked: that needs a reference, or identity and noise, beside a "
+            "sensible edit."
         )
     for check in found["checks"]:
         print(f"{check['measure']}, {check['better']} before {check['worse']}: {check['verdict']}")
@@ -255,6 +256,7 @@ def _change_detection(given: argparse.Namespace) -> int:
     if min(counts) < 2 or given.seeds < 1 or given.steps < 1:
         raise BadRequest("--pairs must be at least 2 each, --seeds and --steps at least 1.")
     how = augmentation.Experiment(
+        Editors(models_of(given)),
         counts,
         given.seeds,
         given.generated,

@@ -7,12 +7,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..editors.models import Models
 from ..ground.errors import BadRequest, ModelRefused
 from ..ground.settings import default_home
 from ..models import weights
-from ..store import bringing, catalogue, hub, own, shelf
+from ..store import hub, own
 from ..store.catalogue import Entry
-from ..store.shelf import Record
+from ..store.importing import Arrival, import_model
+from ..store.installed import Record
 
 ACTIONS = ("list", "set", "import", "download", "verify", "remove")
 
@@ -69,7 +71,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 
 def _models(given: argparse.Namespace) -> int:
-    weights.use_folder(given.home / "models")
+    models = Models(given.home)
     {
         "list": _list,
         "set": _set,
@@ -77,16 +79,14 @@ def _models(given: argparse.Namespace) -> int:
         "download": _download,
         "verify": _verify,
         "remove": _remove,
-    }[given.action](given)
+    }[given.action](models, given)
     return 0
 
 
-def _list(given: argparse.Namespace) -> None:
-    from ..diffusion import warm
-
-    print(f"Pretrained models (in {shelf.folder()}):")
-    for entry in catalogue.every(shelf.folder()).values():
-        why = shelf.why_not(entry)
+def _list(models: Models, given: argparse.Namespace) -> None:
+    print(f"Pretrained models (in {models.store.folder}):")
+    for entry in models.store.list_all().values():
+        why = models.store.missing_reason(entry)
         print(
             f"  {entry.id:24s} {'missing' if why else 'installed':10s} "
             f"{', '.join(entry.editors) or 'base of others'}"
@@ -98,13 +98,13 @@ def _list(given: argparse.Namespace) -> None:
                 f"  {'':24s} from https://huggingface.co/{entry.repo} {entry.subfolder} "
                 f"{entry.revision or '(name a commit)'}"
             )
-        print(f"  {'':24s} {why or warm.estimate(entry)}")
+        print(f"  {'':24s} {why or models.warm.estimate(entry)}")
     print("Models that lie elsewhere, by kind:")
     for kind, what in weights.KINDS.items():
-        print(f"  {kind:24s} {weights.chosen(kind) or '-'}\n  {'':24s} {what}")
+        print(f"  {kind:24s} {models.chosen(kind) or '-'}\n  {'':24s} {what}")
 
 
-def _set(given: argparse.Namespace) -> None:
+def _set(models: Models, given: argparse.Namespace) -> None:
     value = given.value
     if given.name not in weights.KINDS:
         raise BadRequest(
@@ -115,50 +115,52 @@ def _set(given: argparse.Namespace) -> None:
         if not Path(value).exists():
             raise BadRequest(f"{given.name}: there is nothing at {value}.")
     if value:
-        print(f"{given.name}: {_tried(given.name, value)}")
-    weights.choose(given.name, value)
+        print(f"{given.name}: {_tried(models, given.name, value)}")
+    models.folder.choose(given.name, value)
     for kind, what in weights.KINDS.items():
-        print(f"{kind:18s} {weights.chosen(kind) or '-'}\n{'':18s} {what}")
+        print(f"{kind:18s} {models.chosen(kind) or '-'}\n{'':18s} {what}")
 
 
-def _import(given: argparse.Namespace) -> None:
+def _import(models: Models, given: argparse.Namespace) -> None:
     if not given.value:
         raise BadRequest("models import NAME PATH: name the folder or zip with the files.")
     source = Path(given.value).expanduser().resolve()
     if given.like:
         entry = own.described(
-            given.name, shelf.entry(given.like), given.title, given.licence, given.native_px
+            given.name, models.store.entry(given.like), given.title, given.licence, given.native_px
         )
     else:
-        entry = shelf.entry(given.name)
-    record = bringing.bring(entry, source, given.accept_licence, given.revision, _told)
+        entry = models.store.entry(given.name)
+    arrival = Arrival(entry, given.accept_licence, given.revision, _told)
+    record = import_model(models.store, arrival, source)
     if given.like:
-        own.remember(entry)
-    _tell_of(entry, record)
+        own.remember(models.store, entry)
+    _tell_of(models, entry, record)
 
 
-def _download(given: argparse.Namespace) -> None:
-    entry = shelf.entry(given.name)
-    _tell_of(entry, hub.download(entry, given.accept_licence, given.revision, _told))
+def _download(models: Models, given: argparse.Namespace) -> None:
+    entry = models.store.entry(given.name)
+    arrival = Arrival(entry, given.accept_licence, given.revision, _told)
+    _tell_of(models, entry, hub.download(models.store, arrival))
 
 
-def _tell_of(entry: Entry, record: Record) -> None:
+def _tell_of(models: Models, entry: Entry, record: Record) -> None:
     print(
         f"\n{entry.title}: {len(record.files)} files, {record.bytes / 1e9:.2f} GB. "
-        f"{shelf.why_not(entry) or 'Ready.'}"
+        f"{models.store.missing_reason(entry) or 'Ready.'}"
     )
 
 
-def _verify(given: argparse.Namespace) -> None:
+def _verify(models: Models, given: argparse.Namespace) -> None:
     ids = (
         [given.name]
         if given.name
-        else [i for i in catalogue.every(shelf.folder()) if shelf.record(i)]
+        else [i for i in models.store.list_all() if models.store.record(i)]
     )
     wrong = []
     for model_id in ids:
         try:
-            record = shelf.verify(shelf.entry(model_id), _told)
+            record = models.store.verify(models.store.entry(model_id), _told)
             print(f"\n{model_id}: {len(record.files)} files are as they were brought.")
         except ModelRefused as error:
             wrong.append(str(error))
@@ -169,20 +171,20 @@ def _verify(given: argparse.Namespace) -> None:
         )
 
 
-def _remove(given: argparse.Namespace) -> None:
-    entry = shelf.entry(given.name)
+def _remove(models: Models, given: argparse.Namespace) -> None:
+    entry = models.store.entry(given.name)
     others = [
         e
-        for e in catalogue.every(shelf.folder()).values()
-        if e.id != entry.id and shelf.record(e.id)
+        for e in models.store.list_all().values()
+        if e.id != entry.id and models.store.record(e.id)
     ]
-    ready = [other for other in others if not shelf.missing(other)]
-    print(f"{entry.title}: {own.remove(entry) / 1e9:.2f} GB freed.")
+    ready = [other for other in others if not models.store.missing(other)]
+    print(f"{entry.title}: {own.remove(models.store, entry) / 1e9:.2f} GB freed.")
     for other in ready:
-        if shelf.missing(other):
+        if models.store.missing(other):
             print(
                 f"{other.id} was built on it and is incomplete now: "
-                f"{', '.join(shelf.missing(other))} missing."
+                f"{', '.join(models.store.missing(other))} missing."
             )
 
 
@@ -192,23 +194,21 @@ def _told(done: int, total: int, what: str) -> None:
     )
 
 
-def _tried(kind: str, value: str) -> str:
+def _tried(models: Models, kind: str, value: str) -> str:
     """What there is at a path or address; raises where it is not what the kind asks for."""
     if kind in ("image-text", "second-image-text"):
-        from ..models import image_text
-
-        other = weights.chosen("second-image-text" if kind == "image-text" else "image-text")
+        other = models.chosen("second-image-text" if kind == "image-text" else "image-text")
         if other and Path(other) == Path(value):
             raise BadRequest(
                 f"{kind}: {value} is the other model already; the second must share nothing with "
                 "the first."
             )
-        model = image_text.load(Path(value))
+        model = models.image_text_at(Path(value))
         return f"{model.name}, {model.size} px, loads"
     if kind == "language":
-        from ..words.prompts import language_model
+        from ..words.prompts import load_language_model
 
-        language_model(value)
+        load_language_model(value)
         return "loads"
     if kind == "endpoint" and not value.startswith(("http://", "https://")):
         raise BadRequest(f"endpoint: '{value[:100]}' is no http or https address.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..ground.errors import BadRequest, ModelNotNamed
 from ..ground.settings import default_home
 from . import train_editors
+from .home import models_of
 from .train_run import say as _say
 from .train_run import trained
 
@@ -86,12 +87,10 @@ def _common(
 
 def _model(given: argparse.Namespace) -> Model:
     """The base, ready to be trained; raises BadRequest, ModelNotNamed."""
-    from ..diffusion import warm
     from ..diffusion.components import Model
-    from ..models import weights
-    from ..store import shelf
+    from ..diffusion.families import family
 
-    weights.use_folder(given.home / "models")
+    models = models_of(given)
     if (
         min(given.steps, getattr(given, "rank", 1), given.batch, given.accumulate) < 1
         or not 0 < given.rate < 1
@@ -103,18 +102,18 @@ def _model(given: argparse.Namespace) -> Model:
         raise BadRequest(
             f"--side {given.side}: a multiple of 64 is needed, or 0 for the model's own."
         )
-    entry = shelf.entry(given.base)
+    entry = models.store.entry(given.base)
     if entry.lora or "sdedit" not in entry.editors:
         raise BadRequest(
-            f"--base {given.base}: only Stable Diffusion (sd15, sd21 or one like them) is "
-            "trained on."
+            f"--base {given.base}: only Stable Diffusion (sd15, sd21 or one like them) is trained "
+            "on."
         )
-    why = shelf.why_not(entry)
+    why = models.store.missing_reason(entry)
     if why:
         raise ModelNotNamed(why)
-    plan = warm.placed(entry, "automatic")
+    plan = models.warm.placed(entry, "automatic")
     _say(f"{entry.title} {plan.sentence}")
-    return Model(entry, plan)
+    return Model(models.store, entry, family(entry.family), plan)
 
 
 def _lora(given: argparse.Namespace) -> int:
@@ -186,7 +185,6 @@ def _controlnet(given: argparse.Namespace) -> int:
 
 
 def _cyclegan(given: argparse.Namespace) -> int:
-    from ..models import weights
     from ..models.patch_denoiser import best_device
     from ..training.cyclegan import CycleTrainer, Recipe, pictures
 
@@ -197,11 +195,10 @@ def _cyclegan(given: argparse.Namespace) -> int:
         or not 0 < given.rate < 1
     ):
         raise BadRequest(
-            "--steps, --width and --blocks must be at least 1, --side a multiple of 4 from 32 "
-            "on, --rate between 0 "
-            "and 1."
+            "--steps, --width and --blocks must be at least 1, --side a multiple of 4 from 32 on, "
+            "--rate between 0 and 1."
         )
-    weights.use_folder(given.home / "models")
+    models = models_of(given)
     recipe = Recipe(
         steps=given.steps,
         rate=given.rate,
@@ -216,7 +213,8 @@ def _cyclegan(given: argparse.Namespace) -> int:
     )
     path = _trained(trainer)
     print(
-        f"{path}\nUse it: copy it into {weights.folder() / 'translation'}, under a name of your "
+        f"{path}\nUse it: copy it into {models.folder.folder / 'translation'}, under a name of "
+        "your "
         "choice, for the editor "
         "'Weather, learned'."
     )

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..ground.errors import BadRequest, ModelNotNamed
 from ..ground.settings import default_home
+from ..store.installed import config_of
+from .home import models_of
 from .train_run import say, trained
 
 if TYPE_CHECKING:
@@ -135,7 +137,7 @@ def _common(parser: argparse.ArgumentParser, steps: int, batch: int, dropped: fl
 
 
 def _rsedit(given: argparse.Namespace) -> int:
-    from ..diffusion import recipes
+    from ..diffusion.families import pixart, sd
     from ..training.rsedit import DiTTrainer, Recipe, UNetTrainer, WithWords
 
     part = {"unet": "unet", "dit": "transformer"}[given.network]
@@ -153,9 +155,9 @@ def _rsedit(given: argparse.Namespace) -> int:
     def draw(drawing: Any) -> Any:
         with trainer.averaged():
             return (
-                recipes.instruct_unet(drawing)
+                sd.instruct_unet(drawing)
                 if given.network == "unet"
-                else recipes.in_context_dit(drawing, False)
+                else pixart.in_context_dit(drawing, False)
             )
 
     like = {"unet": "rsedit-unet-openai", "dit": "rsedit-dit"}[given.network]
@@ -169,9 +171,8 @@ def _rsedit(given: argparse.Namespace) -> int:
 
 def _like(model: Model, like: str) -> str:
     """The published model that reads as many tokens."""
-    from ..store import shelf
 
-    config = shelf.config_of(model.folder("text_encoder"))
+    config = config_of(model.folder("text_encoder"))
     if not like.startswith("rsedit-unet"):
         return like
     if int(config.get("hidden_size", 0) or 0) == 1024:
@@ -180,7 +181,7 @@ def _like(model: Model, like: str) -> str:
 
 
 def _icedit(given: argparse.Namespace) -> int:
-    from ..diffusion import recipes
+    from ..diffusion.families import flux
     from ..training.icedit import ICEditTrainer, Recipe
 
     if given.rank < 1:
@@ -191,7 +192,7 @@ def _icedit(given: argparse.Namespace) -> int:
         **_settings(given, model), rank=given.rank, alpha=given.rank, saving=given.saving
     )
     trainer = ICEditTrainer(model, pairs, recipe, given.output, held)
-    path = _watched(given, trainer, recipes.diptych, "icedit")
+    path = _watched(given, trainer, flux.diptych, "icedit")
     print(
         f"{path}\nUse it: landbrush-server models import my-icedit {path} --like icedit "
         "--accept-licence"
@@ -227,24 +228,22 @@ def _pairs(given: argparse.Namespace) -> tuple[list[EditPair], list[EditPair]]:
 
 
 def _model(given: argparse.Namespace, name: str, part: str) -> Model:
-    from ..diffusion import warm
     from ..diffusion.components import Model
-    from ..models import weights
-    from ..store import shelf
+    from ..diffusion.families import family
     from ..training.spread import Spread
 
-    weights.use_folder(given.home / "models")
+    models = models_of(given)
     Spread.begin()
-    entry = shelf.entry(name)
-    why = shelf.why_not(entry)
+    entry = models.store.entry(name)
+    why = models.store.missing_reason(entry)
     if why:
         raise ModelNotNamed(why)
-    model = Model(entry, warm.placed(entry, "automatic"))
+    plan = models.warm.placed(entry, "automatic")
+    model = Model(models.store, entry, family(entry.family), plan)
     if not model.has(part):
         raise BadRequest(
             f"{name} has no {part}. Name another model of the store; a whole folder of your own "
-            "is imported with "
-            "'landbrush-server models import NAME FOLDER --like rsedit-dit'."
+            "is imported with 'landbrush-server models import NAME FOLDER --like rsedit-dit'."
         )
     return model
 
@@ -257,9 +256,8 @@ def _settings(given: argparse.Namespace, model: Model) -> dict[str, Any]:
         or not 0 < given.rate <= 100
     ):
         raise BadRequest(
-            "--steps, --batch, --accumulate and --save-every must be at least 1, --look-every "
-            "not negative, --rate "
-            "between 0 and 100."
+            "--steps, --batch, --accumulate and --save-every must be at least 1, --look-every not "
+            "negative, --rate between 0 and 100."
         )
     if not 0 <= given.dropped <= 1 / 3:
         raise BadRequest("--dropped lies between 0 and 1/3.")
@@ -319,29 +317,22 @@ def _sheet(
     about: tuple[str, Path],
 ) -> None:
     """Samples as the published model draws them, in fewer steps."""
-    from dataclasses import replace
 
     from ..diffusion.drawing import Settings
     from ..diffusion.guidance import FreeGuidance
-    from ..store import shelf
     from ..training import samples
 
     like, path = about
-    how = shelf.entry(like).paper
-    image = how.get("image_guidance_scale") or None
+    paper = trainer.model.store.entry(like).paper
+    image = paper.get("image_guidance_scale") or None
     settings = Settings(
         "flow Euler" if like == "icedit" else "DPM++ 2M Karras",
         samples.STEPS,
-        FreeGuidance(float(how["guidance_scale"]), None if image is None else float(image)),
+        FreeGuidance(float(paper["guidance_scale"]), None if image is None else float(image)),
         0,
     )
-    model = trainer.model
-    before = model.entry
-    model.entry = replace(model.entry, native_px=trainer.recipe.side_px)
-    try:
-        samples.sheet(model, draw, settings, shown, path)
-    finally:
-        model.entry = before
+    how = samples.Shown(draw, settings, trainer.recipe.side_px)
+    samples.sheet(trainer.model, how, shown, path)
 
 
 def _list(given: argparse.Namespace) -> int:

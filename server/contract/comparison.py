@@ -7,6 +7,7 @@ from typing import Optional, Tuple
 
 from .message import Message
 from .requests import Polygons, RasterRef
+from .routes import Route
 
 
 @dataclass(frozen=True)
@@ -34,3 +35,12 @@ class Comparison(Message):
     localisation: dict = field(default_factory=dict)
     rim: dict = field(default_factory=dict)
     said: Tuple[str, ...] = ()
+
+
+COMPARISONS = Route(
+    "POST",
+    "/comparisons",
+    "what changed between two rasters of one ground",
+    request=ComparisonRequest,
+    answer=Comparison,
+)

@@ -6,7 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
+from .manifest import EditReport
 from .message import Message, declare
+from .routes import Query, Route
 
 STATUS_WORDS = (
     "accepted",
@@ -40,7 +42,13 @@ class Problem(Message):
 
 @dataclass(frozen=True)
 class JobInfo(Message):
-    """The state of a job: OGC statusInfo with stage, step, place in the queue and ETA."""
+    """The state of a job: OGC statusInfo, and how far it has come.
+
+    `jobID`, `processID`, `status`, `type`, `message`, `created`, `started`, `finished`, `updated`,
+    `progress` (in per cent), `links`: as OGC 18-062r2 has them. `stage`: what goes on. `step` of
+    `steps`: of the stage. `eta_s`: seconds to the end of the stage, about. `position`: jobs ahead
+    in the queue. `problem`: why it failed.
+    """
 
     jobID: str
     processID: str
@@ -58,5 +66,53 @@ class JobInfo(Message):
     eta_s: Optional[float] = None
     position: int = 0
     problem: Optional[Problem] = None
-    report: dict = declare("what the gate found", dict)
+    report: Optional[EditReport] = declare("what the edit did, in short", None)
     links: Tuple[dict, ...] = ()
+
+
+@dataclass(frozen=True)
+class JobList(Message):
+    """A page of jobs, newest first; where there are more, a link `next` leads to them (OGC
+    18-062r2, requirement /req/job-list)."""
+
+    jobs: Tuple[JobInfo, ...]
+    links: Tuple[dict, ...] = ()
+
+
+LARGEST_PAGE = 1000
+LONGEST_WAIT_S = 30
+EXECUTION = Route(
+    "POST",
+    "/processes/{process_id}/execution",
+    "run an editor; every process describes its own inputs",
+    answer=JobInfo,
+    status=201,
+    others=((200, "the job this Idempotency-Key made before"),),
+)
+JOBS = Route(
+    "GET",
+    "/jobs",
+    "jobs, newest first, a page at a time",
+    answer=JobList,
+    query=(
+        Query("limit", "how many at most", "integer", 1, LARGEST_PAGE),
+        Query("status", "those in that state alone", choices=STATUS_WORDS),
+        Query("after", "the jobs behind that one, as a link 'next' has it"),
+    ),
+)
+JOB = Route(
+    "GET",
+    "/jobs/{job_id}",
+    "status of a job",
+    answer=JobInfo,
+    query=(Query("wait", "seconds to wait for a change", "number", 0, LONGEST_WAIT_S),),
+)
+DISMISS = Route("DELETE", "/jobs/{job_id}", "dismiss a job", answer=JobInfo)
+RESULTS = Route("GET", "/jobs/{job_id}/results", "links to the results")
+RESULT = Route(
+    "GET",
+    "/jobs/{job_id}/results/{name}",
+    "a result file; ETag and Range are understood",
+    others=((206, "a part"),),
+    kind="application/octet-stream",
+)

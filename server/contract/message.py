@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import MISSING, field, fields, is_dataclass
-from typing import Any, Mapping, Type, TypeVar, Union, get_type_hints
+from typing import Any, ClassVar, Mapping, Type, TypeVar, Union, get_type_hints
 
 Json = Any
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
@@ -24,7 +24,12 @@ class ContractError(ValueError):
 
 
 class Message:
-    """Base of everything that travels: strict parsing in, plain JSON out."""
+    """Base of everything that travels: strict parsing in, plain JSON out.
+
+    `KEEPS_ALL`: whether JSON has None and empty defaults too, for readers that look keys up.
+    """
+
+    KEEPS_ALL: ClassVar[bool] = False
 
     @classmethod
     def from_json(cls: Type[T], data: Json, where: str = "") -> T:
@@ -47,14 +52,15 @@ class Message:
         return cls(**values)
 
     def to_json(self) -> dict:
-        """The JSON object of this message; None and empty defaults are left out."""
-        held = [(spec, getattr(self, spec.name)) for spec in fields(self)]  # type: ignore[arg-type]
-        return {
-            spec.name: _plain(value)
-            for spec, value in held
-            if value is not None
-            and (value not in ({}, (), spec.default) or spec.name == "api_version")
-        }
+        """The JSON object of this message; None and empty defaults are left out, unless it keeps
+        all."""
+        found = {}
+        for spec in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, spec.name)
+            left_out = value is None or value in ({}, (), spec.default)
+            if self.KEEPS_ALL or not left_out or spec.name == "api_version":
+                found[spec.name] = _plain(value)
+        return found
 
 
 def _plain(value: Json) -> Json:

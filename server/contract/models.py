@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Tuple
 
 from .message import Message, declare
+from .routes import Route
 
 MODEL_STATES = ("missing", "installed", "in use", "busy", "failed")
 MODEL_ACTIONS = ("", "import", "download", "verify", "remove", "unload", "stop")
@@ -29,3 +30,28 @@ class Model(Message):
     path: str = declare("folder or zip on the server's machine to import", "", longest=4096)
     revision: str = declare("commit to download, where the server knows none", "", longest=40)
     accept_licence: bool = declare("the user has read the licence and accepts it", False)
+
+
+@dataclass(frozen=True)
+class ModelList(Message):
+    """All models that are known."""
+
+    models: Tuple[Model, ...]
+
+
+MODELS = Route(
+    "GET",
+    "/models",
+    "pretrained models: which there are, and which are on this machine",
+    answer=ModelList,
+)
+MODEL = Route("GET", "/models/{model_id}", "one model", answer=Model)
+MODEL_ACTION = Route(
+    "POST",
+    "/models/{model_id}",
+    "bring, check or remove a model; watch it with GET",
+    request=Model,
+    answer=Model,
+    others=((202, "begun"),),
+    fills=(("model_id", "id"),),
+)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from .message import ContractError, Json, Message, declare, shortened
+from .routes import Route
 
-API_VERSION = "1.0"
+API_VERSION = "1.1"
 MAX_PROMPT_CHARS = 4000
 MAX_VERTICES = 200_000
 CRS_LENGTH = 20_000
@@ -181,3 +182,20 @@ class EditRequest(Message):
                 "EditRequest.api_version",
                 f"'{self.api_version}' is not {API_VERSION}. Update the older side.",
             )
+
+
+@dataclass(frozen=True)
+class Upload(Message):
+    """A raster that was sent: `upload` is its id, which is its content's."""
+
+    upload: str
+
+
+RASTERS = Route(
+    "POST",
+    "/rasters",
+    "upload a raster; the id is its content's",
+    answer=Upload,
+    status=201,
+    body="image/tiff",
+)

@@ -8,6 +8,7 @@ from typing import Optional, Tuple
 
 from .message import Message, declare
 from .requests import BAND_ROLES, MAX_PROMPT_CHARS, Extent, Polygons, RasterRef
+from .routes import Route
 
 ENSEMBLE_SOURCES = ("templates", "language model", "endpoint", "none")
 
@@ -92,3 +93,26 @@ class SearchResult(Message):
     rule: str
     found: Tuple[Found, ...] = ()
     reason: str = ""
+
+
+INTERPRETATIONS = Route(
+    "POST",
+    "/interpretations",
+    "what a prompt is understood to ask for",
+    request=InterpretationRequest,
+    answer=Interpretation,
+)
+ENSEMBLES = Route(
+    "POST",
+    "/ensembles",
+    "sentences that say the same as a prompt",
+    request=Ensemble,
+    answer=Ensemble,
+)
+SEARCHES = Route(
+    "POST",
+    "/searches",
+    "windows of a raster that look like a word",
+    request=SearchRequest,
+    answer=SearchResult,
+)

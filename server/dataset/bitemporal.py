@@ -24,8 +24,9 @@ from rasterio.errors import RasterioError
 from ..ground.errors import BadRequest, NoSpace
 from ..raster import bands, provenance
 from ..raster.bands import Layer
-from ..raster.raster import Box, Grid, onto, opened
-from ..store.shelf import sha256
+from ..raster.grid import Box, Grid, onto
+from ..raster.raster import opened
+from ..store.installed import sha256
 from . import files
 from .pairs import View
 
@@ -106,8 +107,7 @@ def tiles(
         if not seen:
             raise BadRequest(
                 f"{before.name} and {after.name} share no square of {wish.side} pixels with at "
-                "most "
-                f"{MOST_NODATA:.0%} nodata. Do they overlap? Is --side too large?"
+                f"most {MOST_NODATA:.0%} nodata. Do they overlap? Is --side too large?"
             )
         files.replaced(output / LISTED, list(there.values()))
     except RasterioError as error:
@@ -127,8 +127,7 @@ def _there(output: Path, wish: Wish) -> dict[str, dict[str, Any]]:
         if "window" in line and line["window"][2] != wish.side:
             raise BadRequest(
                 f"{output} holds tiles of {line['window'][2]} pixels; choose another folder, or "
-                "--side "
-                f"{line['window'][2]}."
+                f"--side {line['window'][2]}."
             )
         if all((output / line[part]).is_file() for part in ("before", "after")):
             found[line["after"]] = line
@@ -178,9 +177,8 @@ def _said(shift: Shift, before: Path, after: Path) -> str:
     across = -shift.across
     return (
         f"{after.name} was moved by {abs(down):.2f} pixels {'down' if down > 0 else 'up'} and "
-        f"{abs(across):.2f} to the "
-        f"{'right' if across > 0 else 'left'} (correlation {shift.before:.3f} before, "
-        f"{shift.after:.3f} after)."
+        f"{abs(across):.2f} to the {'right' if across > 0 else 'left'} (correlation "
+        f"{shift.before:.3f} before, {shift.after:.3f} after)."
     )
 
 
@@ -213,9 +211,8 @@ def _registered(old: View, second: rasterio.DatasetReader, wish: Wish) -> Shift:
         from skimage.registration import phase_cross_correlation
     except ImportError as error:
         raise BadRequest(
-            "To register two dates scikit-image is needed (pip install 'landbrush[evaluate]'); "
-            "or pass "
-            "--no-register."
+            "To register two dates scikit-image is needed (pip install 'landbrush[evaluate]'); or "
+            "pass --no-register."
         ) from error
     grid = Grid.of(old.layer.dataset)
     height, width = grid.shape
@@ -354,8 +351,7 @@ def _patch(path: Path, label: str, part: str, output: Path) -> dict[str, Any]:
         if dataset.count != ABCD_BANDS or dataset.dtypes[0] != "uint8":
             raise BadRequest(
                 f"{path} has {dataset.count} bands of {dataset.dtypes[0]}; a pair has six of "
-                "bytes: red, green, "
-                "blue before and after."
+                "bytes: red, green, blue before and after."
             )
         values = dataset.read().transpose(1, 2, 0)
     name = f"{path.stem}.png"

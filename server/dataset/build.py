@@ -26,7 +26,7 @@ from ..ground.errors import BadRequest, NoSpace, ServerError
 from ..raster import bands, provenance, sensor
 from ..raster.bands import Layer
 from ..raster.raster import opened
-from ..store.shelf import sha256
+from ..store.installed import sha256
 from . import captions, cuts, enlarge, files, layouts, pairs, scenes
 from .cuts import SIDE, Cut
 from .files import LEDGER, LISTED
@@ -224,16 +224,15 @@ def _ledger(output: Path, wish: Wish) -> dict[str, int]:
     other = next((line for line in ledger if line["wish"] != _of(wish)), None)
     if other:
         raise BadRequest(
-            f"{output} was built with other settings ({other['wish']}). Choose another folder, "
-            "or the same ones."
+            f"{output} was built with other settings ({other['wish']}). Choose another folder, or "
+            "the same ones."
         )
     listed = files.lines(output / LISTED)
     foreign = next((line for line in listed if "source_sha256" not in line), None)
     if foreign:
         raise BadRequest(
             f"{output} holds samples that 'dataset build' did not make ({foreign['file_name']}). "
-            "Choose another "
-            "folder."
+            "Choose another folder."
         )
     gone = {
         line["source_sha256"]
@@ -267,15 +266,12 @@ def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[s
         squares = cuts.tiles(dataset.width, dataset.height)
         squares += cuts.nested(dataset.width, dataset.height) if wish.nested else []
         radar = bool({"vv", "vh"} & set(layer.roles.names))
-        view = (
-            pairs.view_of(dataset, pairs.Side(source.path, "radar", {}))
-            if radar
-            else pairs.View(
-                layer, bands.stretch_of(layer.profile, layer.roles, bands.overview(layer)), None
-            )
-        )
         if radar:
+            view = pairs.view_of(dataset, pairs.Side(source.path, "radar", {}))
             known = replace(known, parts={**known.parts, "modality": MODALITIES["radar"]})
+        else:
+            stretch = bands.stretch_of(layer.profile, layer.roles, bands.overview(layer))
+            view = pairs.View(layer, stretch, None)
         for number, cut in enumerate(squares):
             pixels, valid = view.picture(cut.box)
             share = float(valid.mean())
@@ -297,12 +293,8 @@ def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[s
             }
             stem = f"{source.sha256[:16]}-{number:05d}"
             if other is not None:
-                (making.output / "control").mkdir(exist_ok=True)
-                files.written(
-                    cuts.squared(other.picture(cut.box)[0]),
-                    making.output / "control" / f"{stem}.png",
-                )
-                about["conditioning_image"] = f"control/{stem}.png"
+                name = _control(making, stem, cuts.squared(other.picture(cut.box)[0]))
+                about["conditioning_image"] = name
             yield _kept(making, sample, stem, about, known)
             for scene in wish.scenes if gsd_m and not radar else ():
                 changed = scenes.made(
@@ -316,6 +308,13 @@ def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[s
                     known,
                     scene,
                 )
+
+
+def _control(making: _Making, stem: str, picture: np.ndarray) -> str:
+    name = f"control/{stem}.png"
+    (making.output / "control").mkdir(exist_ok=True)
+    files.written(picture, making.output / name)
+    return name
 
 
 def _placed(layer: Layer, cut: Cut, gsd_m: float) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from PIL import Image
 from ..ground.errors import WeightsMissing
 from ..models import lazy
 from ..models.patch_denoiser import best_device
-from ..store import headers, shelf
+from ..store import headers
+from ..store.installed import config_of
 
 CLASSES = {"blip-2": "Blip2ForConditionalGeneration", "blip": "BlipForConditionalGeneration"}
 LONGEST = 30
@@ -26,10 +27,10 @@ class Captioner:
         if not (folder / "config.json").is_file():
             raise WeightsMissing(
                 f"{folder} holds no config.json: give the folder of a BLIP-2 or BLIP model as "
-                "transformers "
-                "saves one (for instance a copy of Salesforce/blip2-opt-2.7b, some 15 GB)."
+                "transformers saves one (for instance a copy of Salesforce/blip2-opt-2.7b, some "
+                "15 GB)."
             )
-        kind = str(shelf.config_of(folder).get("model_type"))
+        kind = str(config_of(folder).get("model_type"))
         if kind not in CLASSES:
             raise WeightsMissing(
                 f"{folder} holds a '{kind[:40]}', which is neither BLIP-2 nor BLIP."

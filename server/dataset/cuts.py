@@ -10,7 +10,8 @@ from rasterio.enums import Resampling
 
 from ..raster import bands
 from ..raster.bands import Layer
-from ..raster.raster import Block, Box, read_window
+from ..raster.grid import Box
+from ..raster.raster import Block, read_window
 
 SIDE = 512
 MOST_READ_PX = 4096

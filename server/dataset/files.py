@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ..ground.errors import BadRequest
+from ..ground.files import whole_file, write_text
 
 LISTED = "metadata.jsonl"
 LEDGER = "built.jsonl"
@@ -34,9 +34,8 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def written(pixels: np.ndarray, path: Path) -> None:
     """A picture (H, W, 3) of bytes as PNG."""
-    draft = path.with_name(f".{path.name}")
-    Image.fromarray(pixels).save(draft, "PNG")
-    os.replace(draft, path)
+    with whole_file(path, lasting=False) as draft:
+        Image.fromarray(pixels).save(draft, "PNG")
 
 
 def append(path: Path, added: list[dict[str, Any]]) -> None:
@@ -47,9 +46,7 @@ def append(path: Path, added: list[dict[str, Any]]) -> None:
 
 def replaced(path: Path, found: list[dict[str, Any]]) -> None:
     """Write a list anew."""
-    draft = path.with_name(f".{path.name}")
-    draft.write_text(_text(found), "utf8")
-    os.replace(draft, path)
+    write_text(path, _text(found))
 
 
 def _text(found: list[dict[str, Any]]) -> str:

@@ -20,15 +20,17 @@ from affine import Affine
 from rasterio.errors import RasterioError
 
 from ..contract.editors import EditorInfo
-from ..editing.one_band import WANTED, OneBand
+from ..editing.views import WANTED, OneBand
 from ..editors.base import AUTOMATIC
 from ..editors.prompt_parts import MODALITIES, PARTS, composed
 from ..ground.errors import BadRequest, NoSpace
 from ..operators import radar
 from ..raster import bands, provenance
 from ..raster.bands import Layer, Stretch
-from ..raster.raster import Box, Grid, onto, opened
-from ..store.shelf import sha256
+from ..raster.display import picture
+from ..raster.grid import Box, Grid, onto
+from ..raster.raster import opened
+from ..store.installed import sha256
 from . import cuts, files
 
 MOST_NODATA = 0.02
@@ -56,9 +58,10 @@ class View:
         """Bytes (H, W, 3), and where they are valid."""
         block = cuts.block_of(self.layer, box)
         if self.alone is None:
-            shown = bands.picture(self.stretch.seen(np.nan_to_num(block.values)), self.layer.roles)
+            seen = self.stretch.normalise(np.nan_to_num(block.values))
+            shown = picture(seen, self.layer.roles.names)
         else:
-            image = self.alone.seen(block)[0]
+            image = self.alone.shown(block)[0]
             grey = radar.grey(image) if self.alone.unit is not None else image
             shown = (
                 (np.clip(np.nan_to_num(grey), 0, 1) * 255).astype(np.uint8)[..., None].repeat(3, 2)
@@ -107,8 +110,7 @@ def pairs(
         if not made:
             raise BadRequest(
                 f"{control.path.name} and {target.path.name} share no square of {cuts.SIDE} "
-                "pixels with at most "
-                f"{MOST_NODATA:.0%} nodata. Do they overlap?"
+                f"pixels with at most {MOST_NODATA:.0%} nodata. Do they overlap?"
             )
         there.update({line["file_name"]: line for line in made})
         files.replaced(output / files.LISTED, list(there.values()))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import tarfile
 from pathlib import Path
 
 from ..ground.errors import WeightsMissing
+from ..ground.files import whole_file
 from .files import LISTED, lines
 
 
@@ -21,8 +21,7 @@ def tars(output: Path, samples: int) -> list[Path]:
         old.unlink()
     for number in range(0, len(listed), samples):
         path = output / f"shard-{number // samples:05d}.tar"
-        draft = path.with_name(f".{path.name}")
-        with tarfile.open(draft, "w") as tar:
+        with whole_file(path) as draft, tarfile.open(draft, "w") as tar:
             for line in listed[number : number + samples]:
                 stem = Path(line["file_name"]).stem
                 _add(tar, f"{stem}.png", (output / line["file_name"]).read_bytes())
@@ -34,7 +33,6 @@ def tars(output: Path, samples: int) -> list[Path]:
                     )
                 _add(tar, f"{stem}.txt", line["text"].encode())
                 _add(tar, f"{stem}.json", json.dumps(line).encode())
-        os.replace(draft, path)
         made.append(path)
     return made
 
@@ -63,7 +61,6 @@ def parquet(output: Path, samples: int) -> list[Path]:
         old.unlink()
     for number in range(0, len(listed), samples):
         path = output / f"data-{number // samples:05d}.parquet"
-        draft = path.with_name(f".{path.name}")
         part = listed[number : number + samples]
         rows = pyarrow.table(
             {
@@ -89,7 +86,7 @@ def parquet(output: Path, samples: int) -> list[Path]:
                 "about": [json.dumps(line) for line in part],
             }
         )
-        pyarrow.parquet.write_table(rows, draft)
-        os.replace(draft, path)
+        with whole_file(path) as draft:
+            pyarrow.parquet.write_table(rows, draft)
         made.append(path)
     return made

@@ -38,21 +38,27 @@ class Branch:
 
 
 class Guided(ABC):
-    """A network whose predictions for several branches become one. `together`: from one batch of
-    all, or, to save memory, from one after the other."""
+    """A network whose predictions for several branches become one. `batched_guidance`: from one
+    batch of all, or, to save memory, from one after the other."""
 
     def __init__(
-        self, net: Any, branches: Sequence[Branch], guidance: FreeGuidance, together: bool = True
+        self,
+        net: Any,
+        branches: Sequence[Branch],
+        guidance: FreeGuidance,
+        batched_guidance: bool = True,
     ) -> None:
         self.net = net
         self.branches = branches
         self.guidance = guidance
-        self.together = together
+        self.batched_guidance = batched_guidance
 
     def __call__(self, noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
         """The guided output for one tile (1, C, h, w) at a timestep."""
         noisy = noisy.to(self.net.device, self.net.dtype)
-        batches = [self.branches] if self.together else [[branch] for branch in self.branches]
+        batches = (
+            [self.branches] if self.batched_guidance else [[branch] for branch in self.branches]
+        )
         made = torch.cat([self._predicted(batch, noisy, t, tile).float() for batch in batches])
         return self._combined(made)
 

@@ -17,14 +17,19 @@ OVERLAP = 16
 
 
 class Codec:
-    """An AutoencoderKL or VQModel. Latents are (1, C, h, w), pictures (1, 3, H, W) in [-1, 1]."""
+    """An AutoencoderKL or VQModel. Latents are (1, C, h, w), pictures (1, 3, H, W) in [-1, 1].
+
+    `patch`: how many of the autoencoder's latents along a side become one.
+    """
+
+    patch = 1
 
     def __init__(self, net: Any, tile: int, shifted: bool = True) -> None:
         self.net = net
         self.tile = tile
         config = net.config
         self.channels: int = config.latent_channels
-        self.pixels: int = 2 ** (len(config.block_out_channels) - 1)
+        self.pixels: int = self.patch * 2 ** (len(config.block_out_channels) - 1)
         self.quantised = not hasattr(config, "scaling_factor") or type(net).__name__ == "VQModel"
         self.factor: float = 1.0 if self.quantised else config.scaling_factor
         self.shift: float = (getattr(config, "shift_factor", None) or 0.0) if shifted else 0.0

@@ -6,35 +6,24 @@ from __future__ import annotations
 import contextlib
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..ground.errors import ModelRefused, WeightsMissing
 from ..models import lazy, weights
-from ..store import adapters, headers, shelf
+from ..store import adapters, headers
 from ..store.catalogue import Entry
+from ..store.installed import Store, config_of
 from . import schedules
 from .placement import LAYERS, WHOLE, Placement
 from .text import Reader, clip_of, tokens_in
 
-CLASSES = {
-    "UNet2DConditionModel": "diffusers",
-    "ControlNetModel": "diffusers",
-    "AutoencoderKL": "diffusers",
-    "VQModel": "diffusers",
-    "PriorTransformer": "diffusers",
-    "PixArtTransformer2DModel": "diffusers",
-    "SD3Transformer2DModel": "diffusers",
-    "FluxTransformer2DModel": "diffusers",
-    "CLIPTextModel": "transformers",
-    "CLIPTextModelWithProjection": "transformers",
-    "SiglipTextModel": "transformers",
-    "T5EncoderModel": "transformers",
-    "CLIPVisionModelWithProjection": "transformers",
-}
+if TYPE_CHECKING:
+    from .families import Family
+
 OTHER_NAMES = {
     "Transformer2DModel": "PixArtTransformer2DModel",
     "SiglipModel": "SiglipTextModel",
@@ -49,7 +38,9 @@ class Model:
     """One installed model in use. Its lock is held while it draws: its parts move, and its state is
     one drawing's."""
 
-    def __init__(self, entry: Entry, placement: Placement) -> None:
+    def __init__(self, store: Store, entry: Entry, family: Family, placement: Placement) -> None:
+        self.store = store
+        self.family = family
         self.entry = entry
         self.placement = placement
         self.lock = threading.RLock()
@@ -60,7 +51,7 @@ class Model:
     def has(self, name: str) -> bool:
         """Whether the model or its base has that part."""
         try:
-            return bool(shelf.part(self.entry, name))
+            return bool(self.store.part(self.entry, name))
         except WeightsMissing:
             return False
 
@@ -69,15 +60,20 @@ class Model:
         the other part too."""
         if beside:
             return self.folder(beside).parent / name
-        return shelf.part(self.entry, name)
+        return self.store.part(self.entry, name)
 
     def part(self, name: str) -> Any:
         """A network, loaded once; raises WeightsMissing, ModelRefused."""
         if name not in self._parts:
-            net = loaded(shelf.part(self.entry, name), self.placement.kind)
+            net = loaded(
+                self.store.part(self.entry, name), self.placement.kind, self.family.classes
+            )
             if self.entry.lora and name in (self.entry.lora, "text_encoder"):
                 merge_adapter(
-                    net, shelf.part(self.entry, "lora"), self.entry.title, name == "text_encoder"
+                    net,
+                    self.store.part(self.entry, "lora"),
+                    self.entry.title,
+                    name == "text_encoder",
                 )
             self._parts[name] = net.eval().requires_grad_(False)
         return self._parts[name]
@@ -119,11 +115,13 @@ class Model:
         """A text encoder with its tokens; without a limit as many as the encoder has positions."""
         with self.using(encoder) as net:
             limit = limit or int(getattr(net.config, "max_position_embeddings", 0)) or 77
-            yield Reader(net, tokens_in(shelf.part(self.entry, tokens), limit), limit)
+            yield Reader(net, tokens_in(self.store.part(self.entry, tokens), limit), limit)
 
     def scheduler(self, name: str) -> Any:
         """A fresh scheduler by that name with the model's own betas or shifts."""
-        return schedules.made(name, schedules.config_of(shelf.part(self.entry, "scheduler")))
+        return schedules.make_scheduler(
+            name, schedules.config_of(self.store.part(self.entry, "scheduler"))
+        )
 
     def about(self) -> dict[str, Any]:
         """For the manifest: which files, whose licence, where computed."""
@@ -135,9 +133,11 @@ class Model:
             "memory": self.placement.sentence,
         }
         files: dict[str, dict[str, Any]] = {}
-        for name in dict.fromkeys(part for one in shelf.lineage(self.entry) for part in one.parts):
+        for name in dict.fromkeys(
+            part for one in self.store.lineage(self.entry) for part in one.parts
+        ):
             owner = self.folder(name).parent.name
-            kept = shelf.record(owner)
+            kept = self.store.record(owner)
             hashes = {
                 n: f.sha256
                 for n, f in (kept.files if kept else {}).items()
@@ -156,7 +156,7 @@ def release() -> None:
         torch.cuda.empty_cache()
 
 
-def loaded(folder: Path, kind: torch.dtype) -> Any:
+def loaded(folder: Path, kind: torch.dtype, classes: Mapping[str, str]) -> Any:
     """The network in a folder; raises ModelRefused for a class that is not of the list."""
     config_path = folder / "config.json"
     files = headers.weight_files(folder)
@@ -165,15 +165,15 @@ def loaded(folder: Path, kind: torch.dtype) -> Any:
     if not config_path.is_file() and folder.name.startswith("text_encoder"):
         tensors, _ = weights.load(files[0])
         return clip_of(tensors, quick="remote" not in files[0].name.lower()).to(kind)
-    config = shelf.config_of(folder)
+    config = config_of(folder)
     name = str(config.get("_class_name") or (config.get("architectures") or [""])[0])
     name = OTHER_NAMES.get(name, name)
-    if name not in CLASSES:
+    if name not in classes:
         raise ModelRefused(
             f"{folder.name} is a '{name[:60]}', which is none of the networks that are read: "
-            f"{', '.join(CLASSES)}."
+            f"{', '.join(classes)}."
         )
-    cls = lazy.parts(CLASSES[name], name)
+    cls = lazy.parts(classes[name], name)
     variant = (
         files[0].name.split(".")[1]
         if len(files[0].suffixes) == 2 and "-of-" not in files[0].name
@@ -184,7 +184,7 @@ def loaded(folder: Path, kind: torch.dtype) -> Any:
         logging.set_verbosity_error()
         logging.disable_progress_bar()
     wide = torch.float32 if config.get("force_upcast") and kind == torch.float16 else kind
-    word = "torch_dtype" if CLASSES[name] == "diffusers" else "dtype"
+    word = "torch_dtype" if classes[name] == "diffusers" else "dtype"
     try:
         with lazy.lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")

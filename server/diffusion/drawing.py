@@ -29,7 +29,14 @@ Shown = Callable[[int, int, "np.ndarray | None"], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """How to draw. `negative` are words for what should not be there."""
+    """How to draw.
+
+    `scheduler`: name of a solver (schedules.CLASSES). `steps`: of the whole schedule. `guidance`:
+    by words, and by the picture. `seed`: same seed, same noise. `strength`: 0 to 1, how much noise
+    the source gets before it is redrawn; 1: all new. `negative`: words for what should not be
+    there. `gsd_m`: ground size of a pixel that is drawn, in metres. `text_mask`: whether the text's
+    padding is hidden from the network. `control`: a ControlNet's hold, 1 as trained.
+    """
 
     scheduler: str
     steps: int
@@ -37,6 +44,9 @@ class Settings:
     seed: int
     strength: float = 1.0
     negative: str = ""
+    gsd_m: float = 1.0
+    text_mask: bool = True
+    control: float = 1.0
 
 
 @dataclass
@@ -65,15 +75,15 @@ class Drawing:
         return self.model.placement.device
 
     @property
-    def together(self) -> bool:
+    def batched_guidance(self) -> bool:
         """Whether all predictions of a step go in one batch."""
-        return self.model.placement.together
+        return self.model.placement.batched_guidance
 
     @contextmanager
     def coder(self, name: str = "vae", shifted: bool = True) -> Iterator[Codec]:
         """The autoencoder on its device."""
         with self.model.using(name) as net:
-            yield Codec(net, self.tile, shifted)
+            yield self.model.family.codec_class(net, self.tile, shifted)
 
     def encoded(
         self, picture: torch.Tensor | None = None, name: str = "vae", shifted: bool = True
@@ -105,8 +115,7 @@ class Drawing:
             shown = cut if len(cut) <= MOST_CUT else f"{cut[:MOST_CUT].rsplit(' ', 1)[0]} ..."
             self.notes.append(
                 f"The prompt is longer than {self.model.entry.title} reads ({reader.limit} "
-                "tokens); left out: "
-                f"'{shown}'."
+                f"tokens); left out: '{shown}'."
             )
 
     def branches(
@@ -139,12 +148,17 @@ class Drawing:
         return (tile.height // 2) * (tile.width // 2) * pictures
 
     def sampled(
-        self, denoise: Denoise, scheduler: Any, tokens: int = 0, copies: int = 1
+        self,
+        denoise: Denoise,
+        scheduler: Any,
+        tokens: int = 0,
+        copies: int = 1,
+        mu: float | None = None,
     ) -> torch.Tensor:
         """Draw from noise, or from the noised source where the strength is below 1; scaled latents.
 
-        `copies`: pictures side by side in the canvas's channels, of which the last is the drawn one
-        (ICEdit).
+        `tokens`, `mu`: by which a flow's schedule shifts. `copies`: pictures side by side in the
+        canvas's channels, of which the last is the drawn one (ICEdit).
         """
         assert self.latent is not None
         how = self.settings
@@ -153,9 +167,9 @@ class Drawing:
         noise = torch.from_numpy(
             AnchoredNoise(how.seed, self.origin).normal((channels, height, width))
         )[None].to(self.device)
-        timesteps = schedules.timesteps_of(scheduler, how.steps, how.strength, tokens).to(
-            self.device
-        )
+        timesteps = schedules.timesteps_of(
+            scheduler, how.steps, how.strength, schedules.Shift(tokens, mu)
+        ).to(self.device)
         if how.strength < 1:
             start = noised(scheduler, source, noise, timesteps[:1])
         else:

@@ -39,7 +39,7 @@ class Placement:
     strategy: str
     needs_gb: float
     free_gb: float
-    together: bool = True
+    batched_guidance: bool = True
 
     @property
     def sentence(self) -> str:
@@ -104,9 +104,8 @@ def planned(
         strategy = WHOLE
     elif device == "cpu":
         raise CannotEdit(
-            f"{title} needs about {need / GB:.1f} GB of memory, and {there / GB:.1f} GB are "
-            "free. Close other "
-            "programs, choose a smaller model, or a machine with more."
+            f"{title} needs about {need / GB:.1f} GB of memory, and {there / GB:.1f} GB are free. "
+            "Close other programs, choose a smaller model, or a machine with more."
         )
     elif largest <= there * HEADROOM:
         strategy = PARTS
@@ -115,8 +114,7 @@ def planned(
     else:
         raise CannotEdit(
             f"{title} needs at least {least / GB:.1f} GB on the GPU even when offloading, and "
-            f"{there / GB:.1f} GB "
-            "are free. Close other programs, or choose a smaller model."
+            f"{there / GB:.1f} GB are free. Close other programs, or choose a smaller model."
         )
     held = need if strategy == WHOLE else largest if strategy == PARTS else least
     return Placement(device, kind, strategy, need / GB, there / GB, held + work_gb * GB <= there)

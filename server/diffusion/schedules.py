@@ -6,9 +6,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..ground.errors import BadRequest, WeightsMissing
@@ -43,7 +45,7 @@ def config_of(folder: Path) -> dict[str, Any]:
         raise WeightsMissing(f"{path} cannot be read ({error}).") from error
 
 
-def made(name: str, config: Mapping[str, Any]) -> Any:
+def make_scheduler(name: str, config: Mapping[str, Any]) -> Any:
     """A fresh scheduler; it holds the state of one drawing."""
     if name not in CLASSES:
         raise BadRequest(f"scheduler: '{name[:60]}' is none of {', '.join(CLASSES)}.")
@@ -55,26 +57,30 @@ def made(name: str, config: Mapping[str, Any]) -> Any:
     return lazy.parts("diffusers", cls).from_config(given, **extra)
 
 
+@dataclass(frozen=True)
+class Shift:
+    """How a flow's schedule shifts towards noise (Esser et al. 2024).
+
+    `tokens`: how many the model sees at once; 0: it does not count them. `mu`: the shift itself,
+    where the model's makers have a formula of their own; None: linear in the tokens.
+    """
+
+    tokens: int = 0
+    mu: float | None = None
+
+
 def timesteps_of(
-    scheduler: Any, steps: int, strength: float = 1.0, tokens: int = 0
+    scheduler: Any, steps: int, strength: float = 1.0, shift: Shift = Shift()
 ) -> torch.Tensor:
     """The timesteps of a drawing; with a strength below 1 it begins that far up, from the source
-    (SDEdit).
-
-    `tokens`: how many a flow model sees at once, by which its schedule shifts (Esser et al. 2024);
-    0: by none.
-    """
+    (SDEdit)."""
     given: dict[str, Any] = {}
-    if tokens:
-        import numpy as np
-
-        given["sigmas"] = np.linspace(1.0, 1 / steps, steps)
-        if scheduler.config.get("use_dynamic_shifting"):
-            given["mu"] = _shift(scheduler.config, tokens)
-        scheduler.set_timesteps(**given)
+    if scheduler.config.get("use_dynamic_shifting"):
+        linear = _shift(scheduler.config, shift.tokens or 1024)
+        given["mu"] = linear if shift.mu is None else shift.mu
+    if shift.tokens or shift.mu is not None:
+        scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps), **given)
     else:
-        if scheduler.config.get("use_dynamic_shifting"):
-            given["mu"] = _shift(scheduler.config, 1024)
         scheduler.set_timesteps(steps, **given)
     every = scheduler.timesteps
     if strength >= 1:

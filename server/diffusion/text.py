@@ -6,7 +6,7 @@ CLIP reads 77 tokens; DGTRS-CLIP 248 (20 positions of CLIP's kept, the others st
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,30 +62,6 @@ def t5_words(reader: Reader, text: str, masked: bool) -> Words:
     ids, mask = reader.ids(text)
     states = reader.net(ids, attention_mask=mask if masked else None)[0]
     return Words(states, mask if masked else None)
-
-
-def sd3_words(readers: Sequence[Reader], width: int, text: str) -> Words:
-    """As Stable Diffusion 3 reads: two CLIPs' last but one states side by side, T5's behind them;
-    zeros where T5 is missing."""
-    states = []
-    pooled = []
-    for reader in readers[:2]:
-        made = reader.net(reader.ids(text)[0], output_hidden_states=True)
-        states.append(made.hidden_states[-2])
-        pooled.append(made[0])
-    clip = torch.cat(states, -1)
-    if len(readers) > 2:
-        t5 = readers[2].net(readers[2].ids(text)[0])[0]
-    else:
-        t5 = clip.new_zeros(1, T5_TOKENS["sd3"], width)
-    clip = torch.nn.functional.pad(clip, (0, t5.shape[-1] - clip.shape[-1]))
-    return Words(torch.cat([clip, t5.to(clip)], 1), None, torch.cat(pooled, -1))
-
-
-def flux_words(clip: Reader, t5: Reader, text: str) -> Words:
-    """As FLUX reads: T5's states, CLIP's pooled vector."""
-    pooled = clip.net(clip.ids(text)[0]).pooler_output
-    return Words(t5.net(t5.ids(text)[0])[0], None, pooled)
 
 
 def tokens_in(folder: Path, limit: int) -> Any:

@@ -3,7 +3,9 @@ word."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -12,17 +14,24 @@ from affine import Affine
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 from scipy import ndimage
+from shapely.geometry.base import BaseGeometry
 
+from ..contract.manifest import FoundWindow, SearchReport
 from ..contract.requests import Exemplar
 from ..editors.base import Patch
+from ..editors.models import Models
 from ..ground.errors import CannotEdit, NotFoundInLayer, OutsideRaster
-from ..models.image_text import ImageText
 from ..raster import tone
 from ..raster.bands import Layer, Stretch, data_bands, roles_of, stretch_of
-from ..raster.masks import burn, pixel_polygons
-from ..raster.raster import Block, Box, Profile, profile_of, read_window
-from ..search import image_text as text_retrieval
-from ..search import retrieval
+from ..raster.grid import Box
+from ..raster.masks import burn
+from ..raster.polygons import pixel_polygons
+from ..raster.raster import Block, Profile, profile_of, read_window
+from ..search.find import find_sentences, find_word, sources
+from ..search.windows import Hit, Search, Way, reach_px
+from ..words.land_cover import GRAINY, LARGE
+from .plan import Plan
+from .source import Source
 
 MOST_PIXELS = 4_000_000
 
@@ -43,16 +52,12 @@ class Cut:
 
     def patch(self, stretch: Stretch) -> Patch:
         """As an editor sees it in a window with that stretch."""
-        image = self.values if self.seen else stretch.seen_bands(self.values)
+        image = self.values if self.seen else stretch.normalise_data(self.values)
         return Patch(
             np.where(self.usable, image, 0).astype(np.float32), self.usable, self.log_weight
         )
 
 
-TEXTURES = ("forest", "shrub")
-"""Words for what has grain, unlike the gaps in it."""
-OBJECTS = ("residential", "industrial")
-"""Words for what is made of objects larger than a good part of a window."""
 GRAIN_PX = 25
 SMOOTHEST = 30
 """Per cent of the windows' pixels that are not copied where the word is for something with
@@ -115,8 +120,8 @@ def _from_other(
     bands = data_bands(theirs)
     if len(mine) != len(bands):
         raise CannotEdit(
-            f"The exemplar's raster has {len(bands)} bands, the edited one {len(mine)}; both "
-            "must have the same."
+            f"The exemplar's raster has {len(bands)} bands, the edited one {len(mine)}; both must "
+            "have the same."
         )
     if (theirs.crs is None) != (layer.profile.crs is None):
         raise CannotEdit(
@@ -136,7 +141,7 @@ def _from_other(
         usable = burn([shape], box) & block.valid
         values = block.values[bands].astype(np.float64)
         if theirs.dtype != layer.profile.dtype:
-            values = stretch_of(theirs, roles, block).seen(block.values)
+            values = stretch_of(theirs, roles, block).normalise(block.values)
         elif toned is not None:
             values = toned(values)
         values = np.where(block.valid, values, 0)
@@ -170,42 +175,73 @@ def _resampled(cut: Cut, theirs: Profile, target: Profile) -> Cut:
     return replace(cut, values=image, usable=usable > 0.99)
 
 
-def found(
-    word: str, layer: Layer, keep_out: list, by_text: tuple[ImageText, list[str]] | None = None
-) -> tuple[list[Cut], retrieval.Search]:
-    """Cuts of windows around the shapes `keep_out` that look like the word, or like sentences to an
-    image-text model.
+@dataclass(frozen=True)
+class Cuts:
+    """What an edit copies from, and how it was found where it was looked for."""
 
-    Raises NotFoundInLayer with the reason.
-    """
-    xmin, ymin, xmax, ymax = (round(v) for v in shapely.total_bounds(keep_out))
+    patches: tuple[Cut, ...] = ()
+    search: SearchReport | None = None
+
+
+def find_exemplars(
+    plan: Plan, source: Source, shapes: Sequence[BaseGeometry], models: Models, progress: Any
+) -> Cuts:
+    """What to copy from: drawn areas, or windows that look like the word or the sentences; nothing
+    for editors that need none. Raises NotFoundInLayer with the reason."""
+    request = plan.request
+    editor = plan.editor
+    if not editor.info.takes("exemplar"):
+        return Cuts()
+    if request.exemplar is not None:
+        match = plan.blend.radiometric_match and editor.matches_exemplars
+        found = drawn(request.exemplar, source.layer, source.exemplar, list(shapes), match)
+        return Cuts(tuple(found))
+    if not (plan.word or plan.sentences):
+        return Cuts()
+    progress("searching", 0, 1)
+    layer = source.layer
     whole = layer.profile.box
-    reach = retrieval.reach_px(layer) // 2
+    reach = reach_px(layer) // 2
+    xmin, ymin, xmax, ymax = (round(v) for v in shapely.total_bounds(shapes))
     around = Box(xmin, ymin, xmax - xmin, ymax - ymin).clipped(whole).grown(reach, whole)
-    if by_text is None:
-        result = retrieval.search(layer, word, around, keep_out)
+    model = models.image_text() if plan.sentences else None
+    if model is not None:
+        result = find_sentences(model, plan.sentences, layer, around, shapes)
     else:
-        result = text_retrieval.search(layer, *by_text, around, keep_out)
-    hits = retrieval.sources(result)
+        result = find_word(models, layer, plan.word, around, shapes)
+    hits = sources(result)
     if not hits:
-        where = (
-            ""
-            if around == whole
-            else f" within {reach * layer.profile.gsd_m:,.0f} m of the polygons"
-        )
+        near = f" within {reach * layer.profile.gsd_m:,.0f} m of the polygons"
+        where = "" if around == whole else near
         raise NotFoundInLayer(
             f"'{result.word[:80]}' was not found in this layer{where}. {result.reason}"
         )
+    patches = _cuts_of(layer, result, hits, shapes)
+    windows = tuple(
+        FoundWindow(
+            (hit.box.col, hit.box.row, hit.box.width, hit.box.height), round(hit.agreement, 2)
+        )
+        for hit in result.hits
+    )
+    pixels = sum(int(patch.usable.sum()) for patch in patches)
+    return Cuts(tuple(patches), SearchReport(result.word, result.rule, windows, pixels))
+
+
+def _cuts_of(
+    layer: Layer, result: Search, hits: Sequence[Hit], keep_out: Sequence[BaseGeometry]
+) -> list[Cut]:
+    """The windows that were found, as pixels to copy."""
+    whole = layer.profile.box
     patches = []
     for hit in hits:
         # A window holds hardly more than one house: with what is around it, there are whole ones to
         # copy.
-        box = hit.box.grown(hit.box.width // 2, whole) if result.word in OBJECTS else hit.box
+        box = hit.box.grown(hit.box.width // 2, whole) if result.word in LARGE else hit.box
         block = read_window(layer.dataset, box)
         usable = block.valid & ~burn(keep_out, box)
-        weight = 0.0 if result.rule == "index rule" else hit.agreement - hits[0].agreement
+        weight = 0.0 if result.way is Way.RULE else hit.agreement - hits[0].agreement
         patches.append(replace(_cut_of(layer.profile, block, usable), log_weight=weight))
-    return (_grainy(patches) if result.word in TEXTURES else patches), result
+    return _grainy(patches) if result.word in GRAINY else patches
 
 
 def _grainy(patches: list[Cut]) -> list[Cut]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,36 +20,14 @@ from rasterio.enums import ColorInterp
 from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
+from ..contract.manifest import GateReport
 from ..ground.errors import PromiseBroken, RasterUnreadable
-from ..raster.geotiff import rpcs_of
-from ..raster.masks import Region, Wanted, burn, profile_crs
-from ..raster.raster import Box, OnPart, Profile, opened, part_side, profile_of, validity
+from ..raster.grid import Box
+from ..raster.masks import Region, Wanted, burn
+from ..raster.polygons import profile_crs
+from ..raster.raster import OnPart, Profile, opened, part_side, profile_of, validity
 
 GRID_TOLERANCE_PX = 1e-6
-
-
-@dataclass(frozen=True)
-class GateReport:
-    """What the gate counted; every `different`, `missed` and `protected` is 0 in a file that
-    passed. `pixels_wanted`: whose centre lies in a polygon as it was given, less what is protected;
-    0 where that was not looked at."""
-
-    crs_equal: bool
-    affine_equal: bool
-    pixels_outside: int
-    pixels_outside_different: int
-    pixels_inside: int
-    pixels_inside_changed: int
-    pixels_wanted: int
-    pixels_wanted_missed: int
-    pixels_protected_changed: int
-    validity_different: int
-    sha256_source_window: str
-    sha256_result: str
-
-    def to_json(self) -> dict[str, object]:
-        """For the manifest and the job."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -73,7 +51,7 @@ def verify(
         with opened(result) as written:
             theirs = profile_of(written)
             faults = _profile_faults(ours, theirs, box)
-            if repr(rpcs_of(source, box)) != repr(written.rpcs):
+            if not _same_camera(source, written, box):
                 faults.append("its camera model (RPC) is not the source's")
             if faults:
                 raise PromiseBroken(f"{Path(result).name}: " + "; ".join(faults))
@@ -83,17 +61,28 @@ def verify(
     if report.pixels_outside_different or report.validity_different:
         raise PromiseBroken(
             f"{Path(result).name}: {report.pixels_outside_different} of {report.pixels_outside} "
-            "pixels outside "
-            f"the polygons differ from the source, {report.validity_different} became nodata, or "
-            "valid outside the polygons."
+            f"pixels outside the polygons differ from the source, {report.validity_different} "
+            "became nodata, or valid outside the polygons."
         )
     if report.pixels_wanted_missed or report.pixels_protected_changed:
         raise PromiseBroken(
             f"{Path(result).name}: {report.pixels_wanted_missed} pixels inside the polygons were "
-            "neither drawn nor left as "
-            f"nodata, {report.pixels_protected_changed} that were to stay as they are changed."
+            f"neither drawn nor left as nodata, {report.pixels_protected_changed} that were to "
+            "stay as they are changed."
         )
     return report
+
+
+def _same_camera(source: rasterio.DatasetReader, written: rasterio.DatasetReader, box: Box) -> bool:
+    """Whether the camera model (RPC) is the source's, its lines and samples counted from the
+    window's corner."""
+    if source.rpcs is None or written.rpcs is None:
+        return source.rpcs is None and written.rpcs is None
+    ours = source.rpcs.to_dict()
+    theirs = written.rpcs.to_dict()
+    ours["line_off"] -= box.row
+    ours["samp_off"] -= box.col
+    return repr(ours) == repr(theirs)
 
 
 def verify_kept(source: rasterio.DatasetReader, box: Box, result: str | Path) -> None:
@@ -206,9 +195,10 @@ def _compare(
             ("misjudged", (lost | gained).sum()),
         ):
             counts[name] += int(count)
-    shift_free = tuple(written.transform) == tuple(profile_of(source).transform_of(box))
+    ours = profile_of(source)
+    shift_free = tuple(written.transform) == tuple(ours.transform_of(box))
     return GateReport(
-        crs_equal=True,
+        crs_equal=profile_crs(ours) == profile_crs(profile_of(written)),
         affine_equal=shift_free,
         pixels_outside=counts["outside"],
         pixels_outside_different=counts["different"],

@@ -1,403 +1,214 @@
-"""What a result is written on where it is not the layer itself: its grid with further bands, or
-ground that is still empty.
-
-Further bands: a virtual raster, which refers to the layer's own and holds empty ones for what is to
-be made, so nothing is copied, whatever the size of the layer; pixels outside the polygons stay
-empty. Empty ground: a GeoTIFF without blocks.
-"""
+"""What an edit is written on: the layer itself, the layer with further bands, or a layer of its own
+on the same grid."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import math
-import os
-import tempfile
-import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyproj
 import rasterio
-import rasterio.shutil
-import shapely
-from affine import Affine
-from rasterio._err import CPLE_BaseError
-from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
-from scipy import ndimage
 
-from ..contract.editors import EditorInfo
-from ..contract.requests import Extent, RasterRef
-from ..ground.errors import BadRequest, CannotEdit, NoSpace
-from ..raster import bands, sensor
+from ..raster import bands
 from ..raster.bands import Layer, Stretch
-from ..raster.doors import NO_NETWORK
-from ..raster.masks import crs_of
-from ..raster.raster import Block, Box, Grid, Profile, onto, opened, read_window, validity
-
-SMALLEST_GSD_M = 0.001
-LARGEST_BLANK_PX = 100_000
-"""Of a side of empty ground."""
-LARGEST_FINER_PX = 48_000_000
-"""Of ground that is made finer: what a model draws at once."""
-_TYPES = {
-    "uint8": "Byte",
-    "int8": "Int8",
-    "uint16": "UInt16",
-    "int16": "Int16",
-    "uint32": "UInt32",
-    "int32": "Int32",
-    "float32": "Float32",
-    "float64": "Float64",
-}
+from ..raster.grid import Box
+from ..raster.raster import Block, read_window
+from . import blend, gate
+from .made_bands import with_made_bands
+from .plan import Plan
+from .quality import RegionQuality, measured
+from .source import Source
+from .views import Shown, Told, View
 
 
 @dataclass(frozen=True)
-class Kind:
-    """Of a band in a virtual raster, in its words; what is empty is left out."""
+class Drawn:
+    """What an editor made of one region.
 
-    type: str
-    unit: str = ""
-    nodata: str = ""
-    offset: str = ""
-    scale: str = ""
-    colour: str = ""
+    `box`: its window. `block`: the native pixels before. `mask` (H, W): what is edited; `reach`:
+    what was drawn, which may go beyond it. `shown`: as the editor saw it; `image` (C, H, W): what
+    it gave back, of the bands it sees or makes; None before.
+    """
 
-    @classmethod
-    def of(cls, profile: Profile) -> Kind:
-        """As the raster's first band is."""
-        scaled = profile.scales[0] != 1 or profile.offsets[0] != 0
-        return cls(
-            _TYPES[profile.dtype],
-            profile.units[0] or "",
-            "" if profile.nodata is None else repr(profile.nodata),
-            repr(profile.offsets[0]) if scaled else "",
-            repr(profile.scales[0]) if scaled else "",
-        )
+    box: Box
+    block: Block
+    mask: np.ndarray
+    reach: np.ndarray
+    shown: Shown
+    image: np.ndarray | None = None
 
-
-NEW = {
-    **{role: Kind("Byte", nodata="0", colour=role.capitalize()) for role in bands.COLOURS},
-    "vv": Kind("Float32", "dB", "nan", colour="Gray"),
-}
-"""Of bands that are a layer of their own."""
+    @property
+    def made(self) -> np.ndarray:
+        """What the editor gave back."""
+        assert self.image is not None, "nothing has been drawn yet"
+        return self.image
 
 
 @dataclass(frozen=True)
-class Canvas:
-    """A raster to write on; `made`: indices of the bands that an editor fills, none where it
-    changes those there are; `apart`: whether there are no others."""
+class Repainted:
+    """One region, edited.
 
-    layer: Layer
-    made: tuple[int, ...] = ()
-    apart: bool = False
+    `box`: its window. `pixels` (bands, H, W): native, of the target. `left`: pixels of the mask
+    that are nodata and stay so. `changed`: indices of bands that changed. `facts`: what the editor
+    said of its work. `notes`: sentences for the user. `quality`: how the edge shows, None where it
+    was not measured.
+    """
 
-    def laid(self, box: Box, made: np.ndarray, stretch: Stretch, mask: np.ndarray) -> np.ndarray:
-        """Native pixels (bands, H, W) of a window with what was made (made bands, H, W) inside the
-        mask."""
-        values = read_window(self.layer.dataset, box).values
+    box: Box
+    pixels: np.ndarray
+    left: int = 0
+    changed: frozenset[int] = frozenset()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    quality: RegionQuality | None = None
+
+
+class Output(ABC):
+    """What is written on. `target`: the layer that the result is compared with."""
+
+    target: Layer
+
+    @property
+    def dataset(self) -> rasterio.DatasetReader:
+        """The target, open."""
+        return self.target.dataset
+
+    @property
+    def shown(self) -> Layer:
+        """Whose colours the preview shows."""
+        return self.target
+
+    def readied(self, block: Block, mask: np.ndarray) -> Block:
+        """The pixels of a region as they are edited."""
+        return block
+
+    def verify_kept(self, window: Box, draft: Path) -> None:
+        """Raise PromiseBroken where bands that were there are not what they were."""
+        return
+
+    @abstractmethod
+    def stretch_for(self, block: Block) -> Stretch:
+        """How native values of a region become what an editor sees."""
+
+    @abstractmethod
+    def untouched(self, block: Block, box: Box) -> np.ndarray:
+        """Native pixels of a region in which nothing is edited."""
+
+    @abstractmethod
+    def laid(self, drawn: Drawn, plan: Plan, view: View, told: Told) -> Repainted:
+        """The edit in native pixels, nothing changed outside the mask."""
+
+
+class InPlace(Output):
+    """The layer's own bands change."""
+
+    def __init__(self, source: Source) -> None:
+        self.target = source.layer
+
+    def readied(self, block: Block, mask: np.ndarray) -> Block:
+        """Nodata specks inside the polygons count as ground."""
+        return bands.without_specks(block, mask, self.target.profile)
+
+    def stretch_for(self, block: Block) -> Stretch:
+        """By the region's own range."""
+        return bands.stretch_of(self.target.profile, self.target.roles, block)
+
+    def untouched(self, block: Block, box: Box) -> np.ndarray:
+        """As they were read."""
+        return block.values
+
+    def laid(self, drawn: Drawn, plan: Plan, view: View, told: Told) -> Repainted:
+        """Matched to the ring, mixed at the rim, and away from nodata."""
+        editor = plan.editor
+        profile = self.target.profile
+        block = drawn.block
+        mask = drawn.mask
+        image = drawn.made
+        if plan.blend.radiometric_match and editor.redraws_surroundings:
+            image = blend.match_ring(image, drawn.shown.image, drawn.reach, block.valid)
+        image = view.back(drawn.shown, image, (drawn.reach, block.valid), told)
+        native = bands.write_back(image, drawn.shown.stretch, block, profile)
+        soft = plan.blend.feather_px if editor.feathers(plan.options) else 0
+        mixed = blend.composite(block.values, native, blend.feather(mask, soft), mask)
+        changed = [
+            band
+            for band, (old, new) in enumerate(zip(block.values, mixed, strict=True))
+            if (old != new)[mask].any()
+        ]
+        found = measured(drawn.shown.whole, mixed, mask, drawn.shown.stretch)
+        pixels = bands.away_from_nodata(mixed, mask, profile)
+        return Repainted(drawn.box, pixels, changed=frozenset(changed), quality=found)
+
+
+class MadeBands(Output):
+    """Bands that are filled: behind those of the layer, or in a layer of their own."""
+
+    def __init__(self, source: Source, target: Layer, made: tuple[int, ...], alone: bool) -> None:
+        self.source = source
+        self.target = target
+        self.made = made
+        self.alone = alone
+
+    @property
+    def shown(self) -> Layer:
+        """The new layer, or the one that was there."""
+        return self.target if self.alone else self.source.layer
+
+    @functools.cached_property
+    def stretch(self) -> Stretch:
+        """One for all regions, in which 0 is dark."""
+        layer = self.source.layer
+        return bands.stretch_from_dark(layer.profile, layer.roles, self.source.overview)
+
+    def stretch_for(self, block: Block) -> Stretch:
+        """The same for all regions."""
+        return self.stretch
+
+    def untouched(self, block: Block, box: Box) -> np.ndarray:
+        """As the target has them."""
+        return self._there(box)
+
+    def _there(self, box: Box) -> np.ndarray:
+        return read_window(self.target.dataset, box).values
+
+    def verify_kept(self, window: Box, draft: Path) -> None:
+        """The layer's own bands, where they are part of the result."""
+        if not self.alone:
+            gate.verify_kept(self.source.layer.dataset, window, draft)
+
+    def laid(self, drawn: Drawn, plan: Plan, view: View, told: Told) -> Repainted:
+        """What was made inside the mask, empty elsewhere."""
+        values = self._there(drawn.box)
+        profile = self.target.profile
         count = len(self.made)
-        low = stretch.low[0]
-        high = stretch.high[0]
-        if self.apart:
+        low = self.stretch.low[0]
+        high = self.stretch.high[0]
+        if self.alone:
             low = 0.0
-            high = 255.0 if self.layer.profile.dtype == "uint8" else 1.0
-        native = Stretch(self.made, (low,) * count, (high,) * count).native(
-            made, self.layer.profile
-        )
-        nodata = self.layer.profile.nodata
+            high = 255.0 if profile.dtype == "uint8" else 1.0
+        stretch = Stretch(self.made, (low,) * count, (high,) * count)
+        native = stretch.denormalise(drawn.made, profile)
+        kind = native.dtype.type
+        nodata = profile.nodata
         for index, band in enumerate(self.made):
-            if nodata is not None and np.isfinite(nodata) and native.dtype.type(nodata) == nodata:
-                native[index][native[index] == nodata] = bands.beside(native.dtype.type(nodata))
-            values[band][mask] = native[index][mask]
-        return values
+            if nodata is not None and np.isfinite(nodata) and kind(nodata) == nodata:
+                native[index][native[index] == nodata] = bands.beside(kind(nodata))
+            values[band][drawn.mask] = native[index][drawn.mask]
+        return Repainted(drawn.box, values)
 
 
 @contextlib.contextmanager
-def canvas_of(layer: Layer, info: EditorInfo, folder: Path) -> Iterator[Canvas]:
-    """What to write on for an editor; raises CannotEdit where the layer has the bands already that
-    it would append."""
+def output_for(plan: Plan, source: Source, folder: Path) -> Iterator[Output]:
+    """What to write on for a plan; raises CannotEdit where the layer has the bands already that
+    would be appended."""
+    info = plan.editor.info
     if not info.makes:
-        yield Canvas(layer)
+        yield InPlace(source)
         return
-    if not info.apart:
-        _check_room(layer, info.makes)
-    path = folder / ".canvas.vrt"
-    try:
-        with rasterio.Env(**NO_NETWORK):
-            rasterio.shutil.copy(layer.dataset, path, driver="VRT")
-        tree = ET.parse(path)
-        if info.apart:
-            _emptied(tree.getroot())
-        for role in info.makes:
-            _append(tree.getroot(), role, NEW[role] if info.apart else Kind.of(layer.profile))
-        tree.write(path)
-    except (OSError, RasterioError, CPLE_BaseError, ET.ParseError) as error:
-        path.unlink(missing_ok=True)
-        raise NoSpace(
-            f"The canvas {path.name} could not be made: {error}. Is the disk full?"
-        ) from error
-    try:
-        with opened(path) as dataset:
-            first = 0 if info.apart else layer.profile.count
-            yield Canvas(
-                Layer.of(dataset, {}), tuple(range(first, first + len(info.makes))), info.apart
-            )
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _check_room(layer: Layer, makes: Sequence[str]) -> None:
-    there = [
-        f"{role} (band {bands.data_bands(layer.profile)[layer.roles.names.index(role)] + 1})"
-        for role in makes
-        if role in layer.roles.names
-    ]
-    if there:
-        raise CannotEdit(
-            f"This layer has {', '.join(there)} already. To make it anew, start from a layer "
-            "without it, or state "
-            "other bands (band roles)."
-        )
-    if layer.profile.alpha is not None:
-        raise CannotEdit(
-            "This layer has an alpha band, which counts in files of four bands alone: with a "
-            "further band what is "
-            "transparent would turn to ground. Make a nodata value or a mask of it first (Raster "
-            "> Translate)."
-        )
-    if len(bands.data_bands(layer.profile)) == 1:
-        raise CannotEdit(
-            f"{', '.join(makes)} is made from colours, and this layer has a single band."
-        )
-
-
-def _emptied(root: ET.Element) -> None:
-    """Take the layer's own bands out, and what is said of them."""
-    for element in list(root):
-        if element.tag in ("VRTRasterBand", "MaskBand", "OverviewList"):
-            root.remove(element)
-
-
-def _append(root: ET.Element, role: str, kind: Kind) -> None:
-    """Add an empty band, marked as synthetic."""
-    number = len(root.findall("VRTRasterBand")) + 1
-    band = ET.Element("VRTRasterBand", dataType=kind.type, band=str(number))
-    place = [n for n, element in enumerate(root) if element.tag == "VRTRasterBand"]
-    root.insert(place[-1] + 1 if place else len(root), band)
-    about = ET.SubElement(band, "Metadata")
-    ET.SubElement(
-        about, "MDI", key="LANDBRUSH_SYNTHETIC"
-    ).text = "This band was made by a program. Not measured."
-    ET.SubElement(band, "Description").text = f"{role} (synthetic)"
-    for name, value in (
-        ("UnitType", kind.unit),
-        ("NoDataValue", kind.nodata),
-        ("Offset", kind.offset),
-        ("Scale", kind.scale),
-        ("ColorInterp", kind.colour),
-    ):
-        if value:
-            ET.SubElement(band, name).text = value
-
-
-@dataclass(frozen=True)
-class _Ground:
-    """A grid of new ground: CRS as asked, affine, (height, width)."""
-
-    crs: Any
-    transform: Affine
-    shape: tuple[int, int]
-
-    @classmethod
-    def of(cls, extent: Extent, gsd_m: float) -> _Ground:
-        """Pixels that are square on the ground; the extent is enlarged to the right and below to
-        whole ones."""
-        crs = crs_of(extent.crs, "raster.extent.crs")
-        if not (crs.is_projected or crs.is_geographic):
-            raise BadRequest(
-                f"raster.extent: {crs.name} is neither projected nor geographic; choose a CRS of "
-                "the ground."
-            )
-        if gsd_m < SMALLEST_GSD_M:
-            raise BadRequest(f"raster.gsd_m: {gsd_m:g} m; at least {SMALLEST_GSD_M:g} m is taken.")
-        across, down = _metres_a_unit(extent, crs)
-        size = gsd_m / across, gsd_m / down
-        sides = [(extent.xmax - extent.xmin) / size[0], (extent.ymax - extent.ymin) / size[1]]
-        if not max(sides) <= LARGEST_BLANK_PX:
-            raise BadRequest(
-                f"raster: the extent has {sides[0]:.3g} x {sides[1]:.3g} pixels of {gsd_m:g} m; "
-                "at most "
-                f"{LARGEST_BLANK_PX:,} a side are made. Choose a smaller extent or a larger "
-                "ground size."
-            )
-        width, height = (max(1, math.ceil(round(side, 6))) for side in sides)
-        return cls(
-            extent.crs, Affine(size[0], 0, extent.xmin, 0, -size[1], extent.ymax), (height, width)
-        )
-
-    def file(self, kind: str, folder: Path, *more: object) -> Path:
-        """Its file, the same for the same wish."""
-        wish = repr(
-            (crs_of(self.crs, "").to_wkt("WKT2_2019"), tuple(self.transform), self.shape, *more)
-        ).encode()
-        return folder / f"{kind}-{hashlib.sha256(wish).hexdigest()[:24]}.tif"
-
-    def written(self, path: Path, fill: Callable[[rasterio.io.DatasetWriter], None]) -> None:
-        """Make its file of red, green and blue bytes, whole or not at all; raises BadRequest,
-        NoSpace."""
-        height, width = self.shape
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".ground-", dir=path.parent) as draft:
-                # A GeoTIFF, so that what such a file cannot hold of the CRS shows here and not
-                # after the drawing.
-                made = Path(draft) / path.name
-                with rasterio.open(
-                    made,
-                    "w",
-                    driver="GTiff",
-                    width=width,
-                    height=height,
-                    count=3,
-                    dtype="uint8",
-                    crs=rasterio.crs.CRS.from_user_input(self.crs),
-                    transform=self.transform,
-                    photometric="RGB",
-                    tiled=True,
-                    compress="deflate",
-                    sparse_ok=True,
-                    bigtiff="IF_SAFER",
-                ) as out:
-                    fill(out)
-                with rasterio.Env(GDAL_PAM_ENABLED="NO"), opened(made) as again:
-                    held = again.crs
-                    wanted = crs_of(self.crs, "").name
-                if held is None or pyproj.CRS.from_wkt(held.to_wkt()).name != wanted:
-                    raise BadRequest(
-                        f"raster.extent.crs: a GeoTIFF holds {wanted} as {held}; choose that, or "
-                        "another CRS."
-                    )
-                os.replace(made, path)
-        except (OSError, RasterioError, CPLE_BaseError) as error:
-            raise NoSpace(
-                f"The new raster could not be written to {path.parent}: {error}."
-            ) from error
-
-
-def blank(extent: Extent, gsd_m: float, folder: Path) -> Path:
-    """A file of empty ground, with pixels that are square on the ground; the same for the same
-    wish. Raises BadRequest."""
-    ground = _Ground.of(extent, gsd_m)
-    path = ground.file("blank", folder)
-    if not path.is_file():
-        ground.written(path, lambda out: None)
-    return path
-
-
-def finer(source: Path, ref: RasterRef, roles: Mapping[str, int], folder: Path) -> Path:
-    """A file of the same ground as an extent of a raster, on a grid of other pixels, by cubic
-    interpolation of its colours.
-
-    Raises BadRequest where the raster does not cover the extent, or its colours are unknown
-    (`roles`: bands, from 1, as stated).
-    """
-    assert ref.extent is not None
-    ground = _Ground.of(ref.extent, ref.gsd_m)
-    height, width = ground.shape
-    if height * width > LARGEST_FINER_PX:
-        raise BadRequest(
-            f"raster: the extent has {width:,} x {height:,} pixels of {ref.gsd_m:g} m; at most "
-            f"{LARGEST_FINER_PX:,} are made finer at once. Choose a smaller extent or a larger "
-            "ground size."
-        )
-    with opened(source) as dataset:
-        members = [
-            (name, os.stat(name).st_mtime_ns, os.stat(name).st_size)
-            for name in dataset.files
-            if os.path.isfile(name)
-        ]
-        path = ground.file("finer", folder, members, sorted(roles.items()))
-        if path.is_file():
-            return path
-        if dataset.crs is None:
-            raise BadRequest(
-                f"raster: {source.name} has no CRS, so where the extent lies in it is unknown."
-            )
-        layer = Layer.of(dataset, roles)
-        named = [layer.roles.index(role) for role in bands.COLOURS]
-        if None in named and len(layer.roles.names) > 1:
-            raise BadRequest(
-                f"raster: {source.name} names no red, green and blue; state them (band roles)."
-            )
-        data = bands.data_bands(layer.profile)
-        chosen = [data[0 if i is None else i] for i in named]
-        block = _brought(dataset, ground, chosen)
-        if not block.valid[: max(height - 1, 1), : max(width - 1, 1)].all():
-            raise BadRequest(
-                f"raster: {source.name} covers {block.valid.mean():.0%} of the extent; what is "
-                "made finer must lie "
-                "in it whole, without nodata."
-            )
-        shown = (
-            bands.stretch_of(layer.profile, layer.roles, bands.overview(layer))
-            .of(chosen)
-            .seen(block.values)
-        )
-        satellite = sensor.satellite_of(layer.profile, source.name)
-    pixels = (np.clip(np.nan_to_num(shown), 0, 1) * 255).round().astype(np.uint8)
-    if not block.valid.all():
-        near = ndimage.distance_transform_edt(
-            ~block.valid, return_distances=False, return_indices=True
-        )
-        pixels = pixels[:, near[0], near[1]]
-
-    def fill(out: rasterio.io.DatasetWriter) -> None:
-        out.write(pixels)
-        if satellite:
-            out.update_tags(SATELLITE=satellite)
-
-    ground.written(path, fill)
-    return path
-
-
-def _brought(dataset: rasterio.DatasetReader, ground: _Ground, chosen: list[int]) -> Block:
-    """Some bands (from 0) on new ground; the last row and column, to which an extent was enlarged,
-    may be invalid."""
-    height, width = ground.shape
-    grid = Grid(rasterio.crs.CRS.from_user_input(ground.crs), ground.transform, ground.shape)
-    with onto(dataset, grid, Resampling.cubic) as warped:
-        values = warped.read([band + 1 for band in chosen])
-        return Block(Box(0, 0, width, height), values, validity(warped))
-
-
-def all_of_it(shapes: list, box: Box) -> list:
-    """All pixels of new ground where the polygons cover the extent that was asked for; it was
-    enlarged to whole pixels."""
-    whole = shapely.box(0, 0, box.width, box.height)
-    covered = shapely.union_all(shapes).intersection(whole).area
-    return [whole] if covered >= (box.width - 1.01) * (box.height - 1.01) else shapes
-
-
-def _metres_a_unit(extent: Extent, crs: pyproj.CRS) -> tuple[float, float]:
-    """Metres on the ground that a unit of the CRS measures across and down, in the middle of the
-    extent."""
-    x = (extent.xmin + extent.xmax) / 2
-    y = (extent.ymin + extent.ymax) / 2
-    step = 1e-3 if crs.is_geographic else 1.0
-    try:
-        to_degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-        lon, lat = to_degrees.transform([x, x + step, x], [y, y, y + step], errcheck=True)
-        geod = pyproj.Geod(ellps="WGS84")
-        found = tuple(geod.inv(lon[0], lat[0], lon[i], lat[i])[2] / step for i in (1, 2))
-    except pyproj.exceptions.ProjError as error:
-        raise BadRequest(
-            f"raster.extent: its middle ({x:g}, {y:g}) is no place of {crs.name} ({error})."
-        ) from error
-    if not all(math.isfinite(length) and length > 0 for length in found):
-        raise BadRequest(f"raster.extent: {crs.name} measures no ground at ({x:g}, {y:g}).")
-    return found[0], found[1]
+    with with_made_bands(source.layer, info, folder) as (target, made):
+        yield MadeBands(source, target, made, info.new_layer)

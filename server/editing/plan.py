@@ -1,19 +1,19 @@
-"""From request and words to a plan: which editor, with which options, from what source."""
+"""From a request to a plan: which editor, with which options, from what source; decided once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..contract.editors import AUTO
-from ..contract.requests import EditRequest
+from ..contract.requests import Blend, EditRequest
 from ..contract.words import Interpretation
-from ..editors import registry
-from ..editors.base import LAND_COVERS, Editor
+from ..editors.base import Editor, Given
+from ..editors.registry import Editors
 from ..ground.errors import BadRequest, CannotEdit, WeightsMissing
-from ..models import weights
-from ..search import retrieval
-from ..words import interpreter, lexicon
+from ..words import land_cover, lexicon
+from ..words.interpreter import EDITOR_OF
+from ..words.land_cover import OBJECTS, SEARCHABLE
 
 KEEPS_BY_ITSELF = ("flood", "burn")
 """Operators that spare what stands or does not burn without being told where it is."""
@@ -21,151 +21,209 @@ KEEPS_BY_ITSELF = ("flood", "burn")
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be done. `word` is the land cover to look for in the layer, where no exemplar was
-    drawn; `by_text`: an image-text model looks for the words themselves instead."""
+    """What will be done.
 
-    editor: Editor
-    options: dict[str, Any]
+    `request`: as it can be asked for again, with what was chosen for the user in it. `editor`, and
+    its `options`. `operation`: what the words ask for, or the editor's id. `blend`: how the edit
+    meets its surroundings. `word`: the land cover to look for in the layer, where no exemplar was
+    drawn. `sentences`: what an image-text model looks for instead. `understood`: what was made of
+    the words, where they chose the editor.
+    """
+
+    request: EditRequest
+    editor: Editor[Any]
+    options: Any
     operation: str
+    blend: Blend
     word: str = ""
+    sentences: tuple[str, ...] = ()
     understood: Interpretation | None = None
-    by_text: bool = False
 
     @property
-    def paraphrased(self) -> bool:
-        """Whether sentences that say the same as the prompt are of use."""
-        return "paraphrases" in self.options and bool(weights.chosen("image-text"))
+    def values(self) -> dict[str, Any]:
+        """The options by name."""
+        return self.editor.values(self.options)
+
+    @property
+    def process(self) -> str:
+        """The process that was asked for."""
+        return AUTO if self.understood else self.editor.info.id
 
 
-def plan(request: EditRequest, process_id: str) -> Plan:
-    """Decide; raises with a sentence the user can act on when the words do not say enough."""
+@dataclass(frozen=True)
+class _Choice:
+    """An editor that was chosen, before its options are resolved."""
+
+    editor: Editor[Any]
+    options: Any
+    operation: str
+    word: str = ""
+    by_text: bool = False
+    understood: Interpretation | None = field(default=None)
+
+
+def decide(request: EditRequest, process_id: str, editors: Editors, satellite: str = "") -> Plan:
+    """The plan of a request; `satellite`: what made the layer, where that is known.
+
+    Raises, with a sentence that the user can act on, where the words do not say enough.
+    """
     if process_id == AUTO:
-        return _from_words(request)
+        choice = _from_words(request, editors)
+    else:
+        choice = _of_process(request, process_id, editors)
+    new_ground = request.raster.extent is not None
+    finer = new_ground and bool(request.raster.path or request.raster.upload)
+    options = choice.editor.resolve(choice.options, Given(request.prompt, finer, satellite))
+    blend = request.blend
+    if new_ground:
+        # There is no ground around it that a rim could fade into, or a tone be taken from.
+        blend = replace(blend, feather_px=0, radiometric_match=False)
+    before = choice.editor.values(choice.options)
+    after = choice.editor.values(options)
+    chosen = {name: value for name, value in after.items() if before[name] != value}
+    sentences = after.get("paraphrases", "").splitlines() if choice.by_text else ()
+    return Plan(
+        replace(request, options={**request.options, **_recorded(chosen)}),
+        choice.editor,
+        options,
+        choice.operation,
+        blend,
+        choice.word,
+        tuple(sentences),
+        choice.understood,
+    )
+
+
+def _recorded(chosen: dict[str, Any]) -> dict[str, Any]:
+    """What was chosen for the user and decides the result: which model, not what its files or the
+    layer tell again the next time."""
+    return {name: chosen[name] for name in ("model", "checkpoint") if name in chosen}
+
+
+def _of_process(request: EditRequest, process_id: str, editors: Editors) -> _Choice:
+    """The editor that the user has named."""
     if request.operation:
         raise BadRequest(
             f"operation: what was chosen for the words goes with the process '{AUTO}', not with "
             f"'{process_id}'."
         )
-    editor = registry.editor(process_id)
-    options = registry.options_of(editor.info, request.options)
+    editor = editors.get(process_id)
+    name = editor.info.id
+    options = editor.parse(request.options)
     if "prompt" in editor.info.needs and not request.prompt.strip():
         raise BadRequest(
             f"prompt: empty. {editor.info.title} needs words: say what should be there."
         )
     editor.check(request.prompt, options)
-    word = ""
-    if editor.info.takes("exemplar") and request.exemplar is None:
-        if editor.searches(options):
-            if editor.reads_text and weights.chosen("image-text") and not options.get("word"):
-                return Plan(editor, options, process_id, by_text=True)
-            word = options.get("word", "") or _word(request)
-            options |= {"word": word} if "word" in options else {}
-            if (
-                word in interpreter.OBJECT_CLASSES
-                and "keep_objects" not in request.options
-                and "keep_objects" in options
-            ):
-                options["keep_objects"] = True
-        elif "exemplar" in editor.info.needs:
+    if request.exemplar is not None or not editor.info.takes("exemplar"):
+        return _Choice(editor, options, name)
+    if not editor.searches(options):
+        if "exemplar" in editor.info.needs:
             raise CannotEdit(
                 f"{editor.info.title} needs a source: draw the area to copy from as the exemplar."
             )
-    return Plan(editor, options, process_id, word)
+        return _Choice(editor, options, name)
+    asked = editor.values(options).get("word", "")
+    if editor.reads_text and editors.models.chosen("image-text") and not asked:
+        return _Choice(editor, options, name, by_text=True)
+    word = asked or _word(request, editors)
+    objects = True if word in OBJECTS and "keep_objects" not in request.options else None
+    return _Choice(editor, editor.with_word(options, word, objects), name, word)
 
 
-def _word(request: EditRequest) -> str:
-    try:
-        return retrieval.canonical(request.prompt)
-    except BadRequest:
-        pass
-    understood = interpreter.interpret(request.prompt) if request.prompt.strip() else None
-    if (
-        understood is not None
-        and understood.sure
-        and understood.editor
-        and understood.to_class not in LAND_COVERS
-    ):
+def _word(request: EditRequest, editors: Editors) -> str:
+    """The land cover that a prompt names."""
+    if land_cover.is_known(request.prompt):
+        return land_cover.canonical(request.prompt)
+    prompt = request.prompt
+    understood = editors.models.interpret(prompt) if prompt.strip() else None
+    searchable = understood is not None and understood.to_class in SEARCHABLE
+    if understood is not None and understood.sure and understood.editor and not searchable:
         raise CannotEdit(
-            f"'{request.prompt[:80]}' is what the editor '{understood.editor}' does: choose it, "
-            "or let the words "
-            "choose (in the panel: Say what should be there). Here an exemplar is needed."
+            f"'{prompt[:80]}' is what the editor '{understood.editor}' does: choose it, or let "
+            "the words choose (in the panel: Say what should be there). Here an exemplar is "
+            "needed."
         )
-    if understood is None or understood.to_class not in LAND_COVERS:
+    if understood is None or not searchable:
         raise CannotEdit(
             "This needs an exemplar, or a prompt that names a land cover which can be looked for "
-            "in the layer "
-            f"({', '.join(LAND_COVERS)}). Draw an exemplar area."
+            f"in the layer ({', '.join(SEARCHABLE)}). Draw an exemplar area."
         )
     return understood.to_class
 
 
-def _from_words(request: EditRequest) -> Plan:
+def _from_words(request: EditRequest, editors: Editors) -> _Choice:
+    """The editor that the words choose."""
     if not request.prompt.strip():
         raise BadRequest("prompt: empty. Say what should be there, or choose an editor.")
-    understood = interpreter.interpret(
-        request.prompt, request.operation, request.exemplar is not None
-    )
-    general = registry.ready_to_instruct()
+    exemplar = request.exemplar is not None
+    understood = editors.models.interpret(request.prompt, request.operation, exemplar)
     if not understood.sure:
-        able = [
-            choice for choice in understood.choices if interpreter.EDITOR_OF.get(choice.operation)
-        ]
-        offered = ", ".join(f"{choice.title} (operation {choice.operation})" for choice in able)
-        raise CannotEdit(
-            f"'{request.prompt[:120]}' was not understood well enough to act on. "
-            + (f"Did you mean: {offered}? " if offered else "")
-            + (f"The editor '{general}' takes any instruction. " if general else "")
-            + "Say it in other words, or choose an editor instead."
-        )
+        general = editors.ready_to_instruct()
+        raise CannotEdit(_not_understood(request.prompt, understood, general))
     operation = understood.operation
-    if not understood.editor and general:
-        # A model that takes any instruction is on this machine: it gets the words as they are.
-        editor = registry.editor(general)
-        return Plan(
-            editor, registry.options_of(editor.info, request.options), operation, "", understood
-        )
     if not understood.editor:
-        raise WeightsMissing(
-            f"{lexicon.OPERATIONS[operation]} needs a pretrained editor, and none is installed "
-            "(see Models, or 'landbrush-server "
-            "models list'). Without one: draw an exemplar of how it should look and use 'Fill "
-            "like there' or 'Copy'."
+        general = editors.ready_to_instruct()
+        if general is None:
+            raise WeightsMissing(
+                f"{lexicon.OPERATIONS[operation]} needs a pretrained editor, and none is "
+                "installed (see Models, or 'landbrush-server models list'). Without one: draw an "
+                "exemplar of how it should look and use 'Fill like there' or 'Copy'."
+            )
+        # A model that takes any instruction is on this machine: it gets the words as they are.
+        options = general.parse(request.options)
+        return _Choice(general, options, operation, understood=understood)
+    _check_possible(request, understood)
+    editor = editors.get(understood.editor)
+    options = editor.parse(_said(editor, understood, request))
+    word = ""
+    if not exemplar and operation in lexicon.CLASSES:
+        word = editor.values(options).get("word", "") or operation
+    if not exemplar and not word and ("exemplar" in editor.info.needs or editor.searches(options)):
+        raise CannotEdit(
+            f"{lexicon.OPERATIONS[operation]}: draw the area to copy from as the exemplar."
         )
+    return _Choice(editor, options, operation, word, understood=understood)
+
+
+def _not_understood(prompt: str, found: Interpretation, general: Editor[Any] | None) -> str:
+    """What to say of words that were not clear."""
+    able = [choice for choice in found.choices if EDITOR_OF.get(choice.operation)]
+    offered = ", ".join(f"{choice.title} (operation {choice.operation})" for choice in able)
+    parts = [f"'{prompt[:120]}' was not understood well enough to act on."]
+    if offered:
+        parts.append(f"Did you mean: {offered}?")
+    if general is not None:
+        parts.append(f"The editor '{general.info.id}' takes any instruction.")
+    parts.append("Say it in other words, or choose an editor instead.")
+    return " ".join(parts)
+
+
+def _check_possible(request: EditRequest, understood: Interpretation) -> None:
+    """Raise CannotEdit for what is understood and still cannot be done as it was asked for."""
+    operation = understood.operation
     if operation == "remove" and understood.from_class in ("snow", "fog"):
         raise CannotEdit(
             f"Taking {understood.from_class} off a picture needs what lies below it; remove only "
-            "fills small areas "
-            "from their surroundings. Choose the editor 'remove' to do that anyway."
+            "fills small areas from their surroundings. Choose the editor 'remove' to do that "
+            "anyway."
         )
     if understood.protect and request.protect is None and operation not in KEEPS_BY_ITSELF:
         raise CannotEdit(
             f"You ask to leave {understood.protect} alone, which words alone cannot point at: "
-            "draw those areas as protected "
-            "(in the panel: Leave as it is), or leave that part of the sentence out."
+            "draw those areas as protected (in the panel: Leave as it is), or leave that part of "
+            "the sentence out."
         )
-    if operation in lexicon.CLASSES and operation not in LAND_COVERS and request.exemplar is None:
+    unknown = operation in lexicon.CLASSES and operation not in SEARCHABLE
+    if unknown and request.exemplar is None:
         raise CannotEdit(
             f"{lexicon.OPERATIONS[operation]} cannot be looked for in a layer "
-            f"({', '.join(LAND_COVERS)} can): draw an exemplar "
-            "that shows it, in this or another layer."
+            f"({', '.join(SEARCHABLE)} can): draw an exemplar that shows it, in this or another "
+            "layer."
         )
-    editor = registry.editor(understood.editor)
-    options = registry.options_of(editor.info, _said(editor, understood, request))
-    word = ""
-    if request.exemplar is None and operation in lexicon.CLASSES:
-        word = options.get("word", "") or operation
-    if (
-        request.exemplar is None
-        and not word
-        and ("exemplar" in editor.info.needs or editor.searches(options))
-    ):
-        raise CannotEdit(
-            f"{lexicon.OPERATIONS[operation]}: draw the area to copy from as the exemplar."
-        )
-    return Plan(editor, options, operation, word, understood)
 
 
-def _said(editor: Editor, understood: Interpretation, request: EditRequest) -> dict[str, Any]:
+def _said(editor: Editor[Any], understood: Interpretation, request: EditRequest) -> dict[str, Any]:
     """The editor's options that the words give, and over them those that the request gives."""
     named = {option.name for option in editor.info.options}
     options = {name: value for name, value in understood.options.items() if name in named}

@@ -4,17 +4,20 @@ looks like."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import shapely
+from shapely.geometry.base import BaseGeometry
 
+from ..contract.manifest import Quality
 from ..evaluation import change
-from ..models import scene_words
+from ..models.scene_words import WINDOW_PX, SceneWords
 from ..raster.bands import Layer, Stretch
-from ..raster.raster import Box
-from ..search import retrieval
+from ..raster.grid import Box
+from ..search.heads import MARGIN
+from ..search.rules import FINEST_NETWORK_GSD_M
+from ..search.windows import view_of
 
 MOST_PX = 1_000_000
 """Of a region that is measured."""
@@ -27,71 +30,68 @@ INSIDE = 0.6
 """Share of a window that must lie in the polygons."""
 
 
-@dataclass
-class Quality:
-    """Gathered over the regions of an edit, each weighed by its pixels."""
+@dataclass(frozen=True)
+class RegionQuality:
+    """How one region came out: `pixels` that were edited, how its edge shows, what share of it
+    changed visibly."""
 
-    weights: list[int] = field(default_factory=list)
-    rims: list[change.Rim | None] = field(default_factory=list)
-    changed: list[float] = field(default_factory=list)
+    pixels: int
+    rim: change.Rim | None
+    changed: float
 
-    def add(
-        self, before: np.ndarray, after: np.ndarray, mask: np.ndarray, stretch: Stretch
-    ) -> None:
-        """A region before, as a picture (C, H, W) in about [0, 1], and after, as native pixels; one
-        too large or small: not."""
-        rows, cols = (np.nonzero(mask.any(axis=axis))[0] for axis in (1, 0))
-        margin = 2 * change.RIM_PX
-        part = tuple(
-            slice(max(found[0] - margin, 0), found[-1] + margin + 1) for found in (rows, cols)
+
+@dataclass(frozen=True)
+class Agreement:
+    """How many windows inside the polygons look like a word, of how many."""
+
+    word: str
+    alike: int
+    windows: int
+
+
+def measured(
+    before: np.ndarray, after: np.ndarray, mask: np.ndarray, stretch: Stretch
+) -> RegionQuality | None:
+    """A region before, as a picture (C, H, W) in about [0, 1], and after, as native pixels; None
+    for one that is too large or too small."""
+    rows, cols = (np.nonzero(mask.any(axis=axis))[0] for axis in (1, 0))
+    margin = 2 * change.RIM_PX
+    high, wide = (
+        slice(max(found[0] - margin, 0), found[-1] + margin + 1) for found in (rows, cols)
+    )
+    inside = mask[high, wide]
+    if not inside.sum() >= FEWEST_PX or inside.size > MOST_PX:
+        return None
+    first = before[:, high, wide]
+    second = stretch.normalise(np.ascontiguousarray(after[:, high, wide]))
+    visible = np.abs(second - first).max(axis=0) > change.SEEN
+    rim = change.rim(first, second, inside)
+    return RegionQuality(int(inside.sum()), rim, float(visible[inside].mean()))
+
+
+def quality_of(
+    regions: Sequence[RegionQuality], outside_changed: int, agreement: Agreement | None
+) -> Quality:
+    """The numbers of all regions, each weighed by its pixels, and sentences; `outside_changed`:
+    pixels, counted by the gate."""
+    rims = [(region.pixels, region.rim) for region in regions if region.rim is not None]
+    colour = _mean([(pixels, rim.colour) for pixels, rim in rims])
+    gradient = _mean([(pixels, rim.gradient) for pixels, rim in rims])
+    said = []
+    if colour is not None and gradient is not None:
+        faint = colour < COLOUR_SHOWS and gradient < GRADIENT_SHOWS
+        said.append(
+            f"The edge {'hardly shows' if faint else 'shows'}: a step of {colour:.0%} in colour, "
+            f"jumps {gradient:.1f} times those beside it."
         )
-        inside = mask[part]
-        if not inside.sum() >= FEWEST_PX or inside.size > MOST_PX:
-            return
-        first = before[:, part[0], part[1]]
-        second = stretch.seen(np.ascontiguousarray(after[:, part[0], part[1]]))
-        self.weights.append(int(inside.sum()))
-        self.rims.append(change.rim(first, second, inside))
-        self.changed.append(
-            float((np.abs(second - first).max(axis=0) > change.SEEN)[inside].mean())
+    share = None
+    if agreement is not None:
+        share = agreement.alike / agreement.windows
+        said.append(
+            f"{agreement.alike} of {agreement.windows} places inside look like {agreement.word}."
         )
-
-    def to_json(
-        self, outside_changed: int, agreement: tuple[str, int, int] | None
-    ) -> dict[str, Any]:
-        """The numbers (None where there is none), and sentences.
-
-        `outside_changed`: pixels, counted by the gate; `agreement`: word, windows that look like
-        it, of how many.
-        """
-        there = [
-            (weight, rim)
-            for weight, rim in zip(self.weights, self.rims, strict=True)
-            if rim is not None
-        ]
-        colour, gradient = (
-            _mean([(weight, getattr(rim, name)) for weight, rim in there])
-            for name in ("colour", "gradient")
-        )
-        said = []
-        if colour is not None and gradient is not None:
-            faint = colour < COLOUR_SHOWS and gradient < GRADIENT_SHOWS
-            said.append(
-                f"The edge {'hardly shows' if faint else 'shows'}: a step of {colour:.0%} in "
-                "colour, jumps "
-                f"{gradient:.1f} times those beside it."
-            )
-        if agreement is not None:
-            word, alike, windows = agreement
-            said.append(f"{alike} of {windows} places inside look like {word}.")
-        return {
-            "outside_changed": outside_changed,
-            "rim_colour": colour,
-            "rim_gradient": gradient,
-            "changed_inside": _mean(list(zip(self.weights, self.changed, strict=True))),
-            "scene_agreement": agreement[1] / agreement[2] if agreement else None,
-            "said": said,
-        }
+    changed = _mean([(region.pixels, region.changed) for region in regions])
+    return Quality(outside_changed, colour, gradient, changed, share, tuple(said))
 
 
 def _mean(weighed: Sequence[tuple[int, float]]) -> float | None:
@@ -99,19 +99,20 @@ def _mean(weighed: Sequence[tuple[int, float]]) -> float | None:
     return round(sum(weight * value for weight, value in weighed) / total, 4) if total else None
 
 
-def agreement(
-    made: Layer, box: Box, shapes: Sequence[shapely.Geometry], word: str
-) -> tuple[str, int, int] | None:
+def agreement_of(
+    words: SceneWords, made: Layer, box: Box, shapes: Sequence[BaseGeometry], word: str
+) -> Agreement | None:
     """How many places inside the polygons (pixels of the source) look like a land cover in the
     written window `box`.
 
     None where there is no detector for it, the pixels are too coarse, or no place lies inside.
     """
-    if word not in scene_words.words() or made.profile.gsd_m > retrieval.FINEST_NETWORK_GSD_M:
+    if word not in words.words or made.profile.gsd_m > FINEST_NETWORK_GSD_M:
         return None
     moved = [shapely.transform(shape, lambda xy: xy - (box.col, box.row)) for shape in shapes]
-    view, inside, _ = retrieval.view_of(made, made.profile.box, moved)
-    side = scene_words.WINDOW_PX
+    view = view_of(made, made.profile.box, moved)
+    inside = view.blocked
+    side = WINDOW_PX
     height, width = inside.shape
     corners = [
         (row, col)
@@ -128,7 +129,5 @@ def agreement(
             for row, col in corners[:: len(corners) // 64 + 1]
         ]
     )
-    scores = scene_words.agreement(scene_words.features(windows))[
-        :, scene_words.words().index(word)
-    ]
-    return word, int((scores >= retrieval.MARGIN).sum()), len(scores)
+    scores = words.agreement(words.features(windows))[:, words.words.index(word)]
+    return Agreement(word, int((scores >= MARGIN).sum()), len(scores))

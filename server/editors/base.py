@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from scipy import ndimage
 
-from ..contract.editors import EditorInfo
-from ..ground.errors import CannotEdit
+from ..contract.editors import EditorInfo, NoOptions, Option, options_of
+from ..ground.errors import BadRequest, CannotEdit
+from ..synthesis.spectral import KEPT
+from .models import Models
 
-OnStep = Callable[..., None]
-"""Called as on_step(step, total, preview=None, note="", about=None) once a step, with an unfinished
-image (C, H, W) where there is one, what to tell the user, and facts to record with the result;
-raises Dismissed when the job was dismissed."""
+COLOURS = ("red", "green", "blue")
 
 
-LAND_COVERS = (
-    "forest",
-    "shrub",
-    "grass",
-    "farmland",
-    "bare",
-    "beach",
-    "water",
-    "residential",
-    "industrial",
-    "parking",
-    "asphalt",
-    "road",
-)
-"""What can be looked for in a layer by word where no exemplar is drawn."""
+class OnStep(Protocol):
+    """Who hears how far an editor has come, once a step; raises Dismissed where the job was
+    dismissed."""
+
+    def __call__(
+        self,
+        step: int,
+        total: int,
+        preview: np.ndarray | None = None,
+        note: str = "",
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`step` of `total`; an unfinished image (C, H, W) where there is one; what to tell the
+        user; facts to record with the result, `notes` among them as sentences for the user."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What an editor may go by when it resolves its options.
+
+    `prompt`: the words. `finer`: whether the ground of a raster is only made finer. `satellite`:
+    name of the satellite that made the layer, as its tags or file name tell; empty: unknown.
+    """
+
+    prompt: str = ""
+    finer: bool = False
+    satellite: str = ""
 
 
 THINNEST_PX = 8
@@ -123,24 +135,28 @@ def thick_enough(patches: Sequence[Patch], least_px: int = THINNEST_PX) -> list[
     if not found and patches:
         raise CannotEdit(
             f"The exemplar is too thin to copy from: nowhere is it {least_px} pixels wide, less "
-            "what is nodata or "
-            "lies inside the edited polygons. Draw a larger area."
+            "what is nodata or lies inside the edited polygons. Draw a larger area."
         )
     return found
 
 
-class Editor(ABC):
-    """What edits a scene. Subclasses fill in `info` and `edit`.
+Opt = TypeVar("Opt")
 
-    `tile_px` is the largest side edited at once (0: no limit), `bytes_a_pixel` the memory that a
-    pixel takes then, `overlap_px` how far tiles overlap, `soft_edge` whether the rim may be
-    feathered: editors that make their own rim say no. `redraws_surroundings`: outside the mask too
-    it gives what it drew, by which its drift in tone is measured and taken out.
-    `matches_exemplars`: whether exemplars of another raster take on this one's tone. `spares`: what
-    it leaves as it is inside the polygons, in words. `reads_text`: an image-text model, where there
-    is one, finds its exemplars.
+
+class Editor(ABC, Generic[Opt]):
+    """What edits a scene. Subclasses fill in `Options`, `info` and `edit`.
+
+    `Options`: the dataclass that declares its options (contract.editors.option). `tile_px`: the
+    largest side edited at once, 0: no limit; `bytes_a_pixel`: the memory that a pixel takes then;
+    `overlap_px`: how far tiles overlap. `soft_edge`: whether the rim may be feathered; editors that
+    make their own rim say no. `redraws_surroundings`: outside the mask too it gives what it drew,
+    by which its drift in tone is measured and taken out. `reads_text`: an image-text model, where
+    there is one, finds its exemplars. `matches_exemplars`: whether exemplars of another raster take
+    on this one's tone. `spares`: what it leaves as it is inside the polygons, in words.
+    `instructs`: whether it takes any instruction as it is.
     """
 
+    Options: type = NoOptions
     info: EditorInfo
     tile_px = 0
     bytes_a_pixel = 60
@@ -150,31 +166,64 @@ class Editor(ABC):
     reads_text = False
     matches_exemplars = True
     spares = ""
+    instructs = False
 
-    def tiled_by(self, options: Mapping[str, Any]) -> int:
+    def __init_subclass__(cls, **more: Any) -> None:
+        """The options that `Options` declares become part of `info`."""
+        super().__init_subclass__(**more)
+        if "info" in cls.__dict__:
+            cls.info = replace(cls.info, options=options_of(cls.Options))
+
+    def __init__(self, models: Models) -> None:
+        self.models = models
+
+    def parse(self, given: Mapping[str, Any]) -> Opt:
+        """The options of a request, defaults filled in; raises BadRequest for what it does not know
+        or take."""
+        return parsed(self.Options, self.info, given)
+
+    def values(self, options: Opt) -> dict[str, Any]:
+        """The options by name, those alone that the editor has."""
+        return {one.name: getattr(options, one.name) for one in self.info.options}
+
+    def described(self) -> EditorInfo:
+        """The editor as it is now: what it can choose from, and what is missing."""
+        return replace(self.info, missing=self.missing())
+
+    def tiled_by(self, options: Opt) -> int:
         """The largest side edited at once with these options; 0: no limit."""
         return self.tile_px
 
-    def memory_bytes(self, pixels: int, bands: int, options: Mapping[str, Any]) -> int:
+    def memory_bytes(self, pixels: int, bands: int, options: Opt) -> int:
         """About how much memory editing a window of so many pixels takes, as measured; networks not
         counted."""
         side = self.tiled_by(options)
         at_once = min(pixels, side * side) if side else pixels
         return pixels * (BYTES_A_PIXEL + BYTES_A_VALUE * bands) + at_once * self.bytes_a_pixel
 
-    def feathers(self, options: Mapping[str, Any]) -> bool:
+    def feathers(self, options: Opt) -> bool:
         """Whether the rim may be feathered with these options."""
         return self.soft_edge
 
-    def searches(self, options: Mapping[str, Any]) -> bool:
+    def searches(self, options: Opt) -> bool:
         """Whether exemplars are looked for in the layer where none is drawn."""
         return False
+
+    def with_word(self, options: Opt, word: str, objects: bool | None) -> Opt:
+        """The options where a land cover is looked for; `objects`: whether to keep objects whole,
+        None where the user has said."""
+        return options
+
+    def other_bands(self, options: Opt) -> str:
+        """What becomes of bands beside red, green and blue where it sees those alone
+        (synthesis.spectral)."""
+        return KEPT
 
     def context_px(self, side_px: int) -> int:
         """Surroundings wanted around a mask whose longer side is `side_px`."""
         return 16
 
-    def context_wanted(self, side_px: int, gsd_m: float, options: Mapping[str, Any]) -> int:
+    def context_wanted(self, side_px: int, gsd_m: float, options: Opt) -> int:
         """The same where it depends on the ground size of a pixel or on options."""
         return self.context_px(side_px)
 
@@ -182,17 +231,60 @@ class Editor(ABC):
         """What it needs to run and does not find; empty where nothing is missing."""
         return ""
 
-    def check(self, prompt: str, options: Mapping[str, Any]) -> None:
+    def ready(self) -> bool:
+        """Whether it can run now."""
+        return not self.missing()
+
+    def check(self, prompt: str, options: Opt) -> None:
         """Raise, before the job is queued, for what can be known to be wrong without pixels."""
         return
 
-    def settled(self, options: Mapping[str, Any]) -> dict[str, Any]:
+    def resolve(self, options: Opt, given: Given) -> Opt:
         """The options with what was chosen for the user in them, so that the same edit can be asked
         for again."""
-        return dict(options)
+        return options
 
     @abstractmethod
     def edit(
-        self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep
+        self, scene: Scene, prompt: str, options: Opt, seed: int, on_step: OnStep
     ) -> np.ndarray:
         """Return the image (C, H, W) with the mask edited; outside it, what should be unchanged."""
+
+
+def parsed(declared: type[Opt], info: EditorInfo, given: Mapping[str, Any]) -> Opt:
+    """A dataclass of options with the values of a request; raises BadRequest."""
+    named = {name: one for one in info.options for name in (one.name, *one.formerly)}
+    for name in given:
+        if name not in named:
+            known = ", ".join(one.name for one in info.options)
+            raise BadRequest(
+                f"options.{str(name)[:60]}: '{info.id}' has no such option; it has "
+                f"{known or 'none'}."
+            )
+    values = {}
+    for name, value in given.items():
+        values[named[name].name] = _checked(named[name], value)
+    return declared(**values)
+
+
+def _checked(rule: Option, value: Any) -> Any:
+    where = f"options.{rule.name}"
+    if rule.type == "boolean":
+        if not isinstance(value, bool):
+            raise BadRequest(f"{where}: true or false is needed, not {value!r:.60}.")
+        return value
+    if rule.type == "string":
+        if not isinstance(value, str) or (rule.choices and value not in rule.choices):
+            raise BadRequest(f"{where}: {value!r:.60} is none of {', '.join(rule.choices)}.")
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise BadRequest(f"{where}: a number is needed, not {value!r:.60}.")
+    if rule.type == "integer" and value != int(value):
+        raise BadRequest(f"{where}: a whole number is needed, not {value}.")
+    low = -math.inf if rule.minimum is None else rule.minimum
+    high = math.inf if rule.maximum is None else rule.maximum
+    if not low <= value <= high:
+        raise BadRequest(
+            f"{where}: {value} is outside {low:g} ... {high:g} {rule.unit}".rstrip() + "."
+        )
+    return int(value) if rule.type == "integer" else float(value)

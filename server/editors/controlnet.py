@@ -4,87 +4,104 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
-from ..contract.editors import EditorInfo, Option
-from ..diffusion import recipes
-from ..diffusion.drawing import Drawing
+from ..contract.editors import EditorInfo, option
+from ..diffusion.drawing import Settings
 from ..operators import radar
-from ..store.catalogue import Entry
-from .base import AUTOMATIC, Scene
-from .pretrained import Pretrained, options_for
+from ..store.catalogue import EditorEntry, Entry
+from .base import AUTOMATIC, Given, Scene
+from .models import Models
+from .pretrained import Pretrained
+from .pretrained_options import PretrainedOptions
 from .prompt_parts import MODALITIES, PARTS, composed
 
-KEPT = (
-    "model",
-    "preset",
-    "steps",
-    "scheduler",
-    "guidance_scale",
-    "negative_prompt",
-    "gsd_m",
-    "precision",
-    "compile",
-)
 COLOURS = ("red", "green", "blue")
+BANDS = {"sar": "radar"}
+"""What the contract calls a kind of picture, where it is not by the name used here."""
 
 
-def _about(
-    source: str, target: str, title: str, description: str, makes: tuple[str, ...]
-) -> EditorInfo:
-    kinds = {"sar": "radar"}
-    return EditorInfo(
-        id=f"controlnet-{source}-{target}",
-        title=f"{title} (ControlNet)",
-        description=description,
-        engine="ControlNet on latent diffusion",
-        bands=kinds.get(source, source),
-        makes=makes,
-        apart=makes != ("nir",),
-        needs=("prompt?",),
-        licence="of the model, see Models",
-        native_size_px=512,
-        weights=(f"controlnet-{source}-{target}",),
-        options=(
-            *(option for option in options_for() if option.name in KEPT),
-            Option(
-                "control",
-                "number",
-                1.0,
-                "Hold on the layout",
-                minimum=0.0,
-                maximum=2.0,
-                help="How strictly the source's layout is followed; 1: as trained.",
-            ),
-            Option(
-                "modality",
-                "string",
-                MODALITIES[kinds.get(target, target)],
-                "Modality",
-                help="First part of the prompt; empty: left out.",
-            ),
-        ),
+@dataclass(frozen=True)
+class TranslationOptions(PretrainedOptions):
+    """The layout's hold, and the first part of the prompt."""
+
+    control: float = option(
+        "Hold on the layout",
+        1.0,
+        "How strictly the source's layout is followed; 1: as trained.",
+        minimum=0.0,
+        maximum=2.0,
+    )
+    modality: str = option(
+        "Modality", AUTOMATIC, "First part of the prompt; empty: left out; automatic: of its kind."
     )
 
 
-class Translation(Pretrained):
-    """Draws all of the window anew, steered by what is there. Subclasses say which way."""
+class Translation(Pretrained[TranslationOptions]):
+    """Draws all of the window anew, steered by what is there.
 
-    instructs = False
+    Subclasses say which way: `source` and `target` kinds of picture (rgb, nir, sar), the roles of
+    the bands it `makes`, and what users read.
+    """
+
+    Options = TranslationOptions
     redraws_all = True
+    hides = ("scenario", "grade", "keep_detail", "other_bands")
+    source: str
+    target: str
+    makes: tuple[str, ...]
+    title: str
+    description: str
 
-    def worded(self, prompt: str, options: Mapping[str, Any]) -> str:
+    def __init__(self, models: Models) -> None:
+        name = f"controlnet-{self.source}-{self.target}"
+        super().__init__(
+            models,
+            EditorEntry(
+                id=name,
+                family="sd",
+                recipe="control",
+                title=f"{self.title} (ControlNet)",
+                description=self.description,
+                engine="ControlNet on latent diffusion",
+                native_size_px=512,
+                weights=(name,),
+            ),
+        )
+
+    def about(self, entry: EditorEntry) -> EditorInfo:
+        """With the bands it takes and makes."""
+        return replace(
+            super().about(entry),
+            bands=BANDS.get(self.source, self.source),
+            makes=self.makes,
+            new_layer=self.makes != ("nir",),
+        )
+
+    def resolve(self, options: TranslationOptions, given: Given) -> TranslationOptions:
+        """With the words for the kind of picture."""
+        chosen = super().resolve(options, given)
+        if chosen.modality == AUTOMATIC:
+            kind = BANDS.get(self.target, self.target)
+            chosen = replace(chosen, modality=MODALITIES[kind])
+        return chosen
+
+    def settings(self, entry: Entry, options: TranslationOptions, seed: int) -> Settings:
+        """With the layout's hold."""
+        return replace(super().settings(entry, options, seed), control=options.control)
+
+    def worded(self, prompt: str, options: TranslationOptions) -> str:
         """The caption, which may be empty."""
         return prompt.strip()
 
-    def composed(self, words: str, options: Mapping[str, Any], gsd_m: float) -> str:
+    def composed(self, words: str, options: TranslationOptions, gsd_m: float) -> str:
         """As the pairs are captioned: modality and ground size before it."""
         return composed(
             words,
-            {**dict.fromkeys(PARTS, ""), "modality": options["modality"], "gsd_level": AUTOMATIC},
+            {**dict.fromkeys(PARTS, ""), "modality": options.modality, "gsd_level": AUTOMATIC},
             gsd_m,
         )
 
@@ -111,64 +128,54 @@ class Translation(Pretrained):
             radar.of_grey(grey) if "vv" in self.info.makes else grey * np.float32(scene.nir_white)
         )
 
-    def draw(
-        self, drawing: Drawing, options: Mapping[str, Any]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """See recipes.controlled."""
-        return recipes.controlled(drawing, options["control"])
-
 
 class InfraredOfColours(Translation):
     """RGB to NIR."""
 
-    info = _about(
-        "rgb",
-        "nir",
-        "Near infrared from colours",
-        "Appends a near-infrared band drawn by a ControlNet that you bring or train; the bands "
-        "there are stay bit for "
-        "bit.",
-        ("nir",),
+    source = "rgb"
+    target = "nir"
+    makes = ("nir",)
+    title = "Near infrared from colours"
+    description = (
+        "Appends a near-infrared band drawn by a ControlNet that you bring or train; "
+        "the bands there are stay bit for bit."
     )
 
 
 class ColoursOfInfrared(Translation):
     """NIR to RGB."""
 
-    info = _about(
-        "nir",
-        "rgb",
-        "Colours from near infrared",
-        "Makes a layer of red, green and blue from near infrared on the same grid, drawn by a "
-        "ControlNet that you "
-        "bring or train.",
-        COLOURS,
+    source = "nir"
+    target = "rgb"
+    makes = COLOURS
+    title = "Colours from near infrared"
+    description = (
+        "Makes a layer of red, green and blue from near infrared on the same grid, "
+        "drawn by a ControlNet that you bring or train."
     )
 
 
 class ColoursOfRadar(Translation):
     """SAR to RGB."""
 
-    info = _about(
-        "sar",
-        "rgb",
-        "Colours from radar",
-        "Makes a layer of red, green and blue from radar (VV as a grey picture) on the same "
-        "grid, drawn by a "
-        "ControlNet that you bring or train.",
-        COLOURS,
+    source = "sar"
+    target = "rgb"
+    makes = COLOURS
+    title = "Colours from radar"
+    description = (
+        "Makes a layer of red, green and blue from radar (VV as a grey picture) on the "
+        "same grid, drawn by a ControlNet that you bring or train."
     )
 
 
 class RadarOfColours(Translation):
     """RGB to SAR."""
 
-    info = _about(
-        "rgb",
-        "sar",
-        "Radar from colours",
-        "Makes a layer of radar backscatter (VV, in dB) from colours on the same grid, drawn by "
-        "a ControlNet that you "
-        "bring or train. Nothing of it was measured.",
-        ("vv",),
+    source = "rgb"
+    target = "sar"
+    makes = ("vv",)
+    title = "Radar from colours"
+    description = (
+        "Makes a layer of radar backscatter (VV, in dB) from colours on the same grid, "
+        "drawn by a ControlNet that you bring or train. Nothing of it was measured."
     )

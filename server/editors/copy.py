@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..contract.editors import EditorInfo, Option
+from ..contract.editors import EditorInfo, option
 from ..ground.errors import CannotEdit
 from ..models.noise import AnchoredNoise
 from ..models.patch_denoiser import best_device
@@ -25,9 +24,42 @@ GRADIENTS = "gradients"
 PATCHES = "patch diffusion"
 
 
-class Copy(Editor):
+@dataclass(frozen=True)
+class CopyOptions:
+    """How the source is turned and blended in."""
+
+    turn_degrees: int = option(
+        "Turn",
+        0,
+        unit="degrees",
+        minimum=0,
+        maximum=270,
+        help="Rotates the source in steps of 90 degrees; shadows turn with it.",
+    )
+    method: str = option(
+        "Blend by",
+        GRADIENTS,
+        choices=(GRADIENTS, PATCHES),
+        help=(
+            "Gradients fit the tone alone, keep the object as it is, and are fast; patch "
+            "diffusion draws the content anew with the window's patches, which suits ground "
+            "better than objects."
+        ),
+    )
+    tone: float = option(
+        "Keep the source's own tone",
+        0.08,
+        minimum=0.0,
+        maximum=1.0,
+        help="0: takes on the tone of the new place; 1: keeps its own.",
+    )
+
+
+class Copy(Editor[CopyOptions]):
     """Pastes a source polygon's pixels, with their gradients kept and their tone fitted at the
     rim."""
+
+    Options = CopyOptions
 
     soft_edge = False
     bytes_a_pixel = 1000
@@ -40,37 +72,6 @@ class Copy(Editor):
         engine="gradient-domain pasting (robust screened Poisson), or closed-form single-image "
         "diffusion",
         needs=("exemplar",),
-        options=(
-            Option(
-                "turn_degrees",
-                "integer",
-                0,
-                "Turn",
-                minimum=0,
-                maximum=270,
-                unit="degrees",
-                help="Rotates the source in steps of 90 degrees; shadows turn with it.",
-            ),
-            Option(
-                "method",
-                "string",
-                GRADIENTS,
-                "Blend by",
-                choices=(GRADIENTS, PATCHES),
-                help="Gradients fit the tone alone, keep the object as it is, and are fast; "
-                "patch diffusion draws the content "
-                "anew with the window's patches, which suits ground better than objects.",
-            ),
-            Option(
-                "tone",
-                "number",
-                0.08,
-                "Keep the source's own tone",
-                minimum=0.0,
-                maximum=1.0,
-                help="0: takes on the tone of the new place; 1: keeps its own.",
-            ),
-        ),
     )
 
     def context_px(self, side_px: int) -> int:
@@ -78,7 +79,7 @@ class Copy(Editor):
         return 48
 
     def edit(
-        self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep
+        self, scene: Scene, prompt: str, options: CopyOptions, seed: int, on_step: OnStep
     ) -> np.ndarray:
         """Paste the first exemplar; several are pasted in turn, seed by seed."""
         exemplars = [p for p in scene.exemplars if p.usable.any()]
@@ -90,25 +91,25 @@ class Copy(Editor):
                 "edited polygons. Draw "
                 "it around an object elsewhere."
             )
-        if options["turn_degrees"] % 90:
+        if options.turn_degrees % 90:
             raise CannotEdit(
-                f"turn_degrees is {options['turn_degrees']}; it must be 0, 90, 180 or 270."
+                f"turn_degrees is {options.turn_degrees}; it must be 0, 90, 180 or 270."
             )
         on_step(0, 1)
         source = exemplars[seed % len(exemplars)]
         window = Level(scene.image, scene.mask, scene.valid)
-        turn = options["turn_degrees"] // 90
-        laid, hole = copy(window, source.image, source.usable, turn, options["tone"])
+        turn = options.turn_degrees // 90
+        laid, hole = copy(window, source.image, source.usable, turn, options.tone)
         share = hole.sum() / max(int((scene.mask & scene.valid).sum()), 1)
         if share < MOSTLY:
             note = (
-                f"The exemplar is smaller than the polygon: it covers {share:.0%} of it, and "
-                "the rest stays as it is."
+                f"The exemplar is smaller than the polygon: it covers {share:.0%} of it, and the "
+                "rest stays as it is."
             )
             on_step(0, 1, None, "", {"notes": [note]})
         # A window too small for patches to learn from is left at that.
         if (
-            options["method"] == GRADIENTS
+            options.method == GRADIENTS
             or (scene.valid & ~scene.mask).sum() < FEWEST_PIXELS
             or min(hole.shape) < 24
         ):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from ..contract.editors import EditorInfo, Option
+from ..contract.editors import EditorInfo, NoOptions, option
 from ..models import colours, near_infrared
 from ..operators import radar
 from .base import Editor, OnStep, Scene
@@ -22,7 +20,7 @@ CONTEXT_M = 400.0
 """Surroundings from which brightness and contrast of the picture are taken."""
 
 
-class NearInfrared(Editor):
+class NearInfrared(Editor[NoOptions]):
     """A near-infrared band for colour imagery, by the project's own network."""
 
     soft_edge = False
@@ -38,12 +36,12 @@ class NearInfrared(Editor):
         makes=("nir",),
     )
 
-    def context_wanted(self, side_px: int, gsd_m: float, options: Mapping[str, Any]) -> int:
+    def context_wanted(self, side_px: int, gsd_m: float, options: NoOptions) -> int:
         """Enough ground for the picture's own brightness and contrast."""
         return int(min(max(CONTEXT_M / max(gsd_m, 1e-6), 64), 1024))
 
     def edit(
-        self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep
+        self, scene: Scene, prompt: str, options: NoOptions, seed: int, on_step: OnStep
     ) -> np.ndarray:
         """The band (1, H, W), in the units of the colours."""
         scale = _Scale.of(scene)
@@ -61,7 +59,7 @@ class NearInfrared(Editor):
         return np.maximum(made, 0).astype(np.float32)
 
 
-class ColoursFromInfrared(Editor):
+class ColoursFromInfrared(Editor[NoOptions]):
     """Red, green and blue for a near-infrared band, by the project's own network."""
 
     soft_edge = False
@@ -74,15 +72,15 @@ class ColoursFromInfrared(Editor):
         engine="colour network (multi-scale brightness and texture, trained on NAIP)",
         bands="nir",
         makes=("red", "green", "blue"),
-        apart=True,
+        new_layer=True,
     )
 
-    def context_wanted(self, side_px: int, gsd_m: float, options: Mapping[str, Any]) -> int:
+    def context_wanted(self, side_px: int, gsd_m: float, options: NoOptions) -> int:
         """As for the near infrared."""
         return int(min(max(CONTEXT_M / max(gsd_m, 1e-6), 64), 1024))
 
     def edit(
-        self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep
+        self, scene: Scene, prompt: str, options: NoOptions, seed: int, on_step: OnStep
     ) -> np.ndarray:
         """The colours (3, H, W) in 0 ... 1."""
         scale = _Scale.of(scene)
@@ -97,8 +95,27 @@ class ColoursFromInfrared(Editor):
         return np.clip(made, 0, 1).astype(np.float32)
 
 
-class ColoursFromRadar(Editor):
+@dataclass(frozen=True)
+class RadarOptions:
+    """By which backscatter the ground is told apart."""
+
+    water_db: float = option(
+        "Water below",
+        -14.0,
+        unit="dB",
+        minimum=-40.0,
+        maximum=0.0,
+        help=("Of VV without speckle; wind on water needs a higher value, dry sand a lower one."),
+    )
+    built_db: float = option(
+        "Buildings above", -3.0, unit="dB", minimum=-20.0, maximum=30.0, help="Of VV."
+    )
+
+
+class ColoursFromRadar(Editor[RadarOptions]):
     """Red, green and blue for radar backscatter, by rules."""
+
+    Options = RadarOptions
 
     soft_edge = False
     info = EditorInfo(
@@ -111,30 +128,7 @@ class ColoursFromRadar(Editor):
         engine="backscatter rules (Lee filter, radar vegetation index; no weights)",
         bands="radar",
         makes=("red", "green", "blue"),
-        apart=True,
-        options=(
-            Option(
-                "water_db",
-                "number",
-                -14.0,
-                "Water below",
-                minimum=-40.0,
-                maximum=0.0,
-                unit="dB",
-                help="Of VV without speckle; wind on water needs a higher value, dry sand a "
-                "lower one.",
-            ),
-            Option(
-                "built_db",
-                "number",
-                -3.0,
-                "Buildings above",
-                minimum=-20.0,
-                maximum=30.0,
-                unit="dB",
-                help="Of VV.",
-            ),
-        ),
+        new_layer=True,
     )
 
     def context_px(self, side_px: int) -> int:
@@ -142,7 +136,7 @@ class ColoursFromRadar(Editor):
         return 32
 
     def edit(
-        self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep
+        self, scene: Scene, prompt: str, options: RadarOptions, seed: int, on_step: OnStep
     ) -> np.ndarray:
         """The colours (3, H, W) in 0 ... 1."""
         db = scene.filled() * (radar.TOP_DB - radar.FLOOR_DB) + radar.FLOOR_DB
@@ -155,7 +149,7 @@ class ColoursFromRadar(Editor):
                 "alone: often wrong."
             )
         on_step(0, 1)
-        made = radar.colours(vv, vh, radar.Reading(options["water_db"], options["built_db"]))
+        made = radar.colours(vv, vh, radar.Reading(options.water_db, options.built_db))
         on_step(1, 1, None, "", {"notes": notes})
         return made
 
@@ -202,14 +196,13 @@ class _Scale:
         if self.scene_gsd_m > near_infrared.COARSEST_GSD_M * 1.05:
             found.append(
                 f"The network works at {near_infrared.FINEST_GSD_M:g} to "
-                f"{near_infrared.COARSEST_GSD_M:g} m a pixel; "
-                f"this layer has {self.scene_gsd_m:.3g} m."
+                f"{near_infrared.COARSEST_GSD_M:g} m a pixel; this layer has "
+                f"{self.scene_gsd_m:.3g} m."
             )
         if min(self.shape) < FEWEST_PX:
             found.append(
-                f"The window is only {min(self.shape) * self.gsd_m:.0f} m wide: too little "
-                "ground to tell water from "
-                "meadows by their surroundings."
+                f"The window is only {min(self.shape) * self.gsd_m:.0f} m wide: too little ground "
+                "to tell water from meadows by their surroundings."
             )
         return found
 

@@ -2,24 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..contract.editors import EditorInfo, Option
+from ..contract.editors import EditorInfo, option
 from ..ground.errors import CannotEdit
 from ..synthesis.fill import FillSettings, fill
 from ..synthesis.pyramid import Level
-from .base import LAND_COVERS, Editor, OnStep, Scene, thick_enough
+from ..words.land_cover import SEARCHABLE
+from .base import Editor, OnStep, Scene, thick_enough
 
 REPEATS_FROM = 4.0
 """Times as much ground to fill as there is to copy from which repeats show."""
 FEWEST_PIXELS = 150
 
 
-class Fill(Editor):
+@dataclass(frozen=True)
+class FillOptions:
+    """How the land cover is found and laid."""
+
+    word: str = option(
+        "Find in the layer",
+        "",
+        choices=("", *SEARCHABLE),
+        help=("The land cover to look for where no exemplar is drawn; empty: as the prompt says."),
+    )
+    keep_objects: bool = option(
+        "Keep objects whole",
+        False,
+        help=(
+            "For buildings, cars and rows: large shifts only, so that objects are not recombined."
+        ),
+    )
+    outline_px: float = option(
+        "Natural outline",
+        4.0,
+        unit="px",
+        minimum=0.0,
+        maximum=64.0,
+        help=(
+            "How far the new land cover may stay inside the polygon, so that its shape does not "
+            "show."
+        ),
+    )
+    mirror: bool = option(
+        "Mirror the exemplar too", False, help="More variety; turns shadows and rows the other way."
+    )
+
+
+class Fill(Editor[FillOptions]):
     """Exemplar-based synthesis from drawn or found exemplars."""
+
+    Options = FillOptions
 
     soft_edge = False
     bytes_a_pixel = 1000
@@ -31,70 +66,38 @@ class Fill(Editor):
         "another layer, or windows of the layer found by a word.",
         engine="exemplar-based synthesis (coherent copying of the exemplar's pixels)",
         needs=("exemplar?",),
-        options=(
-            Option(
-                "word",
-                "string",
-                "",
-                "Find in the layer",
-                choices=("", *LAND_COVERS),
-                help="The land cover to look for where no exemplar is drawn; empty: as the "
-                "prompt says.",
-            ),
-            Option(
-                "keep_objects",
-                "boolean",
-                False,
-                "Keep objects whole",
-                help="For buildings, cars and rows: large shifts only, so that objects are not "
-                "recombined.",
-            ),
-            Option(
-                "outline_px",
-                "number",
-                4.0,
-                "Natural outline",
-                minimum=0.0,
-                maximum=64.0,
-                unit="px",
-                help="How far the new land cover may stay inside the polygon, so that its shape "
-                "does not show.",
-            ),
-            Option(
-                "mirror",
-                "boolean",
-                False,
-                "Mirror the exemplar too",
-                help="More variety; turns shadows and rows the other way.",
-            ),
-        ),
     )
 
-    def searches(self, options: Mapping[str, Any]) -> bool:
-        """Always."""
+    def searches(self, options: FillOptions) -> bool:
+        """Whatever is filled, it is filled like something."""
         return True
+
+    def with_word(self, options: FillOptions, word: str, objects: bool | None) -> FillOptions:
+        """The land cover that is looked for, and whether its objects are kept whole."""
+        keep = options.keep_objects if objects is None else objects
+        return replace(options, word=word, keep_objects=keep)
 
     def context_px(self, side_px: int) -> int:
         """Enough to find transitions like the one the rim needs."""
         return 64
 
     def edit(
-        self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep
+        self, scene: Scene, prompt: str, options: FillOptions, seed: int, on_step: OnStep
     ) -> np.ndarray:
         """Fill the mask from the scene's exemplars."""
         exemplars = [(p.image, p.usable) for p in thick_enough(scene.exemplars)]
         pixels = sum(int(usable.sum()) for _, usable in exemplars)
         if pixels < FEWEST_PIXELS:
             raise CannotEdit(
-                f"The exemplar holds {pixels} usable pixels; at least {FEWEST_PIXELS} are "
-                "needed. Draw a larger area."
+                f"The exemplar holds {pixels} usable pixels; at least {FEWEST_PIXELS} are needed. "
+                "Draw a larger area."
             )
-        settings = FillSettings(options["keep_objects"], options["outline_px"], options["mirror"])
+        settings = FillSettings(options.keep_objects, options.outline_px, options.mirror)
         wanted = int((scene.mask & scene.valid).sum())
         if wanted > REPEATS_FROM * pixels:
             note = (
-                f"There are {pixels:,} pixels to copy for {wanted:,} to fill, so it repeats. "
-                "Draw a larger exemplar."
+                f"There are {pixels:,} pixels to copy for {wanted:,} to fill, so it repeats. Draw "
+                "a larger exemplar."
             )
             on_step(0, 1, None, "", {"notes": [note]})
         return fill(Level(scene.image, scene.mask, scene.valid), exemplars, seed, settings, on_step)

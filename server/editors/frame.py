@@ -54,10 +54,9 @@ class Frame:
             scale = max(scale, min(grid.native_px / max(height, width), most))
         if height * width * scale**2 > LARGEST_PX:
             raise CannotEdit(
-                f"At {gsd_m / scale:.2g} m a pixel the window has "
-                f"{height * width * scale**2:.2g} pixels; at most "
-                f"{LARGEST_PX:,} can be drawn. Choose a larger 'Ground size it works at', or "
-                "smaller polygons."
+                f"At {gsd_m / scale:.2g} m a pixel the window has {height * width * scale**2:.2g} "
+                f"pixels; at most {LARGEST_PX:,} can be drawn. Choose a larger 'Ground size it "
+                "works at', or smaller polygons."
             )
         inner = max(1, round(height * scale)), max(1, round(width * scale))
         least = grid.native_px if grid.square else grid.native_px // 2
@@ -158,8 +157,7 @@ class Grid:
         if high and gsd_m > high * 1.05:
             return (
                 f"The raster has {gsd_m:.2g} m a pixel; the model was trained at {low:g} to "
-                f"{high:g} m and may draw the "
-                "wrong things."
+                f"{high:g} m and may draw the wrong things."
             )
         return ""
 

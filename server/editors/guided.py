@@ -3,118 +3,121 @@ candidates are ranked."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 
-from ..contract.editors import Option
+from ..contract.editors import option
 from ..contract.words import ENSEMBLE_SOURCES
 from ..ground.errors import CannotEdit
-from ..models import image_text, weights
 from ..models.guidance import Shown, Steering, TextGuide, around, similarity_loss
 from ..models.image_text import ImageText
 from ..synthesis.scaling import Scaling
 from .base import Scene
+from .models import Models
 
-OPTIONS = (
-    Option(
-        "guidance",
-        "number",
-        0.3,
+
+@dataclass(frozen=True)
+class GuidedOptions:
+    """How words guide what is drawn."""
+
+    guidance: float = option(
         "Guidance by the words",
+        0.3,
         minimum=0.0,
         maximum=2.0,
-        help="How hard an image-text model (CLIP, RemoteCLIP; named in the settings) pulls each "
-        "step towards the words. "
-        "Without such a model, or at 0, the words choose the content only.",
-    ),
-    Option(
-        "momentum",
-        "number",
-        0.2,
+        help=(
+            "How hard an image-text model (CLIP, RemoteCLIP; named in the settings) pulls each "
+            "step towards the words. Without such a model, or at 0, the words choose the content "
+            "only."
+        ),
+    )
+    momentum: float = option(
         "Weight of the new estimate",
+        0.2,
         minimum=0.01,
         maximum=1.0,
-        help="Lambda: at each guided step so much is of the new estimate, the rest of the one "
-        "before; 1: no momentum. "
-        "Published: 0.2; a style takes a quarter of it.",
-    ),
-    Option(
-        "schedule",
-        "string",
-        "1",
+        help=(
+            "Lambda: at each guided step so much is of the new estimate, the rest of the one "
+            "before; 1: no momentum. Published: 0.2; a style takes a quarter of it."
+        ),
+    )
+    schedule: str = option(
         "Guidance by scale",
-        help="Factors from the coarsest scale to the finest, the last for all that follow: '0 1' "
-        "leaves the coarsest "
-        "alone, as the published method does.",
-    ),
-    Option(
-        "views",
-        "integer",
-        4,
+        "1",
+        help=(
+            "Factors from the coarsest scale to the finest, the last for all that follow: '0 1' "
+            "leaves the coarsest alone, as the published method does."
+        ),
+    )
+    views: int = option(
         "Views a step",
+        4,
         minimum=1,
         maximum=16,
         help="Random views of each estimate that the model judges; the published method takes 16.",
-    ),
-    Option(
-        "ensemble",
-        "string",
-        ENSEMBLE_SOURCES[0],
+    )
+    ensemble: str = option(
         "Paraphrases from",
+        ENSEMBLE_SOURCES[0],
         choices=ENSEMBLE_SOURCES,
         help="The image-text model is asked for the mean of several sentences that say the same.",
-    ),
-    Option(
-        "paraphrases",
-        "string",
-        "",
+    )
+    paraphrases: str = option(
         "Paraphrases",
-        help="One a line, instead of those that would be made; those used are recorded with the "
-        "result.",
-    ),
-    Option(
-        "random_subset",
-        "boolean",
-        False,
+        "",
+        help=(
+            "One a line, instead of those that would be made; those used are recorded with the "
+            "result."
+        ),
+    )
+    random_subset: bool = option(
         "Random subset",
-        help="A random part of the sentences at each step, as SinDDM's code does with its "
-        "templates, instead of their mean.",
-    ),
-)
+        False,
+        help=(
+            "A random part of the sentences at each step, as SinDDM's code does with its "
+            "templates, instead of their mean."
+        ),
+    )
 
 
-def model_of(kind: str = "image-text") -> ImageText | None:
-    """The image-text model that the user has named; None where none is."""
-    path = weights.chosen(kind)
-    return image_text.load(Path(path)) if path else None
+G = TypeVar("G", bound=GuidedOptions)
 
 
-def sentences_of(prompt: str, options: Mapping[str, Any]) -> list[str]:
+def with_paraphrases(models: Models, options: G, prompt: str) -> G:
+    """The options with the sentences that an image-text model will be asked for, where one is named
+    and they are not given."""
+    if options.paraphrases.strip() or not prompt.strip() or not models.chosen("image-text"):
+        return options
+    texts = models.paraphrases(prompt, options.ensemble).texts
+    return replace(options, paraphrases="\n".join(texts))
+
+
+def sentences_of(prompt: str, options: GuidedOptions) -> list[str]:
     """The paraphrases to use: those in the options, else the prompt alone."""
-    return [line.strip() for line in str(options["paraphrases"]).splitlines() if line.strip()] or [
+    return [line.strip() for line in str(options.paraphrases).splitlines() if line.strip()] or [
         prompt.strip()
     ]
 
 
-def steering_of(options: Mapping[str, Any], **more: Any) -> Steering:
+def steering_of(options: GuidedOptions, **more: Any) -> Steering:
     """Strength, momentum and schedule of the options; raises CannotEdit where the schedule is no
     list of numbers."""
     try:
-        scales = tuple(float(part) for part in str(options["schedule"]).replace(",", " ").split())
+        scales = tuple(float(part) for part in str(options.schedule).replace(",", " ").split())
     except ValueError:
         scales = ()
     if not scales or not all(0 <= factor <= 10 for factor in scales):
         raise CannotEdit(
-            f"schedule: '{options['schedule'][:60]}' is no list of factors from 0 to 10, as '0 1'."
+            f"schedule: '{options.schedule[:60]}' is no list of factors from 0 to 10, as '0 1'."
         )
     return Steering(
         **{
-            "strength": options["guidance"],
-            "momentum": options["momentum"],
+            "strength": options.guidance,
+            "momentum": options.momentum,
             "scales": scales,
             **more,
         }
@@ -132,28 +135,40 @@ def shown_of(scene: Scene, scaling: Scaling) -> Shown:
     return Shown((red, green, blue), scaling.centre, scaling.half)
 
 
-def guide_of(
-    shown: Shown, sentences: Sequence[str], options: Mapping[str, Any], how: Steering, seed: int
-) -> TextGuide | None:
-    """The guide towards the sentences; None without a model or with guidance 0."""
-    model = model_of() if options["guidance"] > 0 else None
-    if model is None:
-        return None
-    loss = similarity_loss(model, sentences, shown, options["views"], options["random_subset"])
-    return TextGuide(loss, how, seed)
+@dataclass(frozen=True)
+class Guidance(Generic[G]):
+    """The hold that words have: the image-text model that was named, None where none is, and the
+    options."""
 
+    model: ImageText | None
+    options: G
 
-def record_of(guide: TextGuide | None) -> dict[str, Any]:
-    """What guidance did, for the manifest."""
-    if guide is None or not guide.losses:
-        return {}
-    model = model_of()
-    return {
-        "image_text_model": model.name if model else "",
-        "guided_steps": len(guide.losses),
-        "loss_first": round(guide.losses[0], 4),
-        "loss_last": round(guide.losses[-1], 4),
-    }
+    @property
+    def on(self) -> bool:
+        """Whether anything guides."""
+        return self.model is not None and self.options.guidance > 0
+
+    def guide(
+        self, shown: Shown, sentences: Sequence[str], how: Steering, seed: int
+    ) -> TextGuide | None:
+        """The guide towards the sentences; None without a model or with guidance 0."""
+        if self.model is None or not self.on:
+            return None
+        views = self.options.views
+        subset = self.options.random_subset
+        loss = similarity_loss(self.model, sentences, shown, views, subset)
+        return TextGuide(loss, how, seed)
+
+    def record(self, guide: TextGuide | None) -> dict[str, Any]:
+        """What guidance did, for the manifest."""
+        if self.model is None or guide is None or not guide.losses:
+            return {}
+        return {
+            "image_text_model": self.model.name,
+            "guided_steps": len(guide.losses),
+            "loss_first": round(guide.losses[0], 4),
+            "loss_last": round(guide.losses[-1], 4),
+        }
 
 
 def similarity(

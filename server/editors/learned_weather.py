@@ -3,26 +3,51 @@ light), as MMM-RS makes them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from ..contract.editors import EditorInfo, Option
+from ..contract.editors import EditorInfo, option
 from ..ground.errors import CannotEdit, WeightsMissing
-from ..models import lazy, translation, weights
+from ..models import translation
 from ..models.patch_denoiser import best_device
-from .base import Editor, OnStep, Scene
+from .base import Editor, Given, OnStep, Scene
 from .frame import Frame, Grid
 
 FOLDER = "translation"
 NATIVE_PX = 256
 
 
-class LearnedWeather(Editor):
+@dataclass(frozen=True)
+class LearnedWeatherOptions:
+    """Which network, and how much of its change is kept."""
+
+    checkpoint: str = option(
+        "Trained network",
+        "",
+        help=(
+            f"Name of a file in the folder models/{FOLDER} of the server's home, .safetensors or "
+            ".pth; empty: the first."
+        ),
+    )
+    gsd_m: float = option(
+        "Ground size it works at",
+        0.0,
+        unit="m",
+        minimum=0.0,
+        maximum=10_000.0,
+        help="Of a pixel of the pictures it was trained on; 0: the raster's own.",
+    )
+    amount: float = option(
+        "Amount", 1.0, minimum=0.0, maximum=1.0, help="Share of the change that is kept."
+    )
+
+
+class LearnedWeather(Editor[LearnedWeatherOptions]):
     """A picture translated by a generator that the user brings or trains."""
+
+    Options = LearnedWeatherOptions
 
     tile_px = 1536
     overlap_px = 256
@@ -38,36 +63,6 @@ class LearnedWeather(Editor):
         engine="unpaired picture translation (CycleGAN generator)",
         bands="rgb",
         licence="of the network you bring",
-        options=(
-            Option(
-                "checkpoint",
-                "string",
-                "",
-                "Trained network",
-                help=f"Name of a file in the folder models/{FOLDER} of the server's home, "
-                ".safetensors or .pth; empty: the "
-                "first.",
-            ),
-            Option(
-                "gsd_m",
-                "number",
-                0.0,
-                "Ground size it works at",
-                minimum=0.0,
-                maximum=10_000.0,
-                unit="m",
-                help="Of a pixel of the pictures it was trained on; 0: the raster's own.",
-            ),
-            Option(
-                "amount",
-                "number",
-                1.0,
-                "Amount",
-                minimum=0.0,
-                maximum=1.0,
-                help="Share of the change that is kept.",
-            ),
-        ),
     )
 
     def context_px(self, side_px: int) -> int:
@@ -78,32 +73,36 @@ class LearnedWeather(Editor):
         """What to do where there is no network."""
         return (
             ""
-            if weights.files(FOLDER)
+            if self.models.folder.files(FOLDER)
             else (
-                f"No network is in {weights.folder() / FOLDER}. Train one (landbrush-server "
-                "train cyclegan), or put the generator's "
-                "file of a trained one there."
+                f"No network is in {self.models.folder.folder / FOLDER}. Train one "
+                "(landbrush-server train cyclegan), or put the generator's file of a trained one "
+                "there."
             )
         )
 
-    def check(self, prompt: str, options: Mapping[str, Any]) -> None:
+    def check(self, prompt: str, options: LearnedWeatherOptions) -> None:
         """Raise WeightsMissing where there is no such network."""
         if self.missing():
             raise WeightsMissing(self.missing())
-        weights.named(FOLDER, options["checkpoint"])
+        self.models.folder.named(FOLDER, options.checkpoint)
 
-    def settled(self, options: Mapping[str, Any]) -> dict[str, Any]:
+    def resolve(self, options: LearnedWeatherOptions, given: Given) -> LearnedWeatherOptions:
         """With the network's name."""
-        return {**options, "checkpoint": weights.named(FOLDER, options["checkpoint"]).name}
+        name = self.models.folder.named(FOLDER, options.checkpoint).name
+        return replace(options, checkpoint=name)
 
     def edit(
-        self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep
+        self, scene: Scene, prompt: str, options: LearnedWeatherOptions, seed: int, on_step: OnStep
     ) -> np.ndarray:
         """Translate the window on a grid with pixels of the wanted ground size."""
-        path = weights.named(FOLDER, options["checkpoint"])
+        path = self.models.folder.named(FOLDER, options.checkpoint)
         on_step(0, 2)
-        net = _loaded(path, path.stat().st_mtime_ns)
-        grid = Grid(NATIVE_PX, translation.CELL_PX, asked_gsd_m=options["gsd_m"] or scene.gsd_m)
+        changed = path.stat().st_mtime_ns
+        net = self.models.kept(
+            ("translation", path, changed), lambda: translation.load(path).to(best_device())
+        )
+        grid = Grid(NATIVE_PX, translation.CELL_PX, asked_gsd_m=options.gsd_m or scene.gsd_m)
         frame = Frame.of(scene.mask.shape, scene.gsd_m, scene.aspect, grid)
         image = scene.filled()
         shown = frame.shown(image)
@@ -114,7 +113,7 @@ class LearnedWeather(Editor):
             raise CannotEdit(
                 f"{path.name} gave no numbers: its weights are damaged, or were trained to that."
             )
-        made = shown + options["amount"] * (made - shown)
+        made = shown + options.amount * (made - shown)
         about = {
             "network": path.name,
             "worked_at_m": round(frame.gsd_m, 6),
@@ -122,9 +121,3 @@ class LearnedWeather(Editor):
         }
         on_step(2, 2, None, "", about)
         return np.clip(frame.back(made, shown, image), 0, 1)
-
-
-@lazy.once()
-def _loaded(path: Path, changed_ns: int) -> translation.Generator:
-    """The network, kept for the windows to come while its file is the same."""
-    return translation.load(path).to(best_device())

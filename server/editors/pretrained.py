@@ -1,307 +1,228 @@
-"""What the editors with pretrained networks share: options, the way to the model's grid and back,
-the run, the record."""
+"""Editors with pretrained networks that the user brings: options, the way to the model's grid and
+back, the run, the record. Which there are is in the catalogue; how each draws, in its family."""
 
 from __future__ import annotations
 
-import functools
-from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from ..contract.editors import EditorInfo, Option
-from ..diffusion import schedules, warm
-from ..diffusion.components import release
+from ..contract.editors import EditorInfo, options_of
+from ..diffusion.components import Model, release
 from ..diffusion.drawing import Drawing, Settings
+from ..diffusion.families import Recipe, family
 from ..diffusion.guidance import FreeGuidance
-from ..diffusion.placement import PRECISIONS
-from ..ground.errors import BadRequest, CannotEdit, ModelNotNamed, UnknownModel
-from ..store import catalogue, shelf
-from ..store.catalogue import Entry
-from ..synthesis.spectral import FROM_IMAGE, KEPT
+from ..ground.errors import BadRequest, CannotEdit, ModelNotNamed, ServerError, UnknownModel
+from ..store.catalogue import EditorEntry, Entry
+from ..store.installed import config_of
 from . import scenario_prompts
-from .base import Editor, OnStep, Scene
+from .base import Editor, Given, OnStep, Scene
 from .frame import Frame, Grid, widened
-from .scenario_prompts import SCENARIOS, SEVERITIES
+from .models import Models
+from .pretrained_options import AS_PUBLISHED, FAST, NOT_FOR_ALL, P, PretrainedOptions
 
-PAPER = "paper"
-FAST = "fast"
-AS_PUBLISHED = "as the preset"
 FEWEST_PX = 16
-bringable = functools.partial(
-    EditorInfo, bands="rgb", needs=("prompt?",), licence="of the model, see Models"
-)
-"""What an editor is whose model the user brings."""
+FINER_STRENGTH = 0.6
+"""How much ground that is made finer may change, 0 to 1: what is coarser stays, detail comes."""
 
 
-def options_for(
-    image_guidance: bool = False, strength: bool = False, flow: bool = False, negative: bool = True
-) -> tuple[Option, ...]:
-    """The options of an editor with a pretrained network."""
-    solvers = schedules.FLOW if flow else schedules.DIFFUSION
-    found = [
-        Option(
-            "model",
-            "string",
-            "",
-            "Model",
-            help="Name of an installed model; empty: the first that is installed.",
-        ),
-        Option(
-            "preset",
-            "string",
-            PAPER,
-            "Preset",
-            choices=(PAPER, FAST),
-            help="Paper: solver, steps and guidance as published. Fast: a solver that needs few "
-            "steps.",
-        ),
-        Option(
-            "scenario",
-            "string",
-            scenario_prompts.NONE,
-            "Scenario",
-            choices=(scenario_prompts.NONE, *SCENARIOS),
-            help="Words for the model, in the style of damage reports; a prompt of yours is "
-            "added to them.",
-        ),
-        Option(
-            "severity", "string", "major", "Severity", choices=SEVERITIES, help="Of the scenario."
-        ),
-        Option("steps", "integer", 0, "Steps", minimum=0, maximum=1000, help="0: the preset's."),
-        Option(
-            "scheduler",
-            "string",
-            AS_PUBLISHED,
-            "Solver",
-            choices=(AS_PUBLISHED, *solvers),
-            help="Of the noise schedule.",
-        ),
-        Option(
-            "guidance_scale",
-            "number",
-            0.0,
-            "Guidance by words",
-            minimum=0,
-            maximum=100,
-            help="How strictly the words are followed; 0: as published, 1: not reinforced.",
-        ),
-    ]
-    if image_guidance:
-        found.append(
-            Option(
-                "image_guidance_scale",
-                "number",
-                0.0,
-                "Guidance by the picture",
-                minimum=0,
-                maximum=20,
-                help="How strictly the picture is kept: lower changes more; 0: as published.",
-            )
-        )
-    if strength:
-        found.append(
-            Option(
-                "strength",
-                "number",
-                0.0,
-                "Strength",
-                minimum=0,
-                maximum=1,
-                help="How much noise the picture gets before it is redrawn; 0: as published, 1: "
-                "all new.",
-            )
-        )
-    if negative:
-        found.append(
-            Option("negative_prompt", "string", "", "Not wanted", help="What should not be there.")
-        )
-    return (
-        *found,
-        Option(
-            "gsd_m",
-            "number",
-            0.0,
-            "Ground size it works at",
-            minimum=0,
-            maximum=10_000,
-            unit="m",
-            help="Of a pixel; 0: the raster's own, or the finest the model was trained on where "
-            "the raster is finer.",
-        ),
-        Option(
-            "keep_detail",
-            "boolean",
-            True,
-            "Keep the raster's own detail",
-            help="Where the model changes little, the raster's pixels take on the change alone.",
-        ),
-        Option(
-            "other_bands",
-            "string",
-            KEPT,
-            "Bands beside red, green and blue",
-            choices=(KEPT, FROM_IMAGE),
-            help="Keep them, or find them for the new colours among the window's own pixels.",
-        ),
-        Option(
-            "precision",
-            "string",
-            "automatic",
-            "Precision",
-            choices=PRECISIONS,
-            help="Of the weights.",
-        ),
-        Option(
-            "compile",
-            "boolean",
-            False,
-            "Compile the network",
-            help="Faster after some dozen steps on a GPU; the first takes minutes.",
-        ),
-    )
+class Pretrained(Editor[P]):
+    """An editor whose network the user brings.
 
+    `entry`: what the catalogue says of it. `recipe`: how it draws. `redraws_all`: whether the
+    source is no part of what is drawn, so that nothing of it is kept around the polygons. `hides`:
+    options that make no sense for it.
+    """
 
-class Pretrained(Editor):
-    """An editor whose network the user brings. `cell_px`: what the sides of its pictures are
-    multiples of; `square`: whether tiles must have the native shape; `instructs`: whether it reads
-    what to change, or what to show; `redraws_all`: whether the source is no part of what is drawn,
-    so that nothing of it is kept around the polygons."""
-
-    cell_px = 64
-    square = False
-    instructs = True
+    Options: type = PretrainedOptions
     redraws_all = False
+    hides: tuple[str, ...] = ()
     soft_edge = True
     redraws_surroundings = True
     tile_px = 6144
     overlap_px = 512
 
-    @abstractmethod
-    def draw(
-        self, drawing: Drawing, options: Mapping[str, Any]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The drawn picture and the source as the autoencoder gives it back, both (1, 3, H, W) in
-        [-1, 1]."""
+    def __init__(self, models: Models, entry: EditorEntry) -> None:
+        super().__init__(models)
+        self.entry = entry
+        self.recipe: Recipe = family(entry.family).recipes[entry.recipe]
+        self.instructs = self.recipe.instructs
+        self.info = self.about(entry)
 
-    def context_wanted(self, side_px: int, gsd_m: float, options: Mapping[str, Any]) -> int:
+    def about(self, entry: EditorEntry) -> EditorInfo:
+        """What users are told of it."""
+        hidden = {name for name in NOT_FOR_ALL if name not in self.recipe.takes} | {*self.hides}
+        solvers = (AS_PUBLISHED, *family(entry.family).solvers)
+        shown = [one for one in options_of(self.Options) if one.name not in hidden]
+        return EditorInfo(
+            id=entry.id,
+            title=entry.title,
+            description=entry.description,
+            engine=entry.engine,
+            bands="rgb",
+            needs=("prompt?",),
+            licence=entry.licence,
+            native_size_px=entry.native_size_px,
+            weights=entry.weights,
+            options=tuple(
+                replace(one, choices=solvers) if one.name == "scheduler" else one for one in shown
+            ),
+        )
+
+    def described(self) -> EditorInfo:
+        """With the models that it can choose from."""
+        try:
+            there = self.models.store.installed(self.info.id)
+        except ServerError as error:  # a store that cannot be read must not take the other editors
+            return replace(self.info, missing=str(error))
+        names = ("", *(entry.id for entry in there))
+        return replace(
+            self.info,
+            options=tuple(
+                replace(one, choices=names) if one.name == "model" else one
+                for one in self.info.options
+            ),
+            missing="" if there else self._nothing_here(),
+        )
+
+    def missing(self) -> str:
+        """What to do where it has no model."""
+        return "" if self.models.store.installed(self.info.id) else self._nothing_here()
+
+    def _nothing_here(self) -> str:
+        names = ", ".join(self.info.weights)
+        return f"No model of it is on the server's machine ({names}). See Models."
+
+    def ready(self) -> bool:
+        """Whether it has a model; not where the store cannot be read."""
+        try:
+            return not self.missing()
+        except ServerError:
+            return False
+
+    def other_bands(self, options: P) -> str:
+        """As the user says."""
+        return options.other_bands
+
+    def context_wanted(self, side_px: int, gsd_m: float, options: P) -> int:
         """Surroundings that fill the model's native size, and a quarter of the polygon where that
         is larger."""
         try:
-            entry = self.entry(options)
+            model = self.model_of(options)
         except (ModelNotNamed, UnknownModel, BadRequest):
             return 64
-        grid = self.grid(entry, options)
-        native = round(entry.native_px * grid.working_gsd(gsd_m) / max(gsd_m, 1e-9))
+        grid = self.grid(model, options)
+        native = round(model.native_px * grid.working_gsd(gsd_m) / max(gsd_m, 1e-9))
         return min(max(side_px // 4, (native - side_px + 1) // 2, 64), 2048)
 
-    def entry(self, options: Mapping[str, Any]) -> Entry:
+    def model_of(self, options: P) -> Entry:
         """The model to use; raises ModelNotNamed with the ways to get one."""
-        name = options.get("model", "")
-        if name:
-            found = shelf.entry(name)
-            if self.info.id not in found.editors:
-                raise BadRequest(
-                    f"options.model: {found.title} is not for {self.info.title}; "
-                    f"{', '.join(e.id for e in catalogue.serving(shelf.folder(), self.info.id))} "
-                    "are."
+        store = self.models.store
+        serving = store.serving(self.info.id)
+        if not options.model:
+            there = store.installed(self.info.id)
+            if not there:
+                raise ModelNotNamed(
+                    f"{self.info.title} has no model on this machine. "
+                    f"{store.missing_reason(serving[0])}"
                 )
-            why = shelf.why_not(found)
-            if why:
-                raise ModelNotNamed(why)
-            return found
-        there = shelf.installed(self.info.id)
-        if not there:
-            raise ModelNotNamed(
-                f"{self.info.title} has no model on this machine. "
-                + shelf.why_not(catalogue.serving(shelf.folder(), self.info.id)[0])
+            return there[0]
+        found = store.entry(options.model)
+        if self.info.id not in found.editors:
+            names = ", ".join(entry.id for entry in serving)
+            raise BadRequest(
+                f"options.model: {found.title} is not for {self.info.title}; {names} are."
             )
-        return there[0]
+        why = store.missing_reason(found)
+        if why:
+            raise ModelNotNamed(why)
+        return found
 
-    def check(self, prompt: str, options: Mapping[str, Any]) -> None:
+    def check(self, prompt: str, options: P) -> None:
         """Raise where there is no model, or no word."""
         self.worded(prompt, options)
-        self.entry(options)
+        self.model_of(options)
 
-    def settled(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The options with the model's name in them, by which the edit can be made again."""
-        return {**options, "model": self.entry(options).id}
+    def resolve(self, options: P, given: Given) -> P:
+        """With the model's name, by which the edit can be made again; ground that is made finer
+        keeps what is coarser."""
+        chosen = replace(options, model=self.model_of(options).id)
+        if given.finer and "strength" in self.recipe.takes and not options.strength:
+            chosen = replace(chosen, strength=FINER_STRENGTH)
+        return chosen
 
-    def grid(self, entry: Entry, options: Mapping[str, Any]) -> Grid:
+    def grid(self, model: Entry, options: P) -> Grid:
         """What the model wants of the raster's grid."""
-        low, high = entry.gsd_m
-        return Grid(
-            entry.native_px, self.cell_px, (low, high), self.square, options.get("gsd_m", 0.0)
-        )
+        low, high = model.gsd_m
+        recipe = self._recipe_of(model)
+        return Grid(model.native_px, recipe.cell_px, (low, high), recipe.square, options.gsd_m)
 
-    def edit(
-        self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep
-    ) -> np.ndarray:
+    def _recipe_of(self, model: Entry) -> Recipe:
+        return family(model.family).recipes[self.entry.recipe]
+
+    def edit(self, scene: Scene, prompt: str, options: P, seed: int, on_step: OnStep) -> np.ndarray:
         """Draw the window on the model's grid, and bring it back."""
         if min(scene.mask.shape) < FEWEST_PX:
             raise CannotEdit(
                 f"The window has {scene.mask.shape[1]} x {scene.mask.shape[0]} pixels; "
-                f"{self.info.title} needs "
-                f"{FEWEST_PX} a side."
+                f"{self.info.title} needs {FEWEST_PX} a side."
             )
-        entry = self.entry(options)
-        words = self.worded(prompt, options)
-        settings = self.settings(entry, options, seed)
+        entry = self.model_of(options)
         grid = self.grid(entry, options)
         frame = Frame.of(scene.mask.shape, scene.gsd_m, scene.aspect, grid)
-        words = self.composed(words, options, scene.gsd_m)
+        settings = replace(self.settings(entry, options, seed), gsd_m=frame.gsd_m)
+        words = self.composed(self.worded(prompt, options), options, scene.gsd_m)
         notes = [note for note in (grid.note(scene.gsd_m, frame.gsd_m),) if note]
-        model = warm.held(
-            entry, options["precision"], lambda note: on_step(0, settings.steps, None, note)
+        model = self.models.warm.acquire(
+            entry, options.precision, lambda note: on_step(0, settings.steps, None, note)
         )
         seen_as = self.pictured(scene)
-        picture = frame.shown(seen_as)
         with model.lock, torch.inference_mode():
-            pixels = self.pixels_a_latent(model)
-            drawn = None if self.redraws_all else widened(frame.mask(scene.mask), pixels)
+            pixels = vae_scale_factor(model)
             drawing = Drawing(
                 model,
                 words,
-                picture,
-                drawn,
+                frame.shown(seen_as),
+                None if self.redraws_all else widened(frame.mask(scene.mask), pixels),
                 settings,
                 entry.native_px // pixels,
                 _shown(scene.mask, seen_as, frame, on_step),
                 notes,
                 origin=frame.place(scene.origin, pixels),
             )
-            if options["compile"] and model.placement.device != "cpu":
-                model.compiled(entry.parts[0] if entry.parts[0] != "lora" else entry.lora)
-            made, seen = self._drawn(drawing, self.told(options, frame))
-        warm.ease()
-        about = {"prompt_used": words, **_record(settings, model, frame, scene), "notes": notes}
-        on_step(1, 1, None, "", about)
-        return self.returned(
-            frame.back(made, seen if options.get("keep_detail") else None, scene.image), scene
-        )
+            if options.compile and model.placement.device != "cpu":
+                model.compiled(entry.lora if entry.parts[0] == "lora" else entry.parts[0])
+            made, seen = self._drawn(drawing)
+        self.models.warm.evict_idle()
+        facts = {
+            "prompt_used": words,
+            **_record(settings, model, frame, scene),
+            "notes": notes,
+        }
+        on_step(1, 1, None, "", facts)
+        detail = seen if options.keep_detail and "keep_detail" not in self.hides else None
+        return self.returned(frame.back(made, detail, scene.image), scene)
 
-    def _drawn(
-        self, drawing: Drawing, options: Mapping[str, Any]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _drawn(self, drawing: Drawing) -> tuple[torch.Tensor, torch.Tensor]:
         """What the recipe draws; raises CannotEdit where memory runs out, or numbers overflow."""
+        title = drawing.model.entry.title
         try:
-            made, seen = self.draw(drawing, options)
+            made, seen = self._recipe_of(drawing.model.entry).draw(drawing)
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
                 release()
                 raise CannotEdit(
-                    f"{drawing.model.entry.title} ran out of memory. Close other programs, "
-                    "choose half precision, a "
+                    f"{title} ran out of memory. Close other programs, choose half precision, a "
                     "larger ground size to work at, or a smaller model."
                 ) from error
             raise
         if not bool(torch.isfinite(made).all() and torch.isfinite(seen).all()):
             raise CannotEdit(
-                f"{drawing.model.entry.title} gave no numbers, which happens where half "
-                "precision overflows. Choose "
+                f"{title} gave no numbers, which happens where half precision overflows. Choose "
                 "bfloat16 or float32 as 'Precision'."
             )
         return made, seen
@@ -314,19 +235,15 @@ class Pretrained(Editor):
         """The bands that the editor gives, of the picture (3, H, W) that was drawn."""
         return made
 
-    def told(self, options: Mapping[str, Any], frame: Frame) -> dict[str, Any]:
-        """The options for the recipe, with the ground size that the model's pixel really has."""
-        return {**options, "worked_at_m": frame.gsd_m}
-
-    def worded(self, prompt: str, options: Mapping[str, Any]) -> str:
+    def worded(self, prompt: str, options: P) -> str:
         """The scenario's words and the user's; raises BadRequest where there are none."""
-        ready = scenario_prompts.words_for(options["scenario"], options["severity"], self.instructs)
+        ready = scenario_prompts.words_for(options.scenario, options.grade, self.instructs)
         words = " ".join(part for part in (ready, prompt.strip()) if part)
         if not words:
             raise BadRequest(f"prompt: empty. {self.info.title} needs words, or a scenario.")
         return words
 
-    def composed(self, words: str, options: Mapping[str, Any], gsd_m: float) -> str:
+    def composed(self, words: str, options: P, gsd_m: float) -> str:
         """The words as the model was trained to read them; `gsd_m` of a pixel of the raster."""
         return words
 
@@ -334,34 +251,35 @@ class Pretrained(Editor):
         """The settings of the preset *paper*."""
         return entry.paper
 
-    def settings(self, entry: Entry, options: Mapping[str, Any], seed: int) -> Settings:
+    def settings(self, entry: Entry, options: P, seed: int) -> Settings:
         """As the preset says, unless the user does."""
-        how = {**self.published(entry), **(entry.fast if options["preset"] == FAST else {})}
-        text = options["guidance_scale"] or float(how.get("guidance_scale", 7.5))
-        image = options.get("image_guidance_scale") or how.get("image_guidance_scale")
+        how = {**self.published(entry), **(entry.fast if options.preset == FAST else {})}
+        text = options.guidance_scale or float(how.get("guidance_scale", 7.5))
+        image = options.image_guidance_scale or how.get("image_guidance_scale")
         if image == 0:  # as RSEdit-DiT's paper: one scale for both
             image = text
-        solver = (
-            options["scheduler"]
-            if options["scheduler"] != AS_PUBLISHED
-            else str(how.get("scheduler", "Euler"))
-        )
+        solver = options.scheduler
+        if solver == AS_PUBLISHED:
+            solver = str(how.get("scheduler", "Euler"))
         return Settings(
             solver,
-            options["steps"] or int(how.get("steps", 50)),
+            options.steps or int(how.get("steps", 50)),
             FreeGuidance(text, image),
             seed,
-            options.get("strength") or float(how.get("strength", 1.0)),
-            options.get("negative_prompt", ""),
+            options.strength or float(how.get("strength", 1.0)),
+            options.negative_prompt,
+            text_mask=options.text_mask,
         )
 
-    def pixels_a_latent(self, model: Any) -> int:
-        """Of the model's autoencoder, along a side."""
-        config = shelf.config_of(shelf.part(model.entry, "movq" if model.has("movq") else "vae"))
-        return int(2 ** (len(config["block_out_channels"]) - 1))
+
+def vae_scale_factor(model: Model) -> int:
+    """Pixels along a side of a latent of the model."""
+    config = config_of(model.folder(model.family.codec))
+    sides = int(2 ** (len(config["block_out_channels"]) - 1))
+    return sides * model.family.codec_class.patch
 
 
-def _record(settings: Settings, model: Any, frame: Frame, scene: Scene) -> dict[str, Any]:
+def _record(settings: Settings, model: Model, frame: Frame, scene: Scene) -> dict[str, Any]:
     """How it was drawn, for the manifest."""
     return {
         **model.about(),

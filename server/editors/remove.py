@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..contract.editors import EditorInfo, Option
+from ..contract.editors import EditorInfo, option
 from ..ground.errors import CannotEdit
 from ..synthesis.pyramid import Level
 from ..synthesis.remove import Removal, RemoveSettings
@@ -23,8 +21,29 @@ OTHER_SEED = 7919
 ENGINE = "exemplar-based inpainting (coherent copying of the layer's own pixels)"
 
 
-class Remove(Editor):
+@dataclass(frozen=True)
+class RemoveOptions:
+    """From where the ground is copied."""
+
+    reach_px: int = option(
+        "Copy from within",
+        40,
+        unit="px",
+        minimum=8,
+        maximum=1024,
+        help=("How far from the polygon ground is copied. Small values keep to the neighbourhood."),
+    )
+    guard: bool = option(
+        "Do not copy look-alikes",
+        True,
+        help="Keeps other pixels that look like the removed object from being copied in.",
+    )
+
+
+class Remove(Editor[RemoveOptions]):
     """Exemplar-based inpainting; every band copies from the same place, so spectra stay real."""
+
+    Options = RemoveOptions
 
     soft_edge = False
     bytes_a_pixel = 1000
@@ -35,26 +54,6 @@ class Remove(Editor):
         "the polygon generously and "
         "include the object's shadow.",
         engine=ENGINE,
-        options=(
-            Option(
-                "reach_px",
-                "integer",
-                40,
-                "Copy from within",
-                minimum=8,
-                maximum=1024,
-                unit="px",
-                help="How far from the polygon ground is copied. Small values keep to the "
-                "neighbourhood.",
-            ),
-            Option(
-                "guard",
-                "boolean",
-                True,
-                "Do not copy look-alikes",
-                help="Keeps other pixels that look like the removed object from being copied in.",
-            ),
-        ),
     )
 
     def context_px(self, side_px: int) -> int:
@@ -62,12 +61,12 @@ class Remove(Editor):
         return max(64, side_px // 2)
 
     def edit(
-        self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep
+        self, scene: Scene, prompt: str, options: RemoveOptions, seed: int, on_step: OnStep
     ) -> np.ndarray:
         """Fill the mask; needs some valid ground in the window."""
         if (scene.valid & ~scene.mask).sum() < 200:
             raise CannotEdit("There is too little valid ground around the polygon to copy from.")
-        settings = RemoveSettings(reach_px=options["reach_px"], guard=options["guard"])
+        settings = RemoveSettings(reach_px=options.reach_px, guard=options.guard)
         window = Level(scene.image, scene.mask, scene.valid)
         removal = Removal(window, settings)
         ground, hole = removal.ground()
@@ -82,10 +81,9 @@ class Remove(Editor):
             )
             raise CannotEdit(
                 f"Only {ground:,} pixels of ground that can be copied lie around a hole of "
-                f"{hole:,}, less than a quarter: it "
-                f"would be filled with stripes. Draw a smaller polygon, {also}or use 'Fill like "
-                "there' with an exemplar of what "
-                "should be there."
+                f"{hole:,}, less than a quarter: it would be filled with stripes. Draw a smaller "
+                f"polygon, {also}or use 'Fill like there' with an exemplar of what should be "
+                "there."
             )
         return _best(removal, seed, on_step)
 
@@ -108,9 +106,8 @@ def _best(removal: Removal, seed: int, on_step: OnStep) -> np.ndarray:
         if made.repeated <= SHOWS
         else [
             f"The fill repeats itself and may show stripes: {made.repeated:.0%} of it is copied "
-            "from the same few pixels, the best "
-            f"of {CANDIDATES} tries. Draw a smaller polygon, copy from further away (option "
-            "reach_px), or use 'Fill like there'."
+            f"from the same few pixels, the best of {CANDIDATES} tries. Draw a smaller polygon, "
+            "copy from further away (option reach_px), or use 'Fill like there'."
         ]
     )
     on_step(

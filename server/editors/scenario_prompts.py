@@ -1,4 +1,4 @@
-"""Scenarios as prompts, by kind and severity, in the style of damage reports; in words of our own.
+"""Scenarios as prompts, by kind and grade, in the style of damage reports; in words of our own.
 
 RSEdit's training captions are reports of what a disaster did to buildings, ground and vegetation,
 in the four grades of xBD (no damage, minor, major, destroyed). Each scenario has an instruction,
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 NONE = "none"
-SEVERITIES = ("minor", "major", "destroyed")
+GRADES = ("minor", "major", "destroyed")
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,10 @@ SCENARIOS = {
         (
             "Let shallow brown water stand on streets and low ground; buildings stay whole, with "
             "wet gardens around them.",
-            "Flood the area with muddy water up to the walls of the houses; roads are under "
-            "water and gardens are covered with "
-            "silt.",
-            "Flood the whole area up to the roofs; only roof tops and tree crowns rise from "
-            "brown water, and debris floats "
-            "between them.",
+            "Flood the area with muddy water up to the walls of the houses; roads are under water "
+            "and gardens are covered with silt.",
+            "Flood the whole area up to the roofs; only roof tops and tree crowns rise from brown "
+            "water, and debris floats between them.",
         ),
         (
             "satellite image of a place with shallow flood water on its streets",
@@ -44,8 +42,7 @@ SCENARIOS = {
             "Let a wave have washed over the shore: wet sand and scattered debris lie on the "
             "ground nearest to the sea.",
             "Show what a tsunami left: many buildings near the shore have collapsed, mud and "
-            "debris cover the ground, trees are "
-            "gone.",
+            "debris cover the ground, trees are gone.",
             "Show what a tsunami left: all buildings are swept away, bare foundations and mud "
             "remain, and the shoreline is torn.",
         ),
@@ -67,8 +64,8 @@ SCENARIOS = {
         (
             "satellite image with dark burned patches of grass",
             "satellite image after a wildfire, charred vegetation, burned roofs",
-            "satellite image of a place burned down by a wildfire, grey foundations, black "
-            "ground and ash",
+            "satellite image of a place burned down by a wildfire, grey foundations, black ground "
+            "and ash",
         ),
     ),
     "tornado": Scenario(
@@ -87,8 +84,8 @@ SCENARIOS = {
     ),
     "earthquake": Scenario(
         (
-            "Let an earthquake have cracked some roofs and walls; a little rubble lies beside "
-            "the buildings.",
+            "Let an earthquake have cracked some roofs and walls; a little rubble lies beside the "
+            "buildings.",
             "Show what an earthquake left: several buildings have partly collapsed, and rubble "
             "blocks the streets.",
             "Show what an earthquake left: most buildings have collapsed into heaps of rubble "
@@ -105,8 +102,8 @@ SCENARIOS = {
             "Let a thin layer of grey ash lie on roofs, roads and fields.",
             "Show what an eruption left: thick grey ash covers everything, some roofs have caved "
             "in, vegetation is dead.",
-            "Show what an eruption left: dark lava and mud flows have buried buildings and "
-            "roads; nothing green is left.",
+            "Show what an eruption left: dark lava and mud flows have buried buildings and roads; "
+            "nothing green is left.",
         ),
         (
             "satellite image of a place dusted with volcanic ash",
@@ -143,9 +140,9 @@ SCENARIOS = {
 }
 
 
-def words_for(scenario: str, severity: str, instruct: bool) -> str:
+def words_for(scenario: str, grade: str, instruct: bool) -> str:
     """The prompt of a scenario; empty for none."""
     if scenario not in SCENARIOS:
         return ""
     found = SCENARIOS[scenario]
-    return (found.instructions if instruct else found.descriptions)[SEVERITIES.index(severity)]
+    return (found.instructions if instruct else found.descriptions)[GRADES.index(grade)]

@@ -3,16 +3,14 @@ there, guide each step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
-from torch.nn import functional
 
-from ..contract.editors import EditorInfo, Option
+from ..contract.editors import EditorInfo, option
 from ..ground.errors import CannotEdit, ModelNotNamed
-from ..models import scene_words, weights
 from ..models.guidance import TextGuide
 from ..models.image_text import WHERE
 from ..models.noise import AnchoredNoise
@@ -22,17 +20,10 @@ from ..models.patch_sampler import Draw, Schedule, Source, sample
 from ..synthesis.fill import FillSettings, Prepared, fill, prepared, settled
 from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
-from .base import LAND_COVERS, Editor, OnStep, Patch, Scene, thick_enough
-from .guided import (
-    OPTIONS,
-    guide_of,
-    model_of,
-    record_of,
-    sentences_of,
-    shown_of,
-    similarity,
-    steering_of,
-)
+from ..words.land_cover import SEARCHABLE
+from .base import Editor, Given, OnStep, Patch, Scene, thick_enough
+from .guided import Guidance, GuidedOptions, sentences_of, shown_of, steering_of, with_paraphrases
+from .ranking import has_judge, ranked
 
 NEW = "new content"
 LAYOUT = "same layout"
@@ -44,8 +35,98 @@ APART = 7919
 """Between the seeds of candidates."""
 
 
-class TextEdit(Editor):
+@dataclass(frozen=True)
+class _OwnOptions:
+    """What the words change, and by which content."""
+
+    mode: str = option(
+        "What to do",
+        NEW,
+        choices=(NEW, LAYOUT, STYLE),
+        help=(
+            "New content in the polygon; or the same layout in another look (the whole picture: "
+            "draw a polygon around it); or another style. The last two need an image-text model."
+        ),
+    )
+    content: str = option(
+        "New content by",
+        EXEMPLARS,
+        choices=(EXEMPLARS, DIFFUSION),
+        help=(
+            "Exemplars are copied coherently and stay sharp; patch diffusion draws a new sample "
+            "of them, which the words can guide, and is smoother."
+        ),
+    )
+    word: str = option(
+        "Find in the layer",
+        "",
+        choices=("", *SEARCHABLE),
+        help=(
+            "The land cover to look for where no exemplar is drawn and no image-text model is "
+            "named; empty: as the prompt says."
+        ),
+    )
+    change: float = option(
+        "How much is drawn anew",
+        0.5,
+        minimum=0.05,
+        maximum=0.95,
+        help=(
+            "With the same layout and for a style: the noise level that the picture is taken back "
+            "to."
+        ),
+    )
+    share: float = option(
+        "Share that may change",
+        0.5,
+        minimum=0.02,
+        maximum=1.0,
+        help=(
+            "With the same layout and for a style: of the polygon, where the words have most say."
+        ),
+    )
+    candidates: int = option(
+        "Candidates",
+        1,
+        minimum=1,
+        maximum=8,
+        help=(
+            "So many are drawn; the one that fits the words best is kept: by the second "
+            "image-text model, else the first, else by scene agreement."
+        ),
+    )
+    keep_objects: bool = option("Keep objects whole", False, help="For buildings, cars and rows.")
+    outline_px: float = option(
+        "Natural outline",
+        4.0,
+        unit="px",
+        minimum=0.0,
+        maximum=64.0,
+        help=(
+            "How far the new content may stay inside the polygon, so that its shape does not show."
+        ),
+    )
+    resampling: int = option(
+        "Turns a step",
+        1,
+        minimum=1,
+        maximum=8,
+        help=(
+            "Patch diffusion takes each step so often, with fresh noise in between (RePaint): "
+            "slower, smoother."
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class TextOptions(GuidedOptions, _OwnOptions):
+    """Its own options, which come first in a form, and those of words that guide."""
+
+
+class TextEdit(Editor[TextOptions]):
     """Han et al.'s editing with the closed-form denoiser in SinDDM's place."""
+
+    Options = TextOptions
 
     tile_px = 1024
     bytes_a_pixel = 1000
@@ -59,129 +140,48 @@ class TextEdit(Editor):
         "the layout that is there.",
         engine="exemplar-based synthesis, or single-image diffusion in closed form",
         needs=("prompt", "exemplar?"),
-        options=(
-            Option(
-                "mode",
-                "string",
-                NEW,
-                "What to do",
-                choices=(NEW, LAYOUT, STYLE),
-                help="New content in the polygon; or the same layout in another look (the whole "
-                "picture: draw a polygon "
-                "around it); or another style. The last two need an image-text model.",
-            ),
-            Option(
-                "content",
-                "string",
-                EXEMPLARS,
-                "New content by",
-                choices=(EXEMPLARS, DIFFUSION),
-                help="Exemplars are copied coherently and stay sharp; patch diffusion draws a "
-                "new sample of them, which "
-                "the words can guide, and is smoother.",
-            ),
-            Option(
-                "word",
-                "string",
-                "",
-                "Find in the layer",
-                choices=("", *LAND_COVERS),
-                help="The land cover to look for where no exemplar is drawn and no image-text "
-                "model is named; empty: as "
-                "the prompt says.",
-            ),
-            Option(
-                "change",
-                "number",
-                0.5,
-                "How much is drawn anew",
-                minimum=0.05,
-                maximum=0.95,
-                help="With the same layout and for a style: the noise level that the picture is "
-                "taken back to.",
-            ),
-            Option(
-                "share",
-                "number",
-                0.5,
-                "Share that may change",
-                minimum=0.02,
-                maximum=1.0,
-                help="With the same layout and for a style: of the polygon, where the words have "
-                "most say.",
-            ),
-            Option(
-                "candidates",
-                "integer",
-                1,
-                "Candidates",
-                minimum=1,
-                maximum=8,
-                help="So many are drawn; the one that fits the words best is kept: by the second "
-                "image-text model, else "
-                "the first, else by scene agreement.",
-            ),
-            Option(
-                "keep_objects",
-                "boolean",
-                False,
-                "Keep objects whole",
-                help="For buildings, cars and rows.",
-            ),
-            Option(
-                "outline_px",
-                "number",
-                4.0,
-                "Natural outline",
-                minimum=0.0,
-                maximum=64.0,
-                unit="px",
-                help="How far the new content may stay inside the polygon, so that its shape "
-                "does not show.",
-            ),
-            Option(
-                "resampling",
-                "integer",
-                1,
-                "Turns a step",
-                minimum=1,
-                maximum=8,
-                help="Patch diffusion takes each step so often, with fresh noise in between "
-                "(RePaint): slower, smoother.",
-            ),
-            *OPTIONS,
-        ),
     )
 
-    def tiled_by(self, options: Mapping[str, Any]) -> int:
+    def tiled_by(self, options: TextOptions) -> int:
         """What is copied coherently has no seams of its own, so that it gets none of tiles
         either."""
-        return 0 if options["mode"] == NEW and options["content"] == EXEMPLARS else self.tile_px
+        return 0 if options.mode == NEW and options.content == EXEMPLARS else self.tile_px
 
-    def feathers(self, options: Mapping[str, Any]) -> bool:
+    def feathers(self, options: TextOptions) -> bool:
         """New content makes its own rim; in the other modes nothing moves, and a soft edge does no
         harm."""
-        return options["mode"] != NEW
+        return options.mode != NEW
 
-    def searches(self, options: Mapping[str, Any]) -> bool:
+    def searches(self, options: TextOptions) -> bool:
         """For new content."""
-        return options["mode"] == NEW
+        return options.mode == NEW
+
+    def with_word(self, options: TextOptions, word: str, objects: bool | None) -> TextOptions:
+        """The land cover that is looked for, and whether its objects are kept whole."""
+        keep = options.keep_objects if objects is None else objects
+        return replace(options, word=word, keep_objects=keep)
+
+    def resolve(self, options: TextOptions, given: Given) -> TextOptions:
+        """With the sentences that guide."""
+        return with_paraphrases(self.models, options, given.prompt)
 
     def context_px(self, side_px: int) -> int:
         """Enough to find transitions like the one the rim needs."""
         return 64
 
     def edit(
-        self, scene: Scene, prompt: str, options: Mapping[str, Any], seed: int, on_step: OnStep
+        self, scene: Scene, prompt: str, options: TextOptions, seed: int, on_step: OnStep
     ) -> np.ndarray:
         """Draw the candidates and return the best."""
         sentences = sentences_of(prompt, options)
-        mode = options["mode"]
+        mode = options.mode
         # More than one only where they differ and something can tell which is best.
         drawn_anew = mode == NEW
-        count = options["candidates"] if drawn_anew and _has_judge(scene, options["word"]) else 1
+        judged = drawn_anew and has_judge(self.models, scene, options.word)
+        count = options.candidates if judged else 1
         exemplars = thick_enough(scene.exemplars)
-        _check(mode, exemplars, scene, options)
+        self._check(exemplars, scene, options)
+        guidance = Guidance(self.models.image_text() if options.guidance > 0 else None, options)
         drawn: list[np.ndarray] = []
         about: list[dict[str, Any]] = []
         for number in range(count):
@@ -194,13 +194,14 @@ class TextEdit(Editor):
                     f"candidate {number + 1} of {count}" if count > 1 else "",
                 )
 
-            work = _Work(scene, sentences, options, seed + APART * number, step)
+            work = _Work(scene, sentences, guidance, seed + APART * number, step)
             picture, guide = work.new(exemplars) if mode == NEW else work.redrawn()
             drawn.append(picture)
-            about.append(record_of(guide))
-        scores, judge = (
-            _scores(scene, drawn, sentences, options["word"]) if count > 1 else ([0.0], "")
-        )
+            about.append(guidance.record(guide))
+        scores = [0.0]
+        judge = ""
+        if count > 1:
+            scores, judge = ranked(self.models, scene, drawn, sentences, options.word)
         best = int(np.argmax(scores))
         facts = {**about[best], "sentences": sentences}
         if judge:
@@ -208,24 +209,27 @@ class TextEdit(Editor):
         on_step(1, 1, drawn[best], "", facts)
         return drawn[best]
 
-
-def _check(mode: str, exemplars: Sequence[Patch], scene: Scene, options: Mapping[str, Any]) -> None:
-    guided = options["guidance"] > 0 and weights.chosen("image-text")
-    if mode == NEW and sum(int(p.usable.sum()) for p in exemplars) < FEWEST_PIXELS:
-        raise CannotEdit(
-            f"New content needs an exemplar of at least {FEWEST_PIXELS} usable pixels. Draw a "
-            "larger area, or name "
-            "a land cover that the layer shows."
-        )
-    if mode != NEW and not guided:
-        why = "guidance is 0" if weights.chosen("image-text") else "none is named"
-        raise ModelNotNamed(
-            f"The mode '{mode}' is guided by an image-text model, and {why}. {WHERE}"
-        )
-    if mode != NEW and scene.valid.sum() < FEWEST_PIXELS:
-        raise CannotEdit(
-            f"The window holds {int(scene.valid.sum())} valid pixels; {FEWEST_PIXELS} are needed."
-        )
+    def _check(self, exemplars: Sequence[Patch], scene: Scene, options: TextOptions) -> None:
+        """Raise where there is too little ground, or nothing that guides a mode that needs it."""
+        mode = options.mode
+        if mode == NEW:
+            if sum(int(p.usable.sum()) for p in exemplars) < FEWEST_PIXELS:
+                raise CannotEdit(
+                    f"New content needs an exemplar of at least {FEWEST_PIXELS} usable pixels. "
+                    "Draw a larger area, or name a land cover that the layer shows."
+                )
+            return
+        named = self.models.chosen("image-text")
+        if not (named and options.guidance > 0):
+            why = "guidance is 0" if named else "none is named"
+            raise ModelNotNamed(
+                f"The mode '{mode}' is guided by an image-text model, and {why}. {WHERE}"
+            )
+        if scene.valid.sum() < FEWEST_PIXELS:
+            raise CannotEdit(
+                f"The window holds {int(scene.valid.sum())} valid pixels; {FEWEST_PIXELS} are "
+                "needed."
+            )
 
 
 class _Work:
@@ -235,13 +239,13 @@ class _Work:
         self,
         scene: Scene,
         sentences: Sequence[str],
-        options: Mapping[str, Any],
+        guidance: Guidance[TextOptions],
         seed: int,
         on_step: Callable[[int, int], None],
     ) -> None:
         self.scene = scene
         self.sentences = sentences
-        self.options = options
+        self.guidance = guidance
         self.seed = seed
         self.on_step = on_step
         self.window = Level(scene.image, scene.mask, scene.valid)
@@ -249,19 +253,14 @@ class _Work:
     def new(self, exemplars: Sequence[Patch]) -> tuple[np.ndarray, TextGuide | None]:
         """New content: copied coherently, or sampled with the exemplars' patches weighted by how
         well they fit."""
-        options = self.options
+        options = self.guidance.options
         usable = [(p.image, p.usable) for p in exemplars]
-        if options["content"] == EXEMPLARS:
-            settings = FillSettings(options["keep_objects"], options["outline_px"])
+        if options.content == EXEMPLARS:
+            settings = FillSettings(options.keep_objects, options.outline_px)
             return fill(self.window, usable, self.seed, settings, self.on_step), None
         ready = prepared(self.window, usable)
-        guide = guide_of(
-            shown_of(self.scene, ready.scaling),
-            self.sentences,
-            options,
-            steering_of(options),
-            self.seed,
-        )
+        shown = shown_of(self.scene, ready.scaling)
+        guide = self.guidance.guide(shown, self.sentences, steering_of(options), self.seed)
         shape = self.scene.mask[ready.box].shape
         blank = Level(
             np.zeros((len(self.scene.image), *shape), np.float32),
@@ -272,34 +271,34 @@ class _Work:
         left = self.scene.origin[1] + ready.box[1].start
         draw = Draw(AnchoredNoise(self.seed, (top, left)), best_device(), self.on_step, guide)
         synthetic = sample(
-            blank, 1.0, draw, Schedule(turns=options["resampling"]), _source(ready, exemplars)
+            blank, 1.0, draw, Schedule(turns=options.resampling), _source(ready, exemplars)
         )
         out = settled(
-            self.window, ready, synthetic, options["outline_px"], np.random.default_rng(self.seed)
+            self.window, ready, synthetic, options.outline_px, np.random.default_rng(self.seed)
         )
         return out, guide
 
     def redrawn(self) -> tuple[np.ndarray, TextGuide | None]:
         """The same layout, or another style, from the picture's own patches."""
-        options = self.options
+        options = self.guidance.options
         scene = self.scene
         scaling = Scaling.of(scene.image, scene.valid)
-        style = options["mode"] == STYLE
-        strength = options["change"] * (0.6 if style else 1.0)
+        style = options.mode == STYLE
+        strength = options.change * (0.6 if style else 1.0)
         # A style is pulled three times as hard, as published, and its strength falls with the
         # noise.
         how = steering_of(
             options,
-            strength=options["guidance"] * (3 if style else 1),
-            share=options["share"],
+            strength=options.guidance * (3 if style else 1),
+            share=options.share,
             patience=0,
-            momentum=options["momentum"] * (0.25 if style else 1),
+            momentum=options.momentum * (0.25 if style else 1),
             fade_from=strength if style else 0.0,
         )
         sentences = (
             [f"{sentence} Style" for sentence in self.sentences] if style else self.sentences
         )
-        guide = guide_of(shown_of(scene, scaling), sentences, options, how, self.seed)
+        guide = self.guidance.guide(shown_of(scene, scaling), sentences, how, self.seed)
         draw = Draw(AnchoredNoise(self.seed, scene.origin), best_device(), self.on_step, guide)
         window = Level(scaling.scaled(scene.image), scene.mask, scene.valid)
         drawn = restyled(window, strength, draw) if style else layout_kept(window, strength, draw)
@@ -309,51 +308,3 @@ class _Work:
 def _source(ready: Prepared, exemplars: Sequence[Patch]) -> Source:
     prior = np.array([p.log_weight for p in exemplars], np.float32)[ready.owner]
     return Source(ready.bank.image, ready.bank.usable, prior if prior.any() else None)
-
-
-def _has_judge(scene: Scene, word: str) -> bool:
-    """Whether anything can tell which of several candidates fits best."""
-    if model_of("second-image-text") is not None or model_of() is not None:
-        return True
-    return (
-        word in scene_words.words()
-        and scene.gsd_m <= 1.0
-        and {"red", "green", "blue"} <= set(scene.roles)
-    )
-
-
-def _scores(
-    scene: Scene, drawn: Sequence[np.ndarray], sentences: Sequence[str], word: str
-) -> tuple[list[float], str]:
-    """How well each candidate fits the words, by the most independent judge there is, and that
-    judge's name."""
-    model = model_of("second-image-text") or model_of()
-    if model is not None:
-        return [similarity(model, scene, picture, sentences) for picture in drawn], model.name
-    if not _has_judge(scene, word):
-        return [0.0] * len(drawn), ""
-    windows = np.stack([_window(scene, picture) for picture in drawn])
-    scores = scene_words.agreement(scene_words.features(windows))[
-        :, scene_words.words().index(word)
-    ]
-    return [
-        float(score) for score in scores
-    ], "scene agreement (the network that found the exemplars)"
-
-
-def _window(scene: Scene, picture: np.ndarray) -> np.ndarray:
-    """The middle of the edited area as the scene network sees it: 38 m in 64 pixels."""
-    rows, cols = np.nonzero(scene.mask)
-    half = max(8, round(scene_words.WINDOW_PX * scene_words.GSD_M / scene.gsd_m / 2))
-    row = int(rows.mean())
-    col = int(cols.mean())
-    cut = picture[
-        [scene.roles.index(r) for r in ("red", "green", "blue")],
-        max(0, row - half) : row + half,
-        max(0, col - half) : col + half,
-    ]
-    side = (scene_words.WINDOW_PX,) * 2
-    seen = functional.interpolate(
-        torch.from_numpy(np.ascontiguousarray(cut))[None], side, mode="bilinear", antialias=True
-    )
-    return (seen[0].clamp(0, 1) * 255).permute(1, 2, 0).numpy().astype(np.uint8)

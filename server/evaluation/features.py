@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ import torch.nn.functional as functional
 from PIL import Image
 
 from ..ground.errors import BadRequest
-from ..models import inception, scene_words
+from ..models import inception
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 BATCH = 16
@@ -30,9 +31,9 @@ class Extractor:
     network: Network
 
 
-def lite0() -> Extractor:
-    """EfficientNet-Lite0's 1280 pooled features and 1000 classes of ImageNet."""
-    net = scene_words.network()
+def lite0(net: Any) -> Extractor:
+    """The 1280 pooled features and 1000 classes of ImageNet of an EfficientNet-Lite0 (see
+    models.scene_words)."""
 
     def seen(pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         small = functional.interpolate(

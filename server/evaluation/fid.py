@@ -35,9 +35,9 @@ class Distance:
         if fewest >= FEWEST_UNBIASED:
             return ""
         return (
-            f"{fewest} pictures a side: the distance is biased upwards, and by a different "
-            "amount for each model. Compare "
-            f"figures of the same number of pictures only; {FEWEST_UNBIASED:,} are usual."
+            f"{fewest} pictures a side: the distance is biased upwards, and by a different amount "
+            "for each model. Compare figures of the same number of pictures only; "
+            f"{FEWEST_UNBIASED:,} are usual."
         )
 
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..editors import registry
 from ..editors.base import Patch, Scene
+from ..editors.registry import Editors
 from ..evaluation import tables
 from ..ground.errors import BadRequest, ServerError
 from ..synthesis import rim
@@ -35,6 +35,7 @@ class Experiment:
     many with edited pairs as without, so that it is the pairs that help and not a longer training);
     side of the pictures, width of the network and most pairs tested on."""
 
+    editors: Editors
     counts: tuple[int, ...] = (5, 10, 30, 50)
     seeds: int = 3
     generated: float = 1.0
@@ -59,7 +60,7 @@ def run(data: Path, how: Experiment, folder: Path, say: Callable[[str], None]) -
     for count in how.counts:
         for seed in range(how.seeds):
             chosen = _balanced(train, count, np.random.default_rng((seed, count)))
-            made = edited(chosen, round(how.generated * count), seed)
+            made = edited(how.editors, chosen, round(how.generated * count), seed)
             _keep(made, folder, f"{count}-{seed}")
             for name, pairs in (("real pairs", chosen), ("with edited pairs", [*chosen, *made])):
                 found = accuracy(trained(pairs, how.steps, width, seed), test)
@@ -88,7 +89,7 @@ def _balanced(pairs: Sequence[Pair], count: int, rng: np.random.Generator) -> li
     return turns[:count]
 
 
-def edited(pairs: Sequence[Pair], count: int, seed: int) -> list[Pair]:
+def edited(editors: Editors, pairs: Sequence[Pair], count: int, seed: int) -> list[Pair]:
     """`count` new pairs: intact ones damaged by what damaged ones show, and intact ones drawn anew,
     in turn."""
     rng = np.random.default_rng((seed, 1))
@@ -100,9 +101,9 @@ def edited(pairs: Sequence[Pair], count: int, seed: int) -> list[Pair]:
         shown = damaged[int(rng.integers(len(damaged)))]
         try:
             after = (
-                _damaged(base, shown, seed + number)
+                _damaged(editors, base, shown, seed + number)
                 if number % 2 == 0
-                else _redrawn(base, seed + number)
+                else _redrawn(editors, base, seed + number)
             )
         except ServerError:
             continue
@@ -122,11 +123,12 @@ def _scene(picture: np.ndarray, seed: int = 0) -> Scene:
     return Scene(image, np.ones_like(mask), mask, ("red", "green", "blue"), GSD_M)
 
 
-def _damaged(base: Pair, shown: Pair, seed: int) -> np.ndarray:
+def _damaged(editors: Editors, base: Pair, shown: Pair, seed: int) -> np.ndarray:
     """The intact picture after, with what a damaged place shows in its middle."""
     scene = _scene(base.after, seed)
     other = _scene(shown.after)
     return _with(
+        editors,
         "fill",
         replace(scene, exemplars=(Patch(other.image, other.mask),)),
         {"keep_objects": True},
@@ -134,13 +136,15 @@ def _damaged(base: Pair, shown: Pair, seed: int) -> np.ndarray:
     )
 
 
-def _redrawn(base: Pair, seed: int) -> np.ndarray:
-    return _with("harmonise", _scene(base.after, seed), {"strength": 0.3}, seed)
+def _redrawn(editors: Editors, base: Pair, seed: int) -> np.ndarray:
+    return _with(editors, "harmonise", _scene(base.after, seed), {"strength": 0.3}, seed)
 
 
-def _with(editor_id: str, scene: Scene, options: dict[str, Any], seed: int) -> np.ndarray:
-    editor = registry.editor(editor_id)
-    out = editor.edit(scene, "", registry.options_of(editor.info, options), seed, lambda *_: None)
+def _with(
+    editors: Editors, editor_id: str, scene: Scene, options: dict[str, Any], seed: int
+) -> np.ndarray:
+    editor = editors.get(editor_id)
+    out = editor.edit(scene, "", editor.parse(options), seed, lambda *_: None)
     return (
         (np.where(scene.mask, out, scene.image).clip(0, 1) * 255)
         .round()

@@ -16,7 +16,9 @@ from ..evaluation import change
 from ..ground.errors import BadRequest, CannotEdit
 from ..raster import bands, masks
 from ..raster.bands import Layer
-from ..raster.raster import Box, Grid, onto, opened, part_side, read_window
+from ..raster.grid import Box, Grid, onto
+from ..raster.polygons import pixel_polygons
+from ..raster.raster import opened, part_side, read_window
 
 MARGIN_PX = 128
 LARGEST_PX = 16_000_000
@@ -40,7 +42,7 @@ def compared(
         if polygons is None:
             found = _everywhere(sides)
         else:
-            shapes = masks.pixel_polygons(polygons, layer.profile)
+            shapes = pixel_polygons(polygons, layer.profile)
             if not shapes:
                 raise BadRequest(f"The polygons do not touch {before.name}. Is their CRS right?")
             found = _about(sides, shapes)
@@ -71,7 +73,7 @@ class _Sides:
         new = read_window(self.second.dataset, box)
         both = old.valid & new.valid
         shown = (
-            np.where(both, np.nan_to_num(self.stretch.seen(values)), 0)
+            np.where(both, np.nan_to_num(self.stretch.normalise(values)), 0)
             for values in (old.values[self.ours], new.values[self.theirs])
         )
         return (*shown, both)
@@ -109,9 +111,8 @@ def _everywhere(sides: _Sides) -> Comparison:
     share = changed / compared
     said = (
         f"{share:.1%} of the pixels changed by more than {change.SEEN:.1%} in some band, all of "
-        "them by "
-        f"{total / compared:.1%} on average. With polygons it is told what changed inside and "
-        "outside of them."
+        f"them by {total / compared:.1%} on average. With polygons it is told what changed inside "
+        "and outside of them."
     )
     return Comparison(
         compared,
@@ -193,7 +194,6 @@ def _window(shapes: list, whole: Box) -> Box:
     if box.width * box.height > LARGEST_PX:
         raise BadRequest(
             f"{box.width:,} x {box.height:,} pixels are too many: at most {LARGEST_PX:,} are "
-            "compared at once. Draw "
-            "polygons around the part that matters."
+            "compared at once. Draw polygons around the part that matters."
         )
     return box

@@ -20,7 +20,8 @@ from PIL import Image
 from shapely.errors import ShapelyError
 
 from ..ground.errors import BadRequest
-from ..raster.raster import Box, opened, read_window
+from ..raster.grid import Box
+from ..raster.raster import opened, read_window
 from ..training.damage import Pair
 
 CONTEXT = 3.0

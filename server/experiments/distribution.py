@@ -14,6 +14,7 @@ from typing import Any
 from ..evaluation import features, fid, inception_score
 from ..evaluation.features import Extractor
 from ..ground.errors import BadRequest
+from ..models.scene_words import SceneWords
 
 PUBLISHED = 500
 NAMES = {
@@ -41,7 +42,10 @@ def run(
     if most < 2:
         raise BadRequest(f"--images {most}: at least two a side.")
     sides = features.pictures_in(folders[0], most), features.pictures_in(folders[1], most)
-    extractors = [features.lite0(), *([features.of_inception(inception)] if inception else [])]
+    extractors = [
+        features.lite0(SceneWords().network),
+        *([features.of_inception(inception)] if inception else []),
+    ]
     measured = [_measured(extractor, sides, say) for extractor in extractors]
     about = {
         "real": str(folders[0]),
@@ -105,7 +109,6 @@ def _table(about: dict[str, Any], inception: bool) -> str:
         lines += [
             "",
             "Without --inception there is no Frechet Inception distance and no Inception score; "
-            "the figures above are "
-            "by another network and cannot be compared with published ones.",
+            "the figures above are by another network and cannot be compared with published ones.",
         ]
     return "\n".join([*lines, ""])

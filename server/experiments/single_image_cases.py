@@ -16,28 +16,32 @@ import numpy as np
 import rasterio
 from PIL import Image
 
+from ..editors.models import Models
+from ..editors.registry import Editors
 from ..evaluation import tables
 from ..evaluation.clip_score import clip_score
 from ..ground.errors import ModelNotNamed
-from ..models import image_text, weights
+from ..ground.files import write_json
+from ..models import image_text
 from ..models.image_text import ImageText
-from ..raster import bands, provenance
+from ..raster import bands, display, provenance
 from ..raster.raster import opened, read_window
 from .benchmark import drawing
 from .benchmark.drawing import Asked
 from .benchmark.protocol import Case, Protocol, plain
 
 
-def run(protocol: Protocol, folder: Path, say: Callable[[str], None]) -> Path:
+def run(editors: Editors, protocol: Protocol, folder: Path, say: Callable[[str], None]) -> Path:
     """Pictures, settings and tables in the folder; returns the table's path. A system that cannot
     run is a dash, and why."""
-    named = weights.chosen("image-text")
+    models = editors.models
+    named = models.chosen("image-text")
     if not named:
         raise ModelNotNamed(f"CLIP scores need an image-text model. {image_text.WHERE}")
     # Whoever guides must not judge alone: with a second model both columns are given.
     judges = [
-        image_text.load(Path(path))
-        for path in dict.fromkeys((named, weights.chosen("second-image-text")))
+        models.image_text_at(Path(path))
+        for path in dict.fromkeys((named, models.chosen("second-image-text")))
         if path
     ]
     for part in ("pictures", "manifests"):
@@ -61,7 +65,9 @@ def run(protocol: Protocol, folder: Path, say: Callable[[str], None]) -> Path:
             for seed in protocol.seeds:
                 stem = f"{plain(case.name)}-{plain(system)}-{seed}"
                 try:
-                    made = drawing.drawn(protocol, case, Asked(system, seed), folder / "drawn")
+                    made = drawing.drawn(
+                        editors, protocol, case, Asked(system, seed), folder / "drawn"
+                    )
                     picture = _laid(case, made)
                 except (
                     Exception
@@ -69,7 +75,7 @@ def run(protocol: Protocol, folder: Path, say: Callable[[str], None]) -> Path:
                     failures[f"{system}, {case.name}"] = f"{type(error).__name__}: {error}"
                     say(f"{case.name}: {system}: {error}")
                     break
-                provenance.write_json(folder / "manifests" / f"{stem}.json", made.report)
+                write_json(folder / "manifests" / f"{stem}.json", made.report)
                 Image.fromarray(picture).save(folder / "pictures" / f"{stem}.png")
                 for judge in judges:
                     score = clip_score(judge, picture, case.prompt)
@@ -79,21 +85,21 @@ def run(protocol: Protocol, folder: Path, say: Callable[[str], None]) -> Path:
             folder,
             "Text-guided editing of single images",
             scores,
-            _about(protocol, judges, failures),
+            _about(models, protocol, judges, failures),
             "system, judge",
         )
     return path
 
 
 def _about(
-    protocol: Protocol, judges: Sequence[ImageText], failures: Mapping[str, str]
+    models: Models, protocol: Protocol, judges: Sequence[ImageText], failures: Mapping[str, str]
 ) -> dict[str, Any]:
     """The settings, for the table."""
     return {
         "score": "100 x cosine of the whole picture and the prompt",
         "judges": ", ".join(j.name for j in judges),
-        "guided by": weights.chosen("image-text"),
-        "second model": weights.chosen("second-image-text") or "none",
+        "guided by": models.chosen("image-text"),
+        "second model": models.chosen("second-image-text") or "none",
         "seeds": ", ".join(map(str, protocol.seeds)),
         "not run": failures or "nothing",
         **{f"not run: {what}": why for what, why in failures.items()},
@@ -107,9 +113,8 @@ def _about(
 def _shown(dataset: rasterio.DatasetReader) -> np.ndarray:
     layer = bands.Layer.of(dataset, {})
     block = read_window(dataset, layer.profile.box)
-    return bands.picture(
-        bands.stretch_of(layer.profile, layer.roles, block).seen(block.values), layer.roles
-    )
+    stretch = bands.stretch_of(layer.profile, layer.roles, block)
+    return display.picture(stretch.normalise(block.values), layer.roles.names)
 
 
 def _laid(case: Case, made: drawing.Drawn) -> np.ndarray:
@@ -121,4 +126,4 @@ def _laid(case: Case, made: drawing.Drawn) -> np.ndarray:
         values = block.values.copy()
         rows, cols = made.box.slices
         values[:, rows, cols] = window.read()
-    return bands.picture(stretch.seen(values), layer.roles)
+    return display.picture(stretch.normalise(values), layer.roles.names)

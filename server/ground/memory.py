@@ -42,6 +42,5 @@ def check(needed: int, what: str) -> None:
     if needed + BASE_BYTES > limit:
         raise CannotEdit(
             f"{what} needs about {(needed + BASE_BYTES) / GB:.1f} GB of memory; an edit may take "
-            f"{limit / GB:.1f} "
-            f"GB here ({LIMIT}). Divide the polygon, or take a smaller one."
+            f"{limit / GB:.1f} GB here ({LIMIT}). Divide the polygon, or take a smaller one."
         )

@@ -2,8 +2,7 @@
 
 By default one worker thread a device in this process. What is submitted is a
 module-level function with a path, and state never comes from the future. Workers
-in other processes need a lock of their own over a job's folder in place of
-`jobs.state`, which holds within this process.
+in other processes have a lock of their own over a job's folder (store.StatusLock).
 """
 
 from __future__ import annotations
@@ -13,18 +12,20 @@ import logging
 import time
 import traceback
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..contract.jobs import DISMISSED, FAILED, PREVIEW_FILE, RUNNING, SUCCESSFUL, JobInfo, Problem
+from ..editing.path import Job as EditJob
 from ..editing.path import edit
+from ..editors.registry import Editors
 from ..ground.errors import CannotEdit, Dismissed, ServerError
 from ..ground.settings import Settings
-from ..raster.provenance import write_picture
-from .store import (
-    JobStore,
+from ..raster.display import write_picture
+from .folder import (
+    StatusLock,
     allowed_for,
     is_dismissed,
     load_job,
@@ -32,9 +33,8 @@ from .store import (
     now,
     save_status,
     started,
-    state,
-    summary,
 )
+from .store import JobStore
 
 log = logging.getLogger(__name__)
 SHARES = {
@@ -51,22 +51,33 @@ PREVIEW_EVERY_S = 2.0
 MOST_STARTS = 3
 
 
+@dataclass(frozen=True)
+class Worker:
+    """What running jobs takes; it may go to another process, which makes its own.
+
+    `editors`: with the models of a home. `settings`: the server's, whose roots a job's files must
+    still lie below; None: anywhere. `lock`: held while a state is written.
+    """
+
+    editors: Editors
+    settings: Settings | None = None
+    lock: StatusLock = field(default_factory=StatusLock)
+
+
 class Runner:
     """Feeds jobs to an executor, in the order they were accepted."""
 
-    def __init__(
-        self, store: JobStore, executor: Executor | None = None, settings: Settings | None = None
-    ) -> None:
+    def __init__(self, store: JobStore, worker: Worker, executor: Executor | None = None) -> None:
         self.store = store
-        self.settings = settings
-        workers = settings.workers if settings else 1
+        self.worker = worker
+        workers = worker.settings.workers if worker.settings else 1
         self.executor = executor or ThreadPoolExecutor(
             workers, thread_name_prefix="landbrush-device"
         )
 
     def submit(self, folder: Path) -> None:
         """Queue the job of a folder."""
-        self.executor.submit(run_job, str(folder), self.settings)
+        self.executor.submit(run_job, str(folder), self.worker)
 
     def recover(self) -> int:
         """Queue what a former process left unfinished; returns how many."""
@@ -83,7 +94,8 @@ class Runner:
 class _Progress:
     """Writes a job's progress into its folder and stops it where it was dismissed."""
 
-    def __init__(self, folder: Path, info: JobInfo) -> None:
+    def __init__(self, folder: Path, info: JobInfo, lock: StatusLock) -> None:
+        self.lock = lock
         self.folder = folder
         self.info = info
         self.started = time.monotonic()
@@ -123,36 +135,34 @@ class _Progress:
         )
         if new_stage or time.monotonic() - self.written > WRITE_EVERY_S:
             self.written = time.monotonic()
-            _save_unless_dismissed(self.folder, self.info)
+            _save_unless_dismissed(self.folder, self.info, self.lock)
 
 
-def _save_unless_dismissed(folder: Path, info: JobInfo) -> None:
-    with state:
+def _save_unless_dismissed(folder: Path, info: JobInfo, lock: StatusLock) -> None:
+    with lock:
         if is_dismissed(folder):
             return
         try:
             save_status(folder, info)
+            lock.notify_all()
         except OSError as error:
             log.warning("status of job %s could not be written: %s", folder.name, error)
 
 
-def run_job(path: str, settings: Settings | None = None) -> None:
-    """Run the job of a folder to its end; whatever happens is in its status.
-
-    `settings`: the server's, whose roots its files must still lie below; None: anywhere.
-    """
+def run_job(path: str, worker: Worker) -> None:
+    """Run the job of a folder to its end; whatever happens is in its status."""
+    settings = worker.settings
     folder = Path(path)
     if not folder.is_dir() or is_dismissed(folder):
         return
     info = replace(load_status(folder), status=RUNNING, started=now(), message="", step=0, steps=0)
-    _save_unless_dismissed(folder, info)
-    progress = _Progress(folder, info)
+    _save_unless_dismissed(folder, info, worker.lock)
+    progress = _Progress(folder, info, worker.lock)
     try:
         if started(folder) > MOST_STARTS:
             raise CannotEdit(
                 f"The server ended {MOST_STARTS} times while this job ran, so it is not begun "
-                "again: most likely "
-                "it needs more memory than there is. Choose a smaller polygon."
+                "again: most likely it needs more memory than there is. Choose a smaller polygon."
             )
         job = load_job(folder)
         files = (
@@ -160,14 +170,15 @@ def run_job(path: str, settings: Settings | None = None) -> None:
             if settings is None
             else replace(job.files, roots=allowed_for(job.files, settings))
         )
-        report = edit(job.request, job.process_id, files, folder, progress)
+        asked = EditJob(job.request, job.process_id, files)
+        manifest = edit(asked, worker.editors, folder, progress)
         ended = replace(
             progress.info,
             status=SUCCESSFUL,
             progress=100,
             stage="done",
             message="",
-            report=summary(report),
+            report=manifest.report(),
         )
     except Dismissed:
         ended = replace(progress.info, status=DISMISSED, message="dismissed")
@@ -183,12 +194,12 @@ def run_job(path: str, settings: Settings | None = None) -> None:
         problem = Problem(
             "The server failed",
             500,
-            f"{type(error).__name__}: {error}. This is a fault of Landbrush; "
-            "please report it with the job's error.log.",
+            f"{type(error).__name__}: {error}. This is a fault of Landbrush; please report it "
+            "with the job's error.log.",
         )
         ended = replace(progress.info, status=FAILED, message=problem.detail, problem=problem)
         _log_error(folder)
-    _finish(folder, replace(ended, finished=now(), eta_s=None))
+    _finish(folder, replace(ended, finished=now(), eta_s=None), worker.lock)
 
 
 def _log_error(folder: Path) -> None:
@@ -198,15 +209,16 @@ def _log_error(folder: Path) -> None:
         log.warning("error.log of job %s could not be written", folder.name)
 
 
-def _finish(folder: Path, info: JobInfo) -> None:
+def _finish(folder: Path, info: JobInfo, lock: StatusLock) -> None:
     """The last word; on a full disk it is tried for a while, since space may come back."""
     for pause in (0.0, 0.5, 2.0, 10.0):
         time.sleep(pause)
-        with state:
+        with lock:
             if is_dismissed(folder):
                 return
             try:
                 save_status(folder, info)
+                lock.notify_all()
                 return
             except OSError as error:
                 log.warning("status of job %s could not be written: %s", folder.name, error)

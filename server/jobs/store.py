@@ -10,112 +10,43 @@ import contextlib
 import hashlib
 import json
 import logging
-import math
 import os
 import re
 import shutil
-import threading
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ..contract.jobs import ACCEPTED, DISMISSED, ENDED, RESULT_FILES, RUNNING, JobInfo
 from ..contract.requests import EditRequest
-from ..editing.path import Files
 from ..ground.errors import Conflict, NoSpace, ServerError, UnknownJob
-from ..ground.settings import Settings
-from ..raster.provenance import write_json
+from ..ground.files import write_json
+from ..raster.rasters import Rasters
+from .folder import (
+    DISMISSAL,
+    FILES,
+    REQUEST,
+    STATUS,
+    StatusLock,
+    as_dismissed,
+    changed_at,
+    drop,
+    is_dismissed,
+    load_job,
+    load_status,
+    now,
+    read_marker,
+    save_status,
+)
 
 log = logging.getLogger(__name__)
 _ID = re.compile(r"^[0-9a-f]{32}$")
-state = threading.RLock()
-"""Held by whoever looks at a job's state and then changes it: views that dismiss, workers that
-report."""
 MOST_RUNNING = 64
 """Jobs at the front of the queue that are looked at for a list: more than any machine runs at a
 time."""
-FILES = ("raster", "exemplar", "elevation")
-REQUEST = "request.json"
-STATUS = "status.json"
-DISMISSAL = "dismissed"
-STARTS = "starts"
-
-
-def now() -> str:
-    """This moment, RFC 3339 with microseconds."""
-    return datetime.now(timezone.utc).isoformat(timespec="microseconds")
-
-
-@dataclass(frozen=True)
-class Job:
-    """What was asked for: stored once, when the job is accepted."""
-
-    folder: Path
-    process_id: str
-    request: EditRequest
-    files: Files
-
-
-def load_job(folder: Path) -> Job:
-    """Read the request of a job folder."""
-    data = json.loads((folder / REQUEST).read_text("utf8"))
-    paths = {name: Path(data["files"][name]) if data["files"].get(name) else None for name in FILES}
-    raster = paths.pop("raster")
-    assert raster is not None
-    files = Files(raster, paths["exemplar"], paths["elevation"])
-    return Job(folder, data["process"], EditRequest.from_json(data["request"]), files)
-
-
-def allowed_for(files: Files, settings: Settings) -> tuple[Path, ...]:
-    """Where the files of a job may lie, with all they refer to: the roots, and uploads, each for
-    itself."""
-    named = [path for path in (files.raster, files.exemplar, files.elevation) if path is not None]
-    return (*settings.roots, *(path for path in named if path.parent == settings.uploads))
-
-
-def load_status(folder: Path) -> JobInfo:
-    """Read the status of a job folder; raises UnknownJob where there is none."""
-    try:
-        return JobInfo.from_json(json.loads((folder / STATUS).read_text("utf8")))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise UnknownJob(f"There is no job '{folder.name[:64]}'.") from error
-
-
-def save_status(folder: Path, info: JobInfo) -> None:
-    """Write the status of a job folder, whole or not at all."""
-    write_json(folder / STATUS, replace(info, updated=now(), position=0).to_json())
-
-
-def is_dismissed(folder: Path) -> bool:
-    """Whether the job was dismissed; a running job looks at every step."""
-    return (folder / DISMISSAL).exists()
-
-
-def _marked(marker: Path) -> dict[str, str] | None:
-    """Job and request of an idempotency key; None where it was not used, or its file is no good."""
-    try:
-        known = json.loads(marker.read_text("utf8"))
-        return {"job": str(known["job"]), "request": str(known["request"])}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _as_dismissed(info: JobInfo) -> JobInfo:
-    return replace(
-        info, status=DISMISSED, finished=now(), message="dismissed", eta_s=None, report={}
-    )
-
-
-def started(folder: Path) -> int:
-    """Note that the job is begun, and tell how often it has been: a job that ends the server is not
-    begun for ever."""
-    with open(folder / STARTS, "a", encoding="ascii") as stream:
-        stream.write("x")
-    return (folder / STARTS).stat().st_size
+LOOK_AGAIN_S = 1.0
 
 
 class JobStore:
@@ -128,6 +59,7 @@ class JobStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.lock = StatusLock()
         root.mkdir(parents=True, exist_ok=True)
         self._known: dict[str, tuple[tuple[int, int], JobInfo]] = {}
         self._unfinished: list[str] = []
@@ -173,7 +105,7 @@ class JobStore:
             raise UnknownJob(
                 f"The folder of job '{folder.name[:64]}' holds the state of another one."
             )
-        with state:
+        with self.lock:
             self._known[folder.name] = state_of_file, info
         return info
 
@@ -185,7 +117,7 @@ class JobStore:
         return folder
 
     def create(
-        self, process_id: str, request: EditRequest, files: Files, key: str = ""
+        self, process_id: str, request: EditRequest, files: Rasters, key: str = ""
     ) -> tuple[JobInfo, bool]:
         """Accept a job; with a key that was used before, the job it made. True: it is new."""
         body = {
@@ -193,12 +125,12 @@ class JobStore:
             "request": request.to_json(),
             "files": {name: str(getattr(files, name) or "") for name in FILES},
         }
-        print_of_body = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-        with state:
+        body_digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        with self.lock:
             marker = self.root / f"key-{hashlib.sha256(key.encode()).hexdigest()}" if key else None
-            known = _marked(marker) if marker is not None else None
+            known = read_marker(marker) if marker is not None else None
             if known is not None and (self.root / known["job"] / STATUS).exists():
-                return self._same(known, print_of_body), False
+                return self._same(known, body_digest), False
             job_id = uuid.uuid4().hex
             folder = self.root / job_id
             info = JobInfo(
@@ -208,7 +140,7 @@ class JobStore:
                 folder.mkdir()
                 write_json(folder / REQUEST, body)
                 if marker is not None:
-                    write_json(marker, {"job": job_id, "request": print_of_body})
+                    write_json(marker, {"job": job_id, "request": body_digest})
                 # Last, since a folder is a job once it has a status.
                 save_status(folder, info)
             except OSError as error:
@@ -221,8 +153,8 @@ class JobStore:
             self._unfinished.append(job_id)
             return info, True
 
-    def _same(self, known: dict[str, str], print_of_body: str) -> JobInfo:
-        if known["request"] != print_of_body:
+    def _same(self, known: dict[str, str], body_digest: str) -> JobInfo:
+        if known["request"] != body_digest:
             raise Conflict("This Idempotency-Key was used for another request; take a new one.")
         return self.info(known["job"])
 
@@ -231,7 +163,7 @@ class JobStore:
         info = self._look(self.folder(job_id))
         if info.status != ACCEPTED:
             return info
-        with state:
+        with self.lock:
             self._pass_over_ended()
             ahead = self._unfinished.index(job_id) if job_id in self._unfinished else 0
         return replace(info, position=ahead)
@@ -249,9 +181,9 @@ class JobStore:
             elif status == ACCEPTED:
                 return
 
-    def every(self) -> Iterator[JobInfo]:
+    def list_all(self) -> Iterator[JobInfo]:
         """All jobs, newest first. Those that ended are not looked at again."""
-        with state:
+        with self.lock:
             self._pass_over_ended()
             for job_id in self._unfinished[:MOST_RUNNING]:
                 with contextlib.suppress(ServerError):
@@ -259,10 +191,38 @@ class JobStore:
             found = [info for _, info in self._known.values()]
         yield from sorted(found, key=lambda info: info.created, reverse=True)
 
+    def page(self, most: int, status: str = "", after: str = "") -> tuple[list[JobInfo], bool]:
+        """At most so many jobs, newest first, and whether there are more; `status`: those in that
+        state alone; `after`: those behind the job of that id. Raises UnknownJob."""
+        found = list(self.list_all())
+        if after:
+            ids = [info.jobID for info in found]
+            if after not in ids:
+                raise UnknownJob(f"There is no job '{after[:64]}' to go on after.")
+            found = found[ids.index(after) + 1 :]
+        if status:
+            found = [info for info in found if info.status == status]
+        return found[:most], len(found) > most
+
+    def changed(self, job_id: str, wait_s: float) -> JobInfo:
+        """The job's state, at once where it has ended, else when it changes or after that time."""
+        first = self.info(job_id)
+        until = time.monotonic() + wait_s
+        info = first
+        with self.lock:
+            while info.status not in ENDED and _seen(info) == _seen(first):
+                left = until - time.monotonic()
+                if left <= 0:
+                    break
+                # Workers in other processes cannot tell, so that their files are looked at.
+                self.lock.wait(min(left, LOOK_AGAIN_S))
+                info = self.info(job_id)
+        return info
+
     def dismiss(self, job_id: str) -> JobInfo:
         """Stop a queued or running job, or drop the result of an ended one; twice is as good as
         once."""
-        with state:
+        with self.lock:
             folder = self.folder(job_id)
             info = load_status(folder)
             if info.status == DISMISSED:
@@ -270,22 +230,23 @@ class JobStore:
             (folder / DISMISSAL).touch()
             for name in RESULT_FILES:
                 (folder / name).unlink(missing_ok=True)
-            save_status(folder, _as_dismissed(info))
+            save_status(folder, as_dismissed(info))
             if job_id in self._unfinished:
                 self._unfinished.remove(job_id)
+            self.lock.notify_all()
             return self._look(folder)
 
     def unfinished(self) -> list[Path]:
         """Folders of jobs to run again after a restart: the interrupted first, then the queue in
         its order."""
-        left = [i for i in self.every() if i.status in (ACCEPTED, RUNNING)]
+        left = [i for i in self.list_all() if i.status in (ACCEPTED, RUNNING)]
         for info in [i for i in left if is_dismissed(self.root / i.jobID)]:
             # A former process ended between the mark and the status.
             left.remove(info)
             with contextlib.suppress(
                 OSError, ServerError
             ):  # a folder that cannot be written stays as it is
-                save_status(self.root / info.jobID, _as_dismissed(info))
+                save_status(self.root / info.jobID, as_dismissed(info))
                 self._look(self.root / info.jobID)
         left.sort(key=lambda info: (info.status != RUNNING, info.created))
         return [self.root / info.jobID for info in left]
@@ -295,7 +256,7 @@ class JobStore:
         deleted is left."""
         count = 0
         limit = time.time() - days * 86400
-        with state:
+        with self.lock:
             for folder in [
                 one
                 for one in self.root.iterdir()
@@ -313,53 +274,18 @@ class JobStore:
                 folder = self.root / job_id
                 with contextlib.suppress(ServerError):
                     ended = self._look(folder).status in ENDED
-                    if ended and _changed_at(folder / STATUS) < limit:
+                    if ended and changed_at(folder / STATUS) < limit:
                         shutil.rmtree(folder, ignore_errors=True)
                         if not folder.exists():
                             del self._known[job_id]
                             count += 1
             for marker in self.root.glob("key-*"):
-                known = _marked(marker)
+                known = read_marker(marker)
                 if known is None or not (self.root / known["job"]).is_dir():
-                    _drop(marker)
+                    drop(marker)
         return count
 
 
-def _changed_at(path: Path) -> float:
-    """When a file was written last, in seconds since 1970; of one that cannot be looked at: never
-    to be forgotten."""
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return math.inf
-
-
-def _drop(path: Path) -> None:
-    """Delete a file, or a folder that stands in its place; what cannot be deleted is told of and
-    left."""
-    try:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        log.warning("%s could not be deleted (%s)", path, error)
-
-
-def summary(report: dict[str, Any]) -> dict[str, Any]:
-    """What of an edit's report belongs into the job's status."""
-    kept = (
-        "editor",
-        "engine",
-        "operation",
-        "understood",
-        "search",
-        "gate",
-        "pixels_left_nodata",
-        "notes",
-        "seconds",
-        "window",
-        "crs",
-        "seed",
-    )
-    return {k: report[k] for k in kept if report.get(k) is not None}
+def _seen(info: JobInfo) -> tuple[str, str, int]:
+    """What of a state counts as a change."""
+    return info.status, info.stage, info.step

@@ -40,8 +40,7 @@ def tokeniser(folder: Path) -> Any:
             return _made(_vocabulary(merges), merges)
     raise WeightsMissing(
         f"CLIP's vocabulary is neither in {folder} (tokenizer.json, vocab.json with merges.txt, "
-        f"or {MERGES}) nor installed: "
-        "pip install --no-deps open_clip_torch"
+        f"or {MERGES}) nor installed: pip install --no-deps open_clip_torch"
     )
 
 

@@ -17,16 +17,15 @@ import torch
 import torch.nn.functional as functional
 
 from ..ground.errors import WeightsMissing
-from . import lazy, weights
+from . import weights
 
 SIDE_PX = 512
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
 WHERE = (
     "F1 of damage needs the package torchange with what it needs (pip install torchange "
-    "ever-beta), and the checkpoint "
-    "s0_init_xView2_ft_s1c5_cstar_vitb_1x256 of EVER-Z/Changen2-ChangeStar1x256: "
-    "landbrush-server models set damage FILE."
+    "ever-beta), and the checkpoint s0_init_xView2_ft_s1c5_cstar_vitb_1x256 of "
+    "EVER-Z/Changen2-ChangeStar1x256: landbrush-server models set damage FILE."
 )
 
 
@@ -53,8 +52,7 @@ class DamageNetwork:
         if wrong:
             raise WeightsMissing(
                 f"{path} is not that checkpoint: {len(wrong)} of its tensors are missing or of "
-                "another network "
-                f"({wrong[0]} ...). {WHERE}"
+                f"another network ({wrong[0]} ...). {WHERE}"
             )
         self.net = net.eval()
 
@@ -81,7 +79,6 @@ class DamageNetwork:
         return building.numpy(), scores.numpy()
 
 
-@lazy.once()
 def load(path: str) -> DamageNetwork:
     """From a file; raises WeightsMissing."""
     return DamageNetwork(Path(path))

@@ -17,8 +17,8 @@ DEVIATION = (0.229, 0.224, 0.225)
 SHORTER_PX = 256
 CROP_PX = 224
 WHERE = (
-    "Put a copy of facebook/dino-vits16 (Apache-2.0) into a folder and name it: "
-    "landbrush-server models set dino FOLDER."
+    "Put a copy of facebook/dino-vits16 (Apache-2.0) into a folder and name it: landbrush-server "
+    "models set dino FOLDER."
 )
 
 
@@ -63,7 +63,6 @@ class Dino:
             return self.net(given, interpolate_pos_encoding=True).last_hidden_state[0, 0]
 
 
-@lazy.once()
 def load(path: str) -> Dino:
     """From a folder; raises WeightsMissing."""
     return Dino(Path(path))

@@ -25,9 +25,8 @@ MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 WHERE = (
     "Put CLIP (openai/clip-vit-base-patch32, MIT) or RemoteCLIP (chendelong/RemoteCLIP, "
-    "Apache-2.0) on this machine and "
-    "name it: landbrush-server models set image-text PATH, or in QGIS under Settings, Options, "
-    "Landbrush."
+    "Apache-2.0) on this machine and name it: landbrush-server models set image-text PATH, or in "
+    "QGIS under Settings, Options, Landbrush."
 )
 
 
@@ -161,11 +160,7 @@ def _is_quick(path: Path) -> bool:
 
 def load(path: Path) -> ImageText:
     """The model at that path; raises WeightsMissing with what to put where."""
-    return _loaded(Path(path).resolve(), "cuda" if torch.cuda.is_available() else "cpu")
-
-
-@lazy.once(2)
-def _loaded(path: Path, device: str) -> ImageText:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     if not path.exists():
         raise WeightsMissing(f"There is no image-text model at {path}. {WHERE}")
     try:

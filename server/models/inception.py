@@ -203,7 +203,6 @@ def load(path: Path) -> Inception:
     except RuntimeError as error:
         raise WeightsMissing(
             f"{path} does not hold the Inception v3 of the Frechet Inception distance: "
-            f"{str(error)[:300]} "
-            "Get the PyTorch port with 1008 classes (pt_inception-2015-12-05)."
+            f"{str(error)[:300]} Get the PyTorch port with 1008 classes (pt_inception-2015-12-05)."
         ) from error
     return net.eval()

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as functional
 
 from ..ground.errors import WeightsMissing
-from . import lazy, weights
+from . import weights
 
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
@@ -26,10 +26,8 @@ POOLED = (1, 2)
 SMALLEST_PX = 64
 WHERE = (
     "LPIPS needs AlexNet's weights of ImageNet and its own for version 0.1 (alexnet-owt-*.pth of "
-    "torchvision, BSD-3-Clause, "
-    "and alex.pth of richzhang/PerceptualSimilarity, BSD-2-Clause): put both into a folder and "
-    "name it: landbrush-server "
-    "models set lpips FOLDER."
+    "torchvision, BSD-3-Clause, and alex.pth of richzhang/PerceptualSimilarity, BSD-2-Clause): "
+    "put both into a folder and name it: landbrush-server models set lpips FOLDER."
 )
 
 
@@ -63,8 +61,7 @@ class Lpips:
             ):
                 raise WeightsMissing(
                     f"{path}: layer {index} has the shapes {tuple(made.shape)} and "
-                    f"{tuple(weighed.shape)}, "
-                    f"which are not AlexNet's. {WHERE}"
+                    f"{tuple(weighed.shape)}, which are not AlexNet's. {WHERE}"
                 )
 
     def features(self, pictures: torch.Tensor) -> list[torch.Tensor]:
@@ -104,7 +101,6 @@ class Lpips:
         return total
 
 
-@lazy.once()
 def load(path: str) -> Lpips:
     """With the weights at a path; raises WeightsMissing."""
     if not Path(path).exists():

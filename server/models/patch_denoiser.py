@@ -68,8 +68,7 @@ class PatchDenoiser:
         if not len(self.rows):
             raise CannotEdit(
                 "There is no whole patch of 3 x 3 pixels to draw from: the ground, or the "
-                "exemplar, is too thin or "
-                "too full of nodata. Choose a larger area."
+                "exemplar, is too thin or too full of nodata. Choose a larger area."
             )
         self.centre = min(CENTRE, self.patch)
         rng = np.random.default_rng(self.seed)

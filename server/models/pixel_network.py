@@ -3,7 +3,6 @@ from an .npz."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -30,7 +29,6 @@ def log(share: np.ndarray) -> np.ndarray:
     return np.log(share + 0.001) + 5
 
 
-@functools.cache
 def shipped(name: str) -> Mapping[str, np.ndarray]:
     """The project's own weights."""
     with np.load(FOLDER / f"{name}.npz", allow_pickle=False) as data:

@@ -20,8 +20,8 @@ LONGEST = 200
 """Tokens of an answer."""
 WHERE = (
     "Put a model for pictures and text that transformers reads (for instance "
-    "Qwen/Qwen2.5-VL-3B-Instruct, its licence "
-    "permitting) into a folder and name it: landbrush-server models set vision-language FOLDER."
+    "Qwen/Qwen2.5-VL-3B-Instruct, its licence permitting) into a folder and name it: "
+    "landbrush-server models set vision-language FOLDER."
 )
 
 
@@ -68,7 +68,6 @@ class VisionLanguage:
         return str(self.reader.batch_decode(said, skip_special_tokens=True)[0]).strip()
 
 
-@lazy.once()
 def load(path: str) -> VisionLanguage:
     """From a folder; raises WeightsMissing."""
     return VisionLanguage(Path(path))

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -14,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..ground.errors import BadRequest, NoSpace, WeightsMissing
-from ..ground.settings import default_home
+from ..ground.files import whole_file
 
 KINDS = {
     "image-text": "CLIP or RemoteCLIP: a folder of transformers, or a file of open_clip (RN50, "
@@ -50,32 +49,6 @@ PATHS = (
 CHOSEN = "chosen.json"
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 
-_folder: Path | None = None
-_given: dict[str, str] = {}
-
-
-def use_folder(folder: Path) -> None:
-    """Keep what is learned in that folder (the server's own; else below the default home)."""
-    global _folder
-    _folder = folder
-
-
-def folder() -> Path:
-    """Where learned weights are kept."""
-    return _folder or default_home() / "models"
-
-
-def chosen(kind: str) -> str:
-    """The path or name that the user gave for a kind; empty where none was given."""
-    if kind in _given:
-        return _given[kind]
-    return _stored().get(kind, "")
-
-
-def given() -> dict[str, str]:
-    """What was given in this process only, for others that are to work alike."""
-    return dict(_given)
-
 
 def state_of(path: Path) -> list[list[str | int]]:
     """Names, sizes and times of a file or of a folder's files: by which a change is seen without
@@ -84,22 +57,69 @@ def state_of(path: Path) -> list[list[str | int]]:
     return [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in found if p.is_file()]
 
 
-def give(kind: str, value: str) -> None:
-    """Use that value in this process only; raises BadRequest for an unknown kind."""
-    _given[_known(kind)] = value
+class ModelFolder:
+    """The folder of a home for models: what the user has named, and what was learned here.
 
+    `folder`: the home's `models`. `given`: values by kind that count in this object only, over
+    those that are kept in the folder.
+    """
 
-def choose(kind: str, value: str) -> None:
-    """Keep that value in the folder, for this and later processes; empty forgets it."""
-    values = {**_stored(), _known(kind): value}
-    try:
-        folder().mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=".chosen-", dir=folder())
-        with os.fdopen(handle, "w", encoding="utf8") as stream:
-            json.dump({key: text for key, text in values.items() if text}, stream, indent=1)
-        os.replace(draft, folder() / CHOSEN)
-    except OSError as error:
-        raise NoSpace(f"The choice could not be written to {folder()}: {error}.") from error
+    def __init__(self, folder: Path, given: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.given = {_known(kind): value for kind, value in (given or {}).items()}
+
+    def chosen(self, kind: str) -> str:
+        """The path or name that the user gave for a kind; empty where none was given."""
+        return self.given[kind] if kind in self.given else self._stored().get(kind, "")
+
+    def give(self, kind: str, value: str) -> None:
+        """Use that value in this object only; raises BadRequest for an unknown kind."""
+        self.given[_known(kind)] = value
+
+    def choose(self, kind: str, value: str) -> None:
+        """Keep that value in the folder, for this and later processes; empty forgets it."""
+        values = {**self._stored(), _known(kind): value}
+        text = json.dumps({key: text for key, text in values.items() if text}, indent=1)
+        try:
+            with whole_file(self.folder / CHOSEN) as draft:
+                draft.write_text(text, "utf8")
+        except OSError as error:
+            raise NoSpace(f"The choice could not be written to {self.folder}: {error}.") from error
+
+    def _stored(self) -> dict[str, str]:
+        path = self.folder / CHOSEN
+        try:
+            found = json.loads(path.read_text("utf8")) if path.is_file() else {}
+        except (OSError, ValueError) as error:
+            raise BadRequest(f"{path} cannot be read ({error}). Mend or delete it.") from error
+        if not isinstance(found, dict):
+            return {}
+        return {str(key): str(value) for key, value in found.items()}
+
+    def files(self, kind: str) -> list[Path]:
+        """The user's files of weights in the folder of a kind, by name."""
+        place = self.folder / kind
+        found = place.iterdir() if place.is_dir() else ()
+        return sorted(
+            p for p in found if p.is_file() and p.suffix in SUFFIXES and not p.name.startswith(".")
+        )
+
+    def named(self, kind: str, name: str) -> Path:
+        """One of them, the first without a name; raises WeightsMissing with those there are."""
+        there = self.files(kind)
+        found = next((path for path in there if path.name == name or not name), None)
+        if found is None:
+            names = ", ".join(path.name for path in there)
+            raise WeightsMissing(
+                f"checkpoint: no file '{name[:80]}' in {self.folder / kind}"
+                + (f"; there are {names}." if there else ".")
+            )
+        return found
+
+    def cached(self, kind: str, *contents: bytes) -> Path:
+        """The file for weights that were learned from those contents."""
+        digest = hashlib.sha256(b"\0".join(contents)).hexdigest()[:32]
+        return self.folder / f"{kind}-{digest}.safetensors"
 
 
 def _known(kind: str) -> str:
@@ -108,57 +128,12 @@ def _known(kind: str) -> str:
     return kind
 
 
-def _stored() -> dict[str, str]:
-    path = folder() / CHOSEN
-    try:
-        found = json.loads(path.read_text("utf8")) if path.is_file() else {}
-    except (OSError, ValueError) as error:
-        raise BadRequest(f"{path} cannot be read ({error}). Mend or delete it.") from error
-    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
-
-
-def files(kind: str) -> list[Path]:
-    """The user's files of weights in the folder of a kind, by name."""
-    place = folder() / kind
-    found = place.iterdir() if place.is_dir() else ()
-    return sorted(
-        p for p in found if p.is_file() and p.suffix in SUFFIXES and not p.name.startswith(".")
-    )
-
-
-def named(kind: str, name: str) -> Path:
-    """One of them, the first without a name; raises WeightsMissing with those there are."""
-    there = files(kind)
-    found = next((path for path in there if path.name == name or not name), None)
-    if found is None:
-        raise WeightsMissing(
-            f"checkpoint: no file '{name[:80]}' in {folder() / kind}"
-            + (f"; there are {', '.join(path.name for path in there)}." if there else ".")
-        )
-    return found
-
-
-def cached(kind: str, *contents: bytes) -> Path:
-    """The file for weights that were learned from those contents."""
-    digest = hashlib.sha256(b"\0".join(contents)).hexdigest()[:32]
-    return folder() / f"{kind}-{digest}.safetensors"
-
-
 def save(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, str]) -> None:
     """Write a safetensors file, whole or not at all."""
+    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=".weights-", suffix=".safetensors", dir=path.parent)
-        os.close(handle)
-        try:
-            save_file(
-                {k: v.detach().cpu().contiguous() for k, v in tensors.items()},
-                draft,
-                metadata=about,
-            )
-            os.replace(draft, path)
-        finally:
-            Path(draft).unlink(missing_ok=True)
+        with whole_file(path) as draft:
+            save_file(whole, draft, metadata=about)
     except (OSError, SafetensorError) as error:
         raise NoSpace(f"The weights could not be written to {path}: {error}.") from error
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from ..contract.editors import option
 from .ground import Ground, sealed, shading, smoothstep, vegetation, water
 
 # Tone of water against the scene's own median brightness, by role: muddy and clear.
@@ -53,18 +54,46 @@ MUD_HIDES = 0.8
 """Share of the clarity that the brownest water has lost."""
 
 
+EITHER = "either"
+ZERO = "the elevation model's zero"
+LOWEST = "the lowest ground"
+"""What a water level may count from."""
+
+
 @dataclass(frozen=True)
 class Flood:
-    """`level_m`: water level in the elevation model's heights (with `elevation`), else the depth in
-    the polygon's middle; `clarity_m`: depth at which the ground has mostly gone in clear water;
-    `mud` 0 clear ... 1 brown; `keep_tall`: roofs and crowns stay above water up to
-    `object_height_m`."""
+    """`level_m`: water level in the heights given with it, else the depth in the polygon's middle;
+    `counts_from`: what those heights are counted from, for whoever brings them there; `clarity_m`:
+    depth at which the ground has mostly gone in clear water; `mud` 0 clear ... 1 brown;
+    `keep_tall`: roofs and crowns stay above water up to `object_height_m`."""
 
-    level_m: float = 1.5
-    clarity_m: float = 0.4
-    mud: float = 0.8
-    keep_tall: bool = True
-    object_height_m: float = 3.0
+    level_m: float = option(
+        "Water level",
+        1.5,
+        "With an elevation model: height of the water surface in its units. Without: depth in the "
+        "middle of the polygon.",
+        unit="m",
+        minimum=-500.0,
+        maximum=9000.0,
+    )
+    counts_from: str = option(
+        "Level counts from",
+        EITHER,
+        "With an elevation model: from its zero, or from the lowest ground of each polygon. "
+        "Either: from the zero, unless a small level is below all the ground.",
+        choices=(EITHER, ZERO, LOWEST),
+    )
+    clarity_m: float = option(
+        "Depth at which the ground fades",
+        0.4,
+        "In clear water; mud shortens it.",
+        unit="m",
+        minimum=0.02,
+        maximum=50.0,
+    )
+    mud: float = option("Mud", 0.8, "0 clear, 1 brown.", minimum=0.0, maximum=1.0)
+    keep_tall: bool = option("Roofs and crowns stay above water", True)
+    object_height_m: float = option("Their height", 3.0, unit="m", minimum=0.0, maximum=100.0)
 
 
 def flood(ground: Ground, how: Flood, seed: int, elevation: np.ndarray | None = None) -> np.ndarray:
@@ -205,9 +234,9 @@ class Burn:
     """`severity` 0 ... 1; `patch_m`: size of unburned patches; `ash` 0 ... 1: pale share of what
     burned."""
 
-    severity: float = 0.7
-    patch_m: float = 40.0
-    ash: float = 0.25
+    severity: float = option("Severity", 0.7, minimum=0.0, maximum=1.0)
+    patch_m: float = option("Size of patches", 40.0, unit="m", minimum=0.5, maximum=5000.0)
+    ash: float = option("Ash", 0.25, minimum=0.0, maximum=1.0)
 
 
 def burn(ground: Ground, how: Burn, seed: int) -> np.ndarray:

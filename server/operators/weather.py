@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from ..contract.editors import option
 from .ground import Ground, hashed, shading, smoothstep, vegetation, water
 
 AIRLIGHT = {"red": 0.86, "green": 0.88, "blue": 0.91, "nir": 0.84, "swir1": 0.6, "swir2": 0.5}
@@ -19,10 +20,12 @@ class Fog:
     """`visibility_m`: meteorological visibility; `thickness_m`: of the layer looked through;
     `patchiness` 0 ... 1; `patch_m`: size of its swaths."""
 
-    visibility_m: float = 250.0
-    thickness_m: float = 60.0
-    patchiness: float = 0.6
-    patch_m: float = 120.0
+    visibility_m: float = option("Visibility", 250.0, unit="m", minimum=10.0, maximum=20000.0)
+    thickness_m: float = option(
+        "Thickness of the layer", 60.0, unit="m", minimum=1.0, maximum=2000.0
+    )
+    patchiness: float = option("Patchiness", 0.6, minimum=0.0, maximum=1.0)
+    patch_m: float = option("Size of swaths", 120.0, unit="m", minimum=1.0, maximum=20000.0)
 
 
 @dataclass(frozen=True)
@@ -116,10 +119,10 @@ def fog(
 class Snow:
     """`cover` 0 ... 1: share of the ground; `depth_cm`: thin snow lets ground and shade through."""
 
-    cover: float = 0.85
-    depth_cm: float = 12.0
-    drift_m: float = 8.0
-    keep_water: bool = True
+    cover: float = option("Snow cover", 0.85, minimum=0.0, maximum=1.0)
+    depth_cm: float = option("Depth", 12.0, unit="cm", minimum=0.5, maximum=300.0)
+    drift_m: float = option("Size of patches", 8.0, unit="m", minimum=0.2, maximum=2000.0)
+    keep_water: bool = option("Open water stays open", True)
 
 
 def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
@@ -170,10 +173,12 @@ class LowLight:
     """`light`: share of daylight; `noise_electrons`: read noise; `well_electrons`: signal of white
     in daylight."""
 
-    light: float = 0.18
-    well_electrons: float = 6000.0
-    noise_electrons: float = 6.0
-    blue_shift: float = 0.25
+    light: float = option("Light, as a share of daylight", 0.18, minimum=0.002, maximum=1.0)
+    well_electrons: float = option(
+        "Signal of white in daylight", 6000.0, unit="electrons", minimum=50.0, maximum=1e6
+    )
+    noise_electrons: float = option("Read noise", 6.0, unit="electrons", minimum=0.0, maximum=500.0)
+    blue_shift: float = option("Blue shift", 0.25, minimum=0.0, maximum=1.0)
 
 
 def low_light(ground: Ground, how: LowLight, seed: int) -> np.ndarray:

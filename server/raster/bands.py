@@ -20,7 +20,8 @@ from scipy import ndimage
 
 from ..contract.requests import BAND_ROLES
 from ..ground.errors import BadRequest
-from .raster import Block, Box, Profile, profile_of, validity
+from .grid import Box
+from .raster import Block, Profile, profile_of, validity
 
 COLOURS = ("red", "green", "blue")
 LARGEST_SPECK_PX = 24
@@ -148,7 +149,7 @@ class Stretch:
     low: tuple[float, ...]
     high: tuple[float, ...]
 
-    def seen(self, values: np.ndarray) -> np.ndarray:
+    def normalise(self, values: np.ndarray) -> np.ndarray:
         """Native values (bands, H, W) to what an editor sees; invalid values are not repaired."""
         low, span = self._columns(values.dtype)
         out = np.empty((len(self.bands), *values.shape[1:]), np.float32)
@@ -168,12 +169,12 @@ class Stretch:
             tuple(range(len(at))), tuple(self.low[i] for i in at), tuple(self.high[i] for i in at)
         )
 
-    def seen_bands(self, values: np.ndarray) -> np.ndarray:
+    def normalise_data(self, values: np.ndarray) -> np.ndarray:
         """The same for values (data bands, H, W) of any type, in the raster's own units."""
         low, high = (np.array(part, np.float64)[:, None, None] for part in (self.low, self.high))
         return ((values - low) / (high - low)).astype(np.float32)
 
-    def native(self, seen: np.ndarray, profile: Profile) -> np.ndarray:
+    def denormalise(self, seen: np.ndarray, profile: Profile) -> np.ndarray:
         """The inverse, rounded and clipped to the raster's type."""
         kind = np.dtype(profile.dtype)
         low, span = self._columns(kind)
@@ -200,14 +201,6 @@ class Stretch:
         return low.astype(np.float64 if wide else np.float32), (
             np.array(self.high)[:, None, None] - low
         ).astype(np.float64 if wide else np.float32)
-
-
-def picture(seen: np.ndarray, roles: Roles) -> np.ndarray:
-    """An image as an editor sees it (C, H, W) as bytes for the eye (H, W, 3); its first band where
-    it has no colours."""
-    found = [roles.index(role) for role in COLOURS]
-    chosen = seen[[i for i in found if i is not None]] if None not in found else seen[[0, 0, 0]]
-    return (np.clip(np.nan_to_num(chosen), 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
 
 
 def _strips(height: int, rows: int = 32) -> Iterator[slice]:
@@ -290,7 +283,7 @@ def without_specks(block: Block, mask: np.ndarray, profile: Profile) -> Block:
 
 def write_back(image: np.ndarray, stretch: Stretch, block: Block, profile: Profile) -> np.ndarray:
     """The edited image in native type, all bands; what an editor does not see is kept."""
-    native = stretch.native(image, profile)
+    native = stretch.denormalise(image, profile)
     if stretch.bands == tuple(range(len(block.values))):
         return native
     values = block.values.copy()

@@ -67,22 +67,22 @@ OTHERS = (
     "NGW,Carto,Elasticsearch,AmigoCloud,JPIPKAK,Rasdaman,PostGISRaster,PostgreSQL,MySQL,"
     "MSSQLSpatial,HANA,ODBC,MongoDBv3,GeoRaster,OCI,TileDB,SOSI,IDB,ADBC,"
     # ... that name further files, or hold whole file systems ...
-    "GTI,MRF,DERIVED,Zarr,HDF4,HDF4Image,HDF5,HDF5Image,netCDF,KEA,BAG,S102,S104,S111,GRIB,TIL,"
-    "ECRGTOC,RPFTOC,DIMAP,SAFE,SENTINEL2,TSX,RS2,KMLSUPEROVERLAY,LIBKML,KML,PDF,PDS,PDS4,ISIS2,"
-    "ISIS3,VICAR,MBTiles,MVT,ESRIC,Rasterlite,SQLite,OSM,GNMFile,GNMDatabase,DIPEx,NSIDCbin,"
-    "PRF,OZI,MAP,ADRG,SRP,JAXAPALSAR,SNAP_TIFF,OpenFileGDB,FileGDB,MIRAMON,MiraMonRaster,"
-    "LIBERTIFF,"
+    "GTI,MRF,DERIVED,Zarr,HDF4,HDF4Image,HDF5,HDF5Image,netCDF,KEA,BAG,S102,S104,S111,GRIB,"
+    "TIL,ECRGTOC,RPFTOC,DIMAP,SAFE,SENTINEL2,TSX,RS2,KMLSUPEROVERLAY,LIBKML,KML,PDF,PDS,PDS4,"
+    "ISIS2,ISIS3,VICAR,MBTiles,MVT,ESRIC,Rasterlite,SQLite,OSM,GNMFile,GNMDatabase,DIPEx,"
+    "NSIDCbin,PRF,OZI,MAP,ADRG,SRP,JAXAPALSAR,SNAP_TIFF,OpenFileGDB,FileGDB,MIRAMON,"
+    "MiraMonRaster,LIBERTIFF,"
     # ... and the many that are not read here.
     "ACE2,AIG,AVCBin,AVCE00,AirSAR,BLX,BSB,BT,BYN,CALS,CEOS,COASP,COSAR,CPG,CTG,CTable2,DOQ1,"
     "DOQ2,EIR,ELAS,ESAT,ESRI Shapefile,ESRIJSON,FAST,FIT,GFF,GRASSASCIIGrid,GS7BG,GSAG,GSBG,"
     "GSC,GTX,GXF,GenBin,GeoJSON,GeoJSONSeq,TopoJSON,HF2,ILWIS,IRIS,ISCE,ISG,JDEM,KRO,L1B,LAN,"
-    "LCP,LOSLAS,Leveller,MFF,MFF2,MSGN,NDF,NGSGEOID,NOAA_B,NTv2,NWT_GRC,NWT_GRD,PAux,PCRaster,"
-    "PNM,R,RIK,RMF,ROI_PAC,RRASTER,SAR_CEOS,SDTS,SGI,SIGDEM,SNODAS,TGA,Terragen,XPM,XYZ,CAD,"
-    "GML,GMLAS,GPX,GeoRSS,FlatGeobuf,Parquet,Arrow,DXF,DGN,MapInfo File,CSV,XLS,XLSX,ODS,"
-    "Selafin,Idrisi,VDV,S57,Geoconcept,JML,LVBAG,PGDUMP,OGR_GMT,GPSBabel,SXF,EDIGEO,ARG,WAsP,"
-    "UK .NTF,JSONFG,PMTiles,VFK,MapML,OpenAir,SUA,SVG,Tiger,AIVector,REC,XODR,AVCGEN,DODS,"
-    "CIETMAP,DDS,EXR,HEIF,AVIF,JPEGLS,JP2KAK,JP2ECW,JP2MrSID,JPEG2000,ECW,MrSID,MG4Lidar,FITS,"
-    "BASISU,KTX2,TIFF,INGR,ARG,AeronavFAA,BNA,Segukooa,SEGY,HTF,SVGFile,"
+    "LCP,LOSLAS,Leveller,MFF,MFF2,MSGN,NDF,NGSGEOID,NOAA_B,NTv2,NWT_GRC,NWT_GRD,PAux,"
+    "PCRaster,PNM,R,RIK,RMF,ROI_PAC,RRASTER,SAR_CEOS,SDTS,SGI,SIGDEM,SNODAS,TGA,Terragen,XPM,"
+    "XYZ,CAD,GML,GMLAS,GPX,GeoRSS,FlatGeobuf,Parquet,Arrow,DXF,DGN,MapInfo File,CSV,XLS,"
+    "XLSX,ODS,Selafin,Idrisi,VDV,S57,Geoconcept,JML,LVBAG,PGDUMP,OGR_GMT,GPSBabel,SXF,EDIGEO,"
+    "ARG,WAsP,UK .NTF,JSONFG,PMTiles,VFK,MapML,OpenAir,SUA,SVG,Tiger,AIVector,REC,XODR,"
+    "AVCGEN,DODS,CIETMAP,DDS,EXR,HEIF,AVIF,JPEGLS,JP2KAK,JP2ECW,JP2MrSID,JPEG2000,ECW,MrSID,"
+    "MG4Lidar,FITS,BASISU,KTX2,TIFF,INGR,ARG,AeronavFAA,BNA,Segukooa,SEGY,HTF,SVGFile,"
 )
 os.environ["GDAL_SKIP"] = ",".join(
     sorted(set(OTHERS.strip(",").split(",")) - ALLOWED)
@@ -180,8 +180,7 @@ class _Look:
         if depth > DEEPEST or len(self.seen) > MOST_FILES:
             raise RasterUnreadable(
                 f"{path.name} lies more than {DEEPEST} deep, or among more than {MOST_FILES:,} "
-                "files that one "
-                "raster is made of. Make a GeoTIFF of it."
+                "files that one raster is made of. Make a GeoTIFF of it."
             )
         for file in named_in(path):
             self.at(file, path, depth + 1)
@@ -265,14 +264,12 @@ def _checked(dataset: DatasetReader, path: Path) -> list[str]:
     ):  # looked for before anything that would make GDAL follow it
         raise RasterUnreadable(
             f"{path.name} names another file for its overviews (OVERVIEW_FILE), which is not "
-            "followed. Export "
-            "it as a GeoTIFF."
+            "followed. Export it as a GeoTIFF."
         )
     if dataset.count > MOST_BANDS:
         raise RasterUnreadable(
             f"{path.name} has {dataset.count:,} bands; at most {MOST_BANDS:,} are read. Export "
-            "those that are "
-            "wanted."
+            "those that are wanted."
         )
     together = dataset.count if dataset.interleaving == Interleaving.pixel else 1
     for (height, width), dtype in zip(dataset.block_shapes, dataset.dtypes, strict=True):
@@ -285,10 +282,8 @@ def _checked(dataset: DatasetReader, path: Path) -> list[str]:
         if size > LARGEST_BLOCK:
             raise RasterUnreadable(
                 f"{path.name} is stored in blocks of {width:,} x {height:,} pixels, "
-                f"{size / 1e6:,.0f} MB "
-                f"each; at most {LARGEST_BLOCK / 1e6:,.0f} MB are read at a time. Export it as a "
-                "tiled "
-                "GeoTIFF."
+                f"{size / 1e6:,.0f} MB each; at most {LARGEST_BLOCK / 1e6:,.0f} MB are read at a "
+                "time. Export it as a tiled GeoTIFF."
             )
     if dataset.driver in PICTURES:
         state = path.stat()

@@ -39,9 +39,8 @@ def _check_degrees(polygons: list[Any], path: Path) -> None:
         if abs(place[0]) > 540 or abs(place[1]) > 90:
             raise BadRequest(
                 f"{path} names no CRS, so its positions are degrees (EPSG:4326), which "
-                f"{place[0]:.8g}, "
-                f"{place[1]:.8g} are not. Name the CRS they are in (on the command line: --crs "
-                "EPSG:...)."
+                f"{place[0]:.8g}, {place[1]:.8g} are not. Name the CRS they are in (on the "
+                "command line: --crs EPSG:...)."
             )
 
 

@@ -20,7 +20,8 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.rpc import RPC
 
 from ..ground.errors import NoSpace, RasterUnreadable
-from .raster import Box, OnPart, Profile, part_side, profile_of
+from .grid import Box
+from .raster import OnPart, Profile, part_side, profile_of
 
 SYNTHETIC_BAND = "Pixels of this band inside the polygons were made by a program. Not measured."
 
@@ -169,8 +170,7 @@ def _clear_mask(source: rasterio.DatasetReader, part: Box) -> np.ndarray:
     if ((mask != 0) & (mask != 255)).any():
         raise RasterUnreadable(
             f"{Path(source.name).name} has a mask with values between 0 and 255, which a GeoTIFF "
-            "cannot "
-            "hold; make an alpha band of it, or a mask of 0 and 255."
+            "cannot hold; make an alpha band of it, or a mask of 0 and 255."
         )
     return mask
 

@@ -10,18 +10,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyproj
 import shapely
 from affine import Affine
 from rasterio.features import rasterize
 from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
-from ..contract.requests import Extent, Polygons
+from ..contract.requests import Polygons
 from ..ground import memory
-from ..ground.errors import BadRequest, CannotEdit, OutsideRaster
-from .outlines import parts_of, polygonal, united
-from .raster import Box, OnPart, Profile
+from ..ground.errors import CannotEdit, OutsideRaster
+from .grid import Box
+from .polygons import crs_of, given_polygons, profile_crs
+from .raster import OnPart, Profile
 
 MAX_REGION_VALUES = 200_000_000
 """Pixels times bands of a window that is edited in one piece: with its copies about 5 GB."""
@@ -29,8 +29,6 @@ SURE_PX = 1e-3
 SURE_MOVED_PX = 0.5
 """How far inside a polygon a pixel's centre must lie to be surely in it; where the polygon came in
 another CRS, whose straight edges are bent here in pieces."""
-PIECES_PER_SIDE = 64
-"""A polygon in another CRS is cut into this many pieces per extent before it is reprojected."""
 
 
 @dataclass(frozen=True)
@@ -82,159 +80,6 @@ class Wanted:
         return sure
 
 
-def crs_of(text: str, what: str) -> pyproj.CRS:
-    """A CRS from WKT or an authority code; raises BadRequest with the value."""
-    try:
-        return pyproj.CRS.from_user_input(text)
-    except pyproj.exceptions.CRSError as error:
-        raise BadRequest(
-            f"{what}: '{text[:80]}' is not a CRS that PROJ knows ({error})."
-        ) from error
-
-
-def profile_crs(profile: Profile) -> pyproj.CRS | None:
-    """The raster's CRS for PROJ."""
-    return (
-        None
-        if profile.crs is None
-        else pyproj.CRS.from_wkt(profile.crs.to_wkt(version="WKT2_2019"))
-    )
-
-
-def _to_raster_crs(shape: BaseGeometry, crs: str, profile: Profile, what: str) -> BaseGeometry:
-    if not crs:
-        return (
-            _wrapped(shape, profile)
-            if profile.crs is not None and profile.crs.is_geographic
-            else shape
-        )
-    theirs = crs_of(crs, what)
-    ours = profile_crs(profile)
-    if ours is None:
-        raise BadRequest(
-            f"{what}: given in {theirs.name}, but the raster has no CRS. Assign one to the "
-            "raster, or give the polygons in its "
-            "pixel coordinates without a CRS."
-        )
-    if theirs == ours:
-        return _wrapped(shape, profile) if ours.is_geographic else shape
-    change = pyproj.Transformer.from_crs(theirs, ours, always_xy=True)
-    frame = _frame(profile)
-    moved = _reprojected(shape, change)
-    if not _finite(moved) or not (shapely.intersects(moved, frame) or ours.is_geographic):
-        # Far beyond a projection's own area positions are wrong or infinite: only what is near
-        # counts.
-        back = pyproj.Transformer.from_crs(ours, theirs, always_xy=True)
-        around = _reprojected(frame, back)
-        if _finite(around):
-            xmin, ymin, xmax, ymax = around.bounds
-            moved = _reprojected(
-                shape
-                & shapely.box(2 * xmin - xmax, 2 * ymin - ymax, 2 * xmax - xmin, 2 * ymax - ymin),
-                change,
-            )
-    if not _finite(moved):
-        raise OutsideRaster(
-            f"{what}: some positions cannot be expressed in the raster's CRS ({ours.name})."
-        )
-    return _wrapped(_unrolled(moved), profile) if ours.is_geographic else moved
-
-
-def _frame(profile: Profile) -> BaseGeometry:
-    """The raster's outline in its own CRS."""
-    corners = ((0, 0), (profile.width, 0), (profile.width, profile.height), (0, profile.height))
-    return shapely.Polygon([profile.transform @ corner for corner in corners])
-
-
-def _reprojected(shape: BaseGeometry, change: pyproj.Transformer) -> BaseGeometry:
-    """Moved vertex by vertex, long edges cut into pieces first."""
-    if shape.is_empty:
-        return shape
-    xmin, ymin, xmax, ymax = shape.bounds
-    step = max(xmax - xmin, ymax - ymin) / PIECES_PER_SIDE
-    dense = shapely.segmentize(shape, step) if step > 0 else shape
-    return shapely.transform(
-        dense, lambda xy: np.column_stack(change.transform(xy[:, 0], xy[:, 1]))
-    )
-
-
-def _finite(shape: BaseGeometry) -> bool:
-    return bool(np.isfinite(shapely.get_coordinates(shape)).all())
-
-
-def _wrapped(shape: BaseGeometry, profile: Profile) -> BaseGeometry:
-    """Each part moved by whole turns of longitude to where it meets the raster (0 ... 360, or
-    across 180); where two turns meet it, at both."""
-    xs = [
-        (profile.transform @ corner)[0]
-        for corner in (
-            (0, 0),
-            (profile.width, 0),
-            (0, profile.height),
-            (profile.width, profile.height),
-        )
-    ]
-    parts: list[BaseGeometry] = []
-    for part in shapely.get_parts(shape):
-        low = part.bounds[0]
-        high = part.bounds[2]
-        turns = [
-            turn for turn in (0.0, 360.0, -360.0) if low + turn < max(xs) and high + turn > min(xs)
-        ]
-        parts += [
-            shapely.transform(part, lambda xy, t=turn: xy + [t, 0.0]) if turn else part
-            for turn in turns or [0.0]
-        ]
-    flat = [
-        inner for part in parts for inner in shapely.get_parts(part) if inner.geom_type == "Polygon"
-    ]
-    return shapely.multipolygons(flat)
-
-
-def _unrolled(shape: BaseGeometry) -> BaseGeometry:
-    """Polygons in degrees whose rings go on past 180 instead of jumping to the other side of the
-    map."""
-
-    def ring(points: np.ndarray, middle: float | None = None) -> np.ndarray:
-        xs = np.unwrap(points[:, 0], period=360.0)
-        if middle is not None:
-            xs = xs + 360.0 * np.round((middle - xs.mean()) / 360.0)
-        return np.column_stack([xs, points[:, 1]])
-
-    made = []
-    for part in shapely.get_parts(shape):
-        for polygon in (inner for inner in shapely.get_parts(part) if inner.geom_type == "Polygon"):
-            outer = ring(shapely.get_coordinates(polygon.exterior))
-            holes = [
-                ring(shapely.get_coordinates(hole), float(outer[:, 0].mean()))
-                for hole in polygon.interiors
-            ]
-            made.append(shapely.Polygon(outer, holes))
-    return shapely.multipolygons(made)
-
-
-def pixel_polygons(
-    polygons: Polygons, profile: Profile, what: str = "polygons"
-) -> list[BaseGeometry]:
-    """The ground that lies in any of the polygons, in pixel coordinates (x = column, y = row):
-    valid, apart from one another."""
-    return polygonal(_in_pixels(united(parts_of(polygons), what), polygons.crs, profile, what))
-
-
-def given_polygons(
-    polygons: Polygons, profile: Profile, what: str = "polygons"
-) -> list[BaseGeometry]:
-    """Each polygon as it was given, in pixel coordinates, not united with others: for a check of
-    what was made of them all."""
-    parts = [inner for part in parts_of(polygons) for inner in polygonal(part)]
-    try:
-        moved = _in_pixels(shapely.multipolygons(parts), polygons.crs, profile, what)
-    except shapely.errors.GEOSException:
-        # Far beyond a projection's area what lies over one another cannot be clipped as it is.
-        moved = _in_pixels(shapely.union_all(parts), polygons.crs, profile, what)
-    return [part for part in shapely.get_parts(moved) if part.geom_type == "Polygon"]
-
-
 def wanted(polygons: Polygons, protect: Polygons | None, limit: Box, profile: Profile) -> Wanted:
     """What a request asks for, read anew and part by part."""
     protected = given_polygons(protect, profile, "protect") if protect else []
@@ -245,40 +90,6 @@ def wanted(polygons: Polygons, protect: Polygons | None, limit: Box, profile: Pr
     return Wanted(
         given_polygons(polygons, profile), protected, limit, SURE_MOVED_PX if moved else SURE_PX
     )
-
-
-def _in_pixels(shape: BaseGeometry, crs: str, profile: Profile, what: str) -> BaseGeometry:
-    inverse = ~profile.transform
-    moved = _to_raster_crs(shape, crs, profile, what)
-    return shapely.transform(moved, lambda xy: np.column_stack(inverse @ (xy[:, 0], xy[:, 1])))
-
-
-def extent_box(extent: Extent | None, profile: Profile) -> Box:
-    """Pixels of an extent, whole pixels that it touches; all pixels where none is given."""
-    if extent is None:
-        return profile.box
-    ring = shapely.box(extent.xmin, extent.ymin, extent.xmax, extent.ymax)
-    ring = _to_raster_crs(ring, extent.crs, profile, "extent")
-    inverse = ~profile.transform
-    x, y = inverse @ tuple(shapely.get_coordinates(ring).T)
-    near = 1e-6  # an extent that ends on a pixel edge does not take the next pixel
-    col = int(np.floor(x.min() + near))
-    row = int(np.floor(y.min() + near))
-    box = Box(col, row, int(np.ceil(x.max() - near)) - col, int(np.ceil(y.max() - near)) - row)
-    box = box.clipped(profile.box)
-    if not (box.width and box.height):
-        raise OutsideRaster(
-            f"The extent {extent.xmin, extent.ymin, extent.xmax, extent.ymax} does not touch the "
-            "raster, "
-            f"which covers {_bounds(profile)}."
-        )
-    return box
-
-
-def _bounds(profile: Profile) -> str:
-    corners = [profile.transform @ (x, y) for x in (0, profile.width) for y in (0, profile.height)]
-    xs, ys = zip(*corners, strict=True)
-    return f"x {min(xs):.6g} ... {max(xs):.6g}, y {min(ys):.6g} ... {max(ys):.6g}"
 
 
 def _box_around(shape: BaseGeometry, limit: Box) -> Box:
@@ -368,14 +179,13 @@ class Placing:
         for box in merged:
             pixels = box.width * box.height
             what = (
-                f"One polygon covers {box.width:,} x {box.height:,} pixels of {self.bands} "
-                "bands with its surroundings, and"
+                f"One polygon covers {box.width:,} x {box.height:,} pixels of {self.bands} bands "
+                "with its surroundings, and"
             )
             if pixels * self.bands > MAX_REGION_VALUES:
                 raise CannotEdit(
                     f"{what} at most {MAX_REGION_VALUES // self.bands // 1_000_000} million "
-                    "pixels are edited in "
-                    "one piece. Divide it."
+                    "pixels are edited in one piece. Divide it."
                 )
             memory.check(self.bytes_of(pixels) + kept, f"{what} this editor")
         return merged
@@ -387,11 +197,9 @@ def _where(shapes: Sequence[BaseGeometry], limit: Box) -> str:
     if not np.isfinite([xmin, ymin, xmax, ymax]).all():
         return ""
     return (
-        f" They lie at columns {xmin:,.0f} to {xmax:,.0f} and rows {ymin:,.0f} to {ymax:,.0f}; "
-        "it has columns "
-        f"{limit.col:,} to {limit.col + limit.width:,} and rows {limit.row:,} to "
-        f"{limit.row + limit.height:,}. Is their "
-        "CRS right?"
+        f" They lie at columns {xmin:,.0f} to {xmax:,.0f} and rows {ymin:,.0f} to {ymax:,.0f}; it "
+        f"has columns {limit.col:,} to {limit.col + limit.width:,} and rows {limit.row:,} to "
+        f"{limit.row + limit.height:,}. Is their CRS right?"
     )
 
 
@@ -430,12 +238,3 @@ def regions(
     if not found:
         raise OutsideRaster("The polygons hold no pixel: they are outside, or wholly protected.")
     return found
-
-
-def as_polygons(box: Box, profile: Profile) -> Polygons:
-    """The outline of a window in the raster's CRS."""
-    t = profile.transform
-    corners = [(0, 0), (box.width, 0), (box.width, box.height), (0, box.height), (0, 0)]
-    ring = [[float(v) for v in t @ (box.col + x, box.row + y)] for x, y in corners]
-    crs = "" if profile.crs is None else profile.crs.to_wkt(version="WKT2_2019")
-    return Polygons({"type": "Polygon", "coordinates": [ring]}, crs)

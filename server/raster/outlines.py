@@ -68,7 +68,6 @@ def _check_crossings(parts: Sequence[BaseGeometry], most: int, what: str, how: s
         if count > 2 * most:
             raise BadRequest(
                 f"{what}: outlines of {len(points):,} vertices cross {how} more than {most:,} "
-                "times, which is no area that "
-                "can be edited. Repair them first (in QGIS: Fix geometries, then Dissolve), or "
-                "draw simpler ones."
+                "times, which is no area that can be edited. Repair them first (in QGIS: Fix "
+                "geometries, then Dissolve), or draw simpler ones."
             )

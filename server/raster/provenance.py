@@ -7,21 +7,17 @@ import functools
 import json
 import platform
 import re
-import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-import numpy as np
 import rasterio
 import shapely
-from PIL import Image
 
 from ..contract.editors import EditorInfo
 from ..contract.requests import EditRequest
-from .raster import Box
+from .grid import Box
 
 DISCLAIMER = (
     "Synthetic imagery: the pixels inside the polygons were made by a program. Not survey data."
@@ -179,46 +175,3 @@ def file_name(text: str) -> str:
     ):
         return PureWindowsPath(text).name
     return text
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file that appears only when complete; writers at the same time do not meet."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        draft.write_text(json.dumps(content, indent=1, ensure_ascii=False, default=_plain), "utf8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    return str(value)
-
-
-def write_preview(result: Path, box: Box, rgb: list[int], path: Path, side: int = 512) -> None:
-    """A PNG of the result for the eye: bands `rgb` (from 1), at most `side` pixels, stretched if
-    not bytes."""
-    scale = min(1.0, side / max(box.width, box.height))
-    shape = (3, max(1, round(box.height * scale)), max(1, round(box.width * scale)))
-    with rasterio.open(result) as dataset:
-        data = dataset.read(
-            rgb, out_shape=shape, resampling=rasterio.enums.Resampling.average
-        ).astype(np.float32)
-        is_byte = dataset.dtypes[0] == "uint8"
-    finite = np.isfinite(data)
-    low, high = (
-        (0.0, 255.0) if is_byte or not finite.any() else np.percentile(data[finite], (1, 99))
-    )
-    shown = np.clip((np.nan_to_num(data) - low) / max(high - low, 1e-9) * 255, 0, 255).astype(
-        np.uint8
-    )
-    write_picture(shown.transpose(1, 2, 0), path)
-
-
-def write_picture(picture: np.ndarray, path: Path) -> None:
-    """Bytes (H, W, 3) as a PNG, whole or not at all."""
-    draft = path.with_name(f".{path.name}.part")
-    Image.fromarray(picture).save(draft, "PNG", compress_level=1)
-    draft.replace(path)

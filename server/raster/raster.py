@@ -9,9 +9,8 @@ asked for are read, whatever the size of the file.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,20 +22,16 @@ from affine import Affine
 from rasterio import warp
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
-from rasterio.io import DatasetReader
-from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from ..ground.errors import BadRequest, RasterUnreadable
+from ..ground.errors import RasterUnreadable
 from .doors import opened as opened
+from .grid import COPY_SIDE, Box
 
 EDITABLE_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
-ALIGNED_PX = 1e-3
 """Part of a pixel by which two grids may lie apart and still be one."""
-COPY_SIDE = 2048
-"""Side of the squares in which unchanged pixels are copied and compared, at most."""
 COPY_BYTES = 64 << 20
 """Bytes of all bands of such a square, at most ..."""
 LEAST_COPY_SIDE = 256
@@ -45,53 +40,6 @@ LEAST_COPY_SIDE = 256
 
 OnPart = Callable[[int, int], None]
 """Called as on_part(part, parts) while a file is copied or compared; may raise Dismissed."""
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle of pixels: first column, first row, width, height."""
-
-    col: int
-    row: int
-    width: int
-    height: int
-
-    @property
-    def window(self) -> Window:
-        """The same rectangle for rasterio."""
-        return Window(self.col, self.row, self.width, self.height)
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """Row and column slices into an array of the whole raster."""
-        return slice(self.row, self.row + self.height), slice(self.col, self.col + self.width)
-
-    def grown(self, by: int, within: Box) -> Box:
-        """Larger by `by` pixels on every side, clipped."""
-        return Box(self.col - by, self.row - by, self.width + 2 * by, self.height + 2 * by).clipped(
-            within
-        )
-
-    def clipped(self, within: Box) -> Box:
-        """The part inside `within`; width or height 0 where there is none."""
-        col = max(self.col, within.col)
-        row = max(self.row, within.row)
-        right = min(self.col + self.width, within.col + within.width)
-        bottom = min(self.row + self.height, within.row + within.height)
-        return Box(col, row, max(0, right - col), max(0, bottom - row))
-
-    def seen_from(self, origin: Box) -> Box:
-        """The same pixels, counted from the corner of `origin`."""
-        return Box(self.col - origin.col, self.row - origin.row, self.width, self.height)
-
-    def squares(self, side: int = COPY_SIDE) -> Iterator[Box]:
-        """Cut into squares of at most `side` pixels, counted from this box's own corner.
-
-        So they fall on whole blocks of a file that holds this box.
-        """
-        for row in range(self.row, self.row + self.height, side):
-            for col in range(self.col, self.col + self.width, side):
-                yield Box(col, row, side, side).clipped(self)
 
 
 @dataclass(frozen=True)
@@ -189,66 +137,6 @@ def _metres(crs: CRS) -> float:
         return 1.0
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Where pixels lie; `shape`: height and width."""
-
-    crs: CRS | None
-    transform: Affine
-    shape: tuple[int, int]
-
-    @classmethod
-    def of(cls, dataset: rasterio.DatasetReader) -> Grid:
-        """That of an open raster."""
-        return cls(dataset.crs, dataset.transform, dataset.shape)
-
-    def meets(self, other: Grid) -> bool:
-        """Whether the pixels of both lie on one another, as those of a window do on its
-        raster's."""
-        ours = self.transform
-        theirs = other.transform
-        if self.crs != other.crs or abs(ours.determinant) < 1e-300:
-            return False
-        # In pixels of this grid: where the other's corner lies, and how far its last pixel has run
-        # off by then.
-        between = ~ours @ theirs
-        far = max(*self.shape, *other.shape)
-        turned = max(abs(between.a - 1), abs(between.e - 1), abs(between.b), abs(between.d)) * far
-        return bool(
-            max(abs(between.c - round(between.c)), abs(between.f - round(between.f)), turned)
-            < ALIGNED_PX
-        )
-
-
-@contextlib.contextmanager
-def onto(
-    dataset: rasterio.DatasetReader, grid: Grid, resampling: Resampling = Resampling.bilinear
-) -> Iterator[DatasetReader]:
-    """A raster as it lies on another grid: itself where that is its own, else resampled while it is
-    read, invalid where it does not reach. Raises BadRequest where one of the two has no CRS."""
-    if Grid.of(dataset) == grid:
-        yield dataset
-        return
-    if dataset.crs is None or grid.crs is None:
-        raise BadRequest(
-            f"{Path(dataset.name).name} lies on another grid, and not both have a CRS; assign "
-            "the one that is "
-            "missing."
-        )
-    height, width = grid.shape
-    resampling = Resampling.nearest if grid.meets(Grid.of(dataset)) else resampling
-    with WarpedVRT(
-        dataset,
-        crs=grid.crs,
-        transform=grid.transform,
-        width=width,
-        height=height,
-        resampling=resampling,
-        add_alpha=ColorInterp.alpha not in dataset.colorinterp,
-    ) as warped:
-        yield warped
-
-
 def profile_of(dataset: rasterio.DatasetReader) -> Profile:
     """Describe an open raster; raises RasterUnreadable for kinds that cannot be edited."""
     name = Path(dataset.name).name
@@ -276,8 +164,7 @@ def profile_of(dataset: rasterio.DatasetReader) -> Profile:
     if ColorInterp.palette in dataset.colorinterp:
         raise RasterUnreadable(
             f"{name} has a colour palette; its values are classes, not brightness. Convert it to "
-            "RGB first (Raster > "
-            "Conversion > PCT to RGB)."
+            "RGB first (Raster > Conversion > PCT to RGB)."
         )
     if dataset.gcps[0]:
         raise RasterUnreadable(
@@ -319,9 +206,8 @@ def _check_numbers(dataset: rasterio.DatasetReader, name: str) -> None:
     t = dataset.transform
     if not np.isfinite(tuple(t)[:6]).all() or abs(t.a * t.e - t.b * t.d) < 1e-300:
         raise RasterUnreadable(
-            f"{name} has no usable pixel grid: its transform is {tuple(t)[:6]}. Assign its "
-            "extent anew "
-            "(Raster > Conversion > Translate, -a_ullr), or its world file."
+            f"{name} has no usable pixel grid: its transform is {tuple(t)[:6]}. Assign its extent "
+            "anew (Raster > Conversion > Translate, -a_ullr), or its world file."
         )
     for what, values in (("scale", dataset.scales), ("offset", dataset.offsets)):
         if not np.isfinite(values).all() or (what == "scale" and 0 in values):

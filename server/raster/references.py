@@ -20,29 +20,21 @@ PLAIN_OPTIONS = ("OVERVIEW_LEVEL", "NUM_THREADS", "USERPTR", "WORLDFILE", "GEORE
 """Options of opening a source that name no file."""
 _ELEMENTS = (
     "Order Reversed SrcOvrLevel Options OpenOptions OOI SrcGCPTransformer SrcTPSTransformer "
-    "GCPTransformer TPSTransformer "
-    "SrcNoDataRealAsString VRTDataset SRS GeoTransform GCPList GCP Metadata MDI OverviewList "
-    "MaskBand VRTRasterBand "
-    "Histograms HistItem HistMin HistMax BucketCount IncludeOutOfRange Approximate HistCounts "
-    "ColorInterp ColorTable Entry "
+    "GCPTransformer TPSTransformer SrcNoDataRealAsString VRTDataset SRS GeoTransform GCPList GCP "
+    "Metadata MDI OverviewList MaskBand VRTRasterBand Histograms HistItem HistMin HistMax "
+    "BucketCount IncludeOutOfRange Approximate HistCounts ColorInterp ColorTable Entry "
     "NoDataValue HideNoDataValue Description UnitType Offset Scale CategoryNames Category "
-    "SimpleSource ComplexSource "
-    "AveragedSource NoDataFromMaskSource KernelFilteredSource Kernel Size Coefs SourceFilename "
-    "SourceBand SourceProperties "
-    "SrcRect DstRect NODATA UseMaskBand ScaleOffset ScaleRatio ColorTableComponent Exponent "
-    "SrcMin SrcMax DstMin DstMax Clamp "
-    "LUT MaskValueThreshold RemappedValue ByteOrder ImageOffset PixelOffset LineOffset "
-    "PixelFunctionType "
-    "PixelFunctionArguments SourceTransferType BlockXSize BlockYSize GDALWarpOptions "
-    "WarpMemoryLimit ResampleAlg "
-    "WorkingDataType Option SourceDataset Transformer ApproxTransformer MaxError BaseTransformer "
-    "GenImgProjTransformer "
-    "SrcGeoTransform SrcInvGeoTransform DstGeoTransform DstInvGeoTransform ReprojectTransformer "
-    "ReprojectionTransformer "
-    "SourceSRS TargetSRS SourceCRS TargetCRS BandList BandMapping SrcNoDataReal SrcNoDataImag "
-    "DstNoDataReal DstNoDataImag "
-    "SrcAlphaBand DstAlphaBand Cutline CutlineBlendDist BandCount InitDest RasterAttributeTable "
-    "GDALRasterAttributeTable "
+    "SimpleSource ComplexSource AveragedSource NoDataFromMaskSource KernelFilteredSource Kernel "
+    "Size Coefs SourceFilename SourceBand SourceProperties SrcRect DstRect NODATA UseMaskBand "
+    "ScaleOffset ScaleRatio ColorTableComponent Exponent SrcMin SrcMax DstMin DstMax Clamp LUT "
+    "MaskValueThreshold RemappedValue ByteOrder ImageOffset PixelOffset LineOffset "
+    "PixelFunctionType PixelFunctionArguments SourceTransferType BlockXSize BlockYSize "
+    "GDALWarpOptions WarpMemoryLimit ResampleAlg WorkingDataType Option SourceDataset Transformer "
+    "ApproxTransformer MaxError BaseTransformer GenImgProjTransformer SrcGeoTransform "
+    "SrcInvGeoTransform DstGeoTransform DstInvGeoTransform ReprojectTransformer "
+    "ReprojectionTransformer SourceSRS TargetSRS SourceCRS TargetCRS BandList BandMapping "
+    "SrcNoDataReal SrcNoDataImag DstNoDataReal DstNoDataImag SrcAlphaBand DstAlphaBand Cutline "
+    "CutlineBlendDist BandCount InitDest RasterAttributeTable GDALRasterAttributeTable "
     "GDALRasterBand DatasetMetadata"
 )
 VIRTUAL_ELEMENTS = frozenset(name.lower() for name in _ELEMENTS.split())
@@ -119,15 +111,14 @@ def check_sidecar(sidecar: Path, path: Path) -> None:
         check_items(text.encode(), sidecar)
         if OVERVIEW_FILE.lower() in html.unescape(text).lower():
             raise RasterUnreadable(
-                f"{sidecar.name} names another file for overviews ({OVERVIEW_FILE}), which is "
-                "not followed; "
-                "take it away."
+                f"{sidecar.name} names another file for overviews ({OVERVIEW_FILE}), which is not "
+                "followed; take it away."
             )
         return
     if not _start_of(sidecar, 8).startswith(PLAIN_TIFF):
         raise RasterUnreadable(
-            f"{sidecar.name}, which lies beside {path.name}, is no TIFF; take it away, or make "
-            "it anew."
+            f"{sidecar.name}, which lies beside {path.name}, is no TIFF; take it away, or make it "
+            "anew."
         )
     check_tiff(sidecar)
 
@@ -169,8 +160,7 @@ def _named(name: str, folder: Path, of: Path) -> Path:
     ):
         raise Forbidden(
             f"'{of.name}' reads from '{name[:200]}', which is no file below a folder this server "
-            "may read. Make a "
-            "GeoTIFF of it first."
+            "may read. Make a GeoTIFF of it first."
         )
     return Path(name) if os.path.isabs(name) else folder / name
 
@@ -198,8 +188,7 @@ def _sources(path: Path) -> list[Path]:
             # program writes it so.
             raise RasterUnreadable(
                 f"{path.name} is a virtual raster with <{str(element.tag)[:60]}> of a kind that "
-                "is not "
-                "read. Make a GeoTIFF of it first (Raster > Conversion > Translate)."
+                "is not read. Make a GeoTIFF of it first (Raster > Conversion > Translate)."
             )
         if name in counts:
             counts[name] += 1
@@ -213,14 +202,13 @@ def _sources(path: Path) -> list[Path]:
         if name == "ooi" and str(element.attrib.get("key", "")).upper() not in PLAIN_OPTIONS:
             raise RasterUnreadable(
                 f"{path.name} opens a source with the option "
-                f"'{str(element.attrib.get('key'))[:60]}', which "
-                "is not read. Make a GeoTIFF of it first."
+                f"'{str(element.attrib.get('key'))[:60]}', which is not read. Make a GeoTIFF of "
+                "it first."
             )
     if counts["vrtrasterband"] > MOST_BANDS or counts["mdi"] > MOST_ITEMS:
         raise RasterUnreadable(
             f"{path.name} has {counts['vrtrasterband']:,} bands and {counts['mdi']:,} items of "
-            "metadata; at "
-            f"most {MOST_BANDS:,} and {MOST_ITEMS:,} are read."
+            f"metadata; at most {MOST_BANDS:,} and {MOST_ITEMS:,} are read."
         )
     return found
 
@@ -237,8 +225,7 @@ def _source(element: ET.Element, path: Path) -> Path:
     if name != name.strip():
         raise RasterUnreadable(
             f"{path.name} names a source with spaces around it ('{name[:100]}'), which programs "
-            "take in "
-            "different ways. Make a GeoTIFF of it first."
+            "take in different ways. Make a GeoTIFF of it first."
         )
     return _named(name, path.parent if flags == ["1"] else Path.cwd(), path)
 

@@ -42,8 +42,8 @@ def _check_tags(tags: dict[int, tuple[int, int]], stream: IO[bytes], path: Path)
     bands = tags.get(SAMPLES, (0, 0))[0]
     if bands > MOST_BANDS:
         raise RasterUnreadable(
-            f"{path.name} has {bands:,} bands; at most {MOST_BANDS:,} are read. Export those "
-            "that are wanted."
+            f"{path.name} has {bands:,} bands; at most {MOST_BANDS:,} are read. Export those that "
+            "are wanted."
         )
     size, offset = tags.get(GDAL_METADATA, (0, 0))
     if size > LARGEST_TEXT:
@@ -64,8 +64,7 @@ def check_items(text: bytes, path: Path) -> None:
     if items > MOST_ITEMS:
         raise RasterUnreadable(
             f"{path.name} holds {items:,} items of metadata; at most {MOST_ITEMS:,} are read. "
-            "Export it "
-            "without them."
+            "Export it without them."
         )
 
 

@@ -7,16 +7,14 @@ A window's agreement is how much nearer it is to the sentences than to what any 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from shapely.geometry.base import BaseGeometry
 
 from ..models.image_text import ImageText
-from ..raster.bands import Layer
-from ..raster.raster import Box
-from .retrieval import LEAST_VALID, Hit, Search, View, native_box, view_of
+from ..raster.grid import Box
+from .windows import LEAST_VALID, Hit, Search, View, Way
 
 NEUTRAL = (
     "an aerial photograph",
@@ -33,57 +31,39 @@ LOG_ODDS = 100.0
 BATCH = 16
 
 
-def search(
-    layer: Layer,
-    model: ImageText,
-    texts: Sequence[str],
-    area: Box,
-    avoid: Sequence[BaseGeometry] = (),
-) -> Search:
-    """Windows inside `area` that the sentences describe and that do not touch the shapes to `avoid`
-    (pixels of the layer)."""
-    view, blocked, area = view_of(layer, area, avoid)
+def by_image_text(model: ImageText, texts: Sequence[str], view: View) -> Search:
+    """The windows that the sentences describe better than any aerial photograph, best first."""
     # A small layer is searched in small windows, so that some are free of the polygons.
     side = min(WINDOW_PX, max(LEAST_WINDOW_PX, min(view.valid.shape) // 4))
-    rule = f"image-text model {model.name}"
+    nothing = Search(texts[0], Way.IMAGE_TEXT, model=model.name)
     if side > min(view.valid.shape):
         height, width = view.valid.shape
-        return Search(
-            texts[0],
-            rule,
-            (),
-            f"The layer is too small to look in: {width} x {height} pixels at {view.gsd_m:.2g} m.",
-        )
+        reason = f"The layer is too small to look in: {width} x {height} pixels"
+        return replace(nothing, reason=f"{reason} at {view.gsd_m:.2g} m.")
     asked = torch.stack([model.mean_text(group) for group in (texts, NEUTRAL)])
-    judge = _Judge(
-        model,
-        asked,
-        torch.from_numpy(np.ascontiguousarray(view.rgb.transpose(2, 0, 1), np.float32)) / 255,
-    )
-    corners = _windows(judge, view, blocked, side)
+    rgb = torch.from_numpy(np.ascontiguousarray(view.rgb.transpose(2, 0, 1), np.float32)) / 255
+    judge = _Judge(model, asked, rgb)
+    corners = _windows(judge, view, side)
     if not corners:
-        return Search(
-            texts[0], rule, (), "No window of this layer is free of nodata and of the polygons."
+        return replace(
+            nothing, reason="No window of this layer is free of nodata and of the polygons."
         )
     odds = judge.odds(corners, side)
     hits: list[Hit] = []
     places = np.array(corners)
-    open_ = odds > 0
-    while len(hits) < MOST_HITS and open_.any():
-        best = int(np.argmax(np.where(open_, odds, -np.inf)))
+    left = odds > 0
+    while len(hits) < MOST_HITS and left.any():
+        best = int(np.argmax(np.where(left, odds, -np.inf)))
         row, col = corners[best]
-        hits.append(Hit(native_box(Box(col, row, side, side), view, area), float(odds[best])))
-        open_ &= ~(np.abs(places - places[best]) < side).all(axis=1)
-    reason = (
-        ""
-        if hits
-        else (
-            f"No window of this layer is nearer to '{texts[0][:80]}' than to an aerial "
-            "photograph of anything. "
-            "Draw an exemplar, here or in another layer."
-        )
+        hits.append(Hit(view.native(Box(col, row, side, side)), float(odds[best])))
+        left &= ~(np.abs(places - places[best]) < side).all(axis=1)
+    if hits:
+        return replace(nothing, hits=tuple(hits))
+    return replace(
+        nothing,
+        reason=f"No window of this layer is nearer to '{texts[0][:80]}' than to an aerial "
+        "photograph of anything. Draw an exemplar, here or in another layer.",
     )
-    return Search(texts[0], rule, tuple(hits), reason)
 
 
 @dataclass(frozen=True)
@@ -111,16 +91,16 @@ class _Judge:
         return LOG_ODDS * (cosines[:, 0] - cosines[:, 1])
 
 
-def _windows(judge: _Judge, view: View, blocked: np.ndarray, side: int) -> list[tuple[int, int]]:
+def _windows(judge: _Judge, view: View, side: int) -> list[tuple[int, int]]:
     """First pixels of the windows to judge: all of them, or, in a large area, those within the best
     of larger windows."""
-    fine = _grid(view, blocked, side, side // 2)
+    fine = _grid(view, view.blocked, side, side // 2)
     if len(fine) <= MOST_WINDOWS:
         return fine
     coarse = fine
     large = side
     while len(coarse) > MOST_WINDOWS and (
-        larger := _grid(view, np.zeros_like(blocked), 2 * large, 2 * large)
+        larger := _grid(view, np.zeros_like(view.blocked), 2 * large, 2 * large)
     ):
         coarse = larger
         large = 2 * large

@@ -67,8 +67,7 @@ def pairs_of(names: Iterable[str], of_words: bool = False) -> list[Pair]:
     if twice:
         raise ModelRefused(
             f"The adapter holds several for one layer ({twice[0][:80]}), as a mixture of experts "
-            "does; such are "
-            "not read. Get the plain one."
+            "does; such are not read. Get the plain one."
         )
     return found
 
@@ -95,9 +94,8 @@ def targets_of(pairs: Iterable[Pair], weights: Mapping[str, Shape]) -> dict[Pair
             found[pair] = name
     if lost:
         raise ModelRefused(
-            f"The adapter (LoRA) is for another base: {len(lost)} of its "
-            f"{len(lost) + len(found)} layers are not "
-            f"in this one, for instance {lost[0][:80]}."
+            f"The adapter (LoRA) is for another base: {len(lost)} of its {len(lost) + len(found)} "
+            f"layers are not in this one, for instance {lost[0][:80]}."
         )
     return found
 
@@ -115,7 +113,6 @@ def check_shapes(
                 f"{' x '.join(map(str, size))}" for size in ((up[0], *down[1:2]), whole[:2])
             )
             raise ModelRefused(
-                f"The adapter (LoRA) is for another base: for {name} it changes {theirs} "
-                f"weights, {base} has "
-                f"{ours}."
+                f"The adapter (LoRA) is for another base: for {name} it changes {theirs} weights, "
+                f"{base} has {ours}."
             )

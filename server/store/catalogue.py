@@ -10,10 +10,11 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from ..contract.editors import process_id
 from ..ground.errors import BadRequest, UnknownModel
 
 FILE = Path(__file__).resolve().parents[2] / "resources" / "pretrained.json"
@@ -23,12 +24,13 @@ UNRESTRICTED = ("Apache-2.0", "MIT", "BSD-3-Clause", "CC0-1.0", "your own")
 
 @dataclass(frozen=True)
 class Entry:
-    """One model. `parts` are the folders of its pipeline as diffusers lays it out ("lora": adapter
-    weights alone); what it lacks is taken from its `base`. `expects`: values that the config of a
-    part must have. `gsd_m`: the ground sizes of a pixel it was trained on, from and to; (0, 0)
-    where that is no matter. `work_gb`: memory beside the weights, about. `sha256`: by path, where
-    they are known beforehand. `paper` and `fast`: scheduler, steps, guidance and strength;
-    `generate`: what of `paper` is otherwise where it draws from words alone."""
+    """One model. `family`: the networks it is made of (diffusion.families). `parts` are the folders
+    of its pipeline as diffusers lays it out ("lora": adapter weights alone); what it lacks is taken
+    from its `base`. `expects`: values that the config of a part must have. `gsd_m`: the ground
+    sizes of a pixel it was trained on, from and to; (0, 0) where that is no matter. `work_gb`:
+    memory beside the weights, about. `sha256`: by path, where they are known beforehand. `paper`
+    and `fast`: scheduler, steps, guidance and strength; `generate`: what of `paper` is otherwise
+    where it draws from words alone."""
 
     id: str
     title: str
@@ -36,6 +38,7 @@ class Entry:
     licence: str
     good_for: str
     parts: tuple[str, ...]
+    family: str = ""
     editors: tuple[str, ...] = ()
     native_px: int = 512
     gsd_m: tuple[float, float] = (0.0, 0.0)
@@ -69,27 +72,75 @@ class Entry:
             raise BadRequest(f"A model's entry is not of the store's form: {error}") from error
 
 
+@dataclass(frozen=True)
+class EditorEntry:
+    """An editor whose models the user brings.
+
+    `id`: of its process. `family`: that of its preferred model, by which it is known what users may
+    choose. `recipe`: the name of the way it draws, which the family of whatever model it uses must
+    have. `title`, `description`, `engine`, `licence`: for users. `native_size_px`: the side of the
+    pictures its networks were made for. `weights`: ids of its models, the preferred first.
+    """
+
+    id: str
+    family: str
+    recipe: str
+    title: str
+    description: str
+    engine: str
+    native_size_px: int
+    weights: tuple[str, ...]
+    licence: str = "of the model, see Models"
+
+
 @functools.lru_cache(maxsize=1)
+def _catalogue() -> tuple[dict[str, Entry], tuple[EditorEntry, ...]]:
+    """The file as it came with this program; it does not change while that runs."""
+    found = json.loads(FILE.read_text("utf8"))
+    models = {data["id"]: Entry.of(data) for data in found["models"]}
+    editors = tuple(
+        EditorEntry(**{**data, "weights": tuple(data["weights"])}) for data in found["editors"]
+    )
+    return models, editors
+
+
 def published() -> dict[str, Entry]:
     """The models of the papers and their baselines."""
-    return {data["id"]: Entry.of(data) for data in json.loads(FILE.read_text("utf8"))}
+    return dict(_catalogue()[0])
 
 
-def every(store: Path) -> dict[str, Entry]:
+def editors() -> tuple[EditorEntry, ...]:
+    """The editors whose models the user brings."""
+    return _catalogue()[1]
+
+
+def list_all(store: Path) -> dict[str, Entry]:
     """The published models and the user's own in that store."""
     path = store / OWN
+    known = published()
     try:
         own = json.loads(path.read_text("utf8")) if path.is_file() else []
-        return {**published(), **{data["id"]: Entry.of(data) for data in own}}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        for data in own:
+            known[data["id"]] = _own(data, known)
+        return known
+    except (OSError, ValueError, KeyError, TypeError, BadRequest) as error:
         raise BadRequest(
             f"{path} cannot be read ({type(error).__name__}: {error}). Mend or delete it."
         ) from error
 
 
+def _own(data: Mapping[str, Any], known: Mapping[str, Entry]) -> Entry:
+    """An entry of the user's list; lists of earlier versions name no family, and spell the ids of
+    editors with underscores."""
+    entry = Entry.of(data)
+    base = known.get(entry.base)
+    family = entry.family or (base.family if base else "")
+    return replace(entry, family=family, editors=tuple(process_id(one) for one in entry.editors))
+
+
 def entry(store: Path, model_id: str) -> Entry:
     """The model of that id; raises UnknownModel."""
-    known = every(store)
+    known = list_all(store)
     if model_id not in known:
         raise UnknownModel(f"There is no model '{model_id[:80]}'; there are {', '.join(known)}.")
     return known[model_id]
@@ -98,4 +149,4 @@ def entry(store: Path, model_id: str) -> Entry:
 def serving(store: Path, editor_id: str) -> list[Entry]:
     """The models an editor can work with, the preferred first: in the catalogue's order, then the
     user's own."""
-    return [e for e in every(store).values() if editor_id in e.editors]
+    return [e for e in list_all(store).values() if editor_id in e.editors]

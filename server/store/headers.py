@@ -56,8 +56,8 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             raise ModelRefused(
                 f"{path.name} is no safetensors file"
                 + (
-                    ": it looks like a pickle or zip with another name, which could run code. "
-                    "Get the model's .safetensors files."
+                    ": it looks like a pickle or zip with another name, which could run code. Get "
+                    "the model's .safetensors files."
                     if first.startswith(PICKLES)
                     else f", or is cut off ({size:,} bytes). Copy it again."
                 )

@@ -7,33 +7,30 @@ import errno
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..ground.errors import BadRequest, Dismissed, HubUnreachable, NoSpace, ServerError
-from . import bringing, shelf
-from .bringing import Found
+from . import importing
 from .catalogue import Entry
-from .shelf import OnBytes, Record, nothing
+from .importing import Arrival, Found
+from .installed import OnBytes, Record, Store, sha256
 
 DISK = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT)
 COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
 
-def download(
-    entry: Entry,
-    accept_licence: bool,
-    revision: str = "",
-    on_bytes: OnBytes = nothing,
-    endpoint: str = "",
-) -> Record:
+def download(store: Store, arrival: Arrival, endpoint: str = "") -> Record:
     """Fetch a model's files into the store; a second call goes on where the first was interrupted.
 
-    The revision is the catalogue's, or the commit that the user names. Raises HubUnreachable,
-    ModelRefused, NoSpace.
+    The revision is the catalogue's, or the commit that the user names. `endpoint`: address of the
+    hub, where it is another. Raises HubUnreachable, ModelRefused, NoSpace.
     """
-    bringing.check_licence(entry, accept_licence)
+    entry = arrival.entry
+    revision = arrival.revision
+    on_bytes = arrival.on_bytes
+    importing.check_licence(entry, arrival.accept_licence)
     if not entry.repo:
         raise BadRequest(
             f"{entry.title} has no place to download it from. Import it from a folder or zip."
@@ -50,14 +47,14 @@ def download(
         )
     repository = _Repository(entry, endpoint)
     files = repository.files(commit)
-    place = shelf.folder() / f".download-{entry.id}-{commit[:12]}"
+    place = store.folder / f".download-{entry.id}-{commit[:12]}"
     total = sum(size for _, size, _ in files.values())
     done = 0
     found = []
     try:
         place.mkdir(parents=True, exist_ok=True)
         there = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
-        if total - there + bringing.SPARE_BYTES > shutil.disk_usage(place).free:
+        if total - there + importing.SPARE_BYTES > shutil.disk_usage(place).free:
             raise NoSpace(
                 f"{entry.title} needs {total / 1e9:.1f} GB; "
                 f"{shutil.disk_usage(place).free / 1e9:.1f} GB are free."
@@ -65,16 +62,17 @@ def download(
         for name, (origin, size, digest) in files.items():
             path = place / name
             repository.fetch(commit, origin, path, size, _Bar.told(on_bytes, done, total, name))
-            if path.stat().st_size != size or (digest and shelf.sha256(path) != digest):
+            if path.stat().st_size != size or (digest and sha256(path) != digest):
                 path.unlink()
                 raise HubUnreachable(
                     f"{name} arrived damaged (its sha256 is not the hub's). Download again."
                 )
             done += size
-            found.append(Found(name, size, bringing.opener(path), path))
+            found.append(Found(name, size, importing.opener(path), path))
     except OSError as error:
         raise NoSpace(f"The download could not be written to {place}: {error}.") from error
-    record = bringing.keep(entry, found, f"hub {entry.repo}", commit, on_bytes)
+    arrived = replace(arrival, revision=commit)
+    record = importing.keep(store, arrived, found, f"hub {entry.repo}")
     shutil.rmtree(place, ignore_errors=True)
     return record
 
@@ -123,7 +121,9 @@ class _Repository:
             raise HubUnreachable(
                 f"{entry.repo} lists '{odd[0][:80]}', which points outside its folder."
             )
-        taken = bringing.chosen(entry, {name: sibling.size or 0 for name, sibling in there.items()})
+        taken = importing.chosen(
+            entry, {name: sibling.size or 0 for name, sibling in there.items()}
+        )
         if not taken:
             raise HubUnreachable(
                 f"{entry.repo} at {commit[:12]} holds no part of {entry.title} "
@@ -145,8 +145,8 @@ class _Repository:
         except HubUnreachable as error:
             return f"Name the commit you want (--revision). {error}"
         return (
-            f"The newest commit of {self.entry.repo} is {commit}. Look at it, and if you trust it: "
-            f"landbrush-server models download {self.entry.id} --revision {commit}"
+            f"The newest commit of {self.entry.repo} is {commit}. Look at it, and if you trust "
+            f"it: landbrush-server models download {self.entry.id} --revision {commit}"
         )
 
     def fetch(self, commit: str, name: str, target: Path, size: int, bar: type) -> None:
@@ -203,13 +203,12 @@ class _Repository:
         if kind == "GatedRepoError":
             return (
                 f"{repo} asks you to accept its conditions on its page first, and then for your "
-                "access token "
-                "('hf auth login', or HF_TOKEN in the environment of the server)."
+                "access token ('hf auth login', or HF_TOKEN in the environment of the server)."
             )
         if kind in ("RepositoryNotFoundError", "RevisionNotFoundError", "EntryNotFoundError"):
             return (
-                f"{repo} is not to be had ({kind}): it may have been moved or removed. Import "
-                "it from a folder or zip."
+                f"{repo} is not to be had ({kind}): it may have been moved or removed. Import it "
+                "from a folder or zip."
             )
         if kind in ("ConnectError", "ConnectTimeout", "ConnectionError", "NameResolutionError"):
             return (
@@ -218,11 +217,10 @@ class _Repository:
             )
         if kind == "OfflineModeIsEnabled":
             return (
-                "HF_HUB_OFFLINE is set in the server's environment: it may not download. "
-                "Import from a folder or zip."
+                "HF_HUB_OFFLINE is set in the server's environment: it may not download. Import "
+                "from a folder or zip."
             )
         return (
-            f"{repo} could not be fetched ({kind}: {str(error)[:200]}). What arrived is kept; "
-            "try again, or import it from a "
-            "folder."
+            f"{repo} could not be fetched ({kind}: {str(error)[:200]}). What arrived is kept; try "
+            "again, or import it from a folder."
         )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import tempfile
 from dataclasses import asdict, replace
 
 from ..ground.errors import BadRequest, NoSpace
-from . import catalogue, shelf
+from ..ground.files import write_json
+from . import catalogue
 from .catalogue import Entry
+from .installed import Store
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{1,60}$")
 
@@ -41,38 +40,32 @@ def described(
     )
 
 
-def remember(entry: Entry) -> None:
+def remember(store: Store, entry: Entry) -> None:
     """Put an entry into the store's list."""
-    _write({**_listed(), entry.id: asdict(entry)})
+    _write(store, {**_listed(store), entry.id: asdict(entry)})
 
 
-def remove(entry: Entry) -> int:
+def remove(store: Store, entry: Entry) -> int:
     """Delete an installed model, and its entry where it is the user's own; how many bytes that
     freed."""
-    freed = shelf.remove(entry)
-    known = _listed()
+    freed = store.remove(entry)
+    known = _listed(store)
     if known.pop(entry.id, None):
-        _write(known)
+        _write(store, known)
     return freed
 
 
-def _listed() -> dict[str, dict]:
+def _listed(store: Store) -> dict[str, dict]:
     published = catalogue.published()
     return {
-        name: asdict(entry)
-        for name, entry in catalogue.every(shelf.folder()).items()
-        if name not in published
+        name: asdict(entry) for name, entry in store.list_all().items() if name not in published
     }
 
 
-def _write(entries: dict[str, dict]) -> None:
+def _write(store: Store, entries: dict[str, dict]) -> None:
     try:
-        shelf.folder().mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=".own-", dir=shelf.folder())
-        with os.fdopen(handle, "w", encoding="utf8") as stream:
-            json.dump(list(entries.values()), stream, indent=1)
-        os.replace(draft, shelf.folder() / catalogue.OWN)
+        write_json(store.folder / catalogue.OWN, list(entries.values()))
     except OSError as error:
         raise NoSpace(
-            f"The list of models could not be written to {shelf.folder()}: {error}."
+            f"The list of models could not be written to {store.folder}: {error}."
         ) from error

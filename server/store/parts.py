@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..ground.errors import ModelRefused
-from . import adapters, headers, shelf
+from . import adapters, headers
 from .catalogue import Entry
+from .installed import Store, config_of
 
 WITH_WEIGHTS = (
     "unet",
@@ -49,7 +50,7 @@ def place_of(part: str, names: Iterable[str]) -> str | None:
     return None
 
 
-def check(entry: Entry, stage: Path) -> None:
+def check(store: Store, entry: Entry, stage: Path) -> None:
     """Raise ModelRefused where a staged model lacks its own first part, or one of its parts is not
     what it should be."""
     first = entry.parts[0]
@@ -58,8 +59,8 @@ def check(entry: Entry, stage: Path) -> None:
     for part in entry.parts:
         place = stage / part
         if place.is_dir():
-            _check_part(entry, part, place)
-    _check_words(entry, stage)
+            _check_part(store, entry, part, place)
+    _check_words(store, entry, stage)
     if not entry.base:
         gone = [part for part in entry.parts if not (stage / part).is_dir()]
         if gone:
@@ -68,7 +69,7 @@ def check(entry: Entry, stage: Path) -> None:
             )
 
 
-def _check_part(entry: Entry, part: str, place: Path) -> None:
+def _check_part(store: Store, entry: Entry, part: str, place: Path) -> None:
     if part.startswith("tokenizer"):
         if not any((place / name).is_file() for name in TOKENS):
             raise ModelRefused(f"{part} holds none of {', '.join(TOKENS)}.")
@@ -80,20 +81,20 @@ def _check_part(entry: Entry, part: str, place: Path) -> None:
         raise ModelRefused(f"{part} holds no .safetensors file.")
     tensors = headers.of_part(place)
     if part == "lora":
-        check_adapter(entry, place)
+        check_adapter(store, entry, place)
         return
     if part.startswith("text_encoder") and not (place / "config.json").is_file():
         if "token_embedding.weight" not in tensors:
             raise ModelRefused(f"{part} has no config.json and is no CLIP of open_clip either.")
         return
-    _check_config(entry, part, shelf.config_of(place))
+    _check_config(entry, part, config_of(place))
 
 
 def check_configs(entry: Entry, stage: Path) -> None:
     """Raise ModelRefused for the config of another model, wherever a staged part has one."""
     for part in entry.parts:
         if (stage / part / "config.json").is_file():
-            _check_config(entry, part, shelf.config_of(stage / part))
+            _check_config(entry, part, config_of(stage / part))
 
 
 def _check_config(entry: Entry, part: str, config: dict[str, Any]) -> None:
@@ -101,44 +102,42 @@ def _check_config(entry: Entry, part: str, config: dict[str, Any]) -> None:
         if key in config and config[key] != wanted:
             raise ModelRefused(
                 f"{part} has {key} = {str(config[key])[:60]}, where {entry.title} has {wanted}: "
-                "it is another "
-                "model."
+                "it is another model."
             )
 
 
-def _check_words(entry: Entry, stage: Path) -> None:
+def _check_words(store: Store, entry: Entry, stage: Path) -> None:
     """Raise ModelRefused where a U-Net reads words of another size than its text encoder gives."""
     if not (stage / "unet" / "config.json").is_file() or entry.repo.startswith("kandinsky"):
         return
-    places = [stage, *(shelf.folder() / one.id for one in shelf.lineage(entry)[1:])]
+    places = [stage, *(store.folder / one.id for one in store.lineage(entry)[1:])]
     reader = next(
         (place / "text_encoder" for place in places if (place / "text_encoder").is_dir()), None
     )
     if reader is None:
         return
     if (reader / "config.json").is_file():
-        config = shelf.config_of(reader)
+        config = config_of(reader)
         gives = config.get("hidden_size") or config.get("text_config", {}).get("hidden_size")
     else:
         gives = headers.of_part(reader)["token_embedding.weight"].shape[1]
-    reads = shelf.config_of(stage / "unet").get("cross_attention_dim")
+    reads = config_of(stage / "unet").get("cross_attention_dim")
     if isinstance(gives, int) and isinstance(reads, int) and gives != reads:
         raise ModelRefused(
-            f"unet reads words of {reads} numbers, the text encoder of {reader.parent.name} "
-            f"gives {gives}: they "
-            "are of different models."
+            f"unet reads words of {reads} numbers, the text encoder of {reader.parent.name} gives "
+            f"{gives}: they are of different models."
         )
 
 
-def check_adapter(entry: Entry, place: Path) -> None:
+def check_adapter(store: Store, entry: Entry, place: Path) -> None:
     """Raise ModelRefused where adapter weights (LoRA) are of another base; what cannot be known yet
     is checked at loading."""
     shapes = {name: tensor.shape for name, tensor in headers.of_part(place).items()}
     pairs = adapters.pairs_of(shapes)
     if not pairs:
         raise ModelRefused(f"{place.name} holds no low-rank adapter (LoRA) of a kind that is read.")
-    for one in shelf.lineage(entry)[1:]:
-        base = shelf.folder() / one.id / entry.lora
-        if base.is_dir() and shelf.record(one.id) is not None:
+    for one in store.lineage(entry)[1:]:
+        base = store.folder / one.id / entry.lora
+        if base.is_dir() and store.record(one.id) is not None:
             targets = {name: tensor.shape for name, tensor in headers.of_part(base).items()}
             adapters.check_shapes(pairs, shapes, targets, one.title)

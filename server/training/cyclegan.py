@@ -180,8 +180,7 @@ class CycleTrainer(KeptTraining):
         if not bool(torch.isfinite(loss)):
             raise BadRequest(
                 f"The loss of step {self.step} is {float(loss)}. What was saved before is kept; "
-                "train anew in "
-                "another folder with a lower learning rate."
+                "train anew in another folder with a lower learning rate."
             )
         loss.backward()
         self.moves()
@@ -203,8 +202,7 @@ class CycleTrainer(KeptTraining):
         if not bool(torch.isfinite(total)):
             raise BadRequest(
                 f"The judges' loss of step {self.step} is {float(total)}. What was saved before "
-                "is kept; train anew "
-                "in another folder with a lower learning rate."
+                "is kept; train anew in another folder with a lower learning rate."
             )
         total.backward()
         self.optimisers[1].step()

@@ -17,11 +17,9 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from ..diffusion import text
 from ..diffusion.branches import Words
 from ..diffusion.components import Model
-from ..diffusion.flux import FillDenoiser, packed, packed_mask
-from ..diffusion.recipes import DIPTYCH
+from ..diffusion.families.flux import DIPTYCH, FillDenoiser, flux_words, packed, packed_mask
 from ..diffusion.text import T5_TOKENS
 from ..diffusion.tiles import Tile
 from ..models import weights
@@ -104,7 +102,7 @@ class ICEditTrainer(LatentTrainer[EditPair]):
                 self.model.reader("text_encoder_2", "tokenizer_2", T5_TOKENS["flux"]) as t5,
             ):
                 self._read = {
-                    caption: text.flux_words(clip, t5, words),
+                    caption: flux_words(clip, t5, words),
                     **dict(list(self._read.items())[:255]),
                 }
         return self._read[caption]

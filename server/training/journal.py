@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 from ..ground.errors import BadRequest
+from ..ground.files import write_text
 
 METRICS = "metrics.jsonl"
 EVENTS = "tensorboard"
@@ -27,9 +27,7 @@ class Journal:
             for line in (lines(self.path) if self.path.is_file() else [])
             if line["step"] <= step
         ]
-        draft = folder / f".{METRICS}"
-        draft.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf8")
-        os.replace(draft, self.path)
+        write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
         self.events = _writer(folder / EVENTS, step) if tensorboard else None
 
     def add(self, step: int, **numbers: float | None) -> None:
@@ -66,8 +64,7 @@ def _writer(folder: Path, step: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise BadRequest(
-            "--tensorboard needs the package tensorboard (pip install tensorboard); "
-            "metrics.jsonl is written "
-            "without it."
+            "--tensorboard needs the package tensorboard (pip install tensorboard); metrics.jsonl "
+            "is written without it."
         ) from error
     return SummaryWriter(str(folder), purge_step=step + 1)

@@ -95,10 +95,8 @@ class KeptTraining(ABC):
             if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
                 raise CannotEdit(
                     "A step does not fit into memory. Begin in another folder with half the "
-                    "--batch and twice the "
-                    "--accumulate, which trains the same; recompute instead of keeping "
-                    "(--saving, where there is "
-                    "one); or take a smaller --side."
+                    "--batch and twice the --accumulate, which trains the same; recompute instead "
+                    "of keeping (--saving, where there is one); or take a smaller --side."
                 ) from error
             raise
 

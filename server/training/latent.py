@@ -25,7 +25,6 @@ from ..diffusion import schedules, text
 from ..diffusion.codec import Codec
 from ..diffusion.components import Model
 from ..ground.errors import BadRequest
-from ..store import shelf
 from .captioned import Captioned
 from .kept import KeptTraining
 from .spread import Spread
@@ -119,9 +118,8 @@ class LatentTrainer(KeptTraining, Generic[Kind]):
         self.spread.averaged(self.learned.values())
         if not np.isfinite(total):
             raise BadRequest(
-                f"The loss of step {self.step} is {total}. What was learned before is kept; "
-                "train anew in another "
-                "folder with a lower learning rate."
+                f"The loss of step {self.step} is {total}. What was learned before is kept; train "
+                "anew in another folder with a lower learning rate."
             )
         self.settled()
         self.moves()
@@ -154,8 +152,8 @@ class NoisedTrainer(LatentTrainer[Kind]):
         self, model: Model, pictures: Sequence[Kind], recipe: Recipe, folder: Path
     ) -> None:
         super().__init__(model, pictures, recipe, folder)
-        self.schedule = schedules.made(
-            "DDPM", schedules.config_of(shelf.part(model.entry, "scheduler"))
+        self.schedule = schedules.make_scheduler(
+            "DDPM", schedules.config_of(model.folder("scheduler"))
         )
         self._said: dict[str, torch.Tensor] = {}
 

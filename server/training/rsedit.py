@@ -27,8 +27,8 @@ from ..diffusion.components import Model
 from ..diffusion.text import T5_TOKENS, Reader
 from ..ground.errors import BadRequest
 from ..models import weights
-from ..store import shelf
-from ..store.bringing import TAKEN
+from ..store.importing import TAKEN
+from ..store.installed import config_of
 from .data.pairs import EditPair
 from .judging import held_loss
 from .latent import NoisedTrainer
@@ -86,7 +86,7 @@ class WithWords(Model):
     SWAPPED = ("text_encoder", "tokenizer")
 
     def __init__(self, base: Model, words: Model) -> None:
-        super().__init__(base.entry, base.placement)
+        super().__init__(base.store, base.entry, base.family, base.placement)
         self.other = words
 
     def folder(self, name: str, beside: str = "") -> Path:
@@ -276,22 +276,20 @@ class UNetTrainer(RSEditTrainer):
     def _fit(self) -> None:
         """Widen the first layer; its new weights are zero, so that the network begins as it was."""
         old = self.net.conv_in
-        added = int(shelf.config_of(self.model.folder("vae"))["latent_channels"])
-        wide = int(shelf.config_of(self.model.folder("text_encoder"))["hidden_size"])
+        added = int(config_of(self.model.folder("vae"))["latent_channels"])
+        wide = int(config_of(self.model.folder("text_encoder"))["hidden_size"])
         needed = int(self.net.config.cross_attention_dim)
         if wide != needed:
             raise BadRequest(
                 f"The text encoder gives {wide} numbers a word, the U-Net takes {needed}: choose "
-                "a base and a text "
-                "encoder that fit (Stable Diffusion 1.5: 768, 2.1: 1024)."
+                "a base and a text encoder that fit (Stable Diffusion 1.5: 768, 2.1: 1024)."
             )
         if old.in_channels == 2 * added:
             return  # an editor already: it is trained on
         if old.in_channels != added:
             raise BadRequest(
                 f"The base's U-Net takes {old.in_channels} channels; {added} (Stable Diffusion) "
-                f"or {2 * added} "
-                "(an editor by instruction) are needed."
+                f"or {2 * added} (an editor by instruction) are needed."
             )
         new = torch.nn.Conv2d(
             2 * added, old.out_channels, old.kernel_size, old.stride, old.padding

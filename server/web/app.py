@@ -4,48 +4,64 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Executor
+from dataclasses import replace
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from ..contract.jobs import Problem
 from ..contract.message import ContractError
+from ..editors.models import Models
+from ..editors.registry import Editors
 from ..ground.errors import BadRequest, Forbidden, ServerError, Unauthorised
 from ..ground.settings import Settings, token_of
-from ..jobs.executor import Runner
+from ..jobs.executor import Runner, Worker
 from ..jobs.store import JobStore
-from ..models import weights
-from .model_tasks import ModelDesk
-from .routes import blueprint
+from .model_tasks import ModelTasks
+from .resources import RESOURCES
 from .services import Services, purge_uploads
 
 log = logging.getLogger(__name__)
-OPEN_ENDPOINTS = frozenset({"landbrush.landing", "landbrush.conformance", "landbrush.api_document"})
 MAX_JSON_BYTES = 16_000_000
 
 
-def create_app(settings: Settings, executor: Executor | None = None) -> Flask:
-    """Make the app, take up the jobs that a former process left, and start working on them."""
+def create_app(
+    settings: Settings, executor: Executor | None = None, models: Models | None = None
+) -> Flask:
+    """Make the app, take up the jobs that a former process left, and start working on them.
+
+    `executor`: what runs jobs; none: threads of this process. `models`: those of the home; none:
+    made here.
+    """
     if not settings.token:
-        settings = Settings(**{**vars(settings), "token": token_of(settings.home)})
+        settings = replace(settings, token=token_of(settings.home))
+    models = models or Models(settings.home)
+    editors = Editors(models)
     store = JobStore(settings.jobs)
     store.forget_older_than(settings.keep_days)
     purge_uploads(settings, store)
-    services = Services(settings, store, Runner(store, executor, settings), ModelDesk())
+    runner = Runner(store, Worker(editors, settings, store.lock), executor)
     app = Flask("landbrush", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions["landbrush"] = services
+    app.extensions["landbrush"] = Services(settings, store, runner, editors, ModelTasks(models))
+    app.extensions["landbrush-routes"] = tuple(
+        route for resource in RESOURCES for route in resource.routes
+    )
     app.before_request(_guard)
-    weights.use_folder(settings.home / "models")
     app.register_error_handler(ServerError, _server_error)
     app.register_error_handler(ContractError, lambda error: _server_error(BadRequest(str(error))))
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
-    app.register_blueprint(blueprint)
-    recovered = services.runner.recover()
+    for resource in RESOURCES:
+        app.register_blueprint(resource.blueprint)
+    recovered = runner.recover()
     if recovered:
         log.info("%d jobs of a former start go on", recovered)
     return app
+
+
+OPEN_ENDPOINTS = frozenset(name for one in RESOURCES for name in one.open_endpoints)
+RAW_ENDPOINTS = frozenset(name for one in RESOURCES for name in one.raw_endpoints)
 
 
 def _guard() -> None:
@@ -68,10 +84,9 @@ def _guard() -> None:
     ):
         raise Unauthorised(
             "Send the server's token as 'Authorization: Bearer TOKEN'. It is in the file 'token' "
-            "of "
-            "the server's home folder, which is named when the server starts."
+            "of the server's home folder, which is named when the server starts."
         )
-    if request.endpoint != "landbrush.upload" and (request.content_length or 0) > MAX_JSON_BYTES:
+    if request.endpoint not in RAW_ENDPOINTS and (request.content_length or 0) > MAX_JSON_BYTES:
         raise BadRequest(
             f"The body has {request.content_length:,} bytes; at most {MAX_JSON_BYTES:,} are taken."
         )

@@ -33,7 +33,7 @@ def free_memory_mb() -> dict[str, int | None]:
 def health(services: Services) -> dict[str, Any]:
     """For the landing page and `doctor`."""
     home = services.settings.home
-    states = [info.status for info in services.store.every()]
+    states = [info.status for info in services.store.list_all()]
     return {
         "device": device(),
         "free_mb": free_memory_mb(),

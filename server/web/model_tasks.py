@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..contract.models import Model
-from ..diffusion import warm
+from ..editors.models import Models
 from ..ground.errors import BadRequest, Conflict, Dismissed, Forbidden, ServerError
-from ..store import bringing, catalogue, hub, own, shelf
+from ..store import hub, importing, own
 from ..store.catalogue import Entry
+from ..store.importing import Arrival
+from ..store.installed import OnBytes
 
 
 @dataclass
@@ -28,30 +30,30 @@ class _Act:
     ended: bool = False
 
 
-class ModelDesk:
+class ModelTasks:
     """Knows the models and what goes on with each."""
 
-    def __init__(self) -> None:
+    def __init__(self, models: Models) -> None:
+        self.store = models.store
+        self.warm = models.warm
         self._acts: dict[str, _Act] = {}
         self._lock = threading.Lock()
 
-    def every(self) -> list[Model]:
+    def list_all(self) -> list[Model]:
         """All models, those that an editor uses directly first."""
-        found = sorted(
-            catalogue.every(shelf.folder()).values(), key=lambda entry: not entry.editors
-        )
+        found = sorted(self.store.list_all().values(), key=lambda entry: not entry.editors)
         return [self._state(entry) for entry in found]
 
     def state(self, model_id: str) -> Model:
         """One model; raises UnknownModel."""
-        return self._state(shelf.entry(model_id))
+        return self._state(self.store.entry(model_id))
 
     def act(self, wanted: Model, roots: Sequence[Path] | None) -> Model:
         """Begin what is asked for; `roots`: folders that may be imported from (None: any).
 
         Raises BadRequest, Conflict, Forbidden, LicenceNotAccepted.
         """
-        entry = shelf.entry(wanted.id)
+        entry = self.store.entry(wanted.id)
         with self._lock:
             going = self._acts.get(entry.id)
             busy = going is not None and not going.ended
@@ -64,7 +66,7 @@ class ModelDesk:
                     f"{entry.title}: '{going.name}' goes on ({going.progress} %). Wait, or stop it."
                 )
             if wanted.action == "unload":
-                warm.drop(entry.id)
+                self.warm.drop(entry.id)
                 return self._state(entry)
             run = self._work(entry, wanted, roots)
             act = self._acts[entry.id] = _Act(wanted.action)
@@ -75,37 +77,38 @@ class ModelDesk:
 
     def _work(
         self, entry: Entry, wanted: Model, roots: Sequence[Path] | None
-    ) -> Callable[[shelf.OnBytes], Any]:
+    ) -> Callable[[OnBytes], Any]:
         """What the action does; what can be known to be wrong is refused here."""
+        arrival = Arrival(entry, wanted.accept_licence, wanted.revision)
         if wanted.action == "import":
             source = _source(wanted.path, roots)
-            bringing.check_licence(entry, wanted.accept_licence)
-            return lambda told: bringing.bring(
-                entry, source, wanted.accept_licence, wanted.revision, told
+            importing.check_licence(entry, wanted.accept_licence)
+            return lambda told: importing.import_model(
+                self.store, replace(arrival, on_bytes=told), source
             )
         if wanted.action == "download":
-            bringing.check_licence(entry, wanted.accept_licence)
-            return lambda told: hub.download(entry, wanted.accept_licence, wanted.revision, told)
-        if wanted.action in ("verify", "remove") and shelf.record(entry.id) is None:
+            importing.check_licence(entry, wanted.accept_licence)
+            return lambda told: hub.download(self.store, replace(arrival, on_bytes=told))
+        if wanted.action in ("verify", "remove") and self.store.record(entry.id) is None:
             raise BadRequest(
                 f"{entry.title} is not on this machine; there is nothing to {wanted.action}."
             )
         if wanted.action == "verify":
-            return lambda told: shelf.verify(entry, told)
+            return lambda told: self.store.verify(entry, told)
         if wanted.action == "remove":
-            warm.drop(entry.id)
-            return lambda told: own.remove(entry)
+            self.warm.drop(entry.id)
+            return lambda told: own.remove(self.store, entry)
         raise BadRequest("action: none. Say import, download, verify, remove, unload or stop.")
 
     def _state(self, entry: Entry) -> Model:
         act = self._acts.get(entry.id)
-        missing = shelf.why_not(entry)
-        state = "missing" if missing else "in use" if entry.id in warm.names() else "installed"
+        missing = self.store.missing_reason(entry)
+        state = "missing" if missing else "in use" if entry.id in self.warm.names() else "installed"
         if act is not None and not act.ended:
             state = "busy"
         elif act is not None and act.failed and act.name == "verify":
             state = "failed"
-        kept = shelf.record(entry.id)
+        kept = self.store.record(entry.id)
         about = {
             "good_for": entry.good_for,
             "licence": entry.licence,
@@ -115,7 +118,7 @@ class ModelDesk:
             "missing": missing,
             "base": entry.base,
             "native_px": str(entry.native_px),
-            "memory": "" if missing else warm.estimate(entry),
+            "memory": "" if missing else self.warm.estimate(entry),
             "brought": f"{kept.when}, {kept.source}, {kept.bytes / 1e9:.2f} GB" if kept else "",
         }
         return Model(
@@ -143,15 +146,14 @@ def _source(path: str, roots: Sequence[Path] | None) -> Path:
     if roots is not None and not any(source.is_relative_to(root.resolve()) for root in roots):
         raise Forbidden(
             f"'{path[:200]}' is not below a folder this server may read. Import the model on the "
-            "server's machine: "
-            "landbrush-server models import."
+            "server's machine: landbrush-server models import."
         )
     if not there:
         raise BadRequest(f"path: there is nothing at '{path[:200]}' on the server's machine.")
     return source
 
 
-def _done(act: _Act, run: Callable[[shelf.OnBytes], Any]) -> None:
+def _done(act: _Act, run: Callable[[OnBytes], Any]) -> None:
     """Run an act to its end; its outcome is a sentence."""
 
     def told(done: int, total: int, what: str) -> None:

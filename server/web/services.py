@@ -16,16 +16,20 @@ from typing import IO
 from ..contract.editors import AUTO
 from ..contract.jobs import JobInfo
 from ..contract.requests import EditRequest, RasterRef
-from ..editing import output as canvases
-from ..editing import plan
-from ..editing.path import Files, placing_of
+from ..editing import new_ground
+from ..editing.plan import decide
+from ..editing.region import placing_of
+from ..editors.models import Models
+from ..editors.registry import Editors
 from ..ground.errors import BadRequest, NoSpace, RasterUnreadable, TooLarge
 from ..ground.settings import Settings
 from ..jobs.executor import Runner
-from ..jobs.store import REQUEST, JobStore, allowed_for
-from ..raster.masks import crs_of, extent_box, pixel_polygons
+from ..jobs.folder import REQUEST, allowed_for
+from ..jobs.store import JobStore
+from ..raster.polygons import crs_of, extent_box, pixel_polygons
 from ..raster.raster import opened, profile_of
-from .model_tasks import ModelDesk
+from ..raster.rasters import Rasters
+from .model_tasks import ModelTasks
 
 UPLOAD_DRIVERS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "HFA")
 """Formats taken as uploads; read again, they are opened as what `raster.FORMATS` allows, never as a
@@ -35,12 +39,19 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Services:
-    """One server's parts."""
+    """One server's parts: what its operator decided, its jobs and who runs them, the editors with
+    the models of its home, and what goes on with those."""
 
     settings: Settings
     store: JobStore
     runner: Runner
-    models: ModelDesk
+    editors: Editors
+    model_tasks: ModelTasks
+
+    @property
+    def models(self) -> Models:
+        """The models of the home."""
+        return self.editors.models
 
     def knows(self, authorisation: str) -> bool:
         """Whether the header carries this server's token."""
@@ -61,7 +72,7 @@ class Services:
             self.runner.submit(self.store.folder(info.jobID))
         return info, new
 
-    def _check(self, process_id: str, request: EditRequest, files: Files) -> None:
+    def _check(self, process_id: str, request: EditRequest, files: Rasters) -> None:
         for polygons in (
             request.polygons,
             request.protect,
@@ -79,15 +90,14 @@ class Services:
                 with opened(path, files.roots) as dataset:
                     profile_of(dataset)
         if process_id != AUTO or not request.prompt.strip() or request.raster.extent is not None:
-            todo = plan.plan(request, process_id)
-            editor = todo.editor
+            plan = decide(request, process_id, self.editors)
+            editor = plan.editor
             shapes = pixel_polygons(request.polygons, profile)
-            placing_of(request, todo, profile, shapes).windows(shapes)
+            placing_of(plan, profile, shapes).windows(shapes)
             if request.raster.extent is not None and "raster?" not in editor.info.needs:
                 raise BadRequest(
                     f"raster.extent: {editor.info.title} works on a picture, and new ground is "
-                    "empty. Name a "
-                    "raster, or take the process 'generate'."
+                    "empty. Name a raster, or take the process 'generate'."
                 )
 
     def roots_of(self, path: Path) -> tuple[Path, ...]:
@@ -99,10 +109,10 @@ class Services:
             else self.settings.roots
         )
 
-    def files_of(self, request: EditRequest) -> Files:
+    def files_of(self, request: EditRequest) -> Rasters:
         """Paths of the request's rasters; raises Forbidden or RasterUnreadable."""
         exemplar = request.exemplar.raster if request.exemplar else None
-        files = Files(
+        files = Rasters(
             self.path_of(request.raster, request.band_roles),
             self.path_of(exemplar) if exemplar else None,
             self.path_of(request.elevation) if request.elevation else None,
@@ -114,9 +124,9 @@ class Services:
         such a raster made finer."""
         if ref.extent is not None:
             if not (ref.upload or ref.path):
-                return canvases.blank(ref.extent, ref.gsd_m, self.settings.uploads)
+                return new_ground.blank(ref.extent, ref.gsd_m, self.settings.uploads)
             source = self.path_of(replace(ref, extent=None, gsd_m=0.0))
-            return canvases.finer(source, ref, roles or {}, self.settings.uploads)
+            return new_ground.finer(source, ref, roles or {}, self.settings.uploads)
         if ref.upload:
             path = self.settings.uploads / ref.upload
             if not ref.upload.isalnum() or not path.is_file():
@@ -167,7 +177,7 @@ def purge_uploads(settings: Settings, store: JobStore) -> int:
     transfers left."""
     if not settings.uploads.is_dir():
         return 0
-    text = "".join(_request_text(store.root / info.jobID / REQUEST) for info in store.every())
+    text = "".join(_request_text(store.root / info.jobID / REQUEST) for info in store.list_all())
     count = 0
     limit = time.time() - settings.keep_days * 86400
     for path in settings.uploads.iterdir():
@@ -194,7 +204,6 @@ def _check_upload(path: Path, size: int) -> None:
         if dataset.driver not in UPLOAD_DRIVERS:
             raise RasterUnreadable(
                 "The upload is not a raster of a kind that is taken "
-                f"({', '.join(UPLOAD_DRIVERS)}), but "
-                f"{dataset.driver}."
+                f"({', '.join(UPLOAD_DRIVERS)}), but {dataset.driver}."
             )
         profile_of(dataset)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from ..ground.errors import BadRequest, CannotEdit
 from ..ground.settings import LOOPBACK
-from ..models import weights
+from ..models.weights import ModelFolder
 
 TIMEOUT_S = 60
 LARGEST_ANSWER = 1_000_000
@@ -54,14 +54,14 @@ class Endpoint:
     key: str = ""
 
     @classmethod
-    def named(cls, kind: str) -> Endpoint | None:
+    def named(cls, folder: ModelFolder, kind: str) -> Endpoint | None:
         """The one that the user has named for a kind ('endpoint', 'judge'); None where there is
         none. Raises BadRequest."""
-        url = weights.chosen(kind).rstrip("/")
+        url = folder.chosen(kind).rstrip("/")
         if not url:
             return None
         parts = urlsplit(url)
-        key = key_of(kind)
+        key = key_of(folder, kind)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadRequest(f"{kind}: '{url[:100]}' is no http or https address.")
         if parts.username or parts.password or parts.query:
@@ -73,7 +73,7 @@ class Endpoint:
             raise BadRequest(
                 f"{kind}: the key is not sent to {parts.hostname} without encryption; use https."
             )
-        return cls(kind, url, weights.chosen(f"{kind}-model") or "default", key)
+        return cls(kind, url, folder.chosen(f"{kind}-model") or "default", key)
 
     def asked(
         self, messages: Sequence[dict[str, Any]], temperature: float, timeout_s: float = TIMEOUT_S
@@ -131,11 +131,11 @@ def _opener(host: str) -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(_NoRedirect, *direct)
 
 
-def key_of(kind: str) -> str:
+def key_of(folder: ModelFolder, kind: str) -> str:
     """The key for a kind of service, from the environment or the file that the user named; raises
     BadRequest."""
     variable = f"LANDBRUSH_{kind.upper()}_KEY"
-    path = weights.chosen(f"{kind}-key-file")
+    path = folder.chosen(f"{kind}-key-file")
     try:
         found = (os.environ.get(variable) or (Path(path).read_text("utf8") if path else "")).strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -146,7 +146,6 @@ def key_of(kind: str) -> str:
         # Never quoted: what is wrong with a key is no reason to show it.
         raise BadRequest(
             f"The key of {kind} ({variable}, or the file {path or 'that is named'}) must be one "
-            "line of printable "
-            "characters without blanks."
+            "line of printable characters without blanks."
         )
     return found

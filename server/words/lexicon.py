@@ -4,7 +4,18 @@ part."""
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import land_cover
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 OPERATIONS = {
     "remove": "Remove what is there",
@@ -15,106 +26,38 @@ OPERATIONS = {
     "snow": "Snow",
     "fog": "Fog",
     "night": "Low light",
-    "forest": "Forest",
-    "water": "Water body",
-    "farmland": "Farmland",
-    "residential": "Housing",
-    "parking": "Parking",
-    "road": "Road",
-    "solar": "Solar panels",
-    "grass": "Grass",
-    "bare": "Bare ground",
-    "industrial": "Industry or commerce",
+    **land_cover.OPERATIONS,
     "damage": "Damage",
     "repair": "Repair damage",
     "variation": "Another version of the same",
     "harmonise": "Blend into the surroundings",
     "unknown": "Something else",
 }
-CLASSES = (
-    "forest",
-    "water",
-    "farmland",
-    "residential",
-    "parking",
-    "road",
-    "solar",
-    "grass",
-    "bare",
-    "industrial",
-)
+CLASSES = tuple(land_cover.OPERATIONS)
+"""Operations that put a kind of ground in place of another."""
 
-# Longest match first; each character of a sentence is used once.
-_CLASS_WORDS = {
-    "forest": r"forests?|rainforest|woods|woodlands?|trees?|copse|grove|jungle|oaks?|beech(?:es)?|pines?|spruces?|"
-    r"conifers?|broadlea(?:f|ves)|deciduous|evergreens?|saplings?|poplars?|birch(?:es)?|mangroves?|"
-    r"reforest\w*|afforest\w*|rewild\w*|timber|thicket|canopy|forestry|eucalyptus|orchard "
-    r"trees|shelterbelt|"
-    r"tree cover|tree planting|planting trees",
-    "water": r"lakes?|ponds?|reservoirs?|lagoons?|rivers?|streams?|creeks?|canals?|water "
-    r"body|open water|waterway|"
-    r"marina|basin|harbou?r|wetlands?|marsh(?:es)?|swamps?|moat|fjord|estuary|tarn|mere|weir "
-    r"pool|fish ?pond|dock basin|water(?! level)",
-    "farmland": r"farmland|farms?|farm fields?|crop ?lands?|crops?|corn ?fields?|wheat(?: "
-    r"?fields?)?|barley|maize|corn|rye|"
-    r"potato(?:es)?|sugar beet|beets?|alfalfa|rice "
-    r"paddies|paddy|paddies|rice|vineyards?|vines?|orchards?|arable(?: land)?|"
-    r"fields?|plantations?|soy(?:beans?)?|rapeseed|canola|oats|cotton|vegetables|allotments?|cultivated "
-    r"land|"
-    r"agricultur\w+|centre-pivot\w*|center-pivot\w*|greenhouses?|hops|sunflowers?|tilled "
-    r"land|ploughland|cropping|polytunnels?",
-    "residential": r"houses?|housing|homes?|dwellings?|bungalows?|villas?|terraced "
-    r"\w+|suburbs?|suburbia|suburban|"
-    r"neighbou?rhoods?|apartments?(?: "
-    r"blocks?)?|flats|cottages?|settlements?|villages?|residential \w+|residential|shacks|"
-    r"housing estates?|estates?|town "
-    r"?houses?|condos?|semis|semi-detached|detached|subdivisions?|favela|slum|huts|hamlets?|"
-    r"residences|tenements?|trailer park|mobile homes?|maisonettes?|chalets?|high-?rise blocks",
-    "parking": r"parking(?: lots?| areas?| spaces?| bays?| garages?)?|car ?parks?|park(?:ing)? "
-    r"and ride(?: lot)?|p\+r|lots? for cars|"
-    r"truck stop|lorry park|bays|parking deck|coach park|stalls|car lot",
-    "road": r"roads?|highways?|streets?|motorways?|lanes?|avenues?|bypass|ring "
-    r"road|boulevards?|tracks?|dirt tracks?|"
-    r"foot ?paths?|paths?|cycle ?paths?|cycle ?ways?|bike "
-    r"lanes?|drives?|driveways?|runways?|carriageways?|freeways?|"
-    r"expressways?|haul road|roundabouts?|junctions?|interchange|turnpike|trails?|access "
-    r"road|bridleway|alley|tarmac(?:ked)? way|"
-    r"dual carriageway|airstrip|railway|rail ?roads?|tram ?lines?",
-    "solar": r"solar(?: farms?| parks?| panels?| pannels?| power plants?| plants?| modules?| "
-    r"arrays?| field)?|photovoltaics?|solar ?park|panels|collectors|solar \w+|"
-    r"photovoltaic \w+|pv(?: arrays?| plants?| panels?| modules?| park| "
-    r"farm)?|agrivoltaics?|agri-?pv|modules",
-    "grass": r"grass(?:land)?|lawns?|meadows?|turf|sod|pastures?|pocket "
-    r"park|parkland|parks?|green space|greenery|grazing(?: land)?|"
-    r"golf course|fairways?|sports? (?:field|pitch|ground)|pitch(?:es)?|playing fields?|village "
-    r"green|prairie|savannah?|hay|paddocks?|"
-    r"football field|soccer pitch|urban park|garden lawn|green(?= in the)|steppe|common land",
-    "bare": r"bare(?: (?:soil|ground|earth|land|dirt|rock))?|soil|raw earth|naked "
-    r"soil|earth|dirt|sand|gravel(?: pit| yard)?|quarr(?:y|ies)|"
-    r"dunes?|desert|rock|subsoil|dust|mud ?flats?|mudflats|scree|beach(?: "
-    r"sand)?|brownfield|wasteland|open ?cast|open pit|"
-    r"building site|construction site|levelled dirt|clear-?cut|clearcut|stony ground|clay "
-    r"pit|borrow pit|fallow|excavation|salt pan",
-    "industrial": r"industr(?:y|ial)(?: "
-    r"(?:site|estate|district|park|area|zone|units?|buildings?|sheds?|plant))?|warehous\w+|"
-    r"factor(?:y|ies)|refiner(?:y|ies)|steel ?works|mill works|mills?|chemical plant|power "
-    r"plants?|data ?cent(?:re|er)s?|"
-    r"logistics \w+|depots?|retail units?|retail park|shopping "
-    r"(?:mall|cent(?:re|er))|malls?|supermarkets?|commercial \w+|"
-    r"business park|hangars?|silos?|storage tanks?|tank farm|fulfilment \w+|distribution "
-    r"cent(?:re|er)|works|shipyard|"
-    r"container terminal|light industry|sewage works|treatment "
-    r"plant|outlet|workshops?|foundry|brewery|sawmill|scrap ?yard|"
-    r"manufacturing \w+|superstore|cement works|port terminal|freight terminal|gigafactory",
-    "buildings": r"buildings?|sheds?|barns?|church|schools?|structures?|stadium|castle|tower|hotel|hospital|roofs?|outbuildings?|garages?",
-    "vehicles": r"cars?|vehicles?|trucks?|lorry|lorries|vans?|caravans?|buses|bus|planes?|aircraft|boats?|ships?|tractors?|trains?|"
-    r"trailers?|containers?|motorhomes?|jets?|automobiles?|rvs|yachts?|coach(?:es)?",
-    "snow": r"snow|ice",
-    "fog": r"fog|haze|mist|smog|smoke|clouds?",
-    "shrub": r"shrubs?|bushes|scrub|hedges?|heather|chaparral|brush",
-    "damage": r"debris|rubble|wreckage|ruins?|collapsed \w+",
-}
-_CLASS_PATTERN = {name: re.compile(rf"\b(?:{words})\b") for name, words in _CLASS_WORDS.items()}
+FILE = Path(__file__).resolve().parents[2] / "resources" / "words.toml"
+
+
+def _pattern(entry: Mapping[str, Any]) -> re.Pattern[str]:
+    """The pattern of an entry of the file, which says what its keys mean."""
+    words = "|".join(entry["words"])
+    end = "" if entry.get("open") else r"\b"
+    more = "".join(f"|{one}" for one in entry.get("more", ()))
+    return re.compile(rf"\b{entry.get('before', '')}(?:{words}){end}{more}")
+
+
+_FILE = tomllib.loads(FILE.read_text("utf8"))
+EVENTS = {name: _pattern(entry) for name, entry in _FILE["events"].items()}
+"""What is done to what is there, in the order in which it counts."""
+SCENES = {name: _pattern(entry) for name, entry in _FILE["scenes"].items()}
+"""Weather, light and disasters, in the order in which they count."""
+THINGS = {name: _pattern(entry) for name, entry in _FILE["things"].items()}
+"""What stands on the ground; longest match first, each character of a sentence is used once."""
+GONE, HIGH, LOW, IMPOSSIBLE, PROTECT_BEFORE = (
+    _pattern(_FILE["parts"][name])
+    for name in ("gone", "high", "low", "impossible", "protected_before")
+)
 
 
 @dataclass(frozen=True)
@@ -128,31 +71,13 @@ class Mention:
 
 def mentions(text: str) -> list[Mention]:
     """Class words from left to right; the longest wins where several match."""
-    every = [
-        Mention(n, m.start(), m.end()) for n, p in _CLASS_PATTERN.items() for m in p.finditer(text)
-    ]
+    every = [Mention(n, m.start(), m.end()) for n, p in THINGS.items() for m in p.finditer(text)]
     taken: list[Mention] = []
     for one in sorted(every, key=lambda m: (m.start - m.end, m.start)):
         if all(one.end <= other.start or one.start >= other.end for other in taken):
             taken.append(one)
     return sorted(taken, key=lambda m: m.start)
 
-
-HIGH = re.compile(
-    r"\b(?:sever\w+|heav(?:y|ily)|dense|thick(?:ly)?|complete(?:ly)?|total(?:ly)?|reduced "
-    r"to|extreme\w*|"
-    r"massive\w*|devastat\w+|catastroph\w+|entire(?:ly)?|utter\w*|intense\w*|pitch[- "
-    r"]dark|blackout|"
-    r"very (?:dense|heavy|thick|strong)|high "
-    r"severity|worst|obliterat\w+|flattened|annihilat\w+|wiped out|crowns fully|to the ground)\b"
-)
-LOW = re.compile(
-    r"\b(?:slight\w*|light(?!s|ing|en| industry)(?:ly)?|a "
-    r"little|little|minor|thin(?:ly)?|dusting|a bit|a touch|hint|faint\w*|gentle|gently|"
-    r"mild\w*|modest\w*|partial\w*|shallow|wisps?|barely|surface fire|singed|some tiles|low "
-    r"severity|sparse\w*|subtle|trace|"
-    r"superficial\w*|a few (?:cracks|tiles|flakes)|weak\w*|scant|patchy)\b"
-)
 
 # Not an edit of what the picture shows.
 NOT_AN_EDIT = re.compile(
@@ -169,7 +94,8 @@ NOT_AN_EDIT = re.compile(
     r"(?:resolution|transparency|contrast)|email|send|share|"
     r"show (?:me )?the (?:attribute|legend|metadata|histogram)|add (?:a )?(?:legend|north "
     r"arrow|scale ?bar|label|column|field to)|"
-    r"run (?:the )?(?:model|script)|detect|segment|vectori[sz]e|extract|buffer|clip|merge|join|turn "
+    r"run (?:the )?(?:model|script)|detect|segment|vectori[sz]e|extract|buffer|clip|"
+    r"merge|join|turn "
     r"(?:on|off) the layer)"
 )
 FORBIDDEN = re.compile(
@@ -180,13 +106,6 @@ FORBIDDEN = re.compile(
     r"not decided|under no circumstances|forget the|precisely as is|(?:leave|leaving) "
     r"(?:it|everything|all|this|the \w+)(?: exactly)? as (?:it|they|is)|keep everything|nothing "
     r"(?:should|must) change|without any changes?)"
-)
-IMPOSSIBLE = re.compile(
-    r"\b(?:dragons?|unicorns?|t-?rex|dinosaurs?|chocolate|spaceships?|ufos?|aliens?|mermaids?|zombies?|godzilla|wizards?|"
-    r"poem|joke|pdf|csv|ndvi|transparency|opacity|resolution|stroke width|font|more "
-    r"beautiful|nicer|prettier|asdf\w*|qwert\w*|"
-    r"logo|watermark|text saying|portrait|mona "
-    r"lisa|purple|pink|rainbow|atlantis|population|rename|layer (?:name|order))\b"
 )
 
 # At what was drawn as the exemplar: likened to it, or pointed at.
@@ -221,20 +140,13 @@ PROTECT_AFTER = re.compile(
     r"(?:\bbut (?:not|leave|keep|spare|don't touch|do not touch|without)\b|\bexcept(?:ing)?(?: "
     r"for| on| over| in)?\b|\bapart from\b|"
     r"\bother than\b|\bsave "
-    r"for\b|\bexcluding\b|\bleav(?:e|ing)\b|\bkeep(?:ing)?\b|\bspar(?:e|ing)\b|\bavoid(?:ing)?\b|\bwithout "
+    r"for\b|\bexcluding\b|\bleav(?:e|ing)\b|\bkeep(?:ing)?\b|\bspar(?:e|ing)\b|"
+    r"\bavoid(?:ing)?\b|\bwithout "
     r"(?:touching|harming|affecting)\b|"
     r"\bjust not\b|\bnot (?:on|in|over|across|the|those|these|my|our)\b|\bcareful "
     r"(?:w/|with)\b|\b(?:don't|do not|dont|never) (?:touch|damage|affect|alter)\b|"
     r"\bpreserv(?:e|ing)\b|\bretain(?:ing)?\b|\bprotect(?:ing)?\b|\bmind the\b|\bbar "
     r"the\b|\bmaintain(?:ing)?\b|\bminus the\b)"
-)
-PROTECT_BEFORE = re.compile(
-    r"\b(?:must (?:remain|stay)|(?:is|are|to be|shall be|should be|were) (?:to be "
-    r")?(?:retained|kept|preserved|spared|unharmed|untouched|left|protected|not "
-    r"affected|unaffected|fine|ok(?:ay)?|intact)|"
-    r"stays?(?: dry| put| clear| as)?|remains?(?: intact| untouched| dry| standing| in "
-    r"place)|escaped|unharmed|unaffected|survive[ds]?|got away|kept (?:the \w+ "
-    r")?clear|untouched|not affected)\b"
 )
 
 # Which side of a phrase is what comes (to) and what goes (from).

@@ -10,13 +10,15 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..contract.words import ENSEMBLE_SOURCES, Ensemble
 from ..ground.errors import BadRequest, CannotEdit, ModelNotNamed, WeightsMissing
-from ..models import lazy, weights
+from ..models import lazy
+from ..models.weights import ModelFolder
 from .endpoint import Endpoint, NoAnswer
 
 TEMPLATES = (
@@ -59,22 +61,34 @@ MOST_TEXT = 300
 TEMPERATURE = 0.7
 
 
-def ensemble(prompt: str, source: str = "templates", count: int = 6) -> Ensemble:
-    """At most `count` sentences, the prompt first; fewer where no more can be made."""
-    text = " ".join(prompt.split())
+@dataclass(frozen=True)
+class Writers:
+    """Who may write sentences beside the built-in templates: what the user has named in the folder
+    of models, and how a language model in a folder is loaded."""
+
+    folder: ModelFolder
+    load: Callable[[str], tuple[Any, Any]]
+
+
+def ensemble(wanted: Ensemble, writers: Writers) -> Ensemble:
+    """At most `wanted.count` sentences that say the same as its prompt, the prompt first; fewer
+    where no more can be made. Raises BadRequest, CannotEdit, ModelNotNamed."""
+    text = " ".join(wanted.prompt.split())
+    source = wanted.source
+    count = wanted.count
     if not text:
         raise BadRequest("prompt: empty. Say what should be there.")
-    makers = {
-        "templates": from_templates,
-        "language model": _from_language_model,
-        "endpoint": _from_endpoint,
-        "none": lambda *_: (),
-    }
+    made: Iterable[str] = ()
     if source not in ENSEMBLE_SOURCES:
         raise BadRequest(f"source: '{source[:60]}' is none of {', '.join(ENSEMBLE_SOURCES)}.")
-    made = makers[source](text, count - 1) if count > 1 else ()
+    if count > 1 and source == "templates":
+        made = from_templates(text, count - 1)
+    elif count > 1 and source == "language model":
+        made = _from_language_model(writers, text, count - 1)
+    elif count > 1 and source == "endpoint":
+        made = _from_endpoint(writers.folder, text, count - 1)
     texts = dict.fromkeys([text, *(" ".join(one.split())[:MOST_TEXT] for one in made)])
-    return Ensemble(prompt, source, count, tuple(texts)[:count])
+    return replace(wanted, texts=tuple(texts)[:count])
 
 
 def from_templates(text: str, count: int) -> Iterable[str]:
@@ -139,15 +153,15 @@ def _lines(answer: str, count: int) -> list[str]:
     return [line for line in found if line and not line.endswith(":")][:count]
 
 
-def _from_language_model(text: str, count: int) -> Iterable[str]:
-    path = weights.chosen("language")
+def _from_language_model(writers: Writers, text: str, count: int) -> Iterable[str]:
+    path = writers.folder.chosen("language")
     if not path:
         raise ModelNotNamed(
-            "No language model is named. Put one that transformers reads on this machine and "
-            "name its folder: "
-            "landbrush-server models set language FOLDER; or use the built-in templates."
+            "No language model is named. Put one that transformers reads on this machine and name "
+            "its folder: landbrush-server models set language FOLDER; or use the built-in "
+            "templates."
         )
-    tokenizer, model = language_model(path)
+    tokenizer, model = writers.load(path)
     import torch
 
     asked: Any = _question(text, count)
@@ -168,8 +182,7 @@ def _from_language_model(text: str, count: int) -> Iterable[str]:
     )
 
 
-@lazy.once()
-def language_model(path: str) -> tuple[Any, Any]:
+def load_language_model(path: str) -> tuple[Any, Any]:
     """Tokeniser and model of a folder; raises WeightsMissing."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     tokens, causal = lazy.parts("transformers", "AutoTokenizer", "AutoModelForCausalLM")
@@ -186,8 +199,8 @@ def language_model(path: str) -> tuple[Any, Any]:
     return tokenizer, model.eval()
 
 
-def _from_endpoint(text: str, count: int) -> Iterable[str]:
-    endpoint = Endpoint.named("endpoint")
+def _from_endpoint(folder: ModelFolder, text: str, count: int) -> Iterable[str]:
+    endpoint = Endpoint.named(folder, "endpoint")
     if endpoint is None:
         raise ModelNotNamed(
             "No endpoint is named: landbrush-server models set endpoint URL; or use the built-in "

@@ -60,7 +60,7 @@ def test_the_whole_path(world):
     )
     assert (
         client.result(info.jobID)[:2] in (b"II", b"MM")
-        and client.manifest(info.jobID)["editor"] == "snow"
+        and client.manifest(info.jobID).editor == "snow"
     )
     assert client.search(SearchRequest(RasterRef(path=str(path)), "parking")).reason
     assert client.upload(path) == client.upload(path)

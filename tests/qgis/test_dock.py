@@ -7,7 +7,7 @@ import pytest
 from driving import click, draw, run
 from landbrush.plugin import settings
 from landbrush.plugin.errors import PluginError
-from landbrush.plugin.local import server as local_server
+from landbrush.plugin.local import installer
 from landbrush.plugin.local.server import FAILED, RUNNING
 from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRectangle, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
@@ -184,7 +184,7 @@ def test_what_the_ensemble_says_is_shown_changed_and_used(served, raster, helper
     layer = run(served, helpers)
     assert layer is not None, served.status.text()
     manifest = json.loads(layer.customProperty("landbrush/manifest"))
-    used = manifest["drawn"]["sentences"]
+    used = manifest["editor_facts"]["sentences"]
     assert len(used) == 5 and "a lake where fields were" in used and used == served.ensemble.texts()
     assert served.find.isVisibleTo(served) and served.words.sought("text") == "flooded fields"
     QTest.keyClicks(served.words.prompt, " in spring")
@@ -207,7 +207,7 @@ def test_protected_areas_output_and_bands(served, raster, helpers):
     QTest.keyClicks(served.bands, "red=3 blue=1 green=2")
     layer = run(served, helpers)
     manifest = json.loads(layer.customProperty("landbrush/manifest"))
-    assert manifest["band_roles"] == {"roles": ["blue", "green", "red"], "from": "given"}
+    assert manifest["band_roles"] == {"roles": ["blue", "green", "red"], "source": "given"}
     assert manifest["request"]["output"] == {"compression": "zstd", "cog": True}
     assert abs(manifest["gate"]["pixels_inside"] - 50 * 100) < 400, (
         "the protected half is not edited"
@@ -348,7 +348,7 @@ def test_undo_of_vertices(dock, raster):
 
 
 def test_no_server_environment(dock, monkeypatch):
-    monkeypatch.setattr(local_server, "find_python", lambda: None)
+    monkeypatch.setattr(installer, "find_python", lambda: None)
     dock.server.start()
     assert dock.server.state == FAILED and "not installed" in dock.server_line.text()
 

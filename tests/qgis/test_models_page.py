@@ -47,7 +47,7 @@ def test_a_model_is_brought_on_the_page_and_edits_a_layer(
     from landbrush.plugin.panel import models_page
 
     folder = helpers.server_python(BUILD_TINY, helpers.root, tmp_path / "stick").split()[-1]
-    served.editor.setCurrentIndex(served.editor.findData("instruct_pix2pix"))
+    served.editor.setCurrentIndex(served.editor.findData("instruct-pix2pix"))
     assert "See Models" in served.missing.text() and not served.missing.isHidden()
     QTest.mouseClick(served.models_button, Qt.MouseButton.LeftButton)
     page = served.models
@@ -67,7 +67,7 @@ def test_a_model_is_brought_on_the_page_and_edits_a_layer(
     assert helpers.wait(lambda: page.models["instruct-pix2pix"].state == "installed"), (
         page.message.text()
     )
-    assert helpers.wait(lambda: not served.infos["instruct_pix2pix"].missing)
+    assert helpers.wait(lambda: not served.infos["instruct-pix2pix"].missing)
     assert "GB" in page.details.toPlainText() and page.remove.isEnabled()
     assert page.grab().save(str(tmp_path / "models.png"))
     page.hide()
@@ -124,7 +124,7 @@ def test_new_ground_is_generated_in_processing(provider, raster, helpers, tmp_pa
         and abs(layer.rasterUnitsPerPixelX() - 0.5) < 0.01
         and 60 < layer.width() < 90
     )
-    assert json.loads(found["MANIFEST"])["drawn"]["strength"] == 0.6
+    assert json.loads(found["MANIFEST"])["editor_facts"]["strength"] == 0.6
     with pytest.raises(QgsProcessingException, match="EXTENT: choose the extent"):
         processing.run("landbrush:generate", {**asked, "EXTENT": None})
     with pytest.raises(QgsProcessingException, match="could not be|INPUT|parameter"):

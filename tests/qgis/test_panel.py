@@ -8,7 +8,7 @@ import pytest
 from driving import BLOCK, click, draw, run
 from landbrush.plugin import settings
 from landbrush.plugin.errors import PluginError
-from landbrush.plugin.local import server as local_server
+from landbrush.plugin.local import installer
 from landbrush.plugin.local.server import FAILED, RUNNING, STARTING
 from landbrush.plugin.tasks.request import Area, in_layer_crs, polygons_of, united
 from qgis.core import QgsCoordinateReferenceSystem as Crs
@@ -220,7 +220,7 @@ def test_adjusting_waits_until_there_is_something_to_adjust(served, helpers):
 def test_an_edit_that_waits_for_a_server_that_cannot_start_is_told(
     dock, raster, helpers, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(local_server, "find_python", lambda: tmp_path / "no-python")
+    monkeypatch.setattr(installer, "find_python", lambda: tmp_path / "no-python")
     draw(dock, raster)
     QTest.keyClicks(dock.words.prompt, "snow")
     QTest.mouseClick(dock.run_button, Qt.MouseButton.LeftButton)

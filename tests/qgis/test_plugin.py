@@ -303,13 +303,14 @@ def test_every_editor_is_an_algorithm_with_its_options(
 ):
     import processing
     from landbrush.plugin.processing import editors
+    from landbrush.plugin.processing.algorithms import KEPT_NAMES
     from qgis.core import QgsProcessingException, QgsProcessingParameterDefinition
 
     registry = QgsApplication.processingRegistry()
     known = editors.known()
     assert len(known) >= 10
     for info in known:
-        found = registry.algorithmById(f"landbrush:{info.id}")
+        found = registry.algorithmById(f"landbrush:{KEPT_NAMES.get(info.id, info.id)}")
         names = {definition.name(): definition for definition in found.parameterDefinitions()}
         assert {option.name.upper() for option in info.options} <= set(names)
         assert ("EXEMPLAR" in names) == info.takes("exemplar") and (

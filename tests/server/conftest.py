@@ -11,14 +11,18 @@ import rasterio
 import torch
 from affine import Affine
 from landbrush.server.contract.jobs import ENDED
+from landbrush.server.diffusion.components import Model
+from landbrush.server.diffusion.families import family
+from landbrush.server.editors.models import Models
+from landbrush.server.editors.registry import Editors
 from landbrush.server.ground.settings import Settings
-from landbrush.server.models import weights
-from landbrush.server.store import shelf
 from landbrush.server.web.app import create_app
 from rasterio.enums import ColorInterp
 
 torch.set_num_threads(2)
 TOKEN = "test-token"
+MODELS = Models(Path("/nowhere"))
+"""Those that come with the program, for tests that need no home."""
 UTM = "EPSG:32617"
 
 
@@ -116,8 +120,36 @@ def settings(tmp_path):
 
 
 @pytest.fixture
-def app(settings):
-    app = create_app(settings)
+def models(settings):
+    """The models of the home: an empty store, in which nothing half-brought stays."""
+    models = Models(settings.home)
+    yield models
+    folder = models.store.folder
+    left = [path.name for path in folder.glob(".*")] if folder.is_dir() else []
+    gone_on = [name for name in left if not name.startswith(".download-")]
+    assert not gone_on, "something half-brought stayed"
+
+
+@pytest.fixture
+def editors(models):
+    """All editors with the models of the home."""
+    return Editors(models)
+
+
+@pytest.fixture
+def home(models):
+    """The home of those models."""
+    return models.home
+
+
+def model_of(models, entry, placement):
+    """A model of the store, placed."""
+    return Model(models.store, entry, family(entry.family), placement)
+
+
+@pytest.fixture
+def app(settings, models):
+    app = create_app(settings, models=models)
     yield app
     app.extensions["landbrush"].runner.executor.shutdown(wait=True, cancel_futures=True)
 
@@ -156,18 +188,6 @@ def published(tmp_path_factory):
     for model_id in ("instruct-pix2pix", "sd15", "flux-fill", "icedit", "rsedit-unet-dgtrs"):
         tiny_pipelines.build(model_id, folder)
     return folder
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """A home whose store is empty, and holds nothing half-brought afterwards."""
-    monkeypatch.setattr(weights, "_folder", tmp_path / "home" / "models")
-    monkeypatch.setattr(weights, "_given", {})
-    yield tmp_path / "home"
-    left = [p.name for p in shelf.folder().glob(".*")] if shelf.folder().is_dir() else []
-    assert not [name for name in left if not name.startswith(".download-")], (
-        "something half-brought stayed"
-    )
 
 
 @pytest.fixture

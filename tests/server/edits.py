@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from landbrush.server.contract.requests import EditRequest
-from landbrush.server.editing.path import Files, edit
+from landbrush.server.editing.path import Job, edit
+from landbrush.server.editors.models import Models
+from landbrush.server.editors.registry import Editors
+from landbrush.server.raster.rasters import Rasters
 
 from tests.server.conftest import ring, square
 
@@ -23,4 +26,6 @@ def many(path, *rings):
 def made(path, folder, process="snow", **more):
     folder.mkdir(exist_ok=True)
     body = {"raster": {"path": str(path)}, "blend": {"feather_px": 0}, **more}
-    return edit(EditRequest.from_json(body), process, Files(path), folder, lambda *_: None)
+    job = Job(EditRequest.from_json(body), process, Rasters(path))
+    editors = Editors(Models(folder / "home"))
+    return edit(job, editors, folder, lambda *_: None).to_json()

@@ -11,26 +11,30 @@ import dataclasses
 
 import numpy as np
 import torch
-from landbrush.server.diffusion import recipes
-from landbrush.server.diffusion.components import Model
 from landbrush.server.diffusion.drawing import Drawing, Settings
+from landbrush.server.diffusion.families import flux, flux2, kandinsky, pixart, sd, sd3
 from landbrush.server.diffusion.guidance import FreeGuidance
 from landbrush.server.diffusion.placement import WHOLE, Placement
 from landbrush.server.models.noise import AnchoredNoise
-from landbrush.server.store import bringing, shelf
+from landbrush.server.store.importing import Arrival, import_model
 from scipy import ndimage
 
 from tests.server import tiny_pipelines
+from tests.server.conftest import model_of
 
 PROMPT, NEGATIVE, SEED, STEPS, SIDE = "flood the houses", "snow", 3, 4, 128
 PLACED = Placement("cpu", torch.float32, WHOLE, 0.0, 1.0)
 
 
-def brought(folder, *model_ids):
+def brought(models, folder, *model_ids):
     for model_id in model_ids:
-        if shelf.record(model_id) is None:
-            bringing.bring(shelf.entry(model_id), tiny_pipelines.build(model_id, folder), True)
-    return Model(shelf.entry(model_ids[-1]), PLACED)
+        if models.store.record(model_id) is None:
+            import_model(
+                models.store,
+                Arrival(models.store.entry(model_id), True),
+                tiny_pipelines.build(model_id, folder),
+            )
+    return model_of(models, models.store.entry(model_ids[-1]), PLACED)
 
 
 def picture(height=SIDE, width=SIDE):
@@ -92,14 +96,14 @@ COMMON = {
 }
 
 
-def instruct_pix2pix(folder):
-    return _instructed(brought(folder, "instruct-pix2pix"), "Euler ancestral", 77)
+def instruct_pix2pix(models, folder):
+    return _instructed(brought(models, folder, "instruct-pix2pix"), "Euler ancestral", 77)
 
 
-def rsedit_unet(folder):
+def rsedit_unet(models, folder):
     """The 248-token reader beside the pipeline of InstructPix2Pix, as it was published to be run,
     with Euler."""
-    return _instructed(brought(folder, "rsedit-unet-dgtrs"), "Euler", 248)
+    return _instructed(brought(models, folder, "rsedit-unet-dgtrs"), "Euler", 248)
 
 
 @torch.no_grad()
@@ -116,24 +120,24 @@ def _instructed(model, solver, tokens):
         generator=torch.Generator().manual_seed(SEED),
         **COMMON,
     ).images
-    ours, _ = recipes.instruct_unet(drawing(model, solver, 7.5, 1.5))
+    ours, _ = sd.instruct_unet(drawing(model, solver, 7.5, 1.5))
     return gap(ours / 2 + 0.5, theirs)
 
 
 @torch.no_grad()
-def image_to_image(folder):
+def image_to_image(models, folder):
     """SDEdit beside img2img; diffusers draws the noise from its generator, so ours is made to be
     that."""
     from diffusers import StableDiffusionImg2ImgPipeline
 
-    model = brought(folder, "sd15")
+    model = brought(models, folder, "sd15")
     pipe = _sd(model, StableDiffusionImg2ImgPipeline, model.scheduler("PNDM"))
     work = drawing(model, "PNDM", 7.5, strength=0.75)
     work.encoded()
     theirs = _with_noise(
         lambda: pipe(image=work.latent, strength=0.75, guidance_scale=7.5, **COMMON).images
     )
-    ours, _ = recipes.redrawn(work, 1.0)
+    ours, _ = sd.redrawn(work, 1.0)
     return gap(ours / 2 + 0.5, theirs)
 
 
@@ -157,10 +161,10 @@ def _with_noise(run):
 
 
 @torch.no_grad()
-def inpaint_nine_channels(folder):
+def inpaint_nine_channels(models, folder):
     from diffusers import StableDiffusionInpaintPipeline
 
-    model, cells = brought(folder, "sd15-inpainting"), hole()
+    model, cells = brought(models, folder, "sd15-inpainting"), hole()
     pipe = _sd(model, StableDiffusionInpaintPipeline, model.scheduler("PNDM"))
     mask = torch.nn.functional.interpolate(cells, (SIDE, SIDE), mode="nearest")
     theirs = pipe(
@@ -173,7 +177,7 @@ def inpaint_nine_channels(folder):
         **COMMON,
     ).images
     work = drawing(model, "PNDM", 7.5, drawn=cells)
-    ours, _ = recipes.inpainted(_unblended(work), 1.0)
+    ours, _ = sd.inpainted(_unblended(work), 1.0)
     return gap(ours / 2 + 0.5, theirs)
 
 
@@ -186,12 +190,12 @@ def _unblended(work):
 
 
 @torch.no_grad()
-def inpaint_four_channels(folder):
+def inpaint_four_channels(models, folder):
     """The blended ground of every step, beside the inpainting pipeline of a network that has no
     mask input."""
     from diffusers import StableDiffusionInpaintPipeline
 
-    model, cells = brought(folder, "sd15"), hole()
+    model, cells = brought(models, folder, "sd15"), hole()
     pipe = _sd(model, StableDiffusionInpaintPipeline, model.scheduler("Euler"))
     mask = torch.nn.functional.interpolate(cells, (SIDE, SIDE), mode="nearest")
     theirs = _with_noise(
@@ -207,15 +211,15 @@ def inpaint_four_channels(folder):
             ).images
         )
     )
-    ours, _ = recipes.redrawn(drawing(model, "Euler", 7.5, drawn=cells), 1.0)
+    ours, _ = sd.redrawn(drawing(model, "Euler", 7.5, drawn=cells), 1.0)
     return gap(ours / 2 + 0.5, theirs)
 
 
 @torch.no_grad()
-def kandinsky_inpaint(folder):
+def kandinsky_inpaint(models, folder):
     from diffusers import KandinskyV22InpaintPipeline
 
-    model, cells = brought(folder, "kandinsky22-prior", "kandinsky22-inpainting"), hole()
+    model, cells = brought(models, folder, "kandinsky22-prior", "kandinsky22-inpainting"), hole()
     pipe = KandinskyV22InpaintPipeline(
         unet=model.part("unet"), scheduler=model.scheduler("DDPM"), movq=model.part("movq")
     )
@@ -226,7 +230,7 @@ def kandinsky_inpaint(folder):
         ndimage.binary_dilation(cells[0, 0].numpy() > 0, around).astype(np.float32)
     )[None, None]
     work = drawing(model, "DDPM", 4.0, drawn=grown)
-    words = recipes._embeddings(work)
+    words = kandinsky.embeddings(work)
     mask = torch.nn.functional.interpolate(cells, (SIDE, SIDE), mode="nearest")
     theirs = pipe(
         image_embeds=words["full"].pooled,
@@ -241,7 +245,7 @@ def kandinsky_inpaint(folder):
         generator=torch.Generator().manual_seed(SEED),
         output_type="pt",
     ).images
-    ours, _ = recipes.kandinsky(work)
+    ours, _ = kandinsky.inpainted(work)
     return gap(ours, theirs.clamp(-1, 1))
 
 
@@ -262,13 +266,13 @@ def _sd3(model, cls, scheduler):
 
 
 @torch.no_grad()
-def stable_diffusion_3(folder):
+def stable_diffusion_3(models, folder):
     """The denoiser and words of UltraEdit with no further channels, beside img2img of Stable
     Diffusion 3."""
     from diffusers import StableDiffusion3Img2ImgPipeline
-    from landbrush.server.diffusion.sd3 import SD3Denoiser
+    from landbrush.server.diffusion.families.sd3 import SD3Denoiser
 
-    model = _plain(folder, "ultraedit-freeform", tiny_pipelines.sd3)
+    model = _plain(models, folder, "ultraedit-freeform", tiny_pipelines.sd3)
     pipe = _sd3(model, StableDiffusion3Img2ImgPipeline, model.scheduler("flow Euler"))
     work = drawing(model, "flow Euler", 5.0, strength=0.75)
     work.encoded()
@@ -285,30 +289,32 @@ def stable_diffusion_3(folder):
         )
     )
     denoise = SD3Denoiser(
-        model.part("transformer"), work.branches(recipes._sd3_words(work)), work.settings.guidance
+        model.part("transformer"), work.branches(sd3.words_of(work)), work.settings.guidance
     )
     ours = work.decoded(work.sampled(denoise, model.scheduler("flow Euler")))
     return gap(ours / 2 + 0.5, theirs)
 
 
-def _plain(folder, model_id, maker):
+def _plain(models, folder, model_id, maker):
     """A model of the family without the editor's further channels, outside the store's checks."""
     import dataclasses
 
-    entry = dataclasses.replace(shelf.entry(model_id), id=f"plain-{model_id}", expects={}, base="")
-    if shelf.record(entry.id) is None:
-        bringing.bring(entry, maker(folder / entry.id), True)
-    return Model(entry, PLACED)
+    entry = dataclasses.replace(
+        models.store.entry(model_id), id=f"plain-{model_id}", expects={}, base=""
+    )
+    if models.store.record(entry.id) is None:
+        import_model(models.store, Arrival(entry, True), maker(folder / entry.id))
+    return model_of(models, entry, PLACED)
 
 
 @torch.no_grad()
-def pixart(folder):
+def plain_pixart(models, folder):
     """Words, masks and time of PixArt without a source, beside its own pipeline."""
     from diffusers import PixArtAlphaPipeline
-    from landbrush.server.diffusion.pixart import PixArtDenoiser
+    from landbrush.server.diffusion.families.pixart import PixArtDenoiser
     from landbrush.server.diffusion.text import t5_words
 
-    model = brought(folder, "rsedit-dit")
+    model = brought(models, folder, "rsedit-dit")
     pipe = PixArtAlphaPipeline(
         tokenizer=_tokens(model, limit=120),
         text_encoder=model.part("text_encoder"),
@@ -352,21 +358,21 @@ def _flux(model, cls):
 
 
 @torch.no_grad()
-def flux_fill_diptych(folder):
+def flux_fill_diptych(models, folder):
     """ICEdit beside FLUX Fill's pipeline, run as its authors run it: the picture twice, the right
     half masked.
 
     Compared as latents: the pipeline decodes both halves as one picture, ours the right one alone.
     """
     from diffusers import FluxFillPipeline
-    from landbrush.server.diffusion.flux import packed, unpacked
+    from landbrush.server.diffusion.families.flux import packed, unpacked
 
-    model = brought(folder, "flux-fill", "icedit")
+    model = brought(models, folder, "flux-fill", "icedit")
     pipe = _flux(model, FluxFillPipeline)
     both, mask = torch.cat([picture(), picture()], 3), torch.zeros(1, 1, SIDE, 2 * SIDE)
     mask[..., SIDE:] = 1
     theirs = pipe(
-        prompt=recipes.DIPTYCH.format(PROMPT),
+        prompt=flux.DIPTYCH.format(PROMPT),
         image=both,
         mask_image=mask,
         height=SIDE,
@@ -380,16 +386,16 @@ def flux_fill_diptych(folder):
     work = drawing(model, "flow Euler", 50.0)
     sampled = work.sampled
     work.sampled = lambda *given, **more: made.append(sampled(*given, **more)) or made[0]
-    recipes.diptych(work)
+    flux.diptych(work)
     return gap(made[0], unpacked(theirs, SIDE // 8, SIDE // 4)[..., SIDE // 8 :])
 
 
 @torch.no_grad()
-def flux_kontext(folder):
+def flux_kontext(models, folder):
     from diffusers import FluxKontextPipeline
-    from landbrush.server.diffusion.flux import packed
+    from landbrush.server.diffusion.families.flux import packed
 
-    model = brought(folder, "flux-kontext")
+    model = brought(models, folder, "flux-kontext")
     pipe = _flux(model, FluxKontextPipeline)
     theirs = pipe(
         prompt=PROMPT,
@@ -403,15 +409,47 @@ def flux_kontext(folder):
         _auto_resize=False,
         max_area=SIDE * SIDE,
     ).images
-    ours, _ = recipes.kontext(drawing(model, "flow Euler", 3.5))
+    ours, _ = flux.kontext(drawing(model, "flow Euler", 3.5))
     return gap(ours / 2 + 0.5, theirs)
 
 
 @torch.no_grad()
-def rsedit_dit(folder):
+def flux2_klein(models, folder):
+    """Of a picture of whole bytes, which is what the pipeline takes."""
+    from diffusers import Flux2KleinPipeline
+    from PIL import Image
+
+    model = brought(models, folder, "flux2-klein-4b")
+    pipe = Flux2KleinPipeline(
+        scheduler=model.scheduler("flow Euler"),
+        vae=model.part("vae"),
+        text_encoder=model.part("text_encoder"),
+        tokenizer=_tokens(model, limit=512),
+        transformer=model.part("transformer"),
+        is_distilled=True,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    pixels = (picture()[0].permute(1, 2, 0) * 255).round().byte()
+    work = drawing(model, "flow Euler", 1.0)
+    work = dataclasses.replace(work, picture=pixels.permute(2, 0, 1)[None] / 127.5 - 1)
+    theirs = pipe(
+        prompt=PROMPT,
+        image=Image.fromarray(pixels.numpy()),
+        height=SIDE,
+        width=SIDE,
+        num_inference_steps=STEPS,
+        latents=noise(16, SIDE // 16, SIDE // 16),
+        output_type="pt",
+    ).images
+    ours, _ = flux2.klein(work)
+    return gap(ours / 2 + 0.5, theirs)
+
+
+@torch.no_grad()
+def rsedit_dit(models, folder):
     """A plain loop of RSEdit-DiT: source left, noise right, three predictions one by one, the right
     half's first channels."""
-    model = brought(folder, "rsedit-dit")
+    model = brought(models, folder, "rsedit-dit")
     net, scheduler = model.part("transformer"), model.scheduler("DPM++ 2M")
     tokens, reader = _tokens(model, limit=120), model.part("text_encoder")
 
@@ -448,17 +486,17 @@ def rsedit_dit(folder):
             none + 4.5 * (text - image) + 1.5 * (image - none), t, latents, return_dict=False
         )[0]
     theirs = vae.decode(latents / vae.config.scaling_factor).sample.clamp(-1, 1)
-    ours, _ = recipes.in_context_dit(drawing(model, "DPM++ 2M", 4.5, 1.5), masked=True)
+    ours, _ = pixart.in_context_dit(drawing(model, "DPM++ 2M", 4.5, 1.5), masked=True)
     return gap(ours, theirs)
 
 
 @torch.no_grad()
-def ultraedit(folder):
+def ultraedit(models, folder):
     """A plain loop of UltraEdit: channels noisy, source, mask; nothing of them scaled or shifted;
     decoded without shift."""
     from diffusers import StableDiffusion3Pipeline
 
-    model, cells = brought(folder, "ultraedit-mask"), hole()
+    model, cells = brought(models, folder, "ultraedit-mask"), hole()
     net, scheduler, vae = (
         model.part("transformer"),
         model.scheduler("flow Euler"),
@@ -496,14 +534,14 @@ def ultraedit(folder):
             none + 7.5 * (text - image) + 1.5 * (image - none), t, latents, return_dict=False
         )[0]
     theirs = vae.decode(latents / vae.config.scaling_factor).sample.clamp(-1, 1)
-    ours, _ = recipes.ultraedit(_unblended(drawing(model, "flow Euler", 7.5, 1.5, drawn=cells)))
+    ours, _ = sd3.ultraedit(_unblended(drawing(model, "flow Euler", 7.5, 1.5, drawn=cells)))
     return gap(ours, theirs)
 
 
 @torch.no_grad()
-def text2earth(folder):
+def text2earth(models, folder):
     """A plain loop with a class label: the map level beside the words, 0 beside none."""
-    model = brought(folder, "text2earth")
+    model = brought(models, folder, "text2earth")
     net, scheduler, vae = model.part("unet"), model.scheduler("Euler"), model.part("vae")
     tokens, reader = _tokens(model), model.part("text_encoder")
     read = {
@@ -536,7 +574,7 @@ def text2earth(folder):
         )[0]
         latents = scheduler.step(none + 4.0 * (full - none), t, latents, return_dict=False)[0]
     theirs = vae.decode(latents / vae.config.scaling_factor).sample.clamp(-1, 1)
-    ours, _ = recipes.redrawn(drawing(model, "Euler", 4.0, strength=0.75), 0.5)
+    ours, _ = sd.redrawn(drawing(model, "Euler", 4.0, strength=0.75), 0.5)
     return gap(ours, theirs)
 
 
@@ -548,9 +586,10 @@ CASES = (
     inpaint_four_channels,
     kandinsky_inpaint,
     stable_diffusion_3,
-    pixart,
+    plain_pixart,
     flux_fill_diptych,
     flux_kontext,
+    flux2_klein,
     rsedit_dit,
     ultraedit,
     text2earth,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import zipfile
 
-from landbrush.server.store import bringing, shelf
+from landbrush.server.store.importing import Arrival, import_model
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 
@@ -14,8 +14,8 @@ def copied(published, model_id, tmp_path):
     return shutil.copytree(published / model_id, tmp_path / model_id)
 
 
-def bring(model_id, source, **more):
-    return bringing.bring(shelf.entry(model_id), source, True, **more)
+def bring(models, model_id, source, **more):
+    return import_model(models.store, Arrival(models.store.entry(model_id), True, **more), source)
 
 
 def zipped(folder, path, top=""):

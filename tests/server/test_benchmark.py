@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 
 import numpy as np
@@ -25,7 +26,7 @@ from landbrush.server.experiments.benchmark import (
 from landbrush.server.experiments.benchmark.drawing import Asked
 from landbrush.server.experiments.benchmark.measures import HIGHER, LOWER, Measure
 from landbrush.server.ground.errors import BadRequest, WeightsMissing
-from landbrush.server.models import dino, lpips, weights
+from landbrush.server.models import dino, lpips
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -112,8 +113,8 @@ def test_a_run_is_complete_and_honest(plan, tmp_path, capsys):
     assert all(one["values"]["outside_changed"] == 0 for one in records if not one["failure"])
 
 
-def test_the_page_holds_its_data_whatever_the_prompts_say(plan, tmp_path):
-    page = benchmark.run(plan, tmp_path / "out", Terms(), said)
+def test_the_page_holds_its_data_whatever_the_prompts_say(editors, plan, tmp_path):
+    page = benchmark.run(plan, tmp_path / "out", Terms(editors), said)
     text = page.read_text()
     data = re.search(
         r'<script id="data" type="application/json">(.*?)</script>', text, re.DOTALL
@@ -134,11 +135,11 @@ def test_the_page_holds_its_data_whatever_the_prompts_say(plan, tmp_path):
             assert 0 < (alpha > 0).mean() < 0.1
 
 
-def test_another_polygon_under_the_same_name_has_its_own_pictures(plan, tmp_path):
+def test_another_polygon_under_the_same_name_has_its_own_pictures(editors, plan, tmp_path):
     def shown():
         records = list(
             runs.records(
-                benchmark.run(plan, tmp_path / "out", Terms(), said).parent / "results.jsonl"
+                benchmark.run(plan, tmp_path / "out", Terms(editors), said).parent / "results.jsonl"
             )
         )
         one = next(one for one in records if one["system"] == "identity" and one["case"] == "two")
@@ -156,63 +157,67 @@ def test_another_polygon_under_the_same_name_has_its_own_pictures(plan, tmp_path
     assert shown() == first
 
 
-def test_what_steers_an_editor_is_part_of_what_a_result_depends_on(plan, tmp_path):
-    wanted = protocol.read(plan)
+def test_what_steers_an_editor_is_part_of_what_a_result_depends_on(editors, models, plan, tmp_path):
+    wanted = protocol.read(plan, editors)
     before = [
-        drawing.key_of(wanted, wanted.cases[0], Asked(system, 0)) for system in ("remove", "noise")
+        drawing.key_of(editors, wanted, wanted.cases[0], Asked(system, 0))
+        for system in ("remove", "noise")
     ]
-    weights.choose("image-text", str(tiny_clip.saved(tmp_path)))
+    models.folder.choose("image-text", str(tiny_clip.saved(tmp_path)))
     after = [
-        drawing.key_of(wanted, wanted.cases[0], Asked(system, 0)) for system in ("remove", "noise")
+        drawing.key_of(editors, wanted, wanted.cases[0], Asked(system, 0))
+        for system in ("remove", "noise")
     ]
     assert before[0] != after[0] and before[1] == after[1]
 
 
-def test_what_was_given_for_this_time_reaches_the_workers(plan, tmp_path, monkeypatch):
+def test_what_was_given_for_this_time_reaches_the_workers(editors, models, plan, tmp_path):
     path = str(tiny_clip.saved(tmp_path))
-    weights.give("image-text", path)
-    task = next(runs.tasks(protocol.read(plan), tmp_path / "out"))
-    monkeypatch.setattr(weights, "_given", {})
-    runs.measured(task)
-    assert weights.chosen("image-text") == path
+    models.folder.give("image-text", path)
+    task = next(runs.tasks(editors, protocol.read(plan, editors), tmp_path / "out"))
+    there = pickle.loads(pickle.dumps(task))
+    assert there.editors is not editors
+    assert there.editors.models.chosen("image-text") == path
 
 
-def test_what_lies_there_is_not_made_again_and_what_changed_is(plan, tmp_path):
+def test_what_lies_there_is_not_made_again_and_what_changed_is(editors, plan, tmp_path):
     out, told = tmp_path / "out", []
-    benchmark.run(plan, out, Terms(), said)
+    benchmark.run(plan, out, Terms(editors), said)
     before = (out / "results.json").read_text()
     times = {path: path.stat().st_mtime_ns for path in (out / "drawn").iterdir()}
-    benchmark.run(plan, out, Terms(), told.append)
+    benchmark.run(plan, out, Terms(editors), told.append)
     assert [line for line in told if "fill" not in line] == ["11 of 13 results were there already."]
     assert (out / "results.json").read_text() == before
     assert times == {path: path.stat().st_mtime_ns for path in (out / "drawn").iterdir()}
     other = in_type(scene(3, 120, 110, 8), "uint8")
     write(tmp_path / "after.tif", other, colorinterp=RGB)
-    benchmark.run(plan, out, Terms(), told.append)
+    benchmark.run(plan, out, Terms(editors), told.append)
     # The reference, and all that was compared with it; of the results themselves only the reference
     # is another.
     assert len(list((out / "drawn").glob("*.tif"))) == len(times) // 2 + 1
     assert sum("] one:" in line and line.endswith(" s") for line in told) >= 6
 
 
-def test_a_stopped_run_goes_on(plan, tmp_path):
+def test_a_stopped_run_goes_on(editors, plan, tmp_path):
     def stop(text):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        benchmark.run(plan, tmp_path / "out", Terms(), stop)
+        benchmark.run(plan, tmp_path / "out", Terms(editors), stop)
     assert not (tmp_path / "out" / "results.jsonl").exists() and list(
         (tmp_path / "out" / "measured").glob("*.json")
     )
     told = []
-    benchmark.run(plan, tmp_path / "out", Terms(), told.append)
+    benchmark.run(plan, tmp_path / "out", Terms(editors), told.append)
     assert sum(line.startswith("[") for line in told) < 13
 
 
 @pytest.mark.slow
-def test_workers_give_what_one_process_gives(plan, tmp_path):
+def test_workers_give_what_one_process_gives(editors, plan, tmp_path):
     plan.write_text(CASES.replace('"remove", "fill"', '"remove"'))
-    pages = [benchmark.run(plan, tmp_path / str(count), Terms(count), said) for count in (1, 2)]
+    pages = [
+        benchmark.run(plan, tmp_path / str(count), Terms(editors, count), said) for count in (1, 2)
+    ]
     first, second = (json.loads((page.parent / "results.json").read_text()) for page in pages)
     for one, other in zip(first["rows"], second["rows"], strict=True):
         assert other["failures"] == {}
@@ -230,18 +235,20 @@ def test_workers_give_what_one_process_gives(plan, tmp_path):
         ('name = "two"', 'name = "one"', "Two cases are called 'one'"),
     ],
 )
-def test_a_wrong_plan_is_refused_with_its_place(plan, old, new, sentence):
+def test_a_wrong_plan_is_refused_with_its_place(editors, plan, old, new, sentence):
     plan.write_text(CASES.replace(old, new))
     with pytest.raises(BadRequest, match=re.escape(sentence)):
-        protocol.read(plan)
+        protocol.read(plan, editors)
 
 
-def test_a_polygon_off_the_image_and_a_reference_of_another_kind_are_failed_runs(plan, tmp_path):
+def test_a_polygon_off_the_image_and_a_reference_of_another_kind_are_failed_runs(
+    editors, plan, tmp_path
+):
     write(tmp_path / "after.tif", in_type(scene(1, 120, 110), "uint16"))
     plan.write_text(
         CASES.replace("[[20, 40], [50, 40], [50, 80]]", "[[220, 40], [250, 40], [250, 80]]")
     )
-    listed = benchmark.run(plan, tmp_path / "out", Terms(), said).parent / "results.jsonl"
+    listed = benchmark.run(plan, tmp_path / "out", Terms(editors), said).parent / "results.jsonl"
     reasons = {(one["case"], one["system"]): one["failure"] for one in runs.records(listed)}
     assert (
         "1 bands of uint16" in reasons["one", "reference"]
@@ -255,16 +262,16 @@ def test_a_polygon_off_the_image_and_a_reference_of_another_kind_are_failed_runs
         colorinterp=RGB,
         transform=rasterio.Affine(1, 0, 9e5, 0, -1, 9e5),
     )
-    listed = benchmark.run(plan, tmp_path / "far", Terms(), said).parent / "results.jsonl"
+    listed = benchmark.run(plan, tmp_path / "far", Terms(editors), said).parent / "results.jsonl"
     reasons = {(one["case"], one["system"]): one["failure"] for one in runs.records(listed)}
     assert "no valid pixel" in reasons["one", "reference"]
 
 
-def test_the_key_knows_words_seed_options_and_pixels(plan):
-    wanted = protocol.read(plan)
+def test_the_key_knows_words_seed_options_and_pixels(editors, plan):
+    wanted = protocol.read(plan, editors)
     case = wanted.cases[0]
     keys = {
-        drawing.key_of(wanted, one, asked)
+        drawing.key_of(editors, wanted, one, asked)
         for one, asked in (
             (case, Asked("remove", 0)),
             (case, Asked("remove", 1)),
@@ -276,17 +283,17 @@ def test_the_key_knows_words_seed_options_and_pixels(plan):
     changed = protocol.Protocol(
         wanted.cases, wanted.systems, {}, (0,), {"remove": {"keep_shadow": True}}
     )
-    keys.add(drawing.key_of(changed, case, Asked("remove", 0)))
+    keys.add(drawing.key_of(editors, changed, case, Asked("remove", 0)))
     assert len(keys) == 6
 
 
-def test_the_key_knows_what_a_virtual_raster_is_made_of(plan, tmp_path):
+def test_the_key_knows_what_a_virtual_raster_is_made_of(editors, plan, tmp_path):
     rasterio.shutil.copy(tmp_path / "before.tif", tmp_path / "before.vrt", driver="VRT")
     plan.write_text(CASES.replace("before.tif", "before.vrt"))
-    wanted = protocol.read(plan)
-    first = drawing.key_of(wanted, wanted.cases[0], Asked("remove", 0))
+    wanted = protocol.read(plan, editors)
+    first = drawing.key_of(editors, wanted, wanted.cases[0], Asked("remove", 0))
     write(tmp_path / "before.tif", in_type(scene(3, 120, 110, 4), "uint8"), colorinterp=RGB)
-    assert drawing.key_of(wanted, wanted.cases[0], Asked("remove", 0)) != first
+    assert drawing.key_of(editors, wanted, wanted.cases[0], Asked("remove", 0)) != first
 
 
 def test_a_texture_of_half_the_contrast_lies_a_factor_of_two_apart():
@@ -405,27 +412,31 @@ def tiny_dino(folder):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_named_networks_are_measured_and_missing_ones_stop_it_before_anything_runs(plan, tmp_path):
-    weights.choose("dino", str(tiny_dino(tmp_path / "dino")))
+def test_named_networks_are_measured_and_missing_ones_stop_it_before_anything_runs(
+    editors, models, plan, tmp_path
+):
+    models.folder.choose("dino", str(tiny_dino(tmp_path / "dino")))
     alexnet(tmp_path / "alex.safetensors")
-    weights.choose("lpips", str(tmp_path / "alex.safetensors"))
-    weights.choose("image-text", str(tiny_clip.saved(tmp_path)))
+    models.folder.choose("lpips", str(tmp_path / "alex.safetensors"))
+    models.folder.choose("image-text", str(tiny_clip.saved(tmp_path)))
     plan.write_text(
         CASES.replace('"remove", "fill"]', '"remove"]').replace(
             'name = "one"', 'name = "one"\ncaption = "a lawn"'
         )
     )
     found = json.loads(
-        (benchmark.run(plan, tmp_path / "out", Terms(), said).parent / "results.json").read_text()
+        (
+            benchmark.run(plan, tmp_path / "out", Terms(editors), said).parent / "results.json"
+        ).read_text()
     )
     cells = {row["system"]: row["cells"] for row in found["rows"]}
     assert cells["reference"]["dino_i"]["mean"] == pytest.approx(1, abs=1e-5)
     assert cells["reference"]["lpips"]["mean"] == 0 < cells["noise"]["lpips"]["mean"]
     assert {"clip_i", "clip_t", "clip_score"} <= set(cells["remove"])
-    weights.choose("dino", str(tmp_path / "elsewhere"))
-    networks_before = networks.named()
+    models.folder.choose("dino", str(tmp_path / "elsewhere"))
+    networks_before = networks.named(editors.models)
     with pytest.raises(WeightsMissing, match="elsewhere"):
-        benchmark.run(plan, tmp_path / "new", Terms(), said)
+        benchmark.run(plan, tmp_path / "new", Terms(editors), said)
     assert "dino" in networks_before and not (tmp_path / "new").exists()
 
 

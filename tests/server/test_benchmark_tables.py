@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 import torch
 from landbrush.server import __main__
-from landbrush.server.editors import registry
 from landbrush.server.experiments import benchmark
 from landbrush.server.experiments.benchmark import Terms, drawing, protocol, runs
 from landbrush.server.experiments.benchmark.drawing import Asked
 from landbrush.server.ground.errors import WeightsMissing
-from landbrush.server.models import damage_network, weights
+from landbrush.server.models import damage_network
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -30,16 +29,16 @@ def said(_):
 
 
 @pytest.mark.parametrize("name", sorted(protocol.tables()))
-def test_each_table_names_models_and_settings_that_there_are(name, tmp_path):
+def test_each_table_names_models_and_settings_that_there_are(models, editors, name, tmp_path):
     folder = levir(tmp_path)
-    found = protocol.read(protocol.tables()[name], protocol.Data(folder))
+    found = protocol.read(protocol.tables()[name], editors, protocol.Data(folder))
     assert len(found.cases) == 2 and found.cases[0].reference and found.sensible in found.systems
     for system in found.systems:
         if system in protocol.REFERENCES:
             continue
-        editor, options = drawing.editor_of(found, found.cases[0], Asked(system, 0))
-        known = {option.name: option for option in registry.editor(editor).info.options}
-        registry.options_of(registry.editor(editor).info, options)
+        editor, options = drawing.editor_of(models.store, found, found.cases[0], Asked(system, 0))
+        known = {option.name: option for option in editors.get(editor).info.options}
+        editors.get(editor).parse(options)
         assert set(options) <= set(known), (system, set(options) - set(known))
 
 
@@ -137,15 +136,14 @@ class Named(torch.nn.Module):
         )
 
 
-def test_f1_of_damage_is_counted_over_all_cases(tmp_path, monkeypatch):
+def test_f1_of_damage_is_counted_over_all_cases(editors, models, tmp_path, monkeypatch):
     module = types.ModuleType("torchange.models.changen2")
     module.changestar_1x256 = lambda *_: Named()
     for name in ("torchange", "torchange.models"):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     monkeypatch.setitem(sys.modules, "torchange.models.changen2", module)
-    damage_network.load.cache_clear()
     save_file({"scale": torch.ones(1)}, tmp_path / "cstar.safetensors")
-    weights.choose("damage", str(tmp_path / "cstar.safetensors"))
+    models.folder.choose("damage", str(tmp_path / "cstar.safetensors"))
     before, after = (np.full((3, 64, 64), value, np.uint8) for value in (220, 220))
     after[:, :32] = 10
     for part, pixels in (("pre", before), ("post", after)):
@@ -180,7 +178,7 @@ def test_f1_of_damage_is_counted_over_all_cases(tmp_path, monkeypatch):
     table.write_text(
         'seeds = [0]\nsystems = ["reference", "identity", "snow"]\nsensible = "snow"\n'
     )
-    page = benchmark.run(table, tmp_path / "out", Terms(), said, protocol.Data(tmp_path))
+    page = benchmark.run(table, tmp_path / "out", Terms(editors), said, protocol.Data(tmp_path))
     rows = {
         row["system"]: row["damage"]
         for row in json.loads((page.parent / "results.json").read_text())["rows"]
@@ -198,9 +196,8 @@ def test_f1_of_damage_is_counted_over_all_cases(tmp_path, monkeypatch):
         and "F1 of damage" in (page.parent / "tables.md").read_text()
     )
     save_file({"other": torch.ones(1)}, tmp_path / "cstar.safetensors")
-    damage_network.load.cache_clear()
     with pytest.raises(WeightsMissing, match="is not that checkpoint: 2 of its tensors"):
-        benchmark.run(table, tmp_path / "new", Terms(), said, protocol.Data(tmp_path))
+        benchmark.run(table, tmp_path / "new", Terms(editors), said, protocol.Data(tmp_path))
 
 
 def test_without_torchange_it_is_said_what_is_needed(tmp_path, monkeypatch):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from landbrush.server.contract.requests import EditRequest
-from landbrush.server.editing.plan import plan
+from landbrush.server.editing.plan import decide
 from landbrush.server.ground.errors import BadRequest
-from landbrush.server.words.interpreter import OFFERED, interpret
+from landbrush.server.words.interpreter import OFFERED
 
-from tests.server.conftest import inputs, ring, square
+from tests.server.conftest import MODELS, inputs, ring, square
 from tests.server.edits import A, made
 
 
@@ -24,13 +24,13 @@ from tests.server.edits import A, made
         "the same as in the drawn polygon",
     ],
 )
-def test_words_that_point_at_a_drawn_exemplar_fill_like_it(rgb, words):
-    pointed = interpret(words, exemplar=True)
+def test_words_that_point_at_a_drawn_exemplar_fill_like_it(editors, rgb, words):
+    pointed = MODELS.interpret(words, exemplar=True)
     assert pointed.sure and pointed.editor == "fill", pointed
     body = inputs(
         rgb, prompt=words, exemplar={"polygons": {"geometry": ring(rgb, square(5, 5, 45, 45))}}
     )
-    assert plan(EditRequest.from_json(body), "auto").editor.info.id == "fill"
+    assert decide(EditRequest.from_json(body), "auto", editors).editor.info.id == "fill"
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def test_words_that_point_at_a_drawn_exemplar_fill_like_it(rgb, words):
     ],
 )
 def test_what_is_clear_stays_what_it_was(words, operation):
-    found = interpret(words, exemplar=True)
+    found = MODELS.interpret(words, exemplar=True)
     assert found.operation == operation or (operation == "unknown" and not found.sure), found
 
 
 @pytest.mark.parametrize("operation", OFFERED)
 def test_a_choice_is_carried_out_as_it_is(operation):
-    found = interpret("make it nicer somehow", operation)
+    found = MODELS.interpret("make it nicer somehow", operation)
     assert (
         found.sure
         and found.operation == operation
@@ -59,8 +59,8 @@ def test_a_choice_is_carried_out_as_it_is(operation):
     )
 
 
-def test_what_was_chosen_runs_and_something_else_is_not_offered(rgb, tmp_path):
-    unclear = interpret("make it nicer somehow")
+def test_what_was_chosen_runs_and_something_else_is_not_offered(editors, rgb, tmp_path):
+    unclear = MODELS.interpret("make it nicer somehow")
     assert (
         not unclear.sure
         and unclear.choices
@@ -76,9 +76,9 @@ def test_what_was_chosen_runs_and_something_else_is_not_offered(rgb, tmp_path):
     )
     assert report["editor"] == "snow" and report["understood"]["sure"]
     with pytest.raises(BadRequest, match="none of"):
-        interpret("anything", "unknown")
+        MODELS.interpret("anything", "unknown")
     with pytest.raises(BadRequest, match="goes with the process 'auto'"):
-        plan(EditRequest.from_json(inputs(rgb, operation="snow")), "snow")
+        decide(EditRequest.from_json(inputs(rgb, operation="snow")), "snow", editors)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,9 @@ def test_what_was_chosen_runs_and_something_else_is_not_offered(rgb, tmp_path):
     ],
 )
 def test_turns_of_phrase_that_point_at_the_exemplar(words):
-    assert interpret(words, exemplar=True).editor == "fill", interpret(words, exemplar=True)
+    assert MODELS.interpret(words, exemplar=True).editor == "fill", MODELS.interpret(
+        words, exemplar=True
+    )
 
 
 def test_only_what_can_be_done_is_offered():
@@ -109,13 +111,14 @@ def test_only_what_can_be_done_is_offered():
         "do your thing",
     ):
         assert all(
-            interpret(words, choice.operation).editor for choice in interpret(words).choices
+            MODELS.interpret(words, choice.operation).editor
+            for choice in MODELS.interpret(words).choices
         ), words
 
 
 @pytest.mark.parametrize("name", ["Low light", "low-light", "night", "NIGHT".lower()])
 def test_a_choice_may_be_named_as_it_is_shown(name):
-    assert interpret("make it nicer somehow", name).operation == "night"
+    assert MODELS.interpret("make it nicer somehow", name).operation == "night"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +130,7 @@ def test_a_choice_may_be_named_as_it_is_shown(name):
     ],
 )
 def test_putting_is_copying_and_unlike_is_not_like(words, operation):
-    found = interpret(words, exemplar=True)
+    found = MODELS.interpret(words, exemplar=True)
     assert (
         (found.operation == operation and found.sure)
         if operation

@@ -14,7 +14,7 @@ from landbrush.server.contract.requests import Polygons
 from landbrush.server.experiments import compare
 from landbrush.server.experiments.compare import compared
 from landbrush.server.ground.errors import BadRequest, CannotEdit
-from landbrush.server.raster.raster import Grid
+from landbrush.server.raster.grid import Grid
 from scipy import ndimage
 
 from tests.server.conftest import RGB, in_type, ring, scene, square, write

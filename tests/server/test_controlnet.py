@@ -12,12 +12,11 @@ import torch
 from landbrush.server import __main__
 from landbrush.server.dataset.build import Wish, build
 from landbrush.server.dataset.pairs import Side, pairs
-from landbrush.server.diffusion.components import Model
 from landbrush.server.diffusion.placement import WHOLE, Placement
-from landbrush.server.editors.base import Scene
-from landbrush.server.editors.registry import editor, options_of
+from landbrush.server.editors.base import Given, Scene
 from landbrush.server.ground.errors import BadRequest, ModelRefused
-from landbrush.server.store import bringing, own, shelf
+from landbrush.server.store import own
+from landbrush.server.store.importing import Arrival, import_model
 from landbrush.server.training import captioned
 from landbrush.server.training.controlnet import ControlNetTrainer
 from landbrush.server.training.latent import Recipe
@@ -26,7 +25,7 @@ from rasterio.enums import ColorInterp
 
 from tests.conftest import DATA
 from tests.server import tiny_pipelines
-from tests.server.conftest import RGB, finished, in_type, inputs, scene, square, write
+from tests.server.conftest import RGB, finished, in_type, inputs, model_of, scene, square, write
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),
@@ -40,17 +39,17 @@ NAIP = DATA / "naip_landsat_timeseries" / "naip"
 
 
 @pytest.fixture
-def base(published):
-    bringing.bring(shelf.entry("sd15"), published / "sd15", True)
-    return shelf.entry("sd15")
+def base(models, published):
+    import_model(models.store, Arrival(models.store.entry("sd15"), True), published / "sd15")
+    return models.store.entry("sd15")
 
 
 @pytest.fixture
-def brought(base, tmp_path, published):
+def brought(models, base, tmp_path, published):
     """All four ways, tiny."""
     for way in WAYS:
         folder = tiny_pipelines.controlnet(tmp_path / "stick" / way, published / "sd15")
-        bringing.bring(shelf.entry(f"controlnet-{way}"), folder, True)
+        import_model(models.store, Arrival(models.store.entry(f"controlnet-{way}"), True), folder)
 
 
 @pytest.fixture
@@ -78,23 +77,22 @@ def found(tmp_path):
     return tmp_path / "pairs"
 
 
-def options(way, **more):
-    return options_of(
-        editor(f"controlnet-{way}").info, {"steps": 3, "scheduler": "DDIM", "gsd_m": 5.0, **more}
-    )
+def options(editors, way, **more):
+    one = editors.get(f"controlnet-{way}")
+    return one.resolve(one.parse({"steps": 3, "scheduler": "DDIM", "gsd_m": 5.0, **more}), Given())
 
 
-def test_it_draws_what_the_pipeline_of_diffusers_draws(brought, published):
+def test_it_draws_what_the_pipeline_of_diffusers_draws(editors, models, brought, published):
     from diffusers import DDIMScheduler, StableDiffusionControlNetPipeline
     from landbrush.server.models.noise import AnchoredNoise
 
-    one, rng = editor("controlnet-rgb-nir"), np.random.default_rng(2)
+    one, rng = editors.get("controlnet-rgb-nir"), np.random.default_rng(2)
     image = rng.random((3, 512, 512), np.float32)
     seen = Scene(
         image, np.ones((512, 512), bool), np.ones((512, 512), bool), ("red", "green", "blue"), 5.0
     )
-    made = one.edit(seen, "a town", options("rgb-nir"), 7, lambda *_: None)
-    model = Model(shelf.entry("controlnet-rgb-nir"), PLACED)
+    made = one.edit(seen, "a town", options(editors, "rgb-nir"), 7, lambda *_: None)
+    model = model_of(models, models.store.entry("controlnet-rgb-nir"), PLACED)
     pipe = StableDiffusionControlNetPipeline(
         vae=model.part("vae"),
         text_encoder=model.part("text_encoder"),
@@ -117,13 +115,13 @@ def test_it_draws_what_the_pipeline_of_diffusers_draws(brought, published):
         output_type="np",
     ).images[0]
     assert made.shape == (1, 512, 512) and np.abs(made[0] - theirs.mean(-1)).max() < 2e-3
-    loose = one.edit(seen, "a town", options("rgb-nir", control=0.0), 7, lambda *_: None)
+    loose = one.edit(seen, "a town", options(editors, "rgb-nir", control=0.0), 7, lambda *_: None)
     other = one.edit(
         Scene(
             image[:, ::-1].copy(), *(np.ones((512, 512), bool),) * 2, ("red", "green", "blue"), 5.0
         ),
         "a town",
-        options("rgb-nir", control=0.0),
+        options(editors, "rgb-nir", control=0.0),
         7,
         lambda *_: None,
     )
@@ -184,9 +182,11 @@ def test_a_layer_becomes_one_of_another_kind_on_the_same_grid(client, brought, t
             assert written.colorinterp == RGB and written.nodata == 0 and marked == [1, 2, 3]
 
 
-def test_twenty_steps_lower_the_loss_go_on_and_load(base, found, tmp_path):
+def test_twenty_steps_lower_the_loss_go_on_and_load(editors, models, base, found, tmp_path):
     def trainer(folder):
-        return ControlNetTrainer(Model(base, PLACED), captioned.read_pairs(found), RECIPE, folder)
+        return ControlNetTrainer(
+            model_of(models, base, PLACED), captioned.read_pairs(found), RECIPE, folder
+        )
 
     def held_out(one):
         rng = np.random.default_rng(99)
@@ -214,10 +214,10 @@ def test_twenty_steps_lower_the_loss_go_on_and_load(base, found, tmp_path):
     again.run()
     assert again.losses == pytest.approx(whole.losses, rel=1e-5)
 
-    entry = own.described("mine", shelf.entry("controlnet-rgb-nir"))
-    bringing.bring(entry, path, True)
-    own.remember(entry)
-    loaded = Model(entry, PLACED).part("controlnet")
+    entry = own.described("mine", models.store.entry("controlnet-rgb-nir"))
+    import_model(models.store, Arrival(entry, True), path)
+    own.remember(models.store, entry)
+    loaded = model_of(models, entry, PLACED).part("controlnet")
     assert all(
         torch.equal(value, whole.tensors()[name]) for name, value in loaded.named_parameters()
     )
@@ -227,8 +227,8 @@ def test_twenty_steps_lower_the_loss_go_on_and_load(base, found, tmp_path):
         RGB,
         5.0,
     )
-    made = editor("controlnet-rgb-nir").edit(
-        seen, "", options("rgb-nir", model="mine"), 0, lambda *_: None
+    made = editors.get("controlnet-rgb-nir").edit(
+        seen, "", options(editors, "rgb-nir", model="mine"), 0, lambda *_: None
     )
     assert made.shape == (1, 64, 64) and np.isfinite(made).all()
 
@@ -326,7 +326,7 @@ def test_pairs_show_one_ground(found, tmp_path):
     assert like > 0.7 and like > unlike + 0.1
 
 
-def test_what_is_no_pair_is_said(tmp_path, base, published):
+def test_what_is_no_pair_is_said(models, tmp_path, base, published):
     with pytest.raises(BadRequest, match="holds no pairs"):
         captioned.read_pairs(tmp_path)
     for name, size in (("a.png", 64), ("b.png", 65)):
@@ -340,7 +340,11 @@ def test_what_is_no_pair_is_said(tmp_path, base, published):
     with pytest.raises(BadRequest, match="holds no pairs"):
         captioned.read_pairs(tmp_path)
     with pytest.raises(ModelRefused):
-        bringing.bring(shelf.entry("controlnet-rgb-nir"), published / "sd15" / "vae", True)
+        import_model(
+            models.store,
+            Arrival(models.store.entry("controlnet-rgb-nir"), True),
+            published / "sd15" / "vae",
+        )
 
 
 def test_bright_plants_are_not_white_in_near_infrared(tmp_path):

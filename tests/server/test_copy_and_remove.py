@@ -13,10 +13,9 @@ from tests.server.conftest import in_type, ring, scene, square, write
 from tests.server.edits import A, made
 
 
-def test_copy_keeps_the_object_by_default():
-    from landbrush.server.editors.registry import EDITORS
+def test_copy_keeps_the_object_by_default(editors):
 
-    method = next(option for option in EDITORS["copy"].info.options if option.name == "method")
+    method = next(option for option in editors.get("copy").info.options if option.name == "method")
     assert method.default == "gradients" and set(method.choices) == {"gradients", "patch diffusion"}
 
 
@@ -44,7 +43,7 @@ def test_a_fill_that_repeats_itself_is_tried_again_and_told(tmp_path, capsys):
     report = made(
         path, tmp_path / "out", "remove", polygons={"geometry": hole}, options={"guard": False}
     )
-    assert report["drawn"]["candidates"] == 3 and report["drawn"]["repeated"] > 0.6
+    assert report["editor_facts"]["candidates"] == 3 and report["editor_facts"]["repeated"] > 0.6
     assert any("repeats itself and may show stripes" in note for note in report["notes"])
     (tmp_path / "p.geojson").write_text(json.dumps({**hole}))
     wish = [
@@ -78,7 +77,7 @@ def test_ample_ground_is_filled_once_and_without_a_word(rgb, tmp_path):
     report = made(
         rgb, tmp_path / "out", "remove", polygons={"geometry": ring(rgb, square(64, 64, 96, 96))}
     )
-    assert "repeated" not in report["drawn"] and not any(
+    assert "repeated" not in report["editor_facts"] and not any(
         "stripes" in note for note in report["notes"]
     )
 

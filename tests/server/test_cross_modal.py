@@ -12,7 +12,8 @@ from landbrush.server.editing.gate import verify_kept
 from landbrush.server.ground.errors import CannotEdit, PromiseBroken, RasterUnreadable
 from landbrush.server.models import near_infrared, pixel_network
 from landbrush.server.raster.bands import Layer
-from landbrush.server.raster.raster import Box, opened, validity
+from landbrush.server.raster.grid import Box
+from landbrush.server.raster.raster import opened, validity
 from rasterio.enums import ColorInterp
 
 from tests.conftest import DATA, ROOT
@@ -192,12 +193,12 @@ def test_it_beats_colour_alone_on_a_date_and_ground_it_was_not_trained_on():
 
 
 def test_an_unknown_role_is_an_error_not_a_crash(rgb, tmp_path):
-    from landbrush.server.editing.output import canvas_of
+    from landbrush.server.editing.made_bands import with_made_bands
 
     info = EditorInfo("x", "x", "x", "x", makes=("red",))
     with (
         rasterio.open(rgb) as dataset,
         pytest.raises(CannotEdit, match="red .band 1. already"),
-        canvas_of(Layer.of(dataset, {}), info, tmp_path),
+        with_made_bands(Layer.of(dataset, {}), info, tmp_path),
     ):
         pass

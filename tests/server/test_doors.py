@@ -12,12 +12,13 @@ import rasterio
 from affine import Affine
 from landbrush.server import __main__ as command
 from landbrush.server.contract.requests import EditRequest
-from landbrush.server.editing.path import Files
 from landbrush.server.ground.errors import Forbidden, RasterUnreadable
-from landbrush.server.jobs.executor import run_job
-from landbrush.server.jobs.store import JobStore, load_status
+from landbrush.server.jobs.executor import Worker, run_job
+from landbrush.server.jobs.folder import load_status
+from landbrush.server.jobs.store import JobStore
 from landbrush.server.raster import doors
 from landbrush.server.raster.raster import opened
+from landbrush.server.raster.rasters import Rasters
 
 from tests.server.conftest import in_type, inputs, ring, scene, square, write
 from tests.server.test_hostile import VRT
@@ -233,12 +234,12 @@ def test_hdf5_and_netcdf_whose_libraries_follow_links_are_not_opened(client, tmp
         assert "cannot be read" in refused(client, tmp_path / name)
 
 
-def test_a_file_swapped_for_a_link_while_its_job_waits(rgb, tmp_path, secret, settings):
+def test_a_file_swapped_for_a_link_while_its_job_waits(editors, rgb, tmp_path, secret, settings):
     store = JobStore(settings.jobs)
-    info, _ = store.create("snow", EditRequest.from_json(inputs(rgb)), Files(rgb))
+    info, _ = store.create("snow", EditRequest.from_json(inputs(rgb)), Rasters(rgb))
     rgb.unlink()
     os.symlink(secret, rgb)
-    run_job(str(store.folder(info.jobID)), settings)
+    run_job(str(store.folder(info.jobID)), Worker(editors, settings))
     ended = load_status(settings.jobs / info.jobID)
     assert (
         ended.status == "failed"

@@ -14,9 +14,8 @@ from landbrush.server.evaluation import tables
 from landbrush.server.experiments import augmentation, damage_pairs
 from landbrush.server.experiments.benchmark import protocol as protocols
 from landbrush.server.ground.errors import BadRequest
-from landbrush.server.models import weights
 from landbrush.server.models.siamese import SiameseResNet18
-from landbrush.server.store import bringing, shelf
+from landbrush.server.store.importing import Arrival, import_model
 from landbrush.server.training.damage import Pair, accuracy, trained
 from PIL import Image
 
@@ -24,26 +23,17 @@ from tests.server import tiny_clip, tiny_pipelines
 from tests.server.conftest import in_type, scene
 
 
-@pytest.fixture(autouse=True)
-def models(tmp_path, monkeypatch):
-    monkeypatch.setattr(weights, "_folder", tmp_path / "home" / "models")
-    monkeypatch.setattr(weights, "_given", {})
-
-
 def picture(seed=0, size=96):
     return in_type(scene(3, size, size, seed), "uint8").transpose(1, 2, 0)
 
 
-def tiny_inpainting(tmp_path):
+def tiny_inpainting(models, tmp_path):
     """Stable Diffusion's inpainting, tiny, in the store of the home."""
-    before = weights._folder
-    weights.use_folder(tmp_path / "home" / "models")
-    bringing.bring(
-        shelf.entry("sd15-inpainting"),
+    import_model(
+        models.store,
+        Arrival(models.store.entry("sd15-inpainting"), True),
         tiny_pipelines.build("sd15-inpainting", tmp_path / "published"),
-        True,
     )
-    weights._folder = before
 
 
 CASES = """
@@ -78,8 +68,8 @@ def protocol(tmp_path, more=""):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_table_one_runs_cases_systems_and_seeds(tmp_path):
-    tiny_inpainting(tmp_path)
+def test_table_one_runs_cases_systems_and_seeds(models, tmp_path):
+    tiny_inpainting(models, tmp_path)
     judge = tiny_clip.saved(tmp_path)
     out = tmp_path / "out"
     code = __main__.main(
@@ -120,9 +110,9 @@ def test_table_one_runs_cases_systems_and_seeds(tmp_path):
         ("[[case", "TOML"),
     ],
 )
-def test_a_wrong_protocol_is_refused_with_its_place(tmp_path, more, sentence):
+def test_a_wrong_protocol_is_refused_with_its_place(editors, tmp_path, more, sentence):
     with pytest.raises(BadRequest, match=sentence):
-        protocols.read(protocol(tmp_path, more))
+        protocols.read(protocol(tmp_path, more), editors)
 
 
 def test_scores_need_a_named_model_and_nothing_is_overwritten(tmp_path, capsys):
@@ -1451,9 +1441,9 @@ def test_training_finds_what_is_damaged():
     assert accuracy(net, pairs_of(32, seed=1)) > 80
 
 
-def test_edited_pairs_are_real_edits():
+def test_edited_pairs_are_real_edits(editors):
     pairs = pairs_of(8)
-    made = augmentation.edited(pairs, 4, 0)
+    made = augmentation.edited(editors, pairs, 4, 0)
     assert [p.damaged for p in made] == [True, False, True, False] and all(p.made for p in made)
     known = [p.after for p in pairs]
     for pair in made:

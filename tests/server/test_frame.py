@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from affine import Affine
-from landbrush.server.diffusion import placement, schedules, warm
+from landbrush.server.diffusion import placement, schedules
 from landbrush.server.diffusion.codec import Codec
 from landbrush.server.diffusion.placement import LAYERS, PARTS, WHOLE
 from landbrush.server.diffusion.sampler import Known, Run, sample
 from landbrush.server.diffusion.tiles import Tile, Tiling
-from landbrush.server.editing.rgb import View
+from landbrush.server.editing.views import Colours as View
 from landbrush.server.editors import scenario_prompts
 from landbrush.server.editors.frame import Frame, Grid, widened
 from landbrush.server.ground.errors import BadRequest, CannotEdit
@@ -20,16 +20,16 @@ from landbrush.server.raster.raster import profile_of
 from landbrush.server.synthesis.spectral import carried
 
 from tests.server import tiny_pipelines
-from tests.server.conftest import scene, write
+from tests.server.conftest import model_of, scene, write
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers")
 GRID = Grid(512, 64)
 
 
 @pytest.fixture(autouse=True)
-def nothing_held():
-    for name in warm.names():
-        warm.drop(name)
+def nothing_held(models):
+    for name in models.warm.names():
+        models.warm.drop(name)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_network_sees_a_tile_at_a_time_whatever_the_extent():
         return torch.zeros_like(noisy)
 
     for height, width in ((64, 64), (138, 188), (300, 400)):
-        scheduler = schedules.made("Euler", tiny_pipelines.SD_BETAS)
+        scheduler = schedules.make_scheduler("Euler", tiny_pipelines.SD_BETAS)
         steps = schedules.timesteps_of(scheduler, 2)
         sample(
             denoise,
@@ -193,7 +193,7 @@ def test_the_ground_outside_the_mask_is_the_source():
     drawn = torch.zeros(1, 1, 32, 32)
     drawn[..., 8:20, 8:20] = 1
     for name in ("Euler", "DPM++ 2M Karras", "PNDM", "DDIM", "Euler ancestral"):
-        scheduler = schedules.made(name, tiny_pipelines.SD_BETAS)
+        scheduler = schedules.make_scheduler(name, tiny_pipelines.SD_BETAS)
         steps = schedules.timesteps_of(scheduler, 5)
         run = Run(
             scheduler,
@@ -212,12 +212,16 @@ def test_the_ground_outside_the_mask_is_the_source():
 
 def test_schedules_say_what_they_do_not_know():
     with pytest.raises(BadRequest, match="is none of Euler"):
-        schedules.made("Heun", {})
-    scheduler = schedules.made("Euler", tiny_pipelines.SD_BETAS)
+        schedules.make_scheduler("Heun", {})
+    scheduler = schedules.make_scheduler("Euler", tiny_pipelines.SD_BETAS)
     with pytest.raises(BadRequest, match="leaves none to take"):
         schedules.timesteps_of(scheduler, 2, 0.1)
     assert (
-        len(schedules.timesteps_of(schedules.made("Euler", tiny_pipelines.SD_BETAS), 100, 0.75))
+        len(
+            schedules.timesteps_of(
+                schedules.make_scheduler("Euler", tiny_pipelines.SD_BETAS), 100, 0.75
+            )
+        )
         == 75
     )
 
@@ -240,7 +244,11 @@ def test_placement_by_memory_on_a_gpu(monkeypatch, free, strategy, together):
         "automatic",
         free * GB,
     )
-    assert plan.kind == torch.bfloat16 and plan.strategy == strategy and plan.together == together
+    assert (
+        plan.kind == torch.bfloat16
+        and plan.strategy == strategy
+        and plan.batched_guidance == together
+    )
     assert f"needs about {plan.needs_gb:.1f} GB, {free:.1f} GB of the GPU are free" in plan.sentence
     assert ("offloading" in plan.sentence) == (strategy != WHOLE)
 
@@ -272,50 +280,50 @@ def test_guidance_makes_the_predictions_it_needs():
 
 def test_schedules_never_clip_latents():
     for name in ("DDIM", "DDPM"):
-        assert not schedules.made(name, {"beta_schedule": "linear"}).config.clip_sample
-    scheduler = schedules.made("PNDM", {"beta_schedule": "linear"})
+        assert not schedules.make_scheduler(name, {"beta_schedule": "linear"}).config.clip_sample
+    scheduler = schedules.make_scheduler("PNDM", {"beta_schedule": "linear"})
     steps = schedules.timesteps_of(scheduler, 2)
     run = Run(scheduler, steps, torch.randn(1, 4, 8, 8), Tiling.of(8, 8, 64, 24))
     assert torch.isfinite(sample(lambda noisy, t, tile: noisy, run)).all()
 
 
-def test_a_model_in_use_is_not_let_go():
-    from landbrush.server.diffusion.components import Model
-    from landbrush.server.store import shelf
+def test_a_model_in_use_is_not_let_go(models):
 
     plan = placement.Placement("cpu", torch.float32, WHOLE, 0, 1)
     for name in ("sd15", "sd21"):
-        warm._held[name, "", ""] = Model(shelf.entry(name), plan)
+        models.warm._held[name, "", ""] = model_of(models, models.store.entry(name), plan)
     import threading
 
     held, go = threading.Event(), threading.Event()
 
     def work():
-        with warm._held["sd15", "", ""].lock:
+        with models.warm._held["sd15", "", ""].lock:
             held.set()
             go.wait(10)
 
     worker = threading.Thread(target=work)
     worker.start()
     held.wait(10)
-    assert warm._drop_oldest() and warm.names() == ["sd15"] and not warm._drop_oldest()
+    assert (
+        models.warm._drop_oldest()
+        and models.warm.names() == ["sd15"]
+        and not models.warm._drop_oldest()
+    )
     go.set()
     worker.join()
-    assert warm.drop("sd15") and not warm.names()
+    assert models.warm.drop("sd15") and not models.warm.names()
 
 
-def test_idle_models_go_when_the_machine_is_short_of_memory(monkeypatch):
-    from landbrush.server.diffusion.components import Model
-    from landbrush.server.store import shelf
+def test_idle_models_go_when_the_machine_is_short_of_memory(models, monkeypatch):
 
     plan = placement.Placement("cpu", torch.float32, WHOLE, 0, 1)
     for name in ("sd15", "sd21"):
-        warm._held[name, "", ""] = Model(shelf.entry(name), plan)
-    warm.ease()
-    kept = warm.names()
-    monkeypatch.setattr(placement, "short_of_memory", lambda: len(warm.names()) > 1)
-    warm.ease()
-    assert len(kept) == 2 and warm.names() == ["sd21"] and warm.drop("sd21")
+        models.warm._held[name, "", ""] = model_of(models, models.store.entry(name), plan)
+    models.warm.evict_idle()
+    kept = models.warm.names()
+    monkeypatch.setattr(placement, "short_of_memory", lambda: len(models.warm.names()) > 1)
+    models.warm.evict_idle()
+    assert len(kept) == 2 and models.warm.names() == ["sd21"] and models.warm.drop("sd21")
 
 
 def test_other_bands_follow_the_new_colours():
@@ -368,7 +376,7 @@ def test_every_scenario_has_words_for_every_severity():
     for name, found in scenario_prompts.SCENARIOS.items():
         words = {
             scenario_prompts.words_for(name, severity, instruct)
-            for severity in scenario_prompts.SEVERITIES
+            for severity in scenario_prompts.GRADES
             for instruct in (True, False)
         }
         assert (

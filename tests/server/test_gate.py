@@ -11,8 +11,9 @@ from affine import Affine
 from landbrush.server.editing import gate
 from landbrush.server.ground.errors import NoSpace, PromiseBroken
 from landbrush.server.raster.geotiff import Mosaic, WriteOptions, write_geotiff
+from landbrush.server.raster.grid import Box
 from landbrush.server.raster.masks import Region
-from landbrush.server.raster.raster import Box, opened
+from landbrush.server.raster.raster import opened
 from rasterio.warp import Resampling, calculate_default_transform, reproject
 
 from tests.server.conftest import RGB, in_type, scene, write

@@ -13,18 +13,19 @@ import rasterio.shutil
 import torch
 from landbrush.server.contract.message import ContractError
 from landbrush.server.contract.requests import Extent, RasterRef
-from landbrush.server.diffusion.components import Model
+from landbrush.server.diffusion.families import sd
 from landbrush.server.diffusion.placement import WHOLE, Placement
-from landbrush.server.editing.output import blank, finer
+from landbrush.server.editing.new_ground import blank, finer
 from landbrush.server.editors.prompt_parts import composed, level_of
 from landbrush.server.ground.errors import BadRequest
 from landbrush.server.raster.raster import opened, profile_of
 from landbrush.server.raster.sensor import satellite_of
-from landbrush.server.store import bringing, own, shelf
+from landbrush.server.store import own
+from landbrush.server.store.importing import Arrival, import_model
 from safetensors.torch import load_file
 
 from tests.server import tiny_pipelines
-from tests.server.conftest import RGB, finished, in_type, inputs, scene, write
+from tests.server.conftest import RGB, finished, in_type, inputs, model_of, scene, write
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 PLACES = {
@@ -43,13 +44,13 @@ def stick(tmp_path_factory):
 
 
 @pytest.fixture
-def ready(client, stick):
+def ready(models, client, stick):
     """A server with the models, the first also as one that is trained at 128 pixels."""
     for folder in stick:
-        bringing.bring(shelf.entry(folder.name), folder, True)
-    tiny = own.described("tiny", shelf.entry("sd15"), native_px=128)
-    bringing.bring(tiny, stick[0], True)
-    own.remember(tiny)
+        import_model(models.store, Arrival(models.store.entry(folder.name), True), folder)
+    tiny = own.described("tiny", models.store.entry("sd15"), native_px=128)
+    import_model(models.store, Arrival(tiny, True), stick[0])
+    own.remember(models.store, tiny)
     return client
 
 
@@ -105,7 +106,7 @@ def test_a_new_raster_has_the_crs_extent_and_ground_size_that_were_asked_for(rea
         ] == "TRUE"
     assert manifest["gsd_m"] == pytest.approx(gsd_m, rel=2e-3)
     assert (
-        manifest["drawn"]["prompt_used"]
+        manifest["editor_facts"]["prompt_used"]
         == f"Satellite imagery, {level_of(gsd_m)}, a town with many roofs"
     )
 
@@ -138,10 +139,10 @@ def test_published_settings_and_what_changes_the_picture(ready):
     wanted = request("EPSG:32617", 1.5, place=(0, 0, 192, 192))
     first, manifest = drawn(ready, wanted)
     assert (
-        manifest["drawn"]["scheduler"] == "DPM++ 2M Karras"
-        and manifest["drawn"]["guidance_scale"] == 7.5
+        manifest["editor_facts"]["scheduler"] == "DPM++ 2M Karras"
+        and manifest["editor_facts"]["guidance_scale"] == 7.5
     )
-    assert manifest["drawn"]["strength"] == 1.0
+    assert manifest["editor_facts"]["strength"] == 1.0
     pixels = [first]
     for change in (
         {"seed": 4},
@@ -160,24 +161,23 @@ def test_published_settings_and_what_changes_the_picture(ready):
 
 
 def test_text2earth_is_told_the_level(ready, monkeypatch):
-    from landbrush.server.diffusion import recipes
 
     seen = []
-    level = recipes.level_of
-    monkeypatch.setattr(recipes, "level_of", lambda gsd: seen.append(level(gsd)) or seen[-1])
+    level = sd.level_of
+    monkeypatch.setattr(sd, "level_of", lambda gsd: seen.append(level(gsd)) or seen[-1])
     _, manifest = drawn(
         ready, request("EPSG:32617", 2.0, place=(0, 0, 512, 512), options={"model": "text2earth"})
     )
     assert (
         seen == [16]
-        and manifest["drawn"]["scheduler"] == "Euler"
-        and manifest["drawn"]["guidance_scale"] == 4.0
+        and manifest["editor_facts"]["scheduler"] == "Euler"
+        and manifest["editor_facts"]["guidance_scale"] == 4.0
     )
 
 
 def test_larger_than_the_model_it_is_tiled(ready):
     result, manifest = drawn(ready, request("EPSG:32617", 1.0, place=(0, 0, 300, 200)))
-    assert manifest["drawn"]["model_grid"] == [256, 320]
+    assert manifest["editor_facts"]["model_grid"] == [256, 320]
     with rasterio.MemoryFile(result) as memory, memory.open() as written:
         assert written.shape == (200, 300)
 
@@ -200,10 +200,13 @@ def test_into_polygons_of_a_layer(ready, rgb):
         assert not changed.any()
 
 
-def test_the_adapter_changes_network_and_text_encoder_by_its_factors(ready, stick):
+def test_the_adapter_changes_network_and_text_encoder_by_its_factors(models, ready, stick):
     """W + alpha / rank * up @ down, in both, under kohya's names."""
     place = Placement("cpu", torch.float32, WHOLE, 0.0, 1.0)
-    plain, adapted = Model(shelf.entry("sd15"), place), Model(shelf.entry("mmm-rs"), place)
+    plain, adapted = (
+        model_of(models, models.store.entry("sd15"), place),
+        model_of(models, models.store.entry("mmm-rs"), place),
+    )
     factors = load_file(next(stick[2].glob("*.safetensors")))
     for part, prefix in (("unet", "lora_unet_"), ("text_encoder", "lora_te_text_model_")):
         before, after, touched = (
@@ -276,7 +279,7 @@ def test_the_same_ground_finer(ready, tmp_path):
     coarse, about = drawn(
         ready, request("EPSG:32617", 4.0, place=(xmin - 300, ymin - 300, xmax + 300, ymax + 300))
     )
-    assert "Medium precision" in about["drawn"]["prompt_used"]
+    assert "Medium precision" in about["editor_facts"]["prompt_used"]
     (tmp_path / "coarse.tif").write_bytes(coarse)
     with rasterio.open(tmp_path / "coarse.tif") as source:
         other = source.read()[:, ::-1, ::-1]
@@ -294,8 +297,8 @@ def test_the_same_ground_finer(ready, tmp_path):
                     abs(written.bounds.left - xmin) < 1e-6 and abs(written.bounds.top - ymax) < 1e-6
                 )
                 results[name, strength] = written.read().astype(int)
-            assert "High precision" in manifest["drawn"]["prompt_used"]
-            assert manifest["drawn"]["strength"] == (strength or 0.6)
+            assert "High precision" in manifest["editor_facts"]["prompt_used"]
+            assert manifest["editor_facts"]["strength"] == (strength or 0.6)
     led, free = (
         np.abs(results["coarse", strength] - results["other", strength]).mean()
         for strength in (0.0, 1.0)
@@ -351,7 +354,7 @@ def test_the_satellite_stands_in_the_prompt_unless_said_otherwise(ready, rgb):
     ):
         wanted = inputs(path, prompt="roofs", options={"model": "tiny", "steps": 2, **given})
         _, manifest = drawn(ready, wanted)
-        assert manifest["drawn"]["prompt_used"].endswith(words), manifest["drawn"]
+        assert manifest["editor_facts"]["prompt_used"].endswith(words), manifest["editor_facts"]
 
 
 @pytest.mark.parametrize("gsd_m", [0.7, 1.0, 2.3, 10.0])

@@ -8,10 +8,10 @@ import shutil
 
 import pytest
 from landbrush.server.contract.requests import EditRequest
-from landbrush.server.editing.path import Files
 from landbrush.server.ground.settings import Settings
-from landbrush.server.jobs.executor import run_job
+from landbrush.server.jobs.executor import Worker, run_job
 from landbrush.server.jobs.store import JobStore
+from landbrush.server.raster.rasters import Rasters
 
 from tests.server.conftest import TOKEN, inputs
 
@@ -51,7 +51,7 @@ def test_one_damaged_job_folder_never_stops_a_start(settings, rgb, damage, app):
 
     store = JobStore(settings.jobs)
     request = EditRequest.from_json(inputs(rgb))
-    good, bad = (store.create("snow", request, Files(rgb))[0] for _ in range(2))
+    good, bad = (store.create("snow", request, Rasters(rgb))[0] for _ in range(2))
     DAMAGE[damage](settings.jobs / bad.jobID)
     (settings.jobs / ("key-" + "a" * 64)).mkdir()
     settings.uploads.mkdir(parents=True, exist_ok=True)
@@ -70,26 +70,27 @@ def test_one_damaged_job_folder_never_stops_a_start(settings, rgb, damage, app):
     assert (settings.jobs / bad.jobID).exists(), "what is damaged is left for whoever can mend it"
 
 
-def test_status_list_and_long_poll_read_no_other_job(settings, rgb, monkeypatch):
+def test_status_list_and_long_poll_read_no_other_job(editors, settings, rgb, monkeypatch):
     """Counted in files read: of 300 jobs in the queue a status reads one at most."""
+    from landbrush.server.jobs import folder
     from landbrush.server.jobs import store as jobs
 
     store = JobStore(settings.jobs)
     request = EditRequest.from_json(inputs(rgb))
-    ids = [store.create("snow", request, Files(rgb))[0].jobID for _ in range(300)]
+    ids = [store.create("snow", request, Rasters(rgb))[0].jobID for _ in range(300)]
     again, reads = JobStore(settings.jobs), []
-    plain = jobs.load_status
+    plain = folder.load_status
     monkeypatch.setattr(
         jobs, "load_status", lambda folder: reads.append(folder.name) or plain(folder)
     )
     assert again.info(ids[-1]).position == 299 and again.info(ids[0]).position == 0
-    assert len(list(again.every())) == 300 and reads == []
-    run_job(str(settings.jobs / ids[0]))
+    assert len(list(again.list_all())) == 300 and reads == []
+    run_job(str(settings.jobs / ids[0]), Worker(editors))
     assert again.info(ids[-1]).position == 298 and again.info(ids[0]).status == "successful"
     assert reads == [ids[0]], "the one that changed, once"
     again.dismiss(ids[1])
     assert again.info(ids[-1]).position == 297
-    assert [info.status for info in again.every()].count("accepted") == 298
+    assert [info.status for info in again.list_all()].count("accepted") == 298
 
 
 def test_a_pipe_in_the_place_of_a_job_does_not_stop_a_start(settings):

@@ -4,30 +4,84 @@ from __future__ import annotations
 
 import ast
 import statistics
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted([*(ROOT / "server").rglob("*.py"), *(ROOT / "plugin").rglob("*.py")])
+MOST_LINES = 60
+"""Of a function that decides anything; one that only declares may be as long as what it lists."""
+MOST_COMPLEX = 12
+TO_SPLIT = {
+    "add_commands": 1,
+    "blended": 12,
+    "chosen": 15,
+    "examine": 15,
+    "finer": 12,
+    "_field": 13,
+    "_in_zip": 16,
+    "interpret": 14,
+    "_land_cover": 14,
+    "profile_of": 15,
+    "read": 13,
+    "roles_of": 15,
+    "run": 14,
+    "shift": 13,
+    "tables": 25,
+}
+"""Functions that are still above, with the ways through them: they may shrink, and none is
+added."""
+LONG_MODULE = 320
+BRANCHES = (ast.If, ast.IfExp, ast.For, ast.While, ast.ExceptHandler, ast.comprehension)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
+def complexity(node: ast.FunctionDef) -> int:
+    """McCabe's number of ways through a function, conditional expressions and comprehensions
+    counted; functions inside it count for themselves."""
+
+    def branches(part: ast.AST) -> Iterator[ast.AST]:
+        for child in ast.iter_child_nodes(part):
+            if isinstance(child, FUNCTIONS):
+                continue
+            if isinstance(child, BRANCHES):
+                yield child
+            yield from branches(child)
+
+    return 1 + sum(1 for _ in branches(node))
+
+
+def functions(path: Path) -> list[ast.FunctionDef]:
+    tree = ast.parse(path.read_text("utf8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+
+
+@pytest.mark.filterwarnings("default:.*two subjects")
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_budget(path):
-    text = path.read_text("utf8")
-    assert len(text.splitlines()) <= 400
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef):
-            names = [
-                a.arg
-                for a in (*node.args.args, *node.args.kwonlyargs)
-                if a.arg not in ("self", "cls")
-            ]
-            assert len(names) <= 5, f"{node.name} has {len(names)} parameters"
-            assert node.end_lineno - node.lineno < 60, (
-                f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
-            )
+    lines = len(path.read_text("utf8").splitlines())
+    if lines > LONG_MODULE:
+        warnings.warn(f"{path.relative_to(ROOT)} has {lines} lines: two subjects?", stacklevel=1)
+    for node in functions(path):
+        arguments = (*node.args.args, *node.args.kwonlyargs)
+        names = [a.arg for a in arguments if a.arg not in ("self", "cls")]
+        assert len(names) <= 5, f"{node.name} has {len(names)} parameters"
+        ways = complexity(node)
+        known = TO_SPLIT.get(node.name, 0)
+        assert ways <= max(MOST_COMPLEX, known), f"{node.name} has {ways} ways through it"
+        length = node.end_lineno - node.lineno + 1
+        assert ways == 1 or known or length <= MOST_LINES, f"{node.name} has {length} lines"
 
 
 def test_the_median_module_is_small():
     assert statistics.median(len(p.read_text("utf8").splitlines()) for p in MODULES) <= 150
+
+
+def test_what_is_counted():
+    """The measure is not blind to what is packed into one line."""
+    text = "def f(a):\n    return [b if b else 1 for b in a] or (2 if a else 3)\n"
+    (node,) = ast.parse(text).body
+    assert isinstance(node, ast.FunctionDef) and complexity(node) == 4

@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from landbrush.server.ground.errors import BadRequest, Dismissed, HubUnreachable, LicenceNotAccepted
-from landbrush.server.store import catalogue, hub, shelf
+from landbrush.server.store import catalogue, hub
+from landbrush.server.store.importing import Arrival
 
 from tests.server.stick import UNET
 
@@ -125,32 +126,36 @@ def remote(published, monkeypatch):
     server.shutdown()
 
 
-def unpinned(model_id="magicbrush", repo="x/y"):
-    entry = shelf.entry(model_id)
+def unpinned(models, model_id="magicbrush", repo="x/y"):
+    entry = models.store.entry(model_id)
     return catalogue.Entry(**{**vars(entry), "repo": repo, "revision": "", "base": ""})
 
 
-def test_a_download_is_of_one_commit_and_checked(remote):
-    entry, told = unpinned(), []
+def test_a_download_is_of_one_commit_and_checked(models, remote):
+    entry, told = unpinned(models), []
     with pytest.raises(
         BadRequest,
         match=f"not pinned.*newest commit of x/y is {remote.commit}.*--revision {remote.commit}",
     ):
-        hub.download(entry, True, endpoint=remote.url)
+        hub.download(models.store, Arrival(entry, True), remote.url)
     with pytest.raises(BadRequest, match="'main' is no commit"):
-        hub.download(entry, True, "main", endpoint=remote.url)
-    record = hub.download(entry, True, remote.commit, lambda *step: told.append(step), remote.url)
+        hub.download(models.store, Arrival(entry, True, "main"), remote.url)
+    record = hub.download(
+        models.store,
+        Arrival(entry, True, remote.commit, lambda *step: told.append(step)),
+        remote.url,
+    )
     assert (
         record.revision == remote.commit
         and record.source == "hub x/y"
         and told[-1][0] == told[-1][1]
     )
-    assert (shelf.folder() / entry.id / UNET).is_file() and not list(
-        shelf.folder().glob(".download-*")
+    assert (models.store.folder / entry.id / UNET).is_file() and not list(
+        models.store.folder.glob(".download-*")
     )
 
 
-def test_a_download_that_was_stopped_goes_on_where_it_was(remote, monkeypatch):
+def test_a_download_that_was_stopped_goes_on_where_it_was(models, remote, monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1 << 16)
@@ -159,12 +164,16 @@ def test_a_download_that_was_stopped_goes_on_where_it_was(remote, monkeypatch):
         if done > total / 2:
             raise Dismissed
 
-    entry = unpinned()
+    entry = unpinned(models)
     with pytest.raises(Dismissed):
-        hub.download(entry, True, remote.commit, stop, remote.url)
-    assert shelf.record(entry.id) is None
+        hub.download(models.store, Arrival(entry, True, remote.commit, stop), remote.url)
+    assert models.store.record(entry.id) is None
     before, told = len(remote.asked), []
-    hub.download(entry, True, remote.commit, lambda *step: told.append(step[0]), remote.url)
+    hub.download(
+        models.store,
+        Arrival(entry, True, remote.commit, lambda *step: told.append(step[0])),
+        remote.url,
+    )
     after = [
         (path, asked)
         for command, path, asked in remote.asked[before:]
@@ -179,40 +188,44 @@ def test_a_download_that_was_stopped_goes_on_where_it_was(remote, monkeypatch):
     assert {path for path, _ in after} & fetched == {after[0][0]}, (
         "what was there was fetched again"
     )
-    assert (shelf.folder() / entry.id / UNET).is_file()
+    assert (models.store.folder / entry.id / UNET).is_file()
 
 
-def test_a_connection_that_breaks_is_taken_up_again(remote, monkeypatch):
+def test_a_connection_that_breaks_is_taken_up_again(models, remote, monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1 << 16)
     remote.break_after = 400_000
-    hub.download(unpinned(), True, remote.commit, endpoint=remote.url)
+    hub.download(models.store, Arrival(unpinned(models), True, remote.commit), remote.url)
     assert any(asked and not asked.startswith("bytes=0-") for _, _, asked in remote.asked)
 
 
-def test_a_download_that_arrives_damaged(remote):
+def test_a_download_that_arrives_damaged(models, remote):
     remote.damaged = True
     with pytest.raises(HubUnreachable, match="arrived damaged"):
-        hub.download(unpinned(), True, remote.commit, endpoint=remote.url)
-    assert shelf.record("magicbrush") is None
+        hub.download(models.store, Arrival(unpinned(models), True, remote.commit), remote.url)
+    assert models.store.record("magicbrush") is None
 
 
-def test_a_repository_that_is_gone_gated_or_silent(remote):
+def test_a_repository_that_is_gone_gated_or_silent(models, remote):
     with pytest.raises(HubUnreachable, match="not to be had.*Import it from a folder"):
-        hub.download(unpinned(repo="x/gone"), True, remote.commit, endpoint=remote.url)
+        hub.download(
+            models.store, Arrival(unpinned(models, repo="x/gone"), True, remote.commit), remote.url
+        )
     with pytest.raises(HubUnreachable, match="accept its conditions on its page"):
-        hub.download(unpinned(repo="x/gated"), True, remote.commit, endpoint=remote.url)
+        hub.download(
+            models.store, Arrival(unpinned(models, repo="x/gated"), True, remote.commit), remote.url
+        )
     remote.commit = "b" * 40
     with pytest.raises(HubUnreachable, match="instead of"):
-        hub.download(unpinned(), True, "a" * 40, endpoint=remote.url)
+        hub.download(models.store, Arrival(unpinned(models), True, "a" * 40), remote.url)
     with pytest.raises(HubUnreachable, match="the hub cannot be reached. Is there a network"):
-        hub.download(unpinned(), True, "a" * 40, endpoint="http://127.0.0.1:9")
+        hub.download(models.store, Arrival(unpinned(models), True, "a" * 40), "http://127.0.0.1:9")
     with pytest.raises(LicenceNotAccepted):
-        hub.download(unpinned(), False, "a" * 40, endpoint=remote.url)
+        hub.download(models.store, Arrival(unpinned(models), False, "a" * 40), remote.url)
 
 
-def test_an_end_while_settling_keeps_what_was_downloaded(remote, monkeypatch):
+def test_an_end_while_settling_keeps_what_was_downloaded(models, remote, monkeypatch):
     from landbrush.server.store import parts
 
     def ended(*_):
@@ -221,7 +234,7 @@ def test_an_end_while_settling_keeps_what_was_downloaded(remote, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(parts, "check", ended)
         with pytest.raises(Dismissed):
-            hub.download(unpinned(), True, remote.commit, endpoint=remote.url)
+            hub.download(models.store, Arrival(unpinned(models), True, remote.commit), remote.url)
     before = len(remote.asked)
-    hub.download(unpinned(), True, remote.commit, endpoint=remote.url)
+    hub.download(models.store, Arrival(unpinned(models), True, remote.commit), remote.url)
     assert not [path for command, path, _ in remote.asked[before:] if "/resolve/" in path]

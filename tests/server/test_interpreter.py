@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 from landbrush.server.contract.requests import EditRequest
-from landbrush.server.editing.plan import plan
-from landbrush.server.editors.fill import LAND_COVERS
+from landbrush.server.editing.plan import decide
 from landbrush.server.ground.errors import CannotEdit
 from landbrush.server.models import sentences
-from landbrush.server.search import retrieval
-from landbrush.server.words import interpreter
-from landbrush.server.words.interpreter import interpret
+from landbrush.server.words import grammar
 from landbrush.server.words.lexicon import CLASSES, OPERATIONS
 
-from tests.server.conftest import inputs, ring, square
+from tests.server.conftest import MODELS, inputs, ring, square
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 needs_model = pytest.mark.skipif(
@@ -29,7 +26,7 @@ def rows(name):
 
 
 def share(name):
-    found = [interpret(row["prompt"]).operation == row["operation"] for row in rows(name)]
+    found = [MODELS.interpret(row["prompt"]).operation == row["operation"] for row in rows(name)]
     return sum(found) / len(found)
 
 
@@ -45,7 +42,7 @@ def test_regression_sets(name, least):
 def test_rules_alone_still_answer(monkeypatch):
     monkeypatch.setattr(sentences, "available", lambda: False)
     assert share("reference") > 0.9
-    found = interpret("blorp the frobnicator")
+    found = MODELS.interpret("blorp the frobnicator")
     assert found.operation == "unknown" and not found.sure and not found.choices
 
 
@@ -77,7 +74,7 @@ def test_direction(template, to):
     for source in CLASSES:
         if source == to:
             continue
-        found = interpreter._operation(" " + template.format(a=words[source], b=words[to]) + " ")
+        found = grammar.operation_of(" " + template.format(a=words[source], b=words[to]) + " ")
         assert found == (to, to, source), template.format(a=words[source], b=words[to])
 
 
@@ -97,7 +94,7 @@ def test_direction(template, to):
     ],
 )
 def test_negation_and_rubbish(prompt, operation):
-    assert interpret(prompt).operation == operation
+    assert MODELS.interpret(prompt).operation == operation
 
 
 @pytest.mark.parametrize(
@@ -113,18 +110,18 @@ def test_negation_and_rubbish(prompt, operation):
     ],
 )
 def test_words_become_options(prompt, option, value):
-    assert interpret(prompt).options[option] == pytest.approx(value)
+    assert MODELS.interpret(prompt).options[option] == pytest.approx(value)
 
 
 def test_protect_and_from():
-    found = interpret("flood the farmland but not the houses")
+    found = MODELS.interpret("flood the farmland but not the houses")
     assert (found.operation, found.protect) == ("flood", "residential")
-    assert interpret("remove the cars").from_class == "vehicles"
+    assert MODELS.interpret("remove the cars").from_class == "vehicles"
 
 
 @needs_model
 def test_unclear_words_come_with_four_choices_and_are_not_sure():
-    found = interpret("somewhere for shoppers to put their vehicles")
+    found = MODELS.interpret("somewhere for shoppers to put their vehicles")
     assert (
         not found.sure
         and len(found.choices) == 4
@@ -133,9 +130,8 @@ def test_unclear_words_come_with_four_choices_and_are_not_sure():
 
 
 def test_a_land_cover_that_can_be_found_is_an_option_to_change():
-    assert interpret("make a lake").options["word"] == "water"
-    assert "word" not in interpret("solar farm").options
-    assert set(LAND_COVERS) == set(retrieval.SYNONYMS)
+    assert MODELS.interpret("make a lake").options["word"] == "water"
+    assert "word" not in MODELS.interpret("solar farm").options
 
 
 @pytest.mark.parametrize(
@@ -148,13 +144,13 @@ def test_a_land_cover_that_can_be_found_is_an_option_to_change():
     ],
 )
 def test_depths_said_by_what_they_reach(prompt, metres):
-    found = interpret(prompt)
+    found = MODELS.interpret(prompt)
     assert found.operation == "flood" and found.options["level_m"] == metres
 
 
-def test_what_words_cannot_point_at_is_asked_for(tmp_path, rgb):
+def test_what_words_cannot_point_at_is_asked_for(editors, tmp_path, rgb):
     def planned(prompt, **more):
-        return plan(EditRequest.from_json(inputs(rgb, prompt=prompt, **more)), "auto")
+        return decide(EditRequest.from_json(inputs(rgb, prompt=prompt, **more)), "auto", editors)
 
     with pytest.raises(
         CannotEdit, match="leave buildings alone, which words alone cannot point at"

@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 from landbrush.server.contract.jobs import ENDED
 from landbrush.server.contract.requests import EditRequest
-from landbrush.server.editing.path import Files
-from landbrush.server.editors import registry
 from landbrush.server.ground.settings import Settings, lock_home
 from landbrush.server.jobs import executor
-from landbrush.server.jobs.executor import run_job
-from landbrush.server.jobs.store import JobStore, load_status
+from landbrush.server.jobs.executor import Worker, run_job
+from landbrush.server.jobs.folder import load_status
+from landbrush.server.jobs.store import JobStore
+from landbrush.server.raster.rasters import Rasters
 from landbrush.server.web.app import create_app
 
 from tests.server.conftest import TOKEN, finished, in_type, inputs, scene, square, write
@@ -68,6 +68,11 @@ def test_queue_positions(held, rgb):
     assert [client.get(f"/jobs/{j}").get_json().get("position", 0) for j in jobs[1:]] == [0, 1]
 
 
+def editors_of(client):
+    """The editors of the server that a client asks."""
+    return client.application.extensions["landbrush"].editors
+
+
 def test_a_queued_job_is_dismissed_and_never_runs(held, rgb, settings):
     hold, client = held
     job = start(client, rgb)
@@ -93,7 +98,10 @@ def test_a_running_job_stops_at_its_next_step_and_the_next_starts(settings, tmp_
     """Counted in the editor's own steps: none may pass after the dismissal."""
     path = write(tmp_path / "big.tif", in_type(scene(3, 500, 500), "uint8"))
     steps, dismissed_at, reached = [], [], threading.Event()
-    editor = registry.EDITORS["variation"]
+    app = create_app(settings)
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
+    editor = app.extensions["landbrush"].editors.get("variation")
     plain = editor.edit
 
     def watched(part, prompt, options, seed, on_step):
@@ -108,9 +116,6 @@ def test_a_running_job_stops_at_its_next_step_and_the_next_starts(settings, tmp_
         return plain(part, prompt, options, seed, step)
 
     monkeypatch.setattr(editor, "edit", watched)
-    app = create_app(settings)
-    client = app.test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
     first = start(client, path, "variation", pixels=LARGE, seed=1)
     second = start(client, path, "snow", seed=2)
     reached.wait()
@@ -128,7 +133,7 @@ def test_an_unexpected_failure_is_a_failed_job_with_a_log(held, rgb, settings, m
     def broken(*_, **__):
         raise ZeroDivisionError("by design of this test")
 
-    monkeypatch.setattr(registry.EDITORS["remove"], "edit", broken)
+    monkeypatch.setattr(editors_of(client).get("remove"), "edit", broken)
     job = start(client, rgb)
     hold.run_next()
     info = client.get(f"/jobs/{job}").get_json()
@@ -143,7 +148,7 @@ def test_no_memory_is_a_failed_job(held, rgb, monkeypatch):
     def hungry(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr(registry.EDITORS["remove"], "edit", hungry)
+    monkeypatch.setattr(editors_of(client).get("remove"), "edit", hungry)
     job = start(client, rgb)
     hold.run_next()
     assert "smaller polygon" in client.get(f"/jobs/{job}").get_json()["message"]
@@ -177,26 +182,26 @@ def test_a_full_disk_fails_the_job_and_leaves_no_half_file(tmp_path):
         subprocess.run(["umount", "-l", str(disk)], check=False)
 
 
-def test_jobs_are_forgotten_after_their_time(settings, rgb):
+def test_jobs_are_forgotten_after_their_time(editors, settings, rgb):
     store = JobStore(settings.jobs)
     request = EditRequest.from_json(inputs(rgb))
-    info, _ = store.create("snow", request, Files(rgb), "key")
-    run_job(str(store.folder(info.jobID)))
+    info, _ = store.create("snow", request, Rasters(rgb), "key")
+    run_job(str(store.folder(info.jobID)), Worker(editors))
     assert store.forget_older_than(1) == 0
     old = time.time() - 3 * 86400
     os.utime(store.folder(info.jobID) / "status.json", (old, old))
-    assert store.forget_older_than(1) == 1 and not list(store.every())
+    assert store.forget_older_than(1) == 1 and not list(store.list_all())
     assert not list(settings.jobs.glob("key-*"))
 
 
 def test_a_marker_that_a_full_disk_cut_short_does_not_stop_the_server(settings, rgb):
     store = JobStore(settings.jobs)
-    store.create("snow", EditRequest.from_json(inputs(rgb)), Files(rgb), "key")
+    store.create("snow", EditRequest.from_json(inputs(rgb)), Rasters(rgb), "key")
     marker = next(settings.jobs.glob("key-*"))
     marker.write_text("")
     create_app(settings, Held())
-    info, new = store.create("snow", EditRequest.from_json(inputs(rgb)), Files(rgb), "key")
-    again, newer = store.create("snow", EditRequest.from_json(inputs(rgb)), Files(rgb), "key")
+    info, new = store.create("snow", EditRequest.from_json(inputs(rgb)), Rasters(rgb), "key")
+    again, newer = store.create("snow", EditRequest.from_json(inputs(rgb)), Rasters(rgb), "key")
     assert new and not newer and again.jobID == info.jobID
 
 
@@ -207,16 +212,16 @@ def test_old_uploads_and_broken_transfers_go(settings, rgb):
     for name in ("used", "unused", "young", ".part-x"):
         (settings.uploads / name).write_bytes(b"x")
     store = JobStore(settings.jobs)
-    store.create("snow", EditRequest.from_json(inputs(rgb)), Files(settings.uploads / "used"))
+    store.create("snow", EditRequest.from_json(inputs(rgb)), Rasters(settings.uploads / "used"))
     for name in ("used", "unused"):
         os.utime(settings.uploads / name, (0, 0))
     assert purge_uploads(settings, store) == 2
     assert sorted(p.name for p in settings.uploads.iterdir()) == ["used", "young"]
 
 
-def test_status_is_written_whole_or_not_at_all(settings, rgb, monkeypatch):
+def test_status_is_written_whole_or_not_at_all(editors, settings, rgb, monkeypatch):
     store = JobStore(settings.jobs)
-    info, _ = store.create("snow", EditRequest.from_json(inputs(rgb)), Files(rgb))
+    info, _ = store.create("snow", EditRequest.from_json(inputs(rgb)), Rasters(rgb))
     folder = store.folder(info.jobID)
     monkeypatch.setattr(executor, "WRITE_EVERY_S", 0.0)
     stop, bad = threading.Event(), []
@@ -230,7 +235,7 @@ def test_status_is_written_whole_or_not_at_all(settings, rgb, monkeypatch):
 
     thread = threading.Thread(target=reader)
     thread.start()
-    run_job(str(folder))
+    run_job(str(folder), Worker(editors))
     stop.set()
     thread.join()
     assert not bad and load_status(folder).status == "successful"
@@ -368,24 +373,26 @@ def test_the_token_is_the_owners_alone(tmp_path):
         assert path.stat().st_mode & 0o077 == 0
 
 
-def test_a_job_that_ends_the_server_is_given_up(settings, rgb):
+def test_a_job_that_ends_the_server_is_given_up(editors, settings, rgb):
     """Each start of a server begins it again, up to three times."""
     code = """
 import os, sys, json
 from pathlib import Path
+from landbrush.server.editors.models import Models
+from landbrush.server.editors.registry import Editors
 from landbrush.server.jobs import executor
 executor.edit = lambda *a: os._exit(9)
-executor.run_job(sys.argv[1])
+executor.run_job(sys.argv[1], executor.Worker(Editors(Models(Path("/nowhere")))))
 """
     store = JobStore(settings.jobs)
-    info, _ = store.create("remove", EditRequest.from_json(inputs(rgb)), Files(rgb))
+    info, _ = store.create("remove", EditRequest.from_json(inputs(rgb)), Rasters(rgb))
     folder = store.folder(info.jobID)
     for _ in range(3):
         assert (
             subprocess.run([sys.executable, "-c", code, str(folder)], check=False).returncode == 9
         )
         assert store.unfinished() == [folder]
-    run_job(str(folder))
+    run_job(str(folder), Worker(editors))
     ended = load_status(folder)
     assert ended.status == "failed" and "not begun again" in ended.message
 
@@ -393,17 +400,17 @@ executor.run_job(sys.argv[1])
 def test_what_a_crash_left_half_done_is_put_right(settings, rgb):
     store = JobStore(settings.jobs)
     request = EditRequest.from_json(inputs(rgb))
-    dismissed, _ = store.create("remove", request, Files(rgb), "first")
+    dismissed, _ = store.create("remove", request, Rasters(rgb), "first")
     (store.folder(dismissed.jobID) / "dismissed").touch()
-    half, _ = store.create("remove", request, Files(rgb), "second")
+    half, _ = store.create("remove", request, Rasters(rgb), "second")
     (store.folder(half.jobID) / "status.json").unlink()
     assert JobStore(settings.jobs).unfinished() == []
     assert store.info(dismissed.jobID).status == "dismissed"
-    again, new = store.create("remove", request, Files(rgb), "second")
+    again, new = store.create("remove", request, Rasters(rgb), "second")
     assert new and again.jobID != half.jobID
     store.forget_older_than(14)
     assert not (settings.jobs / half.jobID).exists() and (settings.jobs / again.jobID).exists()
-    same, new = store.create("remove", request, Files(rgb), "second")
+    same, new = store.create("remove", request, Rasters(rgb), "second")
     assert same.jobID == again.jobID and not new
 
 

@@ -16,7 +16,7 @@ from landbrush.server import __main__
 from landbrush.server.experiments import benchmark
 from landbrush.server.experiments.benchmark import Terms, judge, runs
 from landbrush.server.ground.errors import BadRequest, ModelNotNamed, WeightsMissing
-from landbrush.server.models import vision_language, weights
+from landbrush.server.models import vision_language
 from landbrush.server.words import endpoint
 from PIL import Image
 
@@ -77,15 +77,14 @@ class Service(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def service(monkeypatch, tmp_path):
-    monkeypatch.setattr(weights, "_folder", tmp_path / "home" / "models")
-    monkeypatch.setattr(weights, "_given", {})
+def service(models, monkeypatch, tmp_path):
     monkeypatch.setattr(judge, "PAUSES_S", (0.0, 0.0, 0.0))
     server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
     server.asked, server.script = [], []
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    weights.give("judge", f"http://127.0.0.1:{server.server_port}/v1")
-    weights.give("judge-model", "eyes")
+    server.url = f"http://127.0.0.1:{server.server_port}/v1"
+    models.folder.give("judge", server.url)
+    models.folder.give("judge-model", "eyes")
     yield server
     server.shutdown()
     server.server_close()
@@ -99,16 +98,16 @@ def plan(tmp_path):
     return path
 
 
-def run(plan, folder, **terms):
+def run(editors, plan, folder, **terms):
     page = benchmark.run(
-        plan, folder, Terms(judge=judge.SERVICE, agreed=True, **terms), lambda text: None
+        plan, folder, Terms(editors, judge=judge.SERVICE, agreed=True, **terms), lambda text: None
     )
     found = json.loads((page.parent / "results.json").read_text())
     return {row["system"]: row for row in found["rows"]}, page
 
 
-def test_a_judge_sees_both_pictures_and_its_scores_are_viescores(service, plan, tmp_path):
-    rows, _ = run(plan, tmp_path / "out")
+def test_a_judge_sees_both_pictures_and_its_scores_are_viescores(editors, service, plan, tmp_path):
+    rows, _ = run(editors, plan, tmp_path / "out")
     assert rows["snow"]["cells"]["vie_sc"]["mean"] == rows["snow"]["cells"]["vie_pq"]["mean"] == 6
     assert rows["snow"]["cells"]["vie_o"]["mean"] == pytest.approx(6) and len(service.asked) == 6
     contents = [body["messages"][0]["content"] for _, body in service.asked]
@@ -120,13 +119,15 @@ def test_a_judge_sees_both_pictures_and_its_scores_are_viescores(service, plan, 
     assert "let it snow" in contents[0][0]["text"]
 
 
-def test_nothing_is_asked_twice_and_keys_go_nowhere_else(service, plan, tmp_path, monkeypatch):
+def test_nothing_is_asked_twice_and_keys_go_nowhere_else(
+    editors, service, plan, tmp_path, monkeypatch
+):
     monkeypatch.setenv("LANDBRUSH_JUDGE_KEY", "secret")
-    run(plan, tmp_path / "out")
+    run(editors, plan, tmp_path / "out")
     assert {key for key, _ in service.asked} == {"Bearer secret"}
     for path in (tmp_path / "out" / "measured").glob("*.json"):
         path.unlink()
-    run(plan, tmp_path / "out")
+    run(editors, plan, tmp_path / "out")
     assert len(service.asked) == 6
     assert not any(
         "secret" in path.read_text("utf8", "replace")
@@ -146,30 +147,34 @@ def test_nothing_is_asked_twice_and_keys_go_nowhere_else(service, plan, tmp_path
         ([503] * 18, "answered 503", 18),
     ],
 )
-def test_failures_are_missing_values_with_reasons(service, plan, tmp_path, script, reason, asked):
+def test_failures_are_missing_values_with_reasons(
+    editors, service, plan, tmp_path, script, reason, asked
+):
     service.script = list(script)
-    rows, page = run(plan, tmp_path / "out")
+    rows, page = run(editors, plan, tmp_path / "out")
     assert len(service.asked) == asked
     for row in rows.values():
         assert not {"vie_sc", "vie_pq", "vie_o"} & set(row["cells"]) and row["failed"] == 0
         assert sum(row["unjudged"].values()) == 2 and reason in next(iter(row["unjudged"]))
     assert "Questions that the judge failed at" in (page.parent / "tables.md").read_text()
     # The next run asks again, and what is answered then counts.
-    rows, _ = run(plan, tmp_path / "out")
+    rows, _ = run(editors, plan, tmp_path / "out")
     assert rows["snow"]["cells"]["vie_o"]["cases"] == 1 and not rows["snow"]["unjudged"]
 
 
-def test_a_judge_that_is_too_slow_or_busy_is_tried_again(service, plan, tmp_path, monkeypatch):
+def test_a_judge_that_is_too_slow_or_busy_is_tried_again(
+    editors, service, plan, tmp_path, monkeypatch
+):
     monkeypatch.setattr(endpoint.Endpoint.asked, "__defaults__", (0.3,))
     service.script = [1.0, 429, '{"score": [9, 9], "reasoning": ""}']
-    rows, _ = run(plan, tmp_path / "out")
+    rows, _ = run(editors, plan, tmp_path / "out")
     assert rows["identity"]["cells"]["vie_sc"]["mean"] == 9 and not rows["identity"]["unjudged"]
     assert len(service.asked) == 6 + 2
 
 
-def test_one_score_of_two_is_kept_and_no_overall_is_made_up(service, plan, tmp_path):
+def test_one_score_of_two_is_kept_and_no_overall_is_made_up(editors, service, plan, tmp_path):
     service.script = ['{"score": [7, 9]}', "nothing"]
-    rows, _ = run(plan, tmp_path / "out")
+    rows, _ = run(editors, plan, tmp_path / "out")
     assert rows["identity"]["cells"]["vie_sc"]["mean"] == 7
     assert "vie_pq" not in rows["identity"]["cells"] and "vie_o" not in rows["identity"]["cells"]
 
@@ -190,6 +195,9 @@ def test_the_cost_is_said_first_and_agreed_to(service, plan, tmp_path, capsys):
         "1",
         "10",
     ]
+    for kind, value in (("judge", service.url), ("judge-model", "eyes")):
+        assert __main__.main(["models", "set", kind, value, "--home", str(tmp_path / "home")]) == 0
+    capsys.readouterr()
     assert __main__.main(wanted) == 1
     told = capsys.readouterr().err
     assert "at most 6 questions" in told and "--accept-cost" in told and service.asked == []
@@ -202,34 +210,42 @@ def test_the_cost_is_said_first_and_agreed_to(service, plan, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("key", ["sk-SECRET\n# a comment", "sk SECRET", "sk-SECRETé"])
-def test_a_key_of_another_form_is_refused_and_not_quoted(service, plan, tmp_path, monkeypatch, key):
+def test_a_key_of_another_form_is_refused_and_not_quoted(
+    editors, models, service, plan, tmp_path, monkeypatch, key
+):
     monkeypatch.setenv("LANDBRUSH_JUDGE_KEY", key)
     with pytest.raises(BadRequest, match="one line of printable") as refused:
         benchmark.run(
-            plan, tmp_path / "out", Terms(judge=judge.SERVICE, agreed=True), lambda text: None
+            plan,
+            tmp_path / "out",
+            Terms(editors, judge=judge.SERVICE, agreed=True),
+            lambda text: None,
         )
     assert "SECRET" not in str(refused.value)
     monkeypatch.delenv("LANDBRUSH_JUDGE_KEY")
-    weights.give("judge", "https://user:SECRET@example.org/v1")
+    models.folder.give("judge", "https://user:SECRET@example.org/v1")
     with pytest.raises(BadRequest, match="without user") as refused:
         benchmark.run(
-            plan, tmp_path / "out", Terms(judge=judge.SERVICE, agreed=True), lambda text: None
+            plan,
+            tmp_path / "out",
+            Terms(editors, judge=judge.SERVICE, agreed=True),
+            lambda text: None,
         )
     assert "SECRET" not in str(refused.value)
 
 
-def test_who_is_not_named_cannot_judge(plan, tmp_path, monkeypatch):
-    monkeypatch.setattr(weights, "_folder", tmp_path / "home" / "models")
-    monkeypatch.setattr(weights, "_given", {})
+def test_who_is_not_named_cannot_judge(editors, models, plan, tmp_path, monkeypatch):
     for kind in (judge.SERVICE, judge.HERE):
         with pytest.raises(ModelNotNamed, match="models set"):
-            benchmark.run(plan, tmp_path / "out", Terms(judge=kind), lambda text: None)
-    weights.give("judge", "ftp://example.org")
+            benchmark.run(plan, tmp_path / "out", Terms(editors, judge=kind), lambda text: None)
+    models.folder.give("judge", "ftp://example.org")
     with pytest.raises(BadRequest, match="judge: 'ftp"):
-        benchmark.run(plan, tmp_path / "out", Terms(judge=judge.SERVICE), lambda text: None)
-    weights.give("vision-language", str(tmp_path / "none"))
+        benchmark.run(
+            plan, tmp_path / "out", Terms(editors, judge=judge.SERVICE), lambda text: None
+        )
+    models.folder.give("vision-language", str(tmp_path / "none"))
     with pytest.raises(WeightsMissing, match="config.json"):
-        benchmark.run(plan, tmp_path / "out", Terms(judge=judge.HERE), lambda text: None)
+        benchmark.run(plan, tmp_path / "out", Terms(editors, judge=judge.HERE), lambda text: None)
 
 
 @pytest.fixture
@@ -283,18 +299,21 @@ def eyes(tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_model_on_this_machine_is_asked_and_its_babble_is_no_score(
-    eyes, plan, tmp_path, monkeypatch
+    editors, eyes, plan, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(weights, "_folder", tmp_path / "home" / "models")
-    monkeypatch.setattr(weights, "_given", {"vision-language": str(eyes)})
+    editors.models.folder.give("vision-language", str(eyes))
     monkeypatch.setattr(vision_language, "LONGEST", 5)
-    page = benchmark.run(plan, tmp_path / "out", Terms(judge=judge.HERE), lambda text: None)
+    page = benchmark.run(
+        plan, tmp_path / "out", Terms(editors, judge=judge.HERE), lambda text: None
+    )
     for record in runs.records(page.parent / "results.jsonl"):
         assert set(record["judged"]["failures"]) == {"vie_sc", "vie_pq"}
         assert all("no two scores" in reason for reason in record["judged"]["failures"].values())
-    net = vision_language.load(str(eyes))
+    net = judge._vision_language(editors.models, str(eyes))
     monkeypatch.setattr(net, "answer", lambda question, shown: '{"score": [5, 4]}')
-    page = benchmark.run(plan, tmp_path / "out", Terms(judge=judge.HERE), lambda text: None)
+    page = benchmark.run(
+        plan, tmp_path / "out", Terms(editors, judge=judge.HERE), lambda text: None
+    )
     rows = {
         row["system"]: row for row in json.loads((page.parent / "results.json").read_text())["rows"]
     }

@@ -5,20 +5,23 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
+from landbrush.server.editors.models import MOST_KEPT, Models
 from landbrush.server.models import lazy, sentences
 
 FIRST_MINUTE = """
 import sys, threading, time
 from landbrush.server.web import app  # what a server has imported when it starts to answer
-from landbrush.server.models import sentences
+from landbrush.server.editors.models import Models
+models = Models(__import__("pathlib").Path("/nowhere"))
 failed = []
 start = threading.Barrier(8)
 def interpretation():
     start.wait()
     try:
-        sentences.embed(["flooded fields"])
+        models.sentences.embed(["flooded fields"])
     except BaseException as error:
         failed.append(error)
 def drawing(name):
@@ -49,13 +52,17 @@ def test_an_interpretation_and_a_job_in_the_first_second_of_a_server():
 def test_threads_that_ask_at_once_get_one_model():
     inside, loads, gate = [], [], threading.Barrier(6)
 
-    @lazy.once()
-    def load(name):
+    models = Models(Path("/nowhere"))
+
+    def loaded(name):
         inside.append(1)
         assert len(inside) == 1, "two loads at a time"
         loads.append(name)
         inside.pop()
         return object()
+
+    def load(name):
+        return models.kept(name, lambda: loaded(name))
 
     found = []
 
@@ -70,14 +77,17 @@ def test_threads_that_ask_at_once_get_one_model():
         thread.join()
     assert len(set(map(id, found))) == 1 and loads == ["a"]
     assert load("b") is load("b") and loads == ["a", "b"]
-    assert load("a") is not found[0], "only the last is kept"
-    load.cache_clear()
-    load("a")
-    assert loads == ["a", "b", "a", "a"]
+    for number in range(MOST_KEPT):
+        load(number)
+    assert load("a") is not found[0], "the least lately used has gone"
 
 
 def test_what_is_loaded_is_given_while_another_load_goes_on():
-    quick = lazy.once()(lambda: "here")
+    models = Models(Path("/nowhere"))
+
+    def quick():
+        return models.kept("quick", lambda: "here")
+
     assert quick() == "here"
     held, done = threading.Event(), threading.Event()
 
@@ -99,12 +109,16 @@ def test_what_is_loaded_is_given_while_another_load_goes_on():
 def test_a_load_that_fails_is_tried_again():
     tries = []
 
-    @lazy.once()
-    def load():
+    models = Models(Path("/nowhere"))
+
+    def loaded():
         tries.append(1)
         if len(tries) == 1:
             raise OSError("not yet")
         return "now"
+
+    def load():
+        return models.kept("it", loaded)
 
     with pytest.raises(OSError):
         load()

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 import torch
 from landbrush.server import __main__
-from landbrush.server.diffusion.components import Model
 from landbrush.server.diffusion.placement import WHOLE, Placement
 from landbrush.server.ground.errors import BadRequest
-from landbrush.server.store import bringing, own, shelf
+from landbrush.server.store import own
+from landbrush.server.store.importing import Arrival, import_model
 from landbrush.server.training import captioned
 from landbrush.server.training.lora import ADAPTER, LoraTrainer, Recipe
 from PIL import Image
 from safetensors.torch import load_file
 
 from tests.conftest import DATA
+from tests.server.conftest import model_of
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),
@@ -64,13 +65,13 @@ def pictures(tmp_path):
 
 
 @pytest.fixture
-def base(published):
-    bringing.bring(shelf.entry("sd15"), published / "sd15", True)
-    return shelf.entry("sd15")
+def base(models, published):
+    import_model(models.store, Arrival(models.store.entry("sd15"), True), published / "sd15")
+    return models.store.entry("sd15")
 
 
-def trainer(base, pictures, folder, recipe=RECIPE):
-    return LoraTrainer(Model(base, PLACED), captioned.read(pictures), recipe, folder)
+def trainer(models, base, pictures, folder, recipe=RECIPE):
+    return LoraTrainer(model_of(models, base, PLACED), captioned.read(pictures), recipe, folder)
 
 
 def held_out(one):
@@ -80,8 +81,8 @@ def held_out(one):
         return float(np.mean([float(one.loss(rng)) for _ in range(12)]))
 
 
-def test_twenty_steps_lower_the_loss_and_change_the_adapter_alone(base, pictures, tmp_path):
-    one = trainer(base, pictures, tmp_path / "run")
+def test_twenty_steps_lower_the_loss_and_change_the_adapter_alone(models, base, pictures, tmp_path):
+    one = trainer(models, base, pictures, tmp_path / "run")
     frozen = {
         name: value.clone() for name, value in one.net.named_parameters() if not value.requires_grad
     }
@@ -96,8 +97,8 @@ def test_twenty_steps_lower_the_loss_and_change_the_adapter_alone(base, pictures
     assert any(value.abs().max() > 0 for name, value in tensors.items() if "lora_B" in name)
 
 
-def test_a_stopped_training_goes_on_with_the_same_losses(base, pictures, tmp_path):
-    whole = trainer(base, pictures, tmp_path / "whole")
+def test_a_stopped_training_goes_on_with_the_same_losses(models, base, pictures, tmp_path):
+    whole = trainer(models, base, pictures, tmp_path / "whole")
     whole.run()
 
     def stop(step, steps, loss):
@@ -105,33 +106,37 @@ def test_a_stopped_training_goes_on_with_the_same_losses(base, pictures, tmp_pat
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        trainer(base, pictures, tmp_path / "parts").run(stop)
-    again = trainer(base, pictures, tmp_path / "parts")
+        trainer(models, base, pictures, tmp_path / "parts").run(stop)
+    again = trainer(models, base, pictures, tmp_path / "parts")
     assert again.resume() and again.step == 7
     again.run()
     assert again.losses == pytest.approx(whole.losses, rel=1e-5)
     first, second = (load_file(tmp_path / name / ADAPTER) for name in ("whole", "parts"))
     assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
     with pytest.raises(BadRequest, match="other settings or pictures"):
-        trainer(base, pictures, tmp_path / "parts", Recipe(steps=20, rank=8, side_px=64)).resume()
+        trainer(
+            models, base, pictures, tmp_path / "parts", Recipe(steps=20, rank=8, side_px=64)
+        ).resume()
 
 
-def test_the_adapter_loads_in_the_editor_and_does_what_training_saw(base, pictures, tmp_path):
+def test_the_adapter_loads_in_the_editor_and_does_what_training_saw(
+    models, base, pictures, tmp_path
+):
     """Merged by the store's loader the network predicts what it predicted while it was trained."""
-    one = trainer(base, pictures, tmp_path / "run")
+    one = trainer(models, base, pictures, tmp_path / "run")
     path = one.run()
-    entry = own.described("mine", shelf.entry("mmm-rs"), "Mine")
-    bringing.bring(entry, path, True)
-    own.remember(entry)
-    assert "mine" in [e.id for e in shelf.installed("generate")]
-    merged = Model(entry, PLACED).part("unet")
+    entry = own.described("mine", models.store.entry("mmm-rs"), "Mine")
+    import_model(models.store, Arrival(entry, True), path)
+    own.remember(models.store, entry)
+    assert "mine" in [e.id for e in models.store.installed("generate")]
+    merged = model_of(models, entry, PLACED).part("unet")
     given = {
         "sample": torch.randn(1, 4, 8, 8),
         "timestep": torch.tensor([300]),
         "encoder_hidden_states": one.words("a street"),
     }
     with torch.no_grad():
-        plain = Model(base, PLACED).part("unet")(**given).sample
+        plain = model_of(models, base, PLACED).part("unet")(**given).sample
         assert torch.allclose(merged(**given).sample, one.net(**given).sample, atol=1e-4)
         assert not torch.allclose(merged(**given).sample, plain, atol=1e-3)
 
@@ -190,8 +195,10 @@ def test_data_without_captions_says_what_to_do(tmp_path):
         captioned.read(tmp_path / "a")
 
 
-def test_a_loss_that_is_no_number_keeps_what_was_learned(base, pictures, tmp_path, monkeypatch):
-    one = trainer(base, pictures, tmp_path / "run")
+def test_a_loss_that_is_no_number_keeps_what_was_learned(
+    models, base, pictures, tmp_path, monkeypatch
+):
+    one = trainer(models, base, pictures, tmp_path / "run")
     loss = one.loss
     monkeypatch.setattr(
         one, "loss", lambda rng: loss(rng) * (float("nan") if one.step == 3 else 1.0)

@@ -9,8 +9,9 @@ import pytest
 import rasterio
 from affine import Affine
 from landbrush.server.contract.requests import EditRequest
-from landbrush.server.editing.path import Files, edit
+from landbrush.server.editing.path import Job, edit
 from landbrush.server.ground.errors import BadRequest, CannotEdit, OutsideRaster, RasterUnreadable
+from landbrush.server.raster.rasters import Rasters
 from rasterio.enums import ColorInterp
 from rasterio.features import rasterize
 
@@ -19,13 +20,15 @@ from tests.server.conftest import RGB, in_type, ring, scene, square, write
 BLOCK = square(66, 66, 94, 94)
 
 
-def run(path, tmp_path, process="remove", pixels=BLOCK, polygons=None, **more):
+def run(editors, path, tmp_path, process="remove", pixels=BLOCK, polygons=None, **more):
     """Edit; returns (report, source values of the window, result values, result profile)."""
     out = tmp_path / "out"
     out.mkdir(exist_ok=True)
     geometry = polygons or {"geometry": ring(path, pixels)}
     request = EditRequest.from_json({"raster": {"path": str(path)}, "polygons": geometry, **more})
-    report = edit(request, process, Files(Path(path)), out, lambda *a: None)
+    report = edit(
+        Job(request, process, Rasters(Path(path))), editors, out, lambda *a: None
+    ).to_json()
     assert sorted(p.name for p in out.iterdir()) == ["manifest.json", "preview.png", "result.tif"]
     return report, out / "result.tif"
 
@@ -77,14 +80,14 @@ def inside_only(changed, report, pixels):
     "dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
 )
 @pytest.mark.parametrize("bands", [1, 3, 4])
-def test_types_and_bands(tmp_path, dtype, bands):
+def test_types_and_bands(editors, tmp_path, dtype, bands):
     values = (
         (scene(bands, 160, 160) * 120).astype("int8")
         if dtype == "int8"
         else in_type(scene(bands, 160, 160), dtype)
     )
     path = write(tmp_path / "a.tif", values)
-    report, result = run(path, tmp_path)
+    report, result = run(editors, path, tmp_path)
     changed, old, new = compare(path, result, report)
     inside_only(changed, report, BLOCK)
     assert np.isfinite(new).all()
@@ -92,35 +95,36 @@ def test_types_and_bands(tmp_path, dtype, bands):
 
 @pytest.mark.parametrize("bands", [6, 13])
 @pytest.mark.parametrize("process", ["remove", "flood"])
-def test_many_bands(tmp_path, bands, process):
+def test_many_bands(editors, tmp_path, bands, process):
     path = write(
         tmp_path / "a.tif",
         in_type(scene(bands, 160, 160), "int16"),
         descriptions=[f"band {i}" for i in range(bands)],
     )
-    report, result = run(path, tmp_path, process)
+    report, result = run(editors, path, tmp_path, process)
     changed, *_ = compare(path, result, report)
     inside_only(changed, report, BLOCK)
     assert report["band_roles"]["roles"].count("nir") == 1
 
 
 @pytest.mark.parametrize("nodata", [0, 255])
-def test_nodata_pixels_stay_and_no_pixel_becomes_nodata(tmp_path, nodata):
+def test_nodata_pixels_stay_and_no_pixel_becomes_nodata(editors, tmp_path, nodata):
     values = in_type(scene(3, 160, 160), "uint8")
     values[:, :, 70:76] = nodata
     path = write(tmp_path / "a.tif", values, nodata=nodata, colorinterp=RGB)
-    report, result = run(path, tmp_path)
+    report, result = run(editors, path, tmp_path)
     changed, old, new = compare(path, result, report)
     gone = (old == nodata).all(axis=0)
     assert gone.any() and not (changed & gone).any()
     assert not ((new == nodata).all(axis=0) & ~gone).any()
 
 
-def test_an_edit_that_paints_the_nodata_value_keeps_its_pixels(tmp_path):
+def test_an_edit_that_paints_the_nodata_value_keeps_its_pixels(editors, tmp_path):
     values = np.full((3, 160, 160), 128, "uint8")
     values += np.random.default_rng(0).integers(0, 3, values.shape, dtype=np.uint8)
     path = write(tmp_path / "a.tif", values, nodata=223, colorinterp=RGB)
     report, result = run(
+        editors,
         path,
         tmp_path,
         "fog",
@@ -132,17 +136,17 @@ def test_an_edit_that_paints_the_nodata_value_keeps_its_pixels(tmp_path):
     assert report["gate"]["validity_different"] == 0
 
 
-def test_nan_nodata(tmp_path):
+def test_nan_nodata(editors, tmp_path):
     values = in_type(scene(2, 160, 160), "float32")
     values[:, 70:74, :] = np.nan
     path = write(tmp_path / "a.tif", values, nodata=np.nan)
-    report, result = run(path, tmp_path)
+    report, result = run(editors, path, tmp_path)
     changed, old, new = compare(path, result, report)
     assert np.isnan(new[:, np.isnan(old).any(axis=0)]).all()
     assert np.isfinite(new[:, ~np.isnan(old).any(axis=0)]).all()
 
 
-def test_alpha_band_is_kept(tmp_path):
+def test_alpha_band_is_kept(editors, tmp_path):
     values = in_type(scene(4, 160, 160), "uint8")
     values[3] = 255
     values[3, :, 80:] = 0
@@ -153,19 +157,19 @@ def test_alpha_band_is_kept(tmp_path):
         photometric="RGB",
         alpha="YES",
     )
-    report, result = run(path, tmp_path)
+    report, result = run(editors, path, tmp_path)
     changed, old, new = compare(path, result, report)
     assert (old[3] == new[3]).all()
     assert changed.any() and not (changed & (old[3] == 0)).any()
 
 
-def test_internal_mask_is_kept(tmp_path):
+def test_internal_mask_is_kept(editors, tmp_path):
     mask = np.full((160, 160), 255, "uint8")
     mask[:78] = 0
     path = write(
         tmp_path / "a.tif", in_type(scene(3, 160, 160), "uint8"), mask=mask, colorinterp=RGB
     )
-    report, result = run(path, tmp_path)
+    report, result = run(editors, path, tmp_path)
     changed, *_ = compare(path, result, report)
     assert changed.any()
     assert not (tmp_path / "out" / "result.tif.msk").exists()
@@ -183,14 +187,14 @@ TRANSFORMS = {
 
 @pytest.mark.parametrize("name", TRANSFORMS)
 @pytest.mark.parametrize("area", ["window", "layer"])
-def test_grids(tmp_path, name, area):
+def test_grids(editors, tmp_path, name, area):
     path = write(
         tmp_path / "a.tif",
         in_type(scene(3, 160, 160), "uint8"),
         transform=TRANSFORMS[name],
         colorinterp=RGB,
     )
-    report, result = run(path, tmp_path, output={"area": area})
+    report, result = run(editors, path, tmp_path, output={"area": area})
     changed, *_ = compare(path, result, report)
     inside_only(changed, report, BLOCK)
     with rasterio.open(path) as a, rasterio.open(result) as b:
@@ -211,7 +215,7 @@ CRSS = {
 
 
 @pytest.mark.parametrize("name", CRSS)
-def test_crss(tmp_path, name):
+def test_crss(editors, tmp_path, name):
     crs, transform = CRSS[name]
     path = write(
         tmp_path / "a.tif",
@@ -220,12 +224,12 @@ def test_crss(tmp_path, name):
         transform=transform,
         colorinterp=RGB,
     )
-    report, result = run(path, tmp_path)
+    report, result = run(editors, path, tmp_path)
     changed, *_ = compare(path, result, report)
     inside_only(changed, report, BLOCK)
 
 
-def test_descriptions_units_scale_and_offset(tmp_path):
+def test_descriptions_units_scale_and_offset(editors, tmp_path):
     path = write(
         tmp_path / "a.tif",
         in_type(scene(4, 160, 160), "uint16"),
@@ -233,28 +237,28 @@ def test_descriptions_units_scale_and_offset(tmp_path):
         offsets=(-0.1,) * 4,
         descriptions=("Blue", "Green", "Red", "NIR"),
     )
-    report, result = run(path, tmp_path)
+    report, result = run(editors, path, tmp_path)
     compare(path, result, report)
     assert report["band_roles"] == {
         "roles": ["blue", "green", "red", "nir"],
-        "from": "band descriptions",
+        "source": "band descriptions",
     }
 
 
-def test_pixel_is_point(tmp_path):
+def test_pixel_is_point(editors, tmp_path):
     path = write(tmp_path / "a.tif", in_type(scene(3, 160, 160), "uint8"))
     with rasterio.open(path, "r+") as dataset:
         dataset.update_tags(AREA_OR_POINT="Point")
-    report, result = run(path, tmp_path)
+    report, result = run(editors, path, tmp_path)
     compare(path, result, report)
     with rasterio.open(result) as dataset:
         assert dataset.tags()["AREA_OR_POINT"] == "Point"
 
 
-def test_twelve_bit(tmp_path):
+def test_twelve_bit(editors, tmp_path):
     values = (scene(1, 160, 160) * 4000).astype("uint16")
     path = write(tmp_path / "a.tif", values, nbits=12)
-    report, result = run(path, tmp_path)
+    report, result = run(editors, path, tmp_path)
     compare(path, result, report)
     with rasterio.open(result) as dataset:
         assert (
@@ -266,10 +270,11 @@ def test_twelve_bit(tmp_path):
     ("compression", "cog"),
     [("deflate", False), ("zstd", False), ("none", False), ("deflate", True)],
 )
-def test_compression_and_cog(tmp_path, compression, cog):
+def test_compression_and_cog(editors, tmp_path, compression, cog):
     values = in_type(scene(3, 700, 700), "uint16")
     path = write(tmp_path / "a.tif", values, transform=TRANSFORMS["north up"], nodata=0)
     report, result = run(
+        editors,
         path,
         tmp_path,
         pixels=square(300, 300, 340, 340),
@@ -285,32 +290,35 @@ def test_compression_and_cog(tmp_path, compression, cog):
         assert valid, errors
 
 
-def test_palette_complex_and_mixed_are_refused_with_a_sentence(tmp_path):
+def test_palette_complex_and_mixed_are_refused_with_a_sentence(editors, tmp_path):
     values = np.zeros((1, 50, 50), "uint8")
     path = write(tmp_path / "p.tif", values, photometric="palette")
     with rasterio.open(path, "r+") as dataset:
         dataset.write_colormap(1, {0: (0, 0, 0, 255), 1: (255, 0, 0, 255)})
     with pytest.raises(RasterUnreadable, match="palette"):
-        run(path, tmp_path, pixels=square(10, 10, 20, 20))
+        run(editors, path, tmp_path, pixels=square(10, 10, 20, 20))
     path = write(tmp_path / "c.tif", np.zeros((1, 50, 50), "complex64"))
     with pytest.raises(RasterUnreadable, match="complex"):
-        run(path, tmp_path, pixels=square(10, 10, 20, 20))
+        run(editors, path, tmp_path, pixels=square(10, 10, 20, 20))
     (tmp_path / "no.tif").write_text("not a raster")
     with pytest.raises(RasterUnreadable, match="cannot be read"):
         edit(
-            EditRequest.from_json(
-                {
-                    "raster": {"path": "x"},
-                    "polygons": {
-                        "geometry": {
-                            "type": "Polygon",
-                            "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]],
-                        }
-                    },
-                }
+            Job(
+                EditRequest.from_json(
+                    {
+                        "raster": {"path": "x"},
+                        "polygons": {
+                            "geometry": {
+                                "type": "Polygon",
+                                "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]],
+                            }
+                        },
+                    }
+                ),
+                "remove",
+                Rasters(tmp_path / "no.tif"),
             ),
-            "remove",
-            Files(tmp_path / "no.tif"),
+            editors,
             tmp_path,
             lambda *a: None,
         )
@@ -357,13 +365,13 @@ def polygons_case(path, name):
     ],
 )
 @pytest.mark.parametrize("process", ["snow", "remove", "variation"])
-def test_polygons(tmp_path, rgb, name, process):
+def test_polygons(editors, tmp_path, rgb, name, process):
     geometry = {"geometry": polygons_case(rgb, name)}
     if name == "everything" and process == "remove":
         with pytest.raises(CannotEdit, match="too little valid ground"):
-            run(rgb, tmp_path, process, polygons=geometry)
+            run(editors, rgb, tmp_path, process, polygons=geometry)
         return
-    report, result = run(rgb, tmp_path, process, polygons=geometry)
+    report, result = run(editors, rgb, tmp_path, process, polygons=geometry)
     changed, *_ = compare(rgb, result, report)
     assert report["gate"]["pixels_outside_different"] == 0
     with rasterio.open(result) as written:
@@ -385,36 +393,37 @@ def test_polygons(tmp_path, rgb, name, process):
         assert report["gate"]["pixels_inside"] == 1 and changed.sum() == 1
 
 
-def test_polygons_wholly_outside(tmp_path, rgb):
+def test_polygons_wholly_outside(editors, tmp_path, rgb):
     with pytest.raises(OutsideRaster, match="do not touch"):
-        run(rgb, tmp_path, pixels=square(500, 500, 510, 510))
+        run(editors, rgb, tmp_path, pixels=square(500, 500, 510, 510))
 
 
 @pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857", "EPSG:32616"])
-def test_polygons_in_another_crs(tmp_path, rgb, crs):
+def test_polygons_in_another_crs(editors, tmp_path, rgb, crs):
     from rasterio.warp import transform_geom
 
     geometry = transform_geom("EPSG:32617", crs, ring(rgb, BLOCK))
-    direct, _ = run(rgb, tmp_path)
-    report, result = run(rgb, tmp_path, polygons={"geometry": geometry, "crs": crs})
+    direct, _ = run(editors, rgb, tmp_path)
+    report, result = run(editors, rgb, tmp_path, polygons={"geometry": geometry, "crs": crs})
     assert abs(report["gate"]["pixels_inside"] - direct["gate"]["pixels_inside"]) <= 4
     changed, *_ = compare(rgb, result, report)
     inside_only(changed, report, square(65, 65, 95, 95))
 
 
-def test_unknown_crs_and_missing_crs(tmp_path, rgb):
+def test_unknown_crs_and_missing_crs(editors, tmp_path, rgb):
     with pytest.raises(BadRequest, match="not a CRS"):
-        run(rgb, tmp_path, polygons={"geometry": ring(rgb, BLOCK), "crs": "EPSG:999999"})
+        run(editors, rgb, tmp_path, polygons={"geometry": ring(rgb, BLOCK), "crs": "EPSG:999999"})
     bare = write(tmp_path / "bare.tif", in_type(scene(3, 160, 160), "uint8"), crs=None)
     with pytest.raises(BadRequest, match="no CRS"):
-        run(bare, tmp_path, polygons={"geometry": ring(bare, BLOCK), "crs": "EPSG:4326"})
+        run(editors, bare, tmp_path, polygons={"geometry": ring(bare, BLOCK), "crs": "EPSG:4326"})
 
 
-def test_extent_protect_and_grow(tmp_path, rgb):
+def test_extent_protect_and_grow(editors, tmp_path, rgb):
     with rasterio.open(rgb) as dataset:
         x0, y0 = dataset.transform @ (60, 100)
         x1, y1 = dataset.transform @ (80, 60)
     report, result = run(
+        editors,
         rgb,
         tmp_path,
         "snow",
@@ -426,16 +435,18 @@ def test_extent_protect_and_grow(tmp_path, rgb):
     changed, *_ = compare(rgb, result, report)
     assert not changed[:, :10].any() and changed[:, 10:].any()
     assert report["gate"]["pixels_inside"] == 10 * 40
-    grown, _ = run(rgb, tmp_path, "snow", pixels=square(60, 60, 100, 100), blend={"grow_px": 3})
-    plain, _ = run(rgb, tmp_path, "snow", pixels=square(60, 60, 100, 100))
+    grown, _ = run(
+        editors, rgb, tmp_path, "snow", pixels=square(60, 60, 100, 100), blend={"grow_px": 3}
+    )
+    plain, _ = run(editors, rgb, tmp_path, "snow", pixels=square(60, 60, 100, 100))
     assert grown["gate"]["pixels_inside"] > plain["gate"]["pixels_inside"] + 400
 
 
 @pytest.mark.parametrize("process", ["remove", "snow", "harmonise"])
-def test_what_is_drawn_beyond_the_polygon_is_not_kept(tmp_path, rgb, process):
-    plain, result = run(rgb, tmp_path, process, seed=1)
+def test_what_is_drawn_beyond_the_polygon_is_not_kept(editors, tmp_path, rgb, process):
+    plain, result = run(editors, rgb, tmp_path, process, seed=1)
     before = result.read_bytes()
-    report, result = run(rgb, tmp_path, process, seed=1, blend={"beyond_px": 12})
+    report, result = run(editors, rgb, tmp_path, process, seed=1, blend={"beyond_px": 12})
     compare(rgb, result, report)
     assert (
         report["gate"]["pixels_inside"] == plain["gate"]["pixels_inside"]
@@ -444,19 +455,18 @@ def test_what_is_drawn_beyond_the_polygon_is_not_kept(tmp_path, rgb, process):
 
 
 def test_radiometric_match_takes_out_the_drift_of_an_editor_that_redraws(
-    tmp_path, rgb, monkeypatch
+    editors, tmp_path, rgb, monkeypatch
 ):
     """An editor that brightens everything it draws is brought back to the ring, unless that is
     switched off."""
-    from landbrush.server.editors import registry
 
-    editor = registry.EDITORS["harmonise"]
+    editor = editors.get("harmonise")
     plain = editor.edit
     monkeypatch.setattr(editor, "edit", lambda *a: plain(*a) + np.float32(0.1))
 
     def brightness(match):
         _, result = run(
-            rgb, tmp_path, "harmonise", blend={"radiometric_match": match, "feather_px": 0}
+            editors, rgb, tmp_path, "harmonise", blend={"radiometric_match": match, "feather_px": 0}
         )
         with rasterio.open(result) as dataset:
             return float(dataset.read()[:, 12:-12, 12:-12].mean())
@@ -464,9 +474,9 @@ def test_radiometric_match_takes_out_the_drift_of_an_editor_that_redraws(
     assert brightness(False) - brightness(True) == pytest.approx(25.5, abs=3)
 
 
-def test_same_request_same_bytes_another_seed_other_bytes(tmp_path, rgb):
+def test_same_request_same_bytes_another_seed_other_bytes(editors, tmp_path, rgb):
     def once(seed, process):
-        _, result = run(rgb, tmp_path, process, seed=seed)
+        _, result = run(editors, rgb, tmp_path, process, seed=seed)
         return result.read_bytes()
 
     for process in ("remove", "variation", "snow"):
@@ -474,7 +484,7 @@ def test_same_request_same_bytes_another_seed_other_bytes(tmp_path, rgb):
         assert once(3, process) != once(4, process)
 
 
-def test_sparse_giant(tmp_path):
+def test_sparse_giant(editors, tmp_path):
     """A 30,000 x 30,000 file: only the edited window is read and written."""
     path = tmp_path / "giant.tif"
     with rasterio.open(
@@ -496,6 +506,6 @@ def test_sparse_giant(tmp_path):
             in_type(scene(3, 256, 256), "uint8"),
             window=rasterio.windows.Window(20000, 25000, 256, 256),
         )
-    report, result = run(path, tmp_path, pixels=square(20114, 25114, 20142, 25142))
+    report, result = run(editors, path, tmp_path, pixels=square(20114, 25114, 20142, 25142))
     compare(path, result, report)
     assert result.stat().st_size < 200_000

@@ -9,7 +9,8 @@ from affine import Affine
 from landbrush.server.editing import quality
 from landbrush.server.evaluation import change, f1_damage, likeness, viescore
 from landbrush.server.raster.bands import Layer
-from landbrush.server.raster.raster import Box, opened
+from landbrush.server.raster.grid import Box
+from landbrush.server.raster.raster import opened
 from PIL import Image
 from scipy import ndimage
 
@@ -184,7 +185,7 @@ def test_numbers_beside_a_result(client, tmp_path):
     assert found["scene_agreement"] is None and "The edge" in found["said"][0]
 
 
-def test_what_was_filled_is_looked_at(tmp_path):
+def test_what_was_filled_is_looked_at(editors, tmp_path):
     """Of windows of parking places and of fields each is told as what it is."""
     folder = DATA / "ucmerced_jpg" / "test"
     if not folder.is_dir():
@@ -200,20 +201,34 @@ def test_what_was_filled_is_looked_at(tmp_path):
         with opened(path) as dataset:
             layer = Layer.of(dataset, {})
             here = {
-                other: quality.agreement(
-                    layer, Box(7, 9, 256, 256), [shapely.box(7, 9, 263, 265)], other
+                other: quality.agreement_of(
+                    editors.models.scene_words,
+                    layer,
+                    Box(7, 9, 256, 256),
+                    [shapely.box(7, 9, 263, 265)],
+                    other,
                 )
                 for other in ("forest", "parking")
             }
             assert (
-                quality.agreement(layer, Box(0, 0, 256, 256), [shapely.box(0, 0, 5, 5)], word)
-                is None
-            )
-            assert (
-                quality.agreement(
-                    layer, Box(0, 0, 256, 256), [shapely.box(0, 0, 256, 256)], "solar farm"
+                quality.agreement_of(
+                    editors.models.scene_words,
+                    layer,
+                    Box(0, 0, 256, 256),
+                    [shapely.box(0, 0, 5, 5)],
+                    word,
                 )
                 is None
             )
-        share = {other: alike / windows for other, (_, alike, windows) in here.items()}
+            assert (
+                quality.agreement_of(
+                    editors.models.scene_words,
+                    layer,
+                    Box(0, 0, 256, 256),
+                    [shapely.box(0, 0, 256, 256)],
+                    "solar farm",
+                )
+                is None
+            )
+        share = {other: found.alike / found.windows for other, found in here.items()}
         assert share[word] > 0.5 > share["parking" if word == "forest" else "forest"]

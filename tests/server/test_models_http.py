@@ -7,7 +7,8 @@ import time
 
 import pytest
 from landbrush.server.contract.models import Model
-from landbrush.server.store import bringing, own, shelf
+from landbrush.server.store import own
+from landbrush.server.store.importing import Arrival, import_model
 from landbrush.server.web.app import create_app
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -69,13 +70,13 @@ def test_a_server_for_others_imports_only_from_its_folders(settings, tmp_path):
     app.extensions["landbrush"].runner.close()
 
 
-def test_a_model_of_ones_own_is_gone_from_the_list_when_it_is_removed(client, published):
-    entry = own.described("mine", shelf.entry("sd15"), "Mine")
-    bringing.bring(entry, published / "sd15", True)
-    own.remember(entry)
+def test_a_model_of_ones_own_is_gone_from_the_list_when_it_is_removed(models, client, published):
+    entry = own.described("mine", models.store.entry("sd15"), "Mine")
+    import_model(models.store, Arrival(entry, True), published / "sd15")
+    own.remember(models.store, entry)
     assert client.get("/models/mine").get_json()["state"] == "installed"
     client.post("/models/mine", json={"action": "remove"})
     while client.get("/models/mine").status_code != 404:
         time.sleep(0.05)
     assert "mine" not in [model["id"] for model in client.get("/models").get_json()["models"]]
-    assert not (shelf.folder() / "mine").exists()
+    assert not (models.store.folder / "mine").exists()

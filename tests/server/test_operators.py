@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rasterio
-from landbrush.server.editors import registry
 from landbrush.server.editors.base import Scene
 from landbrush.server.ground.errors import BadRequest, CannotEdit
 from landbrush.server.operators.disaster import Burn, Flood, burn, flood
@@ -175,11 +174,11 @@ def test_flood_by_elevation_covers_what_is_below_the_level():
 
 
 @pytest.mark.parametrize("name", ["fog", "snow", "low-light", "burn"])
-def test_outside_the_mask_nothing_and_the_same_seed_the_same(name):
-    editor = registry.EDITORS[name]
+def test_outside_the_mask_nothing_and_the_same_seed_the_same(editors, name):
+    editor = editors.get(name)
     g = ground(whole=False, roles=ROLES[:3])
     s = Scene(g.image, np.ones_like(g.mask), g.mask, g.roles, 1.0)
-    options = registry.options_of(editor.info, {})
+    options = editor.parse({})
     run = lambda seed: editor.edit(s, "", options, seed, lambda *a: None)
     assert (run(1)[:, ~g.mask] == g.image[:, ~g.mask]).all()
     assert (run(1) == run(1)).all() and (run(1) != run(2)).any()
@@ -193,8 +192,8 @@ def test_noise_belongs_to_the_raster_not_to_the_window():
 
 
 @pytest.mark.parametrize("name", ["fog", "snow", "low-light", "flood", "burn"])
-def test_radar_is_refused(name):
-    editor = registry.EDITORS[name]
+def test_radar_is_refused(editors, name):
+    editor = editors.get(name)
     s = Scene(
         np.zeros((2, 40, 40), np.float32),
         np.ones((40, 40), bool),
@@ -203,17 +202,17 @@ def test_radar_is_refused(name):
         10.0,
     )
     with pytest.raises(CannotEdit, match="radar"):
-        editor.edit(s, "", registry.options_of(editor.info, {}), 0, lambda *a: None)
+        editor.edit(s, "", editor.parse({}), 0, lambda *a: None)
 
 
-def test_every_option_is_described_and_its_bounds_hold():
-    for editor in registry.EDITORS.values():
+def test_every_option_is_described_and_its_bounds_hold(editors):
+    for editor in editors:
         for option in editor.info.options:
             assert option.title
             if option.type in ("number", "integer"):
                 assert option.minimum <= option.default <= option.maximum
                 with pytest.raises(BadRequest, match=option.name):
-                    registry.options_of(editor.info, {option.name: option.maximum + 1})
+                    editor.parse({option.name: option.maximum + 1})
 
 
 def test_bare_fields_are_no_water_and_black_ponds_are():
@@ -234,10 +233,10 @@ def test_bare_fields_are_no_water_and_black_ponds_are():
 
 
 @pytest.mark.parametrize("process", ["fog", "snow", "low-light", "flood", "burn"])
-def test_the_largest_seed_is_taken(process):
-    one, image = registry.editor(process), scene(3, 60, 60).astype(np.float32)
+def test_the_largest_seed_is_taken(editors, process):
+    one, image = editors.get(process), scene(3, 60, 60).astype(np.float32)
     seen = Scene(image, *(np.ones((60, 60), bool),) * 2, ROLES[:3], 1.0)
-    made = one.edit(seen, "", registry.options_of(one.info, {}), 2**31 - 1, lambda *_: None)
+    made = one.edit(seen, "", one.parse({}), 2**31 - 1, lambda *_: None)
     assert np.isfinite(made).all() and (made != image).any()
 
 

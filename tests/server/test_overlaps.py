@@ -13,8 +13,10 @@ from landbrush.server.contract.requests import Polygons
 from landbrush.server.editing import gate
 from landbrush.server.ground.errors import BadRequest, CannotEdit, OutsideRaster, PromiseBroken
 from landbrush.server.raster import masks
+from landbrush.server.raster.grid import Box
 from landbrush.server.raster.masks import Region
-from landbrush.server.raster.raster import Box, opened, profile_of
+from landbrush.server.raster.polygons import pixel_polygons
+from landbrush.server.raster.raster import opened, profile_of
 from rasterio.features import rasterize
 
 from tests.server.conftest import in_type, ring, scene, square, write
@@ -111,7 +113,7 @@ def test_the_gate_misses_what_was_wanted_and_sees_what_was_protected(rgb, tmp_pa
     with opened(rgb) as source:
         profile = profile_of(source)
         wanted = masks.wanted(polygons, None, whole, profile)
-        mask = masks.burn(masks.pixel_polygons(polygons, profile), whole)
+        mask = masks.burn(pixel_polygons(polygons, profile), whole)
         assert (
             gate.verify(
                 source, whole, rgb, gate.Edited([Region(whole, mask)], wanted)

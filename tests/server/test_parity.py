@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from landbrush.server.diffusion import components, text
+from landbrush.server.diffusion import text
+from landbrush.server.diffusion.families import sd
+from landbrush.server.editors.models import Models
 from landbrush.server.models import weights
 
 from tests.server import parity, tiny_clip
+from tests.server.conftest import model_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -15,18 +18,21 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("parity")
-    before = weights._folder
-    weights.use_folder(place / "home")
-    yield place / "published"
-    weights._folder = before
+    return place / "published"
+
+
+@pytest.fixture(scope="module")
+def models(folder):
+    """One store for all cases."""
+    return Models(folder.parent / "home")
 
 
 @pytest.mark.parametrize("case", parity.CASES, ids=lambda case: case.__name__)
-def test_the_loop_agrees(folder, case):
-    assert case(folder) < 1e-4
+def test_the_loop_agrees(models, folder, case):
+    assert case(models, folder) < 1e-4
 
 
-def test_another_guidance_would_be_seen(folder, monkeypatch):
+def test_another_guidance_would_be_seen(models, folder, monkeypatch):
     """The comparison is not blind: one hundredth more guidance fails it."""
     ours = parity.drawing
     monkeypatch.setattr(
@@ -36,14 +42,14 @@ def test_another_guidance_would_be_seen(folder, monkeypatch):
             model, scheduler, text * 1.01, *more, **given
         ),
     )
-    assert parity.instruct_pix2pix(folder) > 1e-4
+    assert parity.instruct_pix2pix(models, folder) > 1e-4
 
 
 @torch.no_grad()
-def test_positions_of_the_in_context_transformer(folder):
+def test_positions_of_the_in_context_transformer(models, folder):
     """Rows 0, 1, 2 ...; columns at half steps over both halves, as one square table: the source
     first, the drawing behind it."""
-    net = parity.brought(folder, "rsedit-dit").part("transformer")
+    net = parity.brought(models, folder, "rsedit-dit").part("transformer")
     embed, side = net.pos_embed, net.config.sample_size // net.config.patch_size
     width = embed.pos_embed.shape[-1]
     assert side == 8
@@ -111,20 +117,20 @@ def _block(x, tensors, at):
     )
 
 
-def test_long_words_reach_248_tokens_and_the_rest_is_told(folder):
-    model = parity.brought(folder, "rsedit-unet-dgtrs")
+def test_long_words_reach_248_tokens_and_the_rest_is_told(models, folder):
+    model = parity.brought(models, folder, "rsedit-unet-dgtrs")
     with model.reader("text_encoder", "tokenizer") as reader:
         assert reader.limit == 248 and not reader.cut("flood " * 200)
         assert reader.cut("flood " * 246 + "the last words").endswith("the last words")
-    short = parity.brought(folder, "instruct-pix2pix")
+    short = parity.brought(models, folder, "instruct-pix2pix")
     with short.reader("text_encoder", "tokenizer") as reader:
         assert reader.limit == 77 and reader.cut("flood " * 75 + "snow on roofs") == "snow on roofs"
 
 
 @torch.no_grad()
-def test_an_adapter_changes_the_weights_by_its_product(folder):
-    base = parity.brought(folder, "flux-fill").part("transformer")
-    changed = parity.brought(folder, "flux-fill", "icedit").part("transformer")
+def test_an_adapter_changes_the_weights_by_its_product(models, folder):
+    base = parity.brought(models, folder, "flux-fill").part("transformer")
+    changed = parity.brought(models, folder, "flux-fill", "icedit").part("transformer")
     before, after = dict(base.named_parameters()), dict(changed.named_parameters())
     adapter, _ = weights.load(next((folder / "icedit").glob("*.safetensors")))
     touched = {
@@ -145,15 +151,14 @@ def test_an_adapter_changes_the_weights_by_its_product(folder):
         assert torch.allclose(after[name], wanted, atol=1e-6)
 
 
-def test_one_prediction_after_the_other_is_the_same(folder):
+def test_one_prediction_after_the_other_is_the_same(models, folder):
     """What memory decides does not change the drawing."""
     import dataclasses
 
-    from landbrush.server.diffusion import recipes
-
-    model = parity.brought(folder, "instruct-pix2pix")
-    alone = components.Model(model.entry, dataclasses.replace(parity.PLACED, together=False))
+    model = parity.brought(models, folder, "instruct-pix2pix")
+    one_by_one = dataclasses.replace(parity.PLACED, batched_guidance=False)
+    alone = model_of(models, model.entry, one_by_one)
     with torch.no_grad():
-        first, _ = recipes.instruct_unet(parity.drawing(model, "Euler", 7.5, 1.5))
-        second, _ = recipes.instruct_unet(parity.drawing(alone, "Euler", 7.5, 1.5))
+        first, _ = sd.instruct_unet(parity.drawing(model, "Euler", 7.5, 1.5))
+        second, _ = sd.instruct_unet(parity.drawing(alone, "Euler", 7.5, 1.5))
     assert float((first - second).abs().max()) < 1e-4

@@ -10,29 +10,31 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from landbrush.server.diffusion import warm
-from landbrush.server.models import weights
-from landbrush.server.store import bringing, own, shelf
+from landbrush.server.diffusion.families import sd
+from landbrush.server.editors.models import Models
+from landbrush.server.store import own
+from landbrush.server.store.importing import Arrival, import_model
 
 from tests.conftest import DATA
 from tests.server import tiny_pipelines
-from tests.server.conftest import RGB, finished, in_type, inputs, scene, square, write
+from tests.server.conftest import MODELS, RGB, finished, in_type, inputs, scene, square, write
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 EDITORS = {
-    "rsedit_unet": ["rsedit-unet-dgtrs"],
-    "rsedit_dit": ["rsedit-dit"],
-    "instruct_pix2pix": ["instruct-pix2pix", "magicbrush"],
+    "rsedit-unet": ["rsedit-unet-dgtrs"],
+    "rsedit-dit": ["rsedit-dit"],
+    "instruct-pix2pix": ["instruct-pix2pix", "magicbrush"],
     "ultraedit": ["ultraedit-mask", "ultraedit-freeform"],
     "sdedit": ["text2earth", "sd15"],
     "inpaint": ["sd15-inpainting", "text2earth-inpainting", "kandinsky22-inpainting"],
     "icedit": ["icedit"],
-    "flux_kontext": ["flux-kontext"],
+    "flux-kontext": ["flux-kontext"],
+    "flux2-klein": ["flux2-klein-4b"],
     "generate": ["mmm-rs"],
 }
 BASES = ["kandinsky22-prior", "flux-fill"]
 FIRST = {
-    "rsedit_unet": "rsedit-unet-dgtrs",
+    "rsedit-unet": "rsedit-unet-dgtrs",
     "ultraedit": "ultraedit-mask",
     "sdedit": "text2earth",
     "icedit": "icedit",
@@ -46,28 +48,26 @@ def shelved(tmp_path_factory):
     """A store with all tiny models in it, each also as a model of one's own that is trained at 128
     pixels."""
     place = tmp_path_factory.mktemp("shelved")
-    before = weights._folder
-    weights.use_folder(place / "models")
+    models = Models(place)
     for model_id in [*BASES, *(model for models in EDITORS.values() for model in models)]:
         folder = tiny_pipelines.build(model_id, place / "published")
-        bringing.bring(shelf.entry(model_id), folder, True)
+        import_model(models.store, Arrival(models.store.entry(model_id), True), folder)
         if model_id not in BASES:
-            entry = own.described(f"tiny-{model_id}", shelf.entry(model_id), native_px=128)
-            bringing.bring(entry, folder, True)
-            own.remember(entry)
+            entry = own.described(f"tiny-{model_id}", models.store.entry(model_id), native_px=128)
+            import_model(models.store, Arrival(entry, True), folder)
+            own.remember(models.store, entry)
     shutil.rmtree(place / "published")
-    weights._folder = before
     return place / "models"
 
 
 @pytest.fixture
-def desk(shelved, settings, client):
+def desk(models, shelved, settings, client):
     """A client of a server whose home holds that store."""
     (settings.home / "models").mkdir(parents=True, exist_ok=True)
     (settings.home / "models" / "pretrained").symlink_to(shelved / "pretrained")
     yield client
-    for name in warm.names():
-        warm.drop(name)
+    for name in models.warm.names():
+        models.warm.drop(name)
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def inside(path, ring=RING):
 
 
 @pytest.mark.parametrize(("editor", "model"), CASES)
-def test_an_edit_over_http_keeps_the_promise(desk, chip, editor, model):
+def test_an_edit_over_http_keeps_the_promise(models, desk, chip, editor, model):
     made, manifest = edited(desk, chip, editor, model)
     before, mask = pixels_of(chip), inside(chip)
     assert (
@@ -152,14 +152,16 @@ def test_an_edit_over_http_keeps_the_promise(desk, chip, editor, model):
         and (made[:, mask] != before[:, mask]).any(axis=0).mean() > 0.5
     )
     assert manifest["gate"]["pixels_outside_different"] == 0
-    drawn = manifest["drawn"]
+    drawn = manifest["editor_facts"]
     assert (
         drawn["model"] == model
         and drawn["steps"] == 2
         and drawn["prompt_used"].endswith("flood the houses")
     )
-    assert drawn["files"][model]["sha256"] and manifest["licence"] == shelf.entry(model).licence
-    assert min(drawn["model_grid"]) >= shelf.entry(model).native_px // 2
+    assert (
+        drawn["files"][model]["sha256"] and manifest["licence"] == models.store.entry(model).licence
+    )
+    assert min(drawn["model_grid"]) >= models.store.entry(model).native_px // 2
 
 
 @pytest.mark.parametrize(("editor", "model"), [(e, m[0]) for e, m in EDITORS.items()])
@@ -177,7 +179,7 @@ def test_prompt_seed_guidance_and_mask_change_the_inside_alone(desk, chip, edito
             chip,
             editor,
             small,
-            options={"guidance_scale": manifest["drawn"]["guidance_scale"] / 2},
+            options={"guidance_scale": manifest["editor_facts"]["guidance_scale"] / 2},
         )[0],
         "preset": edited(desk, chip, editor, small, options={"preset": "fast", "steps": 3})[0],
     }
@@ -248,23 +250,23 @@ def test_the_ground_size_is_the_models_and_can_be_overruled(desk, tmp_path):
         transform=Affine(0.1, 0, 4e5, 0, -0.1, 3.2e6),
     )
     ring = square(100, 100, 320, 320)
-    _, manifest = edited(desk, path, "rsedit_unet", "tiny-rsedit-unet-dgtrs", ring=ring)
-    drawn = manifest["drawn"]
+    _, manifest = edited(desk, path, "rsedit-unet", "tiny-rsedit-unet-dgtrs", ring=ring)
+    drawn = manifest["editor_facts"]
     assert drawn["worked_at_m"] == pytest.approx(0.3, rel=0.02) and drawn[
         "raster_gsd_m"
     ] == pytest.approx(0.1, rel=0.01)
     assert any("trained at 0.3 to 2 m" in note for note in manifest["notes"])
     _, manifest = edited(
-        desk, path, "rsedit_unet", "tiny-rsedit-unet-dgtrs", ring=ring, options={"gsd_m": 0.15}
+        desk, path, "rsedit-unet", "tiny-rsedit-unet-dgtrs", ring=ring, options={"gsd_m": 0.15}
     )
-    assert manifest["drawn"]["worked_at_m"] == pytest.approx(0.15, rel=0.02)
+    assert manifest["editor_facts"]["worked_at_m"] == pytest.approx(0.15, rel=0.02)
     coarse = write(
         tmp_path / "coarse.tif",
         in_type(scene(3, 150, 150), "uint8"),
         colorinterp=RGB,
         transform=Affine(10, 0, 4e5, 0, -10, 3.2e6),
     )
-    _, manifest = edited(desk, coarse, "rsedit_unet", "tiny-rsedit-unet-dgtrs")
+    _, manifest = edited(desk, coarse, "rsedit-unet", "tiny-rsedit-unet-dgtrs")
     assert any("may draw the wrong things" in note for note in manifest["notes"])
 
 
@@ -292,33 +294,33 @@ def test_scenarios_are_words_too(desk, chip):
     made, manifest = edited(
         desk,
         chip,
-        "instruct_pix2pix",
+        "instruct-pix2pix",
         "tiny-instruct-pix2pix",
         prompt="",
-        options={"scenario": "earthquake", "severity": "destroyed"},
+        options={"scenario": "earthquake", "grade": "destroyed"},
     )
-    assert "collapsed into heaps of rubble" in manifest["drawn"]["prompt_used"]
+    assert "collapsed into heaps of rubble" in manifest["editor_facts"]["prompt_used"]
     other, manifest = edited(
         desk,
         chip,
         "sdedit",
         "tiny-sd15",
         prompt="at dusk",
-        options={"scenario": "flood", "severity": "minor"},
+        options={"scenario": "flood", "grade": "minor"},
     )
-    assert manifest["drawn"]["prompt_used"].startswith("satellite image") and manifest["drawn"][
-        "prompt_used"
-    ].endswith("at dusk")
+    assert manifest["editor_facts"]["prompt_used"].startswith("satellite image") and manifest[
+        "editor_facts"
+    ]["prompt_used"].endswith("at dusk")
     assert not np.array_equal(made, other)
 
 
 def test_what_of_a_long_prompt_was_cut_is_said(desk, chip):
     _, manifest = edited(
-        desk, chip, "instruct_pix2pix", "tiny-instruct-pix2pix", prompt="flood " * 90 + "the bridge"
+        desk, chip, "instruct-pix2pix", "tiny-instruct-pix2pix", prompt="flood " * 90 + "the bridge"
     )
     assert any("reads (77 tokens)" in note and "the bridge" in note for note in manifest["notes"])
     _, manifest = edited(
-        desk, chip, "rsedit_unet", "tiny-rsedit-unet-dgtrs", prompt="flood " * 90 + "the bridge"
+        desk, chip, "rsedit-unet", "tiny-rsedit-unet-dgtrs", prompt="flood " * 90 + "the bridge"
     )
     assert not any("tokens" in note for note in manifest["notes"])
 
@@ -344,7 +346,7 @@ def test_what_is_wrong_is_said_before_the_queue(desk, chip):
 
 
 def test_an_editor_without_a_model_says_how_to_get_one(client, chip):
-    status, detail = refusal(client, chip, "rsedit_unet", prompt="flood")
+    status, detail = refusal(client, chip, "rsedit-unet", prompt="flood")
     assert status == 422 and "landbrush-server models import rsedit-unet-dgtrs" in detail
     info = client.get("/processes/rsedit_unet").get_json()["landbrush"]
     assert "See Models" in info["missing"]
@@ -362,30 +364,29 @@ def test_the_models_that_can_be_chosen_are_those_that_are_there(desk):
     assert "missing" not in info
 
 
-def test_words_that_no_built_in_editor_knows_go_to_a_pretrained_one(desk, chip):
+def test_words_that_no_built_in_editor_knows_go_to_a_pretrained_one(editors, desk, chip):
     from landbrush.server.contract.requests import EditRequest
     from landbrush.server.editing import plan
-    from landbrush.server.words import interpreter
 
     wanted = EditRequest.from_json(inputs(chip, RING, prompt="an earthquake destroyed the houses"))
-    understood = interpreter.interpret(wanted.prompt)
+    understood = MODELS.interpret(wanted.prompt)
     assert understood.sure and not understood.editor, (
         "choose words that the built-in editors cannot do"
     )
-    found = plan.plan(wanted, "auto")
-    assert found.editor.info.id == "rsedit_unet" and found.understood == understood
+    found = plan.decide(wanted, "auto", editors)
+    assert found.editor.info.id == "rsedit-unet" and found.understood == understood
 
 
-def test_a_model_is_kept_ready_and_let_go(desk, chip):
+def test_a_model_is_kept_ready_and_let_go(models, desk, chip):
     edited(desk, chip, "sdedit", "tiny-sd15")
     assert (
-        "tiny-sd15" in warm.names()
+        "tiny-sd15" in models.warm.names()
         and desk.get("/models/tiny-sd15").get_json()["state"] == "in use"
     )
     assert (
         desk.post("/models/tiny-sd15", json={"action": "unload"}).get_json()["state"] == "installed"
     )
-    assert "tiny-sd15" not in warm.names()
+    assert "tiny-sd15" not in models.warm.names()
 
 
 def test_a_dismissed_drawing_stops_within_a_step(desk, chip):
@@ -415,13 +416,13 @@ def test_half_precision_draws_too(desk, chip, editor, model):
         desk, chip, editor, f"tiny-{model}", options={"precision": "bfloat16", "steps": 2}
     )
     before, mask = pixels_of(chip), inside(chip)
-    assert manifest["drawn"]["precision"] == "bfloat16"
+    assert manifest["editor_facts"]["precision"] == "bfloat16"
     assert np.array_equal(made[:, ~mask], before[:, ~mask]) and not np.array_equal(
         made[:, mask], before[:, mask]
     )
 
 
-def test_a_reader_in_the_layout_of_open_clip(desk, shelved, chip, tmp_path, monkeypatch):
+def test_a_reader_in_the_layout_of_open_clip(models, desk, shelved, chip, tmp_path, monkeypatch):
     """DGTRS-CLIP's own checkpoint as the text encoder: 248 tokens, two position tables."""
     from safetensors.torch import save_file
 
@@ -431,39 +432,36 @@ def test_a_reader_in_the_layout_of_open_clip(desk, shelved, chip, tmp_path, monk
     shutil.rmtree(folder / "text_encoder")
     (folder / "text_encoder").mkdir()
     save_file(dgtrs(), folder / "text_encoder" / "DGTRS-CLIP-ViT-L-14.safetensors")
-    entry = own.described("with-dgtrs", shelf.entry("rsedit-unet-dgtrs"), native_px=128)
-    bringing.bring(entry, folder, True)
-    own.remember(entry)
+    entry = own.described("with-dgtrs", models.store.entry("rsedit-unet-dgtrs"), native_px=128)
+    import_model(models.store, Arrival(entry, True), folder)
+    own.remember(models.store, entry)
     try:
-        made, manifest = edited(desk, chip, "rsedit_unet", "with-dgtrs", prompt="flood " * 150)
+        made, manifest = edited(desk, chip, "rsedit-unet", "with-dgtrs", prompt="flood " * 150)
         assert (
             not any("tokens" in note for note in manifest["notes"])
             and manifest["gate"]["pixels_inside_changed"]
         )
     finally:
-        own.remove(entry)
+        own.remove(models.store, entry)
 
 
-def test_tiles_of_a_large_extent_do_not_show(desk):
+def test_tiles_of_a_large_extent_do_not_show(editors, desk):
     """1500 x 1100 pixels through an editor of 512: gradients at the tiles' borders are those of the
     same drawn in one piece, also where neighbours are made to disagree. Laid side by side instead
     of blended, they show."""
-    from landbrush.server.editors import registry
-
     from benchmarks import pretrained
 
     model = "rsedit-unet-dgtrs"
-    assert pretrained.seam(registry, model, 0, 2) <= 1.02
-    assert pretrained.seam(registry, model, 0, 2, "blended") <= 1.05
-    assert pretrained.seam(registry, model, 0, 2, "side by side") > 1.1, "the measure is blind"
+    assert pretrained.seam(editors, model, 0, 2) <= 1.02
+    assert pretrained.seam(editors, model, 0, 2, "blended") <= 1.05
+    assert pretrained.seam(editors, model, 0, 2, "side by side") > 1.1, "the measure is blind"
 
 
 @pytest.mark.parametrize(("editor", "model"), FIRST.items())
-def test_without_a_name_the_preferred_model_is_taken(desk, editor, model):
-    from landbrush.server.editors import registry
+def test_without_a_name_the_preferred_model_is_taken(editors, desk, editor, model):
 
-    found = registry.EDITORS[editor]
-    assert found.entry({"model": ""}).id in (model, f"tiny-{model}")
+    found = editors.get(editor)
+    assert found.model_of(found.parse({})).id in (model, f"tiny-{model}")
 
 
 def test_a_kandinsky_of_ones_own(desk, chip):
@@ -477,13 +475,12 @@ def test_a_kandinsky_of_ones_own(desk, chip):
 
 def test_numbers_that_overflow_are_no_result(desk, chip, monkeypatch):
     import torch
-    from landbrush.server.diffusion import recipes
 
     def overflown(drawing, *_):
         bad = torch.full_like(drawing.picture, float("nan"))
         return bad, drawing.picture
 
-    monkeypatch.setattr(recipes, "redrawn", overflown)
+    monkeypatch.setattr(sd, "redrawn", overflown)
     wanted = inputs(chip, RING, prompt="snow", options={"model": "tiny-sd15", "steps": 2})
     info = finished(
         desk, desk.post("/processes/sdedit/execution", json={"inputs": wanted}).get_json()["jobID"]
@@ -497,12 +494,11 @@ def test_numbers_that_overflow_are_no_result(desk, chip, monkeypatch):
 )
 def test_memory_that_runs_out_is_said(desk, chip, monkeypatch, error):
     import torch
-    from landbrush.server.diffusion import recipes
 
     def full(*_):
         raise torch.OutOfMemoryError(error) if "CUDA" in error else RuntimeError(error)
 
-    monkeypatch.setattr(recipes, "redrawn", full)
+    monkeypatch.setattr(sd, "redrawn", full)
     wanted = inputs(chip, RING, prompt="snow", options={"model": "tiny-sd15", "steps": 2})
     info = finished(
         desk, desk.post("/processes/sdedit/execution", json={"inputs": wanted}).get_json()["jobID"]
@@ -520,9 +516,11 @@ def test_a_request_without_a_model_is_recorded_with_the_one_that_drew(desk, chip
     )
     manifest = desk.get(f"/jobs/{info['jobID']}/results/manifest.json").get_json()
     assert (
-        manifest["request"]["options"]["model"] == manifest["drawn"]["model"] == "instruct-pix2pix"
+        manifest["request"]["options"]["model"]
+        == manifest["editor_facts"]["model"]
+        == "instruct-pix2pix"
     )
-    assert set(manifest["drawn"]["files"]) == {"instruct-pix2pix"}
+    assert set(manifest["editor_facts"]["files"]) == {"instruct-pix2pix"}
 
 
 def test_a_broken_list_of_own_models_leaves_the_other_editors(client, settings):

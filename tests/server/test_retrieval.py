@@ -7,20 +7,23 @@ import numpy as np
 import pytest
 from affine import Affine
 from landbrush.server.contract.requests import EditRequest
-from landbrush.server.editing.path import Files, edit
+from landbrush.server.editing.path import Job, edit
 from landbrush.server.ground.errors import BadRequest
 from landbrush.server.raster.bands import Layer
 from landbrush.server.raster.raster import opened
-from landbrush.server.search import retrieval
+from landbrush.server.raster.rasters import Rasters
+from landbrush.server.search.find import find_word, sources
+from landbrush.server.search.heads import MARGIN
+from landbrush.server.search.windows import Hit, Search, Way
 from rasterio.enums import ColorInterp
 
-from tests.server.conftest import RGB, in_type, inputs, scene, square, write
+from tests.server.conftest import MODELS, RGB, in_type, inputs, scene, square, write
 
 
 def look(path, word, **roles):
     with opened(path) as dataset:
         layer = Layer.of(dataset, roles)
-        return retrieval.search(layer, word, layer.profile.box)
+        return find_word(MODELS, layer, word, layer.profile.box)
 
 
 @pytest.fixture
@@ -43,12 +46,16 @@ def test_water_by_ndwi(lake):
     assert 15 <= best.col <= 75 and 15 <= best.row <= 75
 
 
-def test_a_fill_from_little_says_that_it_repeats(lake, tmp_path):
+def test_a_fill_from_little_says_that_it_repeats(editors, lake, tmp_path):
     body = inputs(lake, square(135, 5, 150, 20), options={"word": "water"})
-    few = edit(EditRequest.from_json(body), "fill", Files(lake), tmp_path, lambda *a: None)
-    assert few["search"]["word"] == "water" and few["search"]["pixels"] > 0 and few["notes"] == []
+    few = edit(
+        Job(EditRequest.from_json(body), "fill", Rasters(lake)), editors, tmp_path, lambda *a: None
+    ).to_json()
+    assert few["search"]["word"] == "water" and few["search"]["pixels"] > 0 and not few.get("notes")
     many = inputs(lake, square(126, 2, 238, 238), options={"word": "water"})
-    many = edit(EditRequest.from_json(many), "fill", Files(lake), tmp_path, lambda *a: None)
+    many = edit(
+        Job(EditRequest.from_json(many), "fill", Rasters(lake)), editors, tmp_path, lambda *a: None
+    ).to_json()
     assert many["gate"]["pixels_inside"] > 4 * many["search"]["pixels"]
     assert [note for note in many["notes"] if "it repeats" in note]
 
@@ -63,7 +70,7 @@ def test_words_that_need_detail_are_refused_on_coarse_layers(lake):
 
 
 def test_unknown_words(lake):
-    with pytest.raises(BadRequest, match="known: water"):
+    with pytest.raises(BadRequest, match="known: forest"):
         look(lake, "dragon")
 
 
@@ -81,7 +88,7 @@ def test_too_small_and_empty_layers(tmp_path):
 def test_real_imagery(data, chip, word, expected):
     found = look(data / f"joplin_tornado_geotiff/output/chips/pre/{chip}_pre.tif", word)
     assert bool(found.hits) == expected
-    assert all(hit.agreement >= retrieval.MARGIN for hit in found.hits)
+    assert all(hit.agreement >= MARGIN for hit in found.hits)
 
 
 def test_a_neon_scene_is_forest_and_nothing_else(data):
@@ -93,7 +100,7 @@ def test_naip_water_windows_are_water(data):
     path = data / "naip_landsat_timeseries/naip/m_4709963_se_14_1_20200831.tif"
     with opened(path) as dataset:
         layer = Layer.of(dataset, {})
-        found = retrieval.search(layer, "lake", layer.profile.box)
+        found = find_word(MODELS, layer, "lake", layer.profile.box)
         for hit in found.hits[:5]:
             values = dataset.read(window=hit.box.window).astype(float)
             assert (values[1] > values[3]).mean() > 0.95
@@ -101,8 +108,8 @@ def test_naip_water_windows_are_water(data):
 
 
 def test_sources_are_not_far_behind_the_best():
-    from landbrush.server.raster.raster import Box
+    from landbrush.server.raster.grid import Box
 
-    hits = tuple(retrieval.Hit(Box(0, 0, 64, 64), a) for a in (6.0, 5.0, 4.0, 2.6))
-    kept = retrieval.sources(retrieval.Search("forest", "scene agreement", hits))
+    hits = tuple(Hit(Box(0, 0, 64, 64), a) for a in (6.0, 5.0, 4.0, 2.6))
+    kept = sources(Search("forest", Way.HEADS, hits))
     assert [h.agreement for h in kept] == [6.0, 5.0]

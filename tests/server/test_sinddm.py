@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 from landbrush.server.contract.requests import EditRequest
-from landbrush.server.editing.path import Files, edit
-from landbrush.server.editors import registry
+from landbrush.server.editing.path import Job, edit
 from landbrush.server.editors.base import Scene
 from landbrush.server.ground.errors import Dismissed, WeightsMissing
 from landbrush.server.models import sinddm_sampler, weights
@@ -26,6 +25,7 @@ from landbrush.server.models.sinddm import (
     working_size,
 )
 from landbrush.server.models.sinddm_sampler import Known, sample
+from landbrush.server.raster.rasters import Rasters
 from landbrush.server.training.sinddm import Recipe, Trainer, network_of
 
 from tests.server.conftest import RGB, in_type, inputs, scene, square, write
@@ -38,10 +38,9 @@ def picture(height=72, width=80, bands=3):
     return np.clip(scene(bands, height, width) * 2 - 1, -1, 1).astype(np.float32)
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path):
-    weights.use_folder(tmp_path / "models")
-    return tmp_path / "models"
+@pytest.fixture
+def folder(models):
+    return models.folder.folder
 
 
 def test_the_published_network():
@@ -245,7 +244,7 @@ def test_samples_keep_what_is_known_and_follow_their_seed():
 
 
 @pytest.mark.parametrize("bands", [1, 3, 4])
-def test_through_the_main_path(tmp_path, folder, bands):
+def test_through_the_main_path(editors, tmp_path, folder, bands):
     path = write(
         tmp_path / "a.tif",
         in_type(scene(bands, 160, 160), "uint16"),
@@ -255,13 +254,15 @@ def test_through_the_main_path(tmp_path, folder, bands):
     request, out = EditRequest.from_json(body), tmp_path / "out"
     out.mkdir()
     stages = []
-    report = edit(request, "sinddm", Files(path), out, lambda *a: stages.append(a))
+    report = edit(
+        Job(request, "sinddm", Rasters(path)), editors, out, lambda *a: stages.append(a)
+    ).to_json()
     compare(path, out / "result.tif", report)
     first = (out / "result.tif").read_bytes()
     assert len(list(folder.iterdir())) == 1 and report["gate"]["pixels_inside_changed"] > 1000
     trained = len([s for s in stages if s[0] == "editing"])
     stages.clear()
-    edit(request, "sinddm", Files(path), out, lambda *a: stages.append(a))
+    edit(Job(request, "sinddm", Rasters(path)), editors, out, lambda *a: stages.append(a))
     assert (out / "result.tif").read_bytes() == first
     assert len([s for s in stages if s[0] == "editing"]) == trained - 3, (
         "what was learned is not learned again"
@@ -294,13 +295,13 @@ def test_training_shows_its_loss_and_a_preview(client, app, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("steps", [200, 1000, 30_000])
-def test_a_training_shows_its_first_picture_within_its_first_percent(folder, steps):
+def test_a_training_shows_its_first_picture_within_its_first_percent(editors, folder, steps):
     """Counted in steps, as the editor tells them."""
-    editor, told = registry.EDITORS["sinddm"], []
+    editor, told = editors.get("sinddm"), []
     image = scene(3, 96, 96).astype(np.float32)
     mask = np.zeros((96, 96), bool)
     mask[30:66, 30:66] = True
-    options = registry.options_of(editor.info, {"steps": steps, "width": "32"})
+    options = editor.parse({"steps": steps, "width": "32"})
 
     class Seen(Exception):
         pass

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from landbrush.server import __main__
-from landbrush.server.diffusion import warm
+from landbrush.server.diffusion.families import sd
 from landbrush.server.ground.errors import (
     BadRequest,
     LicenceNotAccepted,
@@ -19,108 +19,128 @@ from landbrush.server.ground.errors import (
     UnknownModel,
     WeightsMissing,
 )
-from landbrush.server.store import bringing, catalogue, headers, hub, own, shelf
+from landbrush.server.store import catalogue, headers, hub, installed, own
+from landbrush.server.store.importing import Arrival, import_model
 
 from tests.server.stick import UNET, bring, zipped
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("home")]
 
 
-def test_a_model_is_missing_until_it_is_brought(published):
-    entry = shelf.entry("instruct-pix2pix")
-    assert shelf.missing(entry) == list(
+def test_a_model_is_missing_until_it_is_brought(models, published):
+    entry = models.store.entry("instruct-pix2pix")
+    assert models.store.missing(entry) == list(
         entry.parts
-    ) and "models import instruct-pix2pix" in shelf.why_not(entry)
+    ) and "models import instruct-pix2pix" in models.store.missing_reason(entry)
     told = []
     record = bring(
-        "instruct-pix2pix", published / "instruct-pix2pix", on_bytes=lambda *step: told.append(step)
+        models,
+        "instruct-pix2pix",
+        published / "instruct-pix2pix",
+        on_bytes=lambda *step: told.append(step),
     )
-    assert not shelf.missing(entry) and shelf.installed("instruct_pix2pix") == [entry]
+    assert not models.store.missing(entry) and models.store.installed("instruct-pix2pix") == [entry]
     assert told[-1][0] == told[-1][1] == record.bytes
     unet = record.files["unet/diffusion_pytorch_model.safetensors"]
     path = published / "instruct-pix2pix" / "unet" / "diffusion_pytorch_model.safetensors"
     assert unet.sha256 == hashlib.sha256(path.read_bytes()).hexdigest() and record.accepted
-    assert shelf.verify(entry) == record
+    assert models.store.verify(entry) == record
 
 
 @pytest.mark.parametrize("top", ["", "instruct-pix2pix/"])
-def test_from_a_zip_on_a_stick(published, tmp_path, top):
-    bring("instruct-pix2pix", zipped(published / "instruct-pix2pix", tmp_path / "stick.zip", top))
-    assert not shelf.missing(shelf.entry("instruct-pix2pix"))
+def test_from_a_zip_on_a_stick(models, published, tmp_path, top):
+    bring(
+        models,
+        "instruct-pix2pix",
+        zipped(published / "instruct-pix2pix", tmp_path / "stick.zip", top),
+    )
+    assert not models.store.missing(models.store.entry("instruct-pix2pix"))
 
 
-def test_the_subfolder_of_a_repository_and_a_training_run(published, tmp_path):
-    bring("rsedit-unet-dgtrs", published / "rsedit-unet-dgtrs")
-    assert (shelf.folder() / "rsedit-unet-dgtrs" / "unet").is_dir()
+def test_the_subfolder_of_a_repository_and_a_training_run(models, published, tmp_path):
+    bring(models, "rsedit-unet-dgtrs", published / "rsedit-unet-dgtrs")
+    assert (models.store.folder / "rsedit-unet-dgtrs" / "unet").is_dir()
     run = tmp_path / "run"
     for step in (900, 30000):
         shutil.copytree(
             published / "instruct-pix2pix" / "unet", run / f"checkpoint-{step}" / "unet_ema"
         )
     (run / "checkpoint-30000" / "unet_ema" / "mark.txt").write_text("newest")
-    entry = own.described("my-editor", shelf.entry("rsedit-unet-dgtrs"), "My editor")
+    entry = own.described("my-editor", models.store.entry("rsedit-unet-dgtrs"), "My editor")
     with pytest.raises(LicenceNotAccepted, match="not stated"):
-        bringing.bring(entry, run, False)
-    bringing.bring(entry, run, True)
-    own.remember(entry)
-    assert (shelf.folder() / "my-editor" / "unet" / "mark.txt").is_file()
-    assert [e.id for e in shelf.installed("rsedit_unet")] == ["rsedit-unet-dgtrs", "my-editor"]
-    own.remove(entry)
+        import_model(models.store, Arrival(entry, False), run)
+    import_model(models.store, Arrival(entry, True), run)
+    own.remember(models.store, entry)
+    assert (models.store.folder / "my-editor" / "unet" / "mark.txt").is_file()
+    assert [e.id for e in models.store.installed("rsedit-unet")] == [
+        "rsedit-unet-dgtrs",
+        "my-editor",
+    ]
+    own.remove(models.store, entry)
     with pytest.raises(UnknownModel, match="my-editor"):
-        shelf.entry("my-editor")
+        models.store.entry("my-editor")
 
 
 @pytest.mark.parametrize(
     "name", ["instruct-pix2pix", "My Model", "..", "a", "a/b", "x" * 90, "own.json"]
 )
-def test_names_a_model_of_ones_own_cannot_have(name):
+def test_names_a_model_of_ones_own_cannot_have(models, name):
     with pytest.raises(BadRequest):
-        own.described(name, shelf.entry("sd15"))
+        own.described(name, models.store.entry("sd15"))
 
 
-def test_the_licence_is_shown_before_anything_is_copied(published):
+def test_the_licence_is_shown_before_anything_is_copied(models, published):
     with pytest.raises(LicenceNotAccepted, match="Open RAIL-M.*accept"):
-        bringing.bring(shelf.entry("instruct-pix2pix"), published / "instruct-pix2pix", False)
-    assert not shelf.folder().exists()
+        import_model(
+            models.store,
+            Arrival(models.store.entry("instruct-pix2pix"), False),
+            published / "instruct-pix2pix",
+        )
+    assert not models.store.folder.exists()
 
 
-def test_an_adapter_without_its_base_says_so(published):
-    bring("icedit", published / "icedit")
-    why = shelf.why_not(shelf.entry("icedit"))
+def test_an_adapter_without_its_base_says_so(models, published):
+    bring(models, "icedit", published / "icedit")
+    why = models.store.missing_reason(models.store.entry("icedit"))
     assert "transformer" in why and "Bring flux-fill" in why
 
 
-def test_a_file_changed_after_it_was_brought(published):
-    bring("instruct-pix2pix", published / "instruct-pix2pix")
-    entry, path = shelf.entry("instruct-pix2pix"), shelf.folder() / "instruct-pix2pix" / UNET
+def test_a_file_changed_after_it_was_brought(models, published):
+    bring(models, "instruct-pix2pix", published / "instruct-pix2pix")
+    entry, path = (
+        models.store.entry("instruct-pix2pix"),
+        models.store.folder / "instruct-pix2pix" / UNET,
+    )
     os.utime(path)
-    shelf.check(entry)  # touched, but the same
+    models.store.check(entry)  # touched, but the same
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    for act in (shelf.check, shelf.verify):
+    for act in (models.store.check, models.store.verify):
         with pytest.raises(ModelRefused, match="is not the file that was brought"):
             act(entry)
     with pytest.raises(ModelRefused, match="not the file"):
-        warm.held(entry, "float32", print)
+        models.warm.acquire(entry, "float32", print)
     path.unlink()
     with pytest.raises(ModelRefused, match="is gone"):
-        shelf.check(entry)
-    assert shelf.remove(entry) > 0 and not (shelf.folder() / "instruct-pix2pix").exists()
+        models.store.check(entry)
+    assert (
+        models.store.remove(entry) > 0 and not (models.store.folder / "instruct-pix2pix").exists()
+    )
     with pytest.raises(WeightsMissing):
-        shelf.remove(entry)
+        models.store.remove(entry)
     with pytest.raises(ModelNotNamed, match="is not complete on this machine"):
-        warm.held(entry, "float32", print)
+        models.warm.acquire(entry, "float32", print)
 
 
-def test_a_stopped_import_leaves_nothing(published):
+def test_a_stopped_import_leaves_nothing(models, published):
     def stop(done, total, what):
         if done > total / 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        bring("instruct-pix2pix", published / "instruct-pix2pix", on_bytes=stop)
-    assert not (shelf.folder() / "instruct-pix2pix").exists()
+        bring(models, "instruct-pix2pix", published / "instruct-pix2pix", on_bytes=stop)
+    assert not (models.store.folder / "instruct-pix2pix").exists()
 
 
 def run(home, *arguments):
@@ -170,9 +190,8 @@ def test_the_command_line(published, home, capsys):
     assert "There is no model 'nothing'" in capsys.readouterr().err
 
 
-def test_every_entry_of_the_catalogue_is_whole():
+def test_every_entry_of_the_catalogue_is_whole(editors, models):
     from landbrush.server.diffusion import schedules
-    from landbrush.server.editors.registry import EDITORS
 
     known = catalogue.published()
     for entry in known.values():
@@ -184,15 +203,14 @@ def test_every_entry_of_the_catalogue_is_whole():
         )
         assert not entry.revision or hub.COMMIT.match(entry.revision)
         assert all(
-            name in EDITORS and entry.id in EDITORS[name].info.weights for name in entry.editors
+            name in editors.ids and entry.id in editors.get(name).info.weights
+            for name in entry.editors
         )
         for how in (entry.paper, entry.fast):
             assert not entry.editors or how["scheduler"] in schedules.CLASSES and how["steps"] > 0
-    for name, editor in EDITORS.items():
-        assert (
-            tuple(entry.id for entry in catalogue.serving(shelf.folder(), name))
-            == editor.info.weights
-        )
+    for editor in editors:
+        serving = models.store.serving(editor.info.id)
+        assert tuple(entry.id for entry in serving) == editor.info.weights
 
 
 def test_headers_tell_what_loading_gives(published):
@@ -202,40 +220,43 @@ def test_headers_tell_what_loading_gives(published):
     shapes = {name: tensor.shape for name, tensor in headers.of_part(folder).items()}
     assert shapes == {
         name: tuple(weight.shape)
-        for name, weight in loaded(folder, torch.float32).state_dict().items()
+        for name, weight in loaded(folder, torch.float32, sd.FAMILY.classes).state_dict().items()
     }
     assert np.prod(shapes["conv_in.weight"]) == 32 * 8 * 9
 
 
-def test_a_touched_file_is_hashed_once(published, monkeypatch):
-    bring("instruct-pix2pix", published / "instruct-pix2pix")
-    entry, path = shelf.entry("instruct-pix2pix"), shelf.folder() / "instruct-pix2pix" / UNET
+def test_a_touched_file_is_hashed_once(models, published, monkeypatch):
+    bring(models, "instruct-pix2pix", published / "instruct-pix2pix")
+    entry, path = (
+        models.store.entry("instruct-pix2pix"),
+        models.store.folder / "instruct-pix2pix" / UNET,
+    )
     os.utime(path)
-    hashed, real = [], shelf.sha256
-    monkeypatch.setattr(shelf, "sha256", lambda path: hashed.append(path) or real(path))
-    shelf.check(entry)
-    shelf.check(entry)
+    hashed, real = [], installed.sha256
+    monkeypatch.setattr(installed, "sha256", lambda path: hashed.append(path) or real(path))
+    models.store.check(entry)
+    models.store.check(entry)
     assert hashed == [path]
 
 
-def test_a_model_built_on_one_that_was_removed_takes_nothing_with_it(published):
+def test_a_model_built_on_one_that_was_removed_takes_nothing_with_it(models, published):
     for name, like in (("mine-one", "sd15"), ("mine-two", "mine-one")):
-        entry = own.described(name, shelf.entry(like))
-        bringing.bring(entry, published / "sd15", True)
-        own.remember(entry)
-    own.remove(shelf.entry("mine-one"))
-    assert [e.id for e in shelf.installed("sdedit")] == ["mine-two"]
-    (shelf.folder() / catalogue.OWN).write_text('[{"a": 1}]')
+        entry = own.described(name, models.store.entry(like))
+        import_model(models.store, Arrival(entry, True), published / "sd15")
+        own.remember(models.store, entry)
+    own.remove(models.store, models.store.entry("mine-one"))
+    assert [e.id for e in models.store.installed("sdedit")] == ["mine-two"]
+    (models.store.folder / catalogue.OWN).write_text('[{"a": 1}]')
     with pytest.raises(BadRequest, match="Mend or delete it"):
-        shelf.installed("sdedit")
+        models.store.installed("sdedit")
 
 
 def test_verify_goes_on_after_a_bad_model_and_remove_names_what_loses_its_base(
-    published, home, capsys
+    models, published, home, capsys
 ):
     for model_id in ("instruct-pix2pix", "flux-fill", "icedit"):
-        bring(model_id, published / model_id)
-    path = shelf.folder() / "instruct-pix2pix" / UNET
+        bring(models, model_id, published / model_id)
+    path = models.store.folder / "instruct-pix2pix" / UNET
     path.write_bytes(path.read_bytes()[:-4] + b"abcd")
     assert run(home, "verify") == 1
     out = capsys.readouterr()

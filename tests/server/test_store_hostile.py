@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pickle
@@ -13,7 +14,7 @@ import pytest
 import torch
 from landbrush.server.ground.errors import BadRequest, Conflict, ModelRefused
 from landbrush.server.models import weights
-from landbrush.server.store import catalogue, headers, shelf
+from landbrush.server.store import catalogue, headers
 from safetensors.torch import save_file
 
 from tests.server import tiny_pipelines
@@ -22,27 +23,24 @@ from tests.server.stick import UNET, bring, copied, zipped
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("home")]
 
 
-def test_a_truncated_file(published, tmp_path):
+def test_a_truncated_file(models, published, tmp_path):
     folder = copied(published, "instruct-pix2pix", tmp_path)
     path = folder / UNET
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(ModelRefused, match="cut off.*Copy it again"):
-        bring("instruct-pix2pix", folder)
+        bring(models, "instruct-pix2pix", folder)
     path.write_bytes(path.read_bytes()[:5])
     with pytest.raises(ModelRefused, match="no safetensors file"):
-        bring("instruct-pix2pix", folder)
-    assert shelf.record("instruct-pix2pix") is None
+        bring(models, "instruct-pix2pix", folder)
+    assert models.store.record("instruct-pix2pix") is None
 
 
-def test_a_wrong_hash(published, monkeypatch):
-    entry = shelf.entry("instruct-pix2pix")
-    monkeypatch.setitem(
-        catalogue.published(),
-        entry.id,
-        catalogue.Entry(**{**vars(entry), "sha256": {UNET: "0" * 64}}),
-    )
+def test_a_wrong_hash(models, published, monkeypatch):
+    entry = models.store.entry("instruct-pix2pix")
+    wrong = dataclasses.replace(entry, sha256={UNET: "0" * 64})
+    monkeypatch.setattr(catalogue, "published", lambda: {entry.id: wrong})
     with pytest.raises(ModelRefused, match="sha256.*not the published 0000"):
-        bring("instruct-pix2pix", published / "instruct-pix2pix")
+        bring(models, "instruct-pix2pix", published / "instruct-pix2pix")
 
 
 class _Harm:
@@ -50,24 +48,24 @@ class _Harm:
         return os.mkdir, ("/tmp/landbrush-was-harmed",)
 
 
-def test_a_pickle_named_safetensors(published, tmp_path):
+def test_a_pickle_named_safetensors(models, published, tmp_path):
     folder = copied(published, "instruct-pix2pix", tmp_path)
     (folder / UNET).write_bytes(pickle.dumps(_Harm()) + b" " * 200)
     with pytest.raises(ModelRefused, match="pickle or zip with another name, which could run code"):
-        bring("instruct-pix2pix", folder)
+        bring(models, "instruct-pix2pix", folder)
     torch.save({"weight": torch.zeros(3)}, folder / UNET)
     with pytest.raises(ModelRefused, match="pickle or zip"):
-        bring("instruct-pix2pix", folder)
+        bring(models, "instruct-pix2pix", folder)
     assert not os.path.exists("/tmp/landbrush-was-harmed")
 
 
-def test_weights_as_a_pickle_alone(published, tmp_path):
+def test_weights_as_a_pickle_alone(models, published, tmp_path):
     folder = copied(published, "instruct-pix2pix", tmp_path)
     (folder / UNET).rename(folder / "unet" / "diffusion_pytorch_model.bin")
     with pytest.raises(
         ModelRefused, match=r"unet has its weights as a pickle only.*Get the \.safetensors"
     ):
-        bring("instruct-pix2pix", folder)
+        bring(models, "instruct-pix2pix", folder)
 
 
 @pytest.mark.parametrize(
@@ -80,41 +78,41 @@ def test_weights_as_a_pickle_alone(published, tmp_path):
         "..\\outside.json",
     ],
 )
-def test_a_zip_that_points_outside(published, tmp_path, name):
+def test_a_zip_that_points_outside(models, published, tmp_path, name):
     path = zipped(published / "instruct-pix2pix", tmp_path / "evil.zip")
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(name, "{}")
     with pytest.raises(ModelRefused, match="points outside its folder. It is not unpacked"):
-        bring("instruct-pix2pix", path)
+        bring(models, "instruct-pix2pix", path)
     assert not list(tmp_path.glob("**/outside.json"))
 
 
-def test_a_zip_with_a_link_and_one_that_lies(published, tmp_path):
+def test_a_zip_with_a_link_and_one_that_lies(models, published, tmp_path):
     path = zipped(published / "instruct-pix2pix", tmp_path / "link.zip")
     with zipfile.ZipFile(path, "a") as archive:
         info = zipfile.ZipInfo("unet/linked.json")
         info.external_attr = 0o120777 << 16
         archive.writestr(info, "/etc/passwd")
     with pytest.raises(ModelRefused, match="holds a link"):
-        bring("instruct-pix2pix", path)
+        bring(models, "instruct-pix2pix", path)
     broken = zipped(published / "instruct-pix2pix", tmp_path / "broken.zip")
     content = bytearray(broken.read_bytes())
     content[2000:2400] = b"\0" * 400
     broken.write_bytes(content)
     with pytest.raises(ModelRefused, match="cannot be unpacked|no JSON|cut off"):
-        bring("instruct-pix2pix", broken)
+        bring(models, "instruct-pix2pix", broken)
 
 
-def test_another_model_is_not_taken_for_it(published):
+def test_another_model_is_not_taken_for_it(models, published):
     with pytest.raises(
         ModelRefused, match="in_channels = 4, where InstructPix2Pix has 8: it is another model"
     ):
-        bring("instruct-pix2pix", published / "sd15")
+        bring(models, "instruct-pix2pix", published / "sd15")
     with pytest.raises(ModelRefused, match="holds no part of"):
-        bring("instruct-pix2pix", published / "icedit")
+        bring(models, "instruct-pix2pix", published / "icedit")
 
 
-def test_a_reader_of_another_model(published, tmp_path):
+def test_a_reader_of_another_model(models, published, tmp_path):
     folder = copied(published, "instruct-pix2pix", tmp_path)
     config = json.loads((folder / "text_encoder" / "config.json").read_text())
     (folder / "text_encoder" / "config.json").write_text(
@@ -123,19 +121,19 @@ def test_a_reader_of_another_model(published, tmp_path):
     with pytest.raises(
         ModelRefused, match="reads words of 32 numbers, the text encoder.*gives 1024"
     ):
-        bring("instruct-pix2pix", folder)
+        bring(models, "instruct-pix2pix", folder)
 
 
-def test_an_adapter_for_another_base(published, tmp_path):
+def test_an_adapter_for_another_base(models, published, tmp_path):
     from diffusers import FluxTransformer2DModel
 
-    bring("flux-fill", published / "flux-fill")
+    bring(models, "flux-fill", published / "flux-fill")
     base = FluxTransformer2DModel.from_pretrained(published / "flux-fill" / "transformer")
     with pytest.raises(
         ModelRefused,
         match="for another base: for .* it changes 32 x 48 weights, FLUX.1 Fill .* has",
     ):
-        bring("icedit", tiny_pipelines.adapter(tmp_path / "wide", base, width=48))
+        bring(models, "icedit", tiny_pipelines.adapter(tmp_path / "wide", base, width=48))
     stranger = tmp_path / "stranger"
     stranger.mkdir()
     save_file(
@@ -148,23 +146,23 @@ def test_an_adapter_for_another_base(published, tmp_path):
     with pytest.raises(
         ModelRefused, match="for another base: 1 of its 1 layers are not in this one"
     ):
-        bring("icedit", stranger / "lora.safetensors")
+        bring(models, "icedit", stranger / "lora.safetensors")
     save_file({"weight": torch.zeros(4)}, stranger / "lora.safetensors")
     with pytest.raises(ModelRefused, match="no low-rank adapter"):
-        bring("icedit", stranger)
-    bring("icedit", published / "icedit" / "pytorch_lora_weights.safetensors")
-    assert not shelf.missing(shelf.entry("icedit"))
+        bring(models, "icedit", stranger)
+    bring(models, "icedit", published / "icedit" / "pytorch_lora_weights.safetensors")
+    assert not models.store.missing(models.store.entry("icedit"))
 
 
-def test_shards_outside_their_folder_and_missing_ones(published, tmp_path):
+def test_shards_outside_their_folder_and_missing_ones(models, published, tmp_path):
     folder = copied(published, "instruct-pix2pix", tmp_path)
     index = folder / "unet" / "diffusion_pytorch_model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"a": "../../secret.safetensors"}}))
     with pytest.raises(ModelRefused, match="names files outside its folder"):
-        bring("instruct-pix2pix", folder)
+        bring(models, "instruct-pix2pix", folder)
     index.write_text(json.dumps({"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}))
     with pytest.raises(ModelRefused, match="2 of 2 files are missing"):
-        bring("instruct-pix2pix", folder)
+        bring(models, "instruct-pix2pix", folder)
 
 
 @pytest.mark.parametrize(
@@ -188,20 +186,21 @@ def test_odd_headers(tmp_path, header):
         headers.read(path)
 
 
-def test_a_source_that_is_none(tmp_path):
+def test_a_source_that_is_none(models, tmp_path):
     with pytest.raises(BadRequest, match="no folder or zip"):
-        bring("sd15", tmp_path / "nowhere")
+        bring(models, "sd15", tmp_path / "nowhere")
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(ModelRefused, match="neither a folder nor a zip"):
-        bring("sd15", tmp_path / "a.txt")
+        bring(models, "sd15", tmp_path / "a.txt")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelRefused, match="holds no part of Stable Diffusion 1.5. Wanted: unet"):
-        bring("sd15", tmp_path / "empty")
+        bring(models, "sd15", tmp_path / "empty")
 
 
 def test_a_file_that_lacks_weights_is_not_filled_with_random_ones(published, tmp_path):
     """The libraries would do that, and only log it."""
     from landbrush.server.diffusion.components import loaded
+    from landbrush.server.diffusion.families import sd
 
     for part, name in (("unet", "diffusion_pytorch_model"), ("text_encoder", "model")):
         folder = shutil.copytree(published / "instruct-pix2pix" / part, tmp_path / part)
@@ -210,26 +209,29 @@ def test_a_file_that_lacks_weights_is_not_filled_with_random_ones(published, tmp
         tensors.pop(sorted(tensors)[-1])
         save_file(tensors, path, metadata=about or {"format": "pt"})
         with pytest.raises(ModelRefused, match="lacks 1 of the weights|cannot be loaded"):
-            loaded(folder, torch.float32)
+            loaded(folder, torch.float32, sd.FAMILY.classes)
 
 
-def test_shards_without_their_list(published, tmp_path):
+def test_shards_without_their_list(models, published, tmp_path):
     folder = copied(published, "instruct-pix2pix", tmp_path)
     (folder / UNET).rename(folder / "unet" / "diffusion_pytorch_model-00001-of-00002.safetensors")
     with pytest.raises(ModelRefused, match="shards without their list"):
-        bring("instruct-pix2pix", folder)
+        bring(models, "instruct-pix2pix", folder)
 
 
-def test_a_file_that_was_put_beside_a_model_is_refused(published):
-    bring("instruct-pix2pix", published / "instruct-pix2pix")
-    entry, place = shelf.entry("instruct-pix2pix"), shelf.folder() / "instruct-pix2pix" / "unet"
+def test_a_file_that_was_put_beside_a_model_is_refused(models, published):
+    bring(models, "instruct-pix2pix", published / "instruct-pix2pix")
+    entry, place = (
+        models.store.entry("instruct-pix2pix"),
+        models.store.folder / "instruct-pix2pix" / "unet",
+    )
     shutil.copy(place / "diffusion_pytorch_model.safetensors", place / "evil.safetensors")
-    for act in (shelf.check, shelf.verify):
+    for act in (models.store.check, models.store.verify):
         with pytest.raises(ModelRefused, match="evil.safetensors was not brought with it"):
             act(entry)
 
 
-def test_a_mixture_of_experts_and_half_an_adapter(published, tmp_path):
+def test_a_mixture_of_experts_and_half_an_adapter(models, published, tmp_path):
     layer = "transformer.transformer_blocks.0.attn.to_q"
     for names, sentence in (
         (("lora_A.0", "lora_A.1", "lora_B.0", "lora_B.1"), "mixture of experts"),
@@ -243,23 +245,24 @@ def test_a_mixture_of_experts_and_half_an_adapter(published, tmp_path):
             tmp_path / "lora.safetensors",
         )
         with pytest.raises(ModelRefused, match=sentence):
-            bring("icedit", tmp_path / "lora.safetensors")
+            bring(models, "icedit", tmp_path / "lora.safetensors")
 
 
-def test_a_reader_of_another_length_and_a_model_that_is_here(published):
+def test_a_reader_of_another_length_and_a_model_that_is_here(models, published):
     with pytest.raises(
         ModelRefused, match="max_position_embeddings = 248, where InstructPix2Pix has 77"
     ):
-        bring("instruct-pix2pix", published / "rsedit-unet-dgtrs" / "DGTRS-CLIP-ViT-L-14")
-    bring("instruct-pix2pix", published / "instruct-pix2pix")
+        bring(models, "instruct-pix2pix", published / "rsedit-unet-dgtrs" / "DGTRS-CLIP-ViT-L-14")
+    bring(models, "instruct-pix2pix", published / "instruct-pix2pix")
     with pytest.raises(Conflict, match="is here already"):
-        bring("instruct-pix2pix", published / "instruct-pix2pix")
+        bring(models, "instruct-pix2pix", published / "instruct-pix2pix")
 
 
-def test_another_model_shows_before_its_weights_are_copied(published):
+def test_another_model_shows_before_its_weights_are_copied(models, published):
     told = []
     with pytest.raises(ModelRefused, match="another model"):
         bring(
+            models,
             "instruct-pix2pix",
             published / "sd15",
             on_bytes=lambda done, total, what: told.append(what),

@@ -12,12 +12,14 @@ import schemathesis
 import waitress
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from landbrush.server.editors.registry import Editors
 from landbrush.server.ground.settings import Settings
-from landbrush.server.web import openapi
+from landbrush.server.web import openapi, processes
 from landbrush.server.web.app import create_app
+from landbrush.server.web.resources import RESOURCES
 from owslib.ogcapi.processes import Processes
 
-from tests.server.conftest import RGB, TOKEN, in_type, inputs, scene, write
+from tests.server.conftest import MODELS, RGB, TOKEN, in_type, inputs, scene, write
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -36,7 +38,7 @@ def served(tmp_path_factory):
 def test_owslib(served):
     url, path, _ = served
     client = Processes(url, headers=dict(HEADERS))
-    assert client.conformance()["conformsTo"] == list(openapi.CONFORMANCE)
+    assert client.conformance()["conformsTo"] == list(processes.CONFORMANCE)
     assert client.api()["openapi"].startswith("3.0")
     assert "remove" in [p["id"] for p in client.processes()]
     assert client.process("snow")["outputs"]["result"]["schema"]["contentMediaType"].startswith(
@@ -79,7 +81,9 @@ def test_conformance_core_and_dismiss(served):
     assert problem["type"].endswith("no-such-job") and problem["status"] == 404
 
 
-schema = schemathesis.openapi.from_dict(openapi.document("http://127.0.0.1", "test"))
+ROUTES = [route for resource in RESOURCES for route in resource.routes]
+INFOS = Editors(MODELS).described()
+schema = schemathesis.openapi.from_dict(openapi.document("http://127.0.0.1", "test", ROUTES, INFOS))
 CHECKS = (schemathesis.checks.not_a_server_error,)
 
 

@@ -14,10 +14,10 @@ import rasterio
 import torch
 from landbrush.server import __main__
 from landbrush.server.dataset import bitemporal
-from landbrush.server.diffusion.components import Model
 from landbrush.server.diffusion.placement import WHOLE, Placement
 from landbrush.server.ground.errors import BadRequest, CannotEdit
-from landbrush.server.store import bringing, own, shelf
+from landbrush.server.store import own
+from landbrush.server.store.importing import Arrival, import_model
 from landbrush.server.training import journal
 from landbrush.server.training.data import layouts
 from landbrush.server.training.data.pairs import EditPair
@@ -29,7 +29,7 @@ from safetensors.torch import load_file
 from scipy import ndimage
 
 from tests.server import tiny_pipelines
-from tests.server.conftest import RGB, finished, in_type, inputs, scene, write
+from tests.server.conftest import RGB, finished, in_type, inputs, model_of, scene, write
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("home")]
 PLACED = Placement("cpu", torch.float32, WHOLE, 0.0, 1.0)
@@ -1460,15 +1460,15 @@ def test_abcds_patches(tmp_path):
 
 
 @pytest.fixture
-def brought(published):
+def brought(models, published):
     def bring(name):
         folder = published / name
-        bringing.bring(
-            shelf.entry(name),
+        import_model(
+            models.store,
+            Arrival(models.store.entry(name), True),
             folder if folder.is_dir() else tiny_pipelines.build(name, published),
-            True,
         )
-        return Model(shelf.entry(name), PLACED)
+        return model_of(models, models.store.entry(name), PLACED)
 
     return bring
 
@@ -1484,7 +1484,7 @@ def trainer(cls, model, pairs, folder, recipe=RECIPE):
 
 
 @pytest.mark.slow
-def test_the_unet_is_widened_and_begins_as_it_was(brought, pairs, tmp_path):
+def test_the_unet_is_widened_and_begins_as_it_was(models, brought, pairs, tmp_path):
     model = brought("sd15")
     old = model.part("unet").conv_in
     weight, bias = old.weight.clone(), old.bias.clone()
@@ -1503,7 +1503,7 @@ def test_the_unet_is_widened_and_begins_as_it_was(brought, pairs, tmp_path):
     assert torch.allclose(first, second, atol=1e-6)
     slipped = trainer(
         UNetTrainer,
-        Model(shelf.entry("sd15"), PLACED),
+        model_of(models, models.store.entry("sd15"), PLACED),
         pairs,
         tmp_path / "slip",
         Recipe(steps=1, batch=1, side_px=64, slip=True),
@@ -1516,7 +1516,7 @@ def test_the_unet_is_widened_and_begins_as_it_was(brought, pairs, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("cls, base", [(UNetTrainer, "sd15"), (DiTTrainer, "rsedit-dit")])
 def test_training_lowers_the_loss_goes_on_and_edits_at_once(
-    client, brought, pairs, tmp_path, rgb, cls, base
+    models, client, brought, pairs, tmp_path, rgb, cls, base
 ):
     whole = trainer(
         cls,
@@ -1534,11 +1534,25 @@ def test_training_lowers_the_loss_goes_on_and_edits_at_once(
             raise KeyboardInterrupt
 
     recipe = Recipe(steps=14, batch=2, side_px=64, save_every=10)
-    straight = trainer(cls, Model(shelf.entry(base), PLACED), pairs, tmp_path / "straight", recipe)
+    straight = trainer(
+        cls,
+        model_of(models, models.store.entry(base), PLACED),
+        pairs,
+        tmp_path / "straight",
+        recipe,
+    )
     straight.run()
     with pytest.raises(KeyboardInterrupt):
-        trainer(cls, Model(shelf.entry(base), PLACED), pairs, tmp_path / "parts", recipe).run(stop)
-    again = trainer(cls, Model(shelf.entry(base), PLACED), pairs, tmp_path / "parts", recipe)
+        trainer(
+            cls,
+            model_of(models, models.store.entry(base), PLACED),
+            pairs,
+            tmp_path / "parts",
+            recipe,
+        ).run(stop)
+    again = trainer(
+        cls, model_of(models, models.store.entry(base), PLACED), pairs, tmp_path / "parts", recipe
+    )
     assert again.resume() and again.step == 7
     again.run()
     assert again.losses == pytest.approx(straight.losses, rel=1e-4)
@@ -1547,20 +1561,24 @@ def test_training_lowers_the_loss_goes_on_and_edits_at_once(
     )
     with pytest.raises(BadRequest, match="other settings or pictures"):
         trainer(
-            cls, Model(shelf.entry(base), PLACED), pairs[:3], tmp_path / "parts", recipe
+            cls,
+            model_of(models, models.store.entry(base), PLACED),
+            pairs[:3],
+            tmp_path / "parts",
+            recipe,
         ).resume()
 
     like = "rsedit-unet-openai" if cls is UNetTrainer else "rsedit-dit"
-    entry = own.described("mine", shelf.entry(like), "Mine")
-    bringing.bring(entry, path, True)
-    own.remember(entry)
-    drawn = Model(shelf.entry("mine"), PLACED).part(cls.network).state_dict()
+    entry = own.described("mine", models.store.entry(like), "Mine")
+    import_model(models.store, Arrival(entry, True), path)
+    own.remember(models.store, entry)
+    drawn = model_of(models, models.store.entry("mine"), PLACED).part(cls.network).state_dict()
     assert all(
         torch.equal(value, whole.average[name])
         for name, value in drawn.items()
         if name in whole.average
     )
-    editor = "rsedit_unet" if cls is UNetTrainer else "rsedit_dit"
+    editor = "rsedit-unet" if cls is UNetTrainer else "rsedit-dit"
     job = client.post(
         f"/processes/{editor}/execution",
         json={
@@ -1600,7 +1618,7 @@ def test_what_is_left_out_follows_the_published_shares(brought, pairs, tmp_path)
 
 
 @pytest.mark.slow
-def test_another_models_words_are_read_and_exported(brought, pairs, tmp_path):
+def test_another_models_words_are_read_and_exported(models, brought, pairs, tmp_path):
     words = brought("rsedit-unet-dgtrs")
     one = trainer(
         UNetTrainer,
@@ -1611,8 +1629,8 @@ def test_another_models_words_are_read_and_exported(brought, pairs, tmp_path):
     )
     assert one.words("a").shape[1] == 248
     path = one.run()
-    entry = own.described("long", shelf.entry("rsedit-unet-dgtrs"), "Long")
-    bringing.bring(entry, path, True)
+    entry = own.described("long", models.store.entry("rsedit-unet-dgtrs"), "Long")
+    import_model(models.store, Arrival(entry, True), path)
     assert one.identity()["words"] == "rsedit-unet-dgtrs"
 
 
@@ -1629,7 +1647,7 @@ def test_no_memory_is_said_with_what_to_do(brought, pairs, tmp_path, monkeypatch
 
 
 @pytest.mark.slow
-def test_icedits_adapter_learns_goes_on_and_loads(brought, pairs, tmp_path):
+def test_icedits_adapter_learns_goes_on_and_loads(models, brought, pairs, tmp_path):
     model = brought("flux-fill")
     recipe = ICEditRecipe(steps=30, batch=2, side_px=64, save_every=10, rank=4, alpha=4)
     one = trainer(ICEditTrainer, model, pairs, tmp_path / "run", recipe)
@@ -1647,13 +1665,13 @@ def test_icedits_adapter_learns_goes_on_and_loads(brought, pairs, tmp_path):
     before = one.validated()
     path = one.run()
     assert one.validated() < before
-    entry = own.described("mine", shelf.entry("icedit"), "Mine")
-    bringing.bring(entry, path, True)
-    own.remember(entry)
-    merged = Model(shelf.entry("mine"), PLACED).part("transformer")
-    plain = Model(shelf.entry("flux-fill"), PLACED).part("transformer")
+    entry = own.described("mine", models.store.entry("icedit"), "Mine")
+    import_model(models.store, Arrival(entry, True), path)
+    own.remember(models.store, entry)
+    merged = model_of(models, models.store.entry("mine"), PLACED).part("transformer")
+    plain = model_of(models, models.store.entry("flux-fill"), PLACED).part("transformer")
     assert not torch.equal(merged.x_embedder.weight, plain.x_embedder.weight)
-    assert "mine" in [found.id for found in shelf.installed("icedit")]
+    assert "mine" in [found.id for found in models.store.installed("icedit")]
 
 
 @pytest.mark.slow

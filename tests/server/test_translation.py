@@ -144,14 +144,16 @@ def test_twenty_steps_learn_and_go_on_as_if_never_stopped(heaps, tmp_path):
     assert (tmp_path / "whole" / STATE).is_file() and not list((tmp_path / "whole").glob(".*"))
 
 
-def test_the_editor_needs_a_network_and_keeps_the_promise(client, heaps, rgb, tmp_path, home):
+def test_the_editor_needs_a_network_and_keeps_the_promise(
+    models, client, heaps, rgb, tmp_path, home
+):
     assert "No network is in" in str(client.get("/processes/learned-weather").get_json())
     refused = client.post(
         "/processes/learned-weather/execution", json={"inputs": inputs(rgb, square(10, 10, 60, 60))}
     )
     assert refused.status_code >= 400 and "translation" in refused.get_json()["detail"]
     path = trainer(heaps, tmp_path / "run").run()
-    place = weights.folder() / "translation"
+    place = models.folder.folder / "translation"
     place.mkdir(parents=True)
     (place / "snow.safetensors").write_bytes(path.read_bytes())
     wanted = inputs(rgb, square(10, 10, 60, 60), output={"area": "layer"})
@@ -163,7 +165,11 @@ def test_the_editor_needs_a_network_and_keeps_the_promise(client, heaps, rgb, tm
     )
     assert info["status"] == "successful", info["message"]
     manifest = client.get(f"/jobs/{info['jobID']}/results/manifest.json").get_json()
-    assert manifest["drawn"]["network"] == manifest["options"]["checkpoint"] == "snow.safetensors"
+    assert (
+        manifest["editor_facts"]["network"]
+        == manifest["options"]["checkpoint"]
+        == "snow.safetensors"
+    )
     assert manifest["gate"]["pixels_outside_different"] == 0
     with (
         rasterio.MemoryFile(client.get(f"/jobs/{info['jobID']}/results/result.tif").data) as memory,

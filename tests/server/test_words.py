@@ -13,1254 +13,46 @@ import pytest
 import torch
 from landbrush.server import __main__
 from landbrush.server.contract.requests import EditRequest, Output, Polygons, RasterRef
-from landbrush.server.editing.path import Files, edit
-from landbrush.server.editors import registry
+from landbrush.server.editing.path import Job, edit
 from landbrush.server.editors.base import Patch, Scene
 from landbrush.server.ground.errors import BadRequest, CannotEdit, NotFoundInLayer, WeightsMissing
-from landbrush.server.models import weights
-from landbrush.server.words import prompts
+from landbrush.server.raster.rasters import Rasters
 
 from tests.server import tiny_clip
 from tests.server.conftest import in_type, ring, scene, square, write
 
 
-@pytest.fixture(autouse=True)
-def models(tmp_path, monkeypatch):
-    """No model of the machine's, and none left behind."""
-    monkeypatch.setattr(weights, "_folder", tmp_path / "models")
-    monkeypatch.setattr(weights, "_given", {})
-    return tmp_path / "models"
-
-
-def options_of(editor_id, **given):
-    return registry.options_of(registry.editor(editor_id).info, given)
+def options_of(editors, editor_id, **given):
+    return editors.get(editor_id).parse(given)
 
 
 # ---- paraphrases
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
-#
 # --------------------------------------------------------------------------------------------------
 
 
-def test_templates_keep_the_prompt_first_and_change_known_words():
-    found = prompts.ensemble("a flooded residential area", count=6).texts
+def test_templates_keep_the_prompt_first_and_change_known_words(models):
+    found = models.paraphrases("a flooded residential area", count=6).texts
     assert found[0] == "a flooded residential area" and len(set(found)) == 6
     assert any("inundated" in text for text in found) and not any("{" in text for text in found)
 
 
-def test_any_prompt_has_paraphrases_and_one_is_enough():
-    assert len(prompts.ensemble("xyzzy", count=4).texts) == 4
-    assert prompts.ensemble("snow", count=1).texts == ("snow",)
-    assert prompts.ensemble(" snow  on\nroofs ", "none").texts == ("snow on roofs",)
+def test_any_prompt_has_paraphrases_and_one_is_enough(models):
+    assert len(models.paraphrases("xyzzy", count=4).texts) == 4
+    assert models.paraphrases("snow", count=1).texts == ("snow",)
+    assert models.paraphrases(" snow  on\nroofs ", "none").texts == ("snow on roofs",)
 
 
 @pytest.mark.parametrize("prompt, source", [("", "templates"), ("snow", "oracle")])
-def test_bad_ensembles_are_refused(prompt, source):
+def test_bad_ensembles_are_refused(models, prompt, source):
     with pytest.raises(BadRequest):
-        prompts.ensemble(prompt, source)
+        models.paraphrases(prompt, source)
 
 
-def test_without_a_language_model_the_user_is_told_what_to_name():
+def test_without_a_language_model_the_user_is_told_what_to_name(models):
     with pytest.raises(WeightsMissing, match="models set language"):
-        prompts.ensemble("snow", "language model")
+        models.paraphrases("snow", "language model")
     with pytest.raises(WeightsMissing, match="models set endpoint"):
-        prompts.ensemble("snow", "endpoint")
+        models.paraphrases("snow", "endpoint")
 
 
 class _Answers(BaseHTTPRequestHandler):
@@ -1283,23 +75,25 @@ class _Answers(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def endpoint():
+def endpoint(models):
     _Answers.asked, _Answers.status = [], 200
     server = HTTPServer(("127.0.0.1", 0), _Answers)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    weights.give("endpoint", f"http://127.0.0.1:{server.server_port}/v1/")
+    models.folder.give("endpoint", f"http://127.0.0.1:{server.server_port}/v1/")
     yield _Answers
     server.shutdown()
     server.server_close()
     thread.join()
 
 
-def test_an_endpoint_is_asked_with_the_key_and_its_lines_are_read(endpoint, tmp_path, monkeypatch):
+def test_an_endpoint_is_asked_with_the_key_and_its_lines_are_read(
+    models, endpoint, tmp_path, monkeypatch
+):
     (tmp_path / "key").write_text("s3cret\n")
-    weights.give("endpoint-key-file", str(tmp_path / "key"))
-    weights.give("endpoint-model", "tiny")
-    found = prompts.ensemble("a field with snow", "endpoint", 4)
+    models.folder.give("endpoint-key-file", str(tmp_path / "key"))
+    models.folder.give("endpoint-model", "tiny")
+    found = models.paraphrases("a field with snow", "endpoint", 4)
     assert found.texts == (
         "a field with snow",
         "a snowy field",
@@ -1312,39 +106,40 @@ def test_an_endpoint_is_asked_with_the_key_and_its_lines_are_read(endpoint, tmp_
 
 
 @pytest.mark.parametrize("status", [302, 401, 500])
-def test_an_endpoint_that_fails_or_redirects_is_an_error(endpoint, status):
+def test_an_endpoint_that_fails_or_redirects_is_an_error(models, endpoint, status):
     endpoint.status = status
     with pytest.raises(CannotEdit, match=str(status)):
-        prompts.ensemble("snow", "endpoint")
+        models.paraphrases("snow", "endpoint")
     assert len(endpoint.asked) == 1
 
 
 @pytest.mark.parametrize("url", ["ftp://x/v1", "file:///etc/passwd", "http://"])
-def test_only_web_addresses_are_endpoints(url):
-    weights.give("endpoint", url)
+def test_only_web_addresses_are_endpoints(models, url):
+    models.folder.give("endpoint", url)
     with pytest.raises(BadRequest, match="endpoint"):
-        prompts.ensemble("snow", "endpoint")
+        models.paraphrases("snow", "endpoint")
 
 
-def test_the_key_is_not_sent_in_the_clear(monkeypatch):
+def test_the_key_is_not_sent_in_the_clear(models, monkeypatch):
     monkeypatch.setenv("LANDBRUSH_ENDPOINT_KEY", "s3cret")
-    weights.give("endpoint", "http://example.org/v1")
+    models.folder.give("endpoint", "http://example.org/v1")
     with pytest.raises(BadRequest, match="https"):
-        prompts.ensemble("snow", "endpoint")
+        models.paraphrases("snow", "endpoint")
 
 
-def test_nobody_answers():
-    weights.give("endpoint", "http://127.0.0.1:9/v1")
+def test_nobody_answers(models):
+    models.folder.give("endpoint", "http://127.0.0.1:9/v1")
     with pytest.raises(CannotEdit, match="templates"):
-        prompts.ensemble("snow", "endpoint")
+        models.paraphrases("snow", "endpoint")
 
 
-def test_a_local_language_model_is_run(tmp_path):
+def test_a_local_language_model_is_run(models, tmp_path):
     """A tiny model of a real class: what it says is noise, and is taken line by line."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, pre_tokenizers, trainers
+    from tokenizers.models import BPE
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-    tokens = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokens = Tokenizer(BPE(unk_token="<unk>"))
     tokens.pre_tokenizer = pre_tokenizers.ByteLevel()
     tokens.train_from_iterator(
         ["snow on a field\n", "a field with snow\n"] * 5,
@@ -1370,26 +165,26 @@ def test_a_local_language_model_is_run(tmp_path):
             eos_token_id=1,
         )
     ).save_pretrained(folder)
-    weights.give("language", str(folder))
-    found = prompts.ensemble("snow", "language model", 3)
+    models.folder.give("language", str(folder))
+    found = models.paraphrases("snow", "language model", 3)
     assert found.texts[0] == "snow" and found.source == "language model"
-    weights.give("language", str(tmp_path / "nothing"))
+    models.folder.give("language", str(tmp_path / "nothing"))
     with pytest.raises(WeightsMissing):
-        prompts.ensemble("snow", "language model")
+        models.paraphrases("snow", "language model")
 
 
 # ---- naming models -------------------------------------------------------------------------------
 
 
-def test_models_are_named_listed_and_forgotten(tmp_path, capsys):
+def test_models_are_named_listed_and_forgotten(models, tmp_path, capsys):
     path = tiny_clip.saved(tmp_path)
-    home = ["--home", str(tmp_path)]
+    home = ["--home", str(models.home)]
     assert __main__.main(["models", "set", "image-text", str(path), *home]) == 0
-    assert weights.chosen("image-text") == str(path) and "loads" in capsys.readouterr().out
+    assert models.chosen("image-text") == str(path) and "loads" in capsys.readouterr().out
     assert __main__.main(["models", *home]) == 0
     assert str(path) in capsys.readouterr().out
     assert __main__.main(["models", "set", "image-text", "", *home]) == 0
-    assert weights.chosen("image-text") == ""
+    assert models.chosen("image-text") == ""
 
 
 def test_what_cannot_be_named_is_refused(tmp_path, capsys):
@@ -1423,10 +218,10 @@ def a_scene(bands=3, size=96, roles=("red", "green", "blue", "nir")):
 
 @pytest.mark.parametrize("content", ["exemplars", "patch diffusion"])
 @pytest.mark.parametrize("bands", [1, 3, 4])
-def test_new_content_without_a_model(content, bands):
+def test_new_content_without_a_model(editors, content, bands):
     given = a_scene(bands)
-    editor, facts = registry.editor("text"), {}
-    options = options_of("text", content=content, candidates=2)
+    editor, facts = editors.get("text"), {}
+    options = options_of(editors, "text", content=content, candidates=2)
 
     def step(*told):
         facts.update(told[4] if len(told) > 4 else {})
@@ -1440,7 +235,7 @@ def test_new_content_without_a_model(content, bands):
     ]
 
 
-def test_weights_of_exemplars_choose_the_content():
+def test_weights_of_exemplars_choose_the_content(editors):
     """Of two exemplars the one that fits the words far better is what patch diffusion draws."""
     size = 96
     rng = np.random.default_rng(0)
@@ -1454,7 +249,7 @@ def test_weights_of_exemplars_choose_the_content():
     )
     mask = np.zeros((size, size), bool)
     mask[16:80, 16:80] = True
-    options = options_of("text", content="patch diffusion", candidates=1, outline_px=0.0)
+    options = options_of(editors, "text", content="patch diffusion", candidates=1, outline_px=0.0)
 
     def middle(dark_weight, bright_weight):
         given = Scene(
@@ -1467,7 +262,7 @@ def test_weights_of_exemplars_choose_the_content():
             (Patch(dark, usable, dark_weight), Patch(bright, usable, bright_weight)),
         )
         return (
-            registry.editor("text")
+            editors.get("text")
             .edit(given, "x", options, 0, lambda *_: None)[:, 36:60, 36:60]
             .mean()
         )
@@ -1476,11 +271,12 @@ def test_weights_of_exemplars_choose_the_content():
 
 
 @pytest.mark.parametrize("mode", ["new content", "same layout", "style"])
-def test_every_mode_with_a_model(tmp_path, mode):
-    weights.give("image-text", str(tiny_clip.saved(tmp_path)))
-    weights.give("second-image-text", str(tiny_clip.saved(tmp_path, "resnet", seed=4)))
+def test_every_mode_with_a_model(models, editors, tmp_path, mode):
+    models.folder.give("image-text", str(tiny_clip.saved(tmp_path)))
+    models.folder.give("second-image-text", str(tiny_clip.saved(tmp_path, "resnet", seed=4)))
     given = a_scene()
     options = options_of(
+        editors,
         "text",
         mode=mode,
         content="patch diffusion",
@@ -1489,7 +285,7 @@ def test_every_mode_with_a_model(tmp_path, mode):
         paraphrases="snow\nfresh snow",
     )
     facts = {}
-    out = registry.editor("text").edit(
+    out = editors.get("text").edit(
         given, "snow", options, 0, lambda *a: facts.update(a[4] if len(a) > 4 else {})
     )
     assert (
@@ -1506,12 +302,12 @@ def test_every_mode_with_a_model(tmp_path, mode):
 
 
 @pytest.mark.parametrize("mode", ["same layout", "style"])
-def test_modes_that_need_a_model_say_so(mode):
+def test_modes_that_need_a_model_say_so(editors, mode):
     given = a_scene()
     without = Scene(given.image, given.valid, given.mask, given.roles, given.gsd_m)
     with pytest.raises(WeightsMissing, match="RemoteCLIP"):
-        registry.editor("text").edit(
-            without, "snow", options_of("text", mode=mode), 0, lambda *_: None
+        editors.get("text").edit(
+            without, "snow", options_of(editors, "text", mode=mode), 0, lambda *_: None
         )
 
 
@@ -1533,27 +329,30 @@ def ring_in(path):
     return ring(path, square(60, 60, 150, 150))["coordinates"][0]
 
 
-def test_the_whole_path_with_a_random_model_retrieves_guides_and_records(tmp_path):
+def test_the_whole_path_with_a_random_model_retrieves_guides_and_records(models, editors, tmp_path):
     """What the random model likes is retrieved, guides and is recorded; the promise holds."""
     path = a_raster(tmp_path)
     ran = 0
     for seed in range(4):
-        weights.give("image-text", str(tiny_clip.saved(tmp_path / str(seed), seed=seed)))
+        models.folder.give("image-text", str(tiny_clip.saved(tmp_path / str(seed), seed=seed)))
         try:
             report = edit(
-                request_for(
-                    path,
-                    ring_in(path),
-                    "a flooded field",
-                    content="patch diffusion",
-                    candidates=1,
-                    views=2,
+                Job(
+                    request_for(
+                        path,
+                        ring_in(path),
+                        "a flooded field",
+                        content="patch diffusion",
+                        candidates=1,
+                        views=2,
+                    ),
+                    "text",
+                    Rasters(path),
                 ),
-                "text",
-                Files(path),
+                editors,
                 tmp_path,
                 lambda *_: None,
-            )
+            ).to_json()
         except NotFoundInLayer as error:
             assert "aerial photograph" in str(error)
             continue
@@ -1564,29 +363,33 @@ def test_the_whole_path_with_a_random_model_retrieves_guides_and_records(tmp_pat
         )
         assert report["search"]["rule"] == "image-text model vit" and report["search"]["windows"]
         assert len(report["options"]["paraphrases"].splitlines()) == 6
-        assert report["drawn"]["guided_steps"] > 0
+        assert report["editor_facts"]["guided_steps"] > 0
     assert ran, "no random model found anything"
 
 
-def test_words_without_a_land_cover_and_without_a_model_are_refused(tmp_path):
+def test_words_without_a_land_cover_and_without_a_model_are_refused(editors, tmp_path):
     path = a_raster(tmp_path)
     with pytest.raises(CannotEdit, match="exemplar"):
         edit(
-            request_for(path, ring_in(path), "a collapsed bridge"),
-            "text",
-            Files(path),
+            Job(request_for(path, ring_in(path), "a collapsed bridge"), "text", Rasters(path)),
+            editors,
             tmp_path,
             lambda *_: None,
         )
     with pytest.raises(BadRequest, match="prompt"):
-        edit(request_for(path, ring_in(path), " "), "text", Files(path), tmp_path, lambda *_: None)
+        edit(
+            Job(request_for(path, ring_in(path), " "), "text", Rasters(path)),
+            editors,
+            tmp_path,
+            lambda *_: None,
+        )
 
 
-def test_sinddm_is_guided_by_words_and_takes_a_checkpoint(tmp_path):
+def test_sinddm_is_guided_by_words_and_takes_a_checkpoint(models, editors, tmp_path):
     from landbrush.server.models.sinddm import SinDDMNet
 
-    weights.give("image-text", str(tiny_clip.saved(tmp_path)))
-    folder = Path(weights.folder()) / "sinddm"
+    models.folder.give("image-text", str(tiny_clip.saved(tmp_path)))
+    folder = Path(models.folder.folder) / "sinddm"
     folder.mkdir(parents=True)
     torch.manual_seed(0)
     net = SinDDMNet(3, 32)
@@ -1595,8 +398,8 @@ def test_sinddm_is_guided_by_words_and_takes_a_checkpoint(tmp_path):
         folder / "model-12.pt",
     )
     given, facts = a_scene(size=96), {}
-    editor = registry.editor("sinddm")
-    options = options_of("sinddm", checkpoint="model-12.pt", views=1, paraphrases="snow")
+    editor = editors.get("sinddm")
+    options = options_of(editors, "sinddm", checkpoint="model-12.pt", views=1, paraphrases="snow")
     guided = editor.edit(
         given, "snow", options, 0, lambda *a: facts.update((a[4] or {}) if len(a) > 4 else {})
     )
@@ -1605,34 +408,40 @@ def test_sinddm_is_guided_by_words_and_takes_a_checkpoint(tmp_path):
     assert np.array_equal(guided[:, ~given.mask], given.image[:, ~given.mask])
     for name in ("../model-12.pt", "no.pt"):
         with pytest.raises(WeightsMissing, match="checkpoint"):
-            editor.edit(given, "", options_of("sinddm", checkpoint=name), 0, lambda *_: None)
+            editor.edit(
+                given, "", options_of(editors, "sinddm", checkpoint=name), 0, lambda *_: None
+            )
     with pytest.raises(CannotEdit, match="bands"):
         editor.edit(
-            a_scene(4), "", options_of("sinddm", checkpoint="model-12.pt"), 0, lambda *_: None
+            a_scene(4),
+            "",
+            options_of(editors, "sinddm", checkpoint="model-12.pt"),
+            0,
+            lambda *_: None,
         )
 
 
 @pytest.mark.parametrize("schedule", ["", "fine", "1 -2", "1 nan"])
-def test_a_schedule_that_is_none_is_refused(tmp_path, schedule):
-    weights.give("image-text", str(tiny_clip.saved(tmp_path)))
-    options = options_of("text", content="patch diffusion", schedule=schedule)
+def test_a_schedule_that_is_none_is_refused(models, editors, tmp_path, schedule):
+    models.folder.give("image-text", str(tiny_clip.saved(tmp_path)))
+    options = options_of(editors, "text", content="patch diffusion", schedule=schedule)
     with pytest.raises(CannotEdit, match="schedule"):
-        registry.editor("text").edit(a_scene(), "snow", options, 0, lambda *_: None)
+        editors.get("text").edit(a_scene(), "snow", options, 0, lambda *_: None)
 
 
 @pytest.mark.parametrize("mode", ["copied content", "finest scale"])
-def test_sinddms_other_modes(tmp_path, mode):
+def test_sinddms_other_modes(models, editors, tmp_path, mode):
     from landbrush.server.models.sinddm import SinDDMNet
 
-    folder = Path(weights.folder()) / "sinddm"
+    folder = Path(models.folder.folder) / "sinddm"
     folder.mkdir(parents=True)
     torch.manual_seed(0)
     torch.save(
         {"ema": {f"denoise_fn.{k}": v for k, v in SinDDMNet(3, 32).state_dict().items()}},
         folder / "net.pt",
     )
-    given, editor = a_scene(size=96), registry.editor("sinddm")
-    options = options_of("sinddm", checkpoint="net.pt", mode=mode)
+    given, editor = a_scene(size=96), editors.get("sinddm")
+    options = options_of(editors, "sinddm", checkpoint="net.pt", mode=mode)
     out = editor.edit(given, "", options, 0, lambda *_: None)
     assert (
         np.array_equal(out[:, ~given.mask], given.image[:, ~given.mask]) and np.isfinite(out).all()
@@ -1646,7 +455,7 @@ def test_sinddms_other_modes(tmp_path, mode):
         assert np.array_equal(editor.edit(bare, "", options, 0, lambda *_: None), out)
 
 
-def test_exemplars_that_are_too_thin_are_refused():
+def test_exemplars_that_are_too_thin_are_refused(editors):
     given = a_scene()
     thin = np.zeros((64, 64), bool)
     thin[30:33] = True
@@ -1661,8 +470,8 @@ def test_exemplars_that_are_too_thin_are_refused():
             (Patch(given.exemplars[0].image, thin),),
         )
         with pytest.raises(CannotEdit, match="thin"):
-            registry.editor("text").edit(
-                scene_of, "x", options_of("text", content=content), 0, lambda *_: None
+            editors.get("text").edit(
+                scene_of, "x", options_of(editors, "text", content=content), 0, lambda *_: None
             )
 
 
@@ -1670,12 +479,11 @@ def test_exemplars_that_are_too_thin_are_refused():
     "shape, bands",
     [((6, 900), 3), ((1, 500), 3), ((200, 200), 2), ((200, 200), 5), ((3200, 3200), 3)],
 )
-def test_text_retrieval_ends_on_any_layer(tmp_path, shape, bands):
+def test_text_retrieval_ends_on_any_layer(models, tmp_path, shape, bands):
     import rasterio
-    from landbrush.server.models import image_text
     from landbrush.server.raster.bands import Layer
-    from landbrush.server.raster.raster import Box
-    from landbrush.server.search import image_text as text_retrieval
+    from landbrush.server.raster.grid import Box
+    from landbrush.server.search.find import find_sentences
 
     values = in_type(scene(bands, *shape), "uint8")
     if shape[0] > 1000:
@@ -1683,22 +491,21 @@ def test_text_retrieval_ends_on_any_layer(tmp_path, shape, bands):
             0  # strips without data leave no window of twice the size
         )
     path = write(tmp_path / "layer.tif", values, nodata=0)
-    model = image_text.load(tiny_clip.saved(tmp_path))
+    model = models.image_text_at(tiny_clip.saved(tmp_path))
     with rasterio.open(path) as dataset:
-        found = text_retrieval.search(
-            Layer.of(dataset, {}), model, ["a forest"], Box(0, 0, shape[1], shape[0])
-        )
+        area = Box(0, 0, shape[1], shape[0])
+        found = find_sentences(model, ["a forest"], Layer.of(dataset, {}), area)
     assert found.hits or found.reason
 
 
-def test_the_search_route_looks_for_any_words_with_a_model(tmp_path, client):
+def test_the_search_route_looks_for_any_words_with_a_model(models, tmp_path, client):
     """Without one only for land covers, and says which."""
     path = a_raster(tmp_path)
     asked = {"raster": {"path": str(path)}, "word": "a collapsed bridge"}
-    weights.give("image-text", "")
+    models.folder.give("image-text", "")
     refused = client.post("/searches", json=asked)
     assert refused.status_code == 400 and "forest" in refused.get_json()["detail"]
-    weights.give("image-text", str(tiny_clip.saved(tmp_path)))
+    models.folder.give("image-text", str(tiny_clip.saved(tmp_path)))
     found = client.post("/searches", json=asked).get_json()
     assert found["rule"].startswith("image-text model") and (found.get("found") or found["reason"])
     assert (

@@ -256,6 +256,73 @@ def flux(folder, channels=64, seed=0):
     return folder
 
 
+CHAT = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}"
+    "<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+)
+
+
+def chat_tokens():
+    """Bytes as tokens, and a template of a conversation, as a language model's tokeniser has."""
+    from transformers import Qwen2Tokenizer
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    words = {token: at for at, token in enumerate([*bytes_to_unicode().values(), *special])}
+    tokens = Qwen2Tokenizer(vocab=words, merges=[], pad_token=special[0])
+    tokens.chat_template = CHAT
+    return tokens
+
+
+def flux2(folder, seed=0):
+    """FLUX.2 [klein]'s layout: states of three layers of a language model, latents in patches."""
+    from diffusers import (
+        AutoencoderKLFlux2,
+        FlowMatchEulerDiscreteScheduler,
+        Flux2Transformer2DModel,
+    )
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    torch.manual_seed(seed)
+    Flux2Transformer2DModel(
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=48,
+        timestep_guidance_channels=16,
+        axes_dims_rope=(4, 4, 4, 4),
+        guidance_embeds=False,
+    ).save_pretrained(folder / "transformer")
+    codec = AutoencoderKLFlux2(
+        block_out_channels=(8, 8, 16, 16),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        latent_channels=4,
+        layers_per_block=1,
+        norm_num_groups=4,
+    )
+    codec.bn.running_mean.normal_(0, 0.1)
+    codec.bn.running_var.uniform_(0.5, 2)
+    codec.save_pretrained(folder / "vae")
+    language = Qwen3Config(
+        vocab_size=300,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=28,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+    )
+    Qwen3ForCausalLM(language).save_pretrained(folder / "text_encoder")
+    chat_tokens().save_pretrained(folder / "tokenizer")
+    FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True).save_pretrained(
+        folder / "scheduler"
+    )
+    return folder
+
+
 def kandinsky_decoder(folder, seed=0):
     """Kandinsky 2.2's inpainting decoder."""
     from diffusers import DDPMScheduler, UNet2DConditionModel, VQModel
@@ -406,6 +473,7 @@ def build(model_id, folder):
         "ultraedit-mask": lambda: sd3(folder, 48),
         "flux-kontext": lambda: flux(folder, 64),
         "flux-fill": lambda: flux(folder, 384),
+        "flux2-klein-4b": lambda: flux2(folder),
         "kandinsky22-inpainting": lambda: kandinsky_decoder(folder),
         "kandinsky22-prior": lambda: kandinsky_prior(folder),
     }

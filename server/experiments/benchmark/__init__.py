@@ -9,13 +9,14 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...editors.registry import Editors
 from ...ground.errors import BadRequest
-from ...store import shelf
+from ...store.installed import Store
 from . import judge, networks, protocol, report, runs, summary
 from .judge import Judge
 from .measures import CHANGES
 from .protocol import Data, Protocol
-from .runs import Way
+from .runs import RunConfig
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Terms:
     (judge.SERVICE, judge.HERE or nobody), prices of a million tokens in and out, and whether the
     user has agreed to what it will cost."""
 
+    editors: Editors
     workers: int = 1
     executor: Executor | None = None
     judge: str = ""
@@ -36,39 +38,40 @@ def run(
 ) -> Path:
     """A benchmark as a TOML file says it; returns the page. Raises BadRequest, WeightsMissing
     before anything is run."""
-    return carried_out(protocol.read(cases, pairs), folder, terms, say)
+    return carried_out(protocol.read(cases, terms.editors, pairs), folder, terms, say)
 
 
-def lacking(wanted: Protocol) -> list[str]:
+def lacking(store: Store, wanted: Protocol) -> list[str]:
     """The systems whose models are not here, in a sentence: their runs will fail, and go on once
     the models are brought."""
     gone = [
         name
         for name, model in wanted.baselines.items()
-        if name in wanted.systems and shelf.why_not(shelf.entry(model))
+        if name in wanted.systems and store.missing_reason(store.entry(model))
     ]
     if not gone:
         return []
     models = ", ".join(dict.fromkeys(wanted.baselines[name] for name in gone))
     return [
         f"{len(gone)} of {len(wanted.systems)} systems have no model here ({', '.join(gone)}); "
-        "their runs will fail. Bring "
-        f"{models} ('landbrush-server models list') and run this again: what is done is kept."
+        f"their runs will fail. Bring {models} ('landbrush-server models list') and run this "
+        "again: what is done is kept."
     ]
 
 
 def carried_out(wanted: Protocol, folder: Path, terms: Terms, say: Callable[[str], None]) -> Path:
     """A benchmark; returns the page."""
-    named = networks.named()
-    networks.takers(named)
+    models = terms.editors.models
+    named = networks.named(models)
+    networks.takers(models, named)
     if not any(wanted.of(case) for case in wanted.cases):
         raise BadRequest("No case asks any system: 'reference' needs a case with a reference.")
-    for sentence in lacking(wanted):
+    for sentence in lacking(models.store, wanted):
         say(sentence)
-    asked = Judge.named(terms.judge, folder / "judged") if terms.judge else None
+    asked = Judge.named(models, terms.judge, folder / "judged") if terms.judge else None
     if asked:
         judge.agreed(
-            sum(1 for _ in runs.tasks(wanted, folder)),
+            sum(1 for _ in runs.tasks(terms.editors, wanted, folder)),
             terms.prices,
             terms.agreed or terms.judge == judge.HERE,
             say,
@@ -77,9 +80,13 @@ def carried_out(wanted: Protocol, folder: Path, terms: Terms, say: Callable[[str
     if terms.executor is None and terms.workers > 1:
         # Not forked: the libraries' threads would be copied in the middle of their work.
         with ProcessPoolExecutor(terms.workers, multiprocessing.get_context("spawn")) as pool:
-            listed = runs.run(wanted, folder, say, Way(pool, terms.workers, asked))
+            listed = runs.run(
+                wanted, folder, say, RunConfig(terms.editors, pool, terms.workers, asked)
+            )
     else:
-        listed = runs.run(wanted, folder, say, Way(terms.executor, terms.workers, asked))
+        listed = runs.run(
+            wanted, folder, say, RunConfig(terms.editors, terms.executor, terms.workers, asked)
+        )
     found = summary.Gathered(folder).add(runs.records(listed))
     measures = (*CHANGES, *networks.measures_of(named), *(judge.MEASURES if asked else ()))
     return report.write(

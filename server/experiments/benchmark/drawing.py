@@ -14,15 +14,19 @@ from typing import Any
 import numpy as np
 
 from ...contract.requests import EditRequest, Exemplar, Output, Polygons, RasterRef
-from ...editing.path import Files, edit
+from ...editing.path import Job, edit
+from ...editors.registry import Editors
 from ...ground.errors import BadRequest, ServerError
+from ...ground.files import write_json
 from ...models import weights
-from ...raster import bands, masks, provenance
+from ...raster import bands, masks, polygons, provenance
 from ...raster.bands import Layer, Stretch
 from ...raster.geotiff import Mosaic, WriteOptions, write_geotiff
-from ...raster.masks import as_polygons
-from ...raster.raster import Block, Box, Grid, onto, opened, read_window
-from ...store import shelf
+from ...raster.grid import Box, Grid, onto
+from ...raster.polygons import as_polygons
+from ...raster.raster import Block, opened, read_window
+from ...raster.rasters import Rasters
+from ...store.installed import Store, sha256
 from .protocol import IDENTITY, REFERENCE, REFERENCES, Case, Protocol, Ring
 
 STEERING = ("image-text", "second-image-text", "language")
@@ -63,7 +67,7 @@ class Place:
     def of(cls, case: Case, layer: Layer) -> Place:
         """Raises BadRequest where the polygon misses the image."""
         profile = layer.profile
-        shapes = masks.pixel_polygons(asked_polygons(case, layer), profile)
+        shapes = polygons.pixel_polygons(asked_polygons(case, layer), profile)
         left, top, right, bottom = (round(value) for value in _bounds(shapes))
         box = Box(left, top, max(right - left, 1), max(bottom - top, 1)).grown(
             MARGIN_PX, profile.box
@@ -92,27 +96,29 @@ def polygons_of(ring: Ring, transform: Any) -> Polygons:
     return Polygons({"type": "Polygon", "coordinates": [[*corners, corners[0]]]})
 
 
-def drawn(protocol: Protocol, case: Case, asked: Asked, folder: Path) -> Drawn:
+def drawn(editors: Editors, protocol: Protocol, case: Case, asked: Asked, folder: Path) -> Drawn:
     """What a system makes of a case, from the folder where it lies there."""
-    key = key_of(protocol, case, asked)
+    key = key_of(editors, protocol, case, asked)
     path = folder / f"{key}.tif"
     about = folder / f"{key}.json"
     if not (path.is_file() and about.is_file()):
         folder.mkdir(parents=True, exist_ok=True)
         began = time.perf_counter()
-        report = (_pasted if asked.system in REFERENCES else _edited)(protocol, case, asked, path)
-        provenance.write_json(
-            about, {"seconds": round(time.perf_counter() - began, 3), "report": report}
-        )
+        if asked.system in REFERENCES:
+            report = _pasted(protocol, case, asked, path)
+        else:
+            report = _edited(editors, protocol, case, asked, path)
+        write_json(about, {"seconds": round(time.perf_counter() - began, 3), "report": report})
     found = json.loads(about.read_text("utf8"))
     return Drawn(path, Box(*found["report"]["window"]), found["seconds"], found["report"])
 
 
-def key_of(protocol: Protocol, case: Case, asked: Asked) -> str:
+def key_of(editors: Editors, protocol: Protocol, case: Case, asked: Asked) -> str:
     """The hash of all that a result depends on: pixels, words, polygons, editor, options, model,
     seed, version."""
-    editor, options = editor_of(protocol, case, asked)
-    model = shelf.record(options["model"]) if options.get("model") else None
+    editor, options = editor_of(editors.models.store, protocol, case, asked)
+    models = editors.models
+    model = models.store.record(options["model"]) if options.get("model") else None
     wish: list[Any] = [
         _digest(case.image),
         case.prompt,
@@ -126,9 +132,9 @@ def key_of(protocol: Protocol, case: Case, asked: Asked) -> str:
     ]
     if asked.system not in REFERENCES:
         wish += [
-            [kind, weights.chosen(kind), weights.state_of(Path(weights.chosen(kind)))]
+            [kind, models.chosen(kind), weights.state_of(Path(models.chosen(kind)))]
             for kind in STEERING
-            if weights.chosen(kind)
+            if models.chosen(kind)
         ]
     if asked.system == REFERENCE:
         wish.append(_digest(case.reference) if case.reference else None)
@@ -144,26 +150,30 @@ def _digest(path: Path) -> list[str]:
     ]
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=256)  # of the file's content alone, whoever asks
 def _hashed(path: Path, changed: int, size: int) -> str:
-    return shelf.sha256(path)
+    return sha256(path)
 
 
-def editor_of(protocol: Protocol, case: Case, asked: Asked) -> tuple[str, dict[str, Any]]:
+def editor_of(
+    store: Store, protocol: Protocol, case: Case, asked: Asked
+) -> tuple[str, dict[str, Any]]:
     """The editor of a system, and its options for a case."""
     system = asked.system
     options = {**protocol.options.get(system, {}), **(case.options if system == "text" else {})}
     if system in protocol.baselines:
         model = protocol.baselines[system]
-        return shelf.entry(model).editors[0], {"model": model, **options}
+        return store.entry(model).editors[0], {"model": model, **options}
     if system == "text" and case.polygon is None:
         options.setdefault("mode", "same layout")
     return system, options
 
 
-def _edited(protocol: Protocol, case: Case, asked: Asked, path: Path) -> dict[str, Any]:
+def _edited(
+    editors: Editors, protocol: Protocol, case: Case, asked: Asked, path: Path
+) -> dict[str, Any]:
     """By an editor, through the main path."""
-    editor, options = editor_of(protocol, case, asked)
+    editor, options = editor_of(editors.models.store, protocol, case, asked)
     with opened(case.image) as dataset:
         layer = Layer.of(dataset, {})
         polygons = asked_polygons(case, layer)
@@ -181,9 +191,10 @@ def _edited(protocol: Protocol, case: Case, asked: Asked, path: Path) -> dict[st
         output=Output(area),
     )
     with tempfile.TemporaryDirectory(prefix=".job-", dir=path.parent) as job:
-        report = edit(request, editor, Files(case.image), Path(job), lambda *_: None)
+        wanted = Job(request, editor, Rasters(case.image))
+        manifest = edit(wanted, editors, Path(job), lambda *_: None)
         (Path(job) / "result.tif").replace(path)
-    return report
+    return manifest.to_json()
 
 
 def _pasted(protocol: Protocol, case: Case, asked: Asked, path: Path) -> dict[str, Any]:
@@ -219,8 +230,7 @@ def _referred(case: Case, layer: Layer, box: Box) -> tuple[np.ndarray, np.ndarra
         if len(block.values) < count or brought.dtypes[0] != layer.profile.dtype:
             raise BadRequest(
                 f"case {case.name}: {case.reference.name} has {second.count} bands of "
-                f"{second.dtypes[0]}; "
-                f"{case.image.name} has {count} of {layer.profile.dtype}."
+                f"{second.dtypes[0]}; {case.image.name} has {count} of {layer.profile.dtype}."
             )
         return block.values[:count], block.valid
 
@@ -231,7 +241,7 @@ def _noise(layer: Layer, block: Block, mask: np.ndarray, seed: int) -> np.ndarra
     stretch = bands.stretch_of(layer.profile, layer.roles, block)
     values = block.values[:, mask].copy()
     made = rng.random((len(bands.data_bands(layer.profile)), 1, int(mask.sum())), np.float32)
-    native = stretch.native(made, layer.profile)[:, 0]
+    native = stretch.denormalise(made, layer.profile)[:, 0]
     for index, band in enumerate(bands.data_bands(layer.profile)):
         values[band] = native[index]
     return values
@@ -302,7 +312,7 @@ def _reference_beside(case: Case, layer: Layer, box: Box) -> tuple[np.ndarray, n
 
 
 def _shown(stretch: Stretch, values: np.ndarray) -> np.ndarray:
-    return np.clip(np.nan_to_num(stretch.seen(values)), 0, 1)
+    return np.clip(np.nan_to_num(stretch.normalise(values)), 0, 1)
 
 
 def _laid(block: Block, made: Drawn, place: Place) -> np.ndarray:

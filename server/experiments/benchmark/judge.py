@@ -16,10 +16,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ...editors.models import Models
 from ...evaluation import pictures, viescore
 from ...ground.errors import BadRequest, ModelNotNamed
+from ...ground.files import write_json
 from ...models import vision_language, weights
-from ...raster import bands, provenance
+from ...raster import display
 from ...words.endpoint import Answer, Endpoint, NoAnswer, key_of
 from .measures import EDIT, HIGHER, Measure, Shot
 from .protocol import IDENTITY, NOISE, REFERENCE
@@ -40,8 +42,8 @@ MEASURES = (
         HIGHER,
         0,
         10,
-        "lower of: instruction followed, rest kept, as a "
-        "vision-language model says (Ku et al. 2024)",
+        "lower of: instruction followed, rest kept, as a vision-language model says (Ku et al. "
+        "2024)",
         ((REFERENCE, IDENTITY), (EDIT, IDENTITY), (EDIT, NOISE)),
     ),
     Measure(
@@ -84,8 +86,8 @@ class Cost:
         )
         return (
             f"The judge will be asked at most {self.questions:,} questions: about "
-            f"{self.asked_tokens:,} tokens in, "
-            f"{self.said_tokens:,} out{money}. What was answered before is not asked again."
+            f"{self.asked_tokens:,} tokens in, {self.said_tokens:,} out{money}. What was answered "
+            "before is not asked again."
         )
 
 
@@ -117,23 +119,22 @@ class Judge:
     path: str = ""
 
     @classmethod
-    def named(cls, kind: str, folder: Path) -> Judge:
+    def named(cls, models: Models, kind: str, folder: Path) -> Judge:
         """Raises ModelNotNamed, WeightsMissing, BadRequest."""
         if kind == HERE:
-            path = weights.chosen(HERE)
+            path = models.chosen(HERE)
             if not path:
                 raise ModelNotNamed(
                     "No vision-language model is named: landbrush-server models set "
                     "vision-language FOLDER."
                 )
-            vision_language.load(path)
+            _vision_language(models, path)
             return cls(folder, path=path)
-        endpoint = Endpoint.named(SERVICE)
+        endpoint = Endpoint.named(models.folder, SERVICE)
         if endpoint is None:
             raise ModelNotNamed(
                 "No judge is named: landbrush-server models set judge URL, set judge-model NAME "
-                "and, if it needs "
-                "one, set judge-key-file FILE."
+                "and, if it needs one, set judge-key-file FILE."
             )
         return cls(folder, replace(endpoint, key=""))
 
@@ -143,10 +144,10 @@ class Judge:
             return f"{self.endpoint.model} at {self.endpoint.url}"
         return f"{self.path} {weights.state_of(Path(self.path))}"
 
-    def judged(self, shot: Shot) -> dict[str, Any]:
+    def judged(self, models: Models, shot: Shot) -> dict[str, Any]:
         """Scores of a result (those there are), and why others are missing."""
         before, after = (
-            pictures.jpeg(bands.picture(image, shot.seen.roles))
+            pictures.jpeg(display.picture(image, shot.seen.roles.names))
             for image in (shot.seen.before, shot.seen.after)
         )
         found: dict[str, float] = {}
@@ -156,7 +157,7 @@ class Judge:
             ("vie_pq", viescore.LOOKS, (after,)),
         ):
             try:
-                found[name] = viescore.read(self._answered(question, shown))
+                found[name] = viescore.read(self._answered(models, question, shown))
             except (NoAnswer, viescore.Unreadable) as error:
                 failures[name] = str(error)
         overall = viescore.Score(found.get("vie_sc"), found.get("vie_pq")).overall
@@ -164,7 +165,7 @@ class Judge:
             found["vie_o"] = overall
         return {"values": found, "failures": failures}
 
-    def _answered(self, question: str, shown: tuple[bytes, ...]) -> str:
+    def _answered(self, models: Models, question: str, shown: tuple[bytes, ...]) -> str:
         """From what is kept, else asked; only what can be read is kept, so that a failure is tried
         again in the next run."""
         digest = hashlib.sha256(
@@ -173,22 +174,22 @@ class Judge:
         path = self.folder / f"{digest}.json"
         if path.is_file():
             return str(json.loads(path.read_text("utf8"))["text"])
-        answer = self._asked(question, shown)
+        answer = self._asked(models, question, shown)
         viescore.read(answer.text)
         self.folder.mkdir(parents=True, exist_ok=True)
-        provenance.write_json(path, {**asdict(answer), "judge": self.identity()})
+        write_json(path, {**asdict(answer), "judge": self.identity()})
         return answer.text
 
-    def _asked(self, question: str, shown: tuple[bytes, ...]) -> Answer:
+    def _asked(self, models: Models, question: str, shown: tuple[bytes, ...]) -> Answer:
         if self.endpoint is None:
-            return Answer(vision_language.load(self.path).answer(question, shown))
+            return Answer(_vision_language(models, self.path).answer(question, shown))
         messages = [
             {
                 "role": "user",
                 "content": [{"type": "text", "text": question}, *map(pictures.part, shown)],
             }
         ]
-        endpoint = replace(self.endpoint, key=key_of(SERVICE))
+        endpoint = replace(self.endpoint, key=key_of(models.folder, SERVICE))
         for number, pause in enumerate(PAUSES_S):
             time.sleep(pause)
             try:
@@ -197,3 +198,7 @@ class Judge:
                 if not error.again or number == len(PAUSES_S) - 1:
                     raise
         raise AssertionError("unreachable")
+
+
+def _vision_language(models: Models, path: str) -> vision_language.VisionLanguage:
+    return models.kept(("vision-language", path), lambda: vision_language.load(path))

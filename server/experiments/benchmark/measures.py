@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 import shapely
 
-from ...editing.quality import agreement
+from ...editing.quality import agreement_of
 from ...evaluation import change, likeness
 from ...ground.errors import BadRequest
-from ...raster import bands, masks
+from ...models.scene_words import SceneWords
+from ...raster import bands, display, masks
 from ...raster.raster import opened
 from .drawing import Drawn, Seen
 from .protocol import IDENTITY, NOISE, REFERENCE, Case
@@ -69,7 +70,7 @@ class Shot:
 def coloured(image: np.ndarray, roles: bands.Roles) -> np.ndarray:
     """A picture of any bands in three colours (3, H, W) in [0, 1]."""
     return np.ascontiguousarray(
-        bands.picture(image, roles).transpose(2, 0, 1).astype(np.float32) / 255
+        display.picture(image, roles.names).transpose(2, 0, 1).astype(np.float32) / 255
     )
 
 
@@ -142,8 +143,8 @@ CHANGES = (
         LOWER,
         1,
         None,
-        "jumps across the rim by those within 8 pixels beside it, 1 "
-        "where they are no larger (noise jumps everywhere, so it has no seam); " + OURS,
+        "jumps across the rim by those within 8 pixels beside it, 1 where they are no larger "
+        "(noise jumps everywhere, so it has no seam); " + OURS,
     ),
     Measure(
         "texture_gap",
@@ -178,8 +179,8 @@ CHANGES = (
         HIGHER,
         0,
         1,
-        "share of windows inside that the small heads on "
-        "EfficientNet-Lite0 take for the land cover; " + OURS,
+        "share of windows inside that the small heads on EfficientNet-Lite0 take for the land "
+        "cover; " + OURS,
         ((REFERENCE, NOISE), (REFERENCE, IDENTITY), (EDIT, IDENTITY), (EDIT, NOISE)),
     ),
 )
@@ -215,15 +216,15 @@ def _texture(image: np.ndarray, mask: np.ndarray) -> float:
     return max(float(parts.mean()), TEXTURE_AT_LEAST) if parts.size else TEXTURE_AT_LEAST
 
 
-def scenes(shot: Shot) -> Taken:
+def scenes(words: SceneWords, shot: Shot) -> Taken:
     """Whether what was drawn looks like the land cover that the case names."""
     if not shot.case.land_cover:
         return {}
     with opened(shot.made.path) as written:
-        found = agreement(
-            bands.Layer.of(written, {}), shot.made.box, shot.seen.place.shapes, shot.case.land_cover
-        )
-    return {"scene_agreement": found[1] / found[2] if found else None}
+        layer = bands.Layer.of(written, {})
+        shapes = shot.seen.place.shapes
+        found = agreement_of(words, layer, shot.made.box, shapes, shot.case.land_cover)
+    return {"scene_agreement": found.alike / found.windows if found else None}
 
 
 def labelled(case: Case, seen: Seen) -> np.ndarray:

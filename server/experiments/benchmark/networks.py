@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ...editors.models import Models
 from ...evaluation import f1_damage, features, likeness
-from ...models import damage_network, dino, image_text, lpips, weights
+from ...models import damage_network, dino, lpips, weights
+from ...models.image_text import ImageText
 from .measures import (
     ALL,
     HIGHER,
@@ -31,8 +33,8 @@ LITE0 = Measure(
     HIGHER,
     -1,
     1,
-    "cosine of pooled features with the "
-    "reference's, around the polygon; this project, docs/evaluate.md",
+    "cosine of pooled features with the reference's, around the polygon; this project, "
+    "docs/evaluate.md",
     ALL,
 )
 NAMED = (
@@ -89,9 +91,9 @@ BY: dict[str, tuple[str, ...]] = {
 }
 
 
-def named() -> dict[str, str]:
+def named(models: Models) -> dict[str, str]:
     """The networks that the user has named, by kind, with their paths."""
-    return {kind: weights.chosen(kind) for kind in BY if weights.chosen(kind)}
+    return {kind: models.chosen(kind) for kind in BY if models.chosen(kind)}
 
 
 def measures_of(networks: dict[str, str]) -> tuple[Measure, ...]:
@@ -100,44 +102,39 @@ def measures_of(networks: dict[str, str]) -> tuple[Measure, ...]:
     return (LITE0, *(measure for measure in NAMED if measure.name in wanted))
 
 
-def takers(networks: dict[str, str]) -> tuple[Taker, ...]:
+def takers(models: Models, networks: dict[str, str]) -> tuple[Taker, ...]:
     """What takes all measures but Lite0's, whose features are kept too; raises WeightsMissing for a
     network that is not where it was named."""
-    found: list[Taker] = [changes, scenes]
+    found: list[Taker] = [changes, functools.partial(scenes, models.scene_words)]
     if "image-text" in networks:
-        image_text.load(Path(networks["image-text"]))
-        found.append(functools.partial(_clip, networks["image-text"]))
+        model = models.image_text_at(Path(networks["image-text"]))
+        found.append(functools.partial(_clip, model))
     if "damage" in networks:
-        damage_network.load(networks["damage"])
+        _damage_network(models, networks["damage"])
     if "dino" in networks:
-        dino.load(networks["dino"])
-        found.append(functools.partial(_dino, networks["dino"]))
+        found.append(functools.partial(_dino, dino.load(networks["dino"])))
     if "lpips" in networks:
-        lpips.load(networks["lpips"])
-        found.append(functools.partial(_lpips, networks["lpips"]))
+        found.append(functools.partial(_lpips, lpips.load(networks["lpips"])))
     return tuple(found)
 
 
-def lite0_features(picture: np.ndarray) -> np.ndarray:
+def lite0_features(models: Models, picture: np.ndarray) -> np.ndarray:
     """(1280,) of a picture (3, H, W) in [0, 1]."""
     with torch.inference_mode():
-        return _lite0_network().network(torch.from_numpy(picture)[None])[0][0].numpy()
+        network = features.lite0(models.scene_words.network).network
+        return network(torch.from_numpy(picture)[None])[0][0].numpy()
 
 
-@functools.lru_cache(maxsize=1)
-def _lite0_network() -> features.Extractor:
-    return features.lite0()
-
-
-def lite0(shot: Shot) -> tuple[np.ndarray, Taken]:
+def lite0(models: Models, shot: Shot) -> tuple[np.ndarray, Taken]:
     """The features of a result, and their likeness to the reference's."""
     after, reference = shot.crops
-    made = lite0_features(after)
-    return made, {} if reference is None else {LITE0.name: _cosine(made, lite0_features(reference))}
+    made = lite0_features(models, after)
+    return made, {} if reference is None else {
+        LITE0.name: _cosine(made, lite0_features(models, reference))
+    }
 
 
-def _clip(path: str, shot: Shot) -> Taken:
-    model = image_text.load(Path(path))
+def _clip(model: ImageText, shot: Shot) -> Taken:
     after, reference = shot.crops
     with torch.inference_mode():
         made = model.image(torch.from_numpy(after)[None])[0]
@@ -149,11 +146,10 @@ def _clip(path: str, shot: Shot) -> Taken:
     return found
 
 
-def _dino(path: str, shot: Shot) -> Taken:
+def _dino(net: dino.Dino, shot: Shot) -> Taken:
     after, reference = shot.crops
     if reference is None:
         return {}
-    net = dino.load(path)
     return {
         "dino_i": _cosine(
             *(net.features(torch.from_numpy(one)).numpy() for one in (after, reference))
@@ -161,26 +157,29 @@ def _dino(path: str, shot: Shot) -> Taken:
     }
 
 
-def _lpips(path: str, shot: Shot) -> Taken:
+def _lpips(net: lpips.Lpips, shot: Shot) -> Taken:
     after, reference = shot.crops
     if reference is None:
         return {}
-    return {
-        "lpips": lpips.load(path).distance(torch.from_numpy(after), torch.from_numpy(reference))
-    }
+    return {"lpips": net.distance(torch.from_numpy(after), torch.from_numpy(reference))}
 
 
-def damage(networks: dict[str, str], shot: Shot) -> list[list[int]] | None:
+def damage(models: Models, networks: dict[str, str], shot: Shot) -> list[list[int]] | None:
     """Hits, false alarms and misses of the damage classes, where a network and labels are given: F1
     is of all cases together."""
     if "damage" not in networks or shot.case.labels is None:
         return None
     labels = labelled(shot.case, shot.seen)
     pictures = [coloured(image, shot.seen.roles) for image in (shot.seen.before, shot.seen.after)]
-    building, scores = damage_network.load(networks["damage"]).seen(*pictures)
+    building, scores = _damage_network(models, networks["damage"]).seen(*pictures)
     found = f1_damage.counted(labels, f1_damage.named(building, scores)[0])
     return [list(found.hit), list(found.wrong), list(found.missed)]
 
 
 def _cosine(first: np.ndarray, second: np.ndarray) -> float:
     return float(likeness.cosines(first[None], second[None])[0])
+
+
+def _damage_network(models: Models, path: str) -> damage_network.DamageNetwork:
+    key = ("damage", path, str(weights.state_of(Path(path))))
+    return models.kept(key, lambda: damage_network.load(path))

@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from ...contract.editors import AUTO
-from ...editors import registry
-from ...editors.base import LAND_COVERS
+from ...editors.registry import Editors
 from ...ground.errors import BadRequest
-from ...store import shelf
+from ...store.installed import Store
 from ...training.data import layouts
+from ...words.land_cover import SEARCHABLE
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -134,7 +134,7 @@ def tables() -> dict[str, Path]:
     return {path.stem: path for path in sorted(TABLES.glob("*.toml"))}
 
 
-def read(path: Path, pairs: Data | None = None) -> Protocol:
+def read(path: Path, editors: Editors, pairs: Data | None = None) -> Protocol:
     """The protocol in a TOML file, its cases those of a dataset where one is given; raises
     BadRequest that names the place."""
     try:
@@ -160,10 +160,11 @@ def read(path: Path, pairs: Data | None = None) -> Protocol:
     ):
         raise BadRequest(f"seeds: {seeds!r} is no list of whole numbers, as [0, 1, 2].")
     baselines = {
-        str(name): _baseline(str(name), model) for name, model in data.get("baselines", {}).items()
+        str(name): _baseline(editors.models.store, str(name), model)
+        for name, model in data.get("baselines", {}).items()
     }
     systems = tuple(data.get("systems", ["text", *baselines]))
-    known = (*REFERENCES, AUTO, *registry.EDITORS)
+    known = (*REFERENCES, AUTO, *editors.ids)
     for system in systems:
         if system not in known and system not in baselines:
             raise BadRequest(
@@ -217,9 +218,9 @@ def _check_cases(cases: Sequence[Case], systems: Sequence[str]) -> None:
             )
 
 
-def _baseline(name: str, model_id: Any) -> str:
+def _baseline(store: Store, name: str, model_id: Any) -> str:
     """A model that an editor can work with; whether it is here shows when it is run."""
-    if not isinstance(model_id, str) or not shelf.entry(model_id).editors:
+    if not isinstance(model_id, str) or not store.entry(model_id).editors:
         raise BadRequest(
             f"baselines.{name}: {model_id!r:.60} is no model of an editor. See 'landbrush-server "
             "models list'."
@@ -254,9 +255,9 @@ def _case(entry: Mapping[str, Any], number: int, folder: Path) -> Case:
                 f"{where}: {key} is no ring of pixels, as [[10, 10], [90, 10], [90, 80]]."
             )
     texts = {key: str(entry.get(key, "")) for key in TEXTS}
-    if texts["land_cover"] and texts["land_cover"] not in LAND_COVERS:
+    if texts["land_cover"] and texts["land_cover"] not in SEARCHABLE:
         raise BadRequest(
-            f"{where}: land_cover '{texts['land_cover']}' is none of {', '.join(LAND_COVERS)}."
+            f"{where}: land_cover '{texts['land_cover']}' is none of {', '.join(SEARCHABLE)}."
         )
     systems = entry.get("systems")
     return Case(

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from ...ground.files import write_json, write_text
 from ...raster import provenance
 from .measures import Measure
 from .protocol import Protocol
@@ -39,7 +40,7 @@ def write(
         "versions": provenance.versions(),
         "measures": {measure.name: _described(measure) for measure in measures},
     }
-    provenance.write_json(folder / "results.json", {**about, **found})
+    write_json(folder / "results.json", {**about, **found})
     (folder / "tables.md").write_text(tables(protocol, measures, found), "utf8")
     return _page(folder, protocol, {**about, **found}, records)
 
@@ -121,8 +122,8 @@ def tables(protocol: Protocol, measures: Sequence[Measure], found: Mapping[str, 
         first, second = check["means"]
         held = f"{'' if check['held'] is None else str(check['held']) + ' of '}{check['cases']}"
         lines.append(
-            f"| {check['measure']} | {check['better']} | {check['worse']} | {held} | "
-            f"{first:.3g} / {second:.3g} | {check['verdict']} |"
+            f"| {check['measure']} | {check['better']} | {check['worse']} | {held} | {first:.3g} "
+            f"/ {second:.3g} | {check['verdict']} |"
         )
     failed = [
         (row["system"], reason, count)
@@ -203,7 +204,5 @@ def _page(
     filled = {"@TITLE@": escape(protocol.title), "@DATA@": data.replace("<", "\\u003c")}
     text = re.sub("@TITLE@|@DATA@", lambda found: filled[found.group()], PAGE.read_text("utf8"))
     path = folder / "index.html"
-    draft = folder / ".index.html"
-    draft.write_text(text, "utf8")
-    draft.replace(path)
+    write_text(path, text)
     return path

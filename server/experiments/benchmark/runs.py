@@ -4,17 +4,14 @@ executor.
 A folder holds `drawn/` (results by the hash of all they depend on), `measured/` (their numbers),
 `pictures/` and, when all is done, `results.jsonl`. What lies there is not made again. Memory does
 not grow with the number of cases: records go to the disk, and at most a few runs a worker are under
-way.
+config.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import hashlib
 import json
 import os
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -25,8 +22,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ...editors.registry import Editors
+from ...ground.files import whole_file, write_json
 from ...models import weights
-from ...raster import bands, provenance
+from ...raster import display
 from . import drawing, measures, networks
 from .drawing import Asked, Seen
 from .protocol import REFERENCE, Case, Protocol, plain
@@ -41,17 +40,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Task:
-    """One run, complete: it may go to another process. `networks`: those named by the user; `home`:
-    where models are kept."""
+    """One run, complete: it may go to another process. `networks`: those named by the user;
+    `editors`: with the models of a home."""
 
     protocol: Protocol
     case: Case
     asked: Asked
     folder: Path
     networks: tuple[tuple[str, str], ...]
-    home: Path
+    editors: Editors
     judge: Any = None
-    given: tuple[tuple[str, str], ...] = ()
 
     @property
     def stem(self) -> str:
@@ -60,37 +58,36 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Way:
-    """On what it runs: an executor (None: threads of this process), how many runs at a time, and
-    who judges the pictures."""
+class RunConfig:
+    """On what it runs: with which `editors`, on an `executor` (None: threads of this process), how
+    many runs at a time, and who judges the pictures."""
 
+    editors: Editors
     executor: Executor | None = None
     workers: int = 1
     judge: Any = None
 
 
-def tasks(protocol: Protocol, folder: Path, judge: Any = None) -> Iterator[Task]:
+def tasks(editors: Editors, protocol: Protocol, folder: Path, judge: Any = None) -> Iterator[Task]:
     """All runs, case by case."""
-    found = tuple(networks.named().items())
-    home = weights.folder()
+    found = tuple(networks.named(editors.models).items())
     bare = replace(protocol, cases=())
-    given = tuple(weights.given().items())
     for case in protocol.cases:
         for system in protocol.of(case):
             for seed in protocol.seeds_of(system):
-                yield Task(bare, case, Asked(system, seed), folder, found, home, judge, given)
+                yield Task(bare, case, Asked(system, seed), folder, found, editors, judge)
 
 
-def run(protocol: Protocol, folder: Path, say: Say, way: Way) -> Path:
+def run(protocol: Protocol, folder: Path, say: Say, config: RunConfig) -> Path:
     """Make and measure what is not there yet; returns the list of all records. A run that fails is
     a record with its reason."""
-    own = way.executor is None
-    executor = way.executor or ThreadPoolExecutor(
-        way.workers, thread_name_prefix="landbrush-benchmark"
+    own = config.executor is None
+    executor = config.executor or ThreadPoolExecutor(
+        config.workers, thread_name_prefix="landbrush-benchmark"
     )
     waiting: deque[tuple[Task, Future]] = deque()
     draft = folder / f".{RESULTS}"
-    total = sum(1 for _ in tasks(protocol, folder))
+    total = sum(1 for _ in tasks(config.editors, protocol, folder))
     done = 0
     kept = 0
     told: set[tuple[str, str]] = set()
@@ -115,13 +112,12 @@ def run(protocol: Protocol, folder: Path, say: Say, way: Way) -> Path:
                 elif not record["failure"] and not record["kept"]:
                     say(
                         f"[{done}/{total}] {task.case.name}: {task.asked.system}, seed "
-                        f"{task.asked.seed}: "
-                        f"{record['seconds']:.1f} s"
+                        f"{task.asked.seed}: {record['seconds']:.1f} s"
                     )
 
-            for task in tasks(protocol, folder, way.judge):
+            for task in tasks(config.editors, protocol, folder, config.judge):
                 waiting.append((task, executor.submit(measured, task)))
-                if len(waiting) >= AHEAD * way.workers:
+                if len(waiting) >= AHEAD * config.workers:
                     settle()
             while waiting:
                 settle()
@@ -144,9 +140,6 @@ def records(path: Path) -> Iterator[dict[str, Any]]:
 def measured(task: Task) -> dict[str, Any]:
     """The record of a run, from the folder where its numbers lie there; `kept` says whether they
     did."""
-    weights.use_folder(task.home)
-    for kind, value in task.given:
-        weights.give(kind, value)
     base = {
         "case": task.case.name,
         "system": task.asked.system,
@@ -172,9 +165,7 @@ def measured(task: Task) -> dict[str, Any]:
     except Exception as error:  # a system that breaks must not take the others' results with it
         return {**base, "failure": f"{type(error).__name__}: {' '.join(str(error).split())}"}
     if not found.get("judged", {}).get("failures"):
-        provenance.write_json(
-            path, found
-        )  # else what the judge failed at is asked again in the next run
+        write_json(path, found)  # else what the judge failed at is asked again in the next run
     return {**base, **found}
 
 
@@ -182,12 +173,16 @@ def _key(task: Task) -> str:
     """By which numbers are known again: the result's hash, and what it is compared with."""
     case = task.case
     files = [(kind, path, weights.state_of(Path(path))) for kind, path in task.networks]
-    reference = drawing.key_of(task.protocol, case, Asked(REFERENCE, 0)) if case.reference else ""
+    reference = (
+        drawing.key_of(task.editors, task.protocol, case, Asked(REFERENCE, 0))
+        if case.reference
+        else ""
+    )
     judge = task.judge.identity() if task.judge else ""
     wish = [
         case.name,
         task.asked.system,
-        drawing.key_of(task.protocol, case, task.asked),
+        drawing.key_of(task.editors, task.protocol, case, task.asked),
         reference,
         case.caption,
         case.land_cover,
@@ -201,11 +196,14 @@ def _key(task: Task) -> str:
 def _taken(task: Task, path: Path) -> dict[str, Any]:
     """Draw, measure, and keep pictures and features."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    made = drawing.drawn(task.protocol, task.case, task.asked, task.folder / "drawn")
+    made = drawing.drawn(task.editors, task.protocol, task.case, task.asked, task.folder / "drawn")
     seen = drawing.seen(task.case, made)
     shot = measures.Shot(task.case, made, seen)
-    features, likeness = networks.lite0(shot)
-    values = {**measures.taken(shot, _takers(task.networks)), **likeness}
+    models = task.editors.models
+    key = ("takers", task.networks)
+    takers = models.kept(key, lambda: networks.takers(models, dict(task.networks)))
+    features, likeness = networks.lite0(models, shot)
+    values = {**measures.taken(shot, takers), **likeness}
     found: dict[str, Any] = {
         "values": values,
         "seconds": made.seconds,
@@ -213,11 +211,11 @@ def _taken(task: Task, path: Path) -> dict[str, Any]:
         "engine": made.report.get("engine", ""),
         "features": f"measured/{path.stem}.npy",
     }
-    counts = networks.damage(dict(task.networks), shot)
+    counts = networks.damage(models, dict(task.networks), shot)
     if counts:
         found["damage"] = counts
     if task.judge:
-        found["judged"] = task.judge.judged(shot)
+        found["judged"] = task.judge.judged(models, shot)
         values.update(found["judged"]["values"])
     found["values"] = {
         name: value if value is not None and np.isfinite(value) else None
@@ -228,26 +226,9 @@ def _taken(task: Task, path: Path) -> dict[str, Any]:
     return found
 
 
-@functools.lru_cache(maxsize=2)
-def _takers(named: tuple[tuple[str, str], ...]) -> tuple[measures.Taker, ...]:
-    return networks.takers(dict(named))
-
-
 def _keep(features: np.ndarray, path: Path) -> None:
-    with _draft(path) as draft:
+    with whole_file(path, lasting=False) as draft:
         np.save(draft, features.astype(np.float32))
-
-
-@contextlib.contextmanager
-def _draft(path: Path) -> Iterator[Path]:
-    """A file that takes the place of another when it is whole; of its own for each worker."""
-    handle, name = tempfile.mkstemp(prefix=".draft-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    try:
-        yield Path(name)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def _pictures(task: Task, seen: Seen, key: str) -> tuple[str, str]:
@@ -275,8 +256,8 @@ def _pictures(task: Task, seen: Seen, key: str) -> tuple[str, str]:
 
 
 def _picture(image: np.ndarray, seen: Seen, path: Path) -> None:
-    shown = Image.fromarray(bands.picture(image, seen.roles))
-    with _draft(path) as draft:
+    shown = Image.fromarray(display.picture(image, seen.roles.names))
+    with whole_file(path, lasting=False) as draft:
         _sized(shown).save(draft, "JPEG", quality=90)
 
 
@@ -290,7 +271,7 @@ def _outline(mask: np.ndarray, path: Path) -> None:
         | np.pad(np.zeros((mask.shape[0] - 2, mask.shape[1] - 2), bool), 1, constant_values=True)
     )
     pixels[edge] = (255, 215, 0, 255)
-    with _draft(path) as draft:
+    with whole_file(path, lasting=False) as draft:
         _sized(Image.fromarray(pixels), Image.Resampling.NEAREST).save(draft, "PNG")
 
 

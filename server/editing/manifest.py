@@ -1,0 +1,109 @@
+"""What is told of an edit that was made: the manifest's content, and sentences for the user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..contract.manifest import BandRoles, GateReport, Manifest, Quality, SearchReport
+from ..raster import provenance
+from ..raster.bands import Roles
+from ..raster.grid import Box
+from .output import Repainted
+from .plan import Plan
+from .source import Source
+
+LITTLE_CHANGED = 0.6
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found on the way: `search`: where an exemplar was looked for; `gate`: by the check
+    of the file; `quality`: beside it."""
+
+    search: SearchReport | None
+    gate: GateReport
+    quality: Quality
+
+
+def manifest_of(
+    plan: Plan,
+    source: Source,
+    window: Box,
+    parts: Sequence[Repainted],
+    found: Findings,
+) -> Manifest:
+    """All that is known of the edit, but for how long it took."""
+    info = plan.editor.info
+    profile = source.profile
+    roles = source.layer.roles
+    facts = editor_facts(parts)
+    left = sum(part.left for part in parts)
+    return Manifest(
+        editor=info.id,
+        engine=info.engine,
+        operation=plan.operation,
+        gate=found.gate,
+        window=(window.col, window.row, window.width, window.height),
+        seed=plan.request.seed,
+        understood=plan.understood,
+        search=found.search,
+        pixels_left_nodata=left,
+        notes=notes_of(plan, roles, left, facts.get("notes", ()), found.gate),
+        crs=profile.crs.to_string() if profile.crs else None,
+        synthetic=provenance.DISCLAIMER,
+        licence=str(facts.get("licence", info.licence)),
+        process=plan.process,
+        prompt=plan.request.prompt,
+        options=plan.values,
+        editor_facts=facts,
+        request=plan.request,
+        transform=tuple(profile.transform_of(window))[:6],
+        gsd_m=profile.gsd_m,
+        band_roles=BandRoles(roles.names, roles.source),
+        quality=found.quality,
+        versions=provenance.versions(),
+    )
+
+
+def editor_facts(parts: Sequence[Repainted]) -> dict[str, Any]:
+    """What the editor says of its work in all regions: the last word counts, and each sentence is
+    said once."""
+    facts: dict[str, Any] = {}
+    notes: list[str] = []
+    for part in parts:
+        facts.update(part.facts)
+        notes += part.notes
+    if notes:
+        facts["notes"] = list(dict.fromkeys(notes))
+    return facts
+
+
+def notes_of(
+    plan: Plan, roles: Roles, left: int, said: Sequence[str], checked: GateReport
+) -> tuple[str, ...]:
+    """What the user should know of this result, in sentences; `left`: pixels that are nodata;
+    `said`: by the editor and the view."""
+    notes = list(said)
+    changed = checked.pixels_inside_changed / max(checked.pixels_inside, 1)
+    if left:
+        notes.append(f"{left:,} pixels inside the polygons are nodata and were left.")
+    if changed < LITTLE_CHANGED:
+        why = f": {plan.editor.spares}" if plan.editor.spares else ""
+        notes.append(f"Only {changed:.0%} of the polygons' pixels changed{why}.")
+    if len(roles.names) > 3 and roles.source.startswith("assumed") and any(roles.names):
+        named = enumerate(roles.names, 1)
+        guess = ", ".join(f"{role}={band}" for band, role in named if role)
+        notes.append(
+            f"The file does not name its bands; taken as {guess}. State them if that is wrong."
+        )
+    return tuple(notes)
+
+
+def record_facts(facts: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Add facts to those there are; sentences are gathered, all else is replaced."""
+    notes = [*facts.get("notes", ()), *more.get("notes", ())]
+    facts.update(more)
+    if notes:
+        facts["notes"] = list(dict.fromkeys(notes))

@@ -1,0 +1,112 @@
+"""Where an edit happens: polygons on the raster's own grid, the windows they are edited in, and the
+window that is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from ..contract.requests import EditRequest
+from ..raster import masks, polygons
+from ..raster.grid import Box
+from ..raster.masks import Placing, Region
+from ..raster.raster import OnPart, Profile
+from .gate import Edited
+from .new_ground import all_of_it
+from .plan import Plan
+
+WINDOW_MARGIN_PX = 8
+"""Unchanged pixels around the polygons in a window result: enough to see that it fits, not more."""
+LARGEST_SIDE_PX = 4096
+"""Side of a polygon for which surroundings are asked; those of a larger one grow no further."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where.
+
+    `shapes`: the polygons in pixels, apart from one another. `edited`: the windows and their masks,
+    and what the request asks for. `window`: what is written.
+    """
+
+    shapes: Sequence[BaseGeometry]
+    edited: Edited
+    window: Box
+
+    @property
+    def regions(self) -> Sequence[Region]:
+        """The windows that are edited, one after the other."""
+        return self.edited.regions
+
+    def polygons(self, profile: Profile) -> BaseGeometry:
+        """The polygons in the raster's CRS."""
+        to_ground = profile.transform
+
+        def moved(xy: np.ndarray) -> np.ndarray:
+            return np.column_stack(to_ground @ (xy[:, 0], xy[:, 1]))
+
+        return shapely.multipolygons([shapely.transform(shape, moved) for shape in self.shapes])
+
+
+def placing_of(plan: Plan, profile: Profile, shapes: Sequence[BaseGeometry]) -> Placing:
+    """Where the polygons may be edited, with how much around them, and what that takes."""
+    limit = polygons.extent_box(plan.request.extent, profile)
+    blend = plan.blend
+    bounds = [shape.bounds for shape in shapes]
+    sides = [int(max(b[2] - b[0], b[3] - b[1])) for b in bounds]
+    side = min(max(sides, default=1), LARGEST_SIDE_PX)
+    wanted = plan.editor.context_wanted(side, profile.gsd_m, plan.options)
+    return Placing(
+        profile.box,
+        limit,
+        blend.grow_px,
+        max(blend.context_px, wanted) + blend.beyond_px,
+        profile.count,
+        lambda pixels: plan.editor.memory_bytes(pixels, profile.count, plan.options),
+        profile.count * np.dtype(profile.dtype).itemsize,
+    )
+
+
+def locate(plan: Plan, profile: Profile, on_part: OnPart) -> Place:
+    """Polygons in pixels, where is edited and what of it was asked for, and the window to write."""
+    request = plan.request
+    shapes = polygons.pixel_polygons(request.polygons, profile)
+    if request.raster.extent is not None:
+        shapes = all_of_it(shapes, profile.box)
+    protect = (
+        polygons.pixel_polygons(request.protect, profile, "protect") if request.protect else []
+    )
+    placing = placing_of(plan, profile, shapes)
+    regions = masks.regions(shapes, protect, placing, on_part)
+    wanted = masks.wanted(request.polygons, request.protect, placing.limit, profile)
+    return Place(shapes, Edited(regions, wanted), _window(request, profile, placing.limit, regions))
+
+
+def _window(request: EditRequest, profile: Profile, limit: Box, regions: Sequence[Region]) -> Box:
+    """What is written: all of the layer, the extent, or what is edited with a margin."""
+    if request.output.area == "layer":
+        return profile.box
+    if request.extent is not None:
+        return limit
+    spans = [_edited_span(region) for region in regions]
+    top = min(span.row for span in spans)
+    left = min(span.col for span in spans)
+    bottom = max(span.row + span.height for span in spans)
+    right = max(span.col + span.width for span in spans)
+    return Box(left, top, right - left, bottom - top).grown(WINDOW_MARGIN_PX, profile.box)
+
+
+def _edited_span(region: Region) -> Box:
+    """The smallest window around what a region edits."""
+    rows = np.nonzero(region.mask.any(axis=1))[0]
+    cols = np.nonzero(region.mask.any(axis=0))[0]
+    return Box(
+        region.box.col + int(cols[0]),
+        region.box.row + int(rows[0]),
+        int(cols[-1] - cols[0]) + 1,
+        int(rows[-1] - rows[0]) + 1,
+    )

@@ -1,0 +1,98 @@
+"""What an edit reads: the layer, and beside it another raster to copy from and heights."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.enums import Resampling
+from rasterio.warp import reproject
+
+from ..contract.requests import EditRequest
+from ..ground.errors import CannotEdit
+from ..raster import bands, sensor
+from ..raster.bands import Layer
+from ..raster.grid import Box
+from ..raster.raster import Block, Profile, opened, read_window
+from ..raster.rasters import Rasters
+
+
+@dataclass(frozen=True)
+class Source:
+    """Open rasters.
+
+    `layer`: what is edited. `name`: of its file. `exemplar`: another raster to copy from.
+    `elevation`: heights in its first band.
+    """
+
+    layer: Layer
+    name: str
+    exemplar: rasterio.DatasetReader | None = None
+    elevation: rasterio.DatasetReader | None = None
+
+    @property
+    def profile(self) -> Profile:
+        """What the layer is, apart from its pixels."""
+        return self.layer.profile
+
+    @functools.cached_property
+    def overview(self) -> Block:
+        """All of the layer, thinned."""
+        return bands.overview(self.layer)
+
+    @property
+    def satellite(self) -> str:
+        """Which satellite made the layer, as its tags or file name tell; empty: unknown."""
+        return sensor.satellite_of(self.profile, self.name)
+
+    def read(self, box: Box) -> Block:
+        """Native pixels of a window."""
+        return read_window(self.layer.dataset, box)
+
+    def heights(self, box: Box) -> np.ndarray | None:
+        """Heights (H, W) in metres on a window's own grid, NaN where there are none; None without
+        an elevation model. Raises CannotEdit where it holds nothing here."""
+        model = self.elevation
+        if model is None:
+            return None
+        if (model.crs is None) != (self.profile.crs is None):
+            raise CannotEdit(
+                "One of layer and elevation model has no CRS; assign one, so that they can be "
+                "laid over one another."
+            )
+        found = np.full((box.height, box.width), np.nan, np.float32)
+        reproject(
+            rasterio.band(model, 1),
+            found,
+            dst_transform=self.profile.transform_of(box),
+            dst_crs=self.profile.crs or model.crs,
+            dst_nodata=np.nan,
+            resampling=Resampling.bilinear,
+        )
+        if not np.isfinite(found).any():
+            raise CannotEdit(
+                "The elevation model holds no height where the polygons are. Does it cover them?"
+            )
+        return found * np.float32(model.scales[0]) + np.float32(model.offsets[0])
+
+
+@contextlib.contextmanager
+def opened_source(request: EditRequest, rasters: Rasters) -> Iterator[Source]:
+    """Open the rasters of a request; raises RasterUnreadable, Forbidden."""
+    # Bands of new ground are red, green and blue, whatever those of a raster were it was made of.
+    given = {} if request.raster.extent is not None else request.band_roles
+    with contextlib.ExitStack() as stack:
+
+        def reader(path: Path | None) -> rasterio.DatasetReader | None:
+            return None if path is None else stack.enter_context(opened(path, rasters.roots))
+
+        dataset = stack.enter_context(opened(rasters.raster, rasters.roots))
+        layer = Layer.of(dataset, given)
+        yield Source(
+            layer, rasters.raster.name, reader(rasters.exemplar), reader(rasters.elevation)
+        )

@@ -1,0 +1,18 @@
+"""The server's resources, one module a subject."""
+
+from __future__ import annotations
+
+from . import comparisons, jobs, landing, models, processes, rasters, words
+from .declared import Resource
+
+RESOURCES: tuple[Resource, ...] = (
+    landing.resource,
+    processes.resource,
+    jobs.resource,
+    rasters.resource,
+    words.resource,
+    models.resource,
+    comparisons.resource,
+)
+
+__all__ = ["RESOURCES", "Resource"]

@@ -1,0 +1,24 @@
+"""What changed between two rasters."""
+
+from __future__ import annotations
+
+from ...contract.comparison import COMPARISONS, Comparison, ComparisonRequest
+from ...experiments.compare import compared
+from ...ground.errors import BadRequest
+from .declared import Resource, services
+
+resource = Resource("comparisons")
+
+
+@resource.serves(COMPARISONS)
+def comparison(wanted: ComparisonRequest) -> Comparison:
+    """What changed between two rasters of one ground, inside and outside polygons."""
+    for name, ref in (("before", wanted.before), ("after", wanted.after)):
+        if ref.extent is not None:
+            raise BadRequest(
+                f"{name}.extent: rasters are compared that are there; name a path or an upload."
+            )
+    before = services().path_of(wanted.before)
+    after = services().path_of(wanted.after)
+    roots = (*services().roots_of(before), *services().roots_of(after))
+    return compared(before, after, wanted.polygons, roots)

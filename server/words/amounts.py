@@ -1,0 +1,116 @@
+"""How much: severity, metres and depths that words say, as values of an editor's options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..operators.disaster import LOWEST
+from . import lexicon
+from .land_cover import OBJECTS, SEARCHABLE
+
+DEEPEST_M = 30.0
+HIGHEST_M = 9000.0
+"""Metres of water that are a depth; more of them are a height in the elevation model."""
+SEVERITY_OPTIONS: dict[str, dict[str, dict[str, float]]] = {
+    "burn": {"low": {"severity": 0.4}, "high": {"severity": 0.95}},
+    "snow": {"low": {"cover": 0.55, "depth_cm": 2.0}, "high": {"cover": 1.0, "depth_cm": 40.0}},
+    "fog": {"low": {"visibility_m": 900.0}, "high": {"visibility_m": 90.0, "patchiness": 0.3}},
+    "flood": {"low": {"level_m": 0.4}, "high": {"level_m": 3.5}},
+    "night": {"low": {"light": 0.35}, "high": {"light": 0.06}},
+}
+_NUMBER = (
+    r"(?<![\w.,])(\d+(?:[.,]\d+)?|one|two|three|four|five|half an?|ten|fifty|a "
+    r"hundred|an?(?= met| foot| yard| inch))[\s-]*"
+)
+_METRES = re.compile(
+    _NUMBER + r"(km|kilomet\w+|mm|millimet\w+|m|metres?|meters?|cm|centimet\w+|"
+    r"ft|feet|foot|inch(?:es)?|yards?)\b"
+)
+_WORDS = {
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "half a": 0.5,
+    "half an": 0.5,
+    "a": 1,
+    "an": 1,
+    "ten": 10,
+    "fifty": 50,
+    "a hundred": 100,
+}
+_DEPTHS = {
+    r"\bankle": 0.1,
+    r"\bdoor ?steps?\b|\bthreshold": 0.25,
+    r"\bknee": 0.5,
+    r"\bwaist|\bwindow ?sills?": 1.0,
+    r"\bchest|\bdoor ?handles?": 1.3,
+    r"\beaves|\brooftops?\b|\broofs?\b|\bfirst floor": 3.0,
+}
+"""Depth of water in metres where it is said by what it reaches."""
+_UNITS = {
+    "k": 1000.0,
+    "c": 0.01,
+    "f": 0.3048,
+    "i": 0.0254,
+    "y": 0.9144,
+    "mm": 0.001,
+    "mi": 0.001,
+    "m": 1.0,
+}
+"""Metres of a unit by its first letters, two before one."""
+
+
+def severity_of(text: str) -> str:
+    """low, high, or empty where the words say none."""
+    if lexicon.LOW.search(text):
+        return "low"
+    return "high" if lexicon.HIGH.search(text) else ""
+
+
+def options_of(operation: str, severity: str, text: str) -> dict[str, Any]:
+    """Option values that the words give: severity, and metres where they are said."""
+    options: dict[str, Any] = dict(SEVERITY_OPTIONS.get(operation, {}).get(severity, {}))
+    length = _METRES.search(text)
+    if length:
+        number = _WORDS.get(length.group(1)) or float(length.group(1).replace(",", "."))
+        unit = length.group(2)
+        metres = number * _UNITS.get(unit[:2], _UNITS[unit[0]])
+        if operation == "flood" and 0 < metres < HIGHEST_M:
+            options["level_m"] = metres
+        elif operation == "fog" and 10 <= metres <= 20000:
+            options["visibility_m"] = metres
+        elif operation == "snow" and 0 < metres <= 3:
+            options["depth_cm"] = metres * 100
+    elif operation == "flood":
+        options.update(
+            next(
+                ({"level_m": depth} for word, depth in _DEPTHS.items() if re.search(word, text)), {}
+            )
+        )
+    if operation == "flood" and (
+        lexicon.DEPTH.search(text)
+        or not (lexicon.ELEVATION.search(text) or options.get("level_m", 0.0) > DEEPEST_M)
+    ):
+        options["counts_from"] = LOWEST
+    if operation in OBJECTS:
+        options["keep_objects"] = True
+    if operation in SEARCHABLE:
+        options["word"] = operation
+    return options
+
+
+def water_level(options: Mapping[str, Any]) -> str:
+    """How high the water stands, as far as the words say it."""
+    if "level_m" not in options:
+        return ""
+    level = f"{options['level_m']:g} m"
+    if options.get("counts_from") == LOWEST:
+        return f"{level} above the lowest ground (by an elevation model; without one {level} deep)"
+    return (
+        f"up to {level} of the elevation model (a small level below all the ground counts from "
+        "the lowest)"
+    )

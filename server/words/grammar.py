@@ -1,0 +1,202 @@
+"""The rules: what a sentence asks for, of what, and what it leaves alone.
+
+They know direction, negation and protection, which a pooled sentence vector cannot tell.
+"""
+
+from __future__ import annotations
+
+import re
+
+from . import lexicon
+from .lexicon import CLASSES, Mention, mentions
+
+NO_THING = re.compile(r"^\s*(?:no|without|minus|zero)\s+(?!longer)")
+
+
+def protected(text: str) -> tuple[str, str]:
+    """The sentence without its protecting clause, and the class that clause names."""
+    clauses = re.split(
+        r"(?<=[,;:.])\s|\s(?=but |although |though |while |whereas |except|apart from|just not "
+        r"|leaving |sparing |keeping |excluding )",
+        text,
+    )
+    kept = []
+    protect = ""
+    for number, clause in enumerate(clauses):
+        found = _guarded_class(clause, first=number == 0)
+        if found and not protect:
+            protect, remainder = found
+            if remainder.strip():
+                kept.append(remainder)
+        else:
+            kept.append(clause)
+    rest = " ".join(kept)
+    return (rest, protect) if rest.strip(" ,;:.") else (text, "")
+
+
+def _guarded_class(clause: str, first: bool) -> tuple[str, str] | None:
+    words = mentions(clause)
+    if not words or re.search(r"\bnot (?:a|an) \w+(?: \w+)?,? but\b|\bnot \w+ but\b", clause):
+        return None
+    before = lexicon.PROTECT_BEFORE.search(clause)
+    if before and words[0].start < before.start() and not first:
+        return words[0].name, ""
+    after = lexicon.PROTECT_AFTER.search(clause)
+    if after:
+        behind = [w for w in words if w.start >= after.start()]
+        if behind:
+            return behind[0].name, clause[: after.start()]
+    return None
+
+
+def operation_of(text: str) -> tuple[str, str, str]:
+    """Operation, target class, source class; an empty operation where the rules know nothing."""
+    if lexicon.NOT_AN_EDIT.search(text.strip()) or lexicon.IMPOSSIBLE.search(text):
+        return "unknown", "", ""
+    corrected = re.search(
+        r"\bnot (?:a |an |the )?(.+?),? (?:but|it is|it's) (?:a |an |the )?(.+)", text
+    )
+    if corrected:
+        gone = mentions(corrected.group(1))
+        come = mentions(corrected.group(2))
+        if gone and come and come[0].name in CLASSES:
+            return come[0].name, come[0].name, gone[0].name
+    if lexicon.FORBIDDEN.search(text):
+        return "unknown", "", ""
+    for name, pattern in lexicon.EVENTS.items():
+        if pattern.search(text):
+            return name, "", _object(text) if name == "copy" else ""
+    words = mentions(text)
+    removal = _removal(text, words)
+    if removal:
+        return removal
+    scene = next((name for name, pattern in lexicon.SCENES.items() if pattern.search(text)), "")
+    if scene and not (
+        scene == "damage" and re.search(r"rubble cleared|debris cleared|laid\b", text)
+    ):
+        return scene, "", ""
+    return _land_cover(text, words)
+
+
+def _object(text: str) -> str:
+    return next(
+        (
+            w.name
+            for w in mentions(text)
+            if w.name in ("vehicles", "buildings", "residential", "industrial")
+        ),
+        "",
+    )
+
+
+def _removal(text: str, words: list[Mention]) -> tuple[str, str, str] | None:
+    if NO_THING.search(text) and words:
+        return "remove", "", words[0].name
+    if re.search(
+        r"\b(?:dried up|run dry|ran dry|died in the drought|only (?:naked |bare "
+        r")?(?:earth|soil|sand|dirt|gravel))\b",
+        text,
+    ):
+        return "bare", "bare", next((w.name for w in words if w.name != "bare"), "")
+    gone = lexicon.GONE.search(text)
+    if not gone:
+        return None
+    others = {w.name for w in words if w.name in CLASSES}
+    comes = lexicon.FROM_FIRST.search(text, gone.end()) or re.search(
+        r"\b(?:and|now|only)\b", text[gone.end() :]
+    )
+    after = [w for w in words if w.start > gone.end() and w.name in CLASSES]
+    if len(others) >= 2 and comes and after:
+        first = words[0].name
+        return (after[-1].name, after[-1].name, first) if after[-1].name != first else None
+    if re.search(r"\b(?:snow|fog|haze|mist|smog|clouds?)\b", text) and not re.search(
+        r"dense|heavy", text
+    ):
+        first = next((w.name for w in words if w.name in ("snow", "fog")), "")
+        return "remove", "", first
+    near = sorted(
+        words,
+        key=lambda w: (
+            w.name not in ("vehicles", "damage"),
+            min(abs(w.start - gone.end()), abs(gone.start() - w.end)),
+        ),
+    )
+    return "remove", "", near[0].name if near else ""
+
+
+def _land_cover(text: str, words: list[Mention]) -> tuple[str, str, str]:
+    """Direction from the turn of phrase; a class without an operation as the target is unknown."""
+    classes = [
+        w
+        for w in words
+        if w.name in CLASSES or w.name in ("buildings", "shrub", "damage", "vehicles")
+    ]
+    verb = next((name for name, pattern in lexicon.VERBS_TO if pattern.search(text)), "")
+    if not classes:
+        return (verb, verb, "") if verb else ("", "", "")
+    names = list(dict.fromkeys(w.name for w in classes))
+    if len(names) == 1:
+        only = names[0]
+        if only in CLASSES:
+            return (verb, verb, only) if verb and verb != only else (only, only, "")
+        return (verb, verb, only) if verb else ("", "", "")
+    if verb in names:
+        return verb, verb, next(n for n in names if n != verb)
+    first = classes[0]
+    second = next(w for w in classes if w.name != classes[0].name)
+    between = text[first.end : second.start]
+    to, source = _directed(text, first, second, between)
+    if to in CLASSES:
+        return to, to, source
+    return "", "", ""
+
+
+def _directed(text: str, first: Mention, second: Mention, between: str) -> tuple[str, str]:
+    lead = text[: first.start]
+    if re.search(
+        r"\b(?:from|replac\w+|swap\w*|turn\w*|convert\w*|chang\w+|transform\w*|no "
+        r"longer|formerly|was|were|used to be|make|instead of|rather than|in place "
+        r"of|where|on|cover\w*|fill|pave|clad|this \w+ of|dig up|rezone)\s+(?:out |over |up "
+        r")?(?:the |this |that |all |these |those |our |my |a |an |of )*(?:\w+ ){0,2}$",
+        lead,
+    ):
+        if re.search(r"\b(?:replac\w+|swap\w*)\b", lead) and re.search(
+            r"\bwith\b|\bby\b|\bfor\b", between
+        ):
+            return second.name, first.name
+        if not re.search(r"\b(?:put|add|build|want\w*|see)\b", lead) or lexicon.FROM_FIRST.search(
+            between
+        ):
+            return second.name, first.name
+    if re.search(r"\bto\s+(?:the )?$", lead) and re.search(r"\bfrom\b", between):
+        return first.name, second.name
+    if lexicon.TO_FIRST.search(between) and not re.search(
+        r"\b(?:into|become\w*|is now|with|but(?! not))\b", between
+    ):
+        return first.name, second.name
+    if lexicon.FROM_FIRST.search(between):
+        return second.name, first.name
+    if re.search(r"\b(?:for|as)\b", between):
+        return second.name, first.name
+    return first.name, ""
+
+
+FILLERS = re.compile(
+    r"\b(?:please|make|let|it|this|that|the|a|an|to|be|is|in|on|of|with|by|here|area|there|now|all"
+    r"|deep|deeply|heavy|heavily|light|lightly|severe|severely|turn|into|metres?|meters?|m|cm)\b"
+)
+"""Words that leave the meaning of others as it is."""
+
+
+def says_no_more(text: str, operation: str) -> bool:
+    """Whether a sentence holds nothing but the words for an operation, amounts and fillers: then
+    the rules suffice."""
+    pattern = (
+        lexicon.EVENTS.get(operation)
+        or lexicon.SCENES.get(operation)
+        or lexicon.THINGS.get(operation)
+    )
+    if pattern is None:
+        return False
+    rest = FILLERS.sub(" ", pattern.sub(" ", text))
+    return not re.search(r"[^\W\d_]", rest)
