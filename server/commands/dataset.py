@@ -13,10 +13,16 @@ from ..ground.errors import BadRequest
 
 
 def add_commands(commands: Any) -> None:
-    """The parser of `dataset build`."""
+    """The parsers of `dataset`'s actions."""
     kinds = commands.add_parser(
         "dataset", help="build a text-to-image dataset from rasters or pictures"
     ).add_subparsers(required=True, metavar="ACTION")
+    _add_build(kinds)
+    _add_pairs(kinds)
+    _add_bitemporal(kinds)
+
+
+def _add_build(kinds: argparse._SubParsersAction) -> None:
     build = kinds.add_parser(
         "build", help="standardise to 512 pixels with ground size, prompt and provenance (MMM-RS)"
     )
@@ -44,16 +50,7 @@ def add_commands(commands: Any) -> None:
         "--most-nodata", type=float, default=0.1, help="share of a sample that may be nodata"
     )
     build.add_argument("--licence", default="", help="of the sources, kept with every sample")
-    for part, what in (
-        ("modality", "first part of the prompts; automatic: satellite or SAR imagery"),
-        ("weather", "of all"),
-        ("category", "of all"),
-        ("satellite", "of all"),
-        ("dataset", "name of the source dataset in the prompts"),
-    ):
-        build.add_argument(
-            f"--{part}", default="automatic" if part == "modality" else "", help=what
-        )
+    _add_prompt_parts(build)
     build.add_argument(
         "--layout",
         default="plain",
@@ -85,6 +82,23 @@ def add_commands(commands: Any) -> None:
         "--webdataset", type=int, default=0, metavar="N", help="also tar shards of N samples"
     )
     build.set_defaults(run=_build)
+
+
+def _add_prompt_parts(build: argparse.ArgumentParser) -> None:
+    """What the prompts say of every sample."""
+    for part, what in (
+        ("modality", "first part of the prompts; automatic: satellite or SAR imagery"),
+        ("weather", "of all"),
+        ("category", "of all"),
+        ("satellite", "of all"),
+        ("dataset", "name of the source dataset in the prompts"),
+    ):
+        build.add_argument(
+            f"--{part}", default="automatic" if part == "modality" else "", help=what
+        )
+
+
+def _add_pairs(kinds: argparse._SubParsersAction) -> None:
     pairs = kinds.add_parser(
         "pairs", help="pairs of one ground in two modalities, for 'train controlnet'"
     )
@@ -111,6 +125,9 @@ def add_commands(commands: Any) -> None:
     )
     pairs.add_argument("--caption", default="", help="what all of it shows")
     pairs.set_defaults(run=_pairs)
+
+
+def _add_bitemporal(kinds: argparse._SubParsersAction) -> None:
     dates = kinds.add_parser(
         "bitemporal",
         help="co-registered tiles of one ground at two dates, for 'train rsedit' and 'icedit'",

