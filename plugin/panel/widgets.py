@@ -49,7 +49,7 @@ class NarrowForm(QFormLayout):
     """Rows that fit a narrow panel: titles wrap, and fields take what is left, however long what
     they hold."""
 
-    def addRow(self, title, field):
+    def addRow(self, title, field) -> None:
         """Add a row; `title`: text."""
         label = Wrapped(title)
         label.setBuddy(field)
@@ -80,7 +80,7 @@ def narrow_form(parent=None):
 class WheelGuard(QObject):
     """The wheel scrolls the panel; it changes a field only where one has clicked into it first."""
 
-    def watch(self, widget):
+    def watch(self, widget) -> None:
         """Guard all fields below a widget; those that come later need to be watched too."""
         for field in (
             *widget.findChildren(QComboBox),
@@ -92,7 +92,7 @@ class WheelGuard(QObject):
             )  # Qt's own policy gives the focus by the wheel
             field.installEventFilter(self)
 
-    def eventFilter(self, field, event):
+    def eventFilter(self, field, event) -> bool:
         """Called by Qt: a wheel over a field without the focus goes on to what scrolls."""
         if event.type() == QEvent.Type.Wheel and not field.hasFocus():
             event.ignore()
@@ -103,14 +103,14 @@ class WheelGuard(QObject):
 class OptionsForm(QWidget):
     """One row an option; nothing here knows a particular editor."""
 
-    def __init__(self, parent=None):
+    def __init__(self, parent=None) -> None:
         super().__init__(parent)
         self.form = narrow_form(self)
         self.form.setContentsMargins(0, 0, 0, 0)
         self.wheel = WheelGuard(self)
-        self.fields = {}
+        self.fields: dict = {}  # widget by name of the option
 
-    def show_options(self, options, elsewhere=()):
+    def show_options(self, options, elsewhere=()) -> None:
         """Replace the rows; the options named in `elsewhere` have a widget of their own."""
         while self.form.rowCount():
             self.form.removeRow(0)
@@ -134,20 +134,24 @@ class OptionsForm(QWidget):
         elif option.type == "string":
             field = QLineEdit(str(option.default))
         else:
-            field = QSpinBox() if option.type == "integer" else QDoubleSpinBox()
-            low = option.minimum
-            high = option.maximum
-            if option.type == "integer":
-                field.setRange(
-                    int(-(2**31) if low is None else low), int(2**31 - 1 if high is None else high)
-                )
-            else:
-                field.setDecimals(3 if (high is None or high <= 10) else 1)
-                field.setRange(-1e9 if low is None else low, 1e9 if high is None else high)
-                field.setSingleStep(0.05 if high is not None and high <= 1 else 1.0)
-            field.setValue(option.default)
-            if option.unit:
-                field.setSuffix(f" {option.unit}")
+            field = self._number(option)
+        return field
+
+    def _number(self, option):
+        whole = option.type == "integer"
+        most = 2**31 - 1 if whole else 1e9
+        low = -most if option.minimum is None else option.minimum
+        high = most if option.maximum is None else option.maximum
+        field = QSpinBox() if whole else QDoubleSpinBox()
+        if whole:
+            field.setRange(int(low), int(high))
+        else:
+            field.setDecimals(3 if option.maximum is None or high <= 10 else 1)
+            field.setRange(low, high)
+            field.setSingleStep(0.05 if high <= 1 else 1.0)
+        field.setValue(option.default)
+        if option.unit:
+            field.setSuffix(f" {option.unit}")
         return field
 
     def values(self):
@@ -166,7 +170,7 @@ class OptionsForm(QWidget):
                 found[name] = value
         return found
 
-    def set_values(self, values):
+    def set_values(self, values) -> None:
         """Take over values that an option of that name can hold."""
         for name, value in values.items():
             if name not in self.fields:
@@ -188,7 +192,7 @@ class AreaPicker(QWidget):
 
     draw_toggled = pyqtSignal(bool)
 
-    def __init__(self, tool, sources, parent=None):
+    def __init__(self, tool, sources, parent=None) -> None:
         super().__init__(parent)
         self.tool = tool
         column = QVBoxLayout(self)
@@ -232,16 +236,16 @@ class AreaPicker(QWidget):
         self.clear.clicked.connect(tool.clear)
         self._show_source()
 
-    def _drawing(self, on):
+    def _drawing(self, on) -> None:
         if on:
             self.choose(DRAWN)
         self.draw_toggled.emit(on)
 
-    def choose(self, name):
+    def choose(self, name) -> None:
         """Select a source by name."""
         self.source.setCurrentIndex(max(0, self.source.findData(name)))
 
-    def _show_source(self):
+    def _show_source(self) -> None:
         page = {DRAWN: 1, NOTHING: 1, SELECTED: 2}.get(self.source.currentData(), 0)
         self.stack.setCurrentIndex(page)
         self.stack.setVisible(page != 0)
@@ -275,7 +279,7 @@ class AreaPicker(QWidget):
 class FoundList(QListWidget):
     """Windows that look like the word, as thumbnails to tick."""
 
-    def __init__(self, parent=None):
+    def __init__(self, parent=None) -> None:
         super().__init__(parent)
         self.setViewMode(QListWidget.ViewMode.IconMode)
         self.setIconSize(QSize(64, 64))
@@ -285,7 +289,7 @@ class FoundList(QListWidget):
         self.setMovement(QListWidget.Movement.Static)
         self.hide()
 
-    def show_found(self, result):
+    def show_found(self, result) -> None:
         """Fill from a SearchResult; the first three are ticked."""
         self.clear()
         for index, found in enumerate(result.found):

@@ -36,8 +36,7 @@ def examine(home: Path) -> tuple[list[str], bool]:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         lines.append(
-            f"MISSING packages: {', '.join(missing)}. Install this checkout with its extra: pip "
-            "install '.[server]'"
+            f"MISSING packages: {', '.join(missing)}. Install the server anew: pip install ."
         )
         return lines, False
     from ..editors.models import Models

@@ -130,6 +130,14 @@ def blank(extent: Extent, gsd_m: float, folder: Path) -> Path:
     return path
 
 
+def _whole(pixels: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """What is missing at the rim is as the nearest pixel that is there."""
+    if valid.all():
+        return pixels
+    near = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
+    return pixels[:, near[0], near[1]]
+
+
 def finer(source: Path, ref: RasterRef, roles: Mapping[str, int], folder: Path) -> Path:
     """A file of the same ground as an extent of a raster, on a grid of other pixels, by cubic
     interpolation of its colours.
@@ -179,12 +187,9 @@ def finer(source: Path, ref: RasterRef, roles: Mapping[str, int], folder: Path) 
             .normalise(block.values)
         )
         satellite = sensor.satellite_of(layer.profile, source.name)
-    pixels = (np.clip(np.nan_to_num(shown), 0, 1) * 255).round().astype(np.uint8)
-    if not block.valid.all():
-        near = ndimage.distance_transform_edt(
-            ~block.valid, return_distances=False, return_indices=True
-        )
-        pixels = pixels[:, near[0], near[1]]
+    pixels = _whole(
+        (np.clip(np.nan_to_num(shown), 0, 1) * 255).round().astype(np.uint8), block.valid
+    )
 
     def fill(out: rasterio.io.DatasetWriter) -> None:
         out.write(pixels)

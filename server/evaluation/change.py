@@ -99,15 +99,17 @@ def shift(before: np.ndarray, after: np.ndarray, where: np.ndarray) -> tuple[flo
     near = (np.abs(down)[:, None] <= where.shape[0] / 4) & (np.abs(across) <= where.shape[1] / 4)
     near &= overlap > 0.3 * overlap.max()
     peak = np.unravel_index(int(np.where(near, found, -2).argmax()), size)
-    moved = []
-    for axis, at in enumerate((down, across)):
-        low, middle, high = (
-            found[tuple((peak[a] + (step if a == axis else 0)) % size[a] for a in (0, 1))]
-            for step in (-1, 0, 1)
-        )
-        bend = low - 2 * middle + high
-        moved.append(float(at[peak[axis]] + (0.5 * (low - high) / bend if bend < 0 else 0.0)))
-    return moved[0], moved[1]
+    row, col = (int(at) for at in peak)
+    return (
+        float(down[row] + _vertex(*(found[(row + step) % size[0], col] for step in (-1, 0, 1)))),
+        float(across[col] + _vertex(*(found[row, (col + step) % size[1]] for step in (-1, 0, 1)))),
+    )
+
+
+def _vertex(low: float, middle: float, high: float) -> float:
+    """Where a parabola through the values at -1, 0 and 1 is highest; 0 where it has no top."""
+    bend = low - 2 * middle + high
+    return 0.5 * (low - high) / bend if bend < 0 else 0.0
 
 
 @dataclass(frozen=True)

@@ -31,19 +31,21 @@ from .benchmark.drawing import Asked
 from .benchmark.protocol import Case, Protocol, plain
 
 
-def run(editors: Editors, protocol: Protocol, folder: Path, say: Callable[[str], None]) -> Path:
-    """Pictures, settings and tables in the folder; returns the table's path. A system that cannot
-    run is a dash, and why."""
-    models = editors.models
+def _judges(models: Models) -> list[ImageText]:
+    """The image-text models that the user has named; raises ModelNotNamed without any."""
     named = models.chosen("image-text")
     if not named:
         raise ModelNotNamed(f"CLIP scores need an image-text model. {image_text.WHERE}")
     # Whoever guides must not judge alone: with a second model both columns are given.
-    judges = [
-        models.image_text_at(Path(path))
-        for path in dict.fromkeys((named, models.chosen("second-image-text")))
-        if path
-    ]
+    paths = dict.fromkeys((named, models.chosen("second-image-text")))
+    return [models.image_text_at(Path(path)) for path in paths if path]
+
+
+def run(editors: Editors, protocol: Protocol, folder: Path, say: Callable[[str], None]) -> Path:
+    """Pictures, settings and tables in the folder; returns the table's path. A system that cannot
+    run is a dash, and why."""
+    models = editors.models
+    judges = _judges(models)
     for part in ("pictures", "manifests"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     rows = [
@@ -64,14 +66,12 @@ def run(editors: Editors, protocol: Protocol, folder: Path, say: Callable[[str],
         for system in protocol.systems:
             for seed in protocol.seeds:
                 stem = f"{plain(case.name)}-{plain(system)}-{seed}"
+                asked = Asked(system, seed)
                 try:
-                    made = drawing.drawn(
-                        editors, protocol, case, Asked(system, seed), folder / "drawn"
-                    )
+                    made = drawing.drawn(editors, protocol, case, asked, folder / "drawn")
                     picture = _laid(case, made)
-                except (
-                    Exception
-                ) as error:  # a system that breaks must not take the others' results with it
+                # A system that breaks must not take the others' results with it.
+                except Exception as error:
                     failures[f"{system}, {case.name}"] = f"{type(error).__name__}: {error}"
                     say(f"{case.name}: {system}: {error}")
                     break

@@ -6,10 +6,12 @@ from ..contract.jobs import Problem
 
 
 class ServerError(Exception):
-    """Base: `status` is the HTTP status, `title` the short name of the kind."""
+    """Base: `status` is the HTTP status, `title` the short name of the kind, `ogc` the name that
+    OGC 18-062r2 gives it; empty where it gives none."""
 
     status = 500
     title = "The server failed"
+    ogc = ""
 
     def problem(self, instance: str = "") -> Problem:
         """The problem document of this error."""
@@ -18,6 +20,8 @@ class ServerError(Exception):
     @classmethod
     def type_uri(cls) -> str:
         """A stable name of the kind, for programs."""
+        if cls.ogc:
+            return f"http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/{cls.ogc}"
         return f"urn:landbrush:problem:{cls.__name__}"
 
 
@@ -43,15 +47,11 @@ class Forbidden(ServerError):
 
 
 class UnknownProcess(ServerError):
-    """No editor of that name. The type is the one OGC 18-062r2 asks for."""
+    """No editor of that name."""
 
     status = 404
     title = "No such process"
-
-    @classmethod
-    def type_uri(cls) -> str:
-        """As OGC names it."""
-        return "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/no-such-process"
+    ogc = "no-such-process"
 
 
 class UnknownJob(ServerError):
@@ -59,11 +59,7 @@ class UnknownJob(ServerError):
 
     status = 404
     title = "No such job"
-
-    @classmethod
-    def type_uri(cls) -> str:
-        """As OGC names it."""
-        return "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/no-such-job"
+    ogc = "no-such-job"
 
 
 class ResultNotReady(ServerError):
@@ -71,11 +67,7 @@ class ResultNotReady(ServerError):
 
     status = 404
     title = "The result is not ready"
-
-    @classmethod
-    def type_uri(cls) -> str:
-        """As OGC names it."""
-        return "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/result-not-ready"
+    ogc = "result-not-ready"
 
 
 class TooLarge(ServerError):

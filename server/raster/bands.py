@@ -71,9 +71,7 @@ def data_bands(profile: Profile) -> list[int]:
     return [i for i in range(profile.count) if profile.colorinterp[i] != ColorInterp.alpha]
 
 
-def roles_of(profile: Profile, given: Mapping[str, int]) -> Roles:
-    """Roles of the data bands: as given, else as the file says, else by layout."""
-    bands = data_bands(profile)
+def _given_roles(bands: Sequence[int], given: Mapping[str, int]) -> tuple[str, ...]:
     names = [""] * len(bands)
     for role, number in given.items():
         if number - 1 not in bands:
@@ -81,25 +79,35 @@ def roles_of(profile: Profile, given: Mapping[str, int]) -> Roles:
                 f"band_roles.{role}: band {number} is not among the raster's {len(bands)} bands."
             )
         names[bands.index(number - 1)] = role
-    if any(names):
-        return Roles(tuple(names), "given")
-    for place, band in enumerate(bands):
-        text = (profile.descriptions[band] or "").strip().lower().removesuffix(" (synthetic)")
-        names[place] = next((role for role, words in _WORDS.items() if text in words), "")
-    if {"red", "nir", "vv", "vh"} & set(names):
-        shown = [profile.colorinterp[band].name for band in bands]
+    return tuple(names)
+
+
+def _described_role(description: str) -> str:
+    text = description.strip().lower().removesuffix(" (synthetic)")
+    return next((role for role, words in _WORDS.items() if text in words), "")
+
+
+def _role_or_none(colour: str) -> str:
+    return colour if colour in BAND_ROLES else ""
+
+
+def roles_of(profile: Profile, given: Mapping[str, int]) -> Roles:
+    """Roles of the data bands: as given, else as the file says, else by layout."""
+    bands = data_bands(profile)
+    if given:
+        return Roles(_given_roles(bands, given), "given")
+    described = [_described_role(profile.descriptions[band] or "") for band in bands]
+    colours = [_role_or_none(profile.colorinterp[band].name) for band in bands]
+    if {"red", "nir", "vv", "vh"} & set(described):
         names = [
-            name or (colour if colour in BAND_ROLES and colour not in names else "")
-            for name, colour in zip(names, shown, strict=True)
+            name or (colour if colour not in described else "")
+            for name, colour in zip(described, colours, strict=True)
         ]
         return Roles(tuple(names), "band descriptions")
-    names = [
-        p.name if p.name in BAND_ROLES else "" for p in (profile.colorinterp[b] for b in bands)
-    ]
-    if {"red", "green", "blue"} <= set(names):
-        if len(names) == 4 and names[3] == "":
-            names[3] = "nir"
-        return Roles(tuple(names), "colour interpretation")
+    if {"red", "green", "blue"} <= set(colours):
+        if len(colours) == 4 and colours[3] == "":
+            colours[3] = "nir"
+        return Roles(tuple(colours), "colour interpretation")
     return Roles(LAYOUTS.get(len(bands), ("",) * len(bands)), "assumed from the number of bands")
 
 

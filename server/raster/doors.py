@@ -28,37 +28,34 @@ from ..ground.errors import Forbidden, RasterUnreadable
 from .references import Folders, check_sidecar, named_in
 from .tiff_header import MOST_BANDS
 
-ALLOWED = frozenset(
-    (
-        "GTiff",
-        "COG",
-        "PNG",
-        "JPEG",
-        "JP2OpenJPEG",
-        "HFA",
-        "ENVI",
-        "EHdr",
-        "ERS",
-        "AAIGrid",
-        "SRTMHGT",
-        "USGSDEM",
-        "DTED",
-        "NITF",
-        "PCIDSK",
-        "RST",
-        "SAGA",
-        "BMP",
-        "GIF",
-        "BIGGIF",
-        "WEBP",
-        "JPEGXL",
-        "GPKG",
-        "ZMap",
-        "VRT",
-        "MEM",
-        "Memory",
-    )
+FORMATS = (
+    "GTiff",
+    "PNG",
+    "JPEG",
+    "JP2OpenJPEG",
+    "HFA",
+    "ENVI",
+    "EHdr",
+    "ERS",
+    "AAIGrid",
+    "SRTMHGT",
+    "USGSDEM",
+    "DTED",
+    "NITF",
+    "PCIDSK",
+    "RST",
+    "SAGA",
+    "BMP",
+    "GIF",
+    "WEBP",
+    "JPEGXL",
+    "GPKG",
+    "ZMap",
 )
+"""Formats that are read; a VRT, which GDAL knows by its content whatever the file is called, only
+where the name says that it is one. netCDF, HDF5 and KEA are not among them: their libraries follow
+links to other files and trust the sizes they are told."""
+ALLOWED = frozenset((*FORMATS, "COG", "BIGGIF", "VRT", "MEM", "Memory"))
 """Drivers of this process: those of the formats that are read and written, and what they are made
 of."""
 OTHERS = (
@@ -99,33 +96,6 @@ NO_NETWORK = {
     "GDAL_VRT_ENABLE_PYTHON": "NO",
 }
 
-FORMATS = (
-    "GTiff",
-    "PNG",
-    "JPEG",
-    "JP2OpenJPEG",
-    "HFA",
-    "ENVI",
-    "EHdr",
-    "ERS",
-    "AAIGrid",
-    "SRTMHGT",
-    "USGSDEM",
-    "DTED",
-    "NITF",
-    "PCIDSK",
-    "RST",
-    "SAGA",
-    "BMP",
-    "GIF",
-    "WEBP",
-    "JPEGXL",
-    "GPKG",
-    "ZMap",
-)
-"""Formats that are read; a VRT, which GDAL knows by its content whatever the file is called, only
-where the name says that it is one. netCDF, HDF5 and KEA are not among them: their libraries follow
-links to other files and trust the sizes they are told."""
 PICTURES = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
 """Formats whose readers go on past the end of a file that was cut short, with whatever lies in
 memory."""

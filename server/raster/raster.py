@@ -140,27 +140,7 @@ def _metres(crs: CRS) -> float:
 def profile_of(dataset: rasterio.DatasetReader) -> Profile:
     """Describe an open raster; raises RasterUnreadable for kinds that cannot be edited."""
     name = Path(dataset.name).name
-    types = set(dataset.dtypes)
-    if not types:
-        inner = ", ".join(s.rpartition(":")[2] for s in dataset.subdatasets[:8])
-        raise RasterUnreadable(
-            f"{name} holds no raster of its own"
-            + (f" but several inside ({inner})" if inner else "")
-            + "; export the one to edit as a GeoTIFF."
-        )
-    if len(types) > 1:
-        raise RasterUnreadable(
-            f"{name} mixes types {', '.join(sorted(types))}; give its bands one type."
-        )
-    dtype = types.pop()
-    if "complex" in dtype or dtype == "cint16":
-        raise RasterUnreadable(
-            f"{name} holds complex numbers ({dtype}); make an amplitude or dB raster of it first."
-        )
-    if dtype not in EDITABLE_TYPES:
-        raise RasterUnreadable(
-            f"{name} is of type {dtype}; editable are {', '.join(EDITABLE_TYPES)}."
-        )
+    dtype = _type_of(dataset, name)
     if ColorInterp.palette in dataset.colorinterp:
         raise RasterUnreadable(
             f"{name} has a colour palette; its values are classes, not brightness. Convert it to "
@@ -199,6 +179,32 @@ def profile_of(dataset: rasterio.DatasetReader) -> Profile:
         if dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES"
         else "MINISBLACK",
     )
+
+
+def _type_of(dataset: rasterio.DatasetReader, name: str) -> str:
+    """The type of all bands; raises RasterUnreadable where that is none or cannot be edited."""
+    types = set(dataset.dtypes)
+    if not types:
+        inner = ", ".join(s.rpartition(":")[2] for s in dataset.subdatasets[:8])
+        raise RasterUnreadable(
+            f"{name} holds no raster of its own"
+            + (f" but several inside ({inner})" if inner else "")
+            + "; export the one to edit as a GeoTIFF."
+        )
+    if len(types) > 1:
+        raise RasterUnreadable(
+            f"{name} mixes types {', '.join(sorted(types))}; give its bands one type."
+        )
+    dtype = types.pop()
+    if "complex" in dtype or dtype == "cint16":
+        raise RasterUnreadable(
+            f"{name} holds complex numbers ({dtype}); make an amplitude or dB raster of it first."
+        )
+    if dtype not in EDITABLE_TYPES:
+        raise RasterUnreadable(
+            f"{name} is of type {dtype}; editable are {', '.join(EDITABLE_TYPES)}."
+        )
+    return str(dtype)
 
 
 def _check_numbers(dataset: rasterio.DatasetReader, name: str) -> None:

@@ -188,7 +188,7 @@ class _Repository:
             from huggingface_hub import HfApi
         except ImportError as error:
             raise HubUnreachable(
-                "Downloads need the package huggingface-hub: pip install 'landbrush[server]'"
+                "Downloads need the package huggingface-hub: pip install huggingface-hub"
             ) from error
         try:
             return HfApi(endpoint=self.endpoint or None).model_info(

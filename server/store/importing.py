@@ -13,7 +13,7 @@ import os
 import shutil
 import stat
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -218,39 +218,47 @@ def _in_folder(entry: Entry, source: Path) -> Iterator[Found]:
 
 
 def _in_zip(entry: Entry, archive: zipfile.ZipFile) -> Iterator[Found]:
-    infos = {}
-    for info in archive.infolist():
-        name = info.filename.replace("\\", "/")
-        pieces = PurePosixPath(name).parts
-        if name.startswith("/") or ".." in pieces or (pieces and ":" in pieces[0]):
-            raise ModelRefused(
-                f"The zip holds '{info.filename[:80]}', which points outside its folder. It is "
-                "not unpacked."
-            )
-        if stat.S_ISLNK(info.external_attr >> 16):
-            raise ModelRefused(
-                f"The zip holds a link ('{info.filename[:80]}'). It is not unpacked."
-            )
-        if info.flag_bits & 1:
-            raise ModelRefused("The zip is encrypted. Unpack it and give the folder.")
-        if not info.is_dir():
-            infos[name] = info
+    named = [(_harmless(info), info) for info in archive.infolist()]
+    infos = {name: info for name, info in named if not info.is_dir()}
     if len(infos) > MOST_FILES:
         raise ModelRefused(f"The zip holds {len(infos)} files; at most {MOST_FILES} are taken.")
-    top = {name.split("/")[0] for name in infos}
-    if len(top) == 1 and all("/" in name for name in infos) and next(iter(top)) not in entry.parts:
-        infos = {name.split("/", 1)[1]: info for name, info in infos.items()}
-    if entry.subfolder and any(name.startswith(f"{entry.subfolder}/") for name in infos):
-        cut = len(entry.subfolder) + 1
-        infos = {
-            name[cut:]: info
-            for name, info in infos.items()
-            if name.startswith(f"{entry.subfolder}/")
-        }
+    infos = _without_outer_folder(entry, infos)
     for name, origin in chosen(
         entry, {name: info.file_size for name, info in infos.items()}
     ).items():
         yield Found(name, infos[origin].file_size, functools.partial(archive.open, infos[origin]))
+
+
+def _without_outer_folder(
+    entry: Entry, infos: dict[str, zipfile.ZipInfo]
+) -> dict[str, zipfile.ZipInfo]:
+    """Members by their paths inside the model: without the one folder that holds everything, and
+    without the subfolder of the repository in which this model lies."""
+    top = {name.split("/")[0] for name in infos}
+    if len(top) == 1 and all("/" in name for name in infos) and next(iter(top)) not in entry.parts:
+        infos = {name.split("/", 1)[1]: info for name, info in infos.items()}
+    inside = f"{entry.subfolder}/"
+    if entry.subfolder and any(name.startswith(inside) for name in infos):
+        infos = {
+            name[len(inside) :]: info for name, info in infos.items() if name.startswith(inside)
+        }
+    return infos
+
+
+def _harmless(info: zipfile.ZipInfo) -> str:
+    """The name of a member; raises ModelRefused where it leads outside or cannot be read."""
+    name = info.filename.replace("\\", "/")
+    pieces = PurePosixPath(name).parts
+    if name.startswith("/") or ".." in pieces or (pieces and ":" in pieces[0]):
+        raise ModelRefused(
+            f"The zip holds '{info.filename[:80]}', which points outside its folder. It is "
+            "not unpacked."
+        )
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise ModelRefused(f"The zip holds a link ('{info.filename[:80]}'). It is not unpacked.")
+    if info.flag_bits & 1:
+        raise ModelRefused("The zip is encrypted. Unpack it and give the folder.")
+    return name
 
 
 def chosen(entry: Entry, sizes: Mapping[str, int]) -> dict[str, str]:
@@ -266,24 +274,30 @@ def chosen(entry: Entry, sizes: Mapping[str, int]) -> dict[str, str]:
             for name in sizes
             if name.startswith(place) and "/" not in name[len(place) :]
         }
-        good = {
-            name: origin for name, origin in inside.items() if PurePosixPath(name).suffix in TAKEN
-        }
-        shards = any(name.endswith(".safetensors.index.json") for name in good)
-        weighty = [name for name in good if name.endswith(".safetensors")]
-        if part in parts.WITH_WEIGHTS and not weighty:
-            pickled = [name for name in inside if name.endswith((".bin", ".pt", ".pth", ".ckpt"))]
-            if pickled:
-                raise ModelRefused(
-                    f"{part} has its weights as a pickle only ({pickled[0]}), which could run "
-                    "code and is not read. Get the .safetensors file of this part."
-                )
-        if len(weighty) > 1 and not shards:
-            # The same weights in several precisions: one is enough.
-            for name in weighty:
-                if len(PurePosixPath(name).suffixes) > 1 and any(
-                    len(PurePosixPath(n).suffixes) == 1 for n in weighty
-                ):
-                    good.pop(name)
-        taken.update({f"{part}/{name}": origin for name, origin in good.items()})
+        wanted = _wanted([name for name in inside if PurePosixPath(name).suffix in TAKEN])
+        if part in parts.WITH_WEIGHTS:
+            _check_no_pickle_alone(part, list(inside), wanted)
+        taken.update({f"{part}/{name}": inside[name] for name in wanted})
     return taken
+
+
+def _wanted(names: Sequence[str]) -> list[str]:
+    """Of the same weights in several precisions those of the plain name, where there are such and
+    no shards."""
+    weighty = [name for name in names if name.endswith(".safetensors")]
+    plain = [name for name in weighty if len(PurePosixPath(name).suffixes) == 1]
+    shards = any(name.endswith(".safetensors.index.json") for name in names)
+    if shards or not plain:
+        return list(names)
+    return [name for name in names if name in plain or name not in weighty]
+
+
+def _check_no_pickle_alone(part: str, names: Sequence[str], wanted: Sequence[str]) -> None:
+    if any(name.endswith(".safetensors") for name in wanted):
+        return
+    pickled = [name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt"))]
+    if pickled:
+        raise ModelRefused(
+            f"{part} has its weights as a pickle only ({pickled[0]}), which could run "
+            "code and is not read. Get the .safetensors file of this part."
+        )

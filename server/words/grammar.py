@@ -124,6 +124,13 @@ def _removal(text: str, words: list[Mention]) -> tuple[str, str, str] | None:
     return "remove", "", near[0].name if near else ""
 
 
+def _of_one(only: str, verb: str) -> tuple[str, str, str]:
+    """The same of a text that names one class, or none (empty)."""
+    if only in CLASSES and verb in ("", only):
+        return only, only, ""
+    return (verb, verb, only) if verb else ("", "", "")
+
+
 def _land_cover(text: str, words: list[Mention]) -> tuple[str, str, str]:
     """Direction from the turn of phrase; a class without an operation as the target is unknown."""
     classes = [
@@ -132,14 +139,9 @@ def _land_cover(text: str, words: list[Mention]) -> tuple[str, str, str]:
         if w.name in CLASSES or w.name in ("buildings", "shrub", "damage", "vehicles")
     ]
     verb = next((name for name, pattern in lexicon.VERBS_TO if pattern.search(text)), "")
-    if not classes:
-        return (verb, verb, "") if verb else ("", "", "")
     names = list(dict.fromkeys(w.name for w in classes))
-    if len(names) == 1:
-        only = names[0]
-        if only in CLASSES:
-            return (verb, verb, only) if verb and verb != only else (only, only, "")
-        return (verb, verb, only) if verb else ("", "", "")
+    if len(names) < 2:
+        return _of_one("".join(names), verb)
     if verb in names:
         return verb, verb, next(n for n in names if n != verb)
     first = classes[0]

@@ -71,13 +71,11 @@ def interpret(
         ruled = replace(ruled, operation="")
     if chosen:
         from_class = ruled.from_class if ruled.from_class != chosen else ""
-        to_class = chosen if chosen in CLASSES else ""
-        ruled = Ruled(chosen, to_class, from_class)
+        ruled = Ruled(chosen, _class_of(chosen), from_class)
     sure = ruled.operation not in ("", "unknown")
     if not ruled.operation:
-        operation = choices[0].operation if choices else "unknown"
-        to_class = operation if operation in CLASSES else ""
-        ruled = replace(ruled, operation=operation, to_class=to_class)
+        nearest_one = choices[0].operation if choices else "unknown"
+        ruled = replace(ruled, operation=nearest_one, to_class=_class_of(nearest_one))
     operation = ruled.operation
     severity = amounts.severity_of(text)
     able = tuple(choice for choice in choices if EDITOR_OF.get(choice.operation))
@@ -95,6 +93,11 @@ def interpret(
         choices=() if sure else able,
     )
     return replace(found, understood=_sentence(found))
+
+
+def _class_of(operation: str) -> str:
+    """The land cover that an operation makes; empty where it makes none."""
+    return operation if operation in CLASSES else ""
 
 
 @dataclass(frozen=True)

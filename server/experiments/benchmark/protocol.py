@@ -134,6 +134,13 @@ def tables() -> dict[str, Path]:
     return {path.stem: path for path in sorted(TABLES.glob("*.toml"))}
 
 
+def _seeds(given: Any) -> tuple[int, ...]:
+    whole = isinstance(given, list) and all(isinstance(seed, int) and seed >= 0 for seed in given)
+    if not whole or not given:
+        raise BadRequest(f"seeds: {given!r} is no list of whole numbers, as [0, 1, 2].")
+    return tuple(given)
+
+
 def read(path: Path, editors: Editors, pairs: Data | None = None) -> Protocol:
     """The protocol in a TOML file, its cases those of a dataset where one is given; raises
     BadRequest that names the place."""
@@ -152,13 +159,7 @@ def read(path: Path, editors: Editors, pairs: Data | None = None) -> Protocol:
         if pairs
         else tuple(_case(entry, number, path.parent) for number, entry in enumerate(entries, 1))
     )
-    seeds = data.get("seeds", [0, 1, 2])
-    if (
-        not isinstance(seeds, list)
-        or not seeds
-        or not all(isinstance(seed, int) and seed >= 0 for seed in seeds)
-    ):
-        raise BadRequest(f"seeds: {seeds!r} is no list of whole numbers, as [0, 1, 2].")
+    seeds = _seeds(data.get("seeds", [0, 1, 2]))
     baselines = {
         str(name): _baseline(editors.models.store, str(name), model)
         for name, model in data.get("baselines", {}).items()
@@ -180,7 +181,7 @@ def read(path: Path, editors: Editors, pairs: Data | None = None) -> Protocol:
         cases,
         systems,
         baselines,
-        tuple(seeds),
+        seeds,
         data.get("options", {}),
         str(data.get("title", Protocol.title)),
         sensible,
