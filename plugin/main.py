@@ -1,5 +1,7 @@
 """The plugin: an action, the dock, the Processing provider; unloading leaves nothing behind."""
 
+from typing import Any, Optional
+
 from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QIcon
@@ -14,16 +16,19 @@ MENU = "Landbrush"
 class LandbrushPlugin:
     """What QGIS loads."""
 
-    def __init__(self, iface):
+    def __init__(self, iface) -> None:
         self.iface = iface
-        self.provider = self.dock = self.action = self.options = None
+        self.provider: Optional[LandbrushProvider] = None
+        self.dock: Optional[LandbrushDock] = None
+        self.options: Optional[LandbrushOptionsFactory] = None
+        self.action: Any = None  # a QAction, whose module depends on the version of Qt
 
-    def initProcessing(self):
+    def initProcessing(self) -> None:
         """Also called alone, by qgis_process."""
         self.provider = LandbrushProvider()
         QgsApplication.processingRegistry().addProvider(self.provider)
 
-    def initGui(self):
+    def initGui(self) -> None:
         """Add the action, the dock and the options page."""
         self.initProcessing()
         window = self.iface.mainWindow()
@@ -38,7 +43,7 @@ class LandbrushPlugin:
         self.options = LandbrushOptionsFactory()
         self.iface.registerOptionsWidgetFactory(self.options)
 
-    def unload(self):
+    def unload(self) -> None:
         """Take everything away again."""
         if self.provider is not None:
             QgsApplication.processingRegistry().removeProvider(self.provider)

@@ -94,11 +94,11 @@ def requirement():
     """
     package = settings.get("server/package")
     if package and Path(package).exists():
-        return f"{package}[server]"
+        return package
     if (ROOT / "pyproject.toml").exists():
-        return f"{ROOT}[server]"
+        return str(ROOT)
     shipped = shipped_wheel()
-    return shipped and f"landbrush[server] @ {shipped[0].as_uri()}#sha256={shipped[1]}"
+    return shipped and f"landbrush @ {shipped[0].as_uri()}#sha256={shipped[1]}"
 
 
 TORCH = "torch>=2.4,<2.14"
@@ -107,7 +107,7 @@ TORCH = "torch>=2.4,<2.14"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
-def wants_cpu_build():
+def wants_cpu_build() -> bool:
     """Whether torch's small build is enough: on Linux the usual one brings gigabytes for NVIDIA's
     GPUs; elsewhere it does not."""
     if not sys.platform.startswith("linux"):

@@ -7,6 +7,7 @@ scripts and Processing's threads.
 
 import json
 from pathlib import Path
+from typing import Optional
 
 from qgis.PyQt.QtCore import QObject, QProcess, QTimer, pyqtSignal
 
@@ -68,23 +69,23 @@ class LocalServer(QObject):
 
     changed = pyqtSignal(str, str)
 
-    def __init__(self, parent=None):
+    def __init__(self, parent=None) -> None:
         super().__init__(parent)
         self.state = STOPPED
         self.url = ""
         self.token = None  # until the server tells it
-        self.process = None
+        self.process: QProcess = None  # until one is started
         self.output = ""
         self.errors = ""
-        self.steps = []
-        self.step = None
+        self.steps: list[installer.Step] = []
+        self.step: Optional[installer.Step] = None  # of an installation
         self.count = 0
 
-    def _set(self, state, text=""):
+    def _set(self, state, text: str = "") -> None:
         self.state = state
         self.changed.emit(state, text)
 
-    def start(self):
+    def start(self) -> None:
         """Start the server; if its environment is missing, say so."""
         if self.state in (STARTING, RUNNING, INSTALLING):
             return
@@ -100,7 +101,7 @@ class LocalServer(QObject):
         self._set(STARTING, "Starting the server ...")
         self._launch(str(python), serve_arguments(), self._server_ended, serving_environment())
 
-    def _launch(self, program, arguments, on_end, environment=None):
+    def _launch(self, program, arguments, on_end, environment=None) -> None:
         process = QProcess(self)
         process.setProcessEnvironment(environment or installer.child_environment())
         process.setWorkingDirectory(str(Path.home()))
@@ -111,7 +112,7 @@ class LocalServer(QObject):
         self.process = process
         process.start(program, arguments)
 
-    def _read_output(self):
+    def _read_output(self) -> None:
         self.output += bytes(self.process.readAllStandardOutput()).decode("utf8", "replace")
         if self.state == INSTALLING:
             last = self.output.strip().splitlines()[-1:] or [""]
@@ -122,26 +123,26 @@ class LocalServer(QObject):
                 self.url, self.token = address
                 self._set(RUNNING, f"Server at {self.url}")
 
-    def _read_errors(self):
+    def _read_errors(self) -> None:
         self.errors = (
             self.errors + bytes(self.process.readAllStandardError()).decode("utf8", "replace")
         )[-20_000:]
 
-    def _could_not_start(self, error):
+    def _could_not_start(self, error) -> None:
         if error == QProcess.ProcessError.FailedToStart:
             self._set(
                 FAILED,
                 f"{self.process.program()} could not be started: {self.process.errorString()}",
             )
 
-    def _server_ended(self, *_):
+    def _server_ended(self, *_) -> None:
         if self.state == RUNNING and "is in use by a running server" in self.errors:
             return  # another QGIS runs it; its address was read
         if self.state in (STARTING, RUNNING):
             last = [line for line in self.errors.strip().splitlines() if line.strip()][-3:]
             self._set(FAILED, "The server stopped: " + (" / ".join(last) or "no message"))
 
-    def lost(self):
+    def lost(self) -> None:
         """The server did not answer although it should run: another QGIS that owned it may have
         closed it."""
         running = (
@@ -150,7 +151,7 @@ class LocalServer(QObject):
         if self.state == RUNNING and not running:
             self._set(FAILED, "The server is gone. Start it again.")
 
-    def stop(self, closing=False):
+    def stop(self, closing: bool = False) -> None:
         """Ask the child to end, and end it if it does not. `closing`: at once, since nobody will be
         there to look."""
         process = self.process
@@ -176,7 +177,7 @@ class LocalServer(QObject):
                 timer.start(STOP_TIMEOUT_MS)
         self._set(STOPPED, "Server stopped")
 
-    def install(self):
+    def install(self) -> None:
         """Make the environment and install the server into it, step by step."""
         base = installer.base_python()
         if base is None:
@@ -205,7 +206,7 @@ class LocalServer(QObject):
         self.output = self.errors = ""
         self._next_step()
 
-    def _next_step(self):
+    def _next_step(self) -> None:
         marker = installer.environment_folder().with_suffix(f".{installer.INCOMPLETE}")
         if not self.steps:
             marker.unlink()
@@ -217,11 +218,12 @@ class LocalServer(QObject):
         self._set(INSTALLING, self._at_step())
         self._launch(self.step.command[0], self.step.command[1:], self._step_ended)
 
-    def _at_step(self):
-        return f"Installing, {self.count - len(self.steps)} of {self.count}: {self.step.title} ..."
+    def _at_step(self) -> str:
+        title = self.step.title if self.step else ""
+        return f"Installing, {self.count - len(self.steps)} of {self.count}: {title} ..."
 
-    def _step_ended(self, code, *_):
-        if self.state != INSTALLING:
+    def _step_ended(self, code, *_) -> None:
+        if self.state != INSTALLING or self.step is None:
             return
         if code != 0 and self.step.needed:
             last = [line for line in self.errors.strip().splitlines() if line.strip()][-2:]
@@ -234,9 +236,9 @@ class BlockingServer:
     """The local server for a script or Processing: started on entry if none runs, stopped on
     exit."""
 
-    def __init__(self, is_cancelled=lambda: False):
+    def __init__(self, is_cancelled=lambda: False) -> None:
         self.is_cancelled = is_cancelled
-        self.process = None
+        self.process: Optional[QProcess] = None
 
     def __enter__(self):
         """Return (url, token)."""
@@ -246,25 +248,25 @@ class BlockingServer:
                 "The Landbrush server is not installed. Open the Landbrush panel and press "
                 "'Install server'."
             )
-        self.process = QProcess()
-        self.process.setProcessEnvironment(serving_environment())
-        self.process.setStandardErrorFile(QProcess.nullDevice())
-        self.process.start(str(python), serve_arguments())
+        self.process = process = QProcess()
+        process.setProcessEnvironment(serving_environment())
+        process.setStandardErrorFile(QProcess.nullDevice())
+        process.start(str(python), serve_arguments())
         text = ""
         waited = 0
         while waited < START_TIMEOUT_MS and not self.is_cancelled():
-            self.process.waitForReadyRead(250)
+            process.waitForReadyRead(250)
             waited += 250
-            text += bytes(self.process.readAllStandardOutput()).decode("utf8", "replace")
+            text += bytes(process.readAllStandardOutput()).decode("utf8", "replace")
             address = read_address(text)
             if address:
                 return address
-            if self.process.state() == QProcess.ProcessState.NotRunning:
+            if process.state() == QProcess.ProcessState.NotRunning:
                 break
         self.__exit__()
         raise PluginError("The Landbrush server did not start.", text[-500:])
 
-    def __exit__(self, *_):
+    def __exit__(self, *_) -> None:
         """Stop what was started here."""
         if self.process is not None and self.process.state() != QProcess.ProcessState.NotRunning:
             self.process.terminate()

@@ -1,5 +1,7 @@
 """Drawing polygons on the map: an own map tool and rubber bands, the same on QGIS 3.22 and 4."""
 
+from typing import Optional
+
 from qgis.core import (
     Qgis,
     QgsCoordinateTransform,
@@ -36,16 +38,19 @@ class PolygonTool(QgsMapTool):
 
     changed = pyqtSignal()
 
-    def __init__(self, canvas, colour):
+    def __init__(self, canvas, colour) -> None:
         super().__init__(canvas)
         self.band = rubber_band(canvas, colour)
-        self.points = []  # of the polygon being drawn, and finished ones, in the canvas's CRS ...
-        self.polygons = []
-        self.begun, self.rings = None, []  # ... and as they were clicked: (CRS, points)
+        # Of the polygon being drawn, and finished ones, in the canvas's CRS ...
+        self.points: list = []
+        self.polygons: list = []
+        # ... and as they were clicked, with the CRS that the canvas had then.
+        self.begun: Optional[tuple] = None
+        self.rings: list = []
         self.crs = canvas.mapSettings().destinationCrs()
         canvas.destinationCrsChanged.connect(self._crs_changed)
 
-    def _crs_changed(self):
+    def _crs_changed(self) -> None:
         """What is drawn stays where it is on the ground: its vertices move as the map does, each
         from where it was clicked, so that no change adds up. A polygon that has no place in the new
         CRS is not shown there, and comes back with another one."""
@@ -73,22 +78,23 @@ class PolygonTool(QgsMapTool):
         parts = [QgsGeometry.fromPolygonXY([ring]) for ring in self.polygons]
         return QgsGeometry.unaryUnion([part.makeValid() for part in parts])
 
-    def canvasReleaseEvent(self, event):
+    def canvasReleaseEvent(self, event) -> None:
         """Add a vertex or finish."""
         if event.button() == Qt.MouseButton.LeftButton:
             self._take([*self.points, QgsPointXY(event.mapPoint())])
-        elif event.button() == Qt.MouseButton.RightButton and len(self.points) >= 3:
-            self.rings.append((self.begun[0], [*self.begun[1], self.begun[1][0]]))
+        elif event.button() == Qt.MouseButton.RightButton and self.begun and len(self.points) >= 3:
+            crs, clicked = self.begun
+            self.rings.append((crs, [*clicked, clicked[0]]))
             self.polygons.append([*self.points, self.points[0]])
             self._take([])
             self.changed.emit()
 
-    def canvasMoveEvent(self, event):
+    def canvasMoveEvent(self, event) -> None:
         """Show the polygon as it would be."""
         if self.points:
             self._redraw(QgsPointXY(event.mapPoint()))
 
-    def keyPressEvent(self, event):
+    def keyPressEvent(self, event) -> None:
         """Undo and cancel."""
         if event.key() == Qt.Key.Key_Backspace or event.matches(QKeySequence.StandardKey.Undo):
             self.undo()
@@ -97,7 +103,7 @@ class PolygonTool(QgsMapTool):
             self._take([])
             event.accept()
 
-    def undo(self):
+    def undo(self) -> None:
         """Take back the last vertex, or the last finished polygon."""
         if self.points:
             self._take(self.points[:-1])
@@ -110,20 +116,20 @@ class PolygonTool(QgsMapTool):
             self._take(self.polygons.pop()[:-1])
             self.changed.emit()
 
-    def _take(self, points):
+    def _take(self, points) -> None:
         """The polygon being drawn, as clicked in the canvas's CRS of now."""
         self.points = points
         self.begun = (self.crs, list(points)) if points else None
         self._redraw()
 
-    def clear(self):
+    def clear(self) -> None:
         """Drop everything drawn."""
         self.polygons = []
         self.rings = []
         self._take([])
         self.changed.emit()
 
-    def _redraw(self, pointer=None):
+    def _redraw(self, pointer=None) -> None:
         self.band.reset(POLYGON)
         rings = list(self.polygons)
         open_ring = self.points + ([pointer] if pointer is not None else [])
@@ -134,7 +140,7 @@ class PolygonTool(QgsMapTool):
                 QgsGeometry.fromMultiPolygonXY([[ring] for ring in rings]), None
             )
 
-    def dispose(self):
+    def dispose(self) -> None:
         """Take the outline off the canvas for good."""
         self.canvas().destinationCrsChanged.disconnect(self._crs_changed)
         self.canvas().scene().removeItem(self.band)

@@ -96,7 +96,7 @@ def run_export(export, path, feedback):
         )
 
 
-def result_name(manifest):
+def result_name(manifest) -> str:
     """Name of a result: prompt, engine's editor and seed, and that it is synthetic."""
     words = manifest.prompt.strip() or manifest.operation
     short = words if len(words) <= 40 else words[:39] + "…"

@@ -27,13 +27,13 @@ from .widgets import NOTHING
 class AskingForm(ServedForm):
     """What is asked for, gathered from the form; what can be done now is shown."""
 
-    def _show_row(self, field, visible):
+    def _show_row(self, field, visible) -> None:
         field.setVisible(visible)
         label = self.form.labelForField(field)
         if label is not None:
             label.setVisible(visible)
 
-    def _update(self, *_):
+    def _update(self, *_) -> None:
         """Show what the chosen editor needs, and nothing else."""
         info = self.infos.get(self.editor.currentData())
         auto = self.editor.currentData() == AUTO
@@ -56,10 +56,10 @@ class AskingForm(ServedForm):
         self.missing.setText(info.missing if info else "")
         self._show_row(self.missing, bool(info and info.missing))
         self.ensemble.setVisible(
-            bool(info) and any(option.name == PARAPHRASES for option in info.options)
+            info is not None and any(option.name == PARAPHRASES for option in info.options)
         )
 
-    def _layer_changed(self, *_):
+    def _layer_changed(self, *_) -> None:
         layer = self.layer.currentLayer()
         if layer is not None and layer_path(layer) is None:
             with contextlib.suppress(
@@ -71,17 +71,17 @@ class AskingForm(ServedForm):
                 )
         self._update()
 
-    def _use_tool(self, tool, on):
+    def _use_tool(self, tool, on) -> None:
         if on:
             self.canvas.setMapTool(tool)
         elif self.canvas.mapTool() is tool:
             self.canvas.unsetMapTool(tool)
 
-    def _tool_changed(self, new, *_):
+    def _tool_changed(self, new, *_) -> None:
         for picker in (self.area, self.exemplar, self.protect):
             picker.draw.setChecked(new is picker.tool)
 
-    def _ask_meaning(self, text):
+    def _ask_meaning(self, text) -> None:
         wanted = InterpretationRequest(text, self.words.chosen, self._has_exemplar())
         asked = self._ask(
             "Landbrush: understanding",
@@ -92,27 +92,27 @@ class AskingForm(ServedForm):
         if not asked:
             self.words.give_up()
 
-    def _has_exemplar(self):
+    def _has_exemplar(self) -> bool:
         layer = self.layer.currentLayer()
         return layer is not None and self._exemplar(layer) is not None
 
-    def _not_understood(self, error):
+    def _not_understood(self, error) -> None:
         self.words.give_up()
         self.will_not_run()
         self._fail(error)
 
-    def _understood(self):
+    def _understood(self) -> None:
         self._update()
         self._go_on()
 
-    def take_over(self, meaning):
+    def take_over(self, meaning) -> None:
         """Put what was understood into the editor and its options, where every part can be
         changed."""
         self.editor.setCurrentIndex(self.editor.findData(meaning.editor))
         self.options.set_values(meaning.options)
         self.options_box.setCollapsed(False)
 
-    def propose(self):
+    def propose(self) -> None:
         """Ask for sentences that say the same as the prompt."""
         prompt = self.words.text()
         source = self.options.values().get(SOURCE, ENSEMBLE_SOURCES[0])
@@ -125,7 +125,7 @@ class AskingForm(ServedForm):
         else:
             self.say("Say what should be there first.", Qgis.MessageLevel.Warning)
 
-    def find_examples(self):
+    def find_examples(self) -> None:
         """Windows of the layer that look like the word, to tick."""
         layer = self.layer.currentLayer()
         path = layer_path(layer) if layer is not None else None
@@ -150,7 +150,7 @@ class AskingForm(ServedForm):
         self.status.setText(f"Looking for {word} in {layer.name()} ...")
         self._ask("Landbrush: looking for examples", call, self._show_found)
 
-    def _show_found(self, result):
+    def _show_found(self, result) -> None:
         self.found.show_found(result)
         self.status.setText(
             result.reason

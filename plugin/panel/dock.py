@@ -28,16 +28,16 @@ PREVIEW_PX = 260
 class LandbrushDock(AskingForm):
     """The panel. Long work runs in tasks; this class only starts them and shows what they say."""
 
-    def __init__(self, iface, parent=None):
+    def __init__(self, iface, parent=None) -> None:
         super().__init__(iface, parent)
         self.task = None
-        self.waiting = []
+        self.waiting: list = []  # edits that are asked for and not begun
         self.will_run = False
         self.look_again = 0.0
         self._connect()
         self._update()
 
-    def _connect(self):
+    def _connect(self) -> None:
         self.words.asked.connect(self._ask_meaning)
         self.words.understood_changed.connect(self._understood)
         self.words.adjust_wanted.connect(self.take_over)
@@ -66,7 +66,7 @@ class LandbrushDock(AskingForm):
     # ---- running
     # ------------------------------------------------------------------------------------------
 
-    def run(self):
+    def run(self) -> None:
         """Start an edit, or as many as variants are wanted, one after the other; once server and
         words are ready."""
         if self.task is not None:
@@ -115,38 +115,38 @@ class LandbrushDock(AskingForm):
                 )
         return True
 
-    def _later(self, text):
+    def _later(self, text) -> bool:
         self.will_run = True
         self._show_running(True)
         self.status.setText(text)
         return False
 
-    def _go_on(self):
+    def _go_on(self) -> None:
         """Begin the edit that waited."""
         if self.will_run:
             self.run()
 
-    def will_not_run(self):
+    def will_not_run(self) -> None:
         """An edit that waited does not begin any more."""
         if self.task is None:
             self.will_run = False
             self._show_running(False)
 
-    def _show_running(self, running):
+    def _show_running(self, running) -> None:
         self.run_button.setEnabled(not running)
         self.cancel_button.setEnabled(running)
 
-    def editors_known(self):
+    def editors_known(self) -> None:
         """The server has said what it can do."""
         self._update()
         self._go_on()
 
-    def server_failed(self):
+    def server_failed(self) -> None:
         """The server could not be started, or ended."""
         self.words.give_up()
         self.will_not_run()
 
-    def _next(self):
+    def _next(self) -> None:
         """Start the task that waits longest."""
         self.task = task = self.waiting.pop(0)
         task.progressed.connect(self._progressed)
@@ -154,7 +154,7 @@ class LandbrushDock(AskingForm):
         self.tasks.append(task)
         QgsApplication.taskManager().addTask(task)
 
-    def cancel(self):
+    def cancel(self) -> None:
         """Stop the running edit, here and on the server, or one that waits to begin."""
         if self.will_run:
             self.will_not_run()
@@ -164,7 +164,7 @@ class LandbrushDock(AskingForm):
             self.waiting = []
             self.task.cancel()
 
-    def _progressed(self, info):
+    def _progressed(self, info) -> None:
         self.bar.setValue(info.progress)
         self.status.setText(progress_text(info))
         if (
@@ -179,7 +179,7 @@ class LandbrushDock(AskingForm):
                 lambda error: None,
             )  # the job has just ended
 
-    def _show_preview(self, content):
+    def _show_preview(self, content) -> None:
         picture = QPixmap()
         if self.task is not None and picture.loadFromData(content):
             side = min(self.preview.parentWidget().width(), PREVIEW_PX)
@@ -187,7 +187,7 @@ class LandbrushDock(AskingForm):
             self.preview.show()
             self.scroll.ensureWidgetVisible(self.preview)
 
-    def _ended(self, task):
+    def _ended(self, task) -> None:
         self.task = None
         self.preview.hide()
         self.tasks.remove(task)
@@ -230,7 +230,7 @@ class LandbrushDock(AskingForm):
         self.ensemble.show_used(manifest)
         return layer
 
-    def fetch_earlier(self, job_id):
+    def fetch_earlier(self, job_id) -> None:
         """Add a result that is still on the server as a layer."""
         try:
             folder = settings.output_folder()
@@ -244,14 +244,14 @@ class LandbrushDock(AskingForm):
             lambda found: self._add(found[0], source_of(found[1]), found[1]),
         )
 
-    def _zoom_to(self, layer):
+    def _zoom_to(self, layer) -> None:
         self.iface.setActiveLayer(layer)
         self.iface.zoomToActiveLayer()
 
     # ---- end
     # ----------------------------------------------------------------------------------------------
 
-    def dispose(self):
+    def dispose(self) -> None:
         """Stop everything and leave no trace on the canvas."""
         self.words.listen.stop()
         self.waiting = []

@@ -18,7 +18,7 @@ class EnsembleBox(QgsCollapsibleGroupBox):
 
     asked = pyqtSignal()
 
-    def __init__(self, parent=None):
+    def __init__(self, parent=None) -> None:
         super().__init__("Paraphrases", parent)
         column = QVBoxLayout(self)
         self.about = Wrapped(
@@ -54,19 +54,19 @@ class EnsembleBox(QgsCollapsibleGroupBox):
         self.lines.addItem(item)
         return item
 
-    def clear(self):
+    def clear(self) -> None:
         """Leave it to the run."""
         self.lines.clear()
         self.about.setText("None yet: made when the edit runs.")
 
-    def show_proposed(self, found):
+    def show_proposed(self, found) -> None:
         """Show an Ensemble's sentences, all ticked."""
         self.lines.clear()
         for text in found.texts:
             self._line(text)
         self.about.setText(f"From {found.source}; used when the edit runs.")
 
-    def show_used(self, manifest):
+    def show_used(self, manifest) -> None:
         """Show which sentences a result was made with, where the user has none of their own
         here."""
         used = manifest.editor_facts.get("sentences")

@@ -54,7 +54,7 @@ SERVER_LINES = 2
 class DockForm(QDockWidget):
     """A dock with everything the user sees, not yet connected."""
 
-    def __init__(self, canvas, parent=None):
+    def __init__(self, canvas, parent=None) -> None:
         super().__init__("Landbrush", parent)
         self.setObjectName("LandbrushDock")
         self.canvas = canvas
@@ -64,7 +64,7 @@ class DockForm(QDockWidget):
         self.tools = (self.tool, self.exemplar_tool, self.protect_tool)
         self._build()
 
-    def _make_fields(self):
+    def _make_fields(self) -> None:
         self.layer = QgsMapLayerComboBox()
         self.layer.setFilters(RASTER_FILTER)
         self.resolution = QDoubleSpinBox()
@@ -109,7 +109,7 @@ class DockForm(QDockWidget):
         self.form = form
         return form
 
-    def _build(self):
+    def _build(self) -> None:
         """What one fills in scrolls; what one always needs stands below it."""
         inner = QWidget()
         box = QVBoxLayout(inner)

@@ -45,14 +45,14 @@ class ModelsPage(QDialog):
 
     changed = pyqtSignal()
 
-    def __init__(self, ask, parent=None):
+    def __init__(self, ask, parent=None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Landbrush: models")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
         self.resize(760, 620)
         self.ask = ask
-        self.models = {}
-        self.busy = set()
+        self.models: dict[str, Model] = {}
+        self.busy: set[str] = set()  # ids of models that something is done with
         column = QVBoxLayout(self)
         about = QLabel(
             "Editors with a pretrained network need its files. Nothing is fetched by itself: "
@@ -111,17 +111,17 @@ class ModelsPage(QDialog):
     # ---- what is shown
     # ------------------------------------------------------------------------------------
 
-    def look(self):
+    def look(self) -> None:
         """Ask the server how its models are."""
         self.ask(
             "Landbrush: models", lambda client: client.models(), self.show_models, self._no_answer
         )
 
-    def _no_answer(self, error):
+    def _no_answer(self, error) -> None:
         self.timer.stop()
         self.message.setText(error.message)
 
-    def show_models(self, models):
+    def show_models(self, models) -> None:
         """Fill the list; goes on looking while something is under way."""
         chosen = self.chosen().id if self.chosen() else ""
         was_busy = self.busy
@@ -157,13 +157,13 @@ class ModelsPage(QDialog):
         item = self.tree.currentItem()
         return self.models.get(item.data(0, Qt.ItemDataRole.UserRole)) if item is not None else None
 
-    def choose(self, model_id):
+    def choose(self, model_id) -> None:
         """Choose a row by the model's name."""
         for row in range(self.tree.topLevelItemCount()):
             if self.tree.topLevelItem(row).data(0, Qt.ItemDataRole.UserRole) == model_id:
                 self.tree.setCurrentItem(self.tree.topLevelItem(row))
 
-    def _show_details(self, *_):
+    def _show_details(self, *_) -> None:
         model = self.chosen()
         there = bool(model and model.state in (INSTALLED, IN_USE, FAILED))
         busy = bool(model and model.state == BUSY)
@@ -186,7 +186,7 @@ class ModelsPage(QDialog):
     # ---- what is done
     # -------------------------------------------------------------------------------------
 
-    def _import_folder(self):
+    def _import_folder(self) -> None:
         self.bring(
             "import",
             QFileDialog.getExistingDirectory(self, "Folder with the model's files")
@@ -194,7 +194,7 @@ class ModelsPage(QDialog):
             else self._path_there(),
         )
 
-    def _import_zip(self):
+    def _import_zip(self) -> None:
         self.bring(
             "import",
             QFileDialog.getOpenFileName(
@@ -211,7 +211,7 @@ class ModelsPage(QDialog):
         )
         return path.strip() if given else ""
 
-    def _download(self):
+    def _download(self) -> None:
         model = self.chosen()
         revision = ""
         given = True
@@ -226,7 +226,7 @@ class ModelsPage(QDialog):
         if given:
             self.bring("download", revision=revision.strip())
 
-    def bring(self, action, path="", revision=""):
+    def bring(self, action, path: str = "", revision: str = "") -> None:
         """Import or download the chosen model, once its licence is accepted."""
         model = self.chosen()
         if model is None or (action == "import" and not path):
@@ -246,13 +246,13 @@ class ModelsPage(QDialog):
         answer = QMessageBox.question(self, "Licence", text)
         return answer == QMessageBox.StandardButton.Yes
 
-    def _remove(self):
+    def _remove(self) -> None:
         model = self.chosen()
         question = f"Delete the files of {model.title} from the server's machine?"
         if QMessageBox.question(self, "Remove", question) == QMessageBox.StandardButton.Yes:
             self._act("remove")
 
-    def _act(self, action, **more):
+    def _act(self, action, **more) -> None:
         model = self.chosen()
         if model is not None:
             wanted = Model(model.id, action=action, **more)

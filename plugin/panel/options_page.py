@@ -39,7 +39,7 @@ MODEL_FILES = "Models (*.safetensors *.pt *.pth *.bin)"
 class PathField(QWidget):
     """A path to a file or to a folder: "…" offers both."""
 
-    def __init__(self, files, parent=None):
+    def __init__(self, files, parent=None) -> None:
         super().__init__(parent)
         self.files = files
         row = QHBoxLayout(self)
@@ -61,16 +61,16 @@ class PathField(QWidget):
         """The path; empty for none."""
         return self.line.text()
 
-    def setText(self, path):
+    def setText(self, path) -> None:
         """Show this path in the line; an empty one clears it."""
         self.line.setText(path)
 
-    def _file(self):
+    def _file(self) -> None:
         found, _ = QFileDialog.getOpenFileName(self, "Choose a file", self.text(), self.files)
         if found:
             self.setText(found)
 
-    def _folder(self):
+    def _folder(self) -> None:
         found = QFileDialog.getExistingDirectory(self, "Choose a folder", self.text())
         if found:
             self.setText(found)
@@ -79,7 +79,7 @@ class PathField(QWidget):
 class LandbrushOptionsFactory(QgsOptionsWidgetFactory):
     """Makes the page."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("Landbrush", QIcon(ICON))
 
     def createWidget(self, parent):
@@ -90,7 +90,7 @@ class LandbrushOptionsFactory(QgsOptionsWidgetFactory):
 class LandbrushOptionsPage(QgsOptionsPageWidget):
     """Server, folders and defaults."""
 
-    def __init__(self, parent=None):
+    def __init__(self, parent=None) -> None:
         super().__init__(parent)
         form = QFormLayout(self)
         self.local = QCheckBox("Run the server on this machine")
@@ -136,7 +136,7 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         form.addRow("Results go to (empty: beside the project)", self.output)
         form.addRow(self.match)
 
-    def apply(self):
+    def apply(self) -> None:
         """Called by QGIS when the user accepts."""
         settings.put("server/local", self.local.isChecked())
         settings.put("server/python", self.python.filePath())

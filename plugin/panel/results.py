@@ -12,7 +12,7 @@ LAYER = Qt.ItemDataRole.UserRole
 JOB = Qt.ItemDataRole.UserRole + 1
 
 
-def _title(job):
+def _title(job) -> str:
     """What a job was, and when, in the user's own time."""
     report = job.report
     said = job.processID
@@ -30,12 +30,12 @@ class ResultList(QListWidget):
     layer_wanted = pyqtSignal(object)
     job_wanted = pyqtSignal(str)
 
-    def __init__(self, parent=None):
+    def __init__(self, parent=None) -> None:
         super().__init__(parent)
         self.setMaximumHeight(110)
         self.itemDoubleClicked.connect(self._open)
 
-    def add_layer(self, layer, manifest):
+    def add_layer(self, layer, manifest) -> None:
         """Put a result on top."""
         self._drop(manifest.job)
         item = QListWidgetItem(layer.name())
@@ -44,7 +44,7 @@ class ResultList(QListWidget):
         item.setData(LAYER, layer.id())
         self.insertItem(0, item)
 
-    def show_jobs(self, jobs):
+    def show_jobs(self, jobs) -> None:
         """Successful jobs of the server that are not layers of the project, below the others."""
         self._drop(None)
         shown = shown_jobs()
@@ -56,14 +56,14 @@ class ResultList(QListWidget):
             item.setData(JOB, job.jobID)
             self.addItem(item)
 
-    def _drop(self, job_id):
+    def _drop(self, job_id) -> None:
         """Remove the row of a job; of all jobs where it is None."""
         for row in reversed(range(self.count())):
             here = self.item(row).data(JOB)
             if here and job_id in (None, here):
                 self.takeItem(row)
 
-    def _open(self, item):
+    def _open(self, item) -> None:
         if item.data(JOB):
             self.job_wanted.emit(item.data(JOB))
             return
@@ -82,7 +82,7 @@ def progress_text(info):
     return text + (f", about {info.eta_s:.0f} s left" if info.eta_s else "")
 
 
-def done_text(manifest):
+def done_text(manifest) -> str:
     """What came of an edit, in words."""
     gate = manifest.gate
     rest = " ".join(

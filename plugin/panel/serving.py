@@ -4,6 +4,7 @@ to the user."""
 from qgis.core import Qgis, QgsApplication, QgsMessageLog
 from qgis.PyQt.QtCore import Qt
 
+from ...server.contract.editors import EditorInfo
 from .. import settings
 from ..errors import Cancelled, ServerUnreachable
 from ..local import installer
@@ -20,11 +21,11 @@ class ServedForm(DockForm):
     """The form with a server behind it. Subclasses say what happens when its editors are known
     (`editors_known`)."""
 
-    def __init__(self, iface, parent=None):
+    def __init__(self, iface, parent=None) -> None:
         super().__init__(iface.mapCanvas(), parent)
         self.iface = iface
-        self.tasks = []
-        self.infos = {}
+        self.tasks: list = []  # that run
+        self.infos: dict[str, EditorInfo] = {}
         self.last_error = self.error_item = None
         self.server = LocalServer(self)
         self.server.changed.connect(self._server_changed)
@@ -36,13 +37,13 @@ class ServedForm(DockForm):
         if not settings.get("server/local"):
             self.load_editors()
 
-    def editors_known(self):
+    def editors_known(self) -> None:
         """The server has said what it can do."""
 
-    def server_failed(self):
+    def server_failed(self) -> None:
         """The server could not be started, ended, was stopped, or does not say what it can do."""
 
-    def say(self, message, level=Qgis.MessageLevel.Info, details=""):
+    def say(self, message, level=Qgis.MessageLevel.Info, details: str = "") -> None:
         """Message bar, and the log with the details."""
         QgsMessageLog.logMessage(details or message, TAG, level)
         self.iface.messageBar().pushMessage(
@@ -53,7 +54,7 @@ class ServedForm(DockForm):
             0 if level == Qgis.MessageLevel.Critical else 8,
         )
 
-    def _fail(self, error):
+    def _fail(self, error) -> None:
         self.forget_error()
         self.last_error = error
         if isinstance(error, ServerUnreachable) and settings.get("server/local"):
@@ -67,7 +68,7 @@ class ServedForm(DockForm):
             (item for item in self.iface.messageBar().items() if item.text() == error.message), None
         )
 
-    def forget_error(self):
+    def forget_error(self) -> None:
         """Take a former error away, here and from the message bar: what it spoke of is over."""
         if self.last_error is not None and self.status.text() == self.last_error.message:
             self.status.clear()
@@ -79,11 +80,11 @@ class ServedForm(DockForm):
         """Where to send requests; None while no server is known."""
         if not settings.get("server/local"):
             return Connection(settings.get("server/url"), settings.token(), shares_files=False)
-        if self.server.state == RUNNING:
+        if self.server.state == RUNNING and self.server.token:
             return Connection(self.server.url, self.server.token)
         return None
 
-    def _server_pressed(self):
+    def _server_pressed(self) -> None:
         if self.server.state in (RUNNING, STARTING, INSTALLING):
             self.server.stop()
         elif installer.find_python() is None:
@@ -91,7 +92,7 @@ class ServedForm(DockForm):
         else:
             self.server.start()
 
-    def _show_server(self, state, text):
+    def _show_server(self, state, text) -> None:
         if not settings.get("server/local"):
             self.server_line.setText(f"Server: {settings.get('server/url')}")
             self.server_button.hide()
@@ -104,7 +105,7 @@ class ServedForm(DockForm):
             names.get(state, "Install server" if missing else "Start server")
         )
 
-    def _server_changed(self, state, text):
+    def _server_changed(self, state, text) -> None:
         self._show_server(state, text)
         if state == RUNNING:
             self.forget_error()
@@ -119,7 +120,7 @@ class ServedForm(DockForm):
         elif state == STOPPED and text != INSTALLED:
             self.server_failed()
 
-    def load_editors(self):
+    def load_editors(self) -> None:
         """Ask the server what it can do."""
         self._ask(
             "Landbrush: editors",
@@ -128,11 +129,11 @@ class ServedForm(DockForm):
             self._editors_unknown,
         )
 
-    def _editors_unknown(self, error):
+    def _editors_unknown(self, error) -> None:
         self.server_failed()
         self._fail(error)
 
-    def show_models(self):
+    def show_models(self) -> None:
         """The page on which models are brought and removed."""
         if self.connection() is None:
             self.say(
@@ -142,7 +143,7 @@ class ServedForm(DockForm):
         self.models.show()
         self.models.look()
 
-    def _editors_known(self, infos):
+    def _editors_known(self, infos) -> None:
         chosen = self.editor.currentData()
         self.infos = {info.id: info for info in infos}
         self.editor.blockSignals(True)
@@ -161,14 +162,14 @@ class ServedForm(DockForm):
             provider.refreshAlgorithms()
         self.editors_known()
 
-    def _ask(self, title, call, on_answer, on_error=None):
+    def _ask(self, title, call, on_answer, on_error=None) -> bool:
         """Put a question to the server in the background; False where none is known."""
         connection = self.connection()
         if connection is None:
             return False
         task = CallTask(title, call, connection)
 
-        def answered(done):
+        def answered(done) -> None:
             self.tasks.remove(done)
             if done.error is None:
                 if isinstance(self.last_error, ServerUnreachable):

@@ -17,7 +17,7 @@ class WordsBox(QWidget):
     understood_changed = pyqtSignal()
     adjust_wanted = pyqtSignal(object)
 
-    def __init__(self, parent=None):
+    def __init__(self, parent=None) -> None:
         super().__init__(parent)
         self.understood = None
         self.chosen = ""
@@ -56,12 +56,12 @@ class WordsBox(QWidget):
         word = self.understood.to_class if self.understood is not None else ""
         return word or (self.text() if editor == "text" else "")
 
-    def hear(self):
+    def hear(self) -> None:
         """Ask anew, once typing pauses."""
         self.chosen = ""
         self.hear_again()
 
-    def hear_again(self):
+    def hear_again(self) -> None:
         """Ask anew what the same words mean, since something that they may point at has changed."""
         self.understood = None
         self.adjust.hide()  # until there is something to adjust
@@ -71,29 +71,29 @@ class WordsBox(QWidget):
         """Whether it is still to be told what the words mean."""
         return bool(self.text()) and (self.listen.isActive() or bool(self.awaited))
 
-    def choose(self, choice):
+    def choose(self, choice) -> None:
         """The user says what was meant: that operation is carried out, whatever the words."""
         self.chosen = choice.operation
         self._ask()
 
-    def give_up(self):
+    def give_up(self) -> None:
         """Stop waiting for what the words mean: the server has ended or cannot answer."""
         self.awaited = ""
 
-    def _ask(self):
+    def _ask(self) -> None:
         self.awaited = self.text()  # before anyone is told that nothing is understood yet
         self.show_meaning(None)
         if self.awaited:
             self.asked.emit(self.awaited)
 
-    def answered(self, text, meaning, editors=()):
+    def answered(self, text, meaning, editors=()) -> None:
         """What the server said of a text that was asked about; of one that has changed meanwhile it
         is of no use."""
         if text == self.text():
             self.awaited = ""
             self._show(meaning, editors)
 
-    def show_meaning(self, meaning, editors=()):
+    def show_meaning(self, meaning, editors=()) -> None:
         """Show an Interpretation, unless the prompt has changed meanwhile; `editors`: ids that can
         be adjusted."""
         if meaning is None:
@@ -101,7 +101,7 @@ class WordsBox(QWidget):
         else:
             self.answered(meaning.prompt, meaning, editors)
 
-    def _show(self, meaning, editors):
+    def _show(self, meaning, editors) -> None:
         self.understood = meaning
         self.meaning.setText(meaning.understood if meaning else "")
         self.meaning.setVisible(meaning is not None)

@@ -12,7 +12,7 @@ class Wrapped(QLabel):
     its width, which a scroll area's content is not asked for by Qt. `lines`: at most so many are
     shown (0: all), all of them when pointed at."""
 
-    def __init__(self, text="", lines=0, parent=None):
+    def __init__(self, text: str = "", lines: int = 0, parent=None) -> None:
         super().__init__(parent)
         self.lines = lines
         self.setWordWrap(True)
@@ -21,7 +21,7 @@ class Wrapped(QLabel):
             self.setMaximumHeight(self._highest())
         self.setText(text)
 
-    def setText(self, text):
+    def setText(self, text) -> None:
         """Show a text; it may break after a slash."""
         super().setText(text.replace("/", "/" + BREAK))
         if self.lines:
@@ -32,12 +32,12 @@ class Wrapped(QLabel):
         """The text as it was given."""
         return super().text().replace(BREAK, "")
 
-    def resizeEvent(self, event):
+    def resizeEvent(self, event) -> None:
         """Fit the height to the width that Qt has just given."""
         super().resizeEvent(event)
         self._fit()
 
-    def _fit(self):
+    def _fit(self) -> None:
         height = self.heightForWidth(self.width()) if super().text() else 0
         if self.lines:
             height = min(height, self._highest())

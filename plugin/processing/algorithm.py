@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Optional
 
 from qgis.core import (
     QgsGeometry,
@@ -16,6 +17,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QIcon
 
+from ...server.contract.editors import EditorInfo
 from ...server.contract.requests import Blend, Output
 from ..errors import Cancelled, PluginError
 from ..tasks.request import Area, Wish, area_of, band_roles_of, located
@@ -44,7 +46,7 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
     metaclass of their own.
     """
 
-    info = None
+    info: "Optional[EditorInfo]" = None
 
     def icon(self):
         """The plugin's icon."""
@@ -73,11 +75,11 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
         """Process id, prompt and options."""
         raise NotImplementedError
 
-    def from_nothing(self):
+    def from_nothing(self) -> bool:
         """Whether it can do without a raster."""
         return self.info is not None and "raster?" in self.info.needs
 
-    def initAlgorithm(self, config=None):
+    def initAlgorithm(self, config=None) -> None:
         """Parameters and outputs."""
         empty = self.from_nothing()
         first = [
@@ -140,7 +142,7 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
     def _run(self, parameters, context, feedback, edit):
         wish, inputs, folder = edit
 
-        def on_change(info):
+        def on_change(info) -> None:
             feedback.setProgress(info.progress)
             feedback.setProgressText(
                 f"{info.stage} {info.step}/{info.steps}" if info.steps else info.stage

@@ -7,7 +7,7 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
-from ...server.contract.editors import AUTO
+from ...server.contract.editors import AUTO, EditorInfo
 from ..errors import PluginError
 from .algorithm import PROMISE, RasterAlgorithm
 from .parameters import (
@@ -34,7 +34,7 @@ class EditAlgorithm(RasterAlgorithm):
         """Called by QGIS."""
         return EditAlgorithm()
 
-    def name(self):
+    def name(self) -> str:
         """Stable id."""
         return "edit"
 
@@ -84,7 +84,9 @@ class EditAlgorithm(RasterAlgorithm):
 class EditorAlgorithm(RasterAlgorithm):
     """One editor; nothing here knows which."""
 
-    def __init__(self, info):
+    info: EditorInfo
+
+    def __init__(self, info) -> None:
         super().__init__()
         self.info = info
 
@@ -104,11 +106,11 @@ class EditorAlgorithm(RasterAlgorithm):
         """Folder in the toolbox."""
         return tr("Editors")
 
-    def groupId(self):
+    def groupId(self) -> str:
         """Stable id of the folder."""
         return "editors"
 
-    def shortHelpString(self):
+    def shortHelpString(self) -> str:
         """Help beside the form."""
         return f"{self.info.description}\n\n{self.info.engine}\n\n{tr(PROMISE)}"
 

@@ -50,7 +50,7 @@ class EvaluateAlgorithm(QgsProcessingAlgorithm):
         """Called by QGIS."""
         return EvaluateAlgorithm()
 
-    def name(self):
+    def name(self) -> str:
         """Stable id."""
         return "evaluate"
 
@@ -89,7 +89,7 @@ class EvaluateAlgorithm(QgsProcessingAlgorithm):
             "time of the run."
         )
 
-    def initAlgorithm(self, config=None):
+    def initAlgorithm(self, config=None) -> None:
         """Parameters and outputs."""
         self.addParameter(QgsProcessingParameterRasterLayer("BEFORE", tr("Raster before")))
         self.addParameter(QgsProcessingParameterRasterLayer("AFTER", tr("Raster after")))
@@ -124,7 +124,9 @@ class EvaluateAlgorithm(QgsProcessingAlgorithm):
                     connection,
                     feedback,
                     paths,
-                    lambda client, refs: client.compare(ComparisonRequest(*refs, polygons=shapes)),
+                    lambda client, refs: client.compare(
+                        ComparisonRequest(refs[0], refs[1], polygons=shapes)
+                    ),
                 )
 
             found = with_server(self, parameters, context, feedback, run)

@@ -23,7 +23,7 @@ def known():
     return []
 
 
-def remember(infos):
+def remember(infos) -> bool:
     """Keep what a server told; returns whether it is news."""
     infos = [info for info in infos if info.id != AUTO]
     if infos == known():

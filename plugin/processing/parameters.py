@@ -25,7 +25,7 @@ def tr(text):
     return QCoreApplication.translate("Landbrush", text)
 
 
-def polygons(name, title, optional=True):
+def polygons(name, title, optional: bool = True):
     """A polygon layer."""
     return QgsProcessingParameterFeatureSource(
         name, tr(title), [QgsProcessing.SourceType.TypeVectorPolygon], optional=optional

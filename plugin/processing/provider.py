@@ -12,18 +12,18 @@ from .running import ICON
 class LandbrushProvider(QgsProcessingProvider):
     """The provider."""
 
-    def loadAlgorithms(self):
+    def loadAlgorithms(self) -> None:
         """Called by QGIS, and again when a server told of other editors."""
         self.addAlgorithm(EditAlgorithm())
         self.addAlgorithm(EvaluateAlgorithm())
         for info in editors.known():
             self.addAlgorithm(EditorAlgorithm(info))
 
-    def id(self):
+    def id(self) -> str:
         """Stable id."""
         return "landbrush"
 
-    def name(self):
+    def name(self) -> str:
         """Name in the toolbox."""
         return "Landbrush"
 

@@ -48,7 +48,7 @@ class EditClient:
     """One server. `transport` has send(method, url, headers, body) -> Reply, body being bytes or a
     file's Path."""
 
-    def __init__(self, url, token, transport):
+    def __init__(self, url, token, transport) -> None:
         self.url = url.rstrip("/")
         self.token = token
         self.transport = transport
@@ -68,27 +68,36 @@ class EditClient:
         return reply
 
     def _json(self, method, path, content=None, headers=None):
-        reply = self._send(method, path, content, headers)
+        return self._parsed(f"{method} {path}", self._send(method, path, content, headers))
+
+    def _parsed(self, what, reply):
         try:
             return json.loads(reply.body.decode("utf8"))
         except ValueError as error:
             raise PluginError(
                 f"{self.url} answered with something that is not a Landbrush answer.",
-                f"{method} {path}: status {reply.status}, {reply.body[:200]!r}: {error}",
+                f"{what}: status {reply.status}, {reply.body[:200]!r}: {error}",
             ) from error
 
     def call(self, route, wanted=None, headers=None, **parts):
         """One call as its route declares it: a message goes in, and one comes out."""
         content = None if wanted is None else wanted.to_json()
         data = self._json(route.method, route.url(**parts), content, headers)
+        return data if route.answer is None else self._message(route, route.answer, data)
+
+    def _message(self, route, kind, data):
+        """A message of that kind from the JSON that a route answered."""
         try:
-            return data if route.answer is None else route.answer.from_json(data)
+            return kind.from_json(data)
         except ContractError as error:
-            raise PluginError(
-                f"{self.url} answered in another form than this version of the plugin knows. "
-                "Update the older side.",
-                f"{route.method} {route.path}: {error}",
-            ) from error
+            raise self._other_form(route, error) from error
+
+    def _other_form(self, route, why):
+        return PluginError(
+            f"{self.url} answered in another form than this version of the plugin knows. "
+            "Update the older side.",
+            f"{route.method} {route.path}: {why}",
+        )
 
     def health(self):
         """The landing page; `health` is in it when the token is right."""
@@ -96,11 +105,20 @@ class EditClient:
 
     def editors(self):
         """EditorInfo of every process, the interpreter's first."""
-        return [self.editor(entry["id"]) for entry in self.call(PROCESSES)["processes"]]
+        listed = self._part(PROCESSES, self.call(PROCESSES), "processes")
+        return [self.editor(self._part(PROCESSES, entry, "id")) for entry in listed]
 
     def editor(self, editor_id):
         """EditorInfo of one process."""
-        return EditorInfo.from_json(self.call(PROCESS, process_id=editor_id)["landbrush"])
+        described = self.call(PROCESS, process_id=editor_id)
+        return self._message(PROCESS, EditorInfo, self._part(PROCESS, described, "landbrush"))
+
+    def _part(self, route, data, name):
+        """A part of an answer whose form is OGC's."""
+        try:
+            return data[name]
+        except (KeyError, TypeError) as error:
+            raise self._other_form(route, f"no '{name}'") from error
 
     def interpret(self, wanted):
         """What the words of an InterpretationRequest are understood to ask for."""
@@ -130,9 +148,10 @@ class EditClient:
         """Send a raster file, piece by piece; returns its id, which is its content's."""
         head = {"Content-Type": RASTERS.body}
         reply = self._send(RASTERS.method, RASTERS.url(), headers=head, body=Path(path))
-        return RASTERS.answer.from_json(json.loads(reply.body.decode("utf8"))).upload
+        answer = self._parsed(f"{RASTERS.method} {RASTERS.path}", reply)
+        return self._message(RASTERS, RASTERS.answer, answer).upload
 
-    def submit(self, process_id, request, key=""):
+    def submit(self, process_id, request, key: str = ""):
         """Accept a job. The same key gives the same job, so that a lost answer is simply asked for
         again."""
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
@@ -148,7 +167,7 @@ class EditClient:
             time.sleep(attempt)
             attempt += 1
 
-    def job(self, job_id, wait=0):
+    def job(self, job_id, wait: int = 0):
         """Status of a job, after a change or `wait` seconds."""
         return self.call(JOB, job_id=job_id, wait=wait or "")
 

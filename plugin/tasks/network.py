@@ -24,7 +24,7 @@ class QgisTransport:
     (its abort drops the reply without ending the wait).
     """
 
-    def __init__(self, feedback=None):
+    def __init__(self, feedback=None) -> None:
         self.feedback = feedback or QgsFeedback()
 
     def send(self, method, url, headers, body=b""):
@@ -68,7 +68,7 @@ def _blocking():
     return blocking
 
 
-def _ignore(*_):
+def _ignore(*_) -> None:
     pass
 
 

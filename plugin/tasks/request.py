@@ -104,7 +104,7 @@ def united(geometries):
     return QgsGeometry.unaryUnion(parts) if parts else QgsGeometry()
 
 
-def polygons_of(area, what="area"):
+def polygons_of(area, what: str = "area"):
     """GeoJSON polygons of an area; raises PluginError for what is none."""
     geometry = united([area.geometry])
     if geometry.isEmpty():

@@ -141,16 +141,16 @@ class _Task(QgsTask):
 
     ended = pyqtSignal(object)
 
-    def __init__(self, title: str):
+    def __init__(self, title: str) -> None:
         super().__init__(title, QgsTask.Flag.CanCancel)
         self.feedback = QgsFeedback()
-        self.error = None
+        self.error: Optional[PluginError] = None
 
     def work(self):
         """What is done, in a worker thread; may raise."""
         raise NotImplementedError
 
-    def run(self):
+    def run(self) -> bool:
         """Called by QGIS in a worker thread. A task that raises takes QGIS down, so this never
         does."""
         try:
@@ -167,12 +167,12 @@ class _Task(QgsTask):
             )
         return False
 
-    def cancel(self):
+    def cancel(self) -> None:
         """Stop waiting."""
         self.feedback.cancel()
         super().cancel()
 
-    def finished(self, result):
+    def finished(self, result) -> None:
         """On the GUI thread."""
         if not result and self.error is None:
             self.error = Cancelled()
@@ -188,7 +188,7 @@ class EditTask(_Task):
 
     progressed = pyqtSignal(object)
 
-    def __init__(self, wish: Wish, inputs: Inputs, connection: Connection, folder: Path):
+    def __init__(self, wish: Wish, inputs: Inputs, connection: Connection, folder: Path) -> None:
         super().__init__(f"Landbrush: {wish.prompt or wish.process_id}")
         self.wish = wish
         self.inputs = inputs
@@ -197,13 +197,13 @@ class EditTask(_Task):
         self.path = None
         self.manifest = None
 
-    def work(self):
+    def work(self) -> None:
         """See _Task."""
         self.path, self.manifest = run_edit(
             (self.wish, self.inputs), self.connection, self.folder, self.feedback, self._changed
         )
 
-    def _changed(self, info):
+    def _changed(self, info) -> None:
         self.setProgress(float(info.progress))
         self.progressed.emit(info)
 
@@ -211,12 +211,14 @@ class EditTask(_Task):
 class CallTask(_Task):
     """One question to the server. Signal `ended(task)`; then `answer` or `error` is set."""
 
-    def __init__(self, title: str, call: Callable[[EditClient], Any], connection: Connection):
+    def __init__(
+        self, title: str, call: Callable[[EditClient], Any], connection: Connection
+    ) -> None:
         super().__init__(title)
         self.call = call
         self.connection = connection
         self.answer = None
 
-    def work(self):
+    def work(self) -> None:
         """See _Task."""
         self.answer = self.call(self.connection.client(self.feedback))

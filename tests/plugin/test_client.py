@@ -147,3 +147,39 @@ def test_answers_that_are_not_ours(body):
 
     with pytest.raises(PluginError):
         EditClient("http://x", "t", Strange()).jobs()
+
+
+class Answering:
+    """A transport whose server answers everything with the same JSON."""
+
+    def __init__(self, body: bytes):
+        self.body = body
+
+    def send(self, method, url, headers, body=b""):
+        return Reply(200, {"content-type": "application/json"}, self.body)
+
+
+@pytest.mark.parametrize("body", [b"[]", b'{"processes": [{}]}', b'{"landbrush": 3}', b'{"a": 1}'])
+def test_an_answer_of_another_form_says_what_to_do(body, tmp_path):
+    file = tmp_path / "a.tif"
+    file.write_bytes(b"II*\0")
+    client = EditClient("http://localhost", TOKEN, Answering(body))
+    for ask in (
+        client.editors,
+        lambda: client.editor("snow"),
+        client.models,
+        client.jobs,
+        lambda: client.upload(file),
+        lambda: client.interpret(InterpretationRequest("snow")),
+    ):
+        with pytest.raises(PluginError, match="Update the older side"):
+            ask()
+
+
+def test_an_answer_that_is_no_json_is_no_landbrush(tmp_path):
+    file = tmp_path / "a.tif"
+    file.write_bytes(b"II*\0")
+    client = EditClient("http://localhost", TOKEN, Answering(b"<html>"))
+    for ask in (client.editors, lambda: client.upload(file)):
+        with pytest.raises(PluginError, match="not a Landbrush answer"):
+            ask()
