@@ -2,7 +2,7 @@
 PY = .venv/bin/python
 BUILD = build/landbrush
 
-.PHONY: demo demo-first-edit bench-queue test test-server test-qgis run lint types imports scan package bench bench-single-image demo-models demo-mmm demo-evaluate bench-evaluate install clean
+.PHONY: demo demo-first-edit bench-queue test test-fast test-server test-qgis run lint types imports scan package bench bench-single-image demo-models demo-mmm demo-evaluate bench-evaluate install lock release clean
 
 demo:        ## the main job on a real image inside the QGIS desktop (RASTER= PROMPT= POLYGONS= for your own)
 	scripts/demo.sh
@@ -12,8 +12,11 @@ install:     ## the server's environment, .venv
 
 test: install lint types imports scan test-server test-qgis ## everything
 
+test-fast: install ## the contract, rasters in small, the plugin's client, units: about a minute
+	$(PY) -m pytest -n auto --dist loadfile tests/server tests/plugin -m "not slow"
+
 test-server: install ## the server, the contract and the plugin's client; needs no QGIS and no root
-	$(PY) -m pytest tests/server tests/plugin
+	$(PY) -m pytest -n auto --dist loadfile tests/server tests/plugin
 
 test-qgis: install package ## inside real QGIS: offscreen, qgis_process, and the desktop on a virtual screen
 	scripts/install-qgis.sh $(or $(QGIS_SUITE),any)
@@ -30,7 +33,7 @@ lint: install
 
 types: install
 	mkdir -p .cache/types && ln -sfn $(CURDIR) .cache/types/landbrush
-	MYPYPATH=.cache/types .venv/bin/mypy -p landbrush.server
+	MYPYPATH=.cache/types .venv/bin/mypy -p landbrush.server -p landbrush.plugin
 
 imports: install
 	.venv/bin/lint-imports
@@ -65,6 +68,12 @@ bench-queue: install ## what a long queue of jobs costs
 
 bench-single-image: install ## figures of single-image editing
 	$(PY) benchmarks/single_image.py
+
+lock: ## requirements-dev.lock: the newest versions of everything that fit together (needs uv)
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.10 --no-annotate --upgrade -o requirements-dev.lock
+
+release: install ## make release VERSION=0.3.0: versions, changelog, commit, tag, package
+	$(PY) scripts/release.py $(VERSION)
 
 clean:
 	rm -rf build demo .cache .venv .venv-qgis *.egg-info

@@ -298,10 +298,15 @@ def dates() -> Path:
     for chip in range(4):
         before = cases.DATA / cases.JOPLIN.format(chip)
         bitemporal.tiles(
-            before, Path(str(before).replace("pre", "post")), place, bitemporal.Wish(TILE, TORN)
+            before,
+            Path(str(before).replace("pre", "post")),
+            place,
+            bitemporal.PairConfig(TILE, TORN),
         )
     for first, second in (("20100629", "20170827"), ("20120731", "20200831")):
-        told = bitemporal.tiles(naip(first), naip(second), place, bitemporal.Wish(TILE, RISEN))
+        told = bitemporal.tiles(
+            naip(first), naip(second), place, bitemporal.PairConfig(TILE, RISEN)
+        )
     for part, count in told.items():
         figure(f"training_pairs_{part}", count)
     return place

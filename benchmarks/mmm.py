@@ -31,7 +31,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 import cases  # noqa: E402
 from landbrush.server.contract.requests import EditRequest, Extent, RasterRef  # noqa: E402
 from landbrush.server.dataset import scenes  # noqa: E402
-from landbrush.server.dataset.build import Wish, build  # noqa: E402
+from landbrush.server.dataset.build import DatasetConfig, build  # noqa: E402
 from landbrush.server.editing.new_ground import blank, finer  # noqa: E402
 from landbrush.server.editing.path import Job, edit  # noqa: E402
 from landbrush.server.editors.models import Models  # noqa: E402
@@ -402,7 +402,7 @@ def tiles() -> None:
     place = scratch("dataset")
     made = 0
     for folder in ("joplin_tornado_geotiff/input", "naip_landsat_timeseries/naip"):
-        counts = build(DATA / folder, place / Path(folder).name, Wish(most_nodata=1.0))
+        counts = build(DATA / folder, place / Path(folder).name, DatasetConfig(most_nodata=1.0))
         print(f"# {folder}: {counts.sources} sources, {counts.samples} samples")
         made += counts.samples
     figure("dataset_tiles", made, "by hand 46")
@@ -436,7 +436,7 @@ def cyclegan() -> None:
         for path in paths[:24]:
             pixels = np.asarray(Image.open(path).convert("RGB"))
             if name.startswith("snow"):
-                pixels = scenes.made(pixels, 0.3048, "snow", zlib.crc32(path.name.encode()))
+                pixels = scenes.render_scene(pixels, 0.3048, "snow", zlib.crc32(path.name.encode()))
             Image.fromarray(pixels).resize((72, 72)).save(heaps[name] / f"{path.stem}.png")
     recipe = Recipe(
         steps=CYCLE_STEPS, width=16, blocks=3, side_px=64, load_px=72, save_every=CYCLE_STEPS

@@ -14,7 +14,7 @@ MENU = "Landbrush"
 
 
 class LandbrushPlugin:
-    """What QGIS loads."""
+    """The plugin as QGIS loads it: one action, one dock, one provider, one page of options."""
 
     def __init__(self, iface) -> None:
         self.iface = iface

@@ -36,7 +36,7 @@ def get(key):
 
 
 def put(key, value):
-    """Store a setting."""
+    """Store a value in the user's QGIS profile."""
     if key not in DEFAULTS:
         raise KeyError(key)
     QgsSettings().setValue(PREFIX + key, value)

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Make .venv with the server and its tools. Nothing happens when it is up to date.
 #
-# usage: install-server.sh [extras]     (default: server,evaluate,train,enlarge,parquet,dev)
+# usage: install-server.sh [extras]     (default: evaluate,train,enlarge,parquet,dev)
 # PYTHON names the interpreter (3.10 ... 3.13), TORCH_INDEX where torch comes from.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-extras=${1:-server,evaluate,train,enlarge,parquet,dev}
+extras=${1:-evaluate,train,enlarge,parquet,dev}
 stamp=.venv/.installed-$(printf '%s' "$extras" | tr ',' '-')
 
 if [ -f "$stamp" ] && [ "$stamp" -nt pyproject.toml ] && .venv/bin/python -c 'import landbrush.server.contract.requests' 2>/dev/null; then

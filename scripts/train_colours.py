@@ -79,7 +79,7 @@ def east_of(image: np.ndarray) -> np.ndarray:
 
 def answered(image: np.ndarray, net: dict[str, np.ndarray]) -> np.ndarray:
     known = colours.levels(image[3], image.min(0) > 0)
-    return pixel_network.answered(colours.described(image[3], known), net).transpose(2, 0, 1)
+    return pixel_network.forward(colours.described(image[3], known), net).transpose(2, 0, 1)
 
 
 def main() -> None:

@@ -6,6 +6,10 @@ import importlib.util
 import os
 from pathlib import Path
 
+# Beside other workers (pytest -n) further threads of each would only wait for a core. Before numpy.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
 import pytest
 
 # A bare `pytest` takes what needs no QGIS; `make test-qgis` runs the others in QGIS's own Python.

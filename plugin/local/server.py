@@ -241,7 +241,7 @@ class BlockingServer:
         self.process: Optional[QProcess] = None
 
     def __enter__(self):
-        """Return (url, token)."""
+        """Start a server and wait until it listens; returns (url, token), raises PluginError."""
         python = installer.find_python()
         if python is None:
             raise PluginError(

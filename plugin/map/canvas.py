@@ -95,7 +95,8 @@ class PolygonTool(QgsMapTool):
             self._redraw(QgsPointXY(event.mapPoint()))
 
     def keyPressEvent(self, event) -> None:
-        """Undo and cancel."""
+        """Backspace or Ctrl+Z takes the last vertex or polygon back, Escape the polygon being
+        drawn."""
         if event.key() == Qt.Key.Key_Backspace or event.matches(QKeySequence.StandardKey.Undo):
             self.undo()
             event.accept()
@@ -123,7 +124,7 @@ class PolygonTool(QgsMapTool):
         self._redraw()
 
     def clear(self) -> None:
-        """Drop everything drawn."""
+        """Forget every polygon, finished or not."""
         self.polygons = []
         self.rings = []
         self._take([])

@@ -1,4 +1,4 @@
-"""The part of the panel in which a wish takes shape: layer, polygons, words, examples."""
+"""The part of the panel in which an edit takes shape: layer, polygons, words, examples."""
 
 import contextlib
 
@@ -10,7 +10,7 @@ from ...server.contract.words import ENSEMBLE_SOURCES, InterpretationRequest, Se
 from ..errors import PluginError
 from ..tasks.request import (
     Area,
-    Wish,
+    EditForm,
     area_of,
     band_roles_of,
     canvas_area,
@@ -157,7 +157,7 @@ class AskingForm(ServedForm):
             or f"{len(result.found)} windows look like {result.word}; untick what does not."
         )
 
-    def wish(self):
+    def edit_form(self):
         """What the panel asks for; raises PluginError where something is missing."""
         layer = self.layer.currentLayer()
         if layer is None:
@@ -174,7 +174,7 @@ class AskingForm(ServedForm):
         if process_id == AUTO and not prompt:
             raise PluginError("Say what should be there, or choose an editor.")
         exemplar = self._exemplar(layer)
-        return Wish(
+        return EditForm(
             layer=layer,
             area=area,
             prompt=prompt,

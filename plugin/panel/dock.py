@@ -73,20 +73,20 @@ class LandbrushDock(AskingForm):
             return
         self.will_run = False
         try:
-            self.wish()  # what is missing is told at once
+            self.edit_form()  # what is missing is told at once
             if not self._ready():
                 return
-            wish = located(self.wish())
-            inputs = inputs_of(wish, self.resolution.value())
+            form = located(self.edit_form())
+            inputs = inputs_of(form, self.resolution.value())
             folder = settings.output_folder()
         except (PluginError, OSError) as error:
             self.will_not_run()
             self._fail(error if isinstance(error, PluginError) else PluginError(str(error)))
             return
         self.forget_error()
-        seeds = [(wish.seed + k) % 2**31 for k in range(self.variants.value())]
+        seeds = [(form.seed + k) % 2**31 for k in range(self.variants.value())]
         self.waiting = [
-            EditTask(replace(wish, seed=seed), inputs, self.connection(), folder) for seed in seeds
+            EditTask(replace(form, seed=seed), inputs, self.connection(), folder) for seed in seeds
         ]
         self._show_running(True)
         self.status.setText("Sending ...")
@@ -194,8 +194,8 @@ class LandbrushDock(AskingForm):
         if task.error is None:
             # The source may have been removed from the project meanwhile.
             source = (
-                task.wish.layer
-                if task.wish.layer in QgsProject.instance().mapLayers().values()
+                task.form.layer
+                if task.form.layer in QgsProject.instance().mapLayers().values()
                 else None
             )
             layer = self._add(task.path, source, task.manifest)

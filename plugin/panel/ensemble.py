@@ -74,7 +74,7 @@ class EnsembleBox(QgsCollapsibleGroupBox):
             self.about.setText("The last result was made with: " + " / ".join(used))
 
     def texts(self):
-        """The ticked sentences."""
+        """The sentences that are ticked, as edited, without empty ones."""
         items = [self.lines.item(row) for row in range(self.lines.count())]
         found = [
             item.text().strip() for item in items if item.checkState() == Qt.CheckState.Checked

@@ -77,13 +77,13 @@ class PathField(QWidget):
 
 
 class LandbrushOptionsFactory(QgsOptionsWidgetFactory):
-    """Makes the page."""
+    """Makes the page under QGIS's *Settings > Options*."""
 
     def __init__(self) -> None:
         super().__init__("Landbrush", QIcon(ICON))
 
     def createWidget(self, parent):
-        """Called by QGIS."""
+        """A new page; QGIS owns it."""
         return LandbrushOptionsPage(parent)
 
 

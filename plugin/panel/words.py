@@ -47,7 +47,7 @@ class WordsBox(QWidget):
         self.show_meaning(None)
 
     def text(self):
-        """The prompt."""
+        """The prompt as typed, without space at its ends."""
         return self.prompt.toPlainText().strip()
 
     def sought(self, editor):

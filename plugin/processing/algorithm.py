@@ -20,7 +20,7 @@ from qgis.PyQt.QtGui import QIcon
 from ...server.contract.editors import EditorInfo
 from ...server.contract.requests import Blend, Output
 from ..errors import Cancelled, PluginError
-from ..tasks.request import Area, Wish, area_of, band_roles_of, located
+from ..tasks.request import Area, EditForm, area_of, band_roles_of, located
 from ..tasks.task import Inputs, run_edit
 from .parameters import (
     AREAS,
@@ -80,7 +80,7 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
         return self.info is not None and "raster?" in self.info.needs
 
     def initAlgorithm(self, config=None) -> None:
-        """Parameters and outputs."""
+        """Declare parameters and outputs; those of the editor stand between polygons and seed."""
         empty = self.from_nothing()
         first = [
             QgsProcessingParameterRasterLayer("INPUT", tr("Raster layer"), optional=empty),
@@ -104,22 +104,22 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
         )
 
     def processAlgorithm(self, parameters, context, feedback):
-        """Run one edit."""
+        """Run one edit and put its result at OUTPUT; raises QgsProcessingException."""
         target = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
         if target.suffix.lower() not in (".tif", ".tiff"):
             raise QgsProcessingException(
                 f"The output must be a GeoTIFF (.tif), not '{target.suffix}'."
             )
         try:
-            wish, inputs = self._wish(parameters, context)
-            wish = located(wish, context.transformContext())
+            form, inputs = self._form(parameters, context)
+            form = located(form, context.transformContext())
             for path in (inputs.raster, inputs.exemplar, inputs.elevation):
                 if path is not None and target.exists() and path.samefile(target):
                     raise PluginError(
                         f"OUTPUT is the file that is edited or copied from ({path}); choose "
                         "another, so that nothing is lost."
                     )
-            path, manifest = self._run(parameters, context, feedback, (wish, inputs, target.parent))
+            path, manifest = self._run(parameters, context, feedback, (form, inputs, target.parent))
         except Cancelled:
             return {}
         except PluginError as error:
@@ -140,7 +140,7 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
         }
 
     def _run(self, parameters, context, feedback, edit):
-        wish, inputs, folder = edit
+        form, inputs, folder = edit
 
         def on_change(info) -> None:
             feedback.setProgress(info.progress)
@@ -149,15 +149,15 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
             )
 
         def run(connection):
-            return run_edit((wish, inputs), connection, folder, feedback, on_change)
+            return run_edit((form, inputs), connection, folder, feedback, on_change)
 
         return with_server(self, parameters, context, feedback, run)
 
-    def _wish(self, parameters, context):
+    def _form(self, parameters, context):
         layer, path = self._file(parameters, "INPUT", context)
         process_id, prompt, options = self.what(parameters, context)
         if path is None or (self.from_nothing() and not parameters.get("POLYGONS")):
-            return self._wish_for_new_ground(
+            return self._form_for_new_ground(
                 parameters, context, (process_id, prompt, options), (layer, path)
             )
         area = area_of(
@@ -180,7 +180,7 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
         operation = (
             self.parameterAsString(parameters, "OPERATION", context) if self.info is None else ""
         )
-        wish = Wish(
+        form = EditForm(
             layer=layer,
             area=area,
             prompt=prompt,
@@ -205,10 +205,10 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
         (shown, other), (_, heights) = (
             self._file(parameters, name, context) for name in ("EXEMPLAR_RASTER", "ELEVATION")
         )
-        wish.exemplar_layer = shown
-        return wish, Inputs(path, None, other, heights)
+        form.exemplar_layer = shown
+        return form, Inputs(path, None, other, heights)
 
-    def _wish_for_new_ground(self, parameters, context, what, source):
+    def _form_for_new_ground(self, parameters, context, what, source):
         """Over an extent, where the editor can do without a raster; from one, the same ground with
         finer pixels."""
         if not self.from_nothing():
@@ -227,7 +227,7 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
             )
         process_id, prompt, options = what
         layer, path = source
-        wish = Wish(
+        form = EditForm(
             layer=layer,
             area=Area(QgsGeometry.fromRect(box), crs),
             prompt=prompt,
@@ -240,7 +240,7 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
             else {},
             gsd_m=self.parameterAsDouble(parameters, "GSD", context),
         )
-        return wish, Inputs(path)
+        return form, Inputs(path)
 
     def _output(self, parameters, context):
         return Output(

@@ -31,11 +31,11 @@ class EditAlgorithm(RasterAlgorithm):
     """By words, or with any editor and its options as JSON."""
 
     def createInstance(self):
-        """Called by QGIS."""
+        """A new one of its kind: QGIS makes one for each run."""
         return EditAlgorithm()
 
     def name(self) -> str:
-        """Stable id."""
+        """Id in the toolbox, which models and scripts are kept with."""
         return "edit"
 
     def displayName(self):
@@ -52,7 +52,7 @@ class EditAlgorithm(RasterAlgorithm):
         ) + tr(PROMISE)
 
     def own_parameters(self):
-        """See RasterAlgorithm."""
+        """The editor, the words, the operation and the options, each as text."""
         return [
             QgsProcessingParameterString("PROMPT", tr("What should be there"), "", optional=True),
             QgsProcessingParameterString(
@@ -69,7 +69,7 @@ class EditAlgorithm(RasterAlgorithm):
         ]
 
     def what(self, parameters, context):
-        """See RasterAlgorithm."""
+        """Editor (AUTO: by the words), prompt and options; raises PluginError for bad JSON."""
         text = self.parameterAsString(parameters, "OPTIONS", context).strip()
         try:
             options = json.loads(text) if text else {}
@@ -91,11 +91,11 @@ class EditorAlgorithm(RasterAlgorithm):
         self.info = info
 
     def createInstance(self):
-        """Called by QGIS."""
+        """A new one of its kind: QGIS makes one for each run."""
         return EditorAlgorithm(self.info)
 
     def name(self):
-        """Stable id."""
+        """Id in the toolbox, which models and scripts are kept with."""
         return KEPT_NAMES.get(self.info.id, self.info.id)
 
     def displayName(self):
@@ -115,7 +115,7 @@ class EditorAlgorithm(RasterAlgorithm):
         return f"{self.info.description}\n\n{self.info.engine}\n\n{tr(PROMISE)}"
 
     def own_parameters(self):
-        """See RasterAlgorithm."""
+        """Prompt, exemplar and heights where the editor takes them, then its options."""
         info = self.info
         found = []
         if info.takes("prompt"):
@@ -131,7 +131,7 @@ class EditorAlgorithm(RasterAlgorithm):
         return found + [of_option(option) for option in info.options]
 
     def what(self, parameters, context):
-        """See RasterAlgorithm."""
+        """The editor's id, the prompt where it takes one, and its options."""
         options = {
             option.name: option_value(self, option, parameters, context)
             for option in self.info.options

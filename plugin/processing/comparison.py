@@ -47,11 +47,11 @@ class EvaluateAlgorithm(QgsProcessingAlgorithm):
     """Compares any two rasters of one ground; nothing is written."""
 
     def createInstance(self):
-        """Called by QGIS."""
+        """A new one of its kind: QGIS makes one for each run."""
         return EvaluateAlgorithm()
 
     def name(self) -> str:
-        """Stable id."""
+        """Id in the toolbox, which models and scripts are kept with."""
         return "evaluate"
 
     def displayName(self):
@@ -90,7 +90,7 @@ class EvaluateAlgorithm(QgsProcessingAlgorithm):
         )
 
     def initAlgorithm(self, config=None) -> None:
-        """Parameters and outputs."""
+        """Two rasters, an area, the report; each number is an output too."""
         self.addParameter(QgsProcessingParameterRasterLayer("BEFORE", tr("Raster before")))
         self.addParameter(QgsProcessingParameterRasterLayer("AFTER", tr("Raster after")))
         self.addParameter(polygons("POLYGONS", "Where change was asked for", optional=True))

@@ -13,7 +13,7 @@ SHIPPED = Path(__file__).resolve().parents[2] / "resources" / "editors.json"
 FILE = "editors.json"
 
 
-def known():
+def known_editors():
     """EditorInfo of every editor, without the one that goes by words alone."""
     for path in (settings.home() / FILE, SHIPPED):
         try:
@@ -26,7 +26,7 @@ def known():
 def remember(infos) -> bool:
     """Keep what a server told; returns whether it is news."""
     infos = [info for info in infos if info.id != AUTO]
-    if infos == known():
+    if infos == known_editors():
         return False
     folder = settings.home()
     try:

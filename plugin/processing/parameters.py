@@ -26,7 +26,7 @@ def tr(text):
 
 
 def polygons(name, title, optional: bool = True):
-    """A polygon layer."""
+    """A parameter for a layer of polygons, or the features selected in one."""
     return QgsProcessingParameterFeatureSource(
         name, tr(title), [QgsProcessing.SourceType.TypeVectorPolygon], optional=optional
     )
@@ -110,7 +110,7 @@ def exemplar(optional):
 
 
 def elevation(optional):
-    """Heights."""
+    """A parameter for a raster of heights in metres."""
     return [
         QgsProcessingParameterRasterLayer("ELEVATION", tr("Elevation model"), optional=optional)
     ]

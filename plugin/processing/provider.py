@@ -10,17 +10,17 @@ from .running import ICON
 
 
 class LandbrushProvider(QgsProcessingProvider):
-    """The provider."""
+    """The algorithms under *Landbrush* in the toolbox: one by words, one for each editor."""
 
     def loadAlgorithms(self) -> None:
         """Called by QGIS, and again when a server told of other editors."""
         self.addAlgorithm(EditAlgorithm())
         self.addAlgorithm(EvaluateAlgorithm())
-        for info in editors.known():
+        for info in editors.known_editors():
             self.addAlgorithm(EditorAlgorithm(info))
 
     def id(self) -> str:
-        """Stable id."""
+        """Id of the provider, the first part of each algorithm's id."""
         return "landbrush"
 
     def name(self) -> str:

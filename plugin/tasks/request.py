@@ -39,7 +39,7 @@ class Area:
 
 
 @dataclass
-class Wish:
+class EditForm:
     """What the user asks for, before it is known how the server gets the raster."""
 
     layer: Any
@@ -123,7 +123,7 @@ def geometry_of(polygons):
 
 
 def _flat(coordinates):
-    """Without heights."""
+    """Coordinates of GeoJSON at any depth, without heights."""
     if coordinates and isinstance(coordinates[0], (int, float)):
         return coordinates[:2]
     return [_flat(part) for part in coordinates]
@@ -191,12 +191,12 @@ def in_layer_crs(area, layer, context=None):
     return geometry
 
 
-def located(wish, context=None):
-    """The wish with its areas in the coordinates of the layers that they were drawn on, which the
+def located(form, context=None):
+    """The form with its areas in the coordinates of the layers that they were drawn on, which the
     server takes as they are: so what is edited is what was seen, whatever CRS the file itself
     states. On the GUI thread, or with Processing's `context`."""
-    if wish.layer is None or wish.gsd_m:
-        return wish
+    if form.layer is None or form.gsd_m:
+        return form
 
     def on(area, layer):
         return (
@@ -205,18 +205,18 @@ def located(wish, context=None):
             else Area(in_layer_crs(area, layer, context), QgsCoordinateReferenceSystem())
         )
 
-    shown = wish.exemplar_layer or wish.layer
-    extent = wish.extent
+    shown = form.exemplar_layer or form.layer
+    extent = form.extent
     if extent is not None:
-        crs = wish.extent_crs or wish.area.crs
+        crs = form.extent_crs or form.area.crs
         extent = in_layer_crs(
-            Area(QgsGeometry.fromRect(extent), crs), wish.layer, context
+            Area(QgsGeometry.fromRect(extent), crs), form.layer, context
         ).boundingBox()
     return replace(
-        wish,
-        area=on(wish.area, wish.layer),
-        exemplar=on(wish.exemplar, shown),
-        protect=on(wish.protect, wish.layer),
+        form,
+        area=on(form.area, form.layer),
+        exemplar=on(form.exemplar, shown),
+        protect=on(form.protect, form.layer),
         extent=extent,
         extent_crs=QgsCoordinateReferenceSystem() if extent is not None else None,
     )
@@ -239,50 +239,50 @@ def searched_extent(area, layer):
     )
 
 
-def build(wish, raster, exemplar_raster=None, elevation=None):
-    """The EditRequest of a wish, once every raster has a RasterRef; raises PluginError for what
+def build(form, raster, exemplar_raster=None, elevation=None):
+    """The EditRequest of a form, once every raster has a RasterRef; raises PluginError for what
     cannot be asked."""
     try:
-        return _built(wish, raster, exemplar_raster, elevation)
+        return _built(form, raster, exemplar_raster, elevation)
     except ContractError as error:
         raise PluginError(f"This cannot be asked of the server. {error}") from error
 
 
-def _built(wish, raster, exemplar_raster, elevation):
+def _built(form, raster, exemplar_raster, elevation):
     exemplar = None
-    if wish.exemplar is not None:
-        exemplar = Exemplar(polygons_of(wish.exemplar, "exemplar"), exemplar_raster)
+    if form.exemplar is not None:
+        exemplar = Exemplar(polygons_of(form.exemplar, "exemplar"), exemplar_raster)
     extent = None
-    if wish.extent is not None:
-        box = wish.extent
-        crs = wish.extent_crs if wish.extent_crs is not None else wish.area.crs
+    if form.extent is not None:
+        box = form.extent
+        crs = form.extent_crs if form.extent_crs is not None else form.area.crs
         extent = Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), wkt_of(crs))
     return EditRequest(
-        raster=new_ground(wish, raster) if wish.gsd_m else raster,
-        polygons=polygons_of(wish.area),
-        prompt=wish.prompt,
-        operation=wish.operation,
-        options=dict(wish.options),
-        seed=wish.seed,
+        raster=new_ground(form, raster) if form.gsd_m else raster,
+        polygons=polygons_of(form.area),
+        prompt=form.prompt,
+        operation=form.operation,
+        options=dict(form.options),
+        seed=form.seed,
         exemplar=exemplar,
         extent=extent,
         elevation=elevation,
-        protect=polygons_of(wish.protect, "protected area") if wish.protect is not None else None,
-        band_roles=dict(wish.band_roles),
-        blend=wish.blend,
-        output=wish.output,
+        protect=polygons_of(form.protect, "protected area") if form.protect is not None else None,
+        band_roles=dict(form.band_roles),
+        blend=form.blend,
+        output=form.output,
     )
 
 
-def new_ground(wish, raster):
-    """A RasterRef to new ground under the wish's area: empty, or that of the layer with finer
+def new_ground(form, raster):
+    """A RasterRef to new ground under the form's area: empty, or that of the layer with finer
     pixels."""
-    box = wish.area.geometry.boundingBox()
+    box = form.area.geometry.boundingBox()
     extent = Extent(
-        box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), wkt_of(wish.area.crs)
+        box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), wkt_of(form.area.crs)
     )
     return replace(
-        raster or RasterRef(extent=extent, gsd_m=wish.gsd_m), extent=extent, gsd_m=wish.gsd_m
+        raster or RasterRef(extent=extent, gsd_m=form.gsd_m), extent=extent, gsd_m=form.gsd_m
     )
 
 

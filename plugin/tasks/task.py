@@ -17,7 +17,7 @@ from ..errors import Cancelled, PluginError
 from ..map.layers import Export, plan_export, result_path, run_export
 from .client import EditClient
 from .network import QgisTransport
-from .request import Wish, build, by_path, file_of, in_layer_crs, layer_path
+from .request import EditForm, build, by_path, file_of, in_layer_crs, layer_path
 
 FILE_REFUSED = "Not allowed"
 
@@ -37,7 +37,7 @@ class Connection:
 
 @dataclass
 class Inputs:
-    """Files of a wish, taken from its layers on the GUI thread."""
+    """Files of a form, taken from its layers on the GUI thread."""
 
     raster: Optional[Path] = None
     export: Optional[Export] = None
@@ -45,40 +45,40 @@ class Inputs:
     elevation: Optional[Path] = None
 
 
-def inputs_of(wish, resolution):
-    """Files of the wish's layers; web layers are planned for export around the area, at that size
+def inputs_of(form, resolution):
+    """Files of the form's layers; web layers are planned for export around the area, at that size
     of a pixel."""
-    found = Inputs(raster=layer_path(wish.layer))
+    found = Inputs(raster=layer_path(form.layer))
     if found.raster is None:
-        box = in_layer_crs(wish.area, wish.layer).boundingBox()
-        box.grow(max(wish.blend.context_px, 64) * resolution)
-        found.export = plan_export(wish.layer, box, resolution)
+        box = in_layer_crs(form.area, form.layer).boundingBox()
+        box.grow(max(form.blend.context_px, 64) * resolution)
+        found.export = plan_export(form.layer, box, resolution)
     if (
-        wish.exemplar is not None
-        and wish.exemplar_layer is not None
-        and wish.exemplar_layer is not wish.layer
+        form.exemplar is not None
+        and form.exemplar_layer is not None
+        and form.exemplar_layer is not form.layer
     ):
-        found.exemplar = file_of(wish.exemplar_layer, "exemplar")
-    if wish.elevation_layer is not None:
-        found.elevation = file_of(wish.elevation_layer, "elevation")
+        found.exemplar = file_of(form.exemplar_layer, "exemplar")
+    if form.elevation_layer is not None:
+        found.elevation = file_of(form.elevation_layer, "elevation")
     return found
 
 
 def run_edit(asked, connection, folder, feedback, on_change):
-    """One edit from (wish, inputs) to files; returns (path of the GeoTIFF, manifest). Blocks; any
+    """One edit from (form, inputs) to files; returns (path of the GeoTIFF, manifest). Blocks; any
     thread."""
-    wish, inputs = asked
+    form, inputs = asked
     client = connection.client(feedback)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=str(folder)) as scratch:
         raster = inputs.raster
-        if raster is None and wish.layer is not None:
+        if raster is None and form.layer is not None:
             # Kept beside the result: it is the source the result is compared with.
             raster = folder / f"landbrush-source-{uuid.uuid4().hex[:8]}.tif"
             draft = Path(scratch) / "source.tif"
             run_export(inputs.export, draft, feedback)
             os.replace(draft, raster)
-        info = _submit(client, wish, (raster, inputs.exemplar, inputs.elevation), connection)
+        info = _submit(client, form, (raster, inputs.exemplar, inputs.elevation), connection)
         on_change(info)
         try:
             info = client.wait(info.jobID, on_change, feedback.isCanceled)
@@ -106,9 +106,9 @@ def fetch(client, job_id, folder):
     return target, manifest
 
 
-def _submit(client, wish, paths, connection):
+def _submit(client, form, paths, connection):
     def submit(refs):
-        return client.submit(wish.process_id, build(wish, *refs), uuid.uuid4().hex)
+        return client.submit(form.process_id, build(form, *refs), uuid.uuid4().hex)
 
     return _referring(client, connection, paths, submit)
 
@@ -168,7 +168,7 @@ class _Task(QgsTask):
         return False
 
     def cancel(self) -> None:
-        """Stop waiting."""
+        """Stop at the next chance; the server is told by the task itself."""
         self.feedback.cancel()
         super().cancel()
 
@@ -188,9 +188,11 @@ class EditTask(_Task):
 
     progressed = pyqtSignal(object)
 
-    def __init__(self, wish: Wish, inputs: Inputs, connection: Connection, folder: Path) -> None:
-        super().__init__(f"Landbrush: {wish.prompt or wish.process_id}")
-        self.wish = wish
+    def __init__(
+        self, form: EditForm, inputs: Inputs, connection: Connection, folder: Path
+    ) -> None:
+        super().__init__(f"Landbrush: {form.prompt or form.process_id}")
+        self.form = form
         self.inputs = inputs
         self.connection = connection
         self.folder = folder
@@ -198,9 +200,9 @@ class EditTask(_Task):
         self.manifest = None
 
     def work(self) -> None:
-        """See _Task."""
+        """Edit on the server and bring the result home: `path`, `manifest`."""
         self.path, self.manifest = run_edit(
-            (self.wish, self.inputs), self.connection, self.folder, self.feedback, self._changed
+            (self.form, self.inputs), self.connection, self.folder, self.feedback, self._changed
         )
 
     def _changed(self, info) -> None:
@@ -220,5 +222,5 @@ class CallTask(_Task):
         self.answer = None
 
     def work(self) -> None:
-        """See _Task."""
+        """Ask the server; what it says is `answer`."""
         self.answer = self.call(self.connection.client(self.feedback))

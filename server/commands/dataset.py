@@ -179,7 +179,7 @@ def _build(given: argparse.Namespace) -> int:
         part: getattr(given, part)
         for part in ("modality", "weather", "category", "satellite", "dataset")
     }
-    wish = build.Wish(
+    config = build.DatasetConfig(
         given.gsd,
         given.nested,
         given.most_nodata,
@@ -191,7 +191,7 @@ def _build(given: argparse.Namespace) -> int:
         given.captioner,
     )
     counts = build.build(
-        given.source, given.output, wish, lambda text: print(text, file=sys.stderr, flush=True)
+        given.source, given.output, config, lambda text: print(text, file=sys.stderr, flush=True)
     )
     print(
         f"{counts.sources} sources: {counts.samples} samples made, {counts.before} were there, "
@@ -238,7 +238,7 @@ def _bitemporal(given: argparse.Namespace) -> int:
     if given.abcd:
         counts = bitemporal.patches(given.abcd, given.output, say)
     else:
-        wish = bitemporal.Wish(
+        config = bitemporal.PairConfig(
             given.side,
             given.caption,
             (given.val, given.test),
@@ -246,7 +246,7 @@ def _bitemporal(given: argparse.Namespace) -> int:
             given.licence,
             tuple(map(_band, given.band)),
         )
-        counts = bitemporal.tiles(given.before, given.after, given.output, wish, say)
+        counts = bitemporal.tiles(given.before, given.after, given.output, config, say)
     print(
         f"{given.output}: "
         + ", ".join(f"{count} to {part}" for part, count in counts.items())

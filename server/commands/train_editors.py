@@ -230,10 +230,10 @@ def _pairs(given: argparse.Namespace) -> tuple[list[EditPair], list[EditPair]]:
 def _model(given: argparse.Namespace, name: str, part: str) -> Model:
     from ..diffusion.components import Model
     from ..diffusion.families import family
-    from ..training.spread import Spread
+    from ..training.process_group import ProcessGroup
 
     models = models_of(given)
-    Spread.begin()
+    ProcessGroup.begin()
     entry = models.store.entry(name)
     why = models.store.missing_reason(entry)
     if why:

@@ -44,7 +44,7 @@ ABCD_BANDS = 6
 
 
 @dataclass(frozen=True)
-class Wish:
+class PairConfig:
     """`side` of a tile in pixels of the earlier raster; `caption` of what changed; `shares` of val
     and test; `register`: look for a shift; `licence` of the sources; `roles`: bands of a role, from
     1, where the rasters do not name them."""
@@ -72,7 +72,7 @@ def tiles(
     before: Path,
     after: Path,
     output: Path,
-    wish: Wish,
+    config: PairConfig,
     say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, int]:
     """Write the tiles of two rasters; how many of each part lie in the folder. Added to what it
@@ -83,14 +83,14 @@ def tiles(
     digests = {"before": sha256(before), "after": sha256(after)}
     try:
         with opened(before) as first, opened(after) as second:
-            old = _view(first, wish)
-            shift = _registered(old, second, wish) if wish.register else Shift()
+            old = _view(first, config)
+            shift = _registered(old, second, config) if config.register else Shift()
             say(_said(shift, before, after))
-            there = _there(output, wish)
+            there = _there(output, config)
             made = 0
             seen = 0
             with _moved(second, Grid.of(first), shift) as brought:
-                for line in _tiles(old, _view(brought, wish), output, (wish, shift, digests)):
+                for line in _tiles(old, _view(brought, config), output, (config, shift, digests)):
                     seen += 1
                     if _apart(line, there):
                         line["sources"] = [before.name, after.name]
@@ -106,7 +106,7 @@ def tiles(
             )
         if not seen:
             raise BadRequest(
-                f"{before.name} and {after.name} share no square of {wish.side} pixels with at "
+                f"{before.name} and {after.name} share no square of {config.side} pixels with at "
                 f"most {MOST_NODATA:.0%} nodata. Do they overlap? Is --side too large?"
             )
         files.replaced(output / LISTED, list(there.values()))
@@ -119,12 +119,12 @@ def tiles(
     return {part: sum(line["part"] == part for line in there.values()) for part in PARTS}
 
 
-def _there(output: Path, wish: Wish) -> dict[str, dict[str, Any]]:
+def _there(output: Path, config: PairConfig) -> dict[str, dict[str, Any]]:
     """The tiles of the folder whose pictures are whole; raises BadRequest where they are of another
     size."""
     found = {}
     for line in files.lines(output / LISTED):
-        if "window" in line and line["window"][2] != wish.side:
+        if "window" in line and line["window"][2] != config.side:
             raise BadRequest(
                 f"{output} holds tiles of {line['window'][2]} pixels; choose another folder, or "
                 f"--side {line['window'][2]}."
@@ -182,9 +182,9 @@ def _said(shift: Shift, before: Path, after: Path) -> str:
     )
 
 
-def _view(dataset: rasterio.DatasetReader, wish: Wish) -> View:
+def _view(dataset: rasterio.DatasetReader, config: PairConfig) -> View:
     """As a picture by its own stretch, so that two dates of other exposure are alike in it."""
-    layer = Layer.of(dataset, dict(wish.roles))
+    layer = Layer.of(dataset, dict(config.roles))
     if None in [layer.roles.index(role) for role in bands.COLOURS] and len(layer.roles.names) > 1:
         raise BadRequest(
             f"{Path(dataset.name).name} names no red, green and blue; state them (--band red=1 "
@@ -205,7 +205,7 @@ def _moved(
     return onto(dataset, Grid(grid.crs, moved, grid.shape))
 
 
-def _registered(old: View, second: rasterio.DatasetReader, wish: Wish) -> Shift:
+def _registered(old: View, second: rasterio.DatasetReader, config: PairConfig) -> Shift:
     """How far the later raster's ground lies off in the middle of the earlier one."""
     try:
         from skimage.registration import phase_cross_correlation
@@ -225,7 +225,7 @@ def _registered(old: View, second: rasterio.DatasetReader, wish: Wish) -> Shift:
 
     def steep(shift: Shift) -> tuple[np.ndarray, np.ndarray]:
         with _moved(second, grid, shift) as brought:
-            return _steepness(*_view(brought, wish).picture(box))
+            return _steepness(*_view(brought, config).picture(box))
 
     (first, valid) = _steepness(*old.picture(box))
     (other, also) = steep(Shift())
@@ -264,11 +264,11 @@ def _alike(first: np.ndarray, second: np.ndarray, where: np.ndarray) -> float:
 
 
 def _tiles(
-    old: View, new: View, output: Path, about: tuple[Wish, Shift, dict[str, str]]
+    old: View, new: View, output: Path, about: tuple[PairConfig, Shift, dict[str, str]]
 ) -> Iterator[dict[str, Any]]:
-    wish, shift, digests = about
+    config, shift, digests = about
     profile = old.layer.profile
-    for box in boxes(profile.width, profile.height, wish.side):
+    for box in boxes(profile.width, profile.height, config.side):
         (shown, valid) = old.picture(box)
         (drawn, also) = new.picture(box)
         # Many a mosaic is black where it ends, and does not say so.
@@ -284,8 +284,8 @@ def _tiles(
         yield {
             "before": f"before/{name}",
             "after": f"after/{name}",
-            "caption": wish.caption,
-            "part": part_of(box, profile.box, wish.shares),
+            "caption": config.caption,
+            "part": part_of(box, profile.box, config.shares),
             "window": [box.col, box.row, box.width, box.height],
             "gsd_m": profile.gsd_m,
             "crs": profile.crs.to_string() if profile.crs else None,
@@ -293,7 +293,7 @@ def _tiles(
             "shift_px": [shift.down, shift.across],
             "sha256": digests,
             "tile_sha256": sums,
-            "licence": wish.licence,
+            "licence": config.licence,
             "landbrush": provenance.version(),
         }
 

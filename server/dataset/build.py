@@ -32,12 +32,20 @@ from .cuts import SIDE, Cut
 from .files import LEDGER, LISTED
 from .layouts import Known
 
+Say = Callable[[str], None]
+"""Tells the user a line."""
+
+
+def quietly(line: str) -> None:
+    """A Say that tells nobody."""
+
+
 RASTERS = (".tif", ".tiff", ".jp2", ".img", ".vrt")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 
 @dataclass(frozen=True)
-class Wish:
+class DatasetConfig:
     """`gsd_m` of sources that do not tell theirs (0: unknown); `nested`: crops in several ground
     sizes beside the tiles; `most_nodata`: share of a sample that may be nodata; `parts` of the
     prompt; `licence` of the sources; `layout` of a known dataset; `enlarged`: how what is small is
@@ -103,21 +111,19 @@ class Counts:
     twins: int = 0
 
 
-def build(
-    folder: Path, output: Path, wish: Wish, say: Callable[[str], None] = lambda text: None
-) -> Counts:
+def build(folder: Path, output: Path, config: DatasetConfig, say: Say = quietly) -> Counts:
     """Add the samples of every source that is not in `output` yet; a build that was stopped goes
     on. Raises NoSpace."""
     counts = Counts()
-    layout = layouts.named(wish.layout, folder)
-    if wish.layout == layouts.AUTOMATIC:
+    layout = layouts.named(config.layout, folder)
+    if config.layout == layouts.AUTOMATIC:
         found = (name for name, one in layouts.LAYOUTS.items() if one is layout)
         say(f"layout: {next(found, layouts.PLAIN)}")
-    enlarge.check(wish.enlarged)
-    captioner = captions.Captioner(Path(wish.captioner)) if wish.captioner else None
+    enlarge.check(config.enlarged)
+    captioner = captions.Captioner(Path(config.captioner)) if config.captioner else None
     try:
         (output / "images").mkdir(parents=True, exist_ok=True)
-        done = _ledger(output, wish)
+        done = _ledger(output, config)
         new = dict[str, str]()
         for path in sources(folder, layout):
             if output.resolve() in path.resolve().parents:
@@ -138,7 +144,7 @@ def build(
                     counts.before += done[source.sha256]
                 continue
             try:
-                made = list(_samples(source, _Making(output, wish, captioner), counts))
+                made = list(_samples(source, _Making(output, config, captioner), counts))
             except (ServerError, RasterioError, UnicodeDecodeError) as error:
                 counts.refused += 1
                 say(f"{name}: left out. {error}")
@@ -152,7 +158,7 @@ def build(
                         "source": source.name,
                         "sha256": source.sha256,
                         "samples": len(made),
-                        "wish": _of(wish),
+                        "config": _of(config),
                     }
                 ],
             )
@@ -188,7 +194,7 @@ class _Making:
     """What the samples of all sources share."""
 
     output: Path
-    wish: Wish
+    config: DatasetConfig
     captioner: captions.Captioner | None
 
     def sized(self, pixels: np.ndarray) -> tuple[np.ndarray, str]:
@@ -196,7 +202,7 @@ class _Making:
         (Algorithm 1)."""
         if len(pixels) >= SIDE:
             return cuts.squared(pixels), ""
-        if self.wish.enlarged == enlarge.LEARNED:
+        if self.config.enlarged == enlarge.LEARNED:
             return cuts.squared(enlarge.doubled(pixels)), f"{enlarge.MODEL}, halved, then bicubic"
         return cuts.squared(pixels), "bicubic"
 
@@ -206,26 +212,28 @@ class _Making:
         if beside.is_file():
             return beside.read_text("utf8").strip(), "text beside the source"
         return (
-            (self.captioner.of(pixels), Path(self.wish.captioner).name)
+            (self.captioner.of(pixels), Path(self.config.captioner).name)
             if self.captioner
             else ("", "")
         )
 
 
-def _of(wish: Wish) -> dict[str, Any]:
-    return {**asdict(wish), "parts": dict(wish.parts or {}), "scenes": list(wish.scenes)}
+def _of(config: DatasetConfig) -> dict[str, Any]:
+    return {**asdict(config), "parts": dict(config.parts or {}), "scenes": list(config.scenes)}
 
 
-def _ledger(output: Path, wish: Wish) -> dict[str, int]:
+def _ledger(output: Path, config: DatasetConfig) -> dict[str, int]:
     """Sources that are built, by sha256; what a stopped build left half-done of the list is
     dropped."""
     path = output / LEDGER
     ledger = files.lines(path)
-    other = next((line for line in ledger if line["wish"] != _of(wish)), None)
+    # Version 0.1 called the settings a wish.
+    built_with = (line.get("config", line.get("wish")) for line in ledger)
+    other = next((settings for settings in built_with if settings != _of(config)), None)
     if other:
         raise BadRequest(
-            f"{output} was built with other settings ({other['wish']}). Choose another folder, or "
-            "the same ones."
+            f"{output} was built with other settings ({other}). Choose another folder, or the same "
+            "ones."
         )
     listed = files.lines(output / LISTED)
     foreign = next((line for line in listed if "source_sha256" not in line), None)
@@ -250,21 +258,21 @@ def _ledger(output: Path, wish: Wish) -> dict[str, int]:
 
 
 def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[str, Any]]:
-    wish = making.wish
+    config = making.config
     known = source.known
     with (
         opened(source.path) as dataset,
-        pairs.seen(pairs.Side(Path(known.pair), "radar", {}), dataset, known.pair) as other,
+        pairs.radar_views(pairs.Side(Path(known.pair), "radar", {}), dataset, known.pair) as other,
     ):
         layer = Layer.of(dataset, {})
         if not known.parts.get("satellite"):
-            known = replace(
-                known,
-                parts={**known.parts, "satellite": sensor.satellite_of(layer.profile, source.name)},
-            )
-        gsd_m = layer.profile.gsd_m if layer.profile.crs is not None else wish.gsd_m or known.gsd_m
+            satellite = sensor.satellite_of(layer.profile, source.name)
+            known = replace(known, parts={**known.parts, "satellite": satellite})
+        gsd_m = (
+            layer.profile.gsd_m if layer.profile.crs is not None else config.gsd_m or known.gsd_m
+        )
         squares = cuts.tiles(dataset.width, dataset.height)
-        squares += cuts.nested(dataset.width, dataset.height) if wish.nested else []
+        squares += cuts.nested(dataset.width, dataset.height) if config.nested else []
         radar = bool({"vv", "vh"} & set(layer.roles.names))
         if radar:
             view = pairs.view_of(dataset, pairs.Side(source.path, "radar", {}))
@@ -275,7 +283,7 @@ def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[s
         for number, cut in enumerate(squares):
             pixels, valid = view.picture(cut.box)
             share = float(valid.mean())
-            if 1 - share > wish.most_nodata:
+            if 1 - share > config.most_nodata:
                 counts.empty += 1
                 continue
             sample, enlarged_by = making.sized(pixels)
@@ -288,7 +296,7 @@ def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[s
                 "caption_by": said_by,
                 "valid": round(share, 4),
                 "enlarged_by": enlarged_by,
-                "licence": wish.licence,
+                "licence": config.licence,
                 "landbrush": provenance.version(),
             }
             stem = f"{source.sha256[:16]}-{number:05d}"
@@ -296,8 +304,8 @@ def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[s
                 name = _control(making, stem, cuts.squared(other.picture(cut.box)[0]))
                 about["conditioning_image"] = name
             yield _kept(making, sample, stem, about, known)
-            for scene in wish.scenes if gsd_m and not radar else ():
-                changed = scenes.made(
+            for scene in config.scenes if gsd_m and not radar else ():
+                changed = scenes.render_scene(
                     sample, gsd_m * cut.scale, scene, zlib.crc32(f"{stem}-{scene}".encode()) % 2**31
                 )
                 yield _kept(
@@ -344,7 +352,7 @@ def _kept(
     own."""
     file = f"images/{stem}.png"
     files.written(pixels, making.output / file)
-    wished = making.wish.parts or {}
+    wished = making.config.parts or {}
     parts = {part: wished.get(part) or known.parts.get(part, "") for part in PARTS}
     if parts["modality"] == AUTOMATIC:
         parts["modality"] = known.parts.get("modality", MODALITIES["rgb"])

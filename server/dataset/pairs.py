@@ -150,7 +150,7 @@ def _line(
 
 
 @contextmanager
-def seen(side: Side, other: rasterio.DatasetReader, path: str) -> Iterator[View | None]:
+def radar_views(side: Side, other: rasterio.DatasetReader, path: str) -> Iterator[View | None]:
     """The picture of the same ground by radar; None where there is no path."""
     if not path:
         yield None

@@ -10,7 +10,7 @@ from ..operators.ground import Ground
 from ..operators.weather import Fog, LowLight, Snow, fog, low_light, snow
 
 
-def made(pixels: np.ndarray, gsd_m: float, scene: str, seed: int) -> np.ndarray:
+def render_scene(pixels: np.ndarray, gsd_m: float, scene: str, seed: int) -> np.ndarray:
     """Bytes (H, W, 3) of the same ground in that scene; its strength is drawn from the seed."""
     image = pixels.transpose(2, 0, 1).astype(np.float32) / 255
     ground = Ground(image, np.ones(image.shape[1:], bool), ("red", "green", "blue"), gsd_m, (0, 0))

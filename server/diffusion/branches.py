@@ -32,7 +32,7 @@ class Branch:
     shown: torch.Tensor | None = None
     label: int | None = None
 
-    def seen(self, noisy: torch.Tensor, tile: Tile) -> torch.Tensor:
+    def with_condition(self, noisy: torch.Tensor, tile: Tile) -> torch.Tensor:
         """The noisy tile with what is shown beside it, as further channels."""
         return noisy if self.shown is None else torch.cat([noisy, tile.of(self.shown).to(noisy)], 1)
 

@@ -62,9 +62,9 @@ class Codec:
         return self.net.decode(latent.to(self.net.device, self.kind), **given).sample.float().cpu()
 
     def scaled(self, latent: torch.Tensor) -> torch.Tensor:
-        """As the model draws in."""
+        """From the codec's scale to the one that the model draws in: (latent - shift) * factor."""
         return (latent - self.shift) * self.factor
 
     def unscaled(self, latent: torch.Tensor) -> torch.Tensor:
-        """The inverse."""
+        """From the model's scale back to the codec's."""
         return latent / self.factor + self.shift

@@ -43,7 +43,7 @@ class Placement:
 
     @property
     def sentence(self) -> str:
-        """For the user."""
+        """What it needs, what is free, and what is done about it, for the user."""
         place = "the GPU" if self.device.startswith("cuda") else "memory"
         return f"needs about {self.needs_gb:.1f} GB, {self.free_gb:.1f} GB of {place} are free" + (
             f": {WORDS[self.strategy]}" if self.device.startswith("cuda") else ""

@@ -28,7 +28,7 @@ from ..raster.masks import burn
 from ..raster.polygons import pixel_polygons
 from ..raster.raster import Block, Profile, profile_of, read_window
 from ..search.find import find_sentences, find_word, sources
-from ..search.windows import Hit, Search, Way, reach_px
+from ..search.windows import Hit, Method, Search, reach_px
 from ..words.land_cover import GRAINY, LARGE
 from .plan import Plan
 from .source import Source
@@ -65,7 +65,7 @@ grain."""
 LEAST_DEEP_PX = 400
 
 
-def drawn(
+def copied_from_drawing(
     exemplar: Exemplar,
     layer: Layer,
     other: rasterio.DatasetReader | None,
@@ -194,7 +194,9 @@ def find_exemplars(
         return Cuts()
     if request.exemplar is not None:
         match = plan.blend.radiometric_match and editor.matches_exemplars
-        found = drawn(request.exemplar, source.layer, source.exemplar, list(shapes), match)
+        found = copied_from_drawing(
+            request.exemplar, source.layer, source.exemplar, list(shapes), match
+        )
         return Cuts(tuple(found))
     if not (plan.word or plan.sentences):
         return Cuts()
@@ -239,7 +241,7 @@ def _cuts_of(
         box = hit.box.grown(hit.box.width // 2, whole) if result.word in LARGE else hit.box
         block = read_window(layer.dataset, box)
         usable = block.valid & ~burn(keep_out, box)
-        weight = 0.0 if result.way is Way.RULE else hit.agreement - hits[0].agreement
+        weight = 0.0 if result.method is Method.RULE else hit.agreement - hits[0].agreement
         patches.append(replace(_cut_of(layer.profile, block, usable), log_weight=weight))
     return _grainy(patches) if result.word in GRAINY else patches
 

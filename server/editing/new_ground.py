@@ -72,11 +72,11 @@ class _Ground:
         )
 
     def file(self, kind: str, folder: Path, *more: object) -> Path:
-        """Its file, the same for the same wish."""
-        wish = repr(
+        """Its file, the same for the same request."""
+        asked = repr(
             (crs_of(self.crs, "").to_wkt("WKT2_2019"), tuple(self.transform), self.shape, *more)
         ).encode()
-        return folder / f"{kind}-{hashlib.sha256(wish).hexdigest()[:24]}.tif"
+        return folder / f"{kind}-{hashlib.sha256(asked).hexdigest()[:24]}.tif"
 
     def written(self, path: Path, fill: Callable[[rasterio.io.DatasetWriter], None]) -> None:
         """Make its file of red, green and blue bytes, whole or not at all; raises BadRequest,
@@ -122,7 +122,7 @@ class _Ground:
 
 def blank(extent: Extent, gsd_m: float, folder: Path) -> Path:
     """A file of empty ground, with pixels that are square on the ground; the same for the same
-    wish. Raises BadRequest."""
+    request. Raises BadRequest."""
     ground = _Ground.of(extent, gsd_m)
     path = ground.file("blank", folder)
     if not path.is_file():

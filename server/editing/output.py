@@ -75,15 +75,15 @@ class Output(ABC):
 
     @property
     def dataset(self) -> rasterio.DatasetReader:
-        """The target, open."""
+        """The open dataset whose profile the result gets."""
         return self.target.dataset
 
     @property
-    def shown(self) -> Layer:
+    def preview_layer(self) -> Layer:
         """Whose colours the preview shows."""
         return self.target
 
-    def readied(self, block: Block, mask: np.ndarray) -> Block:
+    def prepare(self, block: Block, mask: np.ndarray) -> Block:
         """The pixels of a region as they are edited."""
         return block
 
@@ -100,7 +100,7 @@ class Output(ABC):
         """Native pixels of a region in which nothing is edited."""
 
     @abstractmethod
-    def laid(self, drawn: Drawn, plan: Plan, view: View, told: Told) -> Repainted:
+    def lay_back(self, drawn: Drawn, plan: Plan, view: View, told: Told) -> Repainted:
         """The edit in native pixels, nothing changed outside the mask."""
 
 
@@ -110,7 +110,7 @@ class InPlace(Output):
     def __init__(self, source: Source) -> None:
         self.target = source.layer
 
-    def readied(self, block: Block, mask: np.ndarray) -> Block:
+    def prepare(self, block: Block, mask: np.ndarray) -> Block:
         """Nodata specks inside the polygons count as ground."""
         return bands.without_specks(block, mask, self.target.profile)
 
@@ -122,7 +122,7 @@ class InPlace(Output):
         """As they were read."""
         return block.values
 
-    def laid(self, drawn: Drawn, plan: Plan, view: View, told: Told) -> Repainted:
+    def lay_back(self, drawn: Drawn, plan: Plan, view: View, told: Told) -> Repainted:
         """Matched to the ring, mixed at the rim, and away from nodata."""
         editor = plan.editor
         profile = self.target.profile
@@ -155,7 +155,7 @@ class MadeBands(Output):
         self.alone = alone
 
     @property
-    def shown(self) -> Layer:
+    def preview_layer(self) -> Layer:
         """The new layer, or the one that was there."""
         return self.target if self.alone else self.source.layer
 
@@ -181,7 +181,7 @@ class MadeBands(Output):
         if not self.alone:
             gate.verify_kept(self.source.layer.dataset, window, draft)
 
-    def laid(self, drawn: Drawn, plan: Plan, view: View, told: Told) -> Repainted:
+    def lay_back(self, drawn: Drawn, plan: Plan, view: View, told: Told) -> Repainted:
         """What was made inside the mask, empty elsewhere."""
         values = self._there(drawn.box)
         profile = self.target.profile

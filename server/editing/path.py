@@ -94,14 +94,14 @@ def edit(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manife
             cuts = find_exemplars(plan, source, place.shapes, editors.models, progress)
             view = view_of(source, plan.editor.info, plan.editor.other_bands(plan.options))
             work = Work(plan, source, out, view, cuts)
-            clock.lap("read")
+            clock.mark("read")
             parts = [repaint(region, work, step) for region, step in _over(place, progress)]
-            clock.lap("edit")
+            clock.mark("edit")
             with whole_file(folder / RESULT_FILE) as draft:
                 write(work, place, parts, draft, progress)
-                clock.lap("write")
+                clock.mark("write")
                 checked = verify(work, place, draft, progress)
-                clock.lap("check")
+                clock.mark("check")
                 quality = assess(work, place, parts, checked, draft)
                 found = Findings(cuts.search, checked, quality)
                 manifest = manifest_of(plan, source, place.window, parts, found)
@@ -115,7 +115,7 @@ def repaint(region: Region, work: Work, step: StepOfRegion) -> Repainted:
     """One region, edited: read, shown to the editor in tiles, laid back in native pixels."""
     plan = work.plan
     out = work.out
-    block = out.readied(work.source.read(region.box), region.mask)
+    block = out.prepare(work.source.read(region.box), region.mask)
     mask = region.mask & block.valid
     left = int((region.mask & ~block.valid).sum())
     if not mask.any():
@@ -126,7 +126,7 @@ def repaint(region: Region, work: Work, step: StepOfRegion) -> Repainted:
     shown = work.view.show(block, out.stretch_for(block))
     drawn = Drawn(region.box, block, mask, reach, shown)
     image, facts = run_tiled(plan, scene_of(region, work, drawn), step)
-    made = out.laid(replace(drawn, image=image), plan, work.view, lambda *_: step(1, 1))
+    made = out.lay_back(replace(drawn, image=image), plan, work.view, lambda *_: step(1, 1))
     notes = (work.view.note, *facts.pop("notes", ()))
     return replace(made, left=left, facts=facts, notes=tuple(filter(None, notes)))
 
@@ -213,7 +213,7 @@ def verify(work: Work, place: Place, draft: Path, progress: Progress) -> GateRep
 
 def save(manifest: Manifest, work: Work, place: Place, draft: Path, folder: Path) -> None:
     """The files beside the result: preview and manifest."""
-    layer = work.out.shown
+    layer = work.out.preview_layer
     chosen = display.colour_bands(layer.profile, layer.roles)
     display.write_preview(draft, place.window, chosen, folder / PREVIEW_FILE)
     write_json(folder / MANIFEST_FILE, manifest.to_json())
@@ -261,7 +261,7 @@ class _Clock:
         self.start = time.perf_counter()
         self.last = self.start
 
-    def lap(self, name: str) -> None:
+    def mark(self, name: str) -> None:
         """A step has ended."""
         now = time.perf_counter()
         self.laps[name] = round(now - self.last, 4)

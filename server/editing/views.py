@@ -77,7 +77,7 @@ def _zeroed(image: np.ndarray, block: Block) -> np.ndarray:
 
 
 class AllBandsView(View):
-    """All data bands."""
+    """All data bands, stretched band by band to [0, 1]; what comes back goes back band by band."""
 
     def __init__(self, roles: Roles) -> None:
         self.roles = roles.names

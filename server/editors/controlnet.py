@@ -106,7 +106,7 @@ class Translation(Pretrained[TranslationOptions]):
         )
 
     def published(self, entry: Entry) -> Mapping[str, Any]:
-        """From noise alone."""
+        """The paper's settings; drawing begins from noise alone (strength 1)."""
         return {**entry.paper, "strength": 1.0}
 
     def pictured(self, scene: Scene) -> np.ndarray:
@@ -130,7 +130,7 @@ class Translation(Pretrained[TranslationOptions]):
 
 
 class InfraredOfColours(Translation):
-    """RGB to NIR."""
+    """A near-infrared band from red, green and blue."""
 
     source = "rgb"
     target = "nir"
@@ -143,7 +143,7 @@ class InfraredOfColours(Translation):
 
 
 class ColoursOfInfrared(Translation):
-    """NIR to RGB."""
+    """Red, green and blue from near infrared."""
 
     source = "nir"
     target = "rgb"
@@ -156,7 +156,7 @@ class ColoursOfInfrared(Translation):
 
 
 class ColoursOfRadar(Translation):
-    """SAR to RGB."""
+    """Red, green and blue from radar backscatter."""
 
     source = "sar"
     target = "rgb"
@@ -169,7 +169,7 @@ class ColoursOfRadar(Translation):
 
 
 class RadarOfColours(Translation):
-    """RGB to SAR."""
+    """Radar backscatter (VV, in dB) from red, green and blue."""
 
     source = "rgb"
     target = "sar"

@@ -17,7 +17,7 @@ DEEPEST_M = 30.0
 
 
 class FloodEditor(OperatorEditor[Flood]):
-    """Flood water."""
+    """Flood water up to a level, by an elevation model where there is one."""
 
     Options = Flood
 
@@ -34,7 +34,7 @@ class FloodEditor(OperatorEditor[Flood]):
     )
 
     def apply(self, ground: Ground, scene: Scene, options: Flood, seed: int) -> np.ndarray:
-        """See operators.disaster.flood."""
+        """The image (C, H, W) under water (operators.disaster.flood)."""
         heights = scene.elevation
         if heights is not None:
             least, most = _span(scene)
@@ -108,7 +108,7 @@ def _lowest(scene: Scene) -> np.ndarray:
 
 
 class BurnEditor(OperatorEditor[Burn]):
-    """Burn scar."""
+    """The scar of a vegetation fire: char, ash, and what was spared."""
 
     Options = Burn
 
@@ -123,5 +123,5 @@ class BurnEditor(OperatorEditor[Burn]):
     )
 
     def apply(self, ground: Ground, scene: Scene, options: Burn, seed: int) -> np.ndarray:
-        """See operators.disaster.burn."""
+        """The image (C, H, W) burnt (operators.disaster.burn)."""
         return burn(ground, options, seed)

@@ -145,7 +145,7 @@ class Guidance(Generic[G]):
 
     @property
     def on(self) -> bool:
-        """Whether anything guides."""
+        """Whether there is a model, and guidance above 0."""
         return self.model is not None and self.options.guidance > 0
 
     def guide(

@@ -99,7 +99,7 @@ class LearnedWeather(Editor[LearnedWeatherOptions]):
         path = self.models.folder.named(FOLDER, options.checkpoint)
         on_step(0, 2)
         changed = path.stat().st_mtime_ns
-        net = self.models.kept(
+        net = self.models.cached(
             ("translation", path, changed), lambda: translation.load(path).to(best_device())
         )
         grid = Grid(NATIVE_PX, translation.CELL_PX, asked_gsd_m=options.gsd_m or scene.gsd_m)

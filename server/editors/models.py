@@ -63,14 +63,14 @@ class Models:
     def image_text_at(self, path: Path) -> ImageText:
         """The image-text model in a file or folder; raises WeightsMissing."""
         found = path.resolve()
-        return self.kept(("image-text", found), lambda: image_text.load(found))
+        return self.cached(("image-text", found), lambda: image_text.load(found))
 
     def interpret(self, prompt: str, chosen: str = "", exemplar: bool = False) -> Interpretation:
         """What words are understood to ask for, see words.interpreter; kept, so that what the
         panel has asked is not made again when the edit is."""
         key = ("interpretation", prompt, chosen, exemplar)
         scores = self.sentences.operation_scores
-        return self.kept(key, lambda: interpreter.interpret(prompt, scores, chosen, exemplar))
+        return self.cached(key, lambda: interpreter.interpret(prompt, scores, chosen, exemplar))
 
     def paraphrases(self, prompt: str, source: str = "templates", count: int = 6) -> Ensemble:
         """Sentences that say the same as a prompt, see words.prompts."""
@@ -79,9 +79,9 @@ class Models:
         )
 
     def _language_model(self, path: str) -> tuple[Any, Any]:
-        return self.kept(("language", path), lambda: prompts.load_language_model(path))
+        return self.cached(("language", path), lambda: prompts.load_language_model(path))
 
-    def kept(self, key: Hashable, load: Callable[[], T]) -> T:
+    def cached(self, key: Hashable, load: Callable[[], T]) -> T:
         """What was loaded for a key, loaded now where it was not; threads that ask meanwhile wait
         for the first, and what is here is given without waiting for other loads. A key holds all
         that the result depends on."""

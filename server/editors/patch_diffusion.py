@@ -92,7 +92,7 @@ class Variation(_PatchDiffusion[VariationOptions]):
     )
 
     def draw(self, window: Level, options: VariationOptions, drawing: Draw) -> np.ndarray:
-        """See models.patch_sampler.sample."""
+        """Other versions of the window by the closed-form sampler (models.patch_sampler.sample)."""
         return sample(window, options.strength, drawing, Schedule(turns=options.resampling))
 
 
@@ -131,7 +131,7 @@ class Harmonise(_PatchDiffusion[HarmoniseOptions]):
         return around if around.sum() > 4 * FEWEST_PIXELS else scene.valid
 
     def draw(self, window: Level, options: HarmoniseOptions, drawing: Draw) -> np.ndarray:
-        """See models.patch_modes.harmonised."""
+        """The window with its seams drawn anew (models.patch_modes.harmonised)."""
         rim = options.rim_px
         hole = window.hole
         if rim:

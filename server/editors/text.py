@@ -17,7 +17,7 @@ from ..models.noise import AnchoredNoise
 from ..models.patch_denoiser import best_device
 from ..models.patch_modes import layout_kept, restyled
 from ..models.patch_sampler import Draw, Schedule, Source, sample
-from ..synthesis.fill import FillSettings, Prepared, fill, prepared, settled
+from ..synthesis.fill import FillSettings, Prepared, fill, laid_into_hole, prepared
 from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
 from ..words.land_cover import SEARCHABLE
@@ -153,7 +153,7 @@ class TextEdit(Editor[TextOptions]):
         return options.mode != NEW
 
     def searches(self, options: TextOptions) -> bool:
-        """For new content."""
+        """Whether windows that fit the words are looked for: for new content alone."""
         return options.mode == NEW
 
     def with_word(self, options: TextOptions, word: str, objects: bool | None) -> TextOptions:
@@ -194,7 +194,7 @@ class TextEdit(Editor[TextOptions]):
                     f"candidate {number + 1} of {count}" if count > 1 else "",
                 )
 
-            work = _Work(scene, sentences, guidance, seed + APART * number, step)
+            work = _Candidate(scene, sentences, guidance, seed + APART * number, step)
             picture, guide = work.new(exemplars) if mode == NEW else work.redrawn()
             drawn.append(picture)
             about.append(guidance.record(guide))
@@ -232,8 +232,8 @@ class TextEdit(Editor[TextOptions]):
             )
 
 
-class _Work:
-    """One candidate."""
+class _Candidate:
+    """One candidate being drawn: the scene, the sentences, what guides, and its seed."""
 
     def __init__(
         self,
@@ -273,7 +273,7 @@ class _Work:
         synthetic = sample(
             blank, 1.0, draw, Schedule(turns=options.resampling), _source(ready, exemplars)
         )
-        out = settled(
+        out = laid_into_hole(
             self.window, ready, synthetic, options.outline_px, np.random.default_rng(self.seed)
         )
         return out, guide

@@ -17,7 +17,7 @@ FEWEST_FOG_PX = 16
 
 
 class FogEditor(OperatorEditor[Fog]):
-    """Koschmieder fog."""
+    """Fog by Koschmieder's law, thicker in valleys where heights are known."""
 
     Options = Fog
 
@@ -35,7 +35,7 @@ class FogEditor(OperatorEditor[Fog]):
     )
 
     def apply(self, ground: Ground, scene: Scene, options: Fog, seed: int) -> np.ndarray:
-        """See operators.weather.fog."""
+        """The image (C, H, W) in fog (operators.weather.fog)."""
         real = max(scene.exemplars, key=lambda patch: patch.image[0].size, default=None)
         seen = None
         if real is not None:
@@ -50,7 +50,7 @@ class FogEditor(OperatorEditor[Fog]):
 
 
 class SnowEditor(OperatorEditor[Snow]):
-    """Snow cover."""
+    """Snow on what is not steep, wet or shaded, by its depth."""
 
     Options = Snow
 
@@ -64,12 +64,12 @@ class SnowEditor(OperatorEditor[Snow]):
     )
 
     def apply(self, ground: Ground, scene: Scene, options: Snow, seed: int) -> np.ndarray:
-        """See operators.weather.snow."""
+        """The image (C, H, W) under snow (operators.weather.snow)."""
         return snow(ground, options, seed)
 
 
 class LowLightEditor(OperatorEditor[LowLight]):
-    """Dusk and night."""
+    """Less light, with its colour and the noise of a sensor."""
 
     Options = LowLight
 
@@ -81,7 +81,7 @@ class LowLightEditor(OperatorEditor[LowLight]):
     )
 
     def apply(self, ground: Ground, scene: Scene, options: LowLight, seed: int) -> np.ndarray:
-        """See operators.weather.low_light."""
+        """The image (C, H, W) at dusk (operators.weather.low_light)."""
         return low_light(ground, options, seed)
 
 

@@ -66,7 +66,7 @@ class _Sides:
         layer = self.first
         return bands.stretch_of(layer.profile, layer.roles, bands.overview(layer)).of(self.ours)
 
-    def seen(self, box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def read(self, box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A window of both as pictures (C, H, W), 0 where not both are valid; where they are (H,
         W)."""
         old = read_window(self.first.dataset, box)
@@ -83,7 +83,7 @@ def _about(sides: _Sides, shapes: list) -> Comparison:
     """Inside and outside polygons (in pixels), and at their rim."""
     box = _window(shapes, sides.first.profile.box)
     mask = masks.burn(shapes, box)
-    seen, made, both = sides.seen(box)
+    seen, made, both = sides.read(box)
     if not both.any():
         return Comparison(0, False)
     kept = change.preservation(seen, made, mask | ~both)
@@ -101,7 +101,7 @@ def _everywhere(sides: _Sides) -> Comparison:
     changed = 0
     total = 0.0
     for box in sides.first.profile.box.squares(part_side(sides.first.dataset)):
-        seen, made, both = sides.seen(box)
+        seen, made, both = sides.read(box)
         difference = np.abs(made - seen)
         compared += int(both.sum())
         changed += int((difference.max(axis=0) > change.SEEN).sum())

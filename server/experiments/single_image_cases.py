@@ -68,7 +68,7 @@ def run(editors: Editors, protocol: Protocol, folder: Path, say: Callable[[str],
                 stem = f"{plain(case.name)}-{plain(system)}-{seed}"
                 asked = Asked(system, seed)
                 try:
-                    made = drawing.drawn(editors, protocol, case, asked, folder / "drawn")
+                    made = drawing.draw_case(editors, protocol, case, asked, folder / "drawn")
                     picture = _laid(case, made)
                 # A system that breaks must not take the others' results with it.
                 except Exception as error:

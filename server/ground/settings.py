@@ -86,7 +86,8 @@ def lock_home(home: Path) -> IO[str] | None:
     gives the lock back when the process ends, however it ends.
     """
     home.mkdir(parents=True, exist_ok=True)
-    stream = open(home / "lock", "a+", encoding="ascii")  # noqa: SIM115 - held until the process ends
+    # Held until the process ends.
+    stream = open(home / "lock", "a+", encoding="ascii")  # noqa: SIM115
     try:
         if os.name == "nt":
             import msvcrt

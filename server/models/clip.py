@@ -23,7 +23,7 @@ class QuickGELU(nn.Module):
     """x sigmoid(1.702 x), which OpenAI's weights were trained with."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Elementwise."""
+        """GELU's cheap approximation, x * sigmoid(1.702 x); any shape."""
         return x * torch.sigmoid(1.702 * x)
 
 

@@ -59,6 +59,6 @@ def colours(
     net = pixel_network.shipped(WEIGHTS)
 
     def ask(part: np.ndarray) -> np.ndarray:
-        return pixel_network.answered(described(part[0], known), net)
+        return pixel_network.forward(described(part[0], known), net)
 
     return np.clip(pixel_network.in_strips(band[None], HALO, ask, told), 0, 1).transpose(2, 0, 1)

@@ -56,7 +56,7 @@ class DamageNetwork:
             )
         self.net = net.eval()
 
-    def seen(self, before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def forward(self, before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Probability of a building (1, H, W) and scores of the classes (1, 5, H, W), of pictures
         (3, H, W) in [0, 1]."""
         mean, deviation = (torch.tensor(part)[:, None, None] for part in (MEAN, DEVIATION))

@@ -63,10 +63,10 @@ def described(rgb: np.ndarray, known: tuple[float, float, np.ndarray]) -> np.nda
     return np.stack(found, axis=-1).astype(np.float32)
 
 
-def answered(features: np.ndarray, net: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
+def forward(features: np.ndarray, net: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
     """The network's output (...) for features (..., FEATURES): near infrared less mean brightness,
     in spreads of it."""
-    return pixel_network.answered(features, net or pixel_network.shipped(WEIGHTS))[..., 0]
+    return pixel_network.forward(features, net or pixel_network.shipped(WEIGHTS))[..., 0]
 
 
 def near_infrared(
@@ -76,6 +76,6 @@ def near_infrared(
     total)` hears."""
     known = levels(rgb, valid)
     out = pixel_network.in_strips(
-        rgb, HALO, lambda part: answered(described(part, known))[..., None], told
+        rgb, HALO, lambda part: forward(described(part, known))[..., None], told
     )[..., 0]
     return np.maximum(out * known[1] + known[0], 0)

@@ -35,7 +35,7 @@ def shipped(name: str) -> Mapping[str, np.ndarray]:
         return {key: data[key].astype(np.float32) for key in data.files}
 
 
-def answered(features: np.ndarray, net: Mapping[str, np.ndarray]) -> np.ndarray:
+def forward(features: np.ndarray, net: Mapping[str, np.ndarray]) -> np.ndarray:
     """The network's outputs (..., n) for features (..., f): two hidden layers with SiLU, the
     features standardised."""
     x = (features - net["mean"]) / net["deviation"]

@@ -75,7 +75,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The same shape."""
+        """(B, C, H, W) to the same shape."""
         return x + self.conv_block(x)
 
 
@@ -107,7 +107,7 @@ class Doubled(nn.Module):
         self.register_buffer("filt", (row[:, None] * row)[None, None].repeat(width, 1, 1, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Twice each side."""
+        """(B, C, H, W) to (B, C, 2H, 2W)."""
         padded = functional.pad(x, (1, 1, 1, 1), "replicate")
         return functional.conv_transpose2d(
             padded, self.filt, stride=2, padding=2, groups=x.shape[1]
@@ -150,7 +150,7 @@ class Generator(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The other picture."""
+        """A picture (B, 3, H, W) in [-1, 1] in the other domain, same shape and range."""
         return self.model(x)
 
 

@@ -150,7 +150,7 @@ SMALLEST_ROOF_M2 = 12.0
 LEAST_COMPACT = 0.78
 """Small roofs are compact, see `_shapes`; patches of bare ground are ragged."""
 ROOF_ROUGHNESS = (0.03, 0.085)
-"""Spread of brightness within a roof; lawns are smoother, bare ground in fine imagery is
+"""ProcessGroup of brightness within a roof; lawns are smoother, bare ground in fine imagery is
 rougher."""
 THINNEST_M = 2.4
 """Drives, walls and paths are thinner than roofs."""

@@ -67,7 +67,7 @@ class Unit:
         )
 
     def decibels(self, values: np.ndarray) -> np.ndarray:
-        """Backscatter in dB."""
+        """Stored values, any shape, as backscatter in dB (float32)."""
         found = values.astype(np.float32)
         if self.factor:
             return np.asarray(

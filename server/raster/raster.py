@@ -66,7 +66,7 @@ class Profile:
 
     @property
     def box(self) -> Box:
-        """All pixels."""
+        """The window of all pixels."""
         return Box(0, 0, self.width, self.height)
 
     @property

@@ -19,7 +19,7 @@ from ..words import land_cover
 from .heads import MARGIN, by_heads
 from .image_text import by_image_text
 from .rules import FINEST_NETWORK_GSD_M, by_rule, rule_for
-from .windows import ELSEWHERE, Hit, Search, Way, view_of
+from .windows import ELSEWHERE, Hit, Method, Search, view_of
 
 MOST_OF_RULE = 4
 """Windows of an index rule that are copied from."""
@@ -43,10 +43,10 @@ def find_word(
     if gsd_m > FINEST_NETWORK_GSD_M:
         without = "" if layer.roles.index("nir") is not None else " without a near-infrared band"
         reason = f"At {gsd_m:.2g} m a pixel '{name}' cannot be told apart{without}. {ELSEWHERE}"
-        return Search(name, Way.NONE, reason=reason)
+        return Search(name, Method.NONE, reason=reason)
     if name not in models.scene_words.words:
         reason = f"There is no detector for '{name}' on this layer. {ELSEWHERE}"
-        return Search(name, Way.NONE, reason=reason)
+        return Search(name, Method.NONE, reason=reason)
     return by_heads(models, name, view)
 
 
@@ -75,8 +75,8 @@ def sources(found: Search) -> tuple[Hit, ...]:
     if not found.hits:
         return ()
     best = found.hits[0].agreement
-    if found.way is Way.RULE:
+    if found.method is Method.RULE:
         return found.hits[:MOST_OF_RULE]
-    if found.way is Way.IMAGE_TEXT:
+    if found.method is Method.IMAGE_TEXT:
         return tuple(hit for hit in found.hits if hit.agreement >= best - 3)
     return tuple(hit for hit in found.hits if hit.agreement >= max(MARGIN, best - 1.5))

@@ -9,7 +9,7 @@ import numpy as np
 from ..editors.models import Models
 from ..models.scene_words import WINDOW_PX
 from ..raster.grid import Box
-from .windows import ELSEWHERE, LEAST_VALID, MOST_SOURCES, Hit, Search, View, Way
+from .windows import ELSEWHERE, LEAST_VALID, MOST_SOURCES, Hit, Method, Search, View
 
 MARGIN = 2.5
 """Least scene agreement of the best window; below it the word is not found."""
@@ -23,7 +23,7 @@ def by_heads(models: Models, name: str, view: View) -> Search:
     if min(height, width) < WINDOW_PX:
         return Search(
             name,
-            Way.HEADS,
+            Method.HEADS,
             (),
             f"The layer is too small: {width} x {height} pixels at {view.gsd_m:.2g} m, one window "
             f"needs {WINDOW_PX}.",
@@ -35,7 +35,7 @@ def by_heads(models: Models, name: str, view: View) -> Search:
         if view.valid[r : r + WINDOW_PX, c : c + WINDOW_PX].mean() > LEAST_VALID
     ]
     if not corners:
-        return Search(name, Way.HEADS, (), "No window of this layer is free of nodata.")
+        return Search(name, Method.HEADS, (), "No window of this layer is free of nodata.")
     windows = np.stack([rgb[r : r + WINDOW_PX, c : c + WINDOW_PX] for r, c in corners])
     scores = _agreement(models, windows)[:, models.scene_words.words.index(name)].copy()
     for index, (r, c) in enumerate(corners):
@@ -51,7 +51,7 @@ def by_heads(models: Models, name: str, view: View) -> Search:
         hits.append(Hit(view.native(Box(c, r, WINDOW_PX, WINDOW_PX)), float(scores[best])))
         scores[(np.abs(places - places[best]) < WINDOW_PX).all(axis=1)] = -np.inf
     reason = "" if hits else f"Nothing in this layer looks enough like {name}. {ELSEWHERE}"
-    return Search(name, Way.HEADS, tuple(hits), reason)
+    return Search(name, Method.HEADS, tuple(hits), reason)
 
 
 def _agreement(models: Models, windows: np.ndarray) -> np.ndarray:
@@ -59,4 +59,4 @@ def _agreement(models: Models, windows: np.ndarray) -> np.ndarray:
     the same layer costs nothing."""
     words = models.scene_words
     key = ("agreement", hashlib.sha256(windows.tobytes()).hexdigest())
-    return models.kept(key, lambda: words.agreement(words.features(windows)))
+    return models.cached(key, lambda: words.agreement(words.features(windows)))

@@ -14,7 +14,7 @@ import torch
 
 from ..models.image_text import ImageText
 from ..raster.grid import Box
-from .windows import LEAST_VALID, Hit, Search, View, Way
+from .windows import LEAST_VALID, Hit, Method, Search, View
 
 NEUTRAL = (
     "an aerial photograph",
@@ -35,7 +35,7 @@ def by_image_text(model: ImageText, texts: Sequence[str], view: View) -> Search:
     """The windows that the sentences describe better than any aerial photograph, best first."""
     # A small layer is searched in small windows, so that some are free of the polygons.
     side = min(WINDOW_PX, max(LEAST_WINDOW_PX, min(view.valid.shape) // 4))
-    nothing = Search(texts[0], Way.IMAGE_TEXT, model=model.name)
+    nothing = Search(texts[0], Method.IMAGE_TEXT, model=model.name)
     if side > min(view.valid.shape):
         height, width = view.valid.shape
         reason = f"The layer is too small to look in: {width} x {height} pixels"

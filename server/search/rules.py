@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from ..raster.bands import Roles
 from ..raster.grid import Box
-from .windows import ELSEWHERE, MOST_SOURCES, Hit, Search, View, Way
+from .windows import ELSEWHERE, MOST_SOURCES, Hit, Method, Search, View
 
 RULE_WINDOW_PX = 48
 RULE_SHARE = 0.9
@@ -121,7 +121,7 @@ _RGB_RULES: dict[str, Rule] = {"bare": _bare_rgb, "asphalt": _asphalt, "grass": 
 def by_rule(name: str, rule: Rule, view: View) -> Search:
     """The windows that are full of what the rule marks, fullest first."""
     if not view.valid.any():
-        return Search(name, Way.RULE, (), "The layer holds no valid pixel here.")
+        return Search(name, Method.RULE, (), "The layer holds no valid pixel here.")
     mask = ndimage.binary_opening(rule(view) & view.valid) & ~view.blocked
     side = min(RULE_WINDOW_PX, *view.valid.shape)
     depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
@@ -149,4 +149,4 @@ def by_rule(name: str, rule: Rule, view: View) -> Search:
         if hits
         else f"No window of this layer is {RULE_SHARE:.0%} {name} by its index rule. {ELSEWHERE}"
     )
-    return Search(name, Way.RULE, tuple(hits), reason)
+    return Search(name, Method.RULE, tuple(hits), reason)

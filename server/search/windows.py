@@ -26,7 +26,7 @@ LEAST_VALID = 0.97
 ELSEWHERE = "Draw an exemplar, here or in another layer."
 
 
-class Way(Enum):
+class Method(Enum):
     """How windows are told to look like words."""
 
     NONE = "none"
@@ -47,13 +47,13 @@ class Hit:
 class Search:
     """What was searched for and what was found.
 
-    `word`: the land cover, or the sentence, that was looked for. `way`: how. `hits`: best first.
+    `word`: the land cover, or the sentence, that was looked for. `method`: how. `hits`: best first.
     `reason`: a sentence where nothing was found. `model`: name of the image-text model, where one
     was asked.
     """
 
     word: str
-    way: Way
+    method: Method
     hits: tuple[Hit, ...] = ()
     reason: str = ""
     model: str = ""
@@ -61,7 +61,7 @@ class Search:
     @property
     def rule(self) -> str:
         """How it was searched, in words."""
-        return f"{self.way.value} {self.model}" if self.model else self.way.value
+        return f"{self.method.value} {self.model}" if self.model else self.method.value
 
 
 @dataclass(frozen=True)

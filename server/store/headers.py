@@ -41,7 +41,7 @@ class Tensor:
 
     @property
     def count(self) -> int:
-        """Numbers in it."""
+        """How many numbers the tensor holds."""
         return math.prod(self.shape)
 
 

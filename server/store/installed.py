@@ -30,7 +30,7 @@ OnBytes = Callable[[int, int, str], None]
 
 
 def nothing(done: int, total: int, what: str) -> None:
-    """Tells nobody."""
+    """An OnBytes that tells nobody."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Record:
 
     @property
     def bytes(self) -> int:
-        """All files together."""
+        """Size of all its files together."""
         return sum(kept.bytes for kept in self.files.values())
 
     def write(self, folder: Path) -> None:

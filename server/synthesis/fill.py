@@ -80,10 +80,10 @@ def fill(
     ready = prepared(around, exemplars, settings.mirror)
     synthetic = _synthesised(ready.bank, around.hole[ready.box], rng, settings, on_stage)
     on_stage(3, 4)
-    return settled(around, ready, synthetic, settings.outline_px, rng)
+    return laid_into_hole(around, ready, synthetic, settings.outline_px, rng)
 
 
-def settled(
+def laid_into_hole(
     around: Level,
     ready: Prepared,
     synthetic: np.ndarray,

@@ -37,7 +37,7 @@ class ControlNetTrainer(NoisedTrainer[Paired]):
         )
         return dict(self.control.named_parameters())
 
-    def optimised(self, values: Any) -> torch.optim.Optimizer:
+    def make_optimiser(self, values: Any) -> torch.optim.Optimizer:
         """AdamW with little decay, as is usual for it; the paper states the rate alone."""
         return torch.optim.AdamW(values, lr=self.recipe.rate, weight_decay=1e-2)
 
@@ -79,7 +79,7 @@ class ControlNetTrainer(NoisedTrainer[Paired]):
         return self.folder / FOLDER
 
     def export(self, about: dict[str, str]) -> None:
-        """Write it."""
+        """Write network and configuration as diffusers' ControlNetModel reads them."""
         weights.save(self.exported / WEIGHTS, self.tensors(), about)
         config = self.exported / ".config.json"
         config.write_text(

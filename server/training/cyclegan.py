@@ -106,7 +106,7 @@ class CycleTrainer(KeptTraining):
         return self.folder / THERE
 
     def export(self, about: dict[str, str]) -> None:
-        """Both generators."""
+        """Write both generators as safetensors."""
         for name, file in (("there", THERE), ("back", BACK)):
             weights.save(self.folder / file, dict(self.nets[name].state_dict()), about)
 
@@ -133,8 +133,8 @@ class CycleTrainer(KeptTraining):
             },
         }
 
-    def take(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Back into networks and pools."""
+    def load_state(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Put saved tensors back into networks and pools of past pictures."""
         for name, net in self.nets.items():
             net.load_state_dict(
                 {
@@ -150,11 +150,11 @@ class CycleTrainer(KeptTraining):
                 if key.startswith(f"pool|{name}|")
             ]
 
-    def told(self, losses: Any) -> float:
-        """The cycle's share."""
+    def reported_loss(self, losses: Any) -> float:
+        """The cycle-consistency loss: the generators' whole loss holds the judges' opinion too."""
         return float(losses[1])
 
-    def one(self) -> tuple[float, float, float]:
+    def train_step(self) -> tuple[float, float, float]:
         """The generators' whole loss, the cycle's share of it, the judges' loss."""
         how = self.recipe
         rng = np.random.default_rng((self.recipe.seed, self.step))

@@ -31,7 +31,8 @@ from .lora import ADAPTER, factors
 from .rsedit import prodigy
 
 LAYERS = (
-    r"x_embedder|.*\btransformer_blocks\.\d+\.(norm1\.linear|attn\.(to_q|to_k|to_v|to_out\.0)|ff\.net\.2)"
+    r"x_embedder|.*\btransformer_blocks\.\d+\."
+    r"(norm1\.linear|attn\.(to_q|to_k|to_v|to_out\.0)|ff\.net\.2)"
     r"|.*single_transformer_blocks\.\d+\.(norm\.linear|proj_mlp|proj_out|attn\.(to_q|to_k|to_v))"
 )
 GUIDANCE = 1.0
@@ -80,8 +81,8 @@ class ICEditTrainer(LatentTrainer[EditPair]):
         """The factors beside the named layers."""
         return factors(self.net, self.network, LAYERS, self.recipe.rank, self.recipe.alpha)
 
-    def optimised(self, values: Any) -> torch.optim.Optimizer:
-        """Prodigy."""
+    def make_optimiser(self, values: Any) -> torch.optim.Optimizer:
+        """Prodigy, which finds its step size itself, as published."""
         return prodigy(values, self.recipe.rate, self.recipe.decay)
 
     def pixels(
@@ -145,5 +146,5 @@ class ICEditTrainer(LatentTrainer[EditPair]):
         return self.folder / ADAPTER
 
     def export(self, about: dict[str, str]) -> None:
-        """Write the factors."""
+        """Write the low-rank factors as an adapter that the editor loads."""
         weights.save(self.exported, self.tensors(), {**about, "lora_alpha": str(self.recipe.alpha)})

@@ -37,7 +37,7 @@ class KeptTraining(ABC):
         self._moving = False
 
     @abstractmethod
-    def one(self) -> Any:
+    def train_step(self) -> Any:
         """One step; its losses. Calls `moves` before the first weight changes."""
 
     @abstractmethod
@@ -45,7 +45,7 @@ class KeptTraining(ABC):
         """What is kept beside the optimisers' moments, by name."""
 
     @abstractmethod
-    def take(self, tensors: Mapping[str, torch.Tensor]) -> None:
+    def load_state(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Put what `tensors` gave back in its place."""
 
     @abstractmethod
@@ -61,7 +61,7 @@ class KeptTraining(ABC):
     def exported(self) -> Path:
         """The file or folder in the form that editors load."""
 
-    def told(self, losses: Any) -> float:
+    def reported_loss(self, losses: Any) -> float:
         """The one of a step's losses that is shown."""
         return float(losses)
 
@@ -81,7 +81,7 @@ class KeptTraining(ABC):
                 self._moving = False
                 if self.step % self.recipe.save_every == 0:
                     self.save()
-                on_step(self.step, self.recipe.steps, self.told(losses))
+                on_step(self.step, self.recipe.steps, self.reported_loss(losses))
         finally:
             if not self._moving:
                 self.save()
@@ -90,7 +90,7 @@ class KeptTraining(ABC):
     def _afforded(self) -> Any:
         """A step; raises CannotEdit with what to do where it does not fit into memory."""
         try:
-            return self.one()
+            return self.train_step()
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
                 raise CannotEdit(
@@ -155,7 +155,7 @@ class KeptTraining(ABC):
             optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
             for group, numbers in zip(optimiser.param_groups, groups, strict=True):
                 group.update(numbers)
-        self.take(tensors)
+        self.load_state(tensors)
         self.step = int(about["step"])
         self.losses = json.loads(about["losses"])
         return True

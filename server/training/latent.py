@@ -27,7 +27,7 @@ from ..diffusion.components import Model
 from ..ground.errors import BadRequest
 from .captioned import Captioned
 from .kept import KeptTraining
-from .spread import Spread
+from .process_group import ProcessGroup
 
 MOST_SAID = 4096
 """Captions of which the words' states are kept: some 0.2 MB each."""
@@ -65,20 +65,20 @@ class LatentTrainer(KeptTraining, Generic[Kind]):
         self.recipe = recipe
         self.folder = folder
         self.device = torch.device(model.placement.device)
-        self.spread = Spread(model.placement.device)
+        self.spread = ProcessGroup(model.placement.device)
         self.net = model.part(self.network).to(self.device)
         self.learned = self.learnable()
         for value in self.learned.values():
             value.data = value.data.float()
-        self.optimisers = [self.optimised(self.learned.values())]
+        self.optimisers = [self.make_optimiser(self.learned.values())]
 
     @abstractmethod
     def learnable(self) -> dict[str, torch.nn.Parameter]:
         """The weights to learn, by name."""
 
     @abstractmethod
-    def optimised(self, values: Any) -> torch.optim.Optimizer:
-        """What changes them."""
+    def make_optimiser(self, values: Any) -> torch.optim.Optimizer:
+        """The optimiser of these parameters."""
 
     @abstractmethod
     def loss(self, rng: np.random.Generator) -> torch.Tensor:
@@ -88,7 +88,7 @@ class LatentTrainer(KeptTraining, Generic[Kind]):
         """What was learned, by name."""
         return {name: value.detach() for name, value in self.learned.items()}
 
-    def take(self, tensors: Mapping[str, torch.Tensor]) -> None:
+    def load_state(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Into the weights that are learned."""
         with torch.no_grad():
             for name, value in self.tensors().items():
@@ -101,7 +101,7 @@ class LatentTrainer(KeptTraining, Generic[Kind]):
         )
         return {"base": self.model.entry.id, "data": hashlib.sha256(listed.encode()).hexdigest()}
 
-    def one(self) -> float:
+    def train_step(self) -> float:
         """The mean loss of the batches, of all processes; each batch draws from a generator of its
         own, whoever computes it."""
         self.optimisers[0].zero_grad(set_to_none=True)
@@ -121,12 +121,12 @@ class LatentTrainer(KeptTraining, Generic[Kind]):
                 f"The loss of step {self.step} is {total}. What was learned before is kept; train "
                 "anew in another folder with a lower learning rate."
             )
-        self.settled()
+        self.limit_gradients()
         self.moves()
         self.optimisers[0].step()
         return total
 
-    def settled(self) -> None:
+    def limit_gradients(self) -> None:
         """What is done to the gradients before the step."""
 
     def save(self) -> None:

@@ -69,14 +69,14 @@ class LoraTrainer(NoisedTrainer[Captioned]):
         """The factors beside the attention's maps, by the names of peft and diffusers."""
         return factors(self.net, self.network, list(LAYERS), self.recipe.rank, self.recipe.alpha)
 
-    def optimised(self, values: Any) -> torch.optim.Optimizer:
-        """Adam, as published."""
+    def make_optimiser(self, values: Any) -> torch.optim.Optimizer:
+        """Adam at the recipe's rate, as published."""
         return torch.optim.Adam(values, lr=self.recipe.rate)
 
     def pixels(
         self, chosen: Sequence[Captioned], rng: np.random.Generator
     ) -> tuple[torch.Tensor, None]:
-        """The pictures alone."""
+        """The pictures (B, 3, side, side) of the samples; there is no condition beside them."""
         return torch.from_numpy(
             np.stack([one.pixels(self.recipe.side_px, rng) for one in chosen])
         ), None
@@ -97,5 +97,5 @@ class LoraTrainer(NoisedTrainer[Captioned]):
         return self.folder / ADAPTER
 
     def export(self, about: dict[str, str]) -> None:
-        """Write the factors."""
+        """Write the low-rank factors as an adapter that the editor loads."""
         weights.save(self.exported, self.tensors(), {**about, "lora_alpha": str(self.recipe.alpha)})

@@ -99,7 +99,7 @@ class WithWords(Model):
 
     @contextlib.contextmanager
     def reader(self, encoder: str, tokens: str, limit: int = 0) -> Iterator[Reader]:
-        """The other model's."""
+        """The text encoder of the model that stands in for this one's."""
         with self.other.reader(encoder, tokens, limit) as found:
             yield found
 
@@ -133,7 +133,7 @@ class RSEditTrainer(NoisedTrainer[EditPair]):
     def _fit(self) -> None:
         """Make room for the source."""
 
-    def optimised(self, values: Any) -> torch.optim.Optimizer:
+    def make_optimiser(self, values: Any) -> torch.optim.Optimizer:
         """Prodigy as Table 4 and the released scripts set it."""
         return prodigy(values, self.recipe.rate, self.recipe.decay)
 
@@ -163,16 +163,16 @@ class RSEditTrainer(NoisedTrainer[EditPair]):
             sources.append(torch.zeros_like(source) if share <= drawn < 3 * share else source)
         return torch.cat(words), torch.cat(sources)
 
-    def one(self) -> float:
+    def train_step(self) -> float:
         """A step, then the moving average, which follows quickly at first."""
-        found = super().one()
+        found = super().train_step()
         kept = min(self.recipe.average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for name, value in self.learned.items():
                 self.average[name].lerp_(value.detach(), 1 - kept)
         return found
 
-    def settled(self) -> None:
+    def limit_gradients(self) -> None:
         """Gradients together no longer than the recipe says."""
         torch.nn.utils.clip_grad_norm_(list(self.learned.values()), self.recipe.longest)
 
@@ -183,8 +183,8 @@ class RSEditTrainer(NoisedTrainer[EditPair]):
             **{AVERAGE + name: value for name, value in self.average.items()},
         }
 
-    def take(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Both."""
+    def load_state(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Put saved weights and their running average back."""
         with torch.no_grad():
             for name, value in self.learned.items():
                 value.copy_(tensors[name])

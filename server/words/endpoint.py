@@ -75,7 +75,7 @@ class Endpoint:
             )
         return cls(kind, url, folder.chosen(f"{kind}-model") or "default", key)
 
-    def asked(
+    def complete(
         self, messages: Sequence[dict[str, Any]], temperature: float, timeout_s: float = TIMEOUT_S
     ) -> Answer:
         """The answer to a conversation; raises NoAnswer."""

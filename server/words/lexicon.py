@@ -111,8 +111,10 @@ FORBIDDEN = re.compile(
 # At what was drawn as the exemplar: likened to it, or pointed at.
 LIKENED = re.compile(
     r"(?<!different )\b(?:like|as|same as|similar "
-    r"to|from|matching)\s+(?:(?:it|is|in|on|at|the|that|what|i|over|my|an|a)\s+){0,3}(?:\w+\s+){0,2}?(?:there|here|this|that|these|"
-    r"those|marked|drew|drawn|selected|selection|outlined|shown|exemplar|example|sample|source|area|polygon|place|patch|one|box|rectangle|square|shape|layer)\b|"
+    r"to|from|matching)\s+(?:(?:it|is|in|on|at|the|that|what|i|over|my|an|a)\s+){0,3}"
+    r"(?:\w+\s+){0,2}?(?:there|here|this|that|these|"
+    r"those|marked|drew|drawn|selected|selection|outlined|shown|exemplar|example|sample|"
+    r"source|area|polygon|place|patch|one|box|rectangle|square|shape|layer)\b|"
     r"\bdo the same\b|\bthe same here\b"
 )
 POINTS_AT = re.compile(
@@ -197,7 +199,8 @@ VERBS_TO = (
     (
         "bare",
         re.compile(
-            r"\b(?:bulldoz\w+|scraped|excavat\w+|stripped|clear-?fell\w*|logged|overgraz\w+|eroded|desertif\w+)\b"
+            r"\b(?:bulldoz\w+|scraped|excavat\w+|stripped|clear-?fell\w*|logged|overgraz\w+|"
+            r"eroded|desertif\w+)\b"
         ),
     ),
     ("grass", re.compile(r"\b(?:mown|mowed|lawned|grazed|seeded)\b")),

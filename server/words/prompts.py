@@ -94,7 +94,8 @@ def ensemble(wanted: Ensemble, writers: Writers) -> Ensemble:
 def from_templates(text: str, count: int) -> Iterable[str]:
     """The prompt with other words for its own, in the same syntax, each in the next template."""
     subject = re.sub(
-        r"^(?:an?|the)\s+(?:aerial|satellite|overhead)\s+(?:photo(?:graph)?|image|picture|view)\s+of\s+",
+        r"^(?:an?|the)\s+(?:aerial|satellite|overhead)\s+"
+        r"(?:photo(?:graph)?|image|picture|view)\s+of\s+",
         "",
         text,
         flags=re.IGNORECASE,
@@ -207,7 +208,9 @@ def _from_endpoint(folder: ModelFolder, text: str, count: int) -> Iterable[str]:
             "templates."
         )
     try:
-        answer = endpoint.asked([{"role": "user", "content": _question(text, count)}], TEMPERATURE)
+        answer = endpoint.complete(
+            [{"role": "user", "content": _question(text, count)}], TEMPERATURE
+        )
     except NoAnswer as error:
         raise CannotEdit(f"{error} Use the built-in templates, or mend it.") from error
     return _lines(answer.text, count)

@@ -192,7 +192,7 @@ def test_what_the_ensemble_says_is_shown_changed_and_used(served, raster, helper
     QTest.mouseClick(served.ensemble.propose, Qt.MouseButton.LeftButton)
     assert helpers.wait(lambda: served.ensemble.lines.count() == 6)
     QTest.mouseClick(served.ensemble.drop, Qt.MouseButton.LeftButton)
-    assert "paraphrases" not in served.wish().options
+    assert "paraphrases" not in served.edit_form().options
     served.editor.setCurrentIndex(served.editor.findData("remove"))
     assert not served.ensemble.isVisibleTo(served)
 

@@ -32,7 +32,7 @@ def test_the_zip_installs_its_own_server_without_a_setting(unpacked, dock):
     wanted = installer.requirement()
     assert (
         path.suffix == ".whl"
-        and wanted.startswith("landbrush[server] @ file://")
+        and wanted.startswith("landbrush @ file://")
         and wanted.endswith(f"#sha256={digest}")
     )
     with zipfile.ZipFile(path) as wheel:

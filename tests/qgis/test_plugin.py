@@ -307,7 +307,7 @@ def test_every_editor_is_an_algorithm_with_its_options(
     from qgis.core import QgsProcessingException, QgsProcessingParameterDefinition
 
     registry = QgsApplication.processingRegistry()
-    known = editors.known()
+    known = editors.known_editors()
     assert len(known) >= 10
     for info in known:
         found = registry.algorithmById(f"landbrush:{KEPT_NAMES.get(info.id, info.id)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from landbrush.server.ground.settings import Settings
 from landbrush.server.web.app import create_app
 from rasterio.enums import ColorInterp
 
-torch.set_num_threads(2)
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 TOKEN = "test-token"
 MODELS = Models(Path("/nowhere"))
 """Those that come with the program, for tests that need no home."""

@@ -33,7 +33,7 @@ from safetensors.torch import save_file
 from tests.server import tiny_clip
 from tests.server.conftest import RGB, in_type, scene, write
 
-pytestmark = pytest.mark.usefixtures("home")
+pytestmark = [pytest.mark.usefixtures("home"), pytest.mark.slow]
 RING = [[30, 30], [66, 30], [66, 62], [30, 62]]
 CASES = """
 title = "Try </script><b>"

@@ -10,7 +10,7 @@ import pytest
 import rasterio
 import torch
 from landbrush.server import __main__
-from landbrush.server.dataset.build import Wish, build
+from landbrush.server.dataset.build import DatasetConfig, build
 from landbrush.server.dataset.pairs import Side, pairs
 from landbrush.server.diffusion.placement import WHOLE, Placement
 from landbrush.server.editors.base import Given, Scene
@@ -374,4 +374,4 @@ def test_pairs_that_cannot_be_made_are_said(tmp_path, found):
     with pytest.raises(BadRequest, match="of another kind"):
         pairs(Side(here, "rgb", {}), Side(here, "rgb", {}), found)
     with pytest.raises(BadRequest, match="did not make"):
-        build(tmp_path, found, Wish())
+        build(tmp_path, found, DatasetConfig())

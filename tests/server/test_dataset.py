@@ -12,7 +12,7 @@ import pytest
 import rasterio
 from affine import Affine
 from landbrush.server import __main__
-from landbrush.server.dataset.build import Wish, build
+from landbrush.server.dataset.build import DatasetConfig, build
 from landbrush.server.dataset.cuts import SIDE, nested, tiles
 from landbrush.server.dataset.shards import tars
 from landbrush.server.ground.errors import BadRequest, ServerError
@@ -88,7 +88,9 @@ def test_what_is_built_and_where_it_came_from(source, tmp_path):
     counts = build(
         source,
         output,
-        Wish(gsd_m=2.0, licence="public domain", parts={"modality": "RGB", "satellite": "GF2"}),
+        DatasetConfig(
+            gsd_m=2.0, licence="public domain", parts={"modality": "RGB", "satellite": "GF2"}
+        ),
     )
     assert (counts.sources, counts.samples, counts.refused) == (3, 4 + 1 + 1, 0)
     rows = {row["file_name"]: row for row in listed(output)}
@@ -142,26 +144,29 @@ def test_a_stopped_build_goes_on_and_nothing_is_twice(source, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build(source, output, Wish(), stop)
+        build(source, output, DatasetConfig(), stop)
     with (output / "metadata.jsonl").open("a") as out:  # as if it had ended between list and ledger
         out.write(json.dumps({"file_name": "images/x.png", "source_sha256": "half-done"}) + "\n")
-    counts = build(source, output, Wish())
+    counts = build(source, output, DatasetConfig())
     assert counts.before > 0 and counts.before + counts.samples == 6
     names = [row["file_name"] for row in listed(output)]
     assert len(names) == len(set(names)) == 6
-    assert build(source, output, Wish()).samples == 0
+    assert build(source, output, DatasetConfig()).samples == 0
     with pytest.raises(BadRequest, match="other settings"):
-        build(source, output, Wish(nested=True))
+        build(source, output, DatasetConfig(nested=True))
 
 
 def test_a_line_cut_off_a_lost_picture_and_an_output_among_the_sources(source, tmp_path):
     output = source / "dataset"
-    assert build(source, output, Wish()).samples == 6 and build(source, output, Wish()).sources == 3
+    assert (
+        build(source, output, DatasetConfig()).samples == 6
+        and build(source, output, DatasetConfig()).sources == 3
+    )
     for name in ("metadata.jsonl", "built.jsonl"):
         with (output / name).open("a") as out:
             out.write('{"file_name": "imag')
     (output / listed_whole(output)[0]["file_name"]).unlink()
-    counts = build(source, output, Wish())
+    counts = build(source, output, DatasetConfig())
     assert counts.before + counts.samples == 6 and counts.samples >= 1
     assert all((output / row["file_name"]).is_file() for row in listed(output))
     assert len(tars(output, 1)) == 6 and len(tars(output, 4)) == 2
@@ -179,8 +184,11 @@ def test_what_lies_there_is_counted_again(source, tmp_path):
         ServerError,
         match="6 samples were made or found, and there are 6 listed, 6 in the ledger, 5 pictures",
     ):
-        build(source, output, Wish(), disturb)
-    assert build(source, output, Wish()).samples in (1, 4)  # of the source whose picture was lost
+        build(source, output, DatasetConfig(), disturb)
+    assert build(source, output, DatasetConfig()).samples in (
+        1,
+        4,
+    )  # of the source whose picture was lost
     assert len(listed(output)) == 6
 
 
@@ -194,7 +202,7 @@ def test_a_float_raster_with_a_hole_keeps_its_tone(tmp_path):
     values = in_type(scene(3, 520, 520), "float32")
     values[1, 5, 7] = np.nan
     write(folder / "a.tif", values, colorinterp=RGB)
-    build(folder, tmp_path / "out", Wish())
+    build(folder, tmp_path / "out", DatasetConfig())
     with Image.open(tmp_path / "out" / listed(tmp_path / "out")[0]["file_name"]) as picture:
         assert np.asarray(picture).mean() > 60
 
@@ -207,13 +215,13 @@ def test_nodata_and_broken_sources_are_counted(tmp_path):
     write(folder / "half.tif", values, nodata=0)
     (folder / "broken.tif").write_bytes(b"no raster")
     said = []
-    counts = build(folder, tmp_path / "out", Wish(), said.append)
+    counts = build(folder, tmp_path / "out", DatasetConfig(), said.append)
     assert (counts.samples, counts.empty, counts.refused) == (1, 1, 1) and any(
         "broken.tif: left out" in text for text in said
     )
     (tmp_path / "none").mkdir()
     with pytest.raises(BadRequest, match="holds neither rasters"):
-        build(tmp_path / "none", tmp_path / "o", Wish())
+        build(tmp_path / "none", tmp_path / "o", DatasetConfig())
 
 
 def test_the_command_and_what_training_reads(source, tmp_path, capsys):
@@ -273,11 +281,13 @@ def test_real_tiles_agree_with_a_hand_count(tmp_path):
     counts = build(
         DATA / "joplin_tornado_geotiff" / "input" / "pre",
         tmp_path / "joplin",
-        Wish(most_nodata=1.0),
+        DatasetConfig(most_nodata=1.0),
     )
     assert (counts.sources, counts.samples) == (4, 16)
     counts = build(
-        DATA / "ucmerced_jpg" / "test" / "tenniscourt", tmp_path / "ucm", Wish(gsd_m=0.3048)
+        DATA / "ucmerced_jpg" / "test" / "tenniscourt",
+        tmp_path / "ucm",
+        DatasetConfig(gsd_m=0.3048),
     )
     assert (counts.sources, counts.samples) == (20, 20)
     assert {round(row["gsd_m"], 4) for row in listed(tmp_path / "ucm")} == {0.147, 0.1524}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from landbrush.server import __main__
 from landbrush.server.dataset import SCENES, captions, enlarge, layouts, shards
-from landbrush.server.dataset.build import Wish, build
+from landbrush.server.dataset.build import DatasetConfig, build
 from landbrush.server.ground.errors import BadRequest, WeightsMissing
 from PIL import Image
 
@@ -114,7 +114,7 @@ def test_each_source_dataset_is_read_as_its_authors_lay_it_out(tmp_path, name):
             (source / other).parent.mkdir(parents=True, exist_ok=True)
             (source / other).write_text(text)
     assert layouts.named(layouts.AUTOMATIC, source) is layouts.LAYOUTS[name]
-    counts = build(source, output, Wish(layout=layouts.AUTOMATIC))
+    counts = build(source, output, DatasetConfig(layout=layouts.AUTOMATIC))
     assert (counts.sources, counts.samples, counts.refused) == (1, 1, 0)
     [line] = listed(output)
     assert (
@@ -135,14 +135,14 @@ def test_the_users_parts_go_before_the_layouts(tmp_path):
     build(
         tmp_path / "source",
         tmp_path / "out",
-        Wish(layout="gid", gsd_m=3.2, parts={"satellite": "Gaofen-2"}),
+        DatasetConfig(layout="gid", gsd_m=3.2, parts={"satellite": "Gaofen-2"}),
     )
     [line] = listed(tmp_path / "out")
     assert line["gsd_m"] == 3.2 and line["text"].endswith("Gaofen-2, GID")
     with pytest.raises(BadRequest, match="no layout 'x'"):
         layouts.named("x", tmp_path)
     with pytest.raises(BadRequest, match="where this layout has them"):
-        build(tmp_path / "source", tmp_path / "no", Wish(layout="sen1-2"))
+        build(tmp_path / "source", tmp_path / "no", DatasetConfig(layout="sen1-2"))
     assert layouts.named(layouts.AUTOMATIC, tmp_path / "none") is None
 
 
@@ -158,7 +158,7 @@ def test_a_damaged_annotation_leaves_its_picture_out_and_says_so(tmp_path):
         '<!DOCTYPE x [<!ENTITY a "b">]><a>&a;</a>'
     )
     said = []
-    counts = build(source, tmp_path / "out", Wish(layout="hrsc2016"), said.append)
+    counts = build(source, tmp_path / "out", DatasetConfig(layout="hrsc2016"), said.append)
     assert counts.refused == 2 and "no number" in said[0] and "entities" in said[1]
 
 
@@ -169,7 +169,7 @@ def test_each_sample_in_further_scenes(tmp_path):
     counts = build(
         tmp_path / "in",
         tmp_path / "out",
-        Wish(scenes=SCENES, parts={"modality": "Satellite imagery"}),
+        DatasetConfig(scenes=SCENES, parts={"modality": "Satellite imagery"}),
     )
     lines = listed(tmp_path / "out")
     assert counts.samples == 4 and [line["parts"]["weather"] for line in lines] == ["", *SCENES]
@@ -188,7 +188,7 @@ def test_each_sample_in_further_scenes(tmp_path):
     again = build(
         tmp_path / "in",
         tmp_path / "two",
-        Wish(scenes=SCENES, parts={"modality": "Satellite imagery"}),
+        DatasetConfig(scenes=SCENES, parts={"modality": "Satellite imagery"}),
     )
     assert again.samples == 4 and all(
         (tmp_path / "two" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
@@ -202,7 +202,7 @@ def _file(line):
 
 def test_no_scenes_without_a_ground_size(tmp_path):
     picture(tmp_path / "in" / "a.png")
-    assert build(tmp_path / "in", tmp_path / "out", Wish(scenes=("fog",))).samples == 1
+    assert build(tmp_path / "in", tmp_path / "out", DatasetConfig(scenes=("fog",))).samples == 1
 
 
 @pytest.mark.skipif(
@@ -213,7 +213,7 @@ def test_parquet_holds_pictures_and_all_that_is_known(tmp_path):
 
     for number in range(3):
         picture(tmp_path / "in" / f"{number}.png", 512 + number)
-    assert build(tmp_path / "in", tmp_path / "out", Wish(gsd_m=0.5)).samples == 3
+    assert build(tmp_path / "in", tmp_path / "out", DatasetConfig(gsd_m=0.5)).samples == 3
     first, second = shards.parquet(tmp_path / "out", 2)
     table = pyarrow.parquet.read_table(first)
     assert table.num_rows == 2 and pyarrow.parquet.read_table(second).num_rows == 1
@@ -246,7 +246,7 @@ def test_small_pictures_are_doubled_by_the_network_first(tmp_path):
     assert made.shape == (96, 96, 3) and off[0] < off[1] < 20
     (tmp_path / "in").mkdir()
     Image.fromarray(small).save(tmp_path / "in" / "a.png")
-    build(tmp_path / "in", tmp_path / "out", Wish(gsd_m=1.0, enlarged=enlarge.LEARNED))
+    build(tmp_path / "in", tmp_path / "out", DatasetConfig(gsd_m=1.0, enlarged=enlarge.LEARNED))
     [line] = listed(tmp_path / "out")
     assert line["enlarged_by"].startswith("realesrgan-x4plus") and line["gsd_m"] == 48 / 512
 
@@ -256,7 +256,7 @@ def test_without_the_packages_it_says_which(monkeypatch, tmp_path):
     enlarge._network.cache_clear()
     picture(tmp_path / "in" / "a.png", 64)
     with pytest.raises(WeightsMissing, match=r"landbrush\[enlarge\]"):
-        build(tmp_path / "in", tmp_path / "out", Wish(enlarged=enlarge.LEARNED))
+        build(tmp_path / "in", tmp_path / "out", DatasetConfig(enlarged=enlarge.LEARNED))
     assert not (tmp_path / "out").exists()
 
 
@@ -374,7 +374,9 @@ def test_copies_and_controls_are_watched(tmp_path, capsys):
         (tmp_path / "in" / file).read_bytes()
     )
     said = []
-    counts = build(tmp_path / "in", tmp_path / "out", Wish(layout="automatic"), said.append)
+    counts = build(
+        tmp_path / "in", tmp_path / "out", DatasetConfig(layout="automatic"), said.append
+    )
     assert (counts.sources, counts.samples, counts.twins, counts.before) == (2, 1, 1, 0)
     assert said[0] == "layout: sen1-2" and any("its content is that of" in text for text in said)
     [line] = listed(tmp_path / "out")
@@ -387,7 +389,7 @@ def test_copies_and_controls_are_watched(tmp_path, capsys):
             "json",
         }
     (tmp_path / "out" / line["conditioning_image"]).unlink()
-    again = build(tmp_path / "in", tmp_path / "out", Wish(layout="automatic"))
+    again = build(tmp_path / "in", tmp_path / "out", DatasetConfig(layout="automatic"))
     assert again.samples == 1 and (tmp_path / "out" / line["conditioning_image"]).is_file()
 
 

@@ -22,6 +22,8 @@ from PIL import Image
 from tests.server import tiny_clip, tiny_pipelines
 from tests.server.conftest import in_type, scene
 
+pytestmark = pytest.mark.slow
+
 
 def picture(seed=0, size=96):
     return in_type(scene(3, size, size, seed), "uint8").transpose(1, 2, 0)

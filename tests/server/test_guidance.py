@@ -25,6 +25,8 @@ from landbrush.server.synthesis.pyramid import Level
 from tests.server import tiny_clip
 from tests.server.conftest import scene
 
+pytestmark = pytest.mark.slow
+
 
 def test_tokens_are_those_of_clip(tmp_path):
     """The ids that OpenAI's own tokeniser gives (its example, and the prompt of every zero-shot

@@ -137,7 +137,8 @@ def test_gdal_opens_no_address(tmp_path, listener):
         ("a.vrt", VRT.format(relative=0, name=f"/vsicurl/http://127.0.0.1:{port}/a.tif")),
         (
             "b.xml",
-            f"<GDAL_WMS><Service name='TMS'><ServerUrl>http://127.0.0.1:{port}/</ServerUrl></Service>"
+            f"<GDAL_WMS><Service name='TMS'><ServerUrl>http://127.0.0.1:{port}/</ServerUrl>"
+            "</Service>"
             "<DataWindow><SizeX>10</SizeX><SizeY>10</SizeY></DataWindow></GDAL_WMS>",
         ),
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def test_landing_page_is_open_and_health_is_not(app, client):
         "service-desc",
     }
     health = client.get("/").get_json()["health"]
-    assert health["versions"]["landbrush"] == "0.1.0" and health["queue"] == {
+    assert health["versions"]["landbrush"] == version("landbrush") and health["queue"] == {
         "running": 0,
         "accepted": 0,
     }

@@ -27,6 +27,8 @@ from landbrush.server.web.app import create_app
 
 from tests.server.conftest import TOKEN, finished, in_type, inputs, scene, square, write
 
+pytestmark = pytest.mark.slow
+
 LARGE = square(100, 100, 400, 400)
 
 

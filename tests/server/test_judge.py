@@ -165,7 +165,7 @@ def test_failures_are_missing_values_with_reasons(
 def test_a_judge_that_is_too_slow_or_busy_is_tried_again(
     editors, service, plan, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(endpoint.Endpoint.asked, "__defaults__", (0.3,))
+    monkeypatch.setattr(endpoint.Endpoint.complete, "__defaults__", (0.3,))
     service.script = [1.0, 429, '{"score": [9, 9], "reasoning": ""}']
     rows, _ = run(editors, plan, tmp_path / "out")
     assert rows["identity"]["cells"]["vie_sc"]["mean"] == 9 and not rows["identity"]["unjudged"]

@@ -11,6 +11,8 @@ import pytest
 from landbrush.server.editors.models import MOST_KEPT, Models
 from landbrush.server.models import lazy, sentences
 
+pytestmark = pytest.mark.slow
+
 FIRST_MINUTE = """
 import sys, threading, time
 from landbrush.server.web import app  # what a server has imported when it starts to answer
@@ -62,7 +64,7 @@ def test_threads_that_ask_at_once_get_one_model():
         return object()
 
     def load(name):
-        return models.kept(name, lambda: loaded(name))
+        return models.cached(name, lambda: loaded(name))
 
     found = []
 
@@ -86,7 +88,7 @@ def test_what_is_loaded_is_given_while_another_load_goes_on():
     models = Models(Path("/nowhere"))
 
     def quick():
-        return models.kept("quick", lambda: "here")
+        return models.cached("quick", lambda: "here")
 
     assert quick() == "here"
     held, done = threading.Event(), threading.Event()
@@ -118,7 +120,7 @@ def test_a_load_that_fails_is_tried_again():
         return "now"
 
     def load():
-        return models.kept("it", loaded)
+        return models.cached("it", loaded)
 
     with pytest.raises(OSError):
         load()

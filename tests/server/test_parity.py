@@ -12,7 +12,7 @@ from landbrush.server.models import weights
 from tests.server import parity, tiny_clip
 from tests.server.conftest import model_of
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

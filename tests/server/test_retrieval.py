@@ -14,7 +14,7 @@ from landbrush.server.raster.raster import opened
 from landbrush.server.raster.rasters import Rasters
 from landbrush.server.search.find import find_word, sources
 from landbrush.server.search.heads import MARGIN
-from landbrush.server.search.windows import Hit, Search, Way
+from landbrush.server.search.windows import Hit, Method, Search
 from rasterio.enums import ColorInterp
 
 from tests.server.conftest import MODELS, RGB, in_type, inputs, scene, square, write
@@ -111,5 +111,5 @@ def test_sources_are_not_far_behind_the_best():
     from landbrush.server.raster.grid import Box
 
     hits = tuple(Hit(Box(0, 0, 64, 64), a) for a in (6.0, 5.0, 4.0, 2.6))
-    kept = sources(Search("forest", Way.HEADS, hits))
+    kept = sources(Search("forest", Method.HEADS, hits))
     assert [h.agreement for h in kept] == [6.0, 5.0]

@@ -31,6 +31,8 @@ from landbrush.server.training.sinddm import Recipe, Trainer, network_of
 from tests.server.conftest import RGB, in_type, inputs, scene, square, write
 from tests.server.test_matrix import compare
 
+pytestmark = pytest.mark.slow
+
 TINY = Recipe(steps=6, width=8)
 
 

@@ -21,6 +21,8 @@ from owslib.ogcapi.processes import Processes
 
 from tests.server.conftest import MODELS, RGB, TOKEN, in_type, inputs, scene, write
 
+pytestmark = pytest.mark.slow
+
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 

@@ -31,7 +31,11 @@ from scipy import ndimage
 from tests.server import tiny_pipelines
 from tests.server.conftest import RGB, finished, in_type, inputs, model_of, scene, write
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("home")]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.usefixtures("home"),
+    pytest.mark.slow,
+]
 PLACED = Placement("cpu", torch.float32, WHOLE, 0.0, 1.0)
 RECIPE = Recipe(steps=12, batch=2, side_px=64, save_every=4)
 
@@ -78,7 +82,7 @@ def dates(tmp_path):
 def test_two_dates_become_tiles_that_lie_on_one_another(dates, tmp_path):
     told = []
     counts = bitemporal.tiles(
-        *dates, tmp_path / "out", bitemporal.Wish(64, "it grew darker"), told.append
+        *dates, tmp_path / "out", bitemporal.PairConfig(64, "it grew darker"), told.append
     )
     assert counts == {"train": 16, "val": 4, "test": 4}
     moved = [float(number) for number in re.findall(r"\d+\.\d\d", told[0])[:2]]
@@ -114,7 +118,7 @@ def test_two_dates_become_tiles_that_lie_on_one_another(dates, tmp_path):
 
 
 def test_a_stopped_build_goes_on(dates, tmp_path, monkeypatch):
-    wish, written = bitemporal.Wish(64, register=False), bitemporal.files.written
+    wish, written = bitemporal.PairConfig(64, register=False), bitemporal.files.written
     calls = []
 
     def stop(pixels, path):
@@ -138,7 +142,7 @@ def test_a_stopped_build_goes_on(dates, tmp_path, monkeypatch):
 
 
 def test_the_same_pair_is_not_made_twice_and_nodata_is_left_out(dates, tmp_path):
-    wish = bitemporal.Wish(64, register=False)
+    wish = bitemporal.PairConfig(64, register=False)
     first = bitemporal.tiles(*dates, tmp_path / "out", wish)
     assert bitemporal.tiles(*dates, tmp_path / "out", wish) == first
     values = rasterio.open(dates[1]).read()
@@ -147,7 +151,7 @@ def test_the_same_pair_is_not_made_twice_and_nodata_is_left_out(dates, tmp_path)
     counts = bitemporal.tiles(dates[0], holed, tmp_path / "other", wish)
     assert sum(counts.values()) == 8
     with pytest.raises(BadRequest, match="holds tiles of 64 pixels"):
-        bitemporal.tiles(*dates, tmp_path / "out", bitemporal.Wish(32, register=False))
+        bitemporal.tiles(*dates, tmp_path / "out", bitemporal.PairConfig(32, register=False))
     # A raster that begins elsewhere has its parts elsewhere: what would be tested and trained on
     # both is left out.
     with rasterio.open(dates[0]) as source:

@@ -21,7 +21,7 @@ from tests.server.conftest import finished, inputs, square
 RECIPE = Recipe(
     steps=20, rate=2e-3, width=8, blocks=1, side_px=32, load_px=40, pool=3, save_every=7
 )
-pytestmark = pytest.mark.usefixtures("home")
+pytestmark = [pytest.mark.usefixtures("home"), pytest.mark.slow]
 
 
 def count(net):

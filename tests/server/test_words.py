@@ -21,6 +21,8 @@ from landbrush.server.raster.rasters import Rasters
 from tests.server import tiny_clip
 from tests.server.conftest import in_type, ring, scene, square, write
 
+pytestmark = pytest.mark.slow
+
 
 def options_of(editors, editor_id, **given):
     return editors.get(editor_id).parse(given)

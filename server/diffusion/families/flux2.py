@@ -79,17 +79,17 @@ class Flux2Denoiser(Guided):
         height, width = noisy.shape[2:]
         own = packed(noisy)
         sources = [packed(tile.of(one.shown).to(noisy)) for one in batch if one.shown is not None]
-        seen = torch.cat([torch.cat([own, source], 1) for source in sources])
+        inputs = torch.cat([torch.cat([own, source], 1) for source in sources])
         ids = torch.cat([places(height, width), places(height, width, SOURCE_ID)], 1)
-        words = stacked([one.words.states for one in batch], seen)
+        words = stacked([one.words.states for one in batch], inputs)
         assert words is not None
         made = self.net(
-            hidden_states=seen,
-            timestep=t.reshape(1).expand(count).to(seen.device, seen.dtype) / 1000,
+            hidden_states=inputs,
+            timestep=t.reshape(1).expand(count).to(inputs.device, inputs.dtype) / 1000,
             guidance=None,
             encoder_hidden_states=words,
-            txt_ids=text_places(words.shape[1]).expand(count, -1, -1).to(seen.device),
-            img_ids=ids.expand(count, -1, -1).to(seen.device),
+            txt_ids=text_places(words.shape[1]).expand(count, -1, -1).to(inputs.device),
+            img_ids=ids.expand(count, -1, -1).to(inputs.device),
             return_dict=False,
         )[0]
         drawn = made[:, : height * width]

@@ -39,11 +39,11 @@ class KandinskyDenoiser(Guided):
     def _predicted(
         self, batch: Sequence[Branch], noisy: torch.Tensor, t: torch.Tensor, tile: Tile
     ) -> torch.Tensor:
-        seen = torch.cat([branch.seen(noisy, tile) for branch in batch])
-        told = stacked([branch.words.pooled for branch in batch], seen)
+        inputs = torch.cat([branch.with_condition(noisy, tile) for branch in batch])
+        told = stacked([branch.words.pooled for branch in batch], inputs)
         return self.net(
-            sample=seen,
-            timestep=t.to(seen.device),
+            sample=inputs,
+            timestep=t.to(inputs.device),
             encoder_hidden_states=None,
             added_cond_kwargs={"image_embeds": told},
             return_dict=False,
@@ -86,12 +86,12 @@ def embeddings(drawing: Drawing) -> dict[str, Words]:
     drawing.told_of_cut(Reader(None, tokens_in(model.folder("tokenizer"), 77), 77))
     with (
         model.using("prior") as prior,
-        model.using("image_encoder") as seen,
+        model.using("image_encoder") as inputs,
         model.using("text_encoder") as read,
     ):
         pipe = pipeline(
             prior=prior,
-            image_encoder=seen,
+            image_encoder=inputs,
             text_encoder=read,
             tokenizer=tokens_in(model.folder("tokenizer"), 77),
             scheduler=schedule.from_pretrained(

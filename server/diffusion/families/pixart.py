@@ -50,14 +50,14 @@ class PixArtDenoiser(Guided):
         sources = [
             None if branch.shown is None else tile.of(branch.shown).to(noisy) for branch in batch
         ]
-        seen = torch.cat(
+        inputs = torch.cat(
             [noisy if source is None else torch.cat([source, noisy], 3) for source in sources]
         )
         made = self.net(
-            seen,
-            timestep=t.reshape(1).expand(len(batch)).to(seen.device),
-            encoder_hidden_states=stacked([branch.words.states for branch in batch], seen),
-            encoder_attention_mask=stacked([branch.words.mask for branch in batch], seen)
+            inputs,
+            timestep=t.reshape(1).expand(len(batch)).to(inputs.device),
+            encoder_hidden_states=stacked([branch.words.states for branch in batch], inputs),
+            encoder_attention_mask=stacked([branch.words.mask for branch in batch], inputs)
             if self.masked
             else None,
             added_cond_kwargs=self._sizes(noisy, len(batch)),

@@ -28,15 +28,15 @@ class UNetDenoiser(Guided):
     def _predicted(
         self, batch: Sequence[Branch], noisy: torch.Tensor, t: torch.Tensor, tile: Tile
     ) -> torch.Tensor:
-        seen = torch.cat([branch.seen(noisy, tile) for branch in batch])
+        inputs = torch.cat([branch.with_condition(noisy, tile) for branch in batch])
         given: dict[str, Any] = {}
         if self.net.class_embedding is not None:
             given["class_labels"] = torch.tensor(
-                [branch.label or 0 for branch in batch], device=seen.device, dtype=t.dtype
+                [branch.label or 0 for branch in batch], device=inputs.device, dtype=t.dtype
             )
-        words = stacked([branch.words.states for branch in batch], seen)
+        words = stacked([branch.words.states for branch in batch], inputs)
         return self.net(
-            seen, t.to(seen.device), encoder_hidden_states=words, **given, return_dict=False
+            inputs, t.to(inputs.device), encoder_hidden_states=words, **given, return_dict=False
         )[0]
 
 
@@ -68,16 +68,16 @@ class ControlledDenoiser(UNetDenoiser):
     def _predicted(
         self, batch: Sequence[Branch], noisy: torch.Tensor, t: torch.Tensor, tile: Tile
     ) -> torch.Tensor:
-        seen = noisy.expand(len(batch), -1, -1, -1)
-        words = stacked([branch.words.states for branch in batch], seen)
-        t = t.to(seen.device)
+        inputs = noisy.expand(len(batch), -1, -1, -1)
+        words = stacked([branch.words.states for branch in batch], inputs)
+        t = t.to(inputs.device)
         shown = (
             tile.of(self.control.picture, self.control.pixels)
-            .to(seen)
+            .to(inputs)
             .expand(len(batch), -1, -1, -1)
         )
         down, middle = self.control.net(
-            seen,
+            inputs,
             t,
             encoder_hidden_states=words,
             controlnet_cond=shown,
@@ -85,7 +85,7 @@ class ControlledDenoiser(UNetDenoiser):
             return_dict=False,
         )
         return self.net(
-            seen,
+            inputs,
             t,
             encoder_hidden_states=words,
             down_block_additional_residuals=down,

@@ -23,12 +23,12 @@ class SD3Denoiser(Guided):
     def _predicted(
         self, batch: Sequence[Branch], noisy: torch.Tensor, t: torch.Tensor, tile: Tile
     ) -> torch.Tensor:
-        seen = torch.cat([branch.seen(noisy, tile) for branch in batch])
+        inputs = torch.cat([branch.with_condition(noisy, tile) for branch in batch])
         return self.net(
-            hidden_states=seen,
-            timestep=t.reshape(1).expand(len(batch)).to(seen.device),
-            encoder_hidden_states=stacked([branch.words.states for branch in batch], seen),
-            pooled_projections=stacked([branch.words.pooled for branch in batch], seen),
+            hidden_states=inputs,
+            timestep=t.reshape(1).expand(len(batch)).to(inputs.device),
+            encoder_hidden_states=stacked([branch.words.states for branch in batch], inputs),
+            pooled_projections=stacked([branch.words.pooled for branch in batch], inputs),
             return_dict=False,
         )[0]
 

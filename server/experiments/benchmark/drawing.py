@@ -96,7 +96,9 @@ def polygons_of(ring: Ring, transform: Any) -> Polygons:
     return Polygons({"type": "Polygon", "coordinates": [[*corners, corners[0]]]})
 
 
-def drawn(editors: Editors, protocol: Protocol, case: Case, asked: Asked, folder: Path) -> Drawn:
+def draw_case(
+    editors: Editors, protocol: Protocol, case: Case, asked: Asked, folder: Path
+) -> Drawn:
     """What a system makes of a case, from the folder where it lies there."""
     key = key_of(editors, protocol, case, asked)
     path = folder / f"{key}.tif"
@@ -119,7 +121,7 @@ def key_of(editors: Editors, protocol: Protocol, case: Case, asked: Asked) -> st
     editor, options = editor_of(editors.models.store, protocol, case, asked)
     models = editors.models
     model = models.store.record(options["model"]) if options.get("model") else None
-    wish: list[Any] = [
+    parts: list[Any] = [
         _digest(case.image),
         case.prompt,
         case.polygon,
@@ -131,14 +133,14 @@ def key_of(editors: Editors, protocol: Protocol, case: Case, asked: Asked) -> st
         sorted((name, kept.sha256) for name, kept in model.files.items()) if model else None,
     ]
     if asked.system not in REFERENCES:
-        wish += [
+        parts += [
             [kind, models.chosen(kind), weights.state_of(Path(models.chosen(kind)))]
             for kind in STEERING
             if models.chosen(kind)
         ]
     if asked.system == REFERENCE:
-        wish.append(_digest(case.reference) if case.reference else None)
-    return hashlib.sha256(json.dumps(wish, default=list, sort_keys=True).encode()).hexdigest()[:32]
+        parts.append(_digest(case.reference) if case.reference else None)
+    return hashlib.sha256(json.dumps(parts, default=list, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _digest(path: Path) -> list[str]:
@@ -267,7 +269,7 @@ class Seen:
     roles: bands.Roles
 
 
-def seen(case: Case, made: Drawn) -> Seen:
+def read_beside(case: Case, made: Drawn) -> Seen:
     """Read a case beside a result."""
     with opened(case.image) as dataset:
         layer = Layer.of(dataset, {})

@@ -193,7 +193,7 @@ class Judge:
         for number, pause in enumerate(PAUSES_S):
             time.sleep(pause)
             try:
-                return endpoint.asked(messages, TEMPERATURE)
+                return endpoint.complete(messages, TEMPERATURE)
             except NoAnswer as error:
                 if not error.again or number == len(PAUSES_S) - 1:
                     raise
@@ -201,4 +201,4 @@ class Judge:
 
 
 def _vision_language(models: Models, path: str) -> vision_language.VisionLanguage:
-    return models.kept(("vision-language", path), lambda: vision_language.load(path))
+    return models.cached(("vision-language", path), lambda: vision_language.load(path))

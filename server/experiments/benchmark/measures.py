@@ -263,7 +263,7 @@ def labelled(case: Case, seen: Seen) -> np.ndarray:
 Taker = Callable[[Shot], Taken]
 
 
-def taken(shot: Shot, takers: tuple[Taker, ...]) -> dict[str, float | None]:
+def measured(shot: Shot, takers: tuple[Taker, ...]) -> dict[str, float | None]:
     """The numbers of all takers."""
     found: dict[str, Any] = {}
     for taker in takers:

@@ -171,7 +171,7 @@ def damage(models: Models, networks: dict[str, str], shot: Shot) -> list[list[in
         return None
     labels = labelled(shot.case, shot.seen)
     pictures = [coloured(image, shot.seen.roles) for image in (shot.seen.before, shot.seen.after)]
-    building, scores = _damage_network(models, networks["damage"]).seen(*pictures)
+    building, scores = _damage_network(models, networks["damage"]).forward(*pictures)
     found = f1_damage.counted(labels, f1_damage.named(building, scores)[0])
     return [list(found.hit), list(found.wrong), list(found.missed)]
 
@@ -182,4 +182,4 @@ def _cosine(first: np.ndarray, second: np.ndarray) -> float:
 
 def _damage_network(models: Models, path: str) -> damage_network.DamageNetwork:
     key = ("damage", path, str(weights.state_of(Path(path))))
-    return models.kept(key, lambda: damage_network.load(path))
+    return models.cached(key, lambda: damage_network.load(path))

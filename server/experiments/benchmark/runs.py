@@ -179,7 +179,7 @@ def _key(task: Task) -> str:
         else ""
     )
     judge = task.judge.identity() if task.judge else ""
-    wish = [
+    parts = [
         case.name,
         task.asked.system,
         drawing.key_of(task.editors, task.protocol, case, task.asked),
@@ -190,20 +190,22 @@ def _key(task: Task) -> str:
         judge,
         weights.state_of(case.labels) if case.labels else "",
     ]
-    return hashlib.sha256(json.dumps(wish).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
 def _taken(task: Task, path: Path) -> dict[str, Any]:
     """Draw, measure, and keep pictures and features."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    made = drawing.drawn(task.editors, task.protocol, task.case, task.asked, task.folder / "drawn")
-    seen = drawing.seen(task.case, made)
+    made = drawing.draw_case(
+        task.editors, task.protocol, task.case, task.asked, task.folder / "drawn"
+    )
+    seen = drawing.read_beside(task.case, made)
     shot = measures.Shot(task.case, made, seen)
     models = task.editors.models
     key = ("takers", task.networks)
-    takers = models.kept(key, lambda: networks.takers(models, dict(task.networks)))
+    takers = models.cached(key, lambda: networks.takers(models, dict(task.networks)))
     features, likeness = networks.lite0(models, shot)
-    values = {**measures.taken(shot, takers), **likeness}
+    values = {**measures.measured(shot, takers), **likeness}
     found: dict[str, Any] = {
         "values": values,
         "seconds": made.seconds,

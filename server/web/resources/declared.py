@@ -77,7 +77,7 @@ def json_body() -> Any:
     return data
 
 
-def asked(query: Query, default: Any) -> Any:
+def query_value(query: Query, default: Any) -> Any:
     """A parameter behind the path, checked as it is declared; raises BadRequest."""
     text = request.args.get(query.name)
     if text is None:

@@ -25,7 +25,7 @@ from ...contract.jobs import (
     JobList,
 )
 from ...ground.errors import CannotEdit, ResultNotReady, UnknownJob
-from .declared import Resource, asked, base_url, link, services
+from .declared import Resource, base_url, link, query_value, services
 
 resource = Resource("jobs")
 PAGE = 100
@@ -56,9 +56,9 @@ def described(info: JobInfo) -> Response:
 @resource.serves(JOBS)
 def jobs() -> dict[str, Any]:
     """A page of jobs, newest first."""
-    limit = int(asked(LIMIT, PAGE))
-    status = asked(STATUS, "")
-    after = asked(AFTER, "")
+    limit = int(query_value(LIMIT, PAGE))
+    status = query_value(STATUS, "")
+    after = query_value(AFTER, "")
     found, more = services().store.page(limit, status, after)
     links = [link("self", JOBS.url(limit=limit, status=status, after=after))]
     if more:
@@ -72,7 +72,7 @@ def jobs() -> dict[str, Any]:
 @resource.serves(JOB)
 def job(job_id: str) -> Response:
     """Status; with ?wait=s the answer comes when something changes, or after that time."""
-    return described(services().store.changed(job_id, float(asked(WAIT, 0))))
+    return described(services().store.changed(job_id, float(query_value(WAIT, 0))))
 
 
 @resource.serves(DISMISS)

@@ -48,7 +48,7 @@ def conformance() -> dict[str, Any]:
 
 @resource.serves(API)
 def api_document() -> Response:
-    """OpenAPI 3.0."""
+    """The interface as an OpenAPI 3.0 document, made from the declared routes."""
     routes = current_app.extensions["landbrush-routes"]
     version = provenance.version()
     return jsonify(openapi.document(base_url(), version, routes, services().editors.described()))

@@ -22,7 +22,7 @@ TAKEN = {"inputs", "outputs", "response", "subscriber"}
 
 @resource.serves(PROCESSES)
 def processes() -> dict[str, Any]:
-    """The editors."""
+    """The list of editors as OGC processes."""
     infos = (AUTO_INFO, *services().editors.described())
     found = [process_summary(info, base_url()) for info in infos]
     return {"processes": found, "links": [link("self", PROCESSES.url())]}
@@ -30,7 +30,7 @@ def processes() -> dict[str, Any]:
 
 @resource.serves(PROCESS)
 def process(process_id: str) -> dict[str, Any]:
-    """One editor."""
+    """One editor in full: its options with bounds, inputs and outputs."""
     if process_id == AUTO:
         return process_description(AUTO_INFO, base_url())
     info = services().editors.get(process_id).described()

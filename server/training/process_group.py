@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 
-class Spread:
+class ProcessGroup:
     """This process among the others. Gradients are averaged by one sum over all, so that every
     process takes the same step."""
 
