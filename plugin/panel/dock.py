@@ -58,13 +58,10 @@ class LandbrushDock(AskingForm):
         self.results.job_wanted.connect(self.fetch_earlier)
 
     # ---- what is shown
-    # ------------------------------------------------------------------------------------
 
     # ---- words
-    # --------------------------------------------------------------------------------------------
 
     # ---- running
-    # ------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Start an edit, or as many as variants are wanted, one after the other; once server and
@@ -249,7 +246,6 @@ class LandbrushDock(AskingForm):
         self.iface.zoomToActiveLayer()
 
     # ---- end
-    # ----------------------------------------------------------------------------------------------
 
     def dispose(self) -> None:
         """Stop everything and leave no trace on the canvas."""

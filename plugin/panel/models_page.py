@@ -109,7 +109,6 @@ class ModelsPage(QDialog):
         return row
 
     # ---- what is shown
-    # ------------------------------------------------------------------------------------
 
     def look(self) -> None:
         """Ask the server how its models are."""
@@ -184,7 +183,6 @@ class ModelsPage(QDialog):
         )
 
     # ---- what is done
-    # -------------------------------------------------------------------------------------
 
     def _import_folder(self) -> None:
         self.bring(

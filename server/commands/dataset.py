@@ -224,7 +224,7 @@ def _pairs(given: argparse.Namespace) -> int:
 
 
 def _bitemporal(given: argparse.Namespace) -> int:
-    from ..dataset import bitemporal
+    from ..dataset import abcd, bitemporal
 
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -236,7 +236,7 @@ def _bitemporal(given: argparse.Namespace) -> int:
             "--side must be at least 16, --val and --test not negative and less than 1 together."
         )
     if given.abcd:
-        counts = bitemporal.patches(given.abcd, given.output, say)
+        counts = abcd.patches(given.abcd, given.output, say)
     else:
         config = bitemporal.PairConfig(
             given.side,

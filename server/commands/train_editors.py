@@ -4,9 +4,6 @@ after."""
 from __future__ import annotations
 
 import argparse
-import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,25 +11,13 @@ from ..ground.errors import BadRequest, ModelNotNamed
 from ..ground.settings import default_home
 from ..store.installed import config_of
 from .home import models_of
-from .train_run import say, trained
+from .train_list import run_list
+from .train_run import say
+from .train_sheets import MOST_HELD, watch
 
 if TYPE_CHECKING:
     from ..diffusion.components import Model
     from ..training.data.pairs import EditPair
-    from ..training.icedit import ICEditTrainer
-    from ..training.rsedit import RSEditTrainer
-    from ..training.samples import Draw
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-SHOWN = 4
-"""Pairs on a sheet."""
-MOST_HELD = 64
-"""Pairs held out where a dataset has none to validate on."""
-RUN_KEYS = ("name", "kind")
 
 
 def add_commands(kinds: Any) -> None:
@@ -84,7 +69,7 @@ def add_commands(kinds: Any) -> None:
         help="folder of the trainings, one below it for each name",
     )
     listed.add_argument("--home", type=Path, default=default_home())
-    listed.set_defaults(run=_list)
+    listed.set_defaults(run=run_list)
 
 
 def _common(parser: argparse.ArgumentParser, steps: int, batch: int, dropped: float) -> None:
@@ -161,7 +146,7 @@ def _rsedit(given: argparse.Namespace) -> int:
             )
 
     like = {"unet": "rsedit-unet-openai", "dit": "rsedit-dit"}[given.network]
-    path = _watched(given, trainer, draw, like)
+    path = watch(given, trainer, draw, like)
     print(
         f"{path}\nUse it: landbrush-server models import my-rsedit {path} --like "
         f"{_like(model, like)} --accept-licence"
@@ -192,7 +177,7 @@ def _icedit(given: argparse.Namespace) -> int:
         **_settings(given, model), rank=given.rank, alpha=given.rank, saving=given.saving
     )
     trainer = ICEditTrainer(model, pairs, recipe, given.output, held)
-    path = _watched(given, trainer, flux.diptych, "icedit")
+    path = watch(given, trainer, flux.diptych, "icedit")
     print(
         f"{path}\nUse it: landbrush-server models import my-icedit {path} --like icedit "
         "--accept-licence"
@@ -275,118 +260,3 @@ def _settings(given: argparse.Namespace, model: Model) -> dict[str, Any]:
         "save_every": given.save_every,
         "seed": given.seed,
     }
-
-
-def _watched(
-    given: argparse.Namespace, trainer: RSEditTrainer | ICEditTrainer, draw: Draw, like: str
-) -> Path:
-    """Train with a journal, validations and sheets of the same pairs; raises BadRequest where the
-    folder holds another."""
-    from ..training.journal import Journal
-
-    trainer.resume()
-    first = trainer.spread.first
-    journal = Journal(given.output, trainer.step, given.tensorboard) if first else None
-    shown: Sequence[EditPair] = (trainer.held or trainer.pictures)[:SHOWN]
-    began = time.monotonic()
-
-    def look(step: int, steps: int) -> None:
-        found = trainer.optimisers[0].param_groups[0]
-        numbers: dict[str, float | None] = {
-            "loss": float(trainer.losses[-1]),
-            "step_size": float(found.get("d", found["lr"])),
-            "seconds": round(time.monotonic() - began, 2),
-        }
-        if journal is None:
-            return
-        if step == steps or (given.look_every and step % given.look_every == 0):
-            numbers["validation"] = trainer.validated()
-            if given.look_every:
-                _sheet(trainer, draw, shown, (like, given.output / f"sheet-{step:06d}.png"))
-            if numbers["validation"] is not None:
-                say(f"validation {numbers['validation']:.4f}")
-        journal.add(step, **numbers)
-
-    return trained(trainer, look, first)
-
-
-def _sheet(
-    trainer: RSEditTrainer | ICEditTrainer,
-    draw: Draw,
-    shown: Sequence[EditPair],
-    about: tuple[str, Path],
-) -> None:
-    """Samples as the published model draws them, in fewer steps."""
-
-    from ..diffusion.drawing import Settings
-    from ..diffusion.guidance import FreeGuidance
-    from ..training import samples
-
-    like, path = about
-    paper = trainer.model.store.entry(like).paper
-    image = paper.get("image_guidance_scale") or None
-    settings = Settings(
-        "flow Euler" if like == "icedit" else "DPM++ 2M Karras",
-        samples.STEPS,
-        FreeGuidance(float(paper["guidance_scale"]), None if image is None else float(image)),
-        0,
-    )
-    how = samples.Shown(draw, settings, trainer.recipe.side_px)
-    samples.sheet(trainer.model, how, shown, path)
-
-
-def _list(given: argparse.Namespace) -> int:
-    try:
-        data = tomllib.loads(given.list.read_text("utf8"))
-        runs = data["run"]
-        wanted = [
-            (
-                str(run["name"]),
-                str(run["kind"]),
-                {key: value for key, value in run.items() if key not in RUN_KEYS},
-            )
-            for run in runs
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadRequest(
-            f"{given.list}: a TOML file with [[run]] tables that have name and kind is needed "
-            f"({error})."
-        ) from error
-    for name, kind, options in wanted:
-        if kind not in ("rsedit", "icedit"):
-            raise BadRequest(
-                f"{given.list}: run '{name}' is of kind '{kind}'; rsedit and icedit are known."
-            )
-        command = [
-            kind,
-            "--data",
-            str(given.data),
-            "--output",
-            str(given.output / name),
-            "--home",
-            str(given.home),
-        ]
-        for key, value in options.items():
-            command += (
-                [f"--{key}"]
-                if value is True
-                else []
-                if value is False
-                else [f"--{key}", str(value)]
-            )
-        say(f"== {name}: train {' '.join(command)}")
-        run = _parsed(command, f"{given.list}: run '{name}'")
-        run.run(run)
-    return 0
-
-
-def _parsed(command: Sequence[str], where: str) -> argparse.Namespace:
-    """A training's arguments; raises BadRequest with the place."""
-    parser = argparse.ArgumentParser(prog="train", exit_on_error=False)
-    add_commands(parser.add_subparsers())
-    try:
-        return parser.parse_args(command)
-    except (argparse.ArgumentError, SystemExit) as error:
-        raise BadRequest(
-            f"{where}: its options are not understood ({' '.join(command)}; {error})."
-        ) from error

@@ -10,13 +10,11 @@ has not seen the ground next door under another number.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.errors import RasterioError
@@ -24,23 +22,20 @@ from rasterio.errors import RasterioError
 from ..ground.errors import BadRequest, NoSpace
 from ..raster import bands, provenance
 from ..raster.bands import Layer
-from ..raster.grid import Box, Grid, onto
+from ..raster.grid import Box, Grid
 from ..raster.raster import opened
 from ..store.installed import sha256
 from . import files
 from .pairs import View
+from .registration import (
+    Shift,
+    moved_back,
+    registered,
+)
 
 PARTS = ("train", "val", "test")
 LISTED = "pairs.jsonl"
 MOST_NODATA = 0.05
-REGISTERED_PX = 2048
-"""Side of the middle that a shift is looked for in."""
-LARGEST_SHIFT_PX = 10.0
-FRACTION = 20
-"""Parts of a pixel to which a shift is told."""
-GAIN = 1e-3
-"""By which the correlation must grow for a shift to be believed."""
-ABCD_BANDS = 6
 
 
 @dataclass(frozen=True)
@@ -55,17 +50,6 @@ class PairConfig:
     register: bool = True
     licence: str = ""
     roles: tuple[tuple[str, int], ...] = ()
-
-
-@dataclass(frozen=True)
-class Shift:
-    """By how many pixels (down, across) the later raster's ground lies off, and how alike the two
-    are before and after moving it back: the correlation of their steepness."""
-
-    down: float = 0.0
-    across: float = 0.0
-    before: float | None = None
-    after: float | None = None
 
 
 def tiles(
@@ -84,12 +68,16 @@ def tiles(
     try:
         with opened(before) as first, opened(after) as second:
             old = _view(first, config)
-            shift = _registered(old, second, config) if config.register else Shift()
+            shift = (
+                registered(old, second, lambda later: _view(later, config))
+                if config.register
+                else Shift()
+            )
             say(_said(shift, before, after))
             there = _there(output, config)
             made = 0
             seen = 0
-            with _moved(second, Grid.of(first), shift) as brought:
+            with moved_back(second, Grid.of(first), shift) as brought:
                 for line in _tiles(old, _view(brought, config), output, (config, shift, digests)):
                     seen += 1
                     if _apart(line, there):
@@ -193,76 +181,6 @@ def _view(dataset: rasterio.DatasetReader, config: PairConfig) -> View:
     return View(layer, bands.stretch_of(layer.profile, layer.roles, bands.overview(layer)), None)
 
 
-def _moved(
-    dataset: rasterio.DatasetReader, grid: Grid, shift: Shift
-) -> contextlib.AbstractContextManager:
-    """A raster on a grid, its ground moved back by a shift."""
-    moved = (
-        grid.transform @ Affine.translation(shift.across, shift.down)
-        if shift.down or shift.across
-        else grid.transform
-    )
-    return onto(dataset, Grid(grid.crs, moved, grid.shape))
-
-
-def _registered(old: View, second: rasterio.DatasetReader, config: PairConfig) -> Shift:
-    """How far the later raster's ground lies off in the middle of the earlier one."""
-    try:
-        from skimage.registration import phase_cross_correlation
-    except ImportError as error:
-        raise BadRequest(
-            "To register two dates scikit-image is needed (pip install 'landbrush[evaluate]'); or "
-            "pass --no-register."
-        ) from error
-    grid = Grid.of(old.layer.dataset)
-    height, width = grid.shape
-    box = Box(
-        max(0, (width - REGISTERED_PX) // 2),
-        max(0, (height - REGISTERED_PX) // 2),
-        min(width, REGISTERED_PX),
-        min(height, REGISTERED_PX),
-    )
-
-    def steep(shift: Shift) -> tuple[np.ndarray, np.ndarray]:
-        with _moved(second, grid, shift) as brought:
-            return _steepness(*_view(brought, config).picture(box))
-
-    (first, valid) = _steepness(*old.picture(box))
-    (other, also) = steep(Shift())
-    both = valid & also
-    if both.mean() < MOST_NODATA:
-        return Shift()
-    found = phase_cross_correlation(first * both, other * both, upsample_factor=FRACTION)[0]
-    down, across = (-float(value) for value in found)
-    start = _alike(first, other, both)
-    if not (down or across) or max(abs(down), abs(across)) > LARGEST_SHIFT_PX:
-        return Shift(before=start, after=start)
-    moved, then = steep(Shift(down, across))
-    end = _alike(first, moved, valid & then)
-    return (
-        Shift(down, across, start, end) if end > start + GAIN else Shift(before=start, after=start)
-    )
-
-
-def _steepness(picture: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of the brightness (H, W), which two seasons share more of than of colours; 0 beside what is
-    not valid."""
-    grey = picture.astype(np.float32).mean(axis=2)
-    down, across = np.gradient(grey)
-    whole = valid.copy()
-    whole[1:] &= valid[:-1]
-    whole[:-1] &= valid[1:]
-    whole[:, 1:] &= valid[:, :-1]
-    whole[:, :-1] &= valid[:, 1:]
-    return np.hypot(down, across) * whole, whole
-
-
-def _alike(first: np.ndarray, second: np.ndarray, where: np.ndarray) -> float:
-    one = first[where] - first[where].mean()
-    other = second[where] - second[where].mean()
-    return float((one * other).sum() / max(float(np.sqrt((one**2).sum() * (other**2).sum())), 1e-9))
-
-
 def _tiles(
     old: View, new: View, output: Path, about: tuple[PairConfig, Shift, dict[str, str]]
 ) -> Iterator[dict[str, Any]]:
@@ -317,57 +235,3 @@ def part_of(box: Box, whole: Box, shares: Sequence[float]) -> str:
     if along > 1 - shares[1]:
         return "test"
     return "val" if along > 1 - shares[0] - shares[1] else "train"
-
-
-def patches(
-    folder: Path, output: Path, say: Callable[[str], None] = lambda text: None
-) -> dict[str, int]:
-    """The patch pairs of ABCD (six bands a file, 5fold-list/cv1-train.csv and cv1-test.csv) as
-    pairs of pictures."""
-    made: list[dict[str, Any]] = []
-    try:
-        there = {line["after"]: line for line in files.lines(output / LISTED)}
-        for part in ("train", "test"):
-            listed = folder / "5fold-list" / f"cv1-{part}.csv"
-            if not listed.is_file():
-                raise BadRequest(f"{listed} is missing: it names ABCD's pairs and their classes.")
-            for row in filter(
-                None, (line.strip() for line in listed.read_text("utf8").splitlines())
-            ):
-                name, _, label = row.partition(",")
-                made.append(
-                    _patch(folder / "patch-pairs" / name.strip(), label.strip(), part, output)
-                )
-            say(f"{part}: {sum(line['part'] == part for line in made)} pairs")
-        there.update({line["after"]: line for line in made})
-        files.replaced(output / LISTED, list(there.values()))
-    except OSError as error:
-        raise NoSpace(f"{output} cannot be written: {error}.") from error
-    return {part: sum(line["part"] == part for line in there.values()) for part in PARTS}
-
-
-def _patch(path: Path, label: str, part: str, output: Path) -> dict[str, Any]:
-    with opened(path) as dataset:
-        if dataset.count != ABCD_BANDS or dataset.dtypes[0] != "uint8":
-            raise BadRequest(
-                f"{path} has {dataset.count} bands of {dataset.dtypes[0]}; a pair has six of "
-                "bytes: red, green, blue before and after."
-            )
-        values = dataset.read().transpose(1, 2, 0)
-    name = f"{path.stem}.png"
-    for which, pixels in (("before", values[..., :3]), ("after", values[..., 3:])):
-        (output / which).mkdir(parents=True, exist_ok=True)
-        files.written(np.ascontiguousarray(pixels), output / which / name)
-    caption = (
-        "the tsunami washed the building away"
-        if label == "1"
-        else "the tsunami left the building standing"
-    )
-    return {
-        "before": f"before/{name}",
-        "after": f"after/{name}",
-        "caption": caption,
-        "part": part,
-        "sources": [path.name],
-        "landbrush": provenance.version(),
-    }

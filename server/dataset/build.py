@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from affine import Affine
 from rasterio.errors import RasterioError
 
 from ..editors.base import AUTOMATIC
@@ -28,9 +27,10 @@ from ..raster.bands import Layer
 from ..raster.raster import opened
 from ..store.installed import sha256
 from . import captions, cuts, enlarge, files, layouts, pairs, scenes
-from .cuts import SIDE, Cut
+from .cuts import SIDE
 from .files import LEDGER, LISTED
 from .layouts import Known
+from .sources import Source, sources
 
 Say = Callable[[str], None]
 """Tells the user a line."""
@@ -38,10 +38,6 @@ Say = Callable[[str], None]
 
 def quietly(line: str) -> None:
     """A Say that tells nobody."""
-
-
-RASTERS = (".tif", ".tiff", ".jp2", ".img", ".vrt")
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 
 @dataclass(frozen=True)
@@ -61,42 +57,6 @@ class DatasetConfig:
     enlarged: str = enlarge.BICUBIC
     scenes: tuple[str, ...] = ()
     captioner: str = ""
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file, its name below the folder, the sha256 of its content, and what its dataset tells of
-    it."""
-
-    path: Path
-    name: str
-    sha256: str
-    known: Known
-
-
-def sources(folder: Path, layout: layouts.Layout | None = None) -> list[Path]:
-    """Rasters and pictures below a folder; raises BadRequest where there are none."""
-    if not folder.is_dir():
-        raise BadRequest(f"{folder} is no folder.")
-    patterns = layout.files if layout else ("**/*",)
-    found = sorted(
-        {
-            p
-            for pattern in patterns
-            for p in folder.glob(pattern)
-            if p.suffix.lower() in (*RASTERS, *PICTURES) and p.is_file()
-        }
-    )
-    if not found:
-        if layout:
-            raise BadRequest(
-                f"{folder} holds no pictures where this layout has them ({', '.join(patterns)})."
-            )
-        raise BadRequest(
-            f"{folder} holds neither rasters ({', '.join(RASTERS)}) nor pictures "
-            f"({', '.join(PICTURES)})."
-        )
-    return found
 
 
 @dataclass
@@ -289,7 +249,7 @@ def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[s
             sample, enlarged_by = making.sized(pixels)
             caption, said_by = making.captioned(source.path, sample)
             about = {
-                **_placed(layer, cut, gsd_m),
+                **cuts.placed(layer, cut, gsd_m),
                 "source": source.name,
                 "source_sha256": source.sha256,
                 "caption": caption,
@@ -323,21 +283,6 @@ def _control(making: _Making, stem: str, picture: np.ndarray) -> str:
     (making.output / "control").mkdir(exist_ok=True)
     files.written(picture, making.output / name)
     return name
-
-
-def _placed(layer: Layer, cut: Cut, gsd_m: float) -> dict[str, Any]:
-    """Where a sample lies, and its ground size: L / 512 of the source's."""
-    crs = layer.profile.crs
-    box = cut.box
-    return {
-        "gsd_m": gsd_m * cut.scale or None,
-        "window": [box.col, box.row, box.width, box.height],
-        "nested": cut.nested,
-        "crs": crs.to_string() if crs else None,
-        "transform": list(layer.profile.transform_of(box) @ Affine.scale(cut.scale))[:6]
-        if crs
-        else None,
-    }
 
 
 def _kept(

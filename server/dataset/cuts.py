@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from affine import Affine
 from PIL import Image
 from rasterio.enums import Resampling
 
@@ -67,3 +69,18 @@ def squared(pixels: np.ndarray) -> np.ndarray:
     if len(pixels) == SIDE:
         return pixels
     return np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+
+
+def placed(layer: Layer, cut: Cut, gsd_m: float) -> dict[str, Any]:
+    """Where a sample lies, and its ground size: L / 512 of the source's."""
+    crs = layer.profile.crs
+    box = cut.box
+    return {
+        "gsd_m": gsd_m * cut.scale or None,
+        "window": [box.col, box.row, box.width, box.height],
+        "nested": cut.nested,
+        "crs": crs.to_string() if crs else None,
+        "transform": list(layer.profile.transform_of(box) @ Affine.scale(cut.scale))[:6]
+        if crs
+        else None,
+    }

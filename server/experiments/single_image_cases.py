@@ -27,7 +27,7 @@ from ..models.image_text import ImageText
 from ..raster import bands, display, provenance
 from ..raster.raster import opened, read_window
 from .benchmark import drawing
-from .benchmark.drawing import Asked
+from .benchmark.asked import Asked
 from .benchmark.protocol import Case, Protocol, plain
 
 

@@ -11,7 +11,6 @@ guide.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ import torch
 
 from ..diffusion import text
 from ..diffusion.components import Model
-from ..diffusion.text import T5_TOKENS, Reader
+from ..diffusion.text import T5_TOKENS
 from ..ground.errors import BadRequest
 from ..models import weights
 from ..store.importing import TAKEN
@@ -33,6 +32,8 @@ from .data.pairs import EditPair
 from .judging import held_loss
 from .latent import NoisedTrainer
 from .latent import Recipe as LatentRecipe
+from .other_words import WithWords
+from .prodigy import prodigy
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 AVERAGE = "average|"
@@ -57,51 +58,6 @@ class Recipe(LatentRecipe):
     slip: bool = False
     augmented: bool = False
     saving: bool = False
-
-
-def prodigy(values: Any, rate: float, decay: float) -> torch.optim.Optimizer:
-    """As RSEdit's and ICEdit's scripts set it: it finds the step size, of which `rate` is a
-    multiple."""
-    try:
-        from prodigyopt import Prodigy
-    except ImportError as error:
-        raise BadRequest(
-            "This training needs prodigyopt (pip install 'landbrush[train]')."
-        ) from error
-    with contextlib.redirect_stdout(io.StringIO()):  # it greets
-        return Prodigy(
-            values,
-            lr=rate,
-            betas=(0.9, 0.99),
-            weight_decay=decay,
-            d0=1e-5,
-            use_bias_correction=True,
-            safeguard_warmup=True,
-        )
-
-
-class WithWords(Model):
-    """A model that reads with another one's text encoder (RSEdit, Table 2)."""
-
-    SWAPPED = ("text_encoder", "tokenizer")
-
-    def __init__(self, base: Model, words: Model) -> None:
-        super().__init__(base.store, base.entry, base.family, base.placement)
-        self.other = words
-
-    def folder(self, name: str, beside: str = "") -> Path:
-        """Of the other model where it reads."""
-        return self.other.folder(name) if name in self.SWAPPED else super().folder(name, beside)
-
-    def part(self, name: str) -> Any:
-        """Of the other model where it reads."""
-        return self.other.part(name) if name in self.SWAPPED else super().part(name)
-
-    @contextlib.contextmanager
-    def reader(self, encoder: str, tokens: str, limit: int = 0) -> Iterator[Reader]:
-        """The text encoder of the model that stands in for this one's."""
-        with self.other.reader(encoder, tokens, limit) as found:
-            yield found
 
 
 class RSEditTrainer(NoisedTrainer[EditPair]):

@@ -16,14 +16,13 @@ from landbrush.server import __main__
 from landbrush.server.experiments import benchmark
 from landbrush.server.experiments.benchmark import (
     Terms,
-    drawing,
     measures,
     networks,
     protocol,
     runs,
     summary,
 )
-from landbrush.server.experiments.benchmark.drawing import Asked
+from landbrush.server.experiments.benchmark.asked import Asked, key_of
 from landbrush.server.experiments.benchmark.measures import HIGHER, LOWER, Measure
 from landbrush.server.ground.errors import BadRequest, WeightsMissing
 from landbrush.server.models import dino, lpips
@@ -160,13 +159,11 @@ def test_another_polygon_under_the_same_name_has_its_own_pictures(editors, plan,
 def test_what_steers_an_editor_is_part_of_what_a_result_depends_on(editors, models, plan, tmp_path):
     wanted = protocol.read(plan, editors)
     before = [
-        drawing.key_of(editors, wanted, wanted.cases[0], Asked(system, 0))
-        for system in ("remove", "noise")
+        key_of(editors, wanted, wanted.cases[0], Asked(system, 0)) for system in ("remove", "noise")
     ]
     models.folder.choose("image-text", str(tiny_clip.saved(tmp_path)))
     after = [
-        drawing.key_of(editors, wanted, wanted.cases[0], Asked(system, 0))
-        for system in ("remove", "noise")
+        key_of(editors, wanted, wanted.cases[0], Asked(system, 0)) for system in ("remove", "noise")
     ]
     assert before[0] != after[0] and before[1] == after[1]
 
@@ -271,7 +268,7 @@ def test_the_key_knows_words_seed_options_and_pixels(editors, plan):
     wanted = protocol.read(plan, editors)
     case = wanted.cases[0]
     keys = {
-        drawing.key_of(editors, wanted, one, asked)
+        key_of(editors, wanted, one, asked)
         for one, asked in (
             (case, Asked("remove", 0)),
             (case, Asked("remove", 1)),
@@ -283,7 +280,7 @@ def test_the_key_knows_words_seed_options_and_pixels(editors, plan):
     changed = protocol.Protocol(
         wanted.cases, wanted.systems, {}, (0,), {"remove": {"keep_shadow": True}}
     )
-    keys.add(drawing.key_of(editors, changed, case, Asked("remove", 0)))
+    keys.add(key_of(editors, changed, case, Asked("remove", 0)))
     assert len(keys) == 6
 
 
@@ -291,9 +288,9 @@ def test_the_key_knows_what_a_virtual_raster_is_made_of(editors, plan, tmp_path)
     rasterio.shutil.copy(tmp_path / "before.tif", tmp_path / "before.vrt", driver="VRT")
     plan.write_text(CASES.replace("before.tif", "before.vrt"))
     wanted = protocol.read(plan, editors)
-    first = drawing.key_of(editors, wanted, wanted.cases[0], Asked("remove", 0))
+    first = key_of(editors, wanted, wanted.cases[0], Asked("remove", 0))
     write(tmp_path / "before.tif", in_type(scene(3, 120, 110, 4), "uint8"), colorinterp=RGB)
-    assert drawing.key_of(editors, wanted, wanted.cases[0], Asked("remove", 0)) != first
+    assert key_of(editors, wanted, wanted.cases[0], Asked("remove", 0)) != first
 
 
 def test_a_texture_of_half_the_contrast_lies_a_factor_of_two_apart():
@@ -347,7 +344,6 @@ def test_checks_follow_the_direction_of_a_measure():
 
 
 # ---- networks of the user's
-# -----------------------------------------------------------------------------------------
 
 
 def alexnet(path, seed=0):

@@ -12,8 +12,8 @@ import pytest
 import torch
 from landbrush.server import __main__
 from landbrush.server.experiments import benchmark
-from landbrush.server.experiments.benchmark import Terms, drawing, protocol, runs
-from landbrush.server.experiments.benchmark.drawing import Asked
+from landbrush.server.experiments.benchmark import Terms, protocol, runs
+from landbrush.server.experiments.benchmark.asked import Asked, editor_of
 from landbrush.server.ground.errors import WeightsMissing
 from landbrush.server.models import damage_network
 from PIL import Image
@@ -36,7 +36,7 @@ def test_each_table_names_models_and_settings_that_there_are(models, editors, na
     for system in found.systems:
         if system in protocol.REFERENCES:
             continue
-        editor, options = drawing.editor_of(models.store, found, found.cases[0], Asked(system, 0))
+        editor, options = editor_of(models.store, found, found.cases[0], Asked(system, 0))
         known = {option.name: option for option in editors.get(editor).info.options}
         editors.get(editor).parse(options)
         assert set(options) <= set(known), (system, set(options) - set(known))

@@ -29,7 +29,6 @@ def options_of(editors, editor_id, **given):
 
 
 # ---- paraphrases
-# --------------------------------------------------------------------------------------------------
 
 
 def test_templates_keep_the_prompt_first_and_change_known_words(models):

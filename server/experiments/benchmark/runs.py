@@ -27,7 +27,8 @@ from ...ground.files import whole_file, write_json
 from ...models import weights
 from ...raster import display
 from . import drawing, measures, networks
-from .drawing import Asked, Seen
+from .asked import Asked, key_of
+from .drawing import Seen
 from .protocol import REFERENCE, Case, Protocol, plain
 
 RESULTS = "results.jsonl"
@@ -174,15 +175,13 @@ def _key(task: Task) -> str:
     case = task.case
     files = [(kind, path, weights.state_of(Path(path))) for kind, path in task.networks]
     reference = (
-        drawing.key_of(task.editors, task.protocol, case, Asked(REFERENCE, 0))
-        if case.reference
-        else ""
+        key_of(task.editors, task.protocol, case, Asked(REFERENCE, 0)) if case.reference else ""
     )
     judge = task.judge.identity() if task.judge else ""
     parts = [
         case.name,
         task.asked.system,
-        drawing.key_of(task.editors, task.protocol, case, task.asked),
+        key_of(task.editors, task.protocol, case, task.asked),
         reference,
         case.caption,
         case.land_cover,

@@ -1,0 +1,80 @@
+"""landbrush-server train list: the trainings of a TOML file, one after the other."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ..ground.errors import BadRequest
+from .train_run import say
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+RUN_KEYS = ("name", "kind")
+
+
+def run_list(given: argparse.Namespace) -> int:
+    """Every [[run]] of `given.list`; raises BadRequest before the first where one is wrong."""
+    try:
+        data = tomllib.loads(given.list.read_text("utf8"))
+        runs = data["run"]
+        wanted = [
+            (
+                str(run["name"]),
+                str(run["kind"]),
+                {key: value for key, value in run.items() if key not in RUN_KEYS},
+            )
+            for run in runs
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadRequest(
+            f"{given.list}: a TOML file with [[run]] tables that have name and kind is needed "
+            f"({error})."
+        ) from error
+    parsed: list[tuple[str, argparse.Namespace]] = []
+    for name, kind, options in wanted:
+        if kind not in ("rsedit", "icedit"):
+            raise BadRequest(
+                f"{given.list}: run '{name}' is of kind '{kind}'; rsedit and icedit are known."
+            )
+        command = [
+            kind,
+            "--data",
+            str(given.data),
+            "--output",
+            str(given.output / name),
+            "--home",
+            str(given.home),
+        ]
+        for key, value in options.items():
+            command += (
+                [f"--{key}"]
+                if value is True
+                else []
+                if value is False
+                else [f"--{key}", str(value)]
+            )
+        arguments = _parsed(command, f"{given.list}: run '{name}'")
+        parsed.append((f"== {name}: train {' '.join(command)}", arguments))
+    for line, arguments in parsed:
+        say(line)
+        arguments.run(arguments)
+    return 0
+
+
+def _parsed(command: Sequence[str], where: str) -> argparse.Namespace:
+    """A training's arguments; raises BadRequest with the place."""
+    from .train_editors import add_commands
+
+    parser = argparse.ArgumentParser(prog="train", exit_on_error=False)
+    add_commands(parser.add_subparsers())
+    try:
+        return parser.parse_args(command)
+    except (argparse.ArgumentError, SystemExit) as error:
+        raise BadRequest(
+            f"{where}: its options are not understood ({' '.join(command)}; {error})."
+        ) from error
