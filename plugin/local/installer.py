@@ -122,7 +122,8 @@ def wants_cpu_build() -> bool:
 
 @dataclass
 class Step:
-    """One command of an installation; `needed`: whether it ends where this one fails."""
+    """One command of an installation. `title`: for the user. `command`: program and arguments.
+    `needed`: whether the installation ends where this one fails."""
 
     title: str
     command: List[str]

@@ -31,7 +31,9 @@ SYNTHETIC = (
 
 @dataclass
 class Export:
-    """Everything a worker thread needs to write a layer without a file to a GeoTIFF."""
+    """Everything a worker thread needs to write a layer without a file to a GeoTIFF. `pipe`: a copy
+    of its provider. `crs`, `extent`: of what is written. `width`, `height`: in pixels.
+    `transform_context`: the project's transformations."""
 
     pipe: Any
     crs: QgsCoordinateReferenceSystem

@@ -37,7 +37,7 @@ DOWNLOAD_PART = 16 << 20
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer; header names in lower case."""
+    """An HTTP answer. `status`: its number. `headers`: by names in lower case. `body`: as sent."""
 
     status: int
     headers: Dict[str, str]

@@ -32,7 +32,7 @@ from ..map.canvas import POLYGON
 
 @dataclass
 class Area:
-    """Polygons on the map and the CRS of their coordinates."""
+    """Polygons on the map. `geometry`: of all of them. `crs`: of its coordinates."""
 
     geometry: QgsGeometry
     crs: QgsCoordinateReferenceSystem
@@ -43,22 +43,39 @@ class EditForm:
     """What the user asks for, before it is known how the server gets the raster."""
 
     layer: Any
+    """QgsRasterLayer that is edited; None: new ground."""
     area: Area
-    gsd_m: float = 0.0  # of a new raster over the area; 0: the layer itself is edited
+    """Where."""
+    gsd_m: float = 0.0
+    """Ground size in metres of a new raster over the area; 0: the layer itself is edited."""
     prompt: str = ""
-    operation: str = ""  # what was chosen of the choices offered for the prompt
+    """What should be there."""
+    operation: str = ""
+    """What was chosen of the choices offered for the prompt."""
     process_id: str = AUTO
+    """Id of the editor; AUTO: by the words."""
     options: dict = field(default_factory=dict)
+    """The editor's, by name."""
     seed: int = 0
+    """The same gives the same result."""
     exemplar: Optional[Area] = None
+    """What to copy from; None: nothing was drawn."""
     exemplar_layer: Any = None
+    """Layer in which it lies; None: the edited one."""
     elevation_layer: Any = None
+    """Heights; None: none."""
     protect: Optional[Area] = None
+    """What stays as it is."""
     extent: Optional[QgsRectangle] = None
+    """Edit only inside it; None: everywhere."""
     extent_crs: Optional[QgsCoordinateReferenceSystem] = None
+    """Of `extent`."""
     band_roles: dict = field(default_factory=dict)
+    """Band, from 1, by role, where the user says it."""
     blend: Blend = Blend()
+    """How the edit meets its surroundings."""
     output: Output = Output()
+    """How the result is written."""
 
 
 def canvas_area(canvas):

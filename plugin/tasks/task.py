@@ -24,7 +24,8 @@ FILE_REFUSED = "Not allowed"
 
 @dataclass
 class Connection:
-    """Where the server is; `shares_files` when it can read this machine's paths."""
+    """A server. `url`: without a slash at its end. `token`: that requests bear. `shares_files`:
+    whether it can read this machine's paths."""
 
     url: str
     token: str
@@ -37,7 +38,8 @@ class Connection:
 
 @dataclass
 class Inputs:
-    """Files of a form, taken from its layers on the GUI thread."""
+    """Files of a form, taken from its layers on the GUI thread. `raster`, `exemplar`, `elevation`:
+    of the layers; None: not given. `export`: how a layer without a file is written to one first."""
 
     raster: Optional[Path] = None
     export: Optional[Export] = None

@@ -12,8 +12,8 @@ from .routes import Route
 
 @dataclass(frozen=True)
 class ComparisonRequest(Message):
-    """What changed from `before` to `after`, on the grid of the first; without polygons change was
-    asked for everywhere."""
+    """What changed from `before` to `after`, on the grid of the first. `polygons`: where change was
+    asked for; None: everywhere."""
 
     before: RasterRef
     after: RasterRef
@@ -23,10 +23,11 @@ class ComparisonRequest(Message):
 @dataclass(frozen=True)
 class Comparison(Message):
     """Measures (docs/evaluate.md), each an object of numbers, empty where it has no place to be
-    taken at; what they mean.
+    taken at.
 
-    `preservation`: outside the polygons; `localisation`: where the change lies; `rim`: how it meets
-    its surroundings.
+    `pixels_compared`: that both rasters hold. `on_one_grid`: false where the second was brought
+    onto the first's grid. `preservation`: outside the polygons. `localisation`: where the change
+    lies. `rim`: how it meets its surroundings. `said`: what they mean, in sentences.
     """
 
     pixels_compared: int

@@ -68,6 +68,7 @@ class EditorInfo(Message):
     `id`: of its process. `title`, `description`: for users. `engine`: how it works, in words; part
     of every result. `native_size_px`: the side of the pictures its network was made for, 0 where it
     has none. `licence`: of what it makes results with. `weights`: ids of the models it can use.
+    `options`: what it can be told.
     """
 
     id: str

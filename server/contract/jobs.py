@@ -31,7 +31,9 @@ RESULT_FILES = {
 
 @dataclass(frozen=True)
 class Problem(Message):
-    """A problem document (RFC 9457)."""
+    """A problem document (RFC 9457). `title`: the kind of problem. `status`: of HTTP. `detail`:
+    what is wrong here, which value, what to do. `type`: address of the kind. `instance`: path of
+    the request."""
 
     title: str
     status: int
@@ -72,8 +74,8 @@ class JobInfo(Message):
 
 @dataclass(frozen=True)
 class JobList(Message):
-    """A page of jobs, newest first; where there are more, a link `next` leads to them (OGC
-    18-062r2, requirement /req/job-list)."""
+    """A page of jobs (OGC 18-062r2, requirement /req/job-list). `jobs`: newest first. `links`: to
+    itself and, where there are more, `next`."""
 
     jobs: Tuple[JobInfo, ...]
     links: Tuple[dict, ...] = ()

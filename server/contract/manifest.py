@@ -15,8 +15,9 @@ class GateReport(Message):
     """What the gate counted in the written file.
 
     Every `different`, `missed` and `protected` is 0 in a file that passed. `crs_equal`,
-    `affine_equal`: whether CRS and grid are the source's, to the bit. `pixels_outside`, and those
-    of them that differ in any bit. `pixels_inside`, and those of them that changed.
+    `affine_equal`: whether CRS and grid are the source's, to the bit. `pixels_outside`, and of
+    them `pixels_outside_different`: in any bit. `pixels_inside`, and of them
+    `pixels_inside_changed`.
     `pixels_wanted`: whose centre lies in a polygon as it was given, less what is protected, 0 where
     that was not looked at; `pixels_wanted_missed`: those that were neither drawn nor nodata.
     `pixels_protected_changed`: that were to stay. `validity_different`: that became nodata, or
@@ -85,7 +86,8 @@ class Quality(Message):
 
 @dataclass(frozen=True)
 class BandRoles(Message):
-    """Which band of the layer is what ('' where unknown), and how that was found."""
+    """What the bands of a layer were taken for. `roles`: one a data band, '' where unknown.
+    `source`: how that was found, in words."""
 
     roles: Tuple[str, ...]
     source: str
@@ -129,7 +131,8 @@ class Manifest(EditReport):
     `options`: as they were used. `editor_facts`: what the editor says of its work. `request`: by
     which it can be made again. `transform`: the affine of the window (a, b, c, d, e, f). `gsd_m`:
     ground size of a pixel. `band_roles`: which band was taken for what. `quality`: numbers beside
-    the result. `versions`: of the programs that took part. `job`: id of the job, set by the plugin.
+    the result. `versions`: of the programs that took part.
+    `api_version`: of the contract it is written in. `job`: id of the job, set by the plugin.
     """
 
     synthetic: str = ""

@@ -18,14 +18,18 @@ class Model(Message):
     with it."""
 
     id: str
+    """By which requests name it."""
     title: str = ""
+    """For the user."""
     state: str = declare("whether it is there", "missing", choices=MODEL_STATES)
     editors: Tuple[str, ...] = ()
+    """Ids of the editors that can use it."""
     about: dict = declare(
         "sentences for the user: good_for, licence, restrictions, source, missing, memory", dict
     )
     progress: int = declare("of what goes on, in per cent", 0, minimum=0, maximum=100)
     message: str = ""
+    """Why the last action failed, or what goes on, in a sentence."""
     action: str = declare("asked for", "", choices=MODEL_ACTIONS)
     path: str = declare("folder or zip on the server's machine to import", "", longest=4096)
     revision: str = declare("commit to download, where the server knows none", "", longest=40)
@@ -34,7 +38,7 @@ class Model(Message):
 
 @dataclass(frozen=True)
 class ModelList(Message):
-    """All models that are known."""
+    """All that are known. `models`: in the order of the catalogue, the user's own last."""
 
     models: Tuple[Model, ...]
 

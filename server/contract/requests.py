@@ -94,7 +94,7 @@ class RasterRef(Message):
 
 @dataclass(frozen=True)
 class Exemplar(Message):
-    """What to copy from: polygons in the same layer, or in another raster."""
+    """What to copy from. `polygons`: around it, in the same layer or in another raster."""
 
     polygons: Polygons
     raster: Optional[RasterRef] = declare("another raster; none: the edited one", None)
@@ -102,7 +102,7 @@ class Exemplar(Message):
 
 @dataclass(frozen=True)
 class Extent(Message):
-    """A rectangle in the given CRS (empty: the raster's), in that CRS's units."""
+    """A rectangle: `xmin`, `ymin`, `xmax`, `ymax` in the units of its CRS."""
 
     xmin: float
     ymin: float
@@ -153,7 +153,7 @@ BAND_ROLES = ("red", "green", "blue", "nir", "swir1", "swir2", "pan", "vv", "vh"
 
 @dataclass(frozen=True)
 class EditRequest(Message):
-    """One edit of one raster: an execution's `inputs`."""
+    """One edit of one raster: the `inputs` of an execution. `raster`: what; `polygons`: where."""
 
     raster: RasterRef
     polygons: Polygons

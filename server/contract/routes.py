@@ -15,8 +15,9 @@ JSON = "application/json"
 
 @dataclass(frozen=True)
 class Query:
-    """A parameter behind the path: `kind` is a type of JSON schema, `most` the largest number,
-    `choices` the words that are taken."""
+    """A parameter behind the path. `name`: as in the address. `help`: what it asks for. `kind`: a
+    type of JSON schema. `least`, `most`: bounds of a number. `choices`: words that are taken; none:
+    any."""
 
     name: str
     help: str

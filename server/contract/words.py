@@ -29,7 +29,8 @@ class InterpretationRequest(Message):
 
 @dataclass(frozen=True)
 class Choice(Message):
-    """An operation offered to the user when the words were not clear."""
+    """An operation offered to the user when the words were not clear. `operation`: its id, which a
+    request may carry. `title`: for the user. `score`: how near the words come to it, 0 to 1."""
 
     operation: str
     title: str
@@ -38,7 +39,14 @@ class Choice(Message):
 
 @dataclass(frozen=True)
 class Interpretation(Message):
-    """What was understood of a prompt, in parts that the user can change."""
+    """What was understood of a prompt, in parts that the user can change.
+
+    `prompt`: as it was asked. `operation`: id of what is to be done, as in a request. `editor`: id
+    of what does it; empty: nothing can. `understood`: a sentence for the user. `sure`: whether it
+    may run without asking. `to_class`, `from_class`, `protect`: land cover that is to be there, to
+    go, to stay; empty: none is named. `severity`: low or high; empty: not said.
+    `choices`: what else may be meant, best first, where the words are not clear.
+    """
 
     prompt: str
     operation: str
@@ -55,7 +63,7 @@ class Interpretation(Message):
 
 @dataclass(frozen=True)
 class Ensemble(Message):
-    """Sentences that say the same as a prompt, the prompt first; asked for without texts."""
+    """Sentences that say the same as a prompt, the prompt first; asked for without `texts`."""
 
     prompt: str = declare("what should be there", longest=MAX_PROMPT_CHARS)
     source: str = declare("who writes them", "templates", choices=ENSEMBLE_SOURCES)
@@ -65,7 +73,8 @@ class Ensemble(Message):
 
 @dataclass(frozen=True)
 class SearchRequest(Message):
-    """Look for windows of a raster that look like a word."""
+    """Look for windows of a raster that look like a word. `raster`: where. `extent`: only in this
+    rectangle; None: all of it."""
 
     raster: RasterRef
     word: str = declare("a land-cover word", longest=200)
@@ -78,7 +87,8 @@ class SearchRequest(Message):
 
 @dataclass(frozen=True)
 class Found(Message):
-    """One window: its outline in the raster's CRS, how well it agrees, a thumbnail."""
+    """One window. `polygons`: its outline in the raster's CRS. `agreement`: how well it agrees,
+    higher is better."""
 
     polygons: Polygons
     agreement: float
@@ -87,7 +97,8 @@ class Found(Message):
 
 @dataclass(frozen=True)
 class SearchResult(Message):
-    """The windows found, best first; none and a reason where nothing agrees enough."""
+    """What was found. `word`: that was looked for. `rule`: how. `found`: best first. `reason`: a
+    sentence where nothing agrees enough."""
 
     word: str
     rule: str

@@ -38,11 +38,12 @@ MOST_PIXELS = 4_000_000
 
 @dataclass(frozen=True)
 class Cut:
-    """What is copied from: values (data bands, h, w) in the raster's own units, which pixels may be
-    used, how well it fits.
+    """What is copied from.
 
-    In the edited layer's units it is stretched as the edited window is, so that a dark lake stays
-    dark; `seen`: it is from a raster of another type and is stretched already.
+    `values`: (data bands, h, w) in the edited layer's units, stretched as the edited window is, so
+    that a dark lake stays dark; or `seen`: from a raster of another type, and stretched already.
+    `usable`: (h, w) bool, what may be copied. `log_weight`: by how much better it fits the words
+    than another, as a log-odds; 0 for the best or a drawn one.
     """
 
     values: np.ndarray
@@ -177,7 +178,8 @@ def _resampled(cut: Cut, theirs: Profile, target: Profile) -> Cut:
 
 @dataclass(frozen=True)
 class Cuts:
-    """What an edit copies from, and how it was found where it was looked for."""
+    """What an edit copies from. `patches`: none where nothing is copied. `search`: how they were
+    found; None: they were drawn, or not looked for."""
 
     patches: tuple[Cut, ...] = ()
     search: SearchReport | None = None

@@ -32,7 +32,8 @@ GRID_TOLERANCE_PX = 1e-6
 
 @dataclass(frozen=True)
 class Edited:
-    """Where was edited, and what of it had been asked for, read from the request anew."""
+    """Where was edited. `regions`: as they were cut. `wanted`: what had been asked for, read from
+    the request anew; None: nothing to compare with."""
 
     regions: Sequence[Region]
     wanted: Wanted | None = None

@@ -39,7 +39,11 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class BandSpec:
-    """Of a band in a virtual raster, in its words; what is empty is left out."""
+    """A band of a virtual raster, in the words of VRT; what is empty is left out.
+
+    `type`: of its values, as GDAL names it. `unit`, `nodata`, `offset`, `scale`: as in a GeoTIFF.
+    `colour`: its colour interpretation.
+    """
 
     type: str
     unit: str = ""

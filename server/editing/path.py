@@ -72,8 +72,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Work:
-    """What all regions of an edit share: what will be done, to what, written on what, seen how,
-    with what to copy from."""
+    """What all regions of an edit share. `plan`: what will be done. `source`: to what. `out`:
+    written on what. `view`: how the editor sees it. `cuts`: what there is to copy from."""
 
     plan: Plan
     source: Source

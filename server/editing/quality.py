@@ -32,8 +32,8 @@ INSIDE = 0.6
 
 @dataclass(frozen=True)
 class RegionQuality:
-    """How one region came out: `pixels` that were edited, how its edge shows, what share of it
-    changed visibly."""
+    """How one region came out. `pixels`: that were edited. `rim`: how its edge shows; None where it
+    has none inside the raster. `changed`: share of them that changed visibly, 0 to 1."""
 
     pixels: int
     rim: change.Rim | None
@@ -42,7 +42,8 @@ class RegionQuality:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How many windows inside the polygons look like a word, of how many."""
+    """How much of the result looks like a word. `word`: the land cover. `alike`: windows inside the
+    polygons that look like it. `windows`: that were looked at."""
 
     word: str
     alike: int

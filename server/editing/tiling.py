@@ -13,7 +13,7 @@ from ..synthesis.windows import ramp, starts
 
 @dataclass(frozen=True)
 class Tile:
-    """Rows and columns of one tile of a scene."""
+    """One tile of a scene. `rows`, `cols`: half-open slices of its pixels."""
 
     rows: slice
     cols: slice

@@ -124,7 +124,9 @@ class OneBandView(View):
 
 @dataclass(frozen=True)
 class Colours:
-    """Indices of red, green and blue among the data bands; the same thrice for a single band."""
+    """Which data bands are seen as colours. `colours`: indices of red, green and blue among the
+    data bands; the same thrice for a single band. `others`: indices of all other data bands.
+    `names`: roles of all data bands."""
 
     colours: tuple[int, int, int]
     others: tuple[int, ...]
@@ -189,8 +191,13 @@ class Colours:
 
 @dataclass(frozen=True)
 class OneBand:
-    """What is decided once for a layer: which bands (in the file) are shown, as which roles, how; a
-    note on what was assumed."""
+    """What is decided once for a layer that is seen as one or a few grey bands.
+
+    `chosen`: bands that are shown, from 1 in the file. `roles`: what they are. `note`: a sentence
+    on what was assumed; may be empty. `stretch`: to [0, 1]; None for radar. `unit`: how radar
+    values become dB; None: no radar. `scaled`: (scale, offset) a band from stored to physical
+    values.
+    """
 
     chosen: tuple[int, ...]
     roles: tuple[str, ...]

@@ -59,11 +59,9 @@ AUTOMATIC = "automatic"
 
 @dataclass(frozen=True)
 class Patch:
-    """Pixels to copy from: image (C, h, w) as seen, and which of them may be used (h, w).
-
-    `log_weight`: by how much better it fits the words than another, as a log-odds; 0 for the best
-    or a drawn one.
-    """
+    """Pixels to copy from. `image`: (C, h, w) as seen, about [0, 1]. `usable`: (h, w) bool, which
+    of them may be used. `log_weight`: by how much better it fits the words than another, as a
+    log-odds; 0 for the best or a drawn one."""
 
     image: np.ndarray
     usable: np.ndarray
@@ -74,14 +72,13 @@ class Patch:
 class Scene:
     """One window as an editor sees it.
 
-    `image` (C, H, W) float32, about [0, 1]; `valid` and `mask` (H, W) bool, the
-    mask holding the pixels to edit; `roles` names the bands; `gsd_m` is the
-    ground size of a pixel in metres, `aspect` its
-    height by its width there; `origin` is (row, column) of the first
-    pixel in the raster, so that noise can be anchored to the raster instead of
-    the window; `elevation` (H, W) in metres where a model was given; `nir_white`
-    is how bright near infrared may be, where colours end at 1; `parts` (H, W)
-    numbers the polygon a pixel lies in from 1, 0 outside, where heights are given.
+    `image`: (C, H, W) float32, about [0, 1]. `valid`, `mask`: (H, W) bool, the mask holding the
+    pixels to edit. `roles`: what the bands are. `gsd_m`: ground size of a pixel in metres, its
+    height by its width `aspect`. `origin`: (row, column) of the first pixel in the raster, so that
+    noise can be anchored to the raster instead of the window. `exemplars`: what there is to copy
+    from. `elevation`: (H, W) in metres, where a model was given. `nir_white`: how bright near
+    infrared may be, where colours end at 1. `parts`: (H, W), the number of the polygon that a pixel
+    lies in from 1, 0 outside, where heights are given.
     """
 
     image: np.ndarray

@@ -128,9 +128,9 @@ class Frame:
 
 @dataclass(frozen=True)
 class Grid:
-    """What a model wants: its native side, the cell its sides are multiples of, the ground sizes it
-    was trained on ((0, 0): any), whether tiles must be whole squares; `asked_gsd_m` is the user's,
-    0 for automatic."""
+    """What a model wants. `native_px`: side of the pictures it was trained on. `cell_px`: sides are
+    multiples of it. `gsd_m`: smallest and largest ground size it was trained on, in metres; (0, 0):
+    any. `square`: whether tiles must be whole squares. `asked_gsd_m`: the user's; 0: automatic."""
 
     native_px: int
     cell_px: int

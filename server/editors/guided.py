@@ -137,8 +137,8 @@ def shown_of(scene: Scene, scaling: Scaling) -> Shown:
 
 @dataclass(frozen=True)
 class Guidance(Generic[G]):
-    """The hold that words have: the image-text model that was named, None where none is, and the
-    options."""
+    """The hold that words have. `model`: the image-text model that was named; None: none is.
+    `options`: of the editor, with how strongly the words guide."""
 
     model: ImageText | None
     options: G

@@ -15,7 +15,8 @@ GRADES = ("minor", "major", "destroyed")
 
 @dataclass(frozen=True)
 class Scenario:
-    """What happens and what is seen, each for minor, major and complete damage."""
+    """Sentences for minor, major and complete damage. `instructions`: what is to happen, for
+    editors by instruction. `descriptions`: what is seen then, for all others."""
 
     instructions: tuple[str, str, str]
     descriptions: tuple[str, str, str]

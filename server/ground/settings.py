@@ -27,7 +27,13 @@ def default_home() -> Path:
 
 @dataclass(frozen=True)
 class Settings:
-    """One server. `roots`: folders whose rasters may be named by path; none: uploads only."""
+    """What the operator of one server decided.
+
+    `home`: folder of jobs, models and token. `host`, `port`: where it listens. `roots`: folders
+    whose rasters may be named by path; none: uploads only. `token`: what requests must bear; empty:
+    one is made. `workers`: edits at a time. `upload_limit_mb`: of one upload. `keep_days`: after
+    which results are deleted. `extra_hosts`: names it may be called by beside its own.
+    """
 
     home: Path = field(default_factory=default_home)
     host: str = LOOPBACK[0]

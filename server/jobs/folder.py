@@ -56,7 +56,9 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """What was asked for: stored once, when the job is accepted."""
+    """What was asked for: stored once, when the job is accepted. `folder`: of the job.
+    `process_id`: the editor, or 'auto'. `request`: as it was parsed. `files`: the rasters it names.
+    """
 
     folder: Path
     process_id: str

@@ -56,7 +56,11 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Roles:
-    """Role of each data band ('' where unknown), and how it was found."""
+    """What each data band is.
+
+    `names`: a role a data band ('red', 'nir', 'vv' ...), '' where it is not known. `source`: how
+    they were found, in words: given, the file's own descriptions or colours, or assumed.
+    """
 
     names: tuple[str, ...]
     source: str
@@ -113,7 +117,8 @@ def roles_of(profile: Profile, given: Mapping[str, int]) -> Roles:
 
 @dataclass(frozen=True)
 class Layer:
-    """A raster, open, with what is known of it."""
+    """A raster, open. `dataset`: its file. `profile`: what it is, apart from its pixels. `roles`:
+    what its data bands are."""
 
     dataset: rasterio.DatasetReader
     profile: Profile
@@ -151,7 +156,11 @@ def thinned(layer: Layer, box: Box, shape: tuple[int, int], how: Resampling) -> 
 
 @dataclass(frozen=True)
 class Stretch:
-    """The linear map of each data band: seen = (value - low) / (high - low)."""
+    """The linear map of each data band to about [0, 1]: (value - low) / (high - low).
+
+    `bands`: indices of the data bands in the file, from 0. `low`, `high`: a native value a band
+    that becomes 0, and 1.
+    """
 
     bands: tuple[int, ...]
     low: tuple[float, ...]

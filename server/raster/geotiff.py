@@ -28,8 +28,9 @@ SYNTHETIC_BAND = "Pixels of this band inside the polygons were made by a program
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """Compression (deflate, zstd, none), COG layout, tags to add; `changed`: bands (from 0) to mark
-    as synthetic."""
+    """How a result is written. `compression`: deflate, zstd or none. `cog`: as a cloud-optimised
+    GeoTIFF. `tags`: pairs to add to the default domain. `changed`: bands (from 0) to mark as
+    synthetic."""
 
     compression: str = "deflate"
     cog: bool = False
@@ -96,7 +97,8 @@ Patch = tuple[Box, np.ndarray]
 
 @dataclass(frozen=True)
 class Mosaic:
-    """What is written: the window `box` of a raster, with patches laid over it."""
+    """What is written. `box`: window of the raster, in its pixels. `patches`: edited windows, laid
+    over it in their order."""
 
     box: Box
     patches: Sequence[Patch] = ()

@@ -26,7 +26,8 @@ COPY_SIDE = 2048
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle of pixels: first column, first row, width, height."""
+    """A rectangle of pixels. `col`, `row`: of its first pixel, from 0 at the raster's upper left;
+    negative ones lie outside. `width`, `height`: in pixels."""
 
     col: int
     row: int
@@ -73,7 +74,8 @@ class Box:
 
 @dataclass(frozen=True)
 class Grid:
-    """Where pixels lie; `shape`: height and width."""
+    """Where pixels lie. `crs`: None where there is none. `transform`: from (column, row) to CRS
+    coordinates. `shape`: height and width in pixels."""
 
     crs: CRS | None
     transform: Affine

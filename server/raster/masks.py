@@ -33,8 +33,8 @@ another CRS, whose straight edges are bent here in pieces."""
 
 @dataclass(frozen=True)
 class Region:
-    """A window to edit: where it lies, which of its pixels are inside the polygons, and the
-    polygons that touch it."""
+    """A window to edit. `box`: where it lies, in pixels of the raster. `mask`: (H, W) bool, inside
+    the polygons. `shapes`: the polygons that touch it, in pixels of the raster."""
 
     box: Box
     mask: np.ndarray
@@ -56,9 +56,12 @@ class Region:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a request asks for, in pixel coordinates and not united: polygons that are to be edited
-    inside `limit`, and those that stay as they are. `sure_px`: how deep a pixel's centre must lie
-    in a polygon to be surely meant."""
+    """What a request asks for, in pixel coordinates and not united.
+
+    `polygons`: to be edited inside `limit`. `protected`: that stay as they are. `limit`: window
+    outside which nothing changes. `sure_px`: how deep a pixel's centre must lie in a polygon to be
+    surely meant.
+    """
 
     polygons: Sequence[BaseGeometry]
     protected: Sequence[BaseGeometry]
@@ -149,9 +152,13 @@ def merged_boxes(boxes: Sequence[Box]) -> list[Box]:
 
 @dataclass(frozen=True)
 class Placing:
-    """Where edits may lie: all pixels of the raster, those that may change, and how far to reach;
-    `bytes_of`: memory that editing so many pixels in one piece takes, `bytes_kept`: that a pixel of
-    what was edited takes until all is written."""
+    """Where edits may lie, and in which pieces.
+
+    `raster`: all its pixels. `limit`: those that may change. `grow_px`: polygons are widened by
+    that. `context_px`: ground that the editor sees around them. `bands`: of the raster. `bytes_of`:
+    memory that editing so many pixels in one piece takes. `bytes_kept`: that a pixel of what was
+    edited takes until all is written.
+    """
 
     raster: Box
     limit: Box

@@ -47,22 +47,39 @@ class Profile:
     """What a raster is, apart from its pixels."""
 
     crs: CRS | None
+    """None: it has none."""
     transform: Affine
+    """From (column, row) to CRS coordinates, of the upper left corner of a pixel."""
     width: int
+    """In pixels."""
     height: int
+    """In pixels."""
     count: int
+    """Bands, with an alpha band."""
     dtype: str
+    """Of the values, as NumPy names it."""
     nodata: float | None
+    """One for all bands; None: none is stated."""
     descriptions: tuple[str | None, ...]
+    """A name a band; None: it has none."""
     colorinterp: tuple[ColorInterp, ...]
+    """Colour interpretation a band."""
     scales: tuple[float, ...]
+    """A band; physical value = stored * scale + offset."""
     offsets: tuple[float, ...]
+    """A band."""
     units: tuple[str | None, ...]
+    """Of the physical values a band; None: not stated."""
     has_mask: bool
+    """Whether a mask band says which pixels are valid."""
     tags: dict[str, str]
+    """Of the default domain."""
     band_tags: tuple[dict[str, str], ...]
+    """Of the default domain of each band."""
     bits: str
+    """Bits a value uses of its type (GDAL's NBITS); empty: all."""
     photometric: str = "MINISBLACK"
+    """How TIFF says what the bands are."""
 
     @property
     def box(self) -> Box:
@@ -225,7 +242,8 @@ def _check_numbers(dataset: rasterio.DatasetReader, name: str) -> None:
 
 @dataclass(frozen=True)
 class Block:
-    """Pixels of one window: values (bands, rows, columns) and where they are valid."""
+    """Pixels of one window. `box`: where it lies, in pixels of the raster. `values`: (bands, H, W)
+    in the file's type. `valid`: (H, W) bool, true where there is data in every band."""
 
     box: Box
     values: np.ndarray

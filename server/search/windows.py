@@ -37,7 +37,8 @@ class Method(Enum):
 
 @dataclass(frozen=True)
 class Hit:
-    """A window of the layer in native pixels, and how well it agrees."""
+    """A window that was found. `box`: in pixels of the layer. `agreement`: how well it agrees with
+    the word; what is searched by decides the scale."""
 
     box: Box
     agreement: float

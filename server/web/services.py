@@ -39,8 +39,9 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Services:
-    """One server's parts: what its operator decided, its jobs and who runs them, the editors with
-    the models of its home, and what goes on with those."""
+    """One server's parts. `settings`: what its operator decided. `store`: its jobs. `runner`: what
+    runs them. `editors`: with the models of its home. `model_tasks`: imports and downloads that go
+    on."""
 
     settings: Settings
     store: JobStore

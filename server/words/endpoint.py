@@ -37,7 +37,8 @@ class NoAnswer(CannotEdit):
 
 @dataclass(frozen=True)
 class Answer:
-    """What was said, and how many tokens it took (0: not told)."""
+    """What a language model said. `text`: its answer. `asked_tokens`, `said_tokens`: that question
+    and answer took; 0: not told."""
 
     text: str
     asked_tokens: int = 0
@@ -46,7 +47,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A service by its address; `name` is what the user calls it in settings and errors."""
+    """A service with OpenAI's interface for conversations. `name`: what the user calls it in
+    settings and errors. `url`: up to the version, without a slash at its end. `model`: that
+    answers. `key`: sent as a bearer token; empty: none."""
 
     name: str
     url: str

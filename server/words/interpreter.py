@@ -102,8 +102,9 @@ def _class_of(operation: str) -> str:
 
 @dataclass(frozen=True)
 class Ruled:
-    """What the rules found: an operation, empty where they know nothing; the kind of ground that is
-    to be there, and the one that was. `certain`: nothing else need be asked."""
+    """What the rules found. `operation`: empty where they know nothing. `to_class`, `from_class`:
+    the land cover that is to be there, and the one that was. `certain`: nothing else need be asked.
+    """
 
     operation: str
     to_class: str = ""

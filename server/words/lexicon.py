@@ -62,7 +62,8 @@ GONE, HIGH, LOW, IMPOSSIBLE, PROTECT_BEFORE = (
 
 @dataclass(frozen=True)
 class Mention:
-    """A class word in a sentence: what it means and where it stands."""
+    """A class word in a sentence. `name`: the land cover it means. `start`, `end`: where it stands,
+    half-open, in characters."""
 
     name: str
     start: int

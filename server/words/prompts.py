@@ -63,8 +63,8 @@ TEMPERATURE = 0.7
 
 @dataclass(frozen=True)
 class Writers:
-    """Who may write sentences beside the built-in templates: what the user has named in the folder
-    of models, and how a language model in a folder is loaded."""
+    """Who may write sentences beside the built-in templates. `folder`: where the user has named
+    services and models. `load`: a language model (network, tokenizer) from a folder."""
 
     folder: ModelFolder
     load: Callable[[str], tuple[Any, Any]]
