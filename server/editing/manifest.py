@@ -8,7 +8,6 @@ from typing import Any
 
 from ..contract.manifest import BandRoles, GateReport, Manifest, Quality, SearchReport
 from ..raster import provenance
-from ..raster.bands import Roles
 from ..raster.grid import Box
 from .output import Repainted
 from .plan import Plan
@@ -50,7 +49,7 @@ def manifest_of(
         understood=plan.understood,
         search=found.search,
         pixels_left_nodata=left,
-        notes=notes_of(plan, roles, left, facts.get("notes", ()), found.gate),
+        notes=notes_of(plan, source, left, facts.get("notes", ()), found.gate),
         crs=profile.crs.to_string() if profile.crs else None,
         synthetic=provenance.DISCLAIMER,
         licence=str(facts.get("licence", info.licence)),
@@ -81,11 +80,14 @@ def editor_facts(parts: Sequence[Repainted]) -> dict[str, Any]:
 
 
 def notes_of(
-    plan: Plan, roles: Roles, left: int, said: Sequence[str], checked: GateReport
+    plan: Plan, source: Source, left: int, said: Sequence[str], checked: GateReport
 ) -> tuple[str, ...]:
     """What the user should know of this result, in sentences; `left`: pixels that are nodata;
     `said`: by the editor and the view."""
     notes = list(said)
+    roles = source.layer.roles
+    if source.heights_note and plan.editor.info.takes("elevation"):
+        notes.append(source.heights_note)
     changed = checked.pixels_inside_changed / max(checked.pixels_inside, 1)
     if left:
         notes.append(f"{left:,} pixels inside the polygons are nodata and were left.")

@@ -10,14 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from rasterio.enums import Resampling
-from rasterio.warp import reproject
 
 from ..contract.requests import EditRequest
-from ..ground.errors import CannotEdit
 from ..raster import bands, sensor
 from ..raster.bands import Layer
 from ..raster.grid import Box
+from ..raster.heights import heights_on, unit_of
 from ..raster.raster import Block, Profile, opened, read_window
 from ..raster.rasters import Rasters
 
@@ -57,28 +55,12 @@ class Source:
     def heights(self, box: Box) -> np.ndarray | None:
         """Heights (H, W) in metres on a window's own grid, NaN where there are none; None without
         an elevation model. Raises CannotEdit where it holds nothing here."""
-        model = self.elevation
-        if model is None:
-            return None
-        if (model.crs is None) != (self.profile.crs is None):
-            raise CannotEdit(
-                "One of layer and elevation model has no CRS; assign one, so that they can be "
-                "laid over one another."
-            )
-        found = np.full((box.height, box.width), np.nan, np.float32)
-        reproject(
-            rasterio.band(model, 1),
-            found,
-            dst_transform=self.profile.transform_of(box),
-            dst_crs=self.profile.crs or model.crs,
-            dst_nodata=np.nan,
-            resampling=Resampling.bilinear,
-        )
-        if not np.isfinite(found).any():
-            raise CannotEdit(
-                "The elevation model holds no height where the polygons are. Does it cover them?"
-            )
-        return found * np.float32(model.scales[0]) + np.float32(model.offsets[0])
+        return None if self.elevation is None else heights_on(self.elevation, self.profile, box)
+
+    @property
+    def heights_note(self) -> str:
+        """What was taken for the unit of the heights, for the user; empty: nothing to say."""
+        return "" if self.elevation is None else unit_of(self.elevation).note
 
 
 @contextlib.contextmanager
