@@ -32,8 +32,8 @@ SYNTHETIC = (
 @dataclass
 class Export:
     """Everything a worker thread needs to write a layer without a file to a GeoTIFF. `pipe`: a copy
-    of its provider. `crs`, `extent`: of what is written. `width`, `height`: in pixels.
-    `transform_context`: the project's transformations."""
+    of its provider, for web maps with their renderer. `crs`, `extent`: of what is written. `width`,
+    `height`: in pixels. `transform_context`: the project's transformations."""
 
     pipe: Any
     crs: QgsCoordinateReferenceSystem

@@ -69,7 +69,7 @@ class EditForm:
     extent: Optional[QgsRectangle] = None
     """Edit only inside it; None: everywhere."""
     extent_crs: Optional[QgsCoordinateReferenceSystem] = None
-    """Of `extent`."""
+    """Of `extent`; None: that of the area."""
     band_roles: dict = field(default_factory=dict)
     """Band, from 1, by role, where the user says it."""
     blend: Blend = Blend()

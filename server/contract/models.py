@@ -38,7 +38,7 @@ class Model(Message):
 
 @dataclass(frozen=True)
 class ModelList(Message):
-    """All that are known. `models`: in the order of the catalogue, the user's own last."""
+    """All that are known. `models`: those that an editor uses directly first."""
 
     models: Tuple[Model, ...]
 

@@ -30,7 +30,7 @@ class InterpretationRequest(Message):
 @dataclass(frozen=True)
 class Choice(Message):
     """An operation offered to the user when the words were not clear. `operation`: its id, which a
-    request may carry. `title`: for the user. `score`: how near the words come to it, 0 to 1."""
+    request may carry. `title`: for the user. `score`: how likely it is meant, 0 to 1."""
 
     operation: str
     title: str
@@ -41,11 +41,12 @@ class Choice(Message):
 class Interpretation(Message):
     """What was understood of a prompt, in parts that the user can change.
 
-    `prompt`: as it was asked. `operation`: id of what is to be done, as in a request. `editor`: id
-    of what does it; empty: nothing can. `understood`: a sentence for the user. `sure`: whether it
-    may run without asking. `to_class`, `from_class`, `protect`: land cover that is to be there, to
-    go, to stay; empty: none is named. `severity`: low or high; empty: not said.
-    `choices`: what else may be meant, best first, where the words are not clear.
+    `prompt`: as it was asked. `operation`: id of what is to be done, as in a request; 'unknown'
+    where that is not clear. `editor`: id of what does it; empty: nothing can. `understood`: a
+    sentence for the user. `sure`: whether it may run without asking. `to_class`, `from_class`,
+    `protect`: land cover that is to be there, to go, to stay; empty: none is named. `severity`: low
+    or high; empty: not said. `choices`: what else may be meant, best first, where the words are not
+    clear.
     """
 
     prompt: str

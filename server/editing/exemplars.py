@@ -66,19 +66,25 @@ grain."""
 LEAST_DEEP_PX = 400
 
 
+@dataclass(frozen=True)
+class Copying:
+    """How another raster's pixels are taken. `match`: what shows the same ground gets the edited
+    layer's tone. `classes`: values are names, and stay what they are."""
+
+    match: bool = True
+    classes: bool = False
+
+
 def copied_from_drawing(
     exemplar: Exemplar,
     layer: Layer,
     other: rasterio.DatasetReader | None,
     keep_out: list,
-    match: bool = True,
+    how: Copying,
 ) -> list[Cut]:
-    """The drawn polygons, one cut each; pixels inside the edited polygons are not copied.
-
-    `match`: what comes from another raster that shows the same ground gets the edited layer's tone.
-    """
+    """The drawn polygons, one cut each; pixels inside the edited polygons are not copied."""
     if other is not None:
-        return _from_other(exemplar, layer, other, match)
+        return _from_other(exemplar, layer, other, how)
     shapes = pixel_polygons(exemplar.polygons, layer.profile, "exemplar")
     return [p for shape in shapes if (p := _cut(layer, shape, keep_out)) is not None] or _nothing()
 
@@ -113,7 +119,7 @@ def _cut_of(profile: Profile, block: Block, usable: np.ndarray) -> Cut:
 
 
 def _from_other(
-    exemplar: Exemplar, layer: Layer, other: rasterio.DatasetReader, match: bool
+    exemplar: Exemplar, layer: Layer, other: rasterio.DatasetReader, how: Copying
 ) -> list[Cut]:
     """Resampled to the edited layer's CRS, pixel size and orientation."""
     theirs = profile_of(other)
@@ -129,9 +135,8 @@ def _from_other(
             "One of the two rasters has no CRS; assign one, so that their scales can be compared."
         )
     roles = roles_of(theirs, {})
-    toned = (
-        tone.of_same_ground(layer, other) if match and theirs.dtype == layer.profile.dtype else None
-    )
+    alike = how.classes or theirs.dtype == layer.profile.dtype
+    toned = tone.of_same_ground(layer, other) if how.match and alike else None
     in_target = pixel_polygons(exemplar.polygons, theirs, "exemplar")
     patches = []
     for shape in in_target:
@@ -141,20 +146,17 @@ def _from_other(
         block = read_window(other, box)
         usable = burn([shape], box) & block.valid
         values = block.values[bands].astype(np.float64)
-        if theirs.dtype != layer.profile.dtype:
+        if not alike:
             values = stretch_of(theirs, roles, block).normalise(block.values)
         elif toned is not None:
             values = toned(values)
         values = np.where(block.valid, values, 0)
-        patches.append(
-            _resampled(
-                Cut(values, usable, seen=theirs.dtype != layer.profile.dtype), theirs, layer.profile
-            )
-        )
+        cut = Cut(values, usable, seen=not alike)
+        patches.append(_resampled(cut, theirs, layer.profile, how))
     return patches or _nothing()
 
 
-def _resampled(cut: Cut, theirs: Profile, target: Profile) -> Cut:
+def _resampled(cut: Cut, theirs: Profile, target: Profile, how: Copying) -> Cut:
     scale = theirs.gsd_m / target.gsd_m
     height, width = (max(1, round(n * scale)) for n in cut.usable.shape)
     if height * width > MOST_PIXELS:
@@ -163,6 +165,8 @@ def _resampled(cut: Cut, theirs: Profile, target: Profile) -> Cut:
             f"{width} x {height} pixels. Draw a smaller one."
         )
     method = Resampling.cubic if scale >= 1 else Resampling.average
+    if how.classes:
+        method = Resampling.nearest
     image = np.zeros((cut.values.shape[0], height, width), np.float64)
     usable = np.zeros((height, width), np.float32)
     here = {
@@ -195,9 +199,10 @@ def find_exemplars(
     if not editor.info.takes("exemplar"):
         return Cuts()
     if request.exemplar is not None:
-        match = plan.blend.radiometric_match and editor.matches_exemplars
+        classes = source.classes is not None
+        match = plan.blend.radiometric_match and editor.matches_exemplars and not classes
         found = copied_from_drawing(
-            request.exemplar, source.layer, source.exemplar, list(shapes), match
+            request.exemplar, source.layer, source.exemplar, list(shapes), Copying(match, classes)
         )
         return Cuts(tuple(found))
     if not (plan.word or plan.sentences):

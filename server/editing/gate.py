@@ -123,6 +123,8 @@ def _profile_faults(ours: Profile, theirs: Profile, box: Box) -> list[str]:
             faults.append(
                 f"its {name} is {getattr(theirs, name)}, the source's {getattr(ours, name)}"
             )
+    if ours.palette != theirs.palette:
+        faults.append("its palette is not the source's")
     if repr(ours.nodata) != repr(theirs.nodata):
         faults.append(f"its nodata is {theirs.nodata}, the source's {ours.nodata}")
     if [u or "" for u in ours.units] != [u or "" for u in theirs.units]:

@@ -7,15 +7,17 @@ import contextlib
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 
+from ..ground.errors import CannotEdit
 from ..raster import bands
 from ..raster.bands import Layer, Stretch
+from ..raster.classes import Classes, Planes
 from ..raster.grid import Box
 from ..raster.raster import Block, read_window
 from . import blend, gate
@@ -145,6 +147,30 @@ class InPlace(Output):
         return Repainted(drawn.box, pixels, changed=frozenset(changed), quality=found)
 
 
+class InPlaceClasses(InPlace):
+    """A layer whose values are classes: pixels change from one class to another, and nothing is
+    mixed."""
+
+    def __init__(self, source: Source, classes: Classes) -> None:
+        super().__init__(source)
+        self.classes = classes
+
+    def stretch_for(self, block: Block) -> Stretch:
+        """A plane for each class of the region."""
+        values = block.values[self.classes.band][block.valid]
+        nodata = self.target.profile.nodata
+        return Planes.among(
+            self.classes.band, values if nodata is None else values[values != nodata]
+        )
+
+    def lay_back(self, drawn: Drawn, plan: Plan, view: View, told: Told) -> Repainted:
+        """The strongest class, with a hard edge."""
+        hard = replace(plan.blend, feather_px=0, radiometric_match=False)
+        # How an edge shows is measured in brightness, which there is none of here.
+        laid = super().lay_back(drawn, replace(plan, blend=hard), view, told)
+        return replace(laid, quality=None)
+
+
 class MadeBands(Output):
     """Bands that are filled: behind those of the layer, or in a layer of their own."""
 
@@ -202,11 +228,33 @@ class MadeBands(Output):
         return Repainted(drawn.box, values)
 
 
+def checked_classes(classes: Classes, plan: Plan) -> Classes:
+    """The classes of a layer, for an editor that keeps to them; raises CannotEdit for others, and
+    where words would be looked for in them."""
+    title = plan.editor.info.title
+    if not plan.editor.keeps_classes:
+        raise CannotEdit(
+            f"The layer's values are classes ({classes.stated_by}), and {title} would mix them "
+            "into values that stand for nothing. On classes work Remove, Fill like there and Copy, "
+            "which take whole pixels from elsewhere. If the values are brightness after all, state "
+            "the band (--band pan=1, Bands in the panel)."
+        )
+    if plan.word or plan.sentences:
+        raise CannotEdit(
+            f"The layer's values are classes ({classes.stated_by}), in which words are not found. "
+            "Draw the place to copy from as the exemplar."
+        )
+    return classes
+
+
 @contextlib.contextmanager
 def output_for(plan: Plan, source: Source, folder: Path) -> Iterator[Output]:
     """What to write on for a plan; raises CannotEdit where the layer has the bands already that
     would be appended."""
     info = plan.editor.info
+    if source.classes is not None:
+        yield InPlaceClasses(source, checked_classes(source.classes, plan))
+        return
     if not info.makes:
         yield InPlace(source)
         return

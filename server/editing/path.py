@@ -123,7 +123,8 @@ def repaint(region: Region, work: Work, step: StepOfRegion) -> Repainted:
         return Repainted(region.box, out.untouched(block, region.box), left)
     # Two masks: what the editor draws, and, feathered inside the polygon, what is taken of it.
     reach = masks.grown(mask, plan.blend.beyond_px) & block.valid
-    shown = work.view.show(block, out.stretch_for(block))
+    copied = [cut.values[:, cut.usable] for cut in work.cuts.patches]
+    shown = work.view.show(block, out.stretch_for(block).including(copied))
     drawn = Drawn(region.box, block, mask, reach, shown)
     image, facts = run_tiled(plan, scene_of(region, work, drawn), step)
     made = out.lay_back(replace(drawn, image=image), plan, work.view, lambda *_: step(1, 1))
@@ -192,7 +193,8 @@ def write(
         provenance.disclosed(target, place.window),
     )
     changed = frozenset(band for part in parts for band in part.changed)
-    options = WriteOptions(request.output.compression, request.output.cog, tags, changed)
+    classes = work.source.classes is not None
+    options = WriteOptions(request.output.compression, request.output.cog, tags, changed, classes)
     mosaic = Mosaic(place.window, [(part.box, part.pixels) for part in parts])
     write_geotiff(target, mosaic, draft, options, lambda i, n: progress("writing", i, n))
 
@@ -215,7 +217,10 @@ def save(manifest: Manifest, work: Work, place: Place, draft: Path, folder: Path
     """The files beside the result: preview and manifest."""
     layer = work.out.preview_layer
     chosen = display.colour_bands(layer.profile, layer.roles)
-    display.write_preview(draft, place.window, chosen, folder / PREVIEW_FILE)
+    if work.source.classes is None:
+        display.write_preview(draft, place.window, chosen, folder / PREVIEW_FILE)
+    else:
+        display.write_class_preview(draft, layer.profile.palette, folder / PREVIEW_FILE)
     write_json(folder / MANIFEST_FILE, manifest.to_json())
 
 

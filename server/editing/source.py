@@ -14,6 +14,7 @@ import rasterio
 from ..contract.requests import EditRequest
 from ..raster import bands, sensor
 from ..raster.bands import Layer
+from ..raster.classes import Classes, classes_of
 from ..raster.grid import Box
 from ..raster.heights import heights_on, unit_of
 from ..raster.raster import Block, Profile, opened, read_window
@@ -24,12 +25,14 @@ from ..raster.rasters import Rasters
 class Source:
     """Open rasters.
 
-    `layer`: what is edited. `name`: of its file. `exemplar`: another raster to copy from.
+    `layer`: what is edited. `name`: of its file. `classes`: that its values are names; None: they
+    are quantities. `exemplar`: another raster to copy from.
     `elevation`: heights in its first band.
     """
 
     layer: Layer
     name: str
+    classes: Classes | None = None
     exemplar: rasterio.DatasetReader | None = None
     elevation: rasterio.DatasetReader | None = None
 
@@ -74,7 +77,9 @@ def opened_source(request: EditRequest, rasters: Rasters) -> Iterator[Source]:
             return None if path is None else stack.enter_context(opened(path, rasters.roots))
 
         dataset = stack.enter_context(opened(rasters.raster, rasters.roots))
-        layer = Layer.of(dataset, given)
-        yield Source(
-            layer, rasters.raster.name, reader(rasters.exemplar), reader(rasters.elevation)
-        )
+        layer = Layer.of(dataset, given, classes=True)
+        # Who says what a band shows knows better; but no palette is brightness.
+        stated = given and layer.profile.palette is None
+        classes = None if stated else classes_of(dataset, layer.profile)
+        other, heights = reader(rasters.exemplar), reader(rasters.elevation)
+        yield Source(layer, rasters.raster.name, classes, other, heights)

@@ -85,7 +85,9 @@ class AllBandsView(View):
     def show(self, block: Block, stretch: Stretch) -> Shown:
         """As they are, stretched."""
         image = _zeroed(stretch.normalise(block.values), block)
-        return Shown(image, self.roles, image, stretch)
+        # Of classes there is a plane each, which has no role.
+        roles = self.roles if len(self.roles) == len(image) else ("",) * len(image)
+        return Shown(image, roles, image, stretch)
 
 
 class ColourView(View):
@@ -126,7 +128,7 @@ class OneBandView(View):
 class Colours:
     """Which data bands are seen as colours. `colours`: indices of red, green and blue among the
     data bands; the same thrice for a single band. `others`: indices of all other data bands.
-    `names`: roles of all data bands."""
+    `names`: of all data bands, for the user: the role, or 'band 3' where it is not known."""
 
     colours: tuple[int, int, int]
     others: tuple[int, ...]
@@ -193,7 +195,7 @@ class Colours:
 class OneBand:
     """What is decided once for a layer that is seen as one or a few grey bands.
 
-    `chosen`: bands that are shown, from 1 in the file. `roles`: what they are. `note`: a sentence
+    `chosen`: bands that are shown, from 0 in the file. `roles`: what they are. `note`: a sentence
     on what was assumed; may be empty. `stretch`: to [0, 1]; None for radar. `unit`: how radar
     values become dB; None: no radar. `scaled`: (scale, offset) a band from stored to physical
     values.

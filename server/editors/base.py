@@ -150,7 +150,8 @@ class Editor(ABC, Generic[Opt]):
     by which its drift in tone is measured and taken out. `reads_text`: an image-text model, where
     there is one, finds its exemplars. `matches_exemplars`: whether exemplars of another raster take
     on this one's tone. `spares`: what it leaves as it is inside the polygons, in words.
-    `instructs`: whether it takes any instruction as it is.
+    `instructs`: whether it takes any instruction as it is. `keeps_classes`: whether it takes whole
+    pixels from elsewhere, so that it works where values are names.
     """
 
     Options: type = NoOptions
@@ -160,6 +161,7 @@ class Editor(ABC, Generic[Opt]):
     overlap_px = 64
     soft_edge = True
     redraws_surroundings = False
+    keeps_classes = False
     reads_text = False
     matches_exemplars = True
     spares = ""

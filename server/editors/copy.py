@@ -60,6 +60,7 @@ class Copy(Editor[CopyOptions]):
     rim."""
 
     Options = CopyOptions
+    keeps_classes = True
 
     soft_edge = False
     bytes_a_pixel = 1000

@@ -55,6 +55,7 @@ class Fill(Editor[FillOptions]):
     """Exemplar-based synthesis from drawn or found exemplars."""
 
     Options = FillOptions
+    keeps_classes = True
 
     soft_edge = False
     bytes_a_pixel = 1000

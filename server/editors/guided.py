@@ -137,8 +137,8 @@ def shown_of(scene: Scene, scaling: Scaling) -> Shown:
 
 @dataclass(frozen=True)
 class Guidance(Generic[G]):
-    """The hold that words have. `model`: the image-text model that was named; None: none is.
-    `options`: of the editor, with how strongly the words guide."""
+    """The hold that words have. `model`: the image-text model that was named; None: none is,
+    or words do not guide. `options`: of the editor, with how strongly they do."""
 
     model: ImageText | None
     options: G

@@ -44,6 +44,7 @@ class Remove(Editor[RemoveOptions]):
     """Exemplar-based inpainting; every band copies from the same place, so spectra stay real."""
 
     Options = RemoveOptions
+    keeps_classes = True
 
     soft_edge = False
     bytes_a_pixel = 1000

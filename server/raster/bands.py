@@ -21,6 +21,7 @@ from scipy import ndimage
 from ..contract.requests import BAND_ROLES
 from ..ground.errors import BadRequest
 from .grid import Box
+from .palette import refuse_palette
 from .raster import Block, Profile, profile_of, validity
 
 COLOURS = ("red", "green", "blue")
@@ -125,9 +126,14 @@ class Layer:
     roles: Roles
 
     @classmethod
-    def of(cls, dataset: rasterio.DatasetReader, given: Mapping[str, int]) -> Layer:
-        """Describe an open raster; `given`: 1-based bands of roles that the user states."""
+    def of(
+        cls, dataset: rasterio.DatasetReader, given: Mapping[str, int], classes: bool = False
+    ) -> Layer:
+        """Describe an open raster; `given`: 1-based bands of roles that the user states. Raises
+        RasterUnreadable for one whose values are classes of a palette, unless `classes` may be."""
         profile = profile_of(dataset)
+        if not classes:
+            refuse_palette(dataset)
         return cls(dataset, profile, roles_of(profile, given))
 
 
@@ -185,6 +191,11 @@ class Stretch:
         return Stretch(
             tuple(range(len(at))), tuple(self.low[i] for i in at), tuple(self.high[i] for i in at)
         )
+
+    def including(self, more: Sequence[np.ndarray]) -> Stretch:
+        """The same for what is copied from too: values (data bands, N), in the raster's own units.
+        A linear map takes any."""
+        return self
 
     def normalise_data(self, values: np.ndarray) -> np.ndarray:
         """The same for values (data bands, H, W) of any type, in the raster's own units."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import colorsys
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,23 @@ def write_preview(result: Path, box: Box, chosen: Sequence[int], path: Path) -> 
         data = dataset.read(numbers, out_shape=shape, resampling=Resampling.average)
         kind = dataset.dtypes[0]
     write_picture(shown_as_bytes(data.astype(np.float32), kind), path)
+
+
+def write_class_preview(
+    result: Path, palette: Mapping[int, tuple[int, ...]] | None, path: Path
+) -> None:
+    """A PNG of written classes for the eye, at most PREVIEW_PX a side: in the colours of their
+    palette, else each in one of its own."""
+    with opened(result) as dataset:
+        scale = min(1.0, PREVIEW_PX / max(dataset.width, dataset.height))
+        shape = (max(1, round(dataset.height * scale)), max(1, round(dataset.width * scale)))
+        values, place = np.unique(dataset.read(1, out_shape=shape), return_inverse=True)
+    hues = [colorsys.hsv_to_rgb((0.31 * index) % 1, 0.55, 0.85) for index in range(len(values))]
+    colours = (np.array(hues) * 255).astype(np.uint8)
+    if palette is not None:
+        black = (0, 0, 0, 255)
+        colours = np.array([palette.get(int(v), black)[:3] for v in values], np.uint8)
+    write_picture(colours[place.reshape(shape)], path)
 
 
 def write_picture(pixels: np.ndarray, path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from rasterio._err import CPLE_BaseError
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.rpc import RPC
 
@@ -30,12 +30,13 @@ SYNTHETIC_BAND = "Pixels of this band inside the polygons were made by a program
 class WriteOptions:
     """How a result is written. `compression`: deflate, zstd or none. `cog`: as a cloud-optimised
     GeoTIFF. `tags`: pairs to add to the default domain. `changed`: bands (from 0) to mark as
-    synthetic."""
+    synthetic. `classes`: values are names, of which overviews take one instead of a mean."""
 
     compression: str = "deflate"
     cog: bool = False
     tags: tuple[tuple[str, str], ...] = ()
     changed: frozenset[int] = frozenset()
+    classes: bool = False
 
 
 def _creation_options(profile: Profile, box: Box, options: WriteOptions) -> dict[str, object]:
@@ -65,6 +66,8 @@ def _creation_options(profile: Profile, box: Box, options: WriteOptions) -> dict
         creation["nbits"] = profile.bits
     rgb = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
     creation["photometric"] = "RGB" if profile.colorinterp[:3] == rgb else profile.photometric
+    if profile.palette is not None:
+        creation["photometric"] = "PALETTE"
     if profile.alpha is not None and profile.alpha == profile.count - 1:
         creation["alpha"] = "YES"
     return creation
@@ -78,6 +81,8 @@ def _describe(target: rasterio.io.DatasetWriter, profile: Profile, options: Writ
         **{k: v for k, v in profile.tags.items() if not k.startswith((*stale, *told))}
     )
     target.update_tags(**dict(options.tags))
+    if profile.palette is not None:
+        target.write_colormap(1, profile.palette)
     target.colorinterp = profile.colorinterp
     target.scales = profile.scales
     target.offsets = profile.offsets
@@ -163,7 +168,7 @@ def _write_draft(
                 out.write(values, window=here)
                 if profile.has_mask:
                     out.write_mask(_clear_mask(source, part), window=here)
-            _add_overviews(out, box)
+            _add_overviews(out, box, options)
 
 
 def _clear_mask(source: rasterio.DatasetReader, part: Box) -> np.ndarray:
@@ -196,19 +201,21 @@ def _lay(values: np.ndarray, part: Box, where: Box, pixels: np.ndarray) -> None:
         values[:, rows, cols] = pixels[:, from_rows, from_cols]
 
 
-def _add_overviews(out: rasterio.io.DatasetWriter, box: Box) -> None:
+def _add_overviews(out: rasterio.io.DatasetWriter, box: Box, options: WriteOptions) -> None:
     """Before the file is closed, while its blocks are still in memory."""
     levels = [2**k for k in range(1, 12) if max(box.width, box.height) / 2**k > 128]
     if levels:
         with rasterio.Env(
             ZLEVEL_OVERVIEW="1"
         ):  # only looked at; packing them better would cost more than it saves
-            out.build_overviews(levels, rasterio.enums.Resampling.average)
+            out.build_overviews(levels, Resampling.mode if options.classes else Resampling.average)
 
 
 def _as_cog(draft: Path, target: Path, options: WriteOptions, predict: bool) -> Path:
     creation = {"COMPRESS": options.compression.upper(), "BLOCKSIZE": 256, "BIGTIFF": "IF_SAFER"}
     if options.compression != "none" and predict:
         creation["PREDICTOR"] = "YES"
+    if options.classes:
+        creation["OVERVIEW_RESAMPLING"] = "MODE"
     rasterio.shutil.copy(draft, target, driver="COG", **creation)
     return target

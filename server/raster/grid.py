@@ -20,6 +20,7 @@ from ..ground.errors import BadRequest
 from .doors import opened as opened
 
 ALIGNED_PX = 1e-3
+"""Part of a pixel by which two grids may lie apart and still be one."""
 COPY_SIDE = 2048
 """Side of the squares in which unchanged pixels are copied and compared, at most."""
 

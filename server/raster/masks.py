@@ -33,8 +33,9 @@ another CRS, whose straight edges are bent here in pieces."""
 
 @dataclass(frozen=True)
 class Region:
-    """A window to edit. `box`: where it lies, in pixels of the raster. `mask`: (H, W) bool, inside
-    the polygons. `shapes`: the polygons that touch it, in pixels of the raster."""
+    """A window to edit. `box`: where it lies, in pixels of the raster. `mask`: (H, W) bool, the
+    pixels to edit: the polygons, widened, without what is protected or outside the limit. `shapes`:
+    the polygons that touch it, in pixels of the raster."""
 
     box: Box
     mask: np.ndarray

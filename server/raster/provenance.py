@@ -65,8 +65,8 @@ _TOLD = ("EDITOR", "ENGINE", "SEED", "VERSION", "MODEL", "PROMPT", "REQUEST")
 
 @dataclass(frozen=True)
 class Disclosed:
-    """What a raster already says of edits made to it. `mask`: where, in its CRS; None: nowhere.
-    `history`: one record an edit, the first one first."""
+    """What a raster already says of edits made to it. `mask`: where, in its CRS; None: nowhere,
+    or not told. `history`: one record an edit, the first one first."""
 
     mask: shapely.Geometry | None = None
     history: tuple[dict[str, str], ...] = ()

@@ -10,7 +10,7 @@ asked for are read, whatever the size of the file.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +29,9 @@ from rasterio.windows import Window
 from ..ground.errors import RasterUnreadable
 from .doors import opened as opened
 from .grid import COPY_SIDE, Box
+from .palette import palette_of
 
 EDITABLE_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
-"""Part of a pixel by which two grids may lie apart and still be one."""
 COPY_BYTES = 64 << 20
 """Bytes of all bands of such a square, at most ..."""
 LEAST_COPY_SIDE = 256
@@ -80,6 +80,8 @@ class Profile:
     """Bits a value uses of its type (GDAL's NBITS); empty: all."""
     photometric: str = "MINISBLACK"
     """How TIFF says what the bands are."""
+    palette: Mapping[int, tuple[int, ...]] | None = None
+    """Red, green, blue and alpha (0 to 255) of each value; None: values are not classes of one."""
 
     @property
     def box(self) -> Box:
@@ -158,11 +160,7 @@ def profile_of(dataset: rasterio.DatasetReader) -> Profile:
     """Describe an open raster; raises RasterUnreadable for kinds that cannot be edited."""
     name = Path(dataset.name).name
     dtype = _type_of(dataset, name)
-    if ColorInterp.palette in dataset.colorinterp:
-        raise RasterUnreadable(
-            f"{name} has a colour palette; its values are classes, not brightness. Convert it to "
-            "RGB first (Raster > Conversion > PCT to RGB)."
-        )
+    palette = palette_of(dataset)
     if dataset.gcps[0]:
         raise RasterUnreadable(
             f"{name} has ground control points instead of a pixel grid; warp it first (Raster > "
@@ -195,6 +193,7 @@ def profile_of(dataset: rasterio.DatasetReader) -> Profile:
         photometric="MINISWHITE"
         if dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES"
         else "MINISBLACK",
+        palette=palette,
     )
 
 
@@ -243,7 +242,8 @@ def _check_numbers(dataset: rasterio.DatasetReader, name: str) -> None:
 @dataclass(frozen=True)
 class Block:
     """Pixels of one window. `box`: where it lies, in pixels of the raster. `values`: (bands, H, W)
-    in the file's type. `valid`: (H, W) bool, true where there is data in every band."""
+    in the file's type. `valid`: (H, W) bool, false where all bands are nodata, where alpha or mask
+    is 0, or where a value is not finite."""
 
     box: Box
     values: np.ndarray

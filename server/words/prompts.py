@@ -64,7 +64,7 @@ TEMPERATURE = 0.7
 @dataclass(frozen=True)
 class Writers:
     """Who may write sentences beside the built-in templates. `folder`: where the user has named
-    services and models. `load`: a language model (network, tokenizer) from a folder."""
+    services and models. `load`: tokeniser and language model from a folder."""
 
     folder: ModelFolder
     load: Callable[[str], tuple[Any, Any]]
