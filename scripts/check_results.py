@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 import shapely
+import shapely.geometry
 from PIL import Image, ImageDraw
 from rasterio.features import rasterize
 from rasterio.windows import Window
@@ -38,7 +39,11 @@ def check(entry: dict, folder: Path) -> dict:
         window = window_in(source, result)
         old = source.read(window=window)
         new = result.read()
-        shape = shapely.from_wkb(result.tags()["LANDBRUSH_MASK_WKB"])
+        # Judged by what was asked for, in the layer's CRS, not by what the writer says of it.
+        asked = manifest["request"]["polygons"]
+        if asked.get("crs"):
+            raise SystemExit(f"{entry['name']}: its polygons are not in the CRS of the layer")
+        shape = shapely.geometry.shape(asked["geometry"])
         grown = manifest["request"].get("blend", {}).get("grow_px", 0)
         inside = (
             rasterize(

@@ -13,7 +13,7 @@ if [ -n "${RASTER:-}" ]; then
     DEMO_POLYGONS=$(realpath "$POLYGONS")
     export DEMO_POLYGONS DEMO_PROMPT=$PROMPT
 fi
-scripts/install-server.sh "${EXTRAS:-server}"
+scripts/install-server.sh
 scripts/install-qgis.sh "${QGIS_SUITE:-any}"
 [ -n "${RASTER:-}" ] || DEMO_RASTER=$(realpath "$(scripts/sample-image.sh)")
 fresh=$(pwd)/.cache/demo-out

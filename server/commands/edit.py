@@ -160,7 +160,9 @@ def _edit(given: argparse.Namespace) -> int:
     request = EditRequest.from_json(request.to_json())  # the same limits as over HTTP
     if given.editor == AUTO and given.prompt.strip():
         drawn = exemplar is not None
-        print(editors.models.interpret(given.prompt, given.operation, drawn).understood)
+        meaning = editors.models.interpret(given.prompt, given.operation, drawn)
+        if meaning.sure:  # what is not clear is refused, with what it may mean
+            print(meaning.understood)
     rasters = Rasters(given.raster, given.exemplar_raster, given.elevation)
     job = Job(request, given.editor, rasters)
     with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=given.output.parent) as folder:
@@ -214,4 +216,6 @@ def _check_targets(given: argparse.Namespace, targets: tuple[Path, ...]) -> None
 def _print_progress(
     stage: str, step: int, steps: int, picture: object = None, note: str = ""
 ) -> None:
-    print(f"\r{stage} {step}/{steps} {note}   ", end="", file=sys.stderr, flush=True)
+    """One line that is overwritten; nothing where nobody watches it."""
+    if sys.stderr.isatty():
+        print(f"\r{stage} {step}/{steps} {note}   ", end="", file=sys.stderr, flush=True)

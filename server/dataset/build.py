@@ -61,7 +61,10 @@ class DatasetConfig:
 
 @dataclass
 class Counts:
-    """What became of the sources; `twins`: left out for being another one's copy."""
+    """What became of the sources. `sources`: files looked at. `samples`: made by this build.
+    `empty`: squares left out, since too much of them is nodata. `refused`: sources that could not
+    be read or cut. `before`: samples that earlier builds made of these sources. `twins`: sources
+    left out for being another one's copy."""
 
     sources: int = 0
     samples: int = 0

@@ -22,7 +22,8 @@ MOST_READ_PX = 4096
 
 @dataclass(frozen=True)
 class Cut:
-    """A square of a source: its window, and whether it is one of the nested crops."""
+    """A square of a source. `box`: its window, in pixels of the source. `nested`: whether it is one
+    of the crops around the middle that show one place in several ground sizes."""
 
     box: Box
     nested: bool = False

@@ -24,8 +24,9 @@ AUTOMATIC = "automatic"
 
 @dataclass(frozen=True)
 class Known:
-    """Of one picture: ground size of a pixel (0: unknown), parts of the prompt, the picture of the
-    same ground by radar."""
+    """What is told of one picture. `gsd_m`: ground size of a pixel in metres; 0: unknown. `parts`:
+    those parts of the prompt that are known, by name. `pair`: path of the radar picture of the same
+    ground; empty: there is none."""
 
     gsd_m: float = 0.0
     parts: Mapping[str, str] = field(default_factory=dict)

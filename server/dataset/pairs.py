@@ -38,7 +38,9 @@ MOST_NODATA = 0.02
 
 @dataclass(frozen=True)
 class Side:
-    """A raster, and as what it is shown; `roles`: its bands where it does not name them."""
+    """A raster, and as what it is shown. `path`: its file. `kind`: what is shown of it, a key of
+    MODALITIES (rgb, nir, radar). `roles`: numbers of its bands by role, from 1, where it does not
+    name them; empty: told from the file."""
 
     path: Path
     kind: str
@@ -47,8 +49,9 @@ class Side:
 
 @dataclass(frozen=True)
 class View:
-    """A raster as a picture of some kind: colours by a stretch of the whole raster, radar and near
-    infrared by their own."""
+    """A raster as a picture of some kind. `layer`: the open raster with its bands' roles.
+    `stretch`: of the whole raster, to show colours in [0, 1]. `alone`: how radar or near infrared
+    is shown; None: it is colours."""
 
     layer: Layer
     stretch: Stretch

@@ -27,8 +27,10 @@ GAIN = 1e-3
 
 @dataclass(frozen=True)
 class Shift:
-    """By how many pixels (down, across) the later raster's ground lies off, and how alike the two
-    are before and after moving it back: the correlation of their steepness."""
+    """How far two dates lie apart. `down`, `across`: by how many pixels of the earlier raster's
+    grid the later one's ground lies too far down and to the right. `before`, `after`: how alike the
+    two are before and after moving it back, the correlation of their steepness (-1 to 1); None: not
+    measured, since they share too little ground."""
 
     down: float = 0.0
     across: float = 0.0

@@ -15,8 +15,9 @@ PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 @dataclass(frozen=True)
 class Source:
-    """A file, its name below the folder, the sha256 of its content, and what its dataset tells of
-    it."""
+    """A file that samples are cut from. `path`: where it lies. `name`: its path below the dataset's
+    folder, with forward slashes. `sha256`: of its content. `known`: what its dataset's layout tells
+    of it; nothing in a plain folder."""
 
     path: Path
     name: str

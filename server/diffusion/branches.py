@@ -15,8 +15,10 @@ from .tiles import Tile
 
 @dataclass(frozen=True)
 class Words:
-    """A text as a model reads it: states (1, n, D), which of them are text (1, n), one vector for
-    all (1, P)."""
+    """A text as a model reads it. `states` (1, n, D): a vector for each token. `mask` (1, n): 1 for
+    text, 0 for padding; None: the network sees all tokens. `pooled` (1, P): one vector for all of
+    the text; None where the model takes none. With Kandinsky both are the prior's image
+    embedding."""
 
     states: torch.Tensor
     mask: torch.Tensor | None = None
@@ -25,8 +27,9 @@ class Words:
 
 @dataclass(frozen=True)
 class Branch:
-    """One prediction's conditions: words, a canvas (1, C, H, W) shown beside the noise, a class
-    label."""
+    """One prediction's conditions. `words`: the text it is told. `shown`: a canvas (1, C, H, W) of
+    latents beside the noise, as further channels; None: nothing is shown. `label`: a class label,
+    which for Text2Earth is the map level of the ground size; 0 or None: not told."""
 
     words: Words
     shown: torch.Tensor | None = None

@@ -51,23 +51,28 @@ class Settings:
 
 @dataclass
 class Drawing:
-    """A source (1, 3, H, W in [-1, 1]), where to draw on the latents' grid (1, 1, h, w; None:
-    everywhere), and how.
-
-    `tile` is the native side in latents, `origin` the (row, column) of the canvas's corner in the
-    raster's latents, to which noise is fixed. `notes` collects what the user should know.
-    """
+    """A source, where to draw on it, and how."""
 
     model: Model
+    """Its networks, loaded when they are used."""
     prompt: str
+    """What the model is told, with all parts that it was trained to read."""
     picture: torch.Tensor
+    """The source (1, 3, H, W) in [-1, 1], as large as the canvas."""
     drawn: torch.Tensor | None
+    """(1, 1, h, w) on the latents' grid, 1 where to draw; None: everywhere."""
     settings: Settings
+    """Solver, steps, guidance, seed and the like."""
     tile: int
+    """The model's native side, in latents."""
     shown: Shown | None = None
+    """Hears steps done, all steps, now and then a picture (3, h, w) in [0, 1]; None: nobody."""
     notes: list[str] = field(default_factory=list)
+    """Collects what the user should know."""
     latent: torch.Tensor | None = None
+    """The source's scaled latent (1, C, h, w); None until `encoded` has run."""
     origin: tuple[int, int] = (0, 0)
+    """(row, column) of the canvas's corner in the raster's latents, to which noise is fixed."""
 
     @property
     def device(self) -> str:

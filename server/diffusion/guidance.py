@@ -15,8 +15,8 @@ NONE = "none"
 
 @dataclass(frozen=True)
 class FreeGuidance:
-    """Scales for words and, where the model is shown the picture beside them, for the picture
-    (None: it is not)."""
+    """Scales of guidance. `text`: for the words, s_T; 1 adds none. `image`: for the picture, s_I,
+    where the model is shown it beside the words; None: it is not."""
 
     text: float
     image: float | None = None

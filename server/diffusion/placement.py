@@ -31,8 +31,11 @@ SHORT = 0.08
 
 @dataclass(frozen=True)
 class Placement:
-    """The device, the type of the weights, which of them are there at a time, and whether a step's
-    predictions go together."""
+    """Where a model is computed. `device`: by torch's name. `kind`: type of the weights.
+    `strategy`: which weights are on the device at a time (WHOLE, PARTS, LAYERS). `needs_gb`: all
+    weights and the memory beside them, in 10^9 bytes. `free_gb`: what the device had free, in 10^9
+    bytes. `batched_guidance`: whether all predictions of a step go in one batch, which needs more
+    memory."""
 
     device: str
     kind: torch.dtype

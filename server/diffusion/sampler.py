@@ -27,8 +27,9 @@ OnStep = Callable[[int, int, torch.Tensor], None]
 
 @dataclass(frozen=True)
 class Known:
-    """The source's latents (1, C, H, W), scaled, and the noise they get; `drawn` (1, 1, H, W) is 1
-    where new ground is drawn."""
+    """What is there already. `latent`: the source's latents (1, C, H, W), scaled. `noise` (1, C, H,
+    W): what they get at each step's level. `drawn` (1, 1 or C, H, W): 1 where new ground is drawn,
+    0 where the source stays."""
 
     latent: torch.Tensor
     noise: torch.Tensor
@@ -37,8 +38,10 @@ class Known:
 
 @dataclass(frozen=True)
 class Run:
-    """All that a drawing needs beside the model: schedule and timesteps, the first canvas, tiles,
-    known ground."""
+    """All that a drawing needs beside the model. `scheduler`: diffusers' solver, its timesteps set.
+    `timesteps` (n,): those to take, from noisy to clean. `start` (1, C, H, W): the first canvas.
+    `tiling`: the tiles in which the model sees it. `known`: ground that is kept; None: all is
+    drawn. `generator`: of the noise that a solver adds itself; None: torch's own."""
 
     scheduler: Any
     timesteps: torch.Tensor

@@ -23,7 +23,8 @@ KEPT_POSITIONS = 20
 
 @dataclass(frozen=True)
 class Reader:
-    """A text encoder with its tokens; `limit` counts begin and end signs too."""
+    """A text encoder with its tokens. `net`: transformers' encoder. `tokens`: its tokeniser.
+    `limit`: the most tokens that are read; it counts begin and end signs too."""
 
     net: Any
     tokens: Any

@@ -21,7 +21,8 @@ pictures would."""
 
 @dataclass(frozen=True)
 class Tile:
-    """A rectangle of the canvas."""
+    """A rectangle of the canvas. `top`, `left`: its first row and column. `height`, `width`: its
+    rows and columns. All in latents."""
 
     top: int
     left: int
@@ -36,7 +37,8 @@ class Tile:
 
 @dataclass(frozen=True)
 class Tiling:
-    """All tiles of a canvas (height, width)."""
+    """All tiles of a canvas. `height`, `width`: of the canvas. `overlap`: the least that neighbours
+    share. These in latents. `tiles`: those in which something is drawn, row by row."""
 
     height: int
     width: int

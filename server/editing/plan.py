@@ -195,7 +195,10 @@ def _not_understood(prompt: str, found: Interpretation, general: Editor[Any] | N
         parts.append(f"Did you mean: {offered}?")
     if general is not None:
         parts.append(f"The editor '{general.info.id}' takes any instruction.")
-    parts.append("Say it in other words, or choose an editor instead.")
+    parts.append(
+        "Say it in other words, choose one of the operations (on the command line: --operation "
+        "NAME), or an editor."
+    )
     return " ".join(parts)
 
 

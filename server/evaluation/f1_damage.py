@@ -19,8 +19,9 @@ SMALL = 1e-6
 
 @dataclass(frozen=True)
 class Counts:
-    """True positives, false positives and misses of the four classes; add those of several
-    pictures."""
+    """Pixels by class, each a number for the classes 1 to 4; add those of several pictures. `hit`:
+    of the class and named so (true positives). `wrong`: named so, but of another class (false
+    positives). `missed`: of the class, but named otherwise."""
 
     hit: tuple[int, ...] = (0,) * len(CLASSES)
     wrong: tuple[int, ...] = (0,) * len(CLASSES)

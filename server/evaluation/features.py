@@ -24,8 +24,8 @@ Network = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 @dataclass(frozen=True)
 class Extractor:
-    """A network: pictures (n, 3, H, W) in [0, 1] to features and logits; `name` is part of what its
-    figures are called."""
+    """A network that describes pictures. `name`: part of what its figures are called. `network`:
+    takes pictures (n, 3, H, W) in [0, 1], gives features (n, d) and logits (n, classes)."""
 
     name: str
     network: Network

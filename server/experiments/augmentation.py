@@ -31,9 +31,11 @@ GSD_M = 0.5
 
 @dataclass(frozen=True)
 class Experiment:
-    """Numbers of real pairs, trainings of each, edited pairs a real one, steps of each training (as
-    many with edited pairs as without, so that it is the pairs that help and not a longer training);
-    side of the pictures, width of the network and most pairs tested on."""
+    """What is compared. `editors`: those that make the edited pairs. `counts`: numbers of real
+    pairs. `seeds`: trainings of each. `generated`: edited pairs a real one. `steps`: of each
+    training, as many with edited pairs as without, so that it is the pairs that help and not a
+    longer training. `sizes`: side of the pictures in pixels, width of the network, most pairs
+    tested on."""
 
     editors: Editors
     counts: tuple[int, ...] = (5, 10, 30, 50)

@@ -82,10 +82,14 @@ def energetic(
 
 @dataclass
 class TextGuide:
-    """The guide of one sample: asks `loss` for a gradient at each step and moves the estimate.
+    """The guide of one sample: asks for a gradient at each step and moves the estimate.
 
-    `losses` keeps what was reached. Where a step is at another size than the one before (the next
-    scale), mask and estimate are enlarged to it.
+    `loss`: of an estimate, lower where it fits the words better. `how`: how far and where it is
+    moved. `seed`: the same gives the same random views. `mask` (H, W): what was moved at the last
+    guided step; None before the first. `before` (C, H, W): the estimate that came of it. `losses`:
+    what was reached, one a guided step. `sizes`: shapes of the estimates seen, coarse to fine,
+    which number the scales. Where a step is at another size than the one before (the next scale),
+    mask and estimate are enlarged to it.
     """
 
     loss: Loss
@@ -182,8 +186,9 @@ def _enlarged(image: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Shown:
-    """How an estimate is shown to an image-text model: which bands are red, green and blue, their
-    centre and half range."""
+    """How an estimate is shown to an image-text model. `bands`: indices of red, green and blue,
+    from 0. `centre`, `half` (C,): the middle and half the range of each band, by which it was
+    scaled."""
 
     bands: tuple[int, int, int]
     centre: np.ndarray

@@ -16,8 +16,8 @@ CELL = 64
 
 @dataclass(frozen=True)
 class AnchoredNoise:
-    """Standard normal noise by seed and place; `origin` is the window's first (row, column) in the
-    raster."""
+    """Standard normal noise by seed and place. `seed`: the same gives the same noise for a pixel of
+    the raster, in whatever window. `origin`: the window's first (row, column) in the raster."""
 
     seed: int
     origin: tuple[int, int] = (0, 0)

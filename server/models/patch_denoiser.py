@@ -43,12 +43,14 @@ def best_device() -> str:
 
 @dataclass
 class PatchDenoiser:
-    """Denoises images of one pyramid level whose patches come from `image` (C, H, W) where
-    `usable`.
+    """Denoises images of one pyramid level whose patches come from `image` (C, H, W) where `usable`
+    (H, W).
 
-    `log_prior` (H, W): how much likelier the patch around a pixel is than another before anything
-    is seen; with it the softmax runs over log_prior_j - |x_t - a y_j|^2 / (2 s^2). By it words
-    choose the content.
+    `device`: by torch's name; on "cpu" only the nearest of many patches are weighed. `patch`: the
+    side P in pixels, odd; made smaller where no whole patch is usable. `seed`: of the choice of
+    patches that the PCA space is fitted on. `log_prior` (H, W): how much likelier the patch around
+    a pixel is than another before anything is seen; with it the softmax runs over log_prior_j -
+    |x_t - a y_j|^2 / (2 s^2). By it words choose the content; None: all alike.
     """
 
     image: np.ndarray

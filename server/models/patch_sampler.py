@@ -45,12 +45,14 @@ class Guide(Protocol):
 
 @dataclass(frozen=True)
 class Schedule:
-    """Steps at the coarsest and at finer levels, and the noise level the finer ones start from.
+    """How a sample is drawn, coarse to fine. `coarse_steps`: at the coarsest level. `fine_steps`:
+    at each finer one. `start`: noise level (0 to 1) the finer ones start from. `levels`: at most so
+    many. `coarsest_px`: least shorter side of the coarsest.
 
-    The posterior mean is smooth, so the `copied_levels` finest levels are not
-    denoised but copied coherently from the image along the sample. `turns` above
-    1 takes each step so often, with fresh noise in between, so that what is drawn
-    and what is known settle on one another (RePaint, Lugmayr et al., 2022).
+    The posterior mean is smooth, so the `copied_levels` finest levels are not denoised but copied
+    coherently from the image along the sample. `turns` above 1 takes each step so often, with fresh
+    noise in between, so that what is drawn and what is known settle on one another (RePaint,
+    Lugmayr et al., 2022).
     """
 
     coarse_steps: int = 10
@@ -64,8 +66,9 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Source:
-    """Where patches come from, if not from the window itself: image (C, h, w), usable (h, w), and
-    how likely each is."""
+    """Where patches come from, if not from the window itself. `image` (C, h, w): scaled as the
+    window's. `usable` (h, w): pixels that a patch may hold. `log_prior` (h, w): how likely the
+    patch around each pixel is, as in PatchDenoiser; None: all alike."""
 
     image: np.ndarray
     usable: np.ndarray
@@ -105,8 +108,9 @@ def noise_levels(start: float, count: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Draw:
-    """What a sample is drawn with: its noise, the device, whom to tell of each step (which may
-    raise), what steers it."""
+    """What a sample is drawn with. `noise`: by seed and place. `device`: by torch's name.
+    `on_step`: hears steps done and all steps; may raise to stop. `guide`: steers each estimate;
+    None: nothing does."""
 
     noise: AnchoredNoise
     device: str = "cpu"
@@ -214,12 +218,11 @@ def copied_along(
 
 @dataclass(frozen=True)
 class Start:
-    """What denoising begins with: an image, the noise levels to take, the noise, and how often each
-    step is taken.
-
-    `number`: the pyramid level, 0 the finest; `inverted`: the image is a noisy one already, at the
-    first level (see patch_modes.inverted).
-    """
+    """What denoising begins with. `image` (C, H, W): noised to the first level. `levels` (n + 1,):
+    noise levels to take, down to 0. `eps` (C, H, W): the noise. `turns`: how often each step is
+    taken. `number`: the pyramid level, 0 the finest. `inverted`: the image is a noisy one already,
+    at the first level (see patch_modes.inverted). `everywhere`: what is known is denoised and
+    returned too, not the hole alone."""
 
     image: np.ndarray
     levels: np.ndarray

@@ -85,8 +85,8 @@ class SinDDMNet(nn.Module):
 
 @dataclass(frozen=True)
 class Diffusion:
-    """The cosine schedule (Nichol and Dhariwal, 2021): cumulated alphas, and what follows from
-    them."""
+    """The cosine schedule (Nichol and Dhariwal, 2021), and what follows from it. `alphas_bar`
+    (STEPS,): the cumulated alphas, by noise level t, from about 1 to 0."""
 
     alphas_bar: np.ndarray
 
@@ -147,9 +147,10 @@ def resized(image: np.ndarray, size: tuple[int, int], method: Image.Resampling) 
 
 @dataclass(frozen=True)
 class Pyramid:
-    """The image (C, H, W in [-1, 1]) at each scale, coarse to fine; above the coarsest the next
-    coarser one enlarged, which is its blurred twin; and the blurring error in units of sigma, which
-    decides where a scale begins."""
+    """The image at each scale, coarse to fine. `images`: (C, H, W) in [-1, 1]. `blurred`: of the
+    same sizes, the next coarser one enlarged, which is the blurred twin; at the coarsest the image
+    itself. `blurs`: the blurring error in units of sigma, which decides where a scale begins; 0 at
+    the coarsest."""
 
     images: tuple[np.ndarray, ...]
     blurred: tuple[np.ndarray, ...]

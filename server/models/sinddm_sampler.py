@@ -18,12 +18,13 @@ OnStep = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Known:
-    """What is there already: the image's pyramid and, for each of its scales, the pixels (H, W) to
-    draw; what steers them.
+    """What is there already. `pyramid`: the image at each scale. `holes`: for each scale the pixels
+    (H, W) to draw. `guide`: steers the estimates above the coarsest scale; None: nothing does.
 
     `content`: pictures at each scale whose holes are to be settled (Han et al., eq. 15): at every
-    step of every scale but the finest the estimate there becomes 0.8 of it and 0.2 of itself.
-    `first`: the scale that is begun with, from the image at the one before; 0: from noise.
+    step of every scale but the finest the estimate there becomes 0.8 of it and 0.2 of itself;
+    empty: none. `first`: the scale that is begun with, from the image at the one before; 0: from
+    noise.
     """
 
     pyramid: Pyramid

@@ -26,7 +26,7 @@ LARGEST_ANSWER = 1_000_000
 
 
 class NoAnswer(CannotEdit):
-    """The service failed; `answered` is HTTP's status, 0 where there was none; `again`: whether it may
+    """The service failed. `answered`: HTTP's status; 0: there was none. `again`: whether it may
     answer the next time."""
 
     def __init__(self, text: str, answered: int = 0, again: bool = False) -> None:

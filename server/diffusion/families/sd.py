@@ -42,8 +42,9 @@ class UNetDenoiser(Guided):
 
 @dataclass(frozen=True)
 class Control:
-    """A ControlNet, the picture (1, 3, H, W) in [0, 1] it is shown on the canvas's grid, of which
-    `pixels` are a latent along a side, and the `strength` of what it adds."""
+    """A ControlNet and what it is shown. `net`: the network. `picture` (1, 3, H, W) in [0, 1]:
+    shown to it, on the canvas's grid. `pixels`: of the picture, to one latent along a side.
+    `strength`: factor of what it adds, 1 as trained."""
 
     net: Any
     picture: torch.Tensor

@@ -21,9 +21,11 @@ from .runs import RunConfig
 
 @dataclass(frozen=True)
 class Terms:
-    """How it is run: `workers` of their own where more than one, or an executor; who judges
-    (judge.SERVICE, judge.HERE or nobody), prices of a million tokens in and out, and whether the
-    user has agreed to what it will cost."""
+    """How it is run. `editors`: of this server, with its models. `workers`: runs at a time, each in
+    a process of its own where there are more than one. `executor`: what runs them instead; None:
+    nothing else. `judge`: judge.SERVICE or judge.HERE; empty: nobody judges. `prices`: of a million
+    tokens in and out; None: not given. `agreed`: whether the user has agreed to what the judge will
+    cost."""
 
     editors: Editors
     workers: int = 1

@@ -22,7 +22,8 @@ STEERING = ("image-text", "second-image-text", "language")
 
 @dataclass(frozen=True)
 class Asked:
-    """One edit: by what, with which seed."""
+    """One edit. `system`: who makes it: one of REFERENCES, an editor or a baseline. `seed`: the
+    same gives the same result."""
 
     system: str
     seed: int

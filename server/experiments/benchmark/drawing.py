@@ -32,8 +32,9 @@ MARGIN_PX = 48
 
 @dataclass(frozen=True)
 class Drawn:
-    """A result: a GeoTIFF of the window `box` of the case's image, the seconds it took, and what
-    the editor reported."""
+    """A result. `path`: its GeoTIFF. `box`: the window that this covers, in pixels of the case's
+    image. `seconds`: how long it took to make. `report`: the editor's manifest, or what stands for
+    it with REFERENCES."""
 
     path: Path
     box: Box
@@ -43,8 +44,9 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a case asks for change: the window that is measured, the mask (H, W) in it, polygons in
-    pixels of the image."""
+    """Where a case asks for change. `box`: the window that is measured, in pixels of the image.
+    `mask` (H, W): what of it may change. `shapes`: the polygons (shapely) in pixels of the
+    image."""
 
     box: Box
     mask: np.ndarray
@@ -182,12 +184,13 @@ def _noise(layer: Layer, block: Block, mask: np.ndarray, seed: int) -> np.ndarra
 
 @dataclass(frozen=True)
 class Seen:
-    """A case and a result as pictures (C, H, W) in about [0, 1] by one stretch, on the window of
-    the place.
+    """A case and a result as pictures (C, H, W) in [0, 1] by one stretch, on the window of the
+    place.
 
-    `reference`: its pixels in the polygon, the source's around; None where there is none; `mask`:
-    of the place, where all of them are no nodata, as `valid` is; `roles` name the bands; `size`:
-    width and height of the case's whole image.
+    `place`: where change is asked for. `before`, `after`: the source as it is, and with the result
+    laid over it. `reference`: its pixels in the polygon, the source's around; None where there is
+    none; `mask`: of the place, where all of them are no nodata, as `valid` is; `roles` name the
+    bands; `size`: width and height of the case's whole image.
     """
 
     place: Place

@@ -69,8 +69,8 @@ MEASURES = (
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run will ask: questions, tokens in and out, and the price where prices a million
-    tokens are given."""
+    """What a run will ask. `questions`: at most, two a result. `asked_tokens`, `said_tokens`: in
+    and out of the model, about. `price`: in the currency of the prices given; None: none were."""
 
     questions: int
     asked_tokens: int
@@ -111,8 +111,9 @@ def agreed(
 
 @dataclass(frozen=True)
 class Judge:
-    """Who judges: a service (`endpoint` without its key, which does not travel to workers), or the
-    model at a path; `folder` keeps the answers."""
+    """Who judges. `folder`: keeps the answers. `endpoint`: a service, without its key, which does
+    not travel to workers; None: a model of this machine. `path`: that model's folder; empty with a
+    service."""
 
     folder: Path
     endpoint: Endpoint | None = None

@@ -43,7 +43,8 @@ SHIFT_DIGITS = 3
 
 @dataclass(frozen=True)
 class Shot:
-    """All that a measure may look at."""
+    """All that a measure may look at. `case`: what was asked. `made`: the result's file and report.
+    `seen`: source, result and reference as pictures."""
 
     case: Case
     made: Drawn
@@ -76,8 +77,9 @@ def coloured(image: np.ndarray, roles: bands.Roles) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Measure:
-    """`title` and `source` for people; `better`: LOWER or HIGHER; `low`, `high`: its range (None:
-    open); `claims`: pairs (better, worse) that it should put in order."""
+    """What is measured. `name`: key of its numbers; `title` and `source` for people; `better`:
+    LOWER or HIGHER; `low`, `high`: its range (None: open); `claims`: pairs (better, worse) that it
+    should put in order."""
 
     name: str
     title: str

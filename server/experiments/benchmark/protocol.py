@@ -50,26 +50,38 @@ KEYS = {"name", "image", "prompt", "polygon", "exemplar", "options", "reference"
 
 @dataclass(frozen=True)
 class Case:
-    """One row. `polygon` and `exemplar` are rings in pixels; without polygon the whole picture is
-    edited; `systems`: of the protocol's, None for all."""
+    """One row: a picture, what is asked of it, and what is known of a good answer."""
 
     name: str
+    """Of this case alone; records and pictures are called by it."""
     image: Path
+    """The raster that is edited."""
     prompt: str
+    """The instruction."""
     polygon: Ring | None = None
+    """Ring (x, y) in pixels of the image; None: the whole picture is edited."""
     exemplar: Ring | None = None
+    """Ring (x, y) in pixels of the image to copy from; None: there is none."""
     options: Mapping[str, Any] = field(default_factory=dict)
+    """Of the editor "text", for this case."""
     reference: Path | None = None
+    """Raster of what a perfect edit would give, on any grid; None: not known."""
     caption: str = ""
+    """Of the finished picture, for CLIP-T; empty: that is not measured."""
     land_cover: str = ""
+    """What the polygon should look like, of SEARCHABLE; empty: that is not measured."""
     systems: tuple[str, ...] | None = None
+    """Of the protocol's, beside REFERENCES; None: all."""
     labels: Path | None = None
+    """xBD's JSON with the damage of buildings; None: that is not measured."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset of pairs whose cases are asked: its folder, layout (empty: told from its files),
-    part, at most so many (0: all), and RSCC's list of test pictures."""
+    """A dataset of pairs whose cases are asked. `folder`: where it lies. `layout`: its name in
+    training.data.layouts; empty: told from its files. `part`: train, val or test. `most`: ask so
+    many cases, evenly spread; 0: all. `test_list`: file with RSCC's list of test pictures; None: as
+    the layout says."""
 
     folder: Path
     layout: str = ""
@@ -104,8 +116,10 @@ class Data:
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is run: cases, systems (REFERENCES, editors, or baselines with their models), seeds,
-    options of systems."""
+    """What is run. `cases`: in the order they are run. `systems`: REFERENCES, editors or baselines.
+    `baselines`: models of the store by the baselines' names. `seeds`: with each of which every
+    system draws. `options`: by system, for all cases. `title`: of the page. `sensible`: the system
+    that is expected to do well, for the check of the measures; empty: none."""
 
     cases: tuple[Case, ...]
     systems: tuple[str, ...]

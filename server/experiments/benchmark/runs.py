@@ -41,8 +41,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Task:
-    """One run, complete: it may go to another process. `networks`: those named by the user;
-    `editors`: with the models of a home."""
+    """One run, complete: it may go to another process. `protocol`: without its cases. `case`: what
+    is edited. `asked`: by which system, with which seed. `folder`: of the benchmark. `networks`:
+    kind and path of those named by the user. `editors`: with the models of a home. `judge`: a
+    judge.Judge; None: nobody judges."""
 
     protocol: Protocol
     case: Case
@@ -60,8 +62,9 @@ class Task:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """On what it runs: with which `editors`, on an `executor` (None: threads of this process), how
-    many runs at a time, and who judges the pictures."""
+    """On what it runs. `editors`: with the models they use. `executor`: takes the runs; None:
+    threads of this process. `workers`: how many runs at a time. `judge`: a judge.Judge for the
+    pictures; None: nobody judges."""
 
     editors: Editors
     executor: Executor | None = None
