@@ -85,11 +85,11 @@ class TextGuide:
     """The guide of one sample: asks for a gradient at each step and moves the estimate.
 
     `loss`: of an estimate, lower where it fits the words better. `how`: how far and where it is
-    moved. `seed`: the same gives the same random views. `mask` (H, W): what was moved at the last
-    guided step; None before the first. `before` (C, H, W): the estimate that came of it. `losses`:
-    what was reached, one a guided step. `sizes`: shapes of the estimates seen, coarse to fine,
-    which number the scales. Where a step is at another size than the one before (the next scale),
-    mask and estimate are enlarged to it.
+    moved. `seed`: the same gives the same random views. `mask` (H, W): what may be moved, as last
+    found from a gradient; None before the first guided step. `before` (C, H, W): the estimate that
+    the last one left; None likewise. `losses`: what was reached, one a guided step. `sizes`: shapes
+    of the estimates seen, in order, which number the scales. Where a step is at another size than
+    the one before (the next scale), mask and estimate are enlarged to it.
     """
 
     loss: Loss

@@ -46,8 +46,8 @@ class Guide(Protocol):
 @dataclass(frozen=True)
 class Schedule:
     """How a sample is drawn, coarse to fine. `coarse_steps`: at the coarsest level. `fine_steps`:
-    at each finer one. `start`: noise level (0 to 1) the finer ones start from. `levels`: at most so
-    many. `coarsest_px`: least shorter side of the coarsest.
+    at each finer one. `start`: noise level (0 to 1) that the finer ones start from. `levels`: of
+    the pyramid, at most. `coarsest_px`: the shorter side of the coarsest, at least.
 
     The posterior mean is smooth, so the `copied_levels` finest levels are not denoised but copied
     coherently from the image along the sample. `turns` above 1 takes each step so often, with fresh

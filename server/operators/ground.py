@@ -13,8 +13,9 @@ VISIBLE = ("red", "green", "blue", "pan")
 
 @dataclass(frozen=True)
 class Ground:
-    """A scene as operators see it: image (C, H, W), mask (H, W), band roles, GSD, place in the
-    raster."""
+    """A scene as operators see it. `image` (C, H, W): about [0, 1]. `mask` (H, W): what is to
+    change. `roles`: of the bands; empty where unknown. `gsd_m`: ground size of a pixel in metres.
+    `origin`: (row, column) of the first pixel in the raster, to which noise is anchored."""
 
     image: np.ndarray
     mask: np.ndarray

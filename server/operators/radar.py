@@ -26,7 +26,9 @@ FIELD_PX = 13
 @dataclass(frozen=True)
 class Unit:
     """What a layer's numbers are: dB = factor * log10(value) + shift, or, with factor 0, value *
-    slope + shift; `said`: which was assumed."""
+    slope + shift. `said`: a sentence on which was assumed. `factor`: 10 for power, 20 for
+    amplitudes, 0 for what is linear in dB. `slope`: dB a unit of the stored value. `shift`: what is
+    added, in dB."""
 
     said: str
     factor: float = 0.0

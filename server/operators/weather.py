@@ -30,7 +30,9 @@ class Fog:
 
 @dataclass(frozen=True)
 class Seen:
-    """A real fog: its optical depth (H, W), and the light of it by role."""
+    """A real fog, found in a picture. `depth` (H, W): its optical depth, 0 where it is clear.
+    `airlight`: the fog's own brightness by role of the band, in the picture's units (about [0,
+    1])."""
 
     depth: np.ndarray
     airlight: dict[str, float]

@@ -31,8 +31,9 @@ _PREFIXES = (
 
 @dataclass(frozen=True)
 class Pair:
-    """The two factors for one layer: the layer's name as the file has it, and the names of the
-    tensors."""
+    """The two factors for one layer. `module`: the layer's name as the file has it. `down`, `up`:
+    names of the tensors (rank, in, ...) and (out, rank, ...). `alpha`: name of the tensor that
+    scales them by alpha / rank; empty: there is none."""
 
     module: str
     down: str

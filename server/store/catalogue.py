@@ -24,35 +24,50 @@ UNRESTRICTED = ("Apache-2.0", "MIT", "BSD-3-Clause", "CC0-1.0", "your own")
 
 @dataclass(frozen=True)
 class Entry:
-    """One model. `family`: the networks it is made of (diffusion.families). `parts` are the folders
-    of its pipeline as diffusers lays it out ("lora": adapter weights alone); what it lacks is taken
-    from its `base`. `expects`: values that the config of a part must have. `gsd_m`: the ground
-    sizes of a pixel it was trained on, from and to; (0, 0) where that is no matter. `work_gb`:
-    memory beside the weights, about. `sha256`: by path, where they are known beforehand. `paper`
-    and `fast`: scheduler, steps, guidance and strength; `generate`: what of `paper` is otherwise
-    where it draws from words alone."""
+    """One model: where it comes from, what it is for, and how it is used."""
 
     id: str
+    """Names it in commands and requests; its folder in the store."""
     title: str
+    """Its name for users."""
     repo: str
+    """Repository on the Hugging Face hub; empty: it can only be imported."""
     licence: str
+    """One that is not among UNRESTRICTED must be accepted first."""
     good_for: str
+    """What users should take it for, in a sentence or two."""
     parts: tuple[str, ...]
+    """Folders of its pipeline as diffusers lays it out ("lora": adapter weights alone)."""
     family: str = ""
+    """The networks it is made of (diffusion.families); empty in old lists: its base's."""
     editors: tuple[str, ...] = ()
+    """Ids of the editors that can work with it; empty: it is a base for others."""
     native_px: int = 512
+    """Side of the pictures that it was trained on, in pixels."""
     gsd_m: tuple[float, float] = (0.0, 0.0)
+    """Ground sizes of a pixel it was trained on, from and to; (0, 0): no matter."""
     work_gb: float = 2.5
+    """Memory beside the weights, about, in 10^9 bytes."""
     revision: str = ""
+    """Commit of the repository; empty: none is pinned, the user names one."""
     subfolder: str = ""
+    """Where its parts lie in the repository; empty: at the top."""
     base: str = ""
+    """Id of the model that has the parts it lacks; empty: it has all."""
     restrictions: str = ""
+    """What the licence asks or forbids, in sentences for users; empty: nothing to tell."""
     lora: str = ""
+    """The part that its adapter changes (unet, transformer); empty: it is no adapter."""
     paper: Mapping[str, Any] = field(default_factory=dict)
+    """Published settings: scheduler, steps, guidance and strength."""
     generate: Mapping[str, Any] = field(default_factory=dict)
+    """What of `paper` is otherwise where it draws from words alone."""
     fast: Mapping[str, Any] = field(default_factory=dict)
+    """What of `paper` is otherwise for a quick result."""
     expects: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By part: values that its config must have."""
     sha256: Mapping[str, str] = field(default_factory=dict)
+    """Of files by path, where they are known beforehand."""
 
     @property
     def asks(self) -> bool:

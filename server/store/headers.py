@@ -34,7 +34,8 @@ PICKLES = (b"\x80", b"PK\x03\x04", b"(", b"c")
 
 @dataclass(frozen=True)
 class Tensor:
-    """Type name of safetensors and shape of one tensor."""
+    """One tensor of a file. `kind`: name of its type, a key of BYTES. `shape`: its length along
+    each axis; empty: a single number."""
 
     kind: str
     shape: tuple[int, ...]

@@ -30,8 +30,8 @@ MOST_FILES = 5000
 
 @dataclass(frozen=True)
 class Found:
-    """One file of the source: its path in the model, its size, how to open it; `spare`: where it
-    may be moved from."""
+    """One file of the source. `name`: its path in the model, as unet/config.json. `size`: in bytes.
+    `open`: gives its bytes as a stream. `spare`: where it may be moved from; None: it is copied."""
 
     name: str
     size: int

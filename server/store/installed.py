@@ -35,7 +35,9 @@ def nothing(done: int, total: int, what: str) -> None:
 
 @dataclass(frozen=True)
 class Kept:
-    """One file of a model as it was brought."""
+    """One file of a model as it was brought. `bytes`: its size. `sha256`: of its content.
+    `mtime_ns`: when it was last changed, in nanoseconds since 1970; while that and the size are the
+    same it is not hashed again."""
 
     bytes: int
     sha256: str
@@ -44,7 +46,10 @@ class Kept:
 
 @dataclass(frozen=True)
 class Record:
-    """Where a model's files came from, and what they were."""
+    """Where a model's files came from, and what they were. `id`: of the model. `source`: folder,
+    zip, file or repository, in words. `revision`: the commit they are of; empty: not known. `when`:
+    they were brought, in UTC (ISO 8601). `licence`: its name at that time. `accepted`: whether the
+    licence had to be accepted, and was. `files`: by path in the model's folder."""
 
     id: str
     source: str

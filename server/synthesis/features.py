@@ -33,7 +33,8 @@ EXACT_VALUES = 1000
 
 @dataclass(frozen=True)
 class PatchBasis:
-    """A projection of P x P patches with C bands on their principal components."""
+    """A projection of P x P patches with C bands on their principal components. `kernels` (d, C, P,
+    P): the components, to convolve with. `patch`: the side P in pixels, odd."""
 
     kernels: np.ndarray
     patch: int

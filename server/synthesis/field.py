@@ -18,7 +18,8 @@ DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 @dataclass
 class Bank:
-    """Pixels that may be copied: image (C, h, w), ok (h, w) centres, features (h, w, d)."""
+    """Pixels that may be copied. `image` (C, h, w): their values. `ok` (h, w): which may be
+    sources, as centres of patches. `features` (h, w, d): of the patch around each."""
 
     image: np.ndarray
     ok: np.ndarray
@@ -66,7 +67,8 @@ class Targets:
 
 @dataclass
 class Search:
-    """How a field searches: occurrence penalty, and the widest random jump (0: the bank's size)."""
+    """How a field searches. `occurrence`: weight against sources that are copied often already; 0:
+    none. `reach`: the widest random jump in pixels of the level; 0: the bank's size."""
 
     occurrence: float = 0.0
     reach: int = 0

@@ -27,7 +27,8 @@ GAP_PX = 12
 class FillSettings:
     """`keep_objects`: large shifts only, so that buildings and cars stay whole; `outline_px`: how
     far the new outline may wander inside the polygon; `mirror`: offer the exemplar's mirror image
-    too."""
+    too; `occurrence`: weight against copying the same pixels again and again; `fidelity`: weight of
+    the copied values against their gradients."""
 
     keep_objects: bool = False
     outline_px: float = 4.0
@@ -42,8 +43,9 @@ Usable = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A fill before it is drawn: the exemplars on one canvas, scaled; to which exemplar each pixel
-    belongs (h, w); the box of the window (rows, columns) that is drawn; the scaling."""
+    """A fill before it is drawn. `bank`: the exemplars on one canvas (C, h, w), scaled; it has no
+    hole. `owner` (h, w): number of the exemplar that each of its pixels belongs to. `box`: rows and
+    columns of the window that are drawn. `scaling`: of the window's and the exemplars' values."""
 
     bank: Level
     owner: np.ndarray

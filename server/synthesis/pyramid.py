@@ -12,7 +12,8 @@ from scipy import ndimage
 
 @dataclass(frozen=True)
 class Level:
-    """One scale: image (C, H, W), hole (H, W) to be filled, usable (H, W) pixels to copy from."""
+    """One scale. `image` (C, H, W): its pixels, native or scaled. `hole` (H, W): what is to be
+    filled. `usable` (H, W): pixels to copy from."""
 
     image: np.ndarray
     hole: np.ndarray

@@ -35,9 +35,9 @@ OnStage = Callable[[int, int], None]
 class RemoveSettings:
     """What may be tuned; the defaults are for objects on ground.
 
-    `reach_px`: how far from the hole pixels are copied; `fidelity`: weight of
-    the copied values against their gradients; `guard`: do not copy what looks
-    like the object itself.
+    `reach_px`: how far from the hole pixels are copied; `fidelity`: weight of the copied values
+    against their gradients; `guard`: do not copy what looks like the object itself; `texture`:
+    compare how rough the ground is too, against drift to the smoothest patches.
     """
 
     reach_px: int = 40
@@ -48,8 +48,8 @@ class RemoveSettings:
 
 @dataclass(frozen=True)
 class Removed:
-    """A filled image (C, H, W), and the share of the fill that is copied from the same few pixels
-    (see repeats.py)."""
+    """A filled window. `image` (C, H, W): in the window's own units. `repeated`: share of the fill,
+    0 to 1, that is copied from the same few pixels (see repeats.py)."""
 
     image: np.ndarray
     repeated: float

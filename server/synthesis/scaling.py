@@ -9,7 +9,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Scaling:
-    """Centre and half range of each band."""
+    """A linear map of each band. `centre`, `half` (C,): the middle of its robust range and, with a
+    margin, half of it, in the image's own units."""
 
     centre: np.ndarray
     half: np.ndarray

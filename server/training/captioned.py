@@ -18,7 +18,7 @@ LISTED = "metadata.jsonl"
 
 @dataclass(frozen=True)
 class Captioned:
-    """A picture's file and what it shows."""
+    """A picture with words to learn. `path`: its file. `caption`: what it shows."""
 
     path: Path
     caption: str
@@ -31,8 +31,8 @@ class Captioned:
 
 @dataclass(frozen=True)
 class Paired(Captioned):
-    """A picture and the one of the same ground that it is to be made from; `way`: from what to
-    what, as the editors name it."""
+    """A picture and the one of the same ground that it is to be made from. `control`: that one's
+    file. `way`: from what to what, as the editors name it (sar-rgb); empty: not told."""
 
     control: Path
     way: str = ""

@@ -35,20 +35,30 @@ NETS = ("there", "back", "judge_there", "judge_back")
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """`width` and `blocks` of the generators, `load_px` of a picture's shorter side before a square
-    of `side_px` is cut."""
+    """How two generators and the two that judge them are trained."""
 
     steps: int = 100_000
+    """Changes of the weights, each by one picture of each heap."""
     rate: float = 2e-4
+    """Adam's rate; it falls to 0 over the second half of the steps."""
     width: int = 64
+    """Channels of the first layer, of generators and judges."""
     blocks: int = 9
+    """Residual blocks of a generator."""
     side_px: int = 256
+    """Side of the squares that are cut from a picture."""
     load_px: int = 286
+    """What a picture's shorter side is scaled to before a square is cut."""
     cycle: float = 10.0
+    """Weight of the loss of going there and back, lambda."""
     identity: float = 0.5
+    """Weight of the loss of what should stay as it is, as a share of `cycle`."""
     pool: int = 50
+    """Earlier drawings kept for each judge; 0: it sees new ones alone."""
     save_every: int = 500
+    """Steps after which the state is kept."""
     seed: int = 0
+    """The same begins with the same weights and draws the same squares."""
 
 
 def pictures(folder: Path) -> list[Path]:

@@ -17,7 +17,8 @@ TEST_BATCH = 64
 
 @dataclass(frozen=True)
 class Pair:
-    """Pictures before and after, bytes (S, S, 3); damaged or not; `made`: by an edit."""
+    """One place at two dates. `before`, `after`: pictures (S, S, 3) of bytes. `damaged`: the label.
+    `made`: by an edit."""
 
     before: np.ndarray
     after: np.ndarray

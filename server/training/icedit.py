@@ -41,19 +41,28 @@ GUIDANCE = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(LatentRecipe):
-    """As published; `dropped`: share of instructions left out; `decay` of the weights; `saving`:
-    recompute instead of keeping."""
+    """As published."""
 
     steps: int = 25_000
+    """Changes of the weights."""
     rate: float = 1.0
+    """Multiple of the step size that Prodigy finds."""
     batch: int = 2
+    """Pairs at a time."""
     accumulate: int = 1
+    """Batches whose gradients a step adds up."""
     dropped: float = 0.1
+    """Share of instructions left out, for guidance without words."""
     save_every: int = 1000
+    """Steps after which the state is kept."""
     rank: int = 32
+    """Inner width of the two factors beside a layer."""
     alpha: int = 32
+    """What the factors make is multiplied by alpha / rank."""
     decay: float = 0.01
+    """Weight decay, as Prodigy applies it."""
     saving: bool = False
+    """Recompute instead of keeping, which takes less memory."""
 
 
 class ICEditTrainer(LatentTrainer[EditPair]):

@@ -36,8 +36,10 @@ Kind = TypeVar("Kind", bound=Captioned)
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """`batch` pictures are drawn `accumulate` times a step; `dropped`: share of captions left out,
-    for guidance without words."""
+    """How it is learned. `steps`: changes of the weights. `rate`: the learning rate. `batch`
+    pictures are drawn `accumulate` times a step, each a square of `side_px` pixels. `dropped`:
+    share of captions left out, for guidance without words. `save_every`: steps after which the
+    state is kept. `seed`: the same draws the same pictures, noise and levels."""
 
     steps: int = 1000
     rate: float = 1e-4

@@ -41,10 +41,13 @@ AVERAGE = "average|"
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(LatentRecipe):
-    """Table 4. `dropped`: the share of each of the three kinds of leaving out; `average`: most that
-    the moving average keeps of itself; `slip`: as the released code began, with a fresh random bias
-    in the U-Net's first layer instead of the base's; `augmented`: random squares, turned and
-    mirrored, instead of the whole picture; `saving`: recompute instead of keeping."""
+    """Table 4. `steps`: changes of the weights. `rate`: multiple of the step size that Prodigy
+    finds. `batch` pairs are drawn `accumulate` times a step. `dropped`: the share of each of the
+    three kinds of leaving out; `save_every`: steps after which the state is kept; `decay` of the
+    weights; `average`: most that the moving average keeps of itself; `longest`: norm to which all
+    gradients together are cut; `slip`: as the released code began, with a fresh random bias in the
+    U-Net's first layer instead of the base's; `augmented`: random squares, turned and mirrored,
+    instead of the whole picture; `saving`: recompute instead of keeping."""
 
     steps: int = 30_000
     rate: float = 1.0

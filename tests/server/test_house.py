@@ -60,6 +60,32 @@ def test_the_median_module_is_small():
     assert statistics.median(len(p.read_text("utf8").splitlines()) for p in MODULES) <= 150
 
 
+def undocumented(path: Path) -> Iterator[str]:
+    """Fields of the public dataclasses of a module that nobody says what they are: neither the
+    docstring of the class, by their names in backticks, nor a text below them, nor their help."""
+    for node in ast.walk(ast.parse(path.read_text("utf8"))):
+        if not isinstance(node, ast.ClassDef) or node.name.startswith("_"):
+            continue
+        if not any("dataclass" in ast.unparse(one) for one in node.decorator_list):
+            continue
+        told = ast.get_docstring(node) or ""
+        for field, after in zip(node.body, [*node.body[1:], None]):
+            if not isinstance(field, ast.AnnAssign) or "ClassVar" in ast.unparse(field.annotation):
+                continue
+            name = ast.unparse(field.target)
+            below = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            helped = field.value is not None and ast.unparse(field.value).startswith(
+                ("option(", "declare(")
+            )
+            if not (below or helped or f"`{name}`" in told):
+                yield f"{node.name}.{name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_every_field_is_documented(path):
+    assert list(undocumented(path)) == []
+
+
 def test_what_is_counted():
     """The measure is not blind to what is packed into one line."""
     text = "def f(a):\n    return [b if b else 1 for b in a] or (2 if a else 3)\n"

@@ -22,10 +22,10 @@ from .runs import RunConfig
 @dataclass(frozen=True)
 class Terms:
     """How it is run. `editors`: of this server, with its models. `workers`: runs at a time, each in
-    a process of its own where there are more than one. `executor`: what runs them instead; None:
-    nothing else. `judge`: judge.SERVICE or judge.HERE; empty: nobody judges. `prices`: of a million
-    tokens in and out; None: not given. `agreed`: whether the user has agreed to what the judge will
-    cost."""
+    a process of its own where there are more than one. `executor`: what runs them in place of
+    those; None: there is none. `judge`: judge.SERVICE or judge.HERE; empty: nobody judges.
+    `prices`: of a million tokens in and out; None: not given. `agreed`: whether the user has agreed
+    to what the judge will cost."""
 
     editors: Editors
     workers: int = 1
