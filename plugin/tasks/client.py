@@ -19,6 +19,7 @@ from ...server.contract.jobs import (
     MANIFEST_FILE,
     RESULT,
     RESULT_FILE,
+    RESULTS,
     JobInfo,
 )
 from ...server.contract.landing import LANDING
@@ -234,6 +235,10 @@ class EditClient:
                     )
                 total = int(reply.headers["content-range"].rpartition("/")[2])
                 mark = reply.headers.get("etag", "")
+
+    def has_sidecar(self, job_id):
+        """Whether a file lies beside the result that GDAL reads with it."""
+        return "sidecar" in self.call(RESULTS, job_id=job_id)
 
     def manifest(self, job_id):
         """The manifest of a result; raises PluginError for one of another form."""

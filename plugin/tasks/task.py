@@ -11,7 +11,7 @@ from typing import Any, Callable, Optional
 from qgis.core import QgsFeedback, QgsTask
 from qgis.PyQt.QtCore import pyqtSignal
 
-from ...server.contract.jobs import DISMISSED, SUCCESSFUL
+from ...server.contract.jobs import DISMISSED, SIDECAR_FILE, SUCCESSFUL
 from ...server.contract.requests import RasterRef
 from ..errors import Cancelled, PluginError
 from ..map.layers import Export, plan_export, result_path, run_export
@@ -104,6 +104,11 @@ def fetch(client, job_id, folder):
     with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=str(folder)) as scratch:
         draft = Path(scratch) / "result.tif"
         client.download(job_id, draft)
+        if client.has_sidecar(job_id):
+            # Names of classes, which QGIS reads beside the file; there before the layer is loaded.
+            beside = Path(scratch) / SIDECAR_FILE
+            client.download(job_id, beside, SIDECAR_FILE)
+            os.replace(beside, target.with_name(f"{target.name}.aux.xml"))
         os.replace(draft, target)
     return target, manifest
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..contract.editors import AUTO
+from ..contract.jobs import MANIFEST_FILE, RESULT_FILE, SIDECAR_FILE
 from ..contract.manifest import Manifest
 from ..contract.requests import Blend, EditRequest, Exemplar, Output, Polygons, RasterRef
 from ..editors.models import Models
@@ -140,7 +141,8 @@ def _edit(given: argparse.Namespace) -> int:
 
     editors = Editors(models_of(given))
     beside = given.output.with_suffix(".manifest.json")
-    _check_targets(given, (given.output, beside))
+    aside = given.output.with_name(given.output.name + ".aux.xml")
+    _check_targets(given, (given.output, beside, aside))
     other = RasterRef(path=str(given.exemplar_raster)) if given.exemplar_raster else None
     exemplar = Exemplar(read_polygons(given.exemplar, given.crs), other) if given.exemplar else None
     request = EditRequest(
@@ -167,8 +169,10 @@ def _edit(given: argparse.Namespace) -> int:
     job = Job(request, given.editor, rasters)
     with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=given.output.parent) as folder:
         manifest = edit(job, editors, Path(folder), _print_progress)
-        (Path(folder) / "manifest.json").replace(beside)
-        (Path(folder) / "result.tif").replace(given.output)
+        (Path(folder) / MANIFEST_FILE).replace(beside)
+        if (Path(folder) / SIDECAR_FILE).is_file():
+            (Path(folder) / SIDECAR_FILE).replace(aside)
+        (Path(folder) / RESULT_FILE).replace(given.output)
     _tell(manifest, given.output)
     return 0
 

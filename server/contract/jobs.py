@@ -18,14 +18,18 @@ STATUS_WORDS = (
     "dismissed",
 )  # of a job (OGC 18-062r2, statusCode)
 ACCEPTED, RUNNING, SUCCESSFUL, FAILED, DISMISSED = STATUS_WORDS
-ENDED = frozenset((SUCCESSFUL, FAILED, DISMISSED))  # results, below /jobs/{id}/results/:
+ENDED = frozenset((SUCCESSFUL, FAILED, DISMISSED))
+# Results, below /jobs/{id}/results/:
 RESULT_FILE = "result.tif"
 MANIFEST_FILE = "manifest.json"
 PREVIEW_FILE = "preview.png"
+SIDECAR_FILE = RESULT_FILE + ".aux.xml"
+"""Names of classes and attribute tables, where there are any; GDAL reads it beside the result."""
 RESULT_FILES = {
     RESULT_FILE: "image/tiff; application=geotiff",
     MANIFEST_FILE: "application/json",
     PREVIEW_FILE: "image/png",
+    SIDECAR_FILE: "application/xml",
 }
 
 

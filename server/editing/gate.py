@@ -24,6 +24,7 @@ from ..contract.manifest import GateReport
 from ..ground.errors import PromiseBroken, RasterUnreadable
 from ..raster.grid import Box
 from ..raster.masks import Region, Wanted, burn
+from ..raster.metadata import metadata_of
 from ..raster.polygons import profile_crs
 from ..raster.raster import OnPart, Profile, opened, part_side, profile_of, validity
 
@@ -101,6 +102,15 @@ def verify_kept(source: rasterio.DatasetReader, box: Box, result: str | Path) ->
                 validity(source, part.window) != validity(written, part.seen_from(box).window)
             ).any():
                 raise PromiseBroken(f"{Path(result).name}: ground became nodata, or nodata ground.")
+
+
+def lost_metadata(source: rasterio.DatasetReader | None, result: str | Path) -> tuple[str, ...]:
+    """What the source says of itself beside pixels, grid and default tags and the result does not,
+    in words; nothing where there is no source."""
+    if source is None:
+        return ()
+    with opened(result) as written:
+        return tuple(metadata_of(source).without(metadata_of(written)))
 
 
 def _profile_faults(ours: Profile, theirs: Profile, box: Box) -> list[str]:

@@ -19,11 +19,12 @@ LITTLE_CHANGED = 0.6
 @dataclass(frozen=True)
 class Findings:
     """What was found on the way: `search`: where an exemplar was looked for; `gate`: by the check
-    of the file; `quality`: beside it."""
+    of the file; `quality`: beside it; `lost`: what the file does not say any more, in words."""
 
     search: SearchReport | None
     gate: GateReport
     quality: Quality
+    lost: tuple[str, ...] = ()
 
 
 def manifest_of(
@@ -49,7 +50,7 @@ def manifest_of(
         understood=plan.understood,
         search=found.search,
         pixels_left_nodata=left,
-        notes=notes_of(plan, source, left, facts.get("notes", ()), found.gate),
+        notes=notes_of(plan, source, left, facts.get("notes", ()), found),
         crs=profile.crs.to_string() if profile.crs else None,
         synthetic=provenance.DISCLAIMER,
         licence=str(facts.get("licence", info.licence)),
@@ -80,11 +81,12 @@ def editor_facts(parts: Sequence[Repainted]) -> dict[str, Any]:
 
 
 def notes_of(
-    plan: Plan, source: Source, left: int, said: Sequence[str], checked: GateReport
+    plan: Plan, source: Source, left: int, said: Sequence[str], found: Findings
 ) -> tuple[str, ...]:
     """What the user should know of this result, in sentences; `left`: pixels that are nodata;
     `said`: by the editor and the view."""
     notes = list(said)
+    checked = found.gate
     roles = source.layer.roles
     if source.heights_note and plan.editor.info.takes("elevation"):
         notes.append(source.heights_note)
@@ -100,6 +102,8 @@ def notes_of(
         notes.append(
             f"The file does not name its bands; taken as {guess}. State them if that is wrong."
         )
+    if found.lost:
+        notes.append(f"Not kept in the new file: {', '.join(found.lost)}.")
     return tuple(notes)
 
 

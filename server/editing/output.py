@@ -85,6 +85,11 @@ class Output(ABC):
         """Whose colours the preview shows."""
         return self.target
 
+    @property
+    def kept_of(self) -> rasterio.DatasetReader | None:
+        """The dataset whose metadata the result keeps; None: it is a new picture."""
+        return self.target.dataset
+
     def prepare(self, block: Block, mask: np.ndarray) -> Block:
         """The pixels of a region as they are edited."""
         return block
@@ -184,6 +189,11 @@ class MadeBands(Output):
     def preview_layer(self) -> Layer:
         """The new layer, or the one that was there."""
         return self.target if self.alone else self.source.layer
+
+    @property
+    def kept_of(self) -> rasterio.DatasetReader | None:
+        """The layer that the bands are appended to."""
+        return None if self.alone else self.source.layer.dataset
 
     @functools.cached_property
     def stretch(self) -> Stretch:

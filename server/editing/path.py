@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..contract.jobs import MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE
+from ..contract.jobs import MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE, SIDECAR_FILE
 from ..contract.manifest import GateReport, Manifest, Quality
 from ..contract.requests import EditRequest
 from ..editors.base import Scene
@@ -23,8 +23,10 @@ from ..raster import bands, display, masks, provenance
 from ..raster.bands import Layer
 from ..raster.geotiff import Mosaic, WriteOptions, write_geotiff
 from ..raster.masks import Region
+from ..raster.metadata import metadata_of
 from ..raster.raster import opened
 from ..raster.rasters import Rasters
+from ..raster.source_type import EDITED, MADE
 from ..words import land_cover
 from . import gate, tiling
 from .exemplars import Cuts, find_exemplars
@@ -103,7 +105,8 @@ def edit(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manife
                 checked = verify(work, place, draft, progress)
                 clock.mark("check")
                 quality = assess(work, place, parts, checked, draft)
-                found = Findings(cuts.search, checked, quality)
+                lost = gate.lost_metadata(out.kept_of, draft)
+                found = Findings(cuts.search, checked, quality, lost)
                 manifest = manifest_of(plan, source, place.window, parts, found)
                 manifest = replace(manifest, seconds=clock.total())
                 save(manifest, work, place, draft, folder)
@@ -194,7 +197,9 @@ def write(
     )
     changed = frozenset(band for part in parts for band in part.changed)
     classes = work.source.classes is not None
-    options = WriteOptions(request.output.compression, request.output.cog, tags, changed, classes)
+    how = MADE if request.raster.extent is not None and not request.raster.path else EDITED
+    output = request.output
+    options = WriteOptions(output.compression, output.cog, tags, changed, classes, how)
     mosaic = Mosaic(place.window, [(part.box, part.pixels) for part in parts])
     write_geotiff(target, mosaic, draft, options, lambda i, n: progress("writing", i, n))
 
@@ -214,13 +219,17 @@ def verify(work: Work, place: Place, draft: Path, progress: Progress) -> GateRep
 
 
 def save(manifest: Manifest, work: Work, place: Place, draft: Path, folder: Path) -> None:
-    """The files beside the result: preview and manifest."""
+    """The files beside the result: preview, manifest, and what a GeoTIFF cannot hold itself."""
     layer = work.out.preview_layer
     chosen = display.colour_bands(layer.profile, layer.roles)
     if work.source.classes is None:
         display.write_preview(draft, place.window, chosen, folder / PREVIEW_FILE)
     else:
         display.write_class_preview(draft, layer.profile.palette, folder / PREVIEW_FILE)
+    sidecar = metadata_of(work.out.dataset).sidecar
+    if sidecar:
+        with whole_file(folder / SIDECAR_FILE) as beside:
+            beside.write_text(sidecar, encoding="utf8")
     write_json(folder / MANIFEST_FILE, manifest.to_json())
 
 

@@ -21,6 +21,7 @@ from rasterio.rpc import RPC
 
 from ..ground.errors import NoSpace, RasterUnreadable
 from .grid import Box
+from .metadata import metadata_of, write_domains, write_rest
 from .raster import OnPart, Profile, part_side, profile_of
 
 SYNTHETIC_BAND = "Pixels of this band inside the polygons were made by a program. Not measured."
@@ -30,13 +31,15 @@ SYNTHETIC_BAND = "Pixels of this band inside the polygons were made by a program
 class WriteOptions:
     """How a result is written. `compression`: deflate, zstd or none. `cog`: as a cloud-optimised
     GeoTIFF. `tags`: pairs to add to the default domain. `changed`: bands (from 0) to mark as
-    synthetic. `classes`: values are names, of which overviews take one instead of a mean."""
+    synthetic. `classes`: values are names, of which overviews take one instead of a mean.
+    `source_type`: IPTC's term for how the picture came to be; empty: nothing is said."""
 
     compression: str = "deflate"
     cog: bool = False
     tags: tuple[tuple[str, str], ...] = ()
     changed: frozenset[int] = frozenset()
     classes: bool = False
+    source_type: str = ""
 
 
 def _creation_options(profile: Profile, box: Box, options: WriteOptions) -> dict[str, object]:
@@ -145,12 +148,17 @@ def _write_draft(
     on_part: OnPart,
 ) -> None:
     profile = profile_of(source)
+    metadata = metadata_of(source)
     box = mosaic.box
     patches = mosaic.patches
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(draft, "w", **_creation_options(profile, box, options)) as out:
+        creation = _creation_options(profile, box, options)
+        if metadata.profile:
+            creation["source_icc_profile"] = metadata.profile
+        with rasterio.open(draft, "w", **creation) as out:
             _describe(out, profile, options)
+            write_domains(out, metadata)
             rpcs = rpcs_of(source, box)
             if rpcs is not None:
                 out.rpcs = rpcs
@@ -169,6 +177,7 @@ def _write_draft(
                 if profile.has_mask:
                     out.write_mask(_clear_mask(source, part), window=here)
             _add_overviews(out, box, options)
+    write_rest(draft, metadata.disclosing(options.source_type))
 
 
 def _clear_mask(source: rasterio.DatasetReader, part: Box) -> np.ndarray:
@@ -212,7 +221,12 @@ def _add_overviews(out: rasterio.io.DatasetWriter, box: Box, options: WriteOptio
 
 
 def _as_cog(draft: Path, target: Path, options: WriteOptions, predict: bool) -> Path:
-    creation = {"COMPRESS": options.compression.upper(), "BLOCKSIZE": 256, "BIGTIFF": "IF_SAFER"}
+    creation = {
+        "COMPRESS": options.compression.upper(),
+        "BLOCKSIZE": 256,
+        "BIGTIFF": "IF_SAFER",
+        "COPY_SRC_MDD": "YES",
+    }
     if options.compression != "none" and predict:
         creation["PREDICTOR"] = "YES"
     if options.classes:

@@ -20,6 +20,7 @@ from ...contract.jobs import (
     RESULT_FILES,
     RESULTS,
     RUNNING,
+    SIDECAR_FILE,
     SUCCESSFUL,
     JobInfo,
     JobList,
@@ -32,7 +33,12 @@ PAGE = 100
 """Jobs of a list where no limit is asked for."""
 LIMIT, STATUS, AFTER = JOBS.query
 (WAIT,) = JOB.query
-NAMES = {"result": RESULT_FILE, "manifest": MANIFEST_FILE, "preview": PREVIEW_FILE}
+NAMES = {
+    "result": RESULT_FILE,
+    "manifest": MANIFEST_FILE,
+    "preview": PREVIEW_FILE,
+    "sidecar": SIDECAR_FILE,
+}
 
 
 def with_links(info: JobInfo) -> JobInfo:
@@ -83,14 +89,16 @@ def dismiss(job_id: str) -> Response:
 
 @resource.serves(RESULTS)
 def results(job_id: str) -> dict[str, Any]:
-    """Links to the result files."""
+    """Links to the result files; to a sidecar only where there is one."""
     _finished(job_id)
+    folder = services().store.folder(job_id)
     return {
         key: {
             "href": f"{base_url()}{RESULT.url(job_id=job_id, name=name)}",
             "type": RESULT_FILES[name],
         }
         for key, name in NAMES.items()
+        if name != SIDECAR_FILE or (folder / name).is_file()
     }
 
 
@@ -104,6 +112,8 @@ def result_file(job_id: str, name: str) -> Response:
     early = name == PREVIEW_FILE and path.exists() and store.info(job_id).status == RUNNING
     if not early:
         _finished(job_id)
+    if not path.is_file():
+        raise UnknownJob(f"This job has no '{name}'.")
     kind = RESULT_FILES[name].split(";")[0]
     return send_file(path.resolve(), mimetype=kind, conditional=True, etag=True, download_name=name)
 
