@@ -4,6 +4,7 @@ widget."""
 import os
 import tempfile
 import uuid
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -11,6 +12,7 @@ from typing import Any, Callable, Optional
 from qgis.core import QgsFeedback, QgsTask
 from qgis.PyQt.QtCore import pyqtSignal
 
+from ...server.contract.bundle import is_beside
 from ...server.contract.jobs import DISMISSED, SIDECAR_FILE, SUCCESSFUL
 from ...server.contract.requests import RasterRef
 from ..errors import Cancelled, PluginError
@@ -139,7 +141,19 @@ def _referring(client, connection, paths, ask):
 
 
 def _uploaded(client, path):
-    return RasterRef(upload=client.upload(path))
+    """A reference to a raster that was sent; with the files beside it, which say where it lies and
+    which pixels are valid, as one zip."""
+    beside = sorted(
+        one for one in path.parent.iterdir() if one.is_file() and is_beside(one.name, path.name)
+    )
+    if not beside:
+        return RasterRef(upload=client.upload(path))
+    with tempfile.TemporaryDirectory(prefix="landbrush-") as folder:
+        archive = Path(folder) / "raster.zip"
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
+            for one in (path, *beside):  # the raster first
+                packed.write(one, one.name)
+        return RasterRef(upload=client.upload(archive))
 
 
 class _Task(QgsTask):

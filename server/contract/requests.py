@@ -194,7 +194,7 @@ class Upload(Message):
 RASTERS = Route(
     "POST",
     "/rasters",
-    "upload a raster; the id is its content's",
+    "upload a raster, or a zip of one and the files beside it; the id is the content's",
     answer=Upload,
     status=201,
     body="image/tiff",

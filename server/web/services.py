@@ -26,6 +26,7 @@ from ..ground.settings import Settings
 from ..jobs.executor import Runner
 from ..jobs.folder import REQUEST, allowed_for
 from ..jobs.store import JobStore
+from ..raster import bundle
 from ..raster.polygons import crs_of, extent_box, pixel_polygons
 from ..raster.raster import opened, profile_of
 from ..raster.rasters import Rasters
@@ -145,7 +146,8 @@ class Services:
             return path
 
     def receive(self, stream: IO[bytes], length: int | None) -> str:
-        """Store an upload under the hash of its content, whole or not at all."""
+        """Store an upload under the hash of its content, whole or not at all; a zip of a raster and
+        the files beside it as one GeoTIFF."""
         limit = self.settings.upload_limit_mb * 1_000_000
         if length is not None and length > limit:
             raise TooLarge(f"The upload has {length:,} bytes; at most {limit:,} are taken.")
@@ -155,6 +157,7 @@ class Services:
         try:
             handle, name = tempfile.mkstemp(prefix=".part-", dir=self.settings.uploads)
             draft = Path(name)
+            whole = draft.with_name(f"{draft.name}.tif")
             try:
                 with os.fdopen(handle, "wb") as out:
                     while chunk := stream.read(CHUNK):
@@ -163,11 +166,15 @@ class Services:
                             raise TooLarge(f"The upload has more than {limit:,} bytes.")
                         digest.update(chunk)
                         out.write(chunk)
-                _check_upload(draft, size)
                 raster_id = digest.hexdigest()[:40]
+                if size and bundle.is_bundle(draft):
+                    bundle.as_one(draft, whole, limit)
+                    os.replace(whole, draft)
+                _check_upload(draft, size)
                 os.replace(draft, self.settings.uploads / raster_id)
             finally:
                 draft.unlink(missing_ok=True)
+                whole.unlink(missing_ok=True)
         except OSError as error:
             raise NoSpace(f"The upload could not be stored: {error}.") from error
         return raster_id
