@@ -337,3 +337,15 @@ def test_elevation_and_extent_are_checked_before_the_queue(client, rgb, tmp_path
         start(client, rgb, extent={"xmin": 0, "ymin": 0, "xmax": 1, "ymax": 1}).status_code == 422
     )
     assert not list(settings.jobs.iterdir())
+
+
+def test_inputs_may_say_what_they_are(client, rgb):
+    """OGC 18-062r2, 7.11.2.2: a value with its media type."""
+    plain = inputs(rgb, seed=7, prompt="snow")
+    wrapped = {name: {"value": value} for name, value in plain.items()}
+    wrapped["polygons"]["mediaType"] = "application/geo+json"
+    started = client.post("/processes/snow/execution", json={"inputs": wrapped})
+    assert started.status_code == 201, started.get_json()
+    job = finished(client, started.get_json()["jobID"])
+    told = client.get(f"/jobs/{job['jobID']}/results/manifest.json").get_json()
+    assert told["seed"] == 7 and told["prompt"] == "snow"

@@ -82,4 +82,20 @@ def _inputs(body: Any) -> Any:
     }
     if modes - {"reference"}:
         raise BadRequest("outputs: results are handed over as references alone.")
-    return body.get("inputs")
+    return _unwrapped(body.get("inputs"))
+
+
+QUALIFIED = {"value", "mediaType", "encoding", "schema"}
+
+
+def _unwrapped(inputs: Any) -> Any:
+    """Inputs without the form in which a value may say what it is (OGC 18-062r2, 7.11.2.2:
+    qualifiedInputValue)."""
+    if not isinstance(inputs, dict):
+        return inputs
+    return {
+        name: given["value"]
+        if isinstance(given, dict) and "value" in given and set(given) <= QUALIFIED
+        else given
+        for name, given in inputs.items()
+    }
