@@ -10,6 +10,10 @@ class PluginError(Exception):
         self.details = details or message
 
 
+class FileNotShared(PluginError):
+    """The server may not read this file of the machine; it can be sent instead."""
+
+
 class ServerUnreachable(PluginError):
     """Nobody answers at the server's address."""
 

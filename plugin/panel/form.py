@@ -21,6 +21,8 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ...server.contract.editors import AUTO
+from ...server.contract.message import bounds_of, choices_of
+from ...server.contract.requests import Blend, Output
 from .. import settings
 from ..map.canvas import PolygonTool
 from .ensemble import EnsembleBox
@@ -42,7 +44,9 @@ from .words import WordsBox
 from .wrapped import Wrapped
 
 AREA_TITLES = (("the edited window", "window"), ("the whole layer", "layer"))
-COMPRESSION_TITLES = (("DEFLATE", "deflate"), ("ZSTD", "zstd"), ("none", "none"))
+COMPRESSION_TITLES = tuple(
+    (word if word == "none" else word.upper(), word) for word in choices_of(Output, "compression")
+)
 
 
 NARROWEST_PX = 240
@@ -191,13 +195,13 @@ class DockForm(QDockWidget):
         self.beyond = QSpinBox()
         self.feather = QSpinBox()
         self.context = QSpinBox()
-        for field, top in (
-            (self.grow, 64),
-            (self.beyond, 64),
-            (self.feather, 128),
-            (self.context, 2048),
+        for field, name in (
+            (self.grow, "grow_px"),
+            (self.beyond, "beyond_px"),
+            (self.feather, "feather_px"),
+            (self.context, "context_px"),
         ):
-            field.setRange(0, top)
+            field.setRange(*bounds_of(Blend, name))
             field.setSuffix(" px")
         self.beyond.setToolTip(
             "The editor draws this far around the polygons too; what lies outside is not kept"

@@ -14,10 +14,12 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
+from ...server.contract.message import bounds_of, choices_of
+from ...server.contract.requests import Blend, Output
 from .. import settings
 
-AREAS = ("window", "layer")
-COMPRESSIONS = ["deflate", "zstd", "none"]
+AREAS = choices_of(Output, "area")
+COMPRESSIONS = list(choices_of(Output, "compression"))
 
 
 def tr(text):
@@ -39,21 +41,29 @@ def whole_number(name, title, default, highest):
     )
 
 
+def blend_number(name, title, of_blend, default):
+    """A number of the contract's Blend, with its bounds."""
+    return whole_number(name, title, default, bounds_of(Blend, of_blend)[1])
+
+
 def advanced():
     """What few people change, the same for all algorithms."""
     found = [
         polygons("PROTECT", "Areas inside that stay as they are"),
         QgsProcessingParameterExtent("EXTENT", tr("Edit only inside this extent"), optional=True),
-        whole_number("GROW", "Enlarge the polygons by (px)", 0, 64),
-        whole_number("BEYOND", "Draw beyond the polygons, not kept (px)", 0, 64),
-        whole_number(
-            "FEATHER", "Soft edge inside the polygons (px)", settings.get("blend/feather_px"), 128
+        blend_number("GROW", "Enlarge the polygons by (px)", "grow_px", 0),
+        blend_number("BEYOND", "Draw beyond the polygons, not kept (px)", "beyond_px", 0),
+        blend_number(
+            "FEATHER",
+            "Soft edge inside the polygons (px)",
+            "feather_px",
+            settings.get("blend/feather_px"),
         ),
-        whole_number(
+        blend_number(
             "CONTEXT",
             "Surroundings shown to the editor (px)",
+            "context_px",
             settings.get("blend/context_px"),
-            2048,
         ),
         QgsProcessingParameterBoolean(
             "MATCH",

@@ -28,7 +28,7 @@ from ...server.contract.message import ContractError
 from ...server.contract.models import MODEL_ACTION, MODELS
 from ...server.contract.requests import RASTERS
 from ...server.contract.words import ENSEMBLES, INTERPRETATIONS, SEARCHES, Ensemble
-from ..errors import Cancelled, PluginError, ServerUnreachable
+from ..errors import Cancelled, FileNotShared, PluginError, ServerUnreachable
 
 POLL_WAIT_S = 2
 POLL_ERRORS = 5
@@ -265,4 +265,5 @@ def _as_error(reply):
         return PluginError(
             "The server does not accept the token. Check it in the Landbrush settings.", detail
         )
-    return PluginError(f"{title}: {detail}" if detail else title, f"HTTP {reply.status}: {detail}")
+    kind = FileNotShared if reply.status == 403 else PluginError
+    return kind(f"{title}: {detail}" if detail else title, f"HTTP {reply.status}: {detail}")

@@ -15,13 +15,11 @@ from qgis.PyQt.QtCore import pyqtSignal
 from ...server.contract.bundle import is_beside
 from ...server.contract.jobs import DISMISSED, SIDECAR_FILE, SUCCESSFUL
 from ...server.contract.requests import RasterRef
-from ..errors import Cancelled, PluginError
+from ..errors import Cancelled, FileNotShared, PluginError
 from ..map.layers import Export, plan_export, result_path, run_export
 from .client import EditClient
 from .network import QgisTransport
 from .request import EditForm, build, by_path, file_of, in_layer_crs, layer_path
-
-FILE_REFUSED = "Not allowed"
 
 
 @dataclass
@@ -134,9 +132,8 @@ def _referring(client, connection, paths, ask):
     if connection.shares_files:
         try:
             return ask([None if p is None else by_path(p) for p in paths])
-        except PluginError as error:
-            if FILE_REFUSED not in error.message:
-                raise
+        except FileNotShared:
+            pass  # sent instead
     return ask([None if p is None else _uploaded(client, p) for p in paths])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import MISSING, field, fields, is_dataclass
-from typing import Any, ClassVar, Mapping, Type, TypeVar, Union, get_type_hints
+from typing import Any, ClassVar, Mapping, Tuple, Type, TypeVar, Union, get_type_hints
 
 Json = Any
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
@@ -141,6 +141,17 @@ def _parse_scalar(hint: Any, value: Json, where: str, rules: Mapping[str, Any]) 
             f"text of {len(value)} characters is too long, or holds a NUL or half a character",
         )
     return value
+
+
+def bounds_of(kind: type, name: str) -> Tuple[Any, Any]:
+    """The least and the largest value of a declared field; None: unbounded."""
+    rules = next(one for one in fields(kind) if one.name == name).metadata
+    return rules.get("minimum"), rules.get("maximum")
+
+
+def choices_of(kind: type, name: str) -> Tuple[str, ...]:
+    """The words that a declared field takes."""
+    return tuple(next(one for one in fields(kind) if one.name == name).metadata["choices"])
 
 
 def declare(help_text: str, default: Any = MISSING, **rules: Any) -> Any:

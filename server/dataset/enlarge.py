@@ -21,7 +21,7 @@ TIMES = 4
 Doubled = Callable[[np.ndarray], np.ndarray]
 
 
-@functools.cache
+@functools.cache  # of a package's own files, the same for every home
 def _network() -> Any:
     """The network of the package's files; its own binding, which needs a GPU's driver, is not
     imported."""

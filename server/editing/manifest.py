@@ -96,7 +96,7 @@ def notes_of(
     if changed < LITTLE_CHANGED:
         why = f": {plan.editor.spares}" if plan.editor.spares else ""
         notes.append(f"Only {changed:.0%} of the polygons' pixels changed{why}.")
-    if len(roles.names) > 3 and roles.source.startswith("assumed") and any(roles.names):
+    if len(roles.names) > 3 and roles.assumed and any(roles.names):
         named = enumerate(roles.names, 1)
         guess = ", ".join(f"{role}={band}" for band, role in named if role)
         notes.append(

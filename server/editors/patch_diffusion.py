@@ -100,7 +100,13 @@ class Variation(_PatchDiffusion[VariationOptions]):
 class HarmoniseOptions:
     """How much is drawn anew, and where."""
 
-    strength: float = option("Strength", 0.35, minimum=0.05, maximum=0.8)
+    strength: float = option(
+        "Strength",
+        0.35,
+        "How much is drawn anew: low keeps all but the seams.",
+        minimum=0.05,
+        maximum=0.8,
+    )
     rim_px: int = option(
         "Only a rim of",
         0,

@@ -92,8 +92,19 @@ class Flood:
         maximum=50.0,
     )
     mud: float = option("Mud", 0.8, "0 clear, 1 brown.", minimum=0.0, maximum=1.0)
-    keep_tall: bool = option("Roofs and crowns stay above water", True)
-    object_height_m: float = option("Their height", 3.0, unit="m", minimum=0.0, maximum=100.0)
+    keep_tall: bool = option(
+        "Roofs and crowns stay above water",
+        True,
+        "What looks taller than the water is deep is left dry, as far as one picture tells.",
+    )
+    object_height_m: float = option(
+        "Their height",
+        3.0,
+        "Of roofs and crowns above the ground: water that is deeper covers them too.",
+        unit="m",
+        minimum=0.0,
+        maximum=100.0,
+    )
 
 
 def flood(ground: Ground, how: Flood, seed: int, elevation: np.ndarray | None = None) -> np.ndarray:
@@ -234,9 +245,20 @@ class Burn:
     """`severity` 0 ... 1; `patch_m`: size of unburned patches; `ash` 0 ... 1: pale share of what
     burned."""
 
-    severity: float = option("Severity", 0.7, minimum=0.0, maximum=1.0)
-    patch_m: float = option("Size of patches", 40.0, unit="m", minimum=0.5, maximum=5000.0)
-    ash: float = option("Ash", 0.25, minimum=0.0, maximum=1.0)
+    severity: float = option(
+        "Severity", 0.7, "0 singed, 1 burnt to the ground.", minimum=0.0, maximum=1.0
+    )
+    patch_m: float = option(
+        "Size of patches",
+        40.0,
+        "Width on the ground of what burnt alike.",
+        unit="m",
+        minimum=0.5,
+        maximum=5000.0,
+    )
+    ash: float = option(
+        "Ash", 0.25, "Share of the burnt ground that is pale with ash.", minimum=0.0, maximum=1.0
+    )
 
 
 def burn(ground: Ground, how: Burn, seed: int) -> np.ndarray:

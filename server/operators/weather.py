@@ -20,12 +20,33 @@ class Fog:
     """`visibility_m`: meteorological visibility; `thickness_m`: of the layer looked through;
     `patchiness` 0 ... 1; `patch_m`: size of its swaths."""
 
-    visibility_m: float = option("Visibility", 250.0, unit="m", minimum=10.0, maximum=20000.0)
-    thickness_m: float = option(
-        "Thickness of the layer", 60.0, unit="m", minimum=1.0, maximum=2000.0
+    visibility_m: float = option(
+        "Visibility",
+        250.0,
+        "How far one sees through the fog: light falls to 2 per cent over it.",
+        unit="m",
+        minimum=10.0,
+        maximum=20000.0,
     )
-    patchiness: float = option("Patchiness", 0.6, minimum=0.0, maximum=1.0)
-    patch_m: float = option("Size of swaths", 120.0, unit="m", minimum=1.0, maximum=20000.0)
+    thickness_m: float = option(
+        "Thickness of the layer",
+        60.0,
+        "Height of the fog above the ground.",
+        unit="m",
+        minimum=1.0,
+        maximum=2000.0,
+    )
+    patchiness: float = option(
+        "Patchiness", 0.6, "0 one even layer, 1 torn into swaths.", minimum=0.0, maximum=1.0
+    )
+    patch_m: float = option(
+        "Size of swaths",
+        120.0,
+        "Width of a swath on the ground.",
+        unit="m",
+        minimum=1.0,
+        maximum=20000.0,
+    )
 
 
 @dataclass(frozen=True)
@@ -121,10 +142,28 @@ def fog(
 class Snow:
     """`cover` 0 ... 1: share of the ground; `depth_cm`: thin snow lets ground and shade through."""
 
-    cover: float = option("Snow cover", 0.85, minimum=0.0, maximum=1.0)
-    depth_cm: float = option("Depth", 12.0, unit="cm", minimum=0.5, maximum=300.0)
-    drift_m: float = option("Size of patches", 8.0, unit="m", minimum=0.2, maximum=2000.0)
-    keep_water: bool = option("Open water stays open", True)
+    cover: float = option(
+        "Snow cover", 0.85, "Share of the open ground that is white.", minimum=0.0, maximum=1.0
+    )
+    depth_cm: float = option(
+        "Depth",
+        12.0,
+        "What is lower than it disappears; deep snow smooths the ground.",
+        unit="cm",
+        minimum=0.5,
+        maximum=300.0,
+    )
+    drift_m: float = option(
+        "Size of patches",
+        8.0,
+        "Width of drifts and of bare spots on the ground.",
+        unit="m",
+        minimum=0.2,
+        maximum=2000.0,
+    )
+    keep_water: bool = option(
+        "Open water stays open", True, "Off: it is frozen over, with snow on it."
+    )
 
 
 def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
@@ -175,12 +214,32 @@ class LowLight:
     """`light`: share of daylight; `noise_electrons`: read noise; `well_electrons`: signal of white
     in daylight."""
 
-    light: float = option("Light, as a share of daylight", 0.18, minimum=0.002, maximum=1.0)
-    well_electrons: float = option(
-        "Signal of white in daylight", 6000.0, unit="electrons", minimum=50.0, maximum=1e6
+    light: float = option(
+        "Light, as a share of daylight",
+        0.18,
+        "0.2 dusk, 0.02 night without lamps.",
+        minimum=0.002,
+        maximum=1.0,
     )
-    noise_electrons: float = option("Read noise", 6.0, unit="electrons", minimum=0.0, maximum=500.0)
-    blue_shift: float = option("Blue shift", 0.25, minimum=0.0, maximum=1.0)
+    well_electrons: float = option(
+        "Signal of white in daylight",
+        6000.0,
+        "Fewer make a grainier night.",
+        unit="electrons",
+        minimum=50.0,
+        maximum=1e6,
+    )
+    noise_electrons: float = option(
+        "Read noise",
+        6.0,
+        "The sensor's own noise, which shows where it is dark.",
+        unit="electrons",
+        minimum=0.0,
+        maximum=500.0,
+    )
+    blue_shift: float = option(
+        "Blue shift", 0.25, "0 the colours of day, 1 those of late dusk.", minimum=0.0, maximum=1.0
+    )
 
 
 def low_light(ground: Ground, how: LowLight, seed: int) -> np.ndarray:

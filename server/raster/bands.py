@@ -61,10 +61,12 @@ class Roles:
 
     `names`: a role a data band ('red', 'nir', 'vv' ...), '' where it is not known. `source`: how
     they were found, in words: given, the file's own descriptions or colours, or assumed.
+    `assumed`: that the file says nothing of them.
     """
 
     names: tuple[str, ...]
     source: str
+    assumed: bool = False
 
     def index(self, role: str) -> int | None:
         """Index of the band with that role among the data bands."""
@@ -113,7 +115,11 @@ def roles_of(profile: Profile, given: Mapping[str, int]) -> Roles:
         if len(colours) == 4 and colours[3] == "":
             colours[3] = "nir"
         return Roles(tuple(colours), "colour interpretation")
-    return Roles(LAYOUTS.get(len(bands), ("",) * len(bands)), "assumed from the number of bands")
+    return Roles(
+        LAYOUTS.get(len(bands), ("",) * len(bands)),
+        "assumed from the number of bands",
+        assumed=True,
+    )
 
 
 @dataclass(frozen=True)

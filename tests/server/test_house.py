@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import statistics
 import warnings
 from collections.abc import Iterator
@@ -91,3 +92,15 @@ def test_what_is_counted():
     text = "def f(a):\n    return [b if b else 1 for b in a] or (2 if a else 3)\n"
     (node,) = ast.parse(text).body
     assert isinstance(node, ast.FunctionDef) and complexity(node) == 4
+
+
+def test_every_option_says_what_it_does():
+    """In the panel and the toolbox the help is all that a user has."""
+    editors = json.loads((ROOT / "resources" / "editors.json").read_text("utf8"))
+    bare = [
+        f"{editor['id']}.{option['name']}"
+        for editor in editors
+        for option in editor.get("options", ())
+        if not option.get("help")
+    ]
+    assert bare == []
