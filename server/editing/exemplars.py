@@ -24,7 +24,7 @@ from ..ground.errors import CannotEdit, NotFoundInLayer, OutsideRaster
 from ..raster import tone
 from ..raster.bands import Layer, Stretch, data_bands, roles_of, stretch_of
 from ..raster.grid import Box
-from ..raster.masks import burn
+from ..raster.masks import draw_mask
 from ..raster.polygons import pixel_polygons
 from ..raster.raster import Block, Profile, profile_of, read_window
 from ..search.find import find_sentences, find_word, sources
@@ -98,7 +98,7 @@ def _cut(layer: Layer, shape: shapely.Polygon, keep_out: list) -> Cut | None:
     if not (box.width and box.height):
         return None
     block = read_window(layer.dataset, box)
-    usable = burn([shape], box) & block.valid & ~burn(keep_out, box)
+    usable = draw_mask([shape], box) & block.valid & ~draw_mask(keep_out, box)
     return _cut_of(layer.profile, block, usable)
 
 
@@ -137,14 +137,14 @@ def _from_other(
     roles = roles_of(theirs, {})
     alike = how.classes or theirs.dtype == layer.profile.dtype
     toned = tone.of_same_ground(layer, other) if how.match and alike else None
-    in_target = pixel_polygons(exemplar.polygons, theirs, "exemplar")
+    in_theirs = pixel_polygons(exemplar.polygons, theirs, "exemplar")
     patches = []
-    for shape in in_target:
+    for shape in in_theirs:
         box = _limited(shape).clipped(theirs.box)
         if not (box.width and box.height):
             continue
         block = read_window(other, box)
-        usable = burn([shape], box) & block.valid
+        usable = draw_mask([shape], box) & block.valid
         values = block.values[bands].astype(np.float64)
         if not alike:
             values = stretch_of(theirs, roles, block).normalise(block.values)
@@ -247,7 +247,7 @@ def _cuts_of(
         # copy.
         box = hit.box.grown(hit.box.width // 2, whole) if result.word in LARGE else hit.box
         block = read_window(layer.dataset, box)
-        usable = block.valid & ~burn(keep_out, box)
+        usable = block.valid & ~draw_mask(keep_out, box)
         weight = 0.0 if result.method is Method.RULE else hit.agreement - hits[0].agreement
         patches.append(replace(_cut_of(layer.profile, block, usable), log_weight=weight))
     return _grainy(patches) if result.word in GRAINY else patches

@@ -23,7 +23,7 @@ from shapely.geometry.base import BaseGeometry
 from ..contract.manifest import GateReport
 from ..ground.errors import PromiseBroken, RasterUnreadable
 from ..raster.grid import Box
-from ..raster.masks import Region, Wanted, burn
+from ..raster.masks import Region, Wanted, draw_mask
 from ..raster.metadata import metadata_of
 from ..raster.polygons import profile_crs
 from ..raster.raster import OnPart, Profile, opened, part_side, profile_of, validity
@@ -93,13 +93,13 @@ def verify_kept(source: rasterio.DatasetReader, box: Box, result: str | Path) ->
     with opened(result) as written:
         for part in box.squares(part_side(source)):
             old = source.read(window=part.window)
-            new = written.read(indexes=list(source.indexes), window=part.seen_from(box).window)
+            new = written.read(indexes=list(source.indexes), window=part.relative_to(box).window)
             if (_bits(old) != _bits(new)).any():
                 raise PromiseBroken(
                     f"{Path(result).name}: bands that the layer had are not what they were."
                 )
             if (
-                validity(source, part.window) != validity(written, part.seen_from(box).window)
+                validity(source, part.window) != validity(written, part.relative_to(box).window)
             ).any():
                 raise PromiseBroken(f"{Path(result).name}: ground became nodata, or nodata ground.")
 
@@ -180,7 +180,7 @@ def _compare(
     parts = list(box.squares(part_side(source)))
     for number, part in enumerate(parts):
         on_part(number, len(parts))
-        here = part.seen_from(box).window
+        here = part.relative_to(box).window
         old = source.read(window=part.window)
         new = written.read(window=here)
         before.update(old)
@@ -234,20 +234,20 @@ def _against(
 
     Each polygon is burned for itself, and what is in doubt is measured against its outline.
     """
-    touched = _burned(wanted.protected, part) & unequal
+    touched = _covered(wanted.protected, part) & unequal
     if touched.any():
         touched = wanted.surely_in(wanted.protected, part, touched)
     limit = np.zeros(mask.shape, bool)
-    limit[wanted.limit.clipped(part).seen_from(part).slices] = True
+    limit[wanted.limit.clipped(part).relative_to(part).slices] = True
     # A protected shape that is too thin to hold a pixel's centre keeps what it touches.
-    asked = _burned(wanted.polygons, part) & ~burn(wanted.protected, part) & limit
+    asked = _covered(wanted.polygons, part) & ~draw_mask(wanted.protected, part) & limit
     missed = asked & ~mask
     if missed.any():
         missed = wanted.surely_in(wanted.polygons, part, missed)
     return int(asked.sum()), int(missed.sum()), int(touched.sum())
 
 
-def _burned(shapes: Sequence[BaseGeometry], part: Box) -> np.ndarray:
+def _covered(shapes: Sequence[BaseGeometry], part: Box) -> np.ndarray:
     found = np.zeros((part.height, part.width), np.uint8)
     frame = shapely.box(part.col, part.row, part.col + part.width, part.row + part.height)
     here = [shapes[number] for number in shapely.STRtree(shapes).query(frame)]
@@ -266,5 +266,5 @@ def _mask_of(part: Box, regions: Sequence[Region]) -> np.ndarray:
     for region in regions:
         both = region.box.clipped(part)
         if both.width and both.height:
-            mask[both.seen_from(part).slices] |= region.mask[both.seen_from(region.box).slices]
+            mask[both.relative_to(part).slices] |= region.mask[both.relative_to(region.box).slices]
     return mask

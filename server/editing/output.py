@@ -233,7 +233,7 @@ class MadeBands(Output):
         nodata = profile.nodata
         for index, band in enumerate(self.made):
             if nodata is not None and np.isfinite(nodata) and kind(nodata) == nodata:
-                native[index][native[index] == nodata] = bands.beside(kind(nodata))
+                native[index][native[index] == nodata] = bands.nearest_other_value(kind(nodata))
             values[band][drawn.mask] = native[index][drawn.mask]
         return Repainted(drawn.box, values)
 

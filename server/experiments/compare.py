@@ -82,7 +82,7 @@ class _Sides:
 def _about(sides: _Sides, shapes: list) -> Comparison:
     """Inside and outside polygons (in pixels), and at their rim."""
     box = _window(shapes, sides.first.profile.box)
-    mask = masks.burn(shapes, box)
+    mask = masks.draw_mask(shapes, box)
     seen, made, both = sides.read(box)
     if not both.any():
         return Comparison(0, False)

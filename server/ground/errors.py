@@ -168,4 +168,5 @@ class PromiseBroken(ServerError):
 
 
 class Dismissed(Exception):
-    """Raised inside an editor's step when the job was dismissed."""
+    """Raised at the next call of `progress` once a job was dismissed (the panel says: cancelled):
+    while it is read, edited, written or checked."""

@@ -2,7 +2,7 @@
 
 By default one worker thread a device in this process. What is submitted is a
 module-level function with a path, and state never comes from the future. Workers
-in other processes have a lock of their own over a job's folder (store.StatusLock).
+in other processes have a lock of their own over a job's folder (folder.StatusLock).
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ class _Progress:
     def __call__(
         self, stage: str, step: int, steps: int, picture: np.ndarray | None = None, note: str = ""
     ) -> None:
+        """Keep how far the job has come; this is where a dismissed one stops."""
         if is_dismissed(self.folder):
             raise Dismissed
         if picture is not None and time.monotonic() - self.shown > PREVIEW_EVERY_S:

@@ -180,7 +180,7 @@ class Stretch:
 
     def normalise(self, values: np.ndarray) -> np.ndarray:
         """Native values (bands, H, W) to what an editor sees; invalid values are not repaired."""
-        low, span = self._columns(values.dtype)
+        low, span = self._low_and_span(values.dtype)
         out = np.empty((len(self.bands), *values.shape[1:]), np.float32)
         whole = self.bands == tuple(range(len(values)))
         scale = 1 / span
@@ -211,7 +211,7 @@ class Stretch:
     def denormalise(self, seen: np.ndarray, profile: Profile) -> np.ndarray:
         """The inverse, rounded and clipped to the raster's type."""
         kind = np.dtype(profile.dtype)
-        low, span = self._columns(kind)
+        low, span = self._low_and_span(kind)
         out = np.empty(seen.shape, kind)
         for rows in _strips(seen.shape[1]):
             part = seen[:, rows] * span
@@ -228,7 +228,7 @@ class Stretch:
             out[:, rows] = part
         return out
 
-    def _columns(self, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    def _low_and_span(self, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
         """Low and span of each band; single precision holds integers of up to 16 bits exactly."""
         wide = kind.itemsize > 2 and kind != np.float32
         low = np.array(self.low)[:, None, None]
@@ -338,11 +338,11 @@ def away_from_nodata(values: np.ndarray, mask: np.ndarray, profile: Profile) -> 
     value = kind.type(nodata)
     gone = mask & (values[bands] == value).all(axis=0)
     if gone.any():
-        values[bands[0]][gone] = beside(value)
+        values[bands[0]][gone] = nearest_other_value(value)
     return values
 
 
-def beside(value: Any) -> Any:
+def nearest_other_value(value: Any) -> Any:
     """The value of the same type that is nearest to it."""
     kind = value.dtype
     if kind.kind == "f":

@@ -172,7 +172,7 @@ def _write_draft(
                 )
                 for where, pixels in patches:
                     _lay(values, part, where, pixels)
-                here = part.seen_from(box).window
+                here = part.relative_to(box).window
                 out.write(values, window=here)
                 if profile.has_mask:
                     out.write_mask(_clear_mask(source, part), window=here)
@@ -205,8 +205,8 @@ def rpcs_of(source: rasterio.DatasetReader, box: Box) -> RPC | None:
 def _lay(values: np.ndarray, part: Box, where: Box, pixels: np.ndarray) -> None:
     both = where.clipped(part)
     if both.width and both.height:
-        rows, cols = both.seen_from(part).slices
-        from_rows, from_cols = both.seen_from(where).slices
+        rows, cols = both.relative_to(part).slices
+        from_rows, from_cols = both.relative_to(where).slices
         values[:, rows, cols] = pixels[:, from_rows, from_cols]
 
 

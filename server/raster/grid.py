@@ -59,7 +59,7 @@ class Box:
         bottom = min(self.row + self.height, within.row + within.height)
         return Box(col, row, max(0, right - col), max(0, bottom - row))
 
-    def seen_from(self, origin: Box) -> Box:
+    def relative_to(self, origin: Box) -> Box:
         """The same pixels, counted from the corner of `origin`."""
         return Box(self.col - origin.col, self.row - origin.row, self.width, self.height)
 

@@ -107,7 +107,7 @@ def _box_around(shape: BaseGeometry, limit: Box) -> Box:
     ).clipped(limit)
 
 
-def burn(shapes: Sequence[BaseGeometry], box: Box) -> np.ndarray:
+def draw_mask(shapes: Sequence[BaseGeometry], box: Box) -> np.ndarray:
     """Pixels of `box` whose centre is inside a shape; a shape that holds no centre takes what it
     touches."""
     mask = np.zeros((box.height, box.width), bool)
@@ -120,7 +120,7 @@ def burn(shapes: Sequence[BaseGeometry], box: Box) -> np.ndarray:
         if shape.area > 4 and shape.area > shape.length / 2:
             continue  # thick enough to hold a pixel's centre
         around = _box_around(shape, box)
-        rows, cols = around.seen_from(box).slices
+        rows, cols = around.relative_to(box).slices
         if around.width and around.height and not mask[rows, cols].any():
             touched = np.zeros((around.height, around.width), np.uint8)
             rasterize(
@@ -239,8 +239,8 @@ def regions(
         here = [shapes[i] for i in inside.query(frame)]
         kept = [protect[i] for i in spared.query(frame)]
         allowed = np.zeros((box.height, box.width), bool)
-        allowed[limit.clipped(box).seen_from(box).slices] = True
-        mask = grown(burn(here, box), reach) & allowed & ~burn(kept, box)
+        allowed[limit.clipped(box).relative_to(box).slices] = True
+        mask = grown(draw_mask(here, box), reach) & allowed & ~draw_mask(kept, box)
         if mask.any():
             found.append(Region(box, mask, tuple(here)))
     if not found:

@@ -138,8 +138,8 @@ def test_many_polygons_take_time_in_proportion(editors, tmp_path):
         "type": "MultiPolygon",
         "coordinates": [ring(path, s)["coordinates"] for s in squares],
     }
-    seen, plain = [], masks.burn
-    masks.burn = lambda shapes, box: (seen.append(len(shapes)), plain(shapes, box))[1]
+    seen, plain = [], masks.draw_mask
+    masks.draw_mask = lambda shapes, box: (seen.append(len(shapes)), plain(shapes, box))[1]
     try:
         report, result = run(
             editors,
@@ -150,7 +150,7 @@ def test_many_polygons_take_time_in_proportion(editors, tmp_path):
             blend={"context_px": 4},
         )
     finally:
-        masks.burn = plain
+        masks.draw_mask = plain
     compare(path, result, report)
     assert sum(seen) < 3 * len(squares)
 

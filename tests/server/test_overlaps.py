@@ -113,7 +113,7 @@ def test_the_gate_misses_what_was_wanted_and_sees_what_was_protected(rgb, tmp_pa
     with opened(rgb) as source:
         profile = profile_of(source)
         wanted = masks.wanted(polygons, None, whole, profile)
-        mask = masks.burn(pixel_polygons(polygons, profile), whole)
+        mask = masks.draw_mask(pixel_polygons(polygons, profile), whole)
         assert (
             gate.verify(
                 source, whole, rgb, gate.Edited([Region(whole, mask)], wanted)
@@ -134,7 +134,7 @@ def test_the_gate_misses_what_was_wanted_and_sees_what_was_protected(rgb, tmp_pa
         spared = masks.wanted(
             Polygons(ring(rgb, square(20, 20, 120, 120))), polygons, whole, profile
         )
-        everywhere = masks.burn([shapely.box(20, 20, 120, 120)], whole)
+        everywhere = masks.draw_mask([shapely.box(20, 20, 120, 120)], whole)
         with pytest.raises(PromiseBroken, match="64 that were to stay"):
             gate.verify(source, whole, copy, gate.Edited([Region(whole, everywhere)], spared))
 

@@ -61,7 +61,7 @@ class Place:
         box = Box(left, top, max(right - left, 1), max(bottom - top, 1)).grown(
             MARGIN_PX, profile.box
         )
-        mask = masks.burn(shapes, box)
+        mask = masks.draw_mask(shapes, box)
         if not mask.any():
             raise BadRequest(f"case {case.name}: its polygon covers no pixel of {case.image.name}.")
         return cls(box, mask, shapes)
@@ -261,6 +261,6 @@ def _laid(block: Block, made: Drawn, place: Place) -> np.ndarray:
                 f"{dataset.dtypes[0]}), which is not compared with its source."
             )
         both = made.box.clipped(place.box)
-        rows, cols = both.seen_from(place.box).slices
-        values[:, rows, cols] = dataset.read(window=both.seen_from(made.box).window)
+        rows, cols = both.relative_to(place.box).slices
+        values[:, rows, cols] = dataset.read(window=both.relative_to(made.box).window)
     return values

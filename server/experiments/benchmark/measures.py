@@ -256,9 +256,9 @@ def labelled(case: Case, seen: Seen) -> np.ndarray:
     for outline, number in outlines:
         # The labels' pixels are those of xBD's own picture, of which the case's may be a smaller
         # one.
-        found[masks.burn([shapely.transform(outline, lambda xy: xy * scale)], seen.place.box)] = (
-            number
-        )
+        found[
+            masks.draw_mask([shapely.transform(outline, lambda xy: xy * scale)], seen.place.box)
+        ] = number
     return found
 
 
