@@ -6,12 +6,12 @@ import argparse
 import logging
 import sys
 
-from .commands import dataset, doctor, edit, evaluate, models, serve, train
+from .commands import dataset, doctor, edit, evaluate, inspect, models, serve, train
 from .contract.message import ContractError
 from .ground.errors import Dismissed, ServerError
 from .raster import provenance
 
-COMMANDS = (serve, edit, models, evaluate, train, dataset, doctor)
+COMMANDS = (serve, edit, inspect, models, evaluate, train, dataset, doctor)
 
 
 def main(arguments: list[str] | None = None) -> int:
