@@ -47,7 +47,7 @@ def watch(
         if step == steps or (given.look_every and step % given.look_every == 0):
             numbers["validation"] = trainer.validated()
             if given.look_every:
-                sheet(trainer, draw, shown, (like, given.output / f"sheet-{step:06d}.png"))
+                sheet(trainer, draw, shown, like, given.output / f"sheet-{step:06d}.png")
             if numbers["validation"] is not None:
                 say(f"validation {numbers['validation']:.4f}")
         journal.add(step, **numbers)
@@ -59,7 +59,8 @@ def sheet(
     trainer: RSEditTrainer | ICEditTrainer,
     draw: Draw,
     shown: Sequence[EditPair],
-    about: tuple[str, Path],
+    like: str,
+    path: Path,
 ) -> None:
     """Samples as the published model draws them, in fewer steps."""
 
@@ -67,7 +68,6 @@ def sheet(
     from ..diffusion.guidance import FreeGuidance
     from ..training import samples
 
-    like, path = about
     paper = trainer.model.store.entry(like).paper
     image = paper.get("image_guidance_scale") or None
     settings = Settings(

@@ -77,8 +77,9 @@ def tiles(
             there = _there(output, config)
             made = 0
             seen = 0
+            told = _Dates(config, shift, digests)
             with moved_back(second, Grid.of(first), shift) as brought:
-                for line in _tiles(old, _view(brought, config), output, (config, shift, digests)):
+                for line in _tiles(old, _view(brought, config), output, told):
                     seen += 1
                     if _apart(line, there):
                         line["sources"] = [before.name, after.name]
@@ -181,10 +182,17 @@ def _view(dataset: rasterio.DatasetReader, config: PairConfig) -> View:
     return View(layer, bands.stretch_of(layer.profile, layer.roles, bands.overview(layer)), None)
 
 
-def _tiles(
-    old: View, new: View, output: Path, about: tuple[PairConfig, Shift, dict[str, str]]
-) -> Iterator[dict[str, Any]]:
-    config, shift, digests = about
+@dataclass(frozen=True)
+class _Dates:
+    """What every tile is told with. `shift`: of the later date. `digests`: sha256 of both files."""
+
+    config: PairConfig
+    shift: Shift
+    digests: dict[str, str]
+
+
+def _tiles(old: View, new: View, output: Path, dates: _Dates) -> Iterator[dict[str, Any]]:
+    config = dates.config
     profile = old.layer.profile
     for box in boxes(profile.width, profile.height, config.side):
         (shown, valid) = old.picture(box)
@@ -192,8 +200,8 @@ def _tiles(
         # Many a mosaic is black where it ends, and does not say so.
         if 1 - (valid & also & shown.any(axis=2) & drawn.any(axis=2)).mean() > MOST_NODATA:
             continue
-        dates = f"{digests['before'][:12]}-{digests['after'][:12]}"
-        name = f"{dates}-{box.col:06d}-{box.row:06d}-{box.width}.png"
+        stamp = f"{dates.digests['before'][:12]}-{dates.digests['after'][:12]}"
+        name = f"{stamp}-{box.col:06d}-{box.row:06d}-{box.width}.png"
         sums = {}
         for part, pixels in (("before", shown), ("after", drawn)):
             (output / part).mkdir(parents=True, exist_ok=True)
@@ -208,8 +216,8 @@ def _tiles(
             "gsd_m": profile.gsd_m,
             "crs": profile.crs.to_string() if profile.crs else None,
             "transform": list(profile.transform_of(box))[:6],
-            "shift_px": [shift.down, shift.across],
-            "sha256": digests,
+            "shift_px": [dates.shift.down, dates.shift.across],
+            "sha256": dates.digests,
             "tile_sha256": sums,
             "licence": config.licence,
             "landbrush": provenance.version(),

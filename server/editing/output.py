@@ -20,12 +20,13 @@ from ..raster.bands import Layer, Stretch
 from ..raster.classes import Classes, Planes
 from ..raster.grid import Box
 from ..raster.raster import Block, read_window
+from ..synthesis.spectral import Where
 from . import blend, gate
 from .made_bands import with_made_bands
 from .plan import Plan
 from .quality import RegionQuality, measured
 from .source import Source
-from .views import Shown, Told, View
+from .views import OnProgress, Shown, View
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Output(ABC):
         """Native pixels of a region in which nothing is edited."""
 
     @abstractmethod
-    def lay_back(self, drawn: Drawn, plan: Plan, view: View, told: Told) -> Repainted:
+    def lay_back(self, drawn: Drawn, plan: Plan, view: View, told: OnProgress) -> Repainted:
         """The edit in native pixels, nothing changed outside the mask."""
 
 
@@ -129,7 +130,7 @@ class InPlace(Output):
         """As they were read."""
         return block.values
 
-    def lay_back(self, drawn: Drawn, plan: Plan, view: View, told: Told) -> Repainted:
+    def lay_back(self, drawn: Drawn, plan: Plan, view: View, told: OnProgress) -> Repainted:
         """Matched to the ring, mixed at the rim, and away from nodata."""
         editor = plan.editor
         profile = self.target.profile
@@ -138,7 +139,7 @@ class InPlace(Output):
         image = drawn.made
         if plan.blend.radiometric_match and editor.redraws_surroundings:
             image = blend.match_ring(image, drawn.shown.image, drawn.reach, block.valid)
-        image = view.back(drawn.shown, image, (drawn.reach, block.valid), told)
+        image = view.back(drawn.shown, image, Where(drawn.reach, block.valid), told)
         native = bands.write_back(image, drawn.shown.stretch, block, profile)
         soft = plan.blend.feather_px if editor.feathers(plan.options) else 0
         mixed = blend.composite(block.values, native, blend.feather(mask, soft), mask)
@@ -168,7 +169,7 @@ class InPlaceClasses(InPlace):
             self.classes.band, values if nodata is None else values[values != nodata]
         )
 
-    def lay_back(self, drawn: Drawn, plan: Plan, view: View, told: Told) -> Repainted:
+    def lay_back(self, drawn: Drawn, plan: Plan, view: View, told: OnProgress) -> Repainted:
         """The strongest class, with a hard edge."""
         hard = replace(plan.blend, feather_px=0, radiometric_match=False)
         # How an edge shows is measured in brightness, which there is none of here.
@@ -217,7 +218,7 @@ class MadeBands(Output):
         if not self.alone:
             gate.verify_kept(self.source.layer.dataset, window, draft)
 
-    def lay_back(self, drawn: Drawn, plan: Plan, view: View, told: Told) -> Repainted:
+    def lay_back(self, drawn: Drawn, plan: Plan, view: View, told: OnProgress) -> Repainted:
         """What was made inside the mask, empty elsewhere."""
         values = self._there(drawn.box)
         profile = self.target.profile

@@ -14,7 +14,7 @@ from ..ground.errors import CannotEdit
 from ..operators import radar
 from ..raster.bands import COLOURS, Layer, Roles, Stretch, data_bands, stretch_of_infrared
 from ..raster.raster import Block
-from ..synthesis.spectral import FROM_IMAGE, carried
+from ..synthesis.spectral import FROM_IMAGE, Where, carried
 from .source import Source
 
 RADAR = ("vv", "vh")
@@ -24,7 +24,7 @@ VH_BELOW_VV_DB = 7.0
 """By how much cross-polarised echoes are weaker, about, of land and water at C band."""
 
 
-Told = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,7 @@ class View(ABC):
     def show(self, block: Block, stretch: Stretch) -> Shown:
         """A window of native pixels as the editor sees it."""
 
-    def back(
-        self, shown: Shown, made: np.ndarray, where: tuple[np.ndarray, np.ndarray], told: Told
-    ) -> np.ndarray:
+    def back(self, shown: Shown, made: np.ndarray, where: Where, told: OnProgress) -> np.ndarray:
         """All data bands with what was made (C, H, W) in them; `where`: what is drawn (H, W), what
         is ground; `told` hears of slow work."""
         return made
@@ -103,9 +101,7 @@ class ColourView(View):
         whole = _zeroed(stretch.normalise(block.values), block)
         return Shown(self.colours.chosen(whole), COLOURS, whole, stretch)
 
-    def back(
-        self, shown: Shown, made: np.ndarray, where: tuple[np.ndarray, np.ndarray], told: Told
-    ) -> np.ndarray:
+    def back(self, shown: Shown, made: np.ndarray, where: Where, told: OnProgress) -> np.ndarray:
         """The colours, and the other bands kept or found for them."""
         return self.colours.back(shown.whole, made, where, self.others, told)
 
@@ -162,7 +158,7 @@ class Colours:
         self,
         image: np.ndarray,
         made: np.ndarray,
-        where: tuple[np.ndarray, np.ndarray],
+        where: Where,
         others: str,
         told: Callable[[int, int], None] | None = None,
     ) -> np.ndarray:

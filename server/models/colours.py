@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from . import pixel_network
-from .pixel_network import Told, contrast, log, mean
+from .pixel_network import OnProgress, contrast, log, mean
 
 WEIGHTS = "colours"
 RADII = (1, 3, 8, 20, 40)
@@ -51,7 +51,7 @@ def described(band: np.ndarray, known: tuple[float, float]) -> np.ndarray:
 
 
 def colours(
-    band: np.ndarray, valid: np.ndarray, told: Told = lambda done, total: None
+    band: np.ndarray, valid: np.ndarray, told: OnProgress = lambda done, total: None
 ) -> np.ndarray:
     """(3, H, W) in 0 ... 1, as an aerial photograph shows them; in strips, of which `told(done,
     total)` hears."""

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from . import pixel_network
-from .pixel_network import Told, contrast, log, mean
+from .pixel_network import OnProgress, contrast, log, mean
 
 WEIGHTS = "near_infrared"
 FINEST_GSD_M = 4.0
@@ -70,7 +70,7 @@ def forward(features: np.ndarray, net: Mapping[str, np.ndarray] | None = None) -
 
 
 def near_infrared(
-    rgb: np.ndarray, valid: np.ndarray, told: Told = lambda done, total: None
+    rgb: np.ndarray, valid: np.ndarray, told: OnProgress = lambda done, total: None
 ) -> np.ndarray:
     """(H, W) in the units of a picture (3, H, W), where 0 is black; in strips, of which `told(done,
     total)` hears."""

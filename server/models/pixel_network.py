@@ -11,7 +11,7 @@ from scipy import ndimage
 
 FOLDER = Path(__file__).resolve().parents[2] / "resources" / "models"
 STRIP = 256
-Told = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 
 
 def mean(band: np.ndarray, radius: int) -> np.ndarray:
@@ -49,7 +49,7 @@ def in_strips(
     image: np.ndarray,
     halo: int,
     ask: Callable[[np.ndarray], np.ndarray],
-    told: Told = lambda done, total: None,
+    told: OnProgress = lambda done, total: None,
 ) -> np.ndarray:
     """`ask` for an image (C, H, W) in strips, each with `halo` rows around; (H, W, n), of which
     `told(done, total)` hears."""

@@ -4,6 +4,7 @@ what is in the others there?"""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -21,22 +22,31 @@ UNCHANGED = 2e-3
 AT_ONCE = 20_000
 
 
+@dataclass(frozen=True)
+class Where:
+    """Which pixels of a window count. `drawn`: (H, W), where colours may have changed. `valid`:
+    (H, W), which are ground."""
+
+    drawn: np.ndarray
+    valid: np.ndarray
+
+
 def carried(
     before: np.ndarray,
     others: np.ndarray,
     after: np.ndarray,
-    where: tuple[np.ndarray, np.ndarray],
+    where: Where,
     told: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """Values (B, H, W) of the other bands that go with new colours.
 
     `before`, `after` (3, H, W): the colours; `others` (B, H, W): the further bands, as they were;
-    `where`: (H, W) where colours may have changed, and which pixels are ground. `told(done, total)`
-    is called in between and may raise. A pixel takes the mean of those whose own colour, mean
-    colour and roughness around them are most like its own, nearer ones counting more; one whose
-    colours stayed keeps its values.
+    `told(done, total)` is called in between and may raise. A pixel takes the mean of those whose
+    own colour, mean colour and roughness around them are most like its own, nearer ones counting
+    more; one whose colours stayed keeps its values.
     """
-    drawn, valid = where
+    drawn = where.drawn
+    valid = where.valid
     shown = _features(before)
     wanted = _features(after)
     changed = drawn & (np.abs(after - before).max(axis=0) > UNCHANGED)

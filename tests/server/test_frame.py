@@ -17,7 +17,7 @@ from landbrush.server.editors import scenario_prompts
 from landbrush.server.editors.frame import Frame, Grid, widened
 from landbrush.server.ground.errors import BadRequest, CannotEdit
 from landbrush.server.raster.raster import profile_of
-from landbrush.server.synthesis.spectral import carried
+from landbrush.server.synthesis.spectral import Where, carried
 
 from tests.server import tiny_pipelines
 from tests.server.conftest import model_of, scene, write
@@ -336,16 +336,19 @@ def test_other_bands_follow_the_new_colours():
     mask[20:60, 10:50] = True
     after[:, 20:60, 10:50] = image[:, 20:60, 70:110]
     valid = np.ones_like(mask)
-    found = carried(image, infrared, after, (mask, valid))
+    found = carried(image, infrared, after, Where(mask, valid))
     wanted = (0.2 + 0.9 * after[1] - 0.3 * after[0])[None]
     assert np.array_equal(found[:, ~mask], infrared[:, ~mask])
     assert np.abs(found - wanted)[:, mask].mean() < 0.25 * np.abs(infrared - wanted)[:, mask].mean()
-    assert np.array_equal(carried(image, infrared, image, (mask, valid)), infrared)
+    assert np.array_equal(carried(image, infrared, image, Where(mask, valid)), infrared)
     image[:, :, :9], infrared[:, :, :9], valid[:, :9] = 0, 0, False
     after[:, mask] = 0.01  # as dark as what is nodata
-    assert carried(image, infrared, after, (mask, valid))[:, mask].min() >= infrared[:, valid].min()
+    assert (
+        carried(image, infrared, after, Where(mask, valid))[:, mask].min()
+        >= infrared[:, valid].min()
+    )
     seen = []
-    carried(image, infrared, after, (mask, valid), lambda *step: seen.append(step))
+    carried(image, infrared, after, Where(mask, valid), lambda *step: seen.append(step))
     assert seen == [(0, int(mask.sum()))]
 
 
