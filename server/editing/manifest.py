@@ -14,17 +14,21 @@ from .plan import Plan
 from .source import Source
 
 LITTLE_CHANGED = 0.6
+LITTLE_BEYOND = 0.005
+"""Share of the polygons' area outside the raster of which nothing is said."""
 
 
 @dataclass(frozen=True)
 class Findings:
     """What was found on the way: `search`: where an exemplar was looked for; `gate`: by the check
-    of the file; `quality`: beside it; `lost`: what the file does not say any more, in words."""
+    of the file; `quality`: beside it; `lost`: what the file does not say any more, in words;
+    `beyond`: share of the polygons' area that lies where nothing may change."""
 
     search: SearchReport | None
     gate: GateReport
     quality: Quality
     lost: tuple[str, ...] = ()
+    beyond: float = 0.0
 
 
 def manifest_of(
@@ -101,6 +105,11 @@ def notes_of(
         guess = ", ".join(f"{role}={band}" for band, role in named if role)
         notes.append(
             f"The file does not name its bands; taken as {guess}. State them if that is wrong."
+        )
+    if found.beyond > LITTLE_BEYOND:
+        notes.append(
+            f"{found.beyond:.0%} of the polygons' area lies outside the raster or the extent, and "
+            "was left out."
         )
     if found.lost:
         notes.append(f"Not kept in the new file: {', '.join(found.lost)}.")

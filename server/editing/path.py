@@ -92,7 +92,7 @@ def edit(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manife
         plan = decide(job.request, job.process_id, editors, source.satellite)
         with output_for(plan, source, folder) as out:
             progress("reading", 0, 1)
-            place = locate(plan, source.profile, lambda i, n: progress("reading", i, n))
+            place = locate(plan, source, lambda i, n: progress("reading", i, n))
             cuts = find_exemplars(plan, source, place.shapes, editors.models, progress)
             view = view_of(source, plan.editor.info, plan.editor.other_bands(plan.options))
             work = Work(plan, source, out, view, cuts)
@@ -106,7 +106,7 @@ def edit(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manife
                 clock.mark("check")
                 quality = assess(work, place, parts, checked, draft)
                 lost = gate.lost_metadata(out.kept_of, draft)
-                found = Findings(cuts.search, checked, quality, lost)
+                found = Findings(cuts.search, checked, quality, lost, place.beyond)
                 manifest = manifest_of(plan, source, place.window, parts, found)
                 manifest = replace(manifest, seconds=clock.total())
                 save(manifest, work, place, draft, folder)

@@ -18,6 +18,7 @@ from ..raster.raster import OnPart, Profile
 from .gate import Edited
 from .new_ground import all_of_it
 from .plan import Plan
+from .source import Source
 
 WINDOW_MARGIN_PX = 8
 """Unchanged pixels around the polygons in a window result: enough to see that it fits, not more."""
@@ -30,12 +31,14 @@ class Place:
     """Where.
 
     `shapes`: the polygons in pixels, apart from one another. `edited`: the windows and their masks,
-    and what the request asks for. `window`: what is written.
+    and what the request asks for. `window`: what is written. `beyond`: share of the polygons' area
+    that lies outside the raster, or the extent that was asked for.
     """
 
     shapes: Sequence[BaseGeometry]
     edited: Edited
     window: Box
+    beyond: float = 0.0
 
     @property
     def regions(self) -> Sequence[Region]:
@@ -52,8 +55,12 @@ class Place:
         return shapely.multipolygons([shapely.transform(shape, moved) for shape in self.shapes])
 
 
-def placing_of(plan: Plan, profile: Profile, shapes: Sequence[BaseGeometry]) -> Placing:
-    """Where the polygons may be edited, with how much around them, and what that takes."""
+def placing_of(
+    plan: Plan, profile: Profile, shapes: Sequence[BaseGeometry], planes: int = 0
+) -> Placing:
+    """Where the polygons may be edited, with how much around them, and what that takes; `planes`:
+    that an editor sees instead of the bands, 0 where it sees those."""
+    seen = planes or profile.count
     limit = polygons.extent_box(plan.request.extent, profile)
     blend = plan.blend
     bounds = [shape.bounds for shape in shapes]
@@ -66,24 +73,36 @@ def placing_of(plan: Plan, profile: Profile, shapes: Sequence[BaseGeometry]) -> 
         blend.grow_px,
         max(blend.context_px, wanted) + blend.beyond_px,
         profile.count,
-        lambda pixels: plan.editor.memory_bytes(pixels, profile.count, plan.options),
+        lambda pixels: plan.editor.memory_bytes(pixels, seen, plan.options),
         profile.count * np.dtype(profile.dtype).itemsize,
     )
 
 
-def locate(plan: Plan, profile: Profile, on_part: OnPart) -> Place:
+def locate(plan: Plan, source: Source, on_part: OnPart) -> Place:
     """Polygons in pixels, where is edited and what of it was asked for, and the window to write."""
     request = plan.request
+    profile = source.profile
     shapes = polygons.pixel_polygons(request.polygons, profile)
     if request.raster.extent is not None:
         shapes = all_of_it(shapes, profile.box)
     protect = (
         polygons.pixel_polygons(request.protect, profile, "protect") if request.protect else []
     )
-    placing = placing_of(plan, profile, shapes)
+    planes = 0 if source.classes is None else source.classes.count
+    placing = placing_of(plan, profile, shapes, planes)
     regions = masks.regions(shapes, protect, placing, on_part)
     wanted = masks.wanted(request.polygons, request.protect, placing.limit, profile)
-    return Place(shapes, Edited(regions, wanted), _window(request, profile, placing.limit, regions))
+    edited = Edited(regions, wanted)
+    beyond = share_outside(shapes, placing.limit)
+    return Place(shapes, edited, _window(request, profile, placing.limit, regions), beyond)
+
+
+def share_outside(shapes: Sequence[BaseGeometry], limit: Box) -> float:
+    """Share of the polygons' area, 0 to 1, that lies where nothing may change."""
+    area = float(sum(shape.area for shape in shapes))
+    frame = shapely.box(limit.col, limit.row, limit.col + limit.width, limit.row + limit.height)
+    inside = float(sum(shapely.intersection(shape, frame).area for shape in shapes))
+    return max(0.0, 1 - inside / area) if area else 0.0
 
 
 def _window(request: EditRequest, profile: Profile, limit: Box, regions: Sequence[Region]) -> Box:

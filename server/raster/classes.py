@@ -36,10 +36,11 @@ rise and fall step by step, as heights do."""
 @dataclass(frozen=True)
 class Classes:
     """That a layer holds classes. `band`: its index in the file, from 0. `stated_by`: how that was
-    found, in words."""
+    found, in words. `count`: how many there are, as far as was looked."""
 
     band: int
     stated_by: str
+    count: int
 
 
 def classes_of(dataset: rasterio.DatasetReader, profile: Profile) -> Classes | None:
@@ -49,18 +50,21 @@ def classes_of(dataset: rasterio.DatasetReader, profile: Profile) -> Classes | N
     if len(bands) != 1 or np.dtype(profile.dtype).kind not in "iu":
         return None
     (band,) = bands
-    if profile.colorinterp[band] == ColorInterp.palette:
-        return Classes(band, "it has a colour palette")
-    if profile.scales[band] != 1 or profile.offsets[band] != 0 or profile.units[band]:
+    coloured = profile.colorinterp[band] == ColorInterp.palette
+    quantity = profile.scales[band] != 1 or profile.offsets[band] != 0 or profile.units[band]
+    if quantity and not coloured:
         return None
     seen = [_looked_at(dataset, band, box) for box in _windows(profile)]
     found = [one for one in seen if one is not None]
     values = np.unique(np.concatenate([one.values for one in found])) if found else np.zeros(0)
+    if coloured:
+        return Classes(band, "it has a colour palette", max(len(values), 2))
     if not 2 <= len(values) <= MOST_CLASSES or not all(one.patched for one in found):
         return None
     if len(values) > FEW and any(one.stepwise for one in found):
         return None
-    return Classes(band, f"{len(values)} whole numbers that lie together in patches")
+    stated = f"{len(values)} whole numbers that lie together in patches"
+    return Classes(band, stated, len(values))
 
 
 @dataclass(frozen=True)

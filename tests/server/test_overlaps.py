@@ -264,3 +264,16 @@ def test_polygons_on_both_sides_of_180_degrees_are_edited_where_they_lie(tmp_pat
         assert spans == columns and abs(
             report["gate"]["pixels_inside"] - 2500 * len(wanted)
         ) < 120 * len(wanted)
+
+
+@pytest.mark.parametrize("columns, share", [((120, 200), "50%"), ((140, 300), "88%")])
+def test_what_lies_outside_the_raster_is_said(rgb, tmp_path, columns, share):
+    outline = square(columns[0], 60, columns[1], 100)
+    report = made(rgb, tmp_path / "out", polygons={"geometry": ring(rgb, outline)})
+    assert any(f"{share} of the polygons' area lies outside" in note for note in report["notes"])
+
+
+def test_what_lies_inside_is_not_mentioned(rgb, tmp_path):
+    outline = square(40, 60, 160, 100)
+    report = made(rgb, tmp_path / "out", polygons={"geometry": ring(rgb, outline)})
+    assert not any("outside" in note for note in report["notes"])
