@@ -145,6 +145,8 @@ def _from_other(
             continue
         block = read_window(other, box)
         usable = draw_mask([shape], box) & block.valid
+        if how.classes:
+            usable = _of_classes(block.values[bands[0]], usable, layer.profile)
         values = block.values[bands].astype(np.float64)
         if not alike:
             values = stretch_of(theirs, roles, block).normalise(block.values)
@@ -154,6 +156,25 @@ def _from_other(
         cut = Cut(values, usable, seen=not alike)
         patches.append(_resampled(cut, theirs, layer.profile, how))
     return patches or _nothing()
+
+
+def _of_classes(values: np.ndarray, usable: np.ndarray, profile: Profile) -> np.ndarray:
+    """Which pixels (H, W) of another raster's classes may be copied: not those that would read as
+    nodata here. Raises CannotEdit for classes that the edited layer's type cannot hold."""
+    if values.dtype.kind not in "iu":
+        raise CannotEdit(
+            f"The exemplar's raster holds {values.dtype} numbers, the edited layer classes; give "
+            "one of classes too."
+        )
+    limits = np.iinfo(profile.dtype)
+    there = values[usable].astype(np.int64)
+    odd = there[(there < limits.min) | (there > limits.max)]
+    if odd.size:
+        raise CannotEdit(
+            f"The exemplar's raster has the class {odd[0]}, which the edited layer of type "
+            f"{profile.dtype} cannot hold."
+        )
+    return usable if profile.nodata is None else usable & (values != profile.nodata)
 
 
 def _resampled(cut: Cut, theirs: Profile, target: Profile, how: Copying) -> Cut:

@@ -23,6 +23,7 @@ from ..ground.errors import CannotEdit, NoSpace
 from ..raster import bands
 from ..raster.bands import Layer
 from ..raster.doors import NO_NETWORK
+from ..raster.metadata import BESIDE
 from ..raster.raster import Profile, opened
 
 _TYPES = {
@@ -101,6 +102,10 @@ def _write(layer: Layer, info: EditorInfo, path: Path) -> None:
     with rasterio.Env(**NO_NETWORK):
         rasterio.shutil.copy(layer.dataset, path, driver="VRT")
     tree = ET.parse(path)
+    for band in tree.getroot().iter("VRTRasterBand"):
+        for name in BESIDE:  # written beside the result, from the layer itself
+            for element in band.findall(name):
+                band.remove(element)
     if info.new_layer:
         _emptied(tree.getroot())
     for role in info.makes:

@@ -19,6 +19,7 @@ from ..raster import bands
 from ..raster.bands import Layer, Stretch
 from ..raster.classes import Classes, Planes
 from ..raster.grid import Box
+from ..raster.metadata import Metadata, metadata_of
 from ..raster.raster import Block, read_window
 from ..synthesis.spectral import Where
 from . import blend, gate
@@ -90,6 +91,11 @@ class Output(ABC):
     def kept_of(self) -> rasterio.DatasetReader | None:
         """The dataset whose metadata the result keeps; None: it is a new picture."""
         return self.target.dataset
+
+    @functools.cached_property
+    def metadata(self) -> Metadata:
+        """What the result says of itself beside pixels, grid and default tags."""
+        return Metadata() if self.kept_of is None else metadata_of(self.kept_of)
 
     def prepare(self, block: Block, mask: np.ndarray) -> Block:
         """The pixels of a region as they are edited."""

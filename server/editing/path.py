@@ -23,7 +23,6 @@ from ..raster import bands, display, masks, provenance
 from ..raster.bands import Layer
 from ..raster.geotiff import Mosaic, WriteOptions, write_geotiff
 from ..raster.masks import Region
-from ..raster.metadata import metadata_of
 from ..raster.raster import opened
 from ..raster.rasters import Rasters
 from ..raster.source_type import EDITED, MADE
@@ -197,9 +196,13 @@ def write(
     )
     changed = frozenset(band for part in parts for band in part.changed)
     classes = work.source.classes is not None
-    how = MADE if request.raster.extent is not None and not request.raster.path else EDITED
+    drawn_from_nothing = request.raster.extent is not None and not (
+        request.raster.path or request.raster.upload
+    )
+    how = MADE if drawn_from_nothing else EDITED
     output = request.output
-    options = WriteOptions(output.compression, output.cog, tags, changed, classes, how)
+    kept = work.out.metadata
+    options = WriteOptions(output.compression, output.cog, tags, changed, classes, how, kept)
     mosaic = Mosaic(place.window, [(part.box, part.pixels) for part in parts])
     write_geotiff(target, mosaic, draft, options, lambda i, n: progress("writing", i, n))
 
@@ -226,7 +229,7 @@ def save(manifest: Manifest, work: Work, place: Place, draft: Path, folder: Path
         display.write_preview(draft, place.window, chosen, folder / PREVIEW_FILE)
     else:
         display.write_class_preview(draft, layer.profile.palette, folder / PREVIEW_FILE)
-    sidecar = metadata_of(work.out.dataset).sidecar
+    sidecar = work.out.metadata.sidecar
     if sidecar:
         with whole_file(folder / SIDECAR_FILE) as beside:
             beside.write_text(sidecar, encoding="utf8")

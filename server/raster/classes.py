@@ -122,6 +122,8 @@ class Planes(Stretch):
     def among(cls, band: int, *values: np.ndarray) -> Planes:
         """The planes of the classes in some arrays; raises CannotEdit for too many."""
         found = np.unique(np.concatenate([np.unique(part) for part in values]))
+        if not found.size:
+            raise CannotEdit("There is no class where the polygons are, nor around them.")
         if len(found) > MOST_CLASSES:
             raise CannotEdit(
                 f"The window holds {len(found)} classes; at most {MOST_CLASSES} are edited at "

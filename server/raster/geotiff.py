@@ -21,7 +21,7 @@ from rasterio.rpc import RPC
 
 from ..ground.errors import NoSpace, RasterUnreadable
 from .grid import Box
-from .metadata import metadata_of, write_domains, write_rest
+from .metadata import Metadata, metadata_of, write_domains, write_rest
 from .raster import OnPart, Profile, part_side, profile_of
 
 SYNTHETIC_BAND = "Pixels of this band inside the polygons were made by a program. Not measured."
@@ -32,7 +32,8 @@ class WriteOptions:
     """How a result is written. `compression`: deflate, zstd or none. `cog`: as a cloud-optimised
     GeoTIFF. `tags`: pairs to add to the default domain. `changed`: bands (from 0) to mark as
     synthetic. `classes`: values are names, of which overviews take one instead of a mean.
-    `source_type`: IPTC's term for how the picture came to be; empty: nothing is said."""
+    `source_type`: IPTC's term for how the picture came to be; empty: nothing is said.
+    `metadata`: what the file says of itself; None: what the source does."""
 
     compression: str = "deflate"
     cog: bool = False
@@ -40,6 +41,7 @@ class WriteOptions:
     changed: frozenset[int] = frozenset()
     classes: bool = False
     source_type: str = ""
+    metadata: Metadata | None = None
 
 
 def _creation_options(profile: Profile, box: Box, options: WriteOptions) -> dict[str, object]:
@@ -148,7 +150,7 @@ def _write_draft(
     on_part: OnPart,
 ) -> None:
     profile = profile_of(source)
-    metadata = metadata_of(source)
+    metadata = metadata_of(source) if options.metadata is None else options.metadata
     box = mosaic.box
     patches = mosaic.patches
     with warnings.catch_warnings():

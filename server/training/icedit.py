@@ -28,7 +28,7 @@ from .judging import held_loss
 from .latent import LatentTrainer
 from .latent import Recipe as LatentRecipe
 from .lora import ADAPTER, factors
-from .rsedit import prodigy
+from .prodigy import prodigy
 
 LAYERS = (
     r"x_embedder|.*\btransformer_blocks\.\d+\."
@@ -41,7 +41,7 @@ GUIDANCE = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(LatentRecipe):
-    """As published."""
+    """Settings of a training; the values are those of the paper."""
 
     steps: int = 25_000
     """Changes of the weights."""

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import hmac
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Mapping
@@ -36,6 +37,8 @@ UPLOAD_DRIVERS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "HFA")
 """Formats taken as uploads; read again, they are opened as what `raster.FORMATS` allows, never as a
 VRT."""
 CHUNK = 1 << 20
+UNFINISHED = (".part-", ".landbrush-")
+"""How files and folders of a transfer begin that has not ended."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +193,10 @@ def purge_uploads(settings: Settings, store: JobStore) -> int:
     limit = time.time() - settings.keep_days * 86400
     for path in settings.uploads.iterdir():
         with contextlib.suppress(OSError):  # a link to nowhere, a folder: not one that was uploaded
-            if path.name.startswith(".part-") or (
+            if path.is_dir() and path.name.startswith(UNFINISHED):
+                shutil.rmtree(path)
+                count += 1
+            elif path.name.startswith(UNFINISHED) or (
                 path.lstat().st_mtime < limit and path.name not in text
             ):
                 path.unlink(missing_ok=True)

@@ -218,3 +218,26 @@ def virtual_with_palette(folder):
     vrt = folder / "a.vrt"
     vrt.write_text(f'<VRTDataset rasterXSize="160" rasterYSize="160">{bands}</VRTDataset>')
     return vrt
+
+
+@pytest.mark.parametrize("names", [(1, 300), (7, 65_000)])
+def test_a_class_that_the_layer_cannot_hold_is_refused(editors, tmp_path, names):
+    path = write(tmp_path / "a.tif", land_cover())
+    other = write(tmp_path / "b.tif", land_cover(names=names, seed=5, dtype="uint16"))
+    with pytest.raises(CannotEdit, match=f"the class {names[1]}, which"):
+        run(editors, path, tmp_path / "o", "fill", square(5, 5, 55, 55), other)
+
+
+def test_brightness_is_not_copied_into_classes(editors, tmp_path):
+    path = write(tmp_path / "a.tif", land_cover())
+    other = write(tmp_path / "b.tif", in_type(scene(1, 160, 160), "float32"))
+    with pytest.raises(CannotEdit, match="holds float32 numbers"):
+        run(editors, path, tmp_path / "o", "fill", square(5, 5, 55, 55), other)
+
+
+@pytest.mark.parametrize("nodata", [7, 20])
+def test_what_is_nodata_here_is_not_copied(editors, tmp_path, nodata):
+    path = write(tmp_path / "a.tif", land_cover(names=(1, 40)), nodata=nodata)
+    other = write(tmp_path / "b.tif", land_cover(names=(1, nodata, 60), seed=5))
+    _, after, _, _ = run(editors, path, tmp_path / "o", "fill", square(5, 5, 55, 55), other)
+    assert set(np.unique(after)) <= {1, 40, 60}

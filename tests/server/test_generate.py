@@ -20,6 +20,7 @@ from landbrush.server.editors.prompt_parts import composed, level_of
 from landbrush.server.ground.errors import BadRequest
 from landbrush.server.raster.raster import opened, profile_of
 from landbrush.server.raster.sensor import satellite_of
+from landbrush.server.raster.source_type import EDITED, MADE, source_type_of
 from landbrush.server.store import own
 from landbrush.server.store.importing import Arrival, import_model
 from safetensors.torch import load_file
@@ -282,6 +283,8 @@ def test_the_same_ground_finer(ready, tmp_path):
     assert "Medium precision" in about["editor_facts"]["prompt_used"]
     (tmp_path / "coarse.tif").write_bytes(coarse)
     with rasterio.open(tmp_path / "coarse.tif") as source:
+        assert source_type_of(str(source.tags(ns="xml:XMP"))) == MADE
+    with rasterio.open(tmp_path / "coarse.tif") as source:
         other = source.read()[:, ::-1, ::-1]
         with rasterio.open(tmp_path / "other.tif", "w", **source.profile) as out:
             out.write(other)
@@ -292,6 +295,7 @@ def test_the_same_ground_finer(ready, tmp_path):
             wanted["raster"]["path"] = str(tmp_path / f"{name}.tif")
             result, manifest = drawn(ready, wanted)
             with rasterio.MemoryFile(result) as memory, memory.open() as written:
+                assert source_type_of(str(written.tags(ns="xml:XMP"))) == EDITED
                 assert abs(profile_of(written).gsd_m - 1) < 0.01 and written.shape == (151, 201)
                 assert (
                     abs(written.bounds.left - xmin) < 1e-6 and abs(written.bounds.top - ymax) < 1e-6

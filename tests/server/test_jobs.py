@@ -213,11 +213,14 @@ def test_old_uploads_and_broken_transfers_go(settings, rgb):
     settings.uploads.mkdir(parents=True)
     for name in ("used", "unused", "young", ".part-x"):
         (settings.uploads / name).write_bytes(b"x")
+    for name in (".part-y.tif.parts", ".landbrush-z"):
+        (settings.uploads / name).mkdir()
+        (settings.uploads / name / "inside").write_bytes(b"x")
     store = JobStore(settings.jobs)
     store.create("snow", EditRequest.from_json(inputs(rgb)), Rasters(settings.uploads / "used"))
     for name in ("used", "unused"):
         os.utime(settings.uploads / name, (0, 0))
-    assert purge_uploads(settings, store) == 2
+    assert purge_uploads(settings, store) == 4
     assert sorted(p.name for p in settings.uploads.iterdir()) == ["used", "young"]
 
 

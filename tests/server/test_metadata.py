@@ -17,6 +17,7 @@ from landbrush.server.raster.rasters import Rasters
 from landbrush.server.raster.source_type import (
     EDITED,
     MADE,
+    TERMS,
     source_type_of,
     with_source_type,
     without_source_type,
@@ -101,8 +102,8 @@ def test_a_result_says_how_it_came_to_be(editors, tmp_path, output):
 @pytest.mark.parametrize(
     "claim",
     [
-        'Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"/>',
-        "><Iptc4xmpExt:DigitalSourceType>http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
+        f'Iptc4xmpExt:DigitalSourceType="{TERMS}digitalCapture"/>',
+        f"><Iptc4xmpExt:DigitalSourceType>{TERMS}digitalCapture"
         "</Iptc4xmpExt:DigitalSourceType></rdf:Description>",
     ],
 )
@@ -241,3 +242,25 @@ def test_what_is_no_tiff_stays_as_it_is(tmp_path, data):
     with pytest.raises((ValueError, struct.error, OSError)):
         tiff_tags.set_xmp(path, b"<a/>")
     assert path.read_bytes() == data and io.BytesIO(data)
+
+
+def test_a_raster_to_which_a_band_is_appended_keeps_what_it_says(client, tmp_path):
+    path = raster(tmp_path / "a.tif")
+    tiff_tags.set_xmp(path, PACKET.encode())
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(ns="SURVEY", FLIGHT="7")
+        dataset.update_tags(2, ns="SPECTRAL", WAVELENGTH="665")
+    (tmp_path / "a.tif.aux.xml").write_text(ASIDE)
+    wanted = {"inputs": inputs(path)}
+    started = client.post("/processes/near-infrared/execution", json=wanted).get_json()
+    info = finished(client, started["jobID"])
+    assert info["status"] == "successful", info["message"]
+    job = f"/jobs/{info['jobID']}/results"
+    for name in ("result.tif", "result.tif.aux.xml"):
+        (tmp_path / name).write_bytes(client.get(f"{job}/{name}").data)
+    found = said(tmp_path / "result.tif")
+    assert found.domains[0, "SURVEY"] == {"FLIGHT": "7"}
+    assert found.domains[2, "SPECTRAL"] == {"WAVELENGTH": "665"}
+    assert without_source_type(found.packet) == PACKET and len(found.beside) == 2
+    notes = client.get(f"{job}/manifest.json").get_json()["notes"]
+    assert not any("Not kept" in note for note in notes)
