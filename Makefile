@@ -12,7 +12,7 @@ install:     ## the server's environment, .venv
 
 test: install lint types imports scan test-server test-qgis ## everything
 
-test-fast: install ## the contract, rasters in small, the plugin's client, units: one and a half minutes on two cores
+test-fast: install ## the contract, rasters in small, the plugin's client, units: two minutes on two cores
 	$(PY) -m pytest -n auto --dist loadfile tests/server tests/plugin -m "not slow"
 
 test-server: install ## the server, the contract and the plugin's client; needs no QGIS and no root
