@@ -43,6 +43,16 @@ class Export:
     transform_context: Any
 
 
+def wkt_of(crs):
+    """WKT2 of a CRS; '' for none."""
+    if not crs.isValid():
+        return ""
+    variant = getattr(QgsCoordinateReferenceSystem, "WKT2_2019", None)
+    if variant is None:
+        variant = Qgis.CrsWktVariant.Wkt2_2019
+    return crs.toWkt(variant)
+
+
 def plan_export(layer, extent, resolution):
     """Prepare an export of `extent` (layer CRS) at `resolution` (map units a pixel); on the GUI
     thread."""

@@ -5,9 +5,10 @@ import contextlib
 from qgis.core import Qgis, QgsGeometry
 
 from ...server.contract.editors import AUTO
-from ...server.contract.requests import Blend, Output, RasterRef
+from ...server.contract.requests import Blend, Output
 from ...server.contract.words import ENSEMBLE_SOURCES, InterpretationRequest, SearchRequest
 from ..errors import PluginError
+from ..map.sources import Wanted, file_of, is_painted
 from ..tasks.request import (
     Area,
     EditForm,
@@ -16,9 +17,9 @@ from ..tasks.request import (
     canvas_area,
     geometry_of,
     in_layer_crs,
-    layer_path,
     searched_extent,
 )
+from ..tasks.task import asked_about
 from .ensemble import PARAPHRASES, SOURCE
 from .serving import ServedForm
 from .widgets import NOTHING
@@ -38,7 +39,7 @@ class AskingForm(ServedForm):
         info = self.infos.get(self.editor.currentData())
         auto = self.editor.currentData() == AUTO
         layer = self.layer.currentLayer()
-        self._show_row(self.resolution, layer is not None and layer_path(layer) is None)
+        self._show_row(self.resolution, layer is not None and is_painted(layer))
         copies = auto or bool(info and info.takes("exemplar"))
         self._show_row(self.exemplar, copies)
         self._show_row(
@@ -61,7 +62,7 @@ class AskingForm(ServedForm):
 
     def _layer_changed(self, *_) -> None:
         layer = self.layer.currentLayer()
-        if layer is not None and layer_path(layer) is None:
+        if layer is not None and is_painted(layer):
             with contextlib.suppress(
                 PluginError
             ):  # what the map shows has no place in the layer's CRS
@@ -128,24 +129,29 @@ class AskingForm(ServedForm):
     def find_examples(self) -> None:
         """Windows of the layer that look like the word, to tick."""
         layer = self.layer.currentLayer()
-        path = layer_path(layer) if layer is not None else None
-        if path is None:
-            self.say("Examples can be found in layers that are files.", Qgis.MessageLevel.Warning)
+        if layer is None:
+            self.say("Choose a raster layer first.", Qgis.MessageLevel.Warning)
             return
         word = self.words.sought(self.editor.currentData())
         bands = self.bands.text()
-        shared = getattr(self.connection(), "shares_files", False)
+        connection = self.connection()
+        area = self.area.area(self.canvas, layer) or canvas_area(self.canvas)
         try:
-            extent = searched_extent(
-                self.area.area(self.canvas, layer) or canvas_area(self.canvas), layer
-            )
+            extent = searched_extent(area, layer)
+            source = file_of(layer, Wanted(in_layer_crs(area, layer).boundingBox()))
         except PluginError as error:
             self._fail(error)
             return
 
         def call(client):
-            raster = RasterRef(path=str(path)) if shared else RasterRef(upload=client.upload(path))
-            return client.search(SearchRequest(raster, word, extent, band_roles_of(bands)))
+            return asked_about(
+                connection,
+                client.transport.feedback,
+                [source],
+                lambda client, refs: client.search(
+                    SearchRequest(refs[0], word, extent, band_roles_of(bands))
+                ),
+            )
 
         self.status.setText(f"Looking for {word} in {layer.name()} ...")
         self._ask("Landbrush: looking for examples", call, self._show_found)
@@ -207,6 +213,6 @@ class AskingForm(ServedForm):
     def _exemplar(self, layer):
         ticked = self.found.ticked() if self.found.isVisible() else []
         if ticked and self.exemplar.source.currentData() == NOTHING:
-            parts = [geometry_of(p) for p in ticked]
+            parts = [geometry_of(p, layer) for p in ticked]
             return Area(QgsGeometry.collectGeometry(parts), layer.crs())
         return self.exemplar.area(self.canvas, layer)

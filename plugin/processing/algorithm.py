@@ -21,7 +21,7 @@ from ...server.contract.editors import EditorInfo
 from ...server.contract.requests import Blend, Output
 from ..errors import Cancelled, PluginError
 from ..tasks.request import Area, EditForm, area_of, band_roles_of, located
-from ..tasks.task import Inputs, run_edit
+from ..tasks.task import inputs_of, run_edit
 from .parameters import (
     AREAS,
     advanced,
@@ -30,7 +30,7 @@ from .parameters import (
     tr,
     whole_number,
 )
-from .running import ICON, area_in, layer_and_file, with_server
+from .running import ICON, area_in, layer_of, with_server
 
 PROMISE = (
     "Gives a new GeoTIFF on the same pixel grid; outside the polygons not one bit "
@@ -111,10 +111,10 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
                 f"The output must be a GeoTIFF (.tif), not '{target.suffix}'."
             )
         try:
-            form, inputs = self._form(parameters, context)
-            form = located(form, context.transformContext())
-            for path in (inputs.raster, inputs.exemplar, inputs.elevation):
-                if path is not None and target.exists() and path.samefile(target):
+            form = located(self._form(parameters, context), context.transformContext())
+            inputs = inputs_of(form, context=context.transformContext())
+            for path in inputs.all:
+                if isinstance(path, Path) and target.exists() and path.samefile(target):
                     raise PluginError(
                         f"OUTPUT is the file that is edited or copied from ({path}); choose "
                         "another, so that nothing is lost."
@@ -154,11 +154,11 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
         return with_server(self, parameters, context, feedback, run)
 
     def _form(self, parameters, context):
-        layer, path = self._file(parameters, "INPUT", context)
+        layer = layer_of(self, parameters, "INPUT", context)
         process_id, prompt, options = self.what(parameters, context)
-        if path is None or (self.from_nothing() and not parameters.get("POLYGONS")):
+        if layer is None or (self.from_nothing() and not parameters.get("POLYGONS")):
             return self._form_for_new_ground(
-                parameters, context, (process_id, prompt, options), (layer, path)
+                parameters, context, (process_id, prompt, options), layer
             )
         area = area_of(
             self._area(parameters, "POLYGONS", context),
@@ -167,11 +167,10 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
             "POLYGONS holds no polygon.",
         )
         extent = None
-        extent_crs = None
         if parameters.get("EXTENT"):
-            extent_crs = layer.crs()
-            extent = self.parameterAsExtent(parameters, "EXTENT", context, extent_crs)
-            extent = None if extent.isNull() or extent.isEmpty() else extent
+            box = self.parameterAsExtent(parameters, "EXTENT", context, layer.crs())
+            if not (box.isNull() or box.isEmpty()):
+                extent = Area(QgsGeometry.fromRect(box), layer.crs())
 
         def number(name):
             return self.parameterAsInt(parameters, name, context)
@@ -180,7 +179,7 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
         operation = (
             self.parameterAsString(parameters, "OPERATION", context) if self.info is None else ""
         )
-        form = EditForm(
+        return EditForm(
             layer=layer,
             area=area,
             prompt=prompt,
@@ -189,9 +188,10 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
             options=options,
             seed=number("SEED"),
             exemplar=self._area(parameters, "EXEMPLAR", context),
+            exemplar_layer=layer_of(self, parameters, "EXEMPLAR_RASTER", context),
+            elevation_layer=layer_of(self, parameters, "ELEVATION", context),
             protect=self._area(parameters, "PROTECT", context),
             extent=extent,
-            extent_crs=extent_crs,
             band_roles=band_roles_of(self.parameterAsString(parameters, "BAND_ROLES", context)),
             blend=Blend(
                 grow_px=number("GROW"),
@@ -202,13 +202,8 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
             ),
             output=self._output(parameters, context),
         )
-        (shown, other), (_, heights) = (
-            self._file(parameters, name, context) for name in ("EXEMPLAR_RASTER", "ELEVATION")
-        )
-        form.exemplar_layer = shown
-        return form, Inputs(path, None, other, heights)
 
-    def _form_for_new_ground(self, parameters, context, what, source):
+    def _form_for_new_ground(self, parameters, context, what, layer):
         """Over an extent, where the editor can do without a raster; from one, the same ground with
         finer pixels."""
         if not self.from_nothing():
@@ -226,8 +221,7 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
                 "EXTENT: choose the extent of the new layer, or a raster layer and polygons."
             )
         process_id, prompt, options = what
-        layer, path = source
-        form = EditForm(
+        return EditForm(
             layer=layer,
             area=Area(QgsGeometry.fromRect(box), crs),
             prompt=prompt,
@@ -236,11 +230,10 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
             seed=self.parameterAsInt(parameters, "SEED", context),
             output=self._output(parameters, context),
             band_roles=band_roles_of(self.parameterAsString(parameters, "BAND_ROLES", context))
-            if path
+            if layer is not None
             else {},
             gsd_m=self.parameterAsDouble(parameters, "GSD", context),
         )
-        return form, Inputs(path)
 
     def _output(self, parameters, context):
         return Output(
@@ -249,9 +242,6 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
             self.parameterAsBoolean(parameters, "COG", context),
             self.parameterAsBoolean(parameters, "KEEP_REQUEST", context),
         )
-
-    def _file(self, parameters, name, context):
-        return layer_and_file(self, parameters, name, context)
 
     def _area(self, parameters, name, context):
         return area_in(self, parameters, name, context)

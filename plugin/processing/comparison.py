@@ -17,10 +17,11 @@ from qgis.PyQt.QtGui import QIcon
 
 from ...server.contract.comparison import ComparisonRequest
 from ..errors import Cancelled, PluginError
+from ..map.sources import Wanted, file_of
 from ..tasks.request import Area, in_layer_crs, polygons_of
 from ..tasks.task import asked_about
 from .parameters import polygons, tr
-from .running import ICON, area_in, layer_and_file, with_server
+from .running import ICON, area_in, layer_of, with_server
 
 NUMBERS = (
     (
@@ -108,9 +109,8 @@ class EvaluateAlgorithm(QgsProcessingAlgorithm):
     def processAlgorithm(self, parameters, context, feedback):
         """Compare; numbers that have no place to be taken at are not among the results."""
         try:
-            layers, paths = zip(
-                *(layer_and_file(self, parameters, name, context) for name in ("BEFORE", "AFTER"))
-            )
+            layers = [layer_of(self, parameters, name, context) for name in ("BEFORE", "AFTER")]
+            sources = [file_of(layer, Wanted()) for layer in layers]
             area = area_in(self, parameters, "POLYGONS", context)
             if area is None and parameters.get("POLYGONS"):
                 raise PluginError("POLYGONS holds no polygon.")
@@ -123,7 +123,7 @@ class EvaluateAlgorithm(QgsProcessingAlgorithm):
                 return asked_about(
                     connection,
                     feedback,
-                    paths,
+                    sources,
                     lambda client, refs: client.compare(
                         ComparisonRequest(refs[0], refs[1], polygons=shapes)
                     ),

@@ -9,7 +9,7 @@ from .. import settings
 from ..errors import PluginError
 from ..local.installer import ROOT
 from ..local.server import BlockingServer
-from ..tasks.request import Area, file_of, united
+from ..tasks.request import Area, united
 from ..tasks.task import Connection
 
 ICON = str(ROOT / "resources" / "icons" / "landbrush.svg")
@@ -38,15 +38,14 @@ def with_server(algorithm, parameters, context, feedback, run):
         return run(Connection(address, secret, True))
 
 
-def layer_and_file(algorithm, parameters, name, context):
-    """The layer of a parameter and its file; None where the algorithm has no such parameter or it
-    is empty."""
+def layer_of(algorithm, parameters, name, context):
+    """The layer of a parameter; None where the algorithm has no such parameter or it is empty."""
     if algorithm.parameterDefinition(name) is None or not parameters.get(name):
-        return None, None
+        return None
     layer = algorithm.parameterAsRasterLayer(parameters, name, context)
     if layer is None:
         raise PluginError(f"{name}: '{parameters[name]}' is not a raster layer.")
-    return layer, file_of(layer, name)
+    return layer
 
 
 def area_in(algorithm, parameters, name, context):

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Optional
 
 from qgis.core import (
@@ -11,13 +10,13 @@ from qgis.core import (
     QgsCsException,
     QgsGeometry,
     QgsProject,
-    QgsRectangle,
 )
 
 from ...server.contract.editors import AUTO
 from ...server.contract.message import ContractError
 from ...server.contract.requests import (
     BAND_ROLES,
+    PIXELS_UP,
     Blend,
     EditRequest,
     Exemplar,
@@ -28,14 +27,22 @@ from ...server.contract.requests import (
 )
 from ..errors import PluginError
 from ..map.canvas import POLYGON
+from ..map.layers import wkt_of
 
 
 @dataclass
 class Area:
-    """Polygons on the map. `geometry`: of all of them. `crs`: of its coordinates."""
+    """Polygons on the map. `geometry`: of all of them. `crs`: of its coordinates. `layer`: in
+    whose coordinates they are; None: in those of `crs`."""
 
     geometry: QgsGeometry
     crs: QgsCoordinateReferenceSystem
+    layer: Any = None
+
+    @property
+    def stated(self) -> str:
+        """How the server is told where the coordinates lie."""
+        return wkt_of(self.crs) if self.layer is None else own_coordinates(self.layer)
 
 
 @dataclass
@@ -66,10 +73,8 @@ class EditForm:
     """Heights; None: none."""
     protect: Optional[Area] = None
     """What stays as it is."""
-    extent: Optional[QgsRectangle] = None
-    """Edit only inside it; None: everywhere."""
-    extent_crs: Optional[QgsCoordinateReferenceSystem] = None
-    """Of `extent`; None: that of the area."""
+    extent: Optional[Area] = None
+    """Edit only inside the rectangle around it; None: everywhere."""
     band_roles: dict = field(default_factory=dict)
     """Band, from 1, by role, where the user says it."""
     blend: Blend = Blend()
@@ -93,16 +98,12 @@ def area_of(area, layer, info, advice):
     return area
 
 
-def wkt_of(crs):
-    """WKT2 of a CRS; '' for none."""
-    if not crs.isValid():
-        return ""
-    variant = getattr(QgsCoordinateReferenceSystem, "WKT2_2019", None)
-    if variant is None:
-        from qgis.core import Qgis
-
-        variant = Qgis.CrsWktVariant.Wkt2_2019
-    return crs.toWkt(variant)
+def own_coordinates(layer):
+    """How the server is told that positions are a layer's own: '', or, of a picture that has no
+    place on the ground, that QGIS counts its rows downwards from 0."""
+    box = layer.extent()
+    shown = (box.xMinimum(), box.yMaximum(), box.width(), box.height())
+    return PIXELS_UP if shown == (0, 0, layer.width(), layer.height()) else ""
 
 
 def united(geometries):
@@ -128,13 +129,15 @@ def polygons_of(area, what: str = "area"):
         raise PluginError(f"The {what} is empty. Draw a polygon, or select a polygon feature.")
     data = json.loads(geometry.asJson(17))
     data["coordinates"] = _flat(data["coordinates"])
-    return Polygons({"type": data["type"], "coordinates": data["coordinates"]}, wkt_of(area.crs))
+    return Polygons({"type": data["type"], "coordinates": data["coordinates"]}, area.stated)
 
 
-def geometry_of(polygons):
-    """The outer ring of a window found on the server as a geometry of QGIS."""
+def geometry_of(polygons, layer):
+    """The outer ring of a window of the layer that was found on the server, as a geometry of
+    QGIS."""
+    up = -1 if own_coordinates(layer) == PIXELS_UP else 1
     ring = ", ".join(
-        f"{x:.17g} {y:.17g}" for x, y in (p[:2] for p in polygons.geometry["coordinates"][0])
+        f"{x:.17g} {up * y:.17g}" for x, y in (p[:2] for p in polygons.geometry["coordinates"][0])
     )
     return QgsGeometry.fromWkt(f"POLYGON (({ring}))")
 
@@ -158,24 +161,6 @@ def band_roles_of(text):
             )
         found[role] = int(number)
     return found
-
-
-def layer_path(layer):
-    """The file of a raster layer; None where it has none (web map, database)."""
-    if layer.providerType() != "gdal":
-        return None
-    path = Path(layer.source().split("|")[0])
-    return path if path.is_file() else None
-
-
-def file_of(layer, what):
-    """The file of a raster layer; raises PluginError where it has none."""
-    path = layer_path(layer)
-    if path is None:
-        raise PluginError(
-            f"The {what} layer '{layer.name()}' is not a raster file. Export it to a file first."
-        )
-    return path
 
 
 PIECES_PER_SIDE = 64
@@ -217,25 +202,16 @@ def located(form, context=None):
 
     def on(area, layer):
         return (
-            None
-            if area is None
-            else Area(in_layer_crs(area, layer, context), QgsCoordinateReferenceSystem())
+            None if area is None else Area(in_layer_crs(area, layer, context), layer.crs(), layer)
         )
 
     shown = form.exemplar_layer or form.layer
-    extent = form.extent
-    if extent is not None:
-        crs = form.extent_crs or form.area.crs
-        extent = in_layer_crs(
-            Area(QgsGeometry.fromRect(extent), crs), form.layer, context
-        ).boundingBox()
     return replace(
         form,
         area=on(form.area, form.layer),
         exemplar=on(form.exemplar, shown),
         protect=on(form.protect, form.layer),
-        extent=extent,
-        extent_crs=QgsCoordinateReferenceSystem() if extent is not None else None,
+        extent=on(form.extent, form.layer),
     )
 
 
@@ -249,11 +225,11 @@ def searched_extent(area, layer):
     box = in_layer_crs(area, layer).boundingBox()
     box.grow(SEARCHED_PX * max(layer.rasterUnitsPerPixelX(), layer.rasterUnitsPerPixelY()))
     box = box.intersect(layer.extent())
-    return (
-        None
-        if box.isEmpty()
-        else Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
-    )
+    return None if box.isEmpty() else _extent(box, own_coordinates(layer))
+
+
+def _extent(box, stated):
+    return Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), stated)
 
 
 def build(form, raster, exemplar_raster=None, elevation=None):
@@ -271,9 +247,7 @@ def _built(form, raster, exemplar_raster, elevation):
         exemplar = Exemplar(polygons_of(form.exemplar, "exemplar"), exemplar_raster)
     extent = None
     if form.extent is not None:
-        box = form.extent
-        crs = form.extent_crs if form.extent_crs is not None else form.area.crs
-        extent = Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), wkt_of(crs))
+        extent = _extent(form.extent.geometry.boundingBox(), form.extent.stated)
     return EditRequest(
         raster=new_ground(form, raster) if form.gsd_m else raster,
         polygons=polygons_of(form.area),
@@ -294,10 +268,7 @@ def _built(form, raster, exemplar_raster, elevation):
 def new_ground(form, raster):
     """A RasterRef to new ground under the form's area: empty, or that of the layer with finer
     pixels."""
-    box = form.area.geometry.boundingBox()
-    extent = Extent(
-        box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), wkt_of(form.area.crs)
-    )
+    extent = _extent(form.area.geometry.boundingBox(), wkt_of(form.area.crs))
     return replace(
         raster or RasterRef(extent=extent, gsd_m=form.gsd_m), extent=extent, gsd_m=form.gsd_m
     )

@@ -5,9 +5,9 @@ import os
 import tempfile
 import uuid
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 from qgis.core import QgsFeedback, QgsTask
 from qgis.PyQt.QtCore import pyqtSignal
@@ -16,10 +16,12 @@ from ...server.contract.bundle import is_beside
 from ...server.contract.jobs import DISMISSED, SIDECAR_FILE, SUCCESSFUL
 from ...server.contract.requests import RasterRef
 from ..errors import Cancelled, FileNotShared, PluginError
-from ..map.layers import Export, plan_export, result_path, run_export
+from ..map.layers import result_path
+from ..map.sources import Wanted, as_path, file_of, has_pixels
+from ..map.taken import Taken
 from .client import EditClient
 from .network import QgisTransport
-from .request import EditForm, build, by_path, file_of, in_layer_crs, layer_path
+from .request import EditForm, build, by_path, in_layer_crs
 
 
 @dataclass
@@ -38,31 +40,38 @@ class Connection:
 
 @dataclass
 class Inputs:
-    """Files of a form, taken from its layers on the GUI thread. `raster`, `exemplar`, `elevation`:
-    of the layers; None: not given. `export`: how a layer without a file is written to one first."""
+    """Files of a form's layers, or how they are made; None: not given."""
 
-    raster: Optional[Path] = None
-    export: Optional[Export] = None
-    exemplar: Optional[Path] = None
-    elevation: Optional[Path] = None
+    raster: Union[Path, Taken, None] = None
+    exemplar: Union[Path, Taken, None] = None
+    elevation: Union[Path, Taken, None] = None
+
+    @property
+    def all(self):
+        """In the order in which a request takes them."""
+        return (self.raster, self.exemplar, self.elevation)
 
 
-def inputs_of(form, resolution):
-    """Files of the form's layers; web layers are planned for export around the area, at that size
-    of a pixel."""
-    found = Inputs(raster=layer_path(form.layer))
-    if found.raster is None:
-        box = in_layer_crs(form.area, form.layer).boundingBox()
-        box.grow(max(form.blend.context_px, 64) * resolution)
-        found.export = plan_export(form.layer, box, resolution)
-    if (
-        form.exemplar is not None
-        and form.exemplar_layer is not None
-        and form.exemplar_layer is not form.layer
-    ):
-        found.exemplar = file_of(form.exemplar_layer, "exemplar")
+def inputs_of(form, resolution=0.0, context=None):
+    """Files of the form's layers, or how they are made. A web map is exported around the area, at
+    that size of a pixel; without one it is refused. On the GUI thread, or with Processing's
+    `context`."""
+
+    def around(area, layer):
+        return in_layer_crs(area, layer, context).boundingBox()
+
+    found = Inputs()
+    if form.layer is not None:
+        whole = form.output.area == "layer" and has_pixels(form.layer)
+        margin = max(form.blend.context_px, 64)
+        box = None if whole else around(form.area, form.layer)
+        found.raster = file_of(form.layer, Wanted(box, resolution, margin))
+    other = form.exemplar_layer
+    if form.exemplar is not None and other is not None and other is not form.layer:
+        found.exemplar = file_of(other, Wanted(around(form.exemplar, other)))
     if form.elevation_layer is not None:
-        found.elevation = file_of(form.elevation_layer, "elevation")
+        box = around(form.area, form.elevation_layer)
+        found.elevation = file_of(form.elevation_layer, Wanted(box))
     return found
 
 
@@ -73,14 +82,10 @@ def run_edit(asked, connection, folder, feedback, on_change):
     client = connection.client(feedback)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=str(folder)) as scratch:
-        raster = inputs.raster
-        if raster is None and form.layer is not None:
-            # Kept beside the result: it is the source the result is compared with.
-            raster = folder / f"landbrush-source-{uuid.uuid4().hex[:8]}.tif"
-            draft = Path(scratch) / "source.tif"
-            run_export(inputs.export, draft, feedback)
-            os.replace(draft, raster)
-        info = _submit(client, form, (raster, inputs.exemplar, inputs.elevation), connection)
+        # A copy of the layer is kept beside the result, which is compared with it; others are not.
+        raster = as_path(inputs.raster, folder, feedback)
+        others = [as_path(one, Path(scratch), feedback) for one in inputs.all[1:]]
+        info = _submit(client, form, (raster, *others), connection)
         on_change(info)
         try:
             info = client.wait(info.jobID, on_change, feedback.isCanceled)
@@ -92,7 +97,9 @@ def run_edit(asked, connection, folder, feedback, on_change):
         if info.status != SUCCESSFUL:
             detail = info.problem.detail if info.problem else info.message
             raise PluginError(detail or "The edit failed.", f"Job {info.jobID}: {info.to_json()}")
-        return fetch(client, info.jobID, folder)
+        path, manifest = fetch(client, info.jobID, folder)
+        notes = [one.note for one in inputs.all[:1] if isinstance(one, Taken) and one.note]
+        return path, replace(manifest, notes=(*manifest.notes, *notes))
 
 
 def fetch(client, job_id, folder):
@@ -120,11 +127,13 @@ def _submit(client, form, paths, connection):
     return _referring(client, connection, paths, submit)
 
 
-def asked_about(connection, feedback, paths, ask):
-    """The answer of `ask(client, refs)`, the files being named as the server can read them. Blocks;
-    any thread."""
+def asked_about(connection, feedback, sources, ask):
+    """The answer of `ask(client, refs)`, the files being named as the server can read them.
+    `sources`: what `file_of` gave. Blocks; any thread."""
     client = connection.client(feedback)
-    return _referring(client, connection, paths, lambda refs: ask(client, refs))
+    with tempfile.TemporaryDirectory(prefix="landbrush-") as folder:
+        paths = [as_path(one, Path(folder), feedback) for one in sources]
+        return _referring(client, connection, paths, lambda refs: ask(client, refs))
 
 
 def _referring(client, connection, paths, ask):

@@ -17,7 +17,7 @@ from ..editors.models import Models
 from ..editors.registry import Editors
 from ..ground.errors import BadRequest
 from ..ground.settings import default_home
-from ..raster.geojson import read_polygons
+from ..raster.polygon_files import polygons_for
 from ..raster.polygons import as_polygons
 from ..raster.raster import opened, profile_of
 from ..raster.rasters import Rasters
@@ -32,11 +32,15 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     edit.add_argument(
         "--polygons",
         type=Path,
-        help="GeoJSON file; its 'crs' member or --crs names the CRS; an editor that makes "
-        "bands does the whole layer without",
+        help="file of polygons: GeoJSON, shapefile, GeoPackage (FILE|layername=NAME where it "
+        "holds several), FlatGeobuf or KML; an editor that makes bands does the whole layer "
+        "without",
     )
     edit.add_argument(
-        "--crs", default="", help="CRS of the polygons (default: the GeoJSON's, EPSG:4326)"
+        "--crs",
+        default="",
+        help="CRS of the polygons (default: the file's; of GeoJSON EPSG:4326); pixels: columns "
+        "and rows of the raster, which is the default where the raster is a picture",
     )
     edit.add_argument("--prompt", default="", help="what should be there, in English")
     edit.add_argument(
@@ -50,14 +54,14 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         default=AUTO,
         help="auto: as the prompt says; else " + ", ".join(Editors(Models(default_home())).ids),
     )
-    edit.add_argument("--exemplar", type=Path, help="GeoJSON file of the area to copy from")
+    edit.add_argument("--exemplar", type=Path, help="file of the area to copy from")
     edit.add_argument(
         "--exemplar-raster", type=Path, help="the raster the exemplar lies in, if another"
     )
     edit.add_argument(
         "--protect",
         type=Path,
-        help="GeoJSON file of areas inside the polygons that stay as they are",
+        help="file of areas inside the polygons that stay as they are",
     )
     edit.add_argument("--elevation", type=Path, help="elevation model in metres")
     edit.add_argument(
@@ -115,7 +119,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 def _area_of(given: argparse.Namespace, editors: Editors) -> Polygons:
     """The polygons, or all of the raster for an editor that makes bands."""
     if given.polygons is not None:
-        return read_polygons(given.polygons, given.crs)
+        return polygons_for(given.polygons, given.raster, given.crs)
     if given.editor == AUTO or not editors.get(given.editor).info.makes:
         raise BadRequest(
             "--polygons FILE is needed: the area to edit. Only editors that make bands do a whole "
@@ -144,7 +148,13 @@ def _edit(given: argparse.Namespace) -> int:
     aside = given.output.with_name(given.output.name + ".aux.xml")
     _check_targets(given, (given.output, beside, aside))
     other = RasterRef(path=str(given.exemplar_raster)) if given.exemplar_raster else None
-    exemplar = Exemplar(read_polygons(given.exemplar, given.crs), other) if given.exemplar else None
+    exemplar = None
+    if given.exemplar:
+        lies_in = given.exemplar_raster or given.raster
+        exemplar = Exemplar(polygons_for(given.exemplar, lies_in, given.crs), other)
+    protect = None
+    if given.protect:
+        protect = polygons_for(given.protect, given.raster, given.crs)
     request = EditRequest(
         raster=RasterRef(path=str(given.raster)),
         polygons=_area_of(given, editors),
@@ -155,7 +165,7 @@ def _edit(given: argparse.Namespace) -> int:
         seed=given.seed,
         exemplar=exemplar,
         elevation=RasterRef(path=str(given.elevation)) if given.elevation else None,
-        protect=read_polygons(given.protect, given.crs) if given.protect else None,
+        protect=protect,
         blend=Blend(grow_px=given.grow, feather_px=given.feather),
         output=Output(given.area, given.compression, given.cog, given.keep_request),
     )

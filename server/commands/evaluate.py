@@ -13,7 +13,7 @@ from pathlib import Path
 from ..editors.registry import Editors
 from ..ground.errors import BadRequest
 from ..ground.settings import default_home
-from ..raster.geojson import read_polygons
+from ..raster.polygon_files import polygons_for
 from .home import add_models, models_of
 
 MOST_WORKERS = 64
@@ -181,7 +181,7 @@ def _add_folder_and_models(parser: argparse.ArgumentParser) -> None:
 def _layers(given: argparse.Namespace) -> int:
     from ..experiments import compare
 
-    polygons = read_polygons(given.polygons, given.crs) if given.polygons else None
+    polygons = polygons_for(given.polygons, given.before, given.crs) if given.polygons else None
     print(json.dumps(compare.compared(given.before, given.after, polygons).to_json(), indent=1))
     return 0
 

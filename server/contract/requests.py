@@ -52,12 +52,21 @@ def _check_rings(rings: Json, where: str) -> int:
     return sum(len(ring) for ring in rings)
 
 
+PIXELS = "pixels"
+"""Instead of a CRS: x is the column and y the row of the raster's pixels, from its upper left
+corner, rows downwards."""
+PIXELS_UP = "pixels-up"
+"""The same with y upwards, so that rows are negative: as GIS programs show a picture that has no
+place on the ground."""
+_CRS = "WKT, 'EPSG:n', 'pixels' (column, row) or 'pixels-up' (column, -row)"
+
+
 @dataclass(frozen=True)
 class Polygons(Message):
     """Polygons on the map: a GeoJSON (Multi)Polygon and the CRS of its coordinates."""
 
     geometry: Any = declare("GeoJSON Polygon or MultiPolygon, x before y")
-    crs: str = declare("WKT or 'EPSG:n'; empty: the raster's own CRS", "", longest=CRS_LENGTH)
+    crs: str = declare(f"{_CRS}; empty: the raster's own CRS", "", longest=CRS_LENGTH)
 
     def __post_init__(self) -> None:
         check_geometry(self.geometry, "Polygons.geometry")
@@ -108,7 +117,7 @@ class Extent(Message):
     ymin: float
     xmax: float
     ymax: float
-    crs: str = declare("WKT or 'EPSG:n'", "", longest=CRS_LENGTH)
+    crs: str = declare(f"{_CRS}; empty: the raster's own CRS", "", longest=CRS_LENGTH)
 
     def __post_init__(self) -> None:
         if not (self.xmin < self.xmax and self.ymin < self.ymax):

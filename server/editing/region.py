@@ -106,8 +106,9 @@ def share_outside(shapes: Sequence[BaseGeometry], limit: Box) -> float:
 
 
 def _window(request: EditRequest, profile: Profile, limit: Box, regions: Sequence[Region]) -> Box:
-    """What is written: all of the layer, the extent, or what is edited with a margin."""
-    if request.output.area == "layer":
+    """What is written: all of the layer, the extent, or what is edited with a margin; of a picture
+    that has no place on the ground all of it, since a part could not say where it lies."""
+    if request.output.area == "layer" or profile.is_picture:
         return profile.box
     if request.extent is not None:
         return limit

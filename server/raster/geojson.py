@@ -12,21 +12,21 @@ from ..contract.requests import Polygons
 from ..ground.errors import BadRequest
 
 DEGREES = "EPSG:4326"
-WANTED = "A GeoJSON file is read here; export one (in QGIS: Export > Save Features As)."
+WANTED = (
+    "Give GeoJSON, a shapefile, a GeoPackage, FlatGeobuf or KML (in QGIS: Export > Save Features "
+    "As)."
+)
 OTHERS = {
-    b"\x00\x00\x27\x0a": "a shapefile",
-    b"SQLi": "a GeoPackage or another database",
-    b"fgb\x03": "a FlatGeobuf file",
-    b"PK\x03\x04": "a zip",
+    b"PK\x03\x04": "a zip without a shapefile",
     b"<?xm": "XML",
-    b"<kml": "KML",
 }
 """What is given instead, by how it begins."""
 
 
-def read_polygons(path: Path, crs: str = "") -> Polygons:
+def read_polygons(path: Path, crs: str = "", unnamed: str = DEGREES) -> Polygons:
     """A GeoJSON geometry, Feature or FeatureCollection as one MultiPolygon, flat; `crs` counts
-    before what the file says. Raises BadRequest, with the number of the feature that is wrong."""
+    before what the file says, `unnamed` where it says none. Raises BadRequest, with the number of
+    the feature that is wrong."""
     data = _read(path)
     try:
         named = "" if crs else _crs_of(data, path)
@@ -35,9 +35,9 @@ def read_polygons(path: Path, crs: str = "") -> Polygons:
         raise BadRequest(f"{path} is JSON, but not GeoJSON: {error}") from error
     if not polygons:
         raise BadRequest(f"{path} holds no polygon.")
-    if not (crs or named):
+    if not (crs or named) and unnamed == DEGREES:
         _check_degrees(polygons, path)
-    return Polygons({"type": "MultiPolygon", "coordinates": polygons}, crs or named or DEGREES)
+    return Polygons({"type": "MultiPolygon", "coordinates": polygons}, crs or named or unnamed)
 
 
 def _read(path: Path) -> dict[str, Any]:

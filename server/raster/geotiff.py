@@ -52,7 +52,6 @@ def _creation_options(profile: Profile, box: Box, options: WriteOptions) -> dict
         "count": profile.count,
         "dtype": profile.dtype,
         "crs": profile.crs,
-        "transform": profile.transform_of(box),
         "nodata": profile.nodata,
         "bigtiff": "IF_SAFER",
         # A dropped block reads back as +0 or nodata: of floats that loses -0 and the bits of NaN.
@@ -61,6 +60,8 @@ def _creation_options(profile: Profile, box: Box, options: WriteOptions) -> dict
         "blockxsize": 256,
         "blockysize": 256,
     }
+    if not profile.is_picture:  # whose result has no place either
+        creation["transform"] = profile.transform_of(box)
     if options.compression != "none":
         creation["compress"] = options.compression
         if options.compression == "deflate":

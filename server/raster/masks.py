@@ -20,7 +20,7 @@ from ..contract.requests import Polygons
 from ..ground import memory
 from ..ground.errors import CannotEdit, OutsideRaster
 from .grid import Box
-from .polygons import crs_of, given_polygons, profile_crs
+from .polygons import given_polygons, is_moved
 from .raster import OnPart, Profile
 
 MAX_REGION_VALUES = 200_000_000
@@ -87,10 +87,7 @@ class Wanted:
 def wanted(polygons: Polygons, protect: Polygons | None, limit: Box, profile: Profile) -> Wanted:
     """What a request asks for, read anew and part by part."""
     protected = given_polygons(protect, profile, "protect") if protect else []
-    moved = any(
-        p is not None and p.crs and crs_of(p.crs, "") != profile_crs(profile)
-        for p in (polygons, protect)
-    )
+    moved = any(p is not None and is_moved(p.crs, profile) for p in (polygons, protect))
     return Wanted(
         given_polygons(polygons, profile), protected, limit, SURE_MOVED_PX if moved else SURE_PX
     )

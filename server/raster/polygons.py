@@ -7,7 +7,7 @@ import pyproj
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from ..contract.requests import Extent, Polygons
+from ..contract.requests import PIXELS, PIXELS_UP, Extent, Polygons
 from ..ground.errors import BadRequest, OutsideRaster
 from .grid import Box
 from .outlines import parts_of, polygonal, united
@@ -25,6 +25,17 @@ def crs_of(text: str, what: str) -> pyproj.CRS:
         raise BadRequest(
             f"{what}: '{text[:80]}' is not a CRS that PROJ knows ({error})."
         ) from error
+
+
+def check_crs(text: str, what: str) -> None:
+    """Raise BadRequest for what says in no way where positions lie."""
+    if text not in ("", PIXELS, PIXELS_UP):
+        crs_of(text, what)
+
+
+def is_moved(text: str, profile: Profile) -> bool:
+    """Whether positions in that CRS are reprojected before they lie on the raster."""
+    return text not in ("", PIXELS, PIXELS_UP) and crs_of(text, "") != profile_crs(profile)
 
 
 def profile_crs(profile: Profile) -> pyproj.CRS | None:
@@ -48,7 +59,7 @@ def _to_raster_crs(shape: BaseGeometry, crs: str, profile: Profile, what: str) -
     if ours is None:
         raise BadRequest(
             f"{what}: given in {theirs.name}, but the raster has no CRS. Assign one to the "
-            "raster, or give the polygons in its pixel coordinates without a CRS."
+            f"raster, or give the polygons in columns and rows of its pixels (crs: {PIXELS})."
         )
     if theirs == ours:
         return _wrapped(shape, profile) if ours.is_geographic else shape
@@ -170,6 +181,10 @@ def given_polygons(
 
 
 def _in_pixels(shape: BaseGeometry, crs: str, profile: Profile, what: str) -> BaseGeometry:
+    if crs == PIXELS:
+        return shape
+    if crs == PIXELS_UP:
+        return shapely.transform(shape, lambda xy: xy * [1.0, -1.0])
     inverse = ~profile.transform
     moved = _to_raster_crs(shape, crs, profile, what)
     return shapely.transform(moved, lambda xy: np.column_stack(inverse @ (xy[:, 0], xy[:, 1])))
@@ -180,9 +195,7 @@ def extent_box(extent: Extent | None, profile: Profile) -> Box:
     if extent is None:
         return profile.box
     ring = shapely.box(extent.xmin, extent.ymin, extent.xmax, extent.ymax)
-    ring = _to_raster_crs(ring, extent.crs, profile, "extent")
-    inverse = ~profile.transform
-    x, y = inverse @ tuple(shapely.get_coordinates(ring).T)
+    x, y = shapely.get_coordinates(_in_pixels(ring, extent.crs, profile, "extent")).T
     near = 1e-6  # an extent that ends on a pixel edge does not take the next pixel
     col = int(np.floor(x.min() + near))
     row = int(np.floor(y.min() + near))

@@ -29,6 +29,7 @@ from rasterio.windows import Window
 from ..ground.errors import RasterUnreadable
 from .doors import opened as opened
 from .grid import COPY_SIDE, Box
+from .metadata import described
 from .palette import palette_of
 
 EDITABLE_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
@@ -82,6 +83,8 @@ class Profile:
     """How TIFF says what the bands are."""
     palette: Mapping[int, tuple[int, ...]] | None = None
     """Red, green, blue and alpha (0 to 255) of each value; None: values are not classes of one."""
+    is_picture: bool = False
+    """Whether it states no place on the ground: a photo, a scan. Its affine is the identity."""
 
     @property
     def box(self) -> Box:
@@ -194,7 +197,16 @@ def profile_of(dataset: rasterio.DatasetReader) -> Profile:
         if dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES"
         else "MINISBLACK",
         palette=palette,
+        is_picture=_is_picture(dataset),
     )
+
+
+def _is_picture(dataset: rasterio.DatasetReader) -> bool:
+    """Whether a raster states no affine, for which rasterio gives the identity."""
+    if dataset.crs is not None or dataset.transform != Affine.identity():
+        return False
+    root = described(dataset)
+    return root is not None and root.find("GeoTransform") is None
 
 
 def _type_of(dataset: rasterio.DatasetReader, name: str) -> str:

@@ -28,7 +28,7 @@ from ..jobs.executor import Runner
 from ..jobs.folder import REQUEST, allowed_for
 from ..jobs.store import JobStore
 from ..raster import bundle
-from ..raster.polygons import crs_of, extent_box, pixel_polygons
+from ..raster.polygons import check_crs, extent_box, pixel_polygons
 from ..raster.raster import opened, profile_of
 from ..raster.rasters import Rasters
 from .model_tasks import ModelTasks
@@ -83,10 +83,10 @@ class Services:
             request.protect,
             request.exemplar and request.exemplar.polygons,
         ):
-            if polygons and polygons.crs:
-                crs_of(polygons.crs, "polygons.crs")
-        if request.extent and request.extent.crs:
-            crs_of(request.extent.crs, "extent.crs")
+            if polygons:
+                check_crs(polygons.crs, "polygons.crs")
+        if request.extent:
+            check_crs(request.extent.crs, "extent.crs")
         with opened(files.raster, files.roots) as dataset:
             profile = profile_of(dataset)
         extent_box(request.extent, profile)

@@ -69,9 +69,6 @@ def test_a_crs_that_is_not_understood_is_never_taken_for_degrees(tmp_path, state
 @pytest.mark.parametrize(
     "data, sentence",
     [
-        (b"\x00\x00\x27\x0a" + b"\0" * 96, "is a shapefile"),
-        (b"SQLite format 3\0", "is a GeoPackage"),
-        (b"fgb\x03fgb\0", "is a FlatGeobuf"),
         (b"PK\x03\x04", "is a zip"),
         (b"<?xml version='1.0'?><kml/>", "is XML"),
         (b"\xff\x00", "cannot be read as GeoJSON"),

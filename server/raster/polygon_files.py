@@ -1,0 +1,60 @@
+"""Polygons of a file, whatever kind of file it is, for a raster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import shapely
+import shapely.geometry
+
+from ..contract.requests import Polygons
+from ..ground.errors import BadRequest
+from .doors import opened
+from .geojson import DEGREES, read_polygons
+from .vectors import is_vector, read_vectors
+
+LAYER = "|layername="
+"""Between a file and the layer in it that is meant, as QGIS writes it."""
+
+
+def polygons_for(path: Path, raster: Path, crs: str = "") -> Polygons:
+    """All polygons of a file that lie on `raster`: GeoJSON, shapefile (also zipped), GeoPackage,
+    FlatGeobuf or KML.
+
+    `crs` counts before what the file says. Where nothing says it, GeoJSON's are degrees, unless the
+    raster has no CRS: then they are the raster's own coordinates, for a picture columns and rows.
+    Raises BadRequest, with the number of the feature that is wrong.
+    """
+    name, _, layer = str(path).partition(LAYER)
+    source = Path(name)
+    with opened(raster) as dataset:
+        nowhere = dataset.crs is None
+    try:
+        with source.open("rb") as stream:
+            start = stream.read(16)
+    except OSError as error:
+        raise BadRequest(f"{source} cannot be read: {error.strerror}.") from error
+    if is_vector(source, start):
+        return _of_vectors(source, layer, crs, nowhere)
+    return read_polygons(source, crs, "" if nowhere else DEGREES)
+
+
+def _of_vectors(path: Path, layer: str, crs: str, nowhere: bool) -> Polygons:
+    found = read_vectors(path, layer)
+    if not (crs or found.crs or nowhere):
+        raise BadRequest(
+            f"{path} names no CRS (a shapefile's stands in a .prj file beside it). Name the one "
+            "its positions are in (--crs EPSG:...)."
+        )
+    flat = [
+        inner
+        for shape in found.shapes
+        if shape is not None
+        for part in shapely.get_parts(shape)
+        for inner in shapely.get_parts(part)
+        if inner.geom_type == "Polygon" and not inner.is_empty
+    ]
+    if not flat:
+        raise BadRequest(f"{path} holds no polygon.")
+    data = shapely.geometry.mapping(shapely.multipolygons(flat))
+    return Polygons({"type": "MultiPolygon", "coordinates": data["coordinates"]}, crs or found.crs)
