@@ -3,7 +3,7 @@ project."""
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -142,6 +142,19 @@ def shown_jobs():
     return found
 
 
+LONGEST_IN_PROJECT = 200_000
+"""Characters of a manifest that a project holds whole."""
+
+
+def kept_in_project(manifest):
+    """A manifest as text for a layer's property: without the request where that has very many
+    polygons; then all of it lies in a file beside the result."""
+    text = json.dumps(manifest.to_json())
+    if len(text) > LONGEST_IN_PROJECT:
+        text = json.dumps(replace(manifest, request=None).to_json())
+    return text
+
+
 def add_result(path, source, manifest):
     """Add a result on top of the project, styled like its source; returns the layer."""
     layer = QgsRasterLayer(str(path), result_name(manifest))
@@ -156,7 +169,7 @@ def add_result(path, source, manifest):
         style.readFromLayer(source)
         style.writeToLayer(layer)
     layer.setMetadata(_metadata(layer, manifest))
-    layer.setCustomProperty("landbrush/manifest", json.dumps(manifest.to_json()))
+    layer.setCustomProperty("landbrush/manifest", kept_in_project(manifest))
     layer.setCustomProperty("landbrush/synthetic", True)
     project = QgsProject.instance()
     root = project.layerTreeRoot()

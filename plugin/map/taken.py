@@ -17,7 +17,7 @@ from .layers import Export, run_export
 @dataclass
 class Taken:
     """A layer that is written to a file before it is edited. `path`: once that was done. `note`:
-    what the user should know of it."""
+    what the user should know of it. `ending`: of the file's name."""
 
     note: str = field(default="", init=False)
     path: Optional[Path] = field(default=None, init=False)
@@ -44,7 +44,7 @@ class Taken:
 
 @dataclass
 class Exported(Taken):
-    """A web map, painted at a resolution."""
+    """A web map, painted at a resolution. `export`: which part of it, and how."""
 
     export: Export
 

@@ -10,6 +10,7 @@ from typing import Dict
 from ...server.contract.comparison import COMPARISONS
 from ...server.contract.editors import PROCESS, PROCESSES, EditorInfo
 from ...server.contract.jobs import (
+    BESIDE,
     DISMISS,
     ENDED,
     EXECUTION,
@@ -236,9 +237,10 @@ class EditClient:
                 total = int(reply.headers["content-range"].rpartition("/")[2])
                 mark = reply.headers.get("etag", "")
 
-    def has_sidecar(self, job_id):
-        """Whether a file lies beside the result that GDAL reads with it."""
-        return "sidecar" in self.call(RESULTS, job_id=job_id)
+    def beside(self, job_id):
+        """Names of the files that lie beside the result."""
+        there = self.call(RESULTS, job_id=job_id)
+        return [name for key, name in BESIDE.items() if key in there]
 
     def manifest(self, job_id):
         """The manifest of a result; raises PluginError for one of another form."""

@@ -1,6 +1,7 @@
 """The background work: QgsTasks that talk to the server. `run` never raises and touches no
 widget."""
 
+import json
 import os
 import tempfile
 import uuid
@@ -13,10 +14,10 @@ from qgis.core import QgsFeedback, QgsTask
 from qgis.PyQt.QtCore import pyqtSignal
 
 from ...server.contract.bundle import is_beside
-from ...server.contract.jobs import DISMISSED, SIDECAR_FILE, SUCCESSFUL
+from ...server.contract.jobs import DISMISSED, RESULT_FILE, SUCCESSFUL
 from ...server.contract.requests import RasterRef
 from ..errors import Cancelled, FileNotShared, PluginError
-from ..map.layers import result_path
+from ..map.layers import LONGEST_IN_PROJECT, result_path
 from ..map.sources import Wanted, as_path, file_of, has_pixels
 from ..map.taken import Taken
 from .client import EditClient
@@ -40,7 +41,8 @@ class Connection:
 
 @dataclass
 class Inputs:
-    """Files of a form's layers, or how they are made; None: not given."""
+    """Files of a form's layers, or how they are made; None: not given. `raster`: what is edited.
+    `exemplar`: what is copied from. `elevation`: heights."""
 
     raster: Union[Path, Taken, None] = None
     exemplar: Union[Path, Taken, None] = None
@@ -111,11 +113,14 @@ def fetch(client, job_id, folder):
     with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=str(folder)) as scratch:
         draft = Path(scratch) / "result.tif"
         client.download(job_id, draft)
-        if client.has_sidecar(job_id):
-            # Names of classes, which QGIS reads beside the file; there before the layer is loaded.
-            beside = Path(scratch) / SIDECAR_FILE
-            client.download(job_id, beside, SIDECAR_FILE)
-            os.replace(beside, target.with_name(f"{target.name}.aux.xml"))
+        for name in client.beside(job_id):
+            # Names of classes, many areas: there before the layer is loaded.
+            beside = Path(scratch) / name
+            client.download(job_id, beside, name)
+            os.replace(beside, target.with_name(target.name + name.removeprefix(RESULT_FILE)))
+        whole = json.dumps(manifest.to_json())
+        if len(whole) > LONGEST_IN_PROJECT:
+            target.with_suffix(".manifest.json").write_text(whole, encoding="utf8")
         os.replace(draft, target)
     return target, manifest
 

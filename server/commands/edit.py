@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..contract.editors import AUTO
-from ..contract.jobs import MANIFEST_FILE, RESULT_FILE, SIDECAR_FILE
+from ..contract.jobs import BESIDE, MANIFEST_FILE, RESULT_FILE
 from ..contract.manifest import Manifest
 from ..contract.requests import Blend, EditRequest, Exemplar, Output, Polygons, RasterRef
 from ..editors.models import Models
@@ -145,8 +145,11 @@ def _edit(given: argparse.Namespace) -> int:
 
     editors = Editors(models_of(given))
     beside = given.output.with_suffix(".manifest.json")
-    aside = given.output.with_name(given.output.name + ".aux.xml")
-    _check_targets(given, (given.output, beside, aside))
+    aside = {
+        name: given.output.with_name(given.output.name + name.removeprefix(RESULT_FILE))
+        for name in BESIDE.values()
+    }
+    _check_targets(given, (given.output, beside, *aside.values()))
     other = RasterRef(path=str(given.exemplar_raster)) if given.exemplar_raster else None
     exemplar = None
     if given.exemplar:
@@ -180,8 +183,10 @@ def _edit(given: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=given.output.parent) as folder:
         manifest = edit(job, editors, Path(folder), _print_progress)
         (Path(folder) / MANIFEST_FILE).replace(beside)
-        if (Path(folder) / SIDECAR_FILE).is_file():
-            (Path(folder) / SIDECAR_FILE).replace(aside)
+        for name, target in aside.items():
+            target.unlink(missing_ok=True)  # of a result that is replaced
+            if (Path(folder) / name).is_file():
+                (Path(folder) / name).replace(target)
         (Path(folder) / RESULT_FILE).replace(given.output)
     _tell(manifest, given.output)
     return 0

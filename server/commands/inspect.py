@@ -9,7 +9,7 @@ from typing import Any
 
 import shapely
 
-from ..raster import provenance
+from ..raster.disclosure import disclosed
 from ..raster.grid import Box
 from ..raster.metadata import metadata_of
 from ..raster.raster import opened
@@ -25,14 +25,15 @@ def told_of(path: Path) -> dict[str, Any]:
     Raises RasterUnreadable."""
     with opened(path) as dataset:
         box = Box(0, 0, dataset.width, dataset.height)
-        found = provenance.disclosed(dataset, box)
+        found = disclosed(dataset, box, path)
+        mask = found.mask
         term = source_type_of(metadata_of(dataset).packet)
         flagged = dataset.tags().get("AI_GENERATED", "").upper() == "TRUE"
         pixel = abs(dataset.transform.determinant)
-        area = None if found.mask is None else json.loads(shapely.to_geojson(found.mask))
+        area = None if mask is None else json.loads(shapely.to_geojson(mask))
         share = None
-        if found.mask is not None and pixel:
-            share = round(found.mask.area / pixel / (box.width * box.height), 6)
+        if mask is not None and pixel:
+            share = round(mask.area / pixel / (box.width * box.height), 6)
         return {
             "file": path.name,
             "synthetic": flagged or bool(found.history) or term in MADE,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-BEHIND = (".msk", ".aux.xml", ".prj", ".wld")
+AREAS_END = ".mask.fgb"
+"""Behind the name of a result: its edited areas, where they are too many for a tag."""
+BEHIND = (".msk", ".aux.xml", ".prj", ".wld", AREAS_END)
 """Endings of files beside a raster, put behind its whole name ..."""
 INSTEAD = (
     ".aux.xml", ".prj", ".wld", ".tfw", ".tifw", ".tiffw", ".pgw", ".pngw", ".jgw", ".jpgw",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
+from .bundle import AREAS_END
 from .manifest import EditReport
 from .message import Message, declare
 from .routes import Query, Route
@@ -25,11 +26,16 @@ MANIFEST_FILE = "manifest.json"
 PREVIEW_FILE = "preview.png"
 SIDECAR_FILE = RESULT_FILE + ".aux.xml"
 """Names of classes and attribute tables, where there are any; GDAL reads it beside the result."""
+AREAS_FILE = RESULT_FILE + AREAS_END
+"""Edited areas with what made each, FlatGeobuf; where they are too many for the result's tags."""
+BESIDE = {"sidecar": SIDECAR_FILE, "areas": AREAS_FILE}
+"""What may lie beside a result, by its key among the links to results."""
 RESULT_FILES = {
     RESULT_FILE: "image/tiff; application=geotiff",
     MANIFEST_FILE: "application/json",
     PREVIEW_FILE: "image/png",
     SIDECAR_FILE: "application/xml",
+    AREAS_FILE: "application/octet-stream",
 }
 
 

@@ -13,14 +13,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..contract.jobs import MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE, SIDECAR_FILE
+from ..contract.jobs import AREAS_FILE, MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE, SIDECAR_FILE
 from ..contract.manifest import GateReport, Manifest, Quality
 from ..contract.requests import EditRequest
 from ..editors.base import Scene
 from ..editors.registry import Editors
 from ..ground.files import whole_file, write_json
-from ..raster import bands, display, masks, provenance
+from ..raster import bands, disclosure, display, masks
 from ..raster.bands import Layer
+from ..raster.disclosure import Disclosure
 from ..raster.geotiff import Mosaic, WriteOptions, write_geotiff
 from ..raster.masks import Region
 from ..raster.raster import opened
@@ -99,7 +100,8 @@ def edit(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manife
             parts = [repaint(region, work, step) for region, step in _over(place, progress)]
             clock.mark("edit")
             with whole_file(folder / RESULT_FILE) as draft:
-                write(work, place, parts, draft, progress)
+                told = disclosure_of(work, place, parts)
+                write(work, place, (parts, told), draft, progress)
                 clock.mark("write")
                 checked = verify(work, place, draft, progress)
                 clock.mark("check")
@@ -108,7 +110,7 @@ def edit(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manife
                 found = Findings(cuts.search, checked, quality, lost, place.beyond)
                 manifest = manifest_of(plan, source, place.window, parts, found)
                 manifest = replace(manifest, seconds=clock.total())
-                save(manifest, work, place, draft, folder)
+                save(manifest, work, place, told, draft)
                 progress("checking", 1, 1)
     return manifest
 
@@ -179,21 +181,29 @@ def run_tiled(plan: Plan, scene: Scene, hear: StepOfRegion) -> tuple[np.ndarray,
     return tiling.merge(scene, tiles, editor.overlap_px, edit_tile), said
 
 
+def disclosure_of(work: Work, place: Place, parts: Sequence[Repainted]) -> Disclosure:
+    """What the result says of this edit, and of those that its source says were made before."""
+    plan = work.plan
+    profile = work.source.profile
+    model = str(editor_facts(parts).get("model", ""))
+    made = disclosure.Made(place.edited_ground(profile), place.cover(profile), model)
+    before = disclosure.disclosed(work.out.dataset, place.window, work.source.path)
+    return disclosure.disclosure(plan.request, plan.editor.info, made, before)
+
+
 def write(
-    work: Work, place: Place, parts: Sequence[Repainted], draft: Path, progress: Progress
+    work: Work,
+    place: Place,
+    made: tuple[Sequence[Repainted], Disclosure],
+    draft: Path,
+    progress: Progress,
 ) -> None:
     """The window on the target's own grid, with tags that disclose the edit."""
     progress("writing", 0, 1)
     plan = work.plan
     request = plan.request
     target = work.out.dataset
-    tags = provenance.tags(
-        request,
-        plan.editor.info,
-        place.polygons(work.source.profile),
-        str(editor_facts(parts).get("model", "")),
-        provenance.disclosed(target, place.window),
-    )
+    parts, told = made
     changed = frozenset(band for part in parts for band in part.changed)
     classes = work.source.classes is not None
     drawn_from_nothing = request.raster.extent is not None and not (
@@ -202,7 +212,7 @@ def write(
     how = MADE if drawn_from_nothing else EDITED
     output = request.output
     kept = work.out.metadata
-    options = WriteOptions(output.compression, output.cog, tags, changed, classes, how, kept)
+    options = WriteOptions(output.compression, output.cog, told.tags, changed, classes, how, kept)
     mosaic = Mosaic(place.window, [(part.box, part.pixels) for part in parts])
     write_geotiff(target, mosaic, draft, options, lambda i, n: progress("writing", i, n))
 
@@ -221,8 +231,9 @@ def verify(work: Work, place: Place, draft: Path, progress: Progress) -> GateRep
     return checked
 
 
-def save(manifest: Manifest, work: Work, place: Place, draft: Path, folder: Path) -> None:
+def save(manifest: Manifest, work: Work, place: Place, told: Disclosure, draft: Path) -> None:
     """The files beside the result: preview, manifest, and what a GeoTIFF cannot hold itself."""
+    folder = draft.parent
     layer = work.out.preview_layer
     chosen = display.colour_bands(layer.profile, layer.roles)
     if work.source.classes is None:
@@ -233,6 +244,10 @@ def save(manifest: Manifest, work: Work, place: Place, draft: Path, folder: Path
     if sidecar:
         with whole_file(folder / SIDECAR_FILE) as beside:
             beside.write_text(sidecar, encoding="utf8")
+    if told.areas:
+        crs = work.source.profile.crs
+        with whole_file(folder / AREAS_FILE) as beside:
+            told.write_areas(beside, "" if crs is None else crs.to_wkt(version="WKT2_2019"))
     write_json(folder / MANIFEST_FILE, manifest.to_json())
 
 

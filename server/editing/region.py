@@ -3,7 +3,7 @@ window that is written."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,8 @@ from .source import Source
 
 WINDOW_MARGIN_PX = 8
 """Unchanged pixels around the polygons in a window result: enough to see that it fits, not more."""
+TOUCHED_PX = 0.75
+"""From a polygon that holds no pixel's centre to the centres of pixels that it touches, at most."""
 LARGEST_SIDE_PX = 4096
 """Side of a polygon for which surroundings are asked; those of a larger one grow no further."""
 
@@ -32,27 +34,45 @@ class Place:
 
     `shapes`: the polygons in pixels, apart from one another. `edited`: the windows and their masks,
     and what the request asks for. `window`: what is written. `beyond`: share of the polygons' area
-    that lies outside the raster, or the extent that was asked for.
+    that lies outside the raster, or the extent that was asked for. `grow_px`: by which they are
+    widened.
     """
 
     shapes: Sequence[BaseGeometry]
     edited: Edited
     window: Box
     beyond: float = 0.0
+    grow_px: int = 0
 
     @property
     def regions(self) -> Sequence[Region]:
         """The windows that are edited, one after the other."""
         return self.edited.regions
 
-    def polygons(self, profile: Profile) -> BaseGeometry:
-        """The polygons in the raster's CRS."""
-        to_ground = profile.transform
+    def edited_ground(self, profile: Profile) -> BaseGeometry:
+        """All ground that may be changed, in the raster's CRS: the polygons, widened as they were
+        to be; thin ones by what they touch."""
+        shapes = np.asarray(self.shapes, dtype=object)
+        thin = shapely.area(shapes) <= np.maximum(4.0, shapely.length(shapes) / 2)
+        reach = self.grow_px + np.where(thin, TOUCHED_PX, 0.0)
+        wide = reach > 0
+        shapes[wide] = shapely.buffer(shapes[wide], reach[wide], join_style="mitre")
+        parts = shapely.get_parts(shapely.union_all(shapes) if wide.any() else shapes)
+        return shapely.transform(shapely.multipolygons(list(parts)), _to_ground(profile))
 
-        def moved(xy: np.ndarray) -> np.ndarray:
-            return np.column_stack(to_ground @ (xy[:, 0], xy[:, 1]))
+    def cover(self, profile: Profile) -> BaseGeometry:
+        """The rectangle of pixels around all that was edited, in the raster's CRS."""
+        spans = [_edited_span(region) for region in self.regions]
+        left = min(span.col for span in spans)
+        top = min(span.row for span in spans)
+        right = max(span.col + span.width for span in spans)
+        bottom = max(span.row + span.height for span in spans)
+        return shapely.transform(shapely.box(left, top, right, bottom), _to_ground(profile))
 
-        return shapely.multipolygons([shapely.transform(shape, moved) for shape in self.shapes])
+
+def _to_ground(profile: Profile) -> Callable[[np.ndarray], np.ndarray]:
+    """From pixels (N, 2) to the raster's CRS."""
+    return lambda xy: np.column_stack(profile.transform @ (xy[:, 0], xy[:, 1]))
 
 
 def placing_of(
@@ -94,7 +114,8 @@ def locate(plan: Plan, source: Source, on_part: OnPart) -> Place:
     wanted = masks.wanted(request.polygons, request.protect, placing.limit, profile)
     edited = Edited(regions, wanted)
     beyond = share_outside(shapes, placing.limit)
-    return Place(shapes, edited, _window(request, profile, placing.limit, regions), beyond)
+    window = _window(request, profile, placing.limit, regions)
+    return Place(shapes, edited, window, beyond, plan.blend.grow_px)
 
 
 def share_outside(shapes: Sequence[BaseGeometry], limit: Box) -> float:

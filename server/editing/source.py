@@ -25,13 +25,13 @@ from ..raster.rasters import Rasters
 class Source:
     """Open rasters.
 
-    `layer`: what is edited. `name`: of its file. `classes`: that its values are names; None: they
+    `layer`: what is edited. `path`: its file. `classes`: that its values are names; None: they
     are quantities. `exemplar`: another raster to copy from.
     `elevation`: heights in its first band.
     """
 
     layer: Layer
-    name: str
+    path: Path
     classes: Classes | None = None
     exemplar: rasterio.DatasetReader | None = None
     elevation: rasterio.DatasetReader | None = None
@@ -49,7 +49,7 @@ class Source:
     @property
     def satellite(self) -> str:
         """Which satellite made the layer, as its tags or file name tell; empty: unknown."""
-        return sensor.satellite_of(self.profile, self.name)
+        return sensor.satellite_of(self.profile, self.path.name)
 
     def read(self, box: Box) -> Block:
         """Native pixels of a window."""
@@ -82,4 +82,4 @@ def opened_source(request: EditRequest, rasters: Rasters) -> Iterator[Source]:
         stated = given and layer.profile.palette is None
         classes = None if stated else classes_of(dataset, layer.profile)
         other, heights = reader(rasters.exemplar), reader(rasters.elevation)
-        yield Source(layer, rasters.raster.name, classes, other, heights)
+        yield Source(layer, rasters.raster, classes, other, heights)

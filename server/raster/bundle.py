@@ -8,11 +8,14 @@ import stat
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from ..contract.bundle import MOST_FILES, is_beside
+from ..contract.bundle import AREAS_END, MOST_FILES, is_beside
 from ..ground.errors import BadRequest, RasterUnreadable
 from .geotiff import Mosaic, WriteOptions, write_geotiff
+from .metadata import metadata_of
 from .raster import opened, profile_of
 
+KEPT_BESIDE = (".aux.xml", AREAS_END)
+"""Behind the name of the GeoTIFF: names of classes and tables, areas of edits."""
 MARK = b"PK\x03\x04"
 
 
@@ -23,7 +26,8 @@ def is_bundle(path: Path) -> bool:
 
 
 def as_one(archive: Path, target: Path, limit_bytes: int) -> None:
-    """Make one GeoTIFF of the first raster of a zip and the files beside it, pixels bit for bit.
+    """Make one GeoTIFF of the first raster of a zip and the files beside it, pixels bit for bit;
+    what a GeoTIFF does not hold lies beside it then (KEPT_BESIDE).
 
     Raises BadRequest for a zip of another content, or of more than `limit_bytes` unpacked;
     RasterUnreadable.
@@ -33,8 +37,14 @@ def as_one(archive: Path, target: Path, limit_bytes: int) -> None:
     try:
         raster = _unpacked(archive, folder, limit_bytes)
         with opened(raster, (folder,)) as dataset:
-            options = WriteOptions(compression="none")
+            about = metadata_of(dataset)
+            options = WriteOptions(compression="none", metadata=about)
             write_geotiff(dataset, Mosaic(profile_of(dataset).box), target, options)
+        if about.sidecar:
+            Path(f"{target}.aux.xml").write_text(about.sidecar, "utf8")
+        areas = raster.with_name(raster.name + AREAS_END)
+        if areas.is_file():
+            areas.replace(f"{target}{AREAS_END}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

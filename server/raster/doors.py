@@ -184,8 +184,11 @@ class _Look:
             raise RasterUnreadable(
                 f"'{str(file)[:200]}' is no usable name of a file ({error.__class__.__name__})."
             ) from error
+        # A file that may be read brings those that lie beside it under its name.
         if self.roots is not None and not any(
-            Path(real).is_relative_to(root) for root in self.roots
+            Path(real).is_relative_to(root)
+            or (real.startswith(f"{root}.") and os.path.isfile(root))
+            for root in self.roots
         ):
             raise Forbidden(
                 f"{shown} below a folder this server may read. Make a GeoTIFF of it first."

@@ -49,16 +49,20 @@ def _library() -> ModuleType:
     with _loading:
         with rasterio.Env():  # the other GDAL registers its drivers first, by its own list
             pass
-        before = os.environ.get("GDAL_SKIP", "")
+        before = {name: os.environ.get(name) for name in ("GDAL_SKIP", "CPL_LOG")}
         kept = {*KINDS.values(), *KML, "MEM", "Memory"}
         os.environ["GDAL_SKIP"] = ",".join(
             sorted({*doors.OTHERS.strip(",").split(","), *doors.FORMATS, "OGR_VRT", "VRT"} - kept)
         )
+        os.environ["CPL_LOG"] = os.devnull  # it names each driver that it has not got
         try:
             import pyogrio
             import pyogrio.raw
         finally:
-            os.environ["GDAL_SKIP"] = before
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
         return pyogrio
 
 
@@ -134,7 +138,7 @@ def _shape(wkb: bytes | None, what: str) -> BaseGeometry | None:
 def write_vectors(
     path: Path, shapes: Sequence[BaseGeometry], crs: str, fields: Mapping[str, Sequence[str]]
 ) -> None:
-    """A FlatGeobuf file of multipolygons with text attributes; raises NoSpace where it cannot be
+    """A FlatGeobuf file of polygons with text attributes; raises NoSpace where it cannot be
     written."""
     columns = [np.array(values, dtype=object) for values in fields.values()]
     try:
@@ -144,7 +148,7 @@ def write_vectors(
             columns,
             np.array(list(fields), dtype=object),
             driver="FlatGeobuf",
-            geometry_type="MultiPolygon",
+            geometry_type="Polygon",
             crs=crs or None,
             layer="synthetic",
         )

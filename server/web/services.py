@@ -174,10 +174,14 @@ class Services:
                     bundle.as_one(draft, whole, limit)
                     os.replace(whole, draft)
                 _check_upload(draft, size)
-                os.replace(draft, self.settings.uploads / raster_id)
+                target = self.settings.uploads / raster_id
+                for end in bundle.KEPT_BESIDE:
+                    if Path(f"{whole}{end}").is_file():
+                        os.replace(f"{whole}{end}", f"{target}{end}")
+                os.replace(draft, target)
             finally:
-                draft.unlink(missing_ok=True)
-                whole.unlink(missing_ok=True)
+                for path in (draft, whole, *(Path(f"{whole}{end}") for end in bundle.KEPT_BESIDE)):
+                    path.unlink(missing_ok=True)
         except OSError as error:
             raise NoSpace(f"The upload could not be stored: {error}.") from error
         return raster_id
@@ -197,7 +201,7 @@ def purge_uploads(settings: Settings, store: JobStore) -> int:
                 shutil.rmtree(path)
                 count += 1
             elif path.name.startswith(UNFINISHED) or (
-                path.lstat().st_mtime < limit and path.name not in text
+                path.lstat().st_mtime < limit and path.name.partition(".")[0] not in text
             ):
                 path.unlink(missing_ok=True)
                 count += 1

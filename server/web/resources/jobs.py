@@ -8,6 +8,7 @@ from typing import Any
 from flask import Response, jsonify, send_file
 
 from ...contract.jobs import (
+    BESIDE,
     DISMISS,
     DISMISSED,
     FAILED,
@@ -20,7 +21,6 @@ from ...contract.jobs import (
     RESULT_FILES,
     RESULTS,
     RUNNING,
-    SIDECAR_FILE,
     SUCCESSFUL,
     JobInfo,
     JobList,
@@ -37,7 +37,7 @@ NAMES = {
     "result": RESULT_FILE,
     "manifest": MANIFEST_FILE,
     "preview": PREVIEW_FILE,
-    "sidecar": SIDECAR_FILE,
+    **BESIDE,
 }
 
 
@@ -89,7 +89,7 @@ def dismiss(job_id: str) -> Response:
 
 @resource.serves(RESULTS)
 def results(job_id: str) -> dict[str, Any]:
-    """Links to the result files; to a sidecar only where there is one."""
+    """Links to the result files; to what lies beside only where it does."""
     _finished(job_id)
     folder = services().store.folder(job_id)
     return {
@@ -98,7 +98,7 @@ def results(job_id: str) -> dict[str, Any]:
             "type": RESULT_FILES[name],
         }
         for key, name in NAMES.items()
-        if name != SIDECAR_FILE or (folder / name).is_file()
+        if key not in BESIDE or (folder / name).is_file()
     }
 
 
