@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..contract.manifest import BandRoles, GateReport, Manifest, Quality, SearchReport
+from ..contract.manifest import BandRoles, Manifest, Quality, SearchReport
+from ..promise.judge import Verdict
 from ..raster import provenance
 from ..raster.grid import Box
 from .output import Repainted
@@ -20,14 +21,13 @@ LITTLE_BEYOND = 0.005
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found on the way: `search`: where an exemplar was looked for; `gate`: by the check
-    of the file; `quality`: beside it; `lost`: what the file does not say any more, in words;
-    `beyond`: share of the polygons' area that lies where nothing may change."""
+    """What was found on the way: `search`: where an exemplar was looked for; `verdict`: by the
+    check of the file, and what it does not say any more; `quality`: beside it; `beyond`: share of
+    the polygons' area that lies where nothing may change."""
 
     search: SearchReport | None
-    gate: GateReport
+    verdict: Verdict
     quality: Quality
-    lost: tuple[str, ...] = ()
     beyond: float = 0.0
 
 
@@ -48,7 +48,7 @@ def manifest_of(
         editor=info.id,
         engine=info.engine,
         operation=plan.operation,
-        gate=found.gate,
+        gate=found.verdict.report,
         window=(window.col, window.row, window.width, window.height),
         seed=plan.request.seed,
         understood=plan.understood,
@@ -90,7 +90,7 @@ def notes_of(
     """What the user should know of this result, in sentences; `left`: pixels that are nodata;
     `said`: by the editor and the view."""
     notes = list(said)
-    checked = found.gate
+    checked = found.verdict.report
     roles = source.layer.roles
     if source.heights_note and plan.editor.info.takes("elevation"):
         notes.append(source.heights_note)
@@ -111,8 +111,8 @@ def notes_of(
             f"{found.beyond:.0%} of the polygons' area lies outside the raster or the extent, and "
             "was left out."
         )
-    if found.lost:
-        notes.append(f"Not kept in the new file: {', '.join(found.lost)}.")
+    if found.verdict.lost:
+        notes.append(f"Not kept in the new file: {', '.join(found.verdict.lost)}.")
     return tuple(notes)
 
 

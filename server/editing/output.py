@@ -22,7 +22,7 @@ from ..raster.grid import Box
 from ..raster.metadata import Metadata, metadata_of
 from ..raster.raster import Block, read_window
 from ..synthesis.spectral import Where
-from . import blend, gate
+from . import blend
 from .made_bands import with_made_bands
 from .plan import Plan
 from .quality import RegionQuality, measured
@@ -101,9 +101,10 @@ class Output(ABC):
         """The pixels of a region as they are edited."""
         return block
 
-    def verify_kept(self, window: Box, draft: Path) -> None:
-        """Raise PromiseBroken where bands that were there are not what they were."""
-        return
+    @property
+    def count_made(self) -> int:
+        """Bands of the result that the layer has not."""
+        return 0
 
     @abstractmethod
     def stretch_for(self, block: Block) -> Stretch:
@@ -219,10 +220,10 @@ class MadeBands(Output):
     def _there(self, box: Box) -> np.ndarray:
         return read_window(self.target.dataset, box).values
 
-    def verify_kept(self, window: Box, draft: Path) -> None:
-        """The layer's own bands, where they are part of the result."""
-        if not self.alone:
-            gate.verify_kept(self.source.layer.dataset, window, draft)
+    @property
+    def count_made(self) -> int:
+        """All that are filled."""
+        return len(self.made)
 
     def lay_back(self, drawn: Drawn, plan: Plan, view: View, told: OnProgress) -> Repainted:
         """What was made inside the mask, empty elsewhere."""

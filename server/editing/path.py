@@ -5,6 +5,7 @@ Read `edit` from top to bottom, then `repaint`; every step is a module of its ow
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,12 +14,20 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..contract.jobs import AREAS_FILE, MANIFEST_FILE, PREVIEW_FILE, RESULT_FILE, SIDECAR_FILE
+from ..contract.jobs import (
+    AREAS_FILE,
+    BESIDE,
+    MANIFEST_FILE,
+    PREVIEW_FILE,
+    RESULT_FILE,
+    SIDECAR_FILE,
+)
 from ..contract.manifest import GateReport, Manifest, Quality
 from ..contract.requests import EditRequest
 from ..editors.base import Scene
 from ..editors.registry import Editors
 from ..ground.files import whole_file, write_json
+from ..promise.judge import Case, Verdict, judge
 from ..raster import bands, disclosure, display, masks
 from ..raster.bands import Layer
 from ..raster.disclosure import Disclosure
@@ -28,7 +37,7 @@ from ..raster.raster import opened
 from ..raster.rasters import Rasters
 from ..raster.source_type import EDITED, MADE
 from ..words import land_cover
-from . import gate, tiling
+from . import tiling
 from .exemplars import Cuts, find_exemplars
 from .manifest import Findings, editor_facts, manifest_of, record_facts
 from .output import Drawn, Output, Repainted, output_for
@@ -99,18 +108,17 @@ def edit(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manife
             clock.mark("read")
             parts = [repaint(region, work, step) for region, step in _over(place, progress)]
             clock.mark("edit")
-            with whole_file(folder / RESULT_FILE) as draft:
+            with _draft_in(folder) as draft:
                 told = disclosure_of(work, place, parts)
                 write(work, place, (parts, told), draft, progress)
                 clock.mark("write")
-                checked = verify(work, place, draft, progress)
+                verdict = judged(job, work, place, draft, progress)
                 clock.mark("check")
-                quality = assess(work, place, parts, checked, draft)
-                lost = gate.lost_metadata(out.kept_of, draft)
-                found = Findings(cuts.search, checked, quality, lost, place.beyond)
+                quality = assess(work, place, parts, verdict.report, draft)
+                found = Findings(cuts.search, verdict, quality, place.beyond)
                 manifest = manifest_of(plan, source, place.window, parts, found)
                 manifest = replace(manifest, seconds=clock.total())
-                save(manifest, work, place, told, draft)
+                save(manifest, work, place, draft)
                 progress("checking", 1, 1)
     return manifest
 
@@ -198,7 +206,8 @@ def write(
     draft: Path,
     progress: Progress,
 ) -> None:
-    """The window on the target's own grid, with tags that disclose the edit."""
+    """The window on the target's own grid, with tags that disclose the edit, and what a GeoTIFF
+    cannot hold beside it."""
     progress("writing", 0, 1)
     plan = work.plan
     request = plan.request
@@ -215,24 +224,35 @@ def write(
     options = WriteOptions(output.compression, output.cog, told.tags, changed, classes, how, kept)
     mosaic = Mosaic(place.window, [(part.box, part.pixels) for part in parts])
     write_geotiff(target, mosaic, draft, options, lambda i, n: progress("writing", i, n))
+    if kept.sidecar:
+        _beside(draft, SIDECAR_FILE).write_text(kept.sidecar, encoding="utf8")
+    if told.areas:
+        crs = work.source.profile.crs
+        told.write_areas(
+            _beside(draft, AREAS_FILE), "" if crs is None else crs.to_wkt(version="WKT2_2019")
+        )
 
 
-def verify(work: Work, place: Place, draft: Path, progress: Progress) -> GateReport:
-    """What the gate counts in the written file; raises PromiseBroken."""
+def judged(job: Job, work: Work, place: Place, draft: Path, progress: Progress) -> Verdict:
+    """What the judge counts in the written file; raises PromiseBroken."""
     progress("checking", 0, 1)
-    checked = gate.verify(
-        work.out.dataset,
-        place.window,
+    window = place.window
+    case = Case(
+        job.rasters.raster,
+        job.rasters.roots,
         draft,
-        place.edited,
-        lambda i, n: progress("checking", i, n),
+        (window.col, window.row, window.width, window.height),
+        job.request,
+        work.plan.blend.grow_px,
+        made=work.out.count_made,
+        alone=work.out.kept_of is None,
+        anywhere=job.request.raster.extent is not None,
     )
-    work.out.verify_kept(place.window, draft)
-    return checked
+    return judge(case, lambda i, n: progress("checking", i, n))
 
 
-def save(manifest: Manifest, work: Work, place: Place, told: Disclosure, draft: Path) -> None:
-    """The files beside the result: preview, manifest, and what a GeoTIFF cannot hold itself."""
+def save(manifest: Manifest, work: Work, place: Place, draft: Path) -> None:
+    """The files beside the result: preview, manifest, and what was written beside the draft."""
     folder = draft.parent
     layer = work.out.preview_layer
     chosen = display.colour_bands(layer.profile, layer.roles)
@@ -240,14 +260,9 @@ def save(manifest: Manifest, work: Work, place: Place, told: Disclosure, draft: 
         display.write_preview(draft, place.window, chosen, folder / PREVIEW_FILE)
     else:
         display.write_class_preview(draft, layer.profile.palette, folder / PREVIEW_FILE)
-    sidecar = work.out.metadata.sidecar
-    if sidecar:
-        with whole_file(folder / SIDECAR_FILE) as beside:
-            beside.write_text(sidecar, encoding="utf8")
-    if told.areas:
-        crs = work.source.profile.crs
-        with whole_file(folder / AREAS_FILE) as beside:
-            told.write_areas(beside, "" if crs is None else crs.to_wkt(version="WKT2_2019"))
+    for name in BESIDE.values():
+        if _beside(draft, name).is_file():
+            _beside(draft, name).replace(folder / name)
     write_json(folder / MANIFEST_FILE, manifest.to_json())
 
 
@@ -266,6 +281,23 @@ def assess(
             name = land_cover.canonical(word)
             agreement = agreement_of(network, layer, place.window, place.shapes, name)
     return quality_of(measured, checked.pixels_outside_different, agreement)
+
+
+@contextlib.contextmanager
+def _draft_in(folder: Path) -> Iterator[Path]:
+    """A draft of the result, which gets its name when all is well; nothing beside it stays where it
+    is not."""
+    with whole_file(folder / RESULT_FILE) as draft:
+        try:
+            yield draft
+        finally:
+            for name in BESIDE.values():
+                _beside(draft, name).unlink(missing_ok=True)
+
+
+def _beside(draft: Path, name: str) -> Path:
+    """Where a file that is to lie beside the result lies beside its draft."""
+    return draft.with_name(draft.name + name.removeprefix(RESULT_FILE))
 
 
 def _over(place: Place, progress: Progress) -> Iterator[tuple[Region, StepOfRegion]]:

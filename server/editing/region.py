@@ -15,7 +15,6 @@ from ..raster import masks, polygons
 from ..raster.grid import Box
 from ..raster.masks import Placing, Region
 from ..raster.raster import OnPart, Profile
-from .gate import Edited
 from .new_ground import all_of_it
 from .plan import Plan
 from .source import Source
@@ -32,22 +31,17 @@ LARGEST_SIDE_PX = 4096
 class Place:
     """Where.
 
-    `shapes`: the polygons in pixels, apart from one another. `edited`: the windows and their masks,
-    and what the request asks for. `window`: what is written. `beyond`: share of the polygons' area
-    that lies outside the raster, or the extent that was asked for. `grow_px`: by which they are
-    widened.
+    `shapes`: the polygons in pixels, apart from one another. `regions`: the windows that are
+    edited, one after the other, and their masks. `window`: what is written. `beyond`: share of the
+    polygons' area that lies outside the raster, or the extent that was asked for. `grow_px`: by
+    which they are widened.
     """
 
     shapes: Sequence[BaseGeometry]
-    edited: Edited
+    regions: Sequence[Region]
     window: Box
     beyond: float = 0.0
     grow_px: int = 0
-
-    @property
-    def regions(self) -> Sequence[Region]:
-        """The windows that are edited, one after the other."""
-        return self.edited.regions
 
     def edited_ground(self, profile: Profile) -> BaseGeometry:
         """All ground that may be changed, in the raster's CRS: the polygons, widened as they were
@@ -111,11 +105,9 @@ def locate(plan: Plan, source: Source, on_part: OnPart) -> Place:
     planes = 0 if source.classes is None else source.classes.count
     placing = placing_of(plan, profile, shapes, planes)
     regions = masks.regions(shapes, protect, placing, on_part)
-    wanted = masks.wanted(request.polygons, request.protect, placing.limit, profile)
-    edited = Edited(regions, wanted)
     beyond = share_outside(shapes, placing.limit)
     window = _window(request, profile, placing.limit, regions)
-    return Place(shapes, edited, window, beyond, plan.blend.grow_px)
+    return Place(shapes, regions, window, beyond, plan.blend.grow_px)
 
 
 def share_outside(shapes: Sequence[BaseGeometry], limit: Box) -> float:

@@ -162,29 +162,12 @@ def disclosure(request: EditRequest, info: EditorInfo, made: Made, before: Discl
     beside the file, and the tag holds simpler shapes around it.
     """
     kept = request.output.keep_request
-    replay = json.dumps(without_folders(request.to_json()), separators=(",", ":"), sort_keys=True)
-    record = {
-        "editor": info.id,
-        "engine": info.engine,
-        "prompt": without_folders_in(request.prompt) if kept else "",
-        "seed": str(request.seed),
-        "version": version(),
-        "model": file_name(made.model),
-    }
+    record = _record(request, info, made)
     history = [
         old if kept else {k: v for k, v in old.items() if k not in ("prompt", "request")}
         for old in before.history
     ]
-    whole = shapely.union_all([made.mask, before.mask]) if before.areas else made.mask
-    areas: Areas = ()
-    text = shapely.to_wkb(whole, hex=True)
-    if len(text) > LONGEST_TAG:
-        areas = (
-            *((area, {k: v for k, v in old.items() if k in record}) for area, old in before.areas),
-            (made.mask, record),
-        )
-        hulls = [shapely.envelope(area) for area, _ in before.areas]
-        text = shapely.to_wkb(shapely.union_all([made.cover, *hulls]), hex=True)
+    text, areas = _mask_and_areas(made, record, before)
     found = [
         ("AI_GENERATED", "TRUE"),
         ("LANDBRUSH_SYNTHETIC", DISCLAIMER),
@@ -193,10 +176,41 @@ def disclosure(request: EditRequest, info: EditorInfo, made: Made, before: Discl
         (PROMPT, record["prompt"] if kept else KEPT_ELSEWHERE),
         ("LANDBRUSH_SEED", record["seed"]),
         ("LANDBRUSH_VERSION", record["version"]),
-        (REQUEST, replay if kept and len(replay) <= LONGEST_TAG else KEPT_ELSEWHERE),
+        (REQUEST, _replay(request) if kept else KEPT_ELSEWHERE),
         (MASK, text),
         (BESIDE, f"this file's name with {AREAS_END} behind it" if areas else ""),
         ("LANDBRUSH_MODEL", record["model"]),
         (HISTORY, json.dumps(without_folders(history), separators=(",", ":")) if history else ""),
     ]
     return Disclosure(tuple((name, value) for name, value in found if value), areas)
+
+
+def _replay(request: EditRequest) -> str:
+    """A request as text for a tag; where it is too long, that it is elsewhere."""
+    text = json.dumps(without_folders(request.to_json()), separators=(",", ":"), sort_keys=True)
+    return text if len(text) <= LONGEST_TAG else KEPT_ELSEWHERE
+
+
+def _record(request: EditRequest, info: EditorInfo, made: Made) -> dict[str, str]:
+    """What is told of an edit beside its area."""
+    prompt = without_folders_in(request.prompt) if request.output.keep_request else ""
+    return {
+        "editor": info.id,
+        "engine": info.engine,
+        "prompt": prompt,
+        "seed": str(request.seed),
+        "version": version(),
+        "model": file_name(made.model),
+    }
+
+
+def _mask_and_areas(made: Made, record: dict[str, str], before: Disclosed) -> tuple[str, Areas]:
+    """The mask for the tag, and what lies beside the file where that is too long for one."""
+    whole = shapely.union_all([made.mask, before.mask]) if before.areas else made.mask
+    text = shapely.to_wkb(whole, hex=True)
+    if len(text) <= LONGEST_TAG:
+        return text, ()
+    earlier = [(area, {k: v for k, v in old.items() if k in record}) for area, old in before.areas]
+    hulls = [shapely.envelope(area) for area, _ in before.areas]
+    cover = shapely.union_all([made.cover, *hulls])
+    return shapely.to_wkb(cover, hex=True), (*earlier, (made.mask, record))

@@ -16,19 +16,13 @@ from rasterio.features import rasterize
 from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
-from ..contract.requests import Polygons
 from ..ground import memory
 from ..ground.errors import CannotEdit, OutsideRaster
 from .grid import Box
-from .polygons import given_polygons, is_moved
-from .raster import OnPart, Profile
+from .raster import OnPart
 
 MAX_REGION_VALUES = 200_000_000
 """Pixels times bands of a window that is edited in one piece: with its copies about 5 GB."""
-SURE_PX = 1e-3
-SURE_MOVED_PX = 0.5
-"""How far inside a polygon a pixel's centre must lie to be surely in it; where the polygon came in
-another CRS, whose straight edges are bent here in pieces."""
 
 
 @dataclass(frozen=True)
@@ -53,44 +47,6 @@ class Region:
                 transform=origin,
             )
         return found
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a request asks for, in pixel coordinates and not united.
-
-    `polygons`: to be edited inside `limit`. `protected`: that stay as they are. `limit`: window
-    outside which nothing changes. `sure_px`: how deep a pixel's centre must lie in a polygon to be
-    surely meant.
-    """
-
-    polygons: Sequence[BaseGeometry]
-    protected: Sequence[BaseGeometry]
-    limit: Box
-    sure_px: float = SURE_PX
-
-    def surely_in(
-        self, shapes: Sequence[BaseGeometry], part: Box, pixels: np.ndarray
-    ) -> np.ndarray:
-        """Which of the pixels (H, W) of `part` lie surely in one of the shapes."""
-        rows, cols = np.nonzero(pixels)
-        centres = shapely.points(cols + part.col + 0.5, rows + part.row + 0.5)
-        tree = shapely.STRtree(shapes)
-        at, which = tree.query(centres, predicate="within")
-        edges = shapely.boundary(np.asarray(shapes, object)[which])
-        deep = shapely.distance(centres[at], edges) > self.sure_px
-        sure = np.zeros(pixels.shape, bool)
-        sure[rows[at[deep]], cols[at[deep]]] = True
-        return sure
-
-
-def wanted(polygons: Polygons, protect: Polygons | None, limit: Box, profile: Profile) -> Wanted:
-    """What a request asks for, read anew and part by part."""
-    protected = given_polygons(protect, profile, "protect") if protect else []
-    moved = any(p is not None and is_moved(p.crs, profile) for p in (polygons, protect))
-    return Wanted(
-        given_polygons(polygons, profile), protected, limit, SURE_MOVED_PX if moved else SURE_PX
-    )
 
 
 def _box_around(shape: BaseGeometry, limit: Box) -> Box:

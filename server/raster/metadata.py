@@ -13,7 +13,7 @@ import rasterio
 import rasterio.shutil
 from rasterio.errors import RasterioError
 
-from .source_type import with_source_type, without_source_type
+from .source_type import with_source_type
 from .tiff_tags import set_epoch, set_xmp, states_epoch
 
 PROFILE = "COLOR_PROFILE"
@@ -59,25 +59,6 @@ class Metadata:
             return self
         packet = with_source_type(self.packet, source_type)
         return replace(self, domains={**self.domains, (0, XMP): {XMP: packet}})
-
-    def without(self, other: Metadata) -> list[str]:
-        """What the other one lacks or says otherwise, in words; what a sidecar holds is no part of
-        it."""
-        gone = []
-        for (band, name), items in self.domains.items():
-            theirs = other.domains.get((band, name), {})
-            if name == XMP:
-                items, theirs = (
-                    {key: without_source_type(text) for key, text in one.items()}
-                    for one in (items, theirs)
-                )
-            if any(theirs.get(key) != value for key, value in items.items()):
-                gone.append(f"metadata {name}" + (f" of band {band}" if band else ""))
-        if self.profile != other.profile:
-            gone.append("the ICC profile")
-        if self.epoch != other.epoch:
-            gone.append(f"the epoch of its coordinates ({self.epoch or 'none'})")
-        return gone
 
 
 def metadata_of(dataset: rasterio.DatasetReader) -> Metadata:

@@ -33,11 +33,6 @@ def check_crs(text: str, what: str) -> None:
         crs_of(text, what)
 
 
-def is_moved(text: str, profile: Profile) -> bool:
-    """Whether positions in that CRS are reprojected before they lie on the raster."""
-    return text not in ("", PIXELS, PIXELS_UP) and crs_of(text, "") != profile_crs(profile)
-
-
 def profile_crs(profile: Profile) -> pyproj.CRS | None:
     """The raster's CRS for PROJ."""
     return (
@@ -164,20 +159,6 @@ def pixel_polygons(
     """The ground that lies in any of the polygons, in pixel coordinates (x = column, y = row):
     valid, apart from one another."""
     return polygonal(_in_pixels(united(parts_of(polygons), what), polygons.crs, profile, what))
-
-
-def given_polygons(
-    polygons: Polygons, profile: Profile, what: str = "polygons"
-) -> list[BaseGeometry]:
-    """Each polygon as it was given, in pixel coordinates, not united with others: for a check of
-    what was made of them all."""
-    parts = [inner for part in parts_of(polygons) for inner in polygonal(part)]
-    try:
-        moved = _in_pixels(shapely.multipolygons(parts), polygons.crs, profile, what)
-    except shapely.errors.GEOSException:
-        # Far beyond a projection's area what lies over one another cannot be clipped as it is.
-        moved = _in_pixels(shapely.union_all(parts), polygons.crs, profile, what)
-    return [part for part in shapely.get_parts(moved) if part.geom_type == "Polygon"]
 
 
 def _in_pixels(shape: BaseGeometry, crs: str, profile: Profile, what: str) -> BaseGeometry:

@@ -47,10 +47,3 @@ def source_type_of(packet: str) -> str:
     """The term that an XMP packet states; empty: none."""
     found = _NAMED.search(packet)
     return (found[2] or found[5] or "").strip().rpartition("/")[2] if found else ""
-
-
-def without_source_type(packet: str) -> str:
-    """The packet without what is said of it: equal for two that differ in that alone."""
-    for term in (EDITED, MADE):
-        packet = packet.replace(_description(term), "")
-    return _NAMED.sub(lambda m: f"{m[1] or m[4]}{m[3] or m[6]}", packet)

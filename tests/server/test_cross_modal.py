@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 import rasterio
 from landbrush.server.contract.editors import EditorInfo
-from landbrush.server.editing.gate import verify_kept
-from landbrush.server.ground.errors import CannotEdit, PromiseBroken, RasterUnreadable
+from landbrush.server.ground.errors import CannotEdit, RasterUnreadable
 from landbrush.server.models import near_infrared, pixel_network
 from landbrush.server.raster.bands import Layer
-from landbrush.server.raster.grid import Box
 from landbrush.server.raster.raster import opened, validity
 from rasterio.enums import ColorInterp
 
@@ -152,18 +150,6 @@ def test_no_colours_no_band(client, tmp_path):
         ],
     )
     assert info["status"] == "failed" and "radar" in info["message"]
-
-
-def test_the_gate_sees_one_changed_bit_in_a_band_that_was_there(tmp_path):
-    values = in_type(scene(3, 50, 60), "uint8")
-    path = write(tmp_path / "a.tif", values)
-    more = np.concatenate([values, values[:1]])
-    verdict = Box(0, 0, 60, 50)
-    with rasterio.open(path) as source:
-        verify_kept(source, verdict, write(tmp_path / "good.tif", more))
-        more[1, 7, 9] ^= 1
-        with pytest.raises(PromiseBroken, match="not what they were"):
-            verify_kept(source, verdict, write(tmp_path / "bad.tif", more))
 
 
 def test_strips_do_not_show(monkeypatch):

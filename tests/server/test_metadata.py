@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import struct
 import subprocess
 import sys
@@ -20,7 +21,6 @@ from landbrush.server.raster.source_type import (
     TERMS,
     source_type_of,
     with_source_type,
-    without_source_type,
 )
 from PIL import Image
 
@@ -60,6 +60,12 @@ def edited(editors, path, folder, process="snow", **more):
 def said(path):
     with rasterio.open(path) as dataset:
         return metadata_of(dataset)
+
+
+def without_source_type(packet):
+    """The packet as it was before the source type was stated."""
+    added = r'<rdf:Description rdf:about="" [^>]*Iptc4xmpExt:DigitalSourceType="[^"]*"/>'
+    return re.sub(added, "", packet)
 
 
 OUTPUTS = [{"area": "layer"}, {"area": "window"}, {"area": "layer", "cog": True}]

@@ -9,14 +9,8 @@ import pytest
 import rasterio
 import shapely
 from landbrush.server import __main__ as command
-from landbrush.server.contract.requests import Polygons
-from landbrush.server.editing import gate
-from landbrush.server.ground.errors import BadRequest, CannotEdit, OutsideRaster, PromiseBroken
-from landbrush.server.raster import masks
+from landbrush.server.ground.errors import BadRequest, CannotEdit, OutsideRaster
 from landbrush.server.raster.grid import Box
-from landbrush.server.raster.masks import Region
-from landbrush.server.raster.polygons import pixel_polygons
-from landbrush.server.raster.raster import opened, profile_of
 from rasterio.features import rasterize
 
 from tests.server.conftest import in_type, ring, scene, square, write
@@ -104,39 +98,6 @@ def test_features_of_a_file_are_united(rgb, tmp_path):
         json.loads(output.with_suffix(".manifest.json").read_text())["gate"]["pixels_inside"]
         == UNION
     )
-
-
-def test_the_gate_misses_what_was_wanted_and_sees_what_was_protected(rgb, tmp_path):
-    """It reads the polygons for itself: regions in which the overlap is a hole do not pass."""
-    polygons = Polygons(many(rgb, A, B))
-    whole = Box(0, 0, 160, 160)
-    with opened(rgb) as source:
-        profile = profile_of(source)
-        wanted = masks.wanted(polygons, None, whole, profile)
-        mask = masks.draw_mask(pixel_polygons(polygons, profile), whole)
-        assert (
-            gate.verify(
-                source, whole, rgb, gate.Edited([Region(whole, mask)], wanted)
-            ).pixels_wanted
-            == UNION
-        )
-        holed = mask.copy()
-        holed[50:70, 50:70] = False
-        with pytest.raises(
-            PromiseBroken, match="400 pixels inside the polygons were neither drawn nor left"
-        ):
-            gate.verify(source, whole, rgb, gate.Edited([Region(whole, holed)], wanted))
-        # A file that changes ground which was to stay, inside a mask that says it may.
-        copy = tmp_path / "copy.tif"
-        values = source.read()
-        values[:, 52:60, 52:60] ^= 1
-        write(copy, values, colorinterp=source.colorinterp)
-        spared = masks.wanted(
-            Polygons(ring(rgb, square(20, 20, 120, 120))), polygons, whole, profile
-        )
-        everywhere = masks.draw_mask([shapely.box(20, 20, 120, 120)], whole)
-        with pytest.raises(PromiseBroken, match="64 that were to stay"):
-            gate.verify(source, whole, copy, gate.Edited([Region(whole, everywhere)], spared))
 
 
 def test_pixels_on_an_outline_are_in_no_doubt(rgb, tmp_path):

@@ -1,0 +1,88 @@
+"""What two rasters say of themselves: by rasterio's tags, and by GDAL's own description (VRT)."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from pathlib import Path
+
+import rasterio
+import rasterio.shutil
+from rasterio.errors import RasterioError
+
+LAYOUT = (
+    "IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "RPC", "GEOLOCATION", "ESRI",
+    "xml:ESRI", "LocationInfo", "TIFF", "OVERVIEWS", "COLOR_TABLE",
+)  # fmt: skip
+"""Domains that say how a file is laid out, and what is compared otherwise (RPC)."""
+OWN = ("STATISTICS_", "LANDBRUSH_", "AI_GENERATED", "OVR_RESAMPLING_ALG")
+"""Items that a result has of its own, or must not have (statistics of other pixels)."""
+PARTS = {
+    "CategoryNames": "the names of classes",
+    "GDALRasterAttributeTable": "the attribute table",
+    "ColorTable": "the palette",
+}
+XMP = "xml:XMP"
+PROFILE = "COLOR_PROFILE"
+Said = dict[tuple[int, str], str]
+"""What is said, by band (0: the whole raster) and what it is, in words."""
+
+
+def said_by(dataset: rasterio.DatasetReader) -> Said:
+    """All that a raster says of itself beside grid, type and values."""
+    found: Said = {}
+    for band in (0, *dataset.indexes):
+        for name in {"", *dataset.tag_namespaces(band)} - {*LAYOUT}:
+            for key, text in sorted(dataset.tags(band, ns=name or None).items()):
+                if key.startswith(OWN) or (name == PROFILE and key != "SOURCE_ICC_PROFILE"):
+                    continue
+                words = "the ICC profile" if name == PROFILE else f"metadata {name or key}"
+                found[band, words] = found.get((band, words), "") + f"{key}={text}\n"
+    _read_description(dataset, found)
+    return found
+
+
+def _read_description(dataset: rasterio.DatasetReader, found: Said) -> None:
+    """What only GDAL's own description tells: epoch, names of classes, tables."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "raster.vrt"
+        try:
+            rasterio.shutil.copy(dataset, path, driver="VRT")
+            root = ElementTree.parse(path).getroot()
+        except (RasterioError, OSError, ElementTree.ParseError):
+            return
+    place = root.find("SRS")
+    epoch = "" if place is None else place.get("coordinateEpoch", "")
+    if epoch:
+        found[0, f"the epoch of its coordinates ({epoch})"] = epoch
+    for band in root.findall("VRTRasterBand"):
+        for name, words in PARTS.items():
+            part = band.find(name)
+            if part is not None:
+                text = re.sub(r"\s+", " ", ElementTree.tostring(part, "unicode"))
+                found[int(band.get("band", "1")), words] = text
+
+
+def lost(before: Said, after: Said) -> tuple[str, ...]:
+    """What the first one says and the second one does not, or says otherwise, in words."""
+    gone = []
+    for (band, words), text in before.items():
+        kept = after.get((band, words))
+        if words == f"metadata {XMP}" and kept is not None:
+            same = not Counter(_tokens(text)) - Counter(_tokens(kept))
+        else:
+            same = kept == text
+        if not same:
+            gone.append(words + (f" of band {band}" if band else ""))
+    return tuple(dict.fromkeys(gone))
+
+
+def _tokens(packet: str) -> list[str]:
+    """The words of an XMP packet but for those that state the digital source type."""
+    return [
+        token
+        for token in re.findall(r"[^\s<>]+", packet)
+        if "igitalSourceType" not in token and "Iptc4xmpExt" not in token
+    ]
