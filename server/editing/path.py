@@ -238,8 +238,7 @@ def judged(job: Job, work: Work, place: Place, draft: Path, progress: Progress) 
     progress("checking", 0, 1)
     window = place.window
     case = Case(
-        job.rasters.raster,
-        job.rasters.roots,
+        work.source.layer.dataset,
         draft,
         (window.col, window.row, window.width, window.height),
         job.request,

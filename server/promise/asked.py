@@ -27,6 +27,8 @@ PIECES = 64
 EXACT_PX = 1e-3
 MOVED_PX = 0.5
 """From an outline to a pixel's centre that is in doubt; where positions came in another CRS."""
+MANY_RUNS = 100_000
+"""Of pixels along a row, from which on they are counted together instead of filled in."""
 MOST_CANDIDATES = 20_000_000
 
 
@@ -44,6 +46,15 @@ class Window:
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
         return self.height, self.width
+
+    def holds(self, other: Window) -> bool:
+        """Whether all of another one lies in it."""
+        return (
+            self.col <= other.col
+            and self.row <= other.row
+            and self.col + self.width >= other.col + other.width
+            and self.row + self.height >= other.row + other.height
+        )
 
     def grown(self, by: int) -> Window:
         """Larger on every side."""
@@ -72,6 +83,11 @@ class Ground:
     def held(self, window: Window) -> np.ndarray:
         """Pixels (H, W) of a window whose centres lie in a polygon."""
         rows, first, last, _ = self._spans(window)
+        if len(rows) < MANY_RUNS:
+            found = np.zeros(window.shape, bool)
+            for row, start, end in zip(rows.tolist(), first.tolist(), last.tolist(), strict=True):
+                found[row, start:end] = True
+            return found
         count = np.zeros((window.height, window.width + 1), np.int32)
         np.add.at(count, (rows, first), 1)
         np.add.at(count, (rows, last), -1)
@@ -198,8 +214,9 @@ Rings = Sequence[Sequence[np.ndarray]]
 
 def _ground(polygons: Rings, crs: str, dataset: rasterio.DatasetReader) -> Ground:
     to_own, moved = _way(crs, dataset)
-    own = _crs_of(dataset)
-    degrees = crs not in (PIXELS, PIXELS_UP) and own is not None and own.is_geographic
+    degrees = (
+        crs not in (PIXELS, PIXELS_UP) and dataset.crs is not None and dataset.crs.is_geographic
+    )
     to_pixels = Affine.identity() if crs in (PIXELS, PIXELS_UP) else ~dataset.transform
     doubt = MOVED_PX if moved else EXACT_PX
     if degrees:
@@ -332,8 +349,10 @@ def _way(
     another CRS."""
     if crs == PIXELS_UP:
         return (lambda xy: xy * [1.0, -1.0]), False
+    if crs in ("", PIXELS) or dataset.crs is None:
+        return (lambda xy: xy), False
     own = _crs_of(dataset)
-    if crs in ("", PIXELS) or own is None or pyproj.CRS.from_user_input(crs) == own:
+    if pyproj.CRS.from_user_input(crs) == own:
         return (lambda xy: xy), False
     change = pyproj.Transformer.from_crs(pyproj.CRS.from_user_input(crs), own, always_xy=True)
     return (lambda xy: np.column_stack(change.transform(xy[:, 0], xy[:, 1]))), True

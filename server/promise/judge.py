@@ -29,7 +29,7 @@ from ..raster.vectors import read_vectors
 from .asked import Ground, Window, ground_of, ground_of_shape, grown, limit_of, touched
 from .grids import faults, same_crs
 from .overviews import stale
-from .said import lost, said_by
+from .said import lost
 
 OnPart = Callable[[int, int], None]
 """Called as on_part(part, parts); may raise Dismissed."""
@@ -43,14 +43,13 @@ MASK_FILE_TAG = "LANDBRUSH_MASK_FILE"
 
 @dataclass(frozen=True)
 class Case:
-    """What is judged. `source`: the user's file; `roots`: where it may lie. `result`: what was
+    """What is judged. `source`: the user's file. `result`: what was
     written, of the window `window` (column, row, width, height). `request`: what was asked for.
     `grow_px`: by which the polygons were to be widened. `made`: bands at the result's end that the
     source has not. `alone`: the result has those alone. `anywhere`: all of it was made, so nothing
     lies outside."""
 
-    source: Path
-    roots: tuple[Path, ...] | None
+    source: rasterio.DatasetReader
     result: Path
     window: tuple[int, int, int, int]
     request: EditRequest
@@ -70,30 +69,22 @@ class Verdict:
 
 def judge(case: Case, on_part: OnPart = lambda part, parts: None) -> Verdict:
     """Compare a result with its source; raises PromiseBroken with every fault."""
-    with opened(case.source, case.roots) as source:
-        try:
-            with opened(case.result) as result:
-                wrong = faults(source, result, case.window, case.made, case.alone)
-                if wrong:
-                    raise PromiseBroken(f"{case.result.name}: " + "; ".join(wrong))
-                report = _compared(source, result, case, on_part)
-                wrong = stale(result, _middle(source, case))
-                if wrong:
-                    raise PromiseBroken(f"{case.result.name}: " + "; ".join(wrong))
-                gone = () if case.alone else lost(said_by(source), said_by(result))
-        except (RasterUnreadable, RasterioError) as error:
-            raise PromiseBroken(f"The written file cannot be read back: {error}") from error
+    source = case.source
+    try:
+        with opened(case.result) as result:
+            _refuse(case, faults(source, result, case.window, case.made, case.alone))
+            asked = _Asked.of(source, result, case)
+            report = _compared(source, result, case, asked, on_part)
+            _refuse(case, stale(result, asked.middle(case.window)))
+            gone = () if case.alone else lost(source, result)
+    except (RasterUnreadable, RasterioError) as error:
+        raise PromiseBroken(f"The written file cannot be read back: {error}") from error
     return Verdict(report, gone)
 
 
-def _middle(source: rasterio.DatasetReader, case: Case) -> tuple[float, float]:
-    """Column and row of the middle of the first polygon, in the result."""
-    ground = ground_of(case.request.polygons, source)
-    first = ground.points[ground.polygon == 0]
-    if not len(first):
-        return 0.0, 0.0
-    x, y = first.mean(axis=0) - case.window[:2]
-    return float(x), float(y)
+def _refuse(case: Case, wrong: list[str]) -> None:
+    if wrong:
+        raise PromiseBroken(f"{case.result.name}: " + "; ".join(wrong))
 
 
 @dataclass
@@ -113,9 +104,12 @@ class _Counts:
 
 
 def _compared(
-    source: rasterio.DatasetReader, result: rasterio.DatasetReader, case: Case, on_part: OnPart
+    source: rasterio.DatasetReader,
+    result: rasterio.DatasetReader,
+    case: Case,
+    asked: _Asked,
+    on_part: OnPart,
 ) -> GateReport:
-    asked = _Asked.of(source, result, case)
     counts = _Counts()
     window = Window(*case.window)
     side = SIDE
@@ -220,17 +214,18 @@ def _valid(dataset: rasterio.DatasetReader, values: np.ndarray) -> np.ndarray:
 
 def _count(counts: _Counts, asked: _Asked, part: Window, pair: _Pair) -> None:
     unequal = pair.unequal()
-    inside = asked.inside(part)
-    stray = asked.surely_outside(part, unequal & ~inside)
-    counts.outside += inside.size - int(inside.sum())
-    counts.inside += int(inside.sum())
-    counts.changed += int((unequal & inside).sum())
-    counts.different += int(stray.sum())
-    if not pair.case.alone:
+    held = asked.polygons.held(part)
+    inside = asked.inside(part, held)
+    area = _count_of(inside)
+    counts.outside += inside.size - area
+    counts.inside += area
+    counts.changed += _count_of(unequal & inside)
+    counts.different += _count_of(asked.surely_outside(part, unequal & ~inside))
+    if not pair.case.alone and (_tells_validity(pair.source) or _tells_validity(pair.result)):
         before, after = pair.valid()
         masked = _masks_differ(pair, part)
-        counts.misjudged += int(((before & ~after) | (~before & after & ~inside) | masked).sum())
-    wanted, missed, spoilt = asked.kept(part, unequal)
+        counts.misjudged += _count_of((before & ~after) | (~before & after & ~inside) | masked)
+    wanted, missed, spoilt = asked.kept(part, held, unequal)
     counts.wanted += wanted
     counts.missed += missed
     counts.protected += spoilt
@@ -244,6 +239,16 @@ def _masks_differ(pair: _Pair, part: Window) -> np.ndarray:
     here = Pixels(part.col - x, part.row - y, part.width, part.height)
     old = pair.source.read_masks(1, window=Pixels(part.col, part.row, part.width, part.height))
     return np.asarray((old > 0) != (pair.result.read_masks(1, window=here) > 0))
+
+
+def _count_of(pixels: np.ndarray) -> int:
+    return int(np.count_nonzero(pixels))
+
+
+def _tells_validity(dataset: rasterio.DatasetReader) -> bool:
+    """Whether some pixels may be invalid."""
+    alpha = any(colour.name == "alpha" for colour in dataset.colorinterp)
+    return alpha or dataset.nodata is not None or _has_mask(dataset)
 
 
 def _has_mask(dataset: rasterio.DatasetReader) -> bool:
@@ -287,13 +292,23 @@ class _Asked:
             case.anywhere,
         )
 
-    def inside(self, part: Window) -> np.ndarray:
-        """Pixels (H, W) that may change."""
+    def middle(self, window: tuple[int, int, int, int]) -> tuple[float, float]:
+        """Column and row of the middle of the first polygon, in the window."""
+        first = self.polygons.points[self.polygons.polygon == 0]
+        if not len(first):
+            return 0.0, 0.0
+        x, y = first.mean(axis=0) - window[:2]
+        return float(x), float(y)
+
+    def inside(self, part: Window, held: np.ndarray) -> np.ndarray:
+        """Pixels (H, W) that may change; `held`: those in the polygons."""
         if self.anywhere:
             return np.ones(part.shape, bool)
-        found = grown(self.polygons, part, self.grow_px)
-        found |= touched(self.thin, part)
-        found &= _inside_of(self.limit, part)
+        found = grown(self.polygons, part, self.grow_px) if self.grow_px else held.copy()
+        if len(self.thin):
+            found |= touched(self.thin, part)
+        if not self.limit.holds(part):
+            found &= _inside_of(self.limit, part)
         if self.protected is not None:
             found &= ~self.protected.held(part) & ~touched(self.thin_protected, part)
         return found
@@ -313,24 +328,24 @@ class _Asked:
         sure[rows[~doubtful], cols[~doubtful]] = True
         return sure
 
-    def kept(self, part: Window, unequal: np.ndarray) -> tuple[int, int, int]:
+    def kept(self, part: Window, held: np.ndarray, unequal: np.ndarray) -> tuple[int, int, int]:
         """Pixels that were asked for; those of them, and of what changed, that the result does not
         say were edited; those that were to stay and changed."""
-        limit = _inside_of(self.limit, part)
-        asked = self.polygons.held(part) & limit
-        changed = np.zeros(part.shape, bool)
+        asked = held if self.limit.holds(part) else held & _inside_of(self.limit, part)
+        spoilt = 0
         if self.protected is not None:
-            held = self.protected.held(part)
-            changed = _sure(self.protected, part, held & unequal)
-            asked &= ~held & ~touched(self.thin_protected, part)
+            spared = self.protected.held(part)
+            spoilt = _count_of(_sure(self.protected, part, spared & unequal))
+            asked = asked & ~spared & ~touched(self.thin_protected, part)
+        wanted = _count_of(asked)
         if self.anywhere:
-            return int(asked.sum()), 0, int(changed.sum())
+            return wanted, 0, spoilt
         untold = asked | unequal
         if self.told is not None:
             untold &= ~self.told.held(part)
             doubt = max(self.polygons.doubt_px, self.told.doubt_px)
             untold = _sure(self.told, part, _sure(self.polygons, part, untold, doubt), doubt)
-        return int(asked.sum()), int(untold.sum()), int(changed.sum())
+        return wanted, _count_of(untold), spoilt
 
 
 def _inside_of(limit: Window, part: Window) -> np.ndarray:

@@ -30,8 +30,8 @@ Said = dict[tuple[int, str], str]
 """What is said, by band (0: the whole raster) and what it is, in words."""
 
 
-def said_by(dataset: rasterio.DatasetReader) -> Said:
-    """All that a raster says of itself beside grid, type and values."""
+def _tags_of(dataset: rasterio.DatasetReader) -> Said:
+    """Items of all domains that do not say how the file is laid out."""
     found: Said = {}
     for band in (0, *dataset.indexes):
         for name in {"", *dataset.tag_namespaces(band)} - {*LAYOUT}:
@@ -40,19 +40,19 @@ def said_by(dataset: rasterio.DatasetReader) -> Said:
                     continue
                 words = "the ICC profile" if name == PROFILE else f"metadata {name or key}"
                 found[band, words] = found.get((band, words), "") + f"{key}={text}\n"
-    _read_description(dataset, found)
     return found
 
 
-def _read_description(dataset: rasterio.DatasetReader, found: Said) -> None:
+def _described(dataset: rasterio.DatasetReader) -> Said:
     """What only GDAL's own description tells: epoch, names of classes, tables."""
+    found: Said = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "raster.vrt"
         try:
             rasterio.shutil.copy(dataset, path, driver="VRT")
             root = ElementTree.parse(path).getroot()
         except (RasterioError, OSError, ElementTree.ParseError):
-            return
+            return found
     place = root.find("SRS")
     epoch = "" if place is None else place.get("coordinateEpoch", "")
     if epoch:
@@ -63,11 +63,17 @@ def _read_description(dataset: rasterio.DatasetReader, found: Said) -> None:
             if part is not None:
                 text = re.sub(r"\s+", " ", ElementTree.tostring(part, "unicode"))
                 found[int(band.get("band", "1")), words] = text
+    return found
 
 
-def lost(before: Said, after: Said) -> tuple[str, ...]:
-    """What the first one says and the second one does not, or says otherwise, in words."""
+def lost(source: rasterio.DatasetReader, result: rasterio.DatasetReader) -> tuple[str, ...]:
+    """What the source says of itself beside grid, type and values and the result does not, or says
+    otherwise, in words."""
     gone = []
+    before, after = _described(source), _tags_of(result)
+    if before:  # describing costs a millisecond, and few rasters say something so
+        after |= _described(result)
+    before |= _tags_of(source)
     for (band, words), text in before.items():
         kept = after.get((band, words))
         if words == f"metadata {XMP}" and kept is not None:

@@ -51,7 +51,7 @@ def verify(pair, path=None, **more):
     request = more.pop("request", None) or request_for(source)
     with rasterio.open(source) as dataset:
         window = (0, 0, dataset.width, dataset.height)
-    return judge(Case(source, None, path or copy, window, request, **more)).report
+        return judge(Case(dataset, path or copy, window, request, **more)).report
 
 
 def change(path, **profile):
@@ -310,8 +310,9 @@ def test_tables_and_names_that_are_gone_are_named(tmp_path):
     copy = tmp_path / "copy.tif"
     write(copy, in_type(scene(1, 160, 160), "uint8"))
     disclose(copy, ring(path, PATCH))
-    case = Case(path, None, copy, (0, 0, 160, 160), request_for(path))
-    assert set(judge(case).lost) == {
+    with rasterio.open(path) as dataset:
+        gone = judge(Case(dataset, copy, (0, 0, 160, 160), request_for(path))).lost
+    assert set(gone) == {
         "metadata SURVEY",
         "metadata AREA",
         "the names of classes of band 1",
