@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Optional
 
@@ -18,6 +19,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from ...server.contract.editors import EditorInfo
+from ...server.contract.jobs import BESIDE, RESULT_FILE
 from ...server.contract.requests import Blend, Output
 from ..errors import Cancelled, PluginError
 from ..tasks.request import Area, EditForm, area_of, band_roles_of, located
@@ -37,6 +39,15 @@ PROMISE = (
     "changes.\n\nWithout SERVER the "
     "address in the plugin's settings is used; a local server is started for the time of the run."
 )
+
+
+def put_at(path, target):
+    """Move a result and what lies beside it; what lay beside an older one goes."""
+    for old in BESIDE.values():
+        target.with_name(target.name + old.removeprefix(RESULT_FILE)).unlink(missing_ok=True)
+    for part in path.parent.glob(f"{path.name}.*"):
+        os.replace(part, target.with_name(target.name + part.name[len(path.name) :]))
+    os.replace(path, target)
 
 
 class RasterAlgorithm(QgsProcessingAlgorithm):
@@ -119,14 +130,17 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
                         f"OUTPUT is the file that is edited or copied from ({path}); choose "
                         "another, so that nothing is lost."
                     )
-            path, manifest = self._run(parameters, context, feedback, (form, inputs, target.parent))
+            prefix = ".landbrush-"
+            with tempfile.TemporaryDirectory(prefix=prefix, dir=str(target.parent)) as folder:
+                edit = (form, inputs, Path(folder))
+                path, manifest = self._run(parameters, context, feedback, edit)
+                put_at(path, target)
         except Cancelled:
             return {}
         except PluginError as error:
             if error.details and error.message not in error.details:
                 feedback.pushDebugInfo(error.details)
             raise QgsProcessingException(error.message) from error
-        os.replace(path, target)
         gate = manifest.gate
         feedback.pushInfo(f"{manifest.editor}: {manifest.engine}")
         feedback.pushInfo(

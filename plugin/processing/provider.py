@@ -7,6 +7,7 @@ from . import editors
 from .algorithms import EditAlgorithm, EditorAlgorithm
 from .comparison import EvaluateAlgorithm
 from .running import ICON
+from .synthetic import IsSyntheticAlgorithm
 
 
 class LandbrushProvider(QgsProcessingProvider):
@@ -16,6 +17,7 @@ class LandbrushProvider(QgsProcessingProvider):
         """Called by QGIS, and again when a server told of other editors."""
         self.addAlgorithm(EditAlgorithm())
         self.addAlgorithm(EvaluateAlgorithm())
+        self.addAlgorithm(IsSyntheticAlgorithm())
         for info in editors.known_editors():
             self.addAlgorithm(EditorAlgorithm(info))
 

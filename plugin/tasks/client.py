@@ -9,6 +9,7 @@ from typing import Dict
 
 from ...server.contract.comparison import COMPARISONS
 from ...server.contract.editors import PROCESS, PROCESSES, EditorInfo
+from ...server.contract.inspection import INSPECTIONS
 from ...server.contract.jobs import (
     BESIDE,
     DISMISS,
@@ -137,6 +138,10 @@ class EditClient:
     def compare(self, request):
         """What changed between two rasters."""
         return self.call(COMPARISONS, request)
+
+    def inspect(self, request):
+        """Whether a raster is synthetic."""
+        return self.call(INSPECTIONS, request)
 
     def models(self):
         """The pretrained models, and how each is."""

@@ -279,6 +279,9 @@ def _turned(
     points, ring, polygon = rings
     if moved and len(points):
         points, ring, polygon = _unwrapped(points, ring, polygon)
+    count = np.bincount(polygon)
+    mean = np.bincount(polygon, points[:, 0]) / np.maximum(count, 1)
+    points = points - np.column_stack([360.0 * np.round(mean / 360.0)[polygon], 0 * polygon])
     turns = [points + [turn, 0.0] for turn in (0.0, 360.0, -360.0)]
     lon, lat = np.concatenate(turns).T if len(points) else np.zeros((2, 0))
     there = np.column_stack(to_pixels @ (lon, lat))

@@ -15,6 +15,8 @@ from .raster import Profile
 
 PIECES_PER_SIDE = 64
 """A polygon in another CRS is cut into this many pieces per extent before it is reprojected."""
+MOST_TURNS = 8
+"""Whole turns of longitude at which one polygon is tried."""
 
 
 def crs_of(text: str, what: str) -> pyproj.CRS:
@@ -118,9 +120,9 @@ def _wrapped(shape: BaseGeometry, profile: Profile) -> BaseGeometry:
     for part in shapely.get_parts(shape):
         low = part.bounds[0]
         high = part.bounds[2]
-        turns = [
-            turn for turn in (0.0, 360.0, -360.0) if low + turn < max(xs) and high + turn > min(xs)
-        ]
+        first = int(np.floor((min(xs) - high) / 360.0)) + 1
+        last = int(np.ceil((max(xs) - low) / 360.0)) - 1
+        turns = [360.0 * number for number in range(first, min(last + 1, first + MOST_TURNS))]
         parts += [
             shapely.transform(part, lambda xy, t=turn: xy + [t, 0.0]) if turn else part
             for turn in turns or [0.0]
@@ -133,13 +135,17 @@ def _wrapped(shape: BaseGeometry, profile: Profile) -> BaseGeometry:
 
 def _unrolled(shape: BaseGeometry) -> BaseGeometry:
     """Polygons in degrees whose rings go on past 180 instead of jumping to the other side of the
-    map."""
+    map. A ring once around a pole, which has no inside on such a map, goes to the pole and back."""
 
     def ring(points: np.ndarray, middle: float | None = None) -> np.ndarray:
         xs = np.unwrap(points[:, 0], period=360.0)
+        ys = points[:, 1]
+        if abs(xs[-1] - xs[0]) > 180:
+            pole = np.copysign(90.0, ys.mean())
+            xs, ys = np.append(xs, [xs[-1], xs[0]]), np.append(ys, [pole, pole])
         if middle is not None:
             xs = xs + 360.0 * np.round((middle - xs.mean()) / 360.0)
-        return np.column_stack([xs, points[:, 1]])
+        return np.column_stack([xs, ys])
 
     made = []
     for part in shapely.get_parts(shape):

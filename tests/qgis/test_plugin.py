@@ -222,6 +222,28 @@ def test_processing_unites_polygons_takes_a_choice_and_keeps_the_request_where_a
     assert tags.strip() == "make it nicer somehow"
 
 
+def test_a_result_is_known_as_synthetic_and_where(provider, raster, polygons, tmp_path):
+    import processing
+
+    edited = tmp_path / "edited.tif"
+    processing.run(
+        "landbrush:edit",
+        {"INPUT": raster, "POLYGONS": str(polygons), "PROMPT": "snow", "OUTPUT": str(edited)},
+    )
+    found = processing.run(
+        "landbrush:is_synthetic", {"INPUT": str(edited), "AREAS": str(tmp_path / "areas.gpkg")}
+    )
+    assert found["SYNTHETIC"] == 1 and 0 < found["SHARE"] < 1 and "snow" in found["SUMMARY"]
+    areas = QgsVectorLayer(found["AREAS"], "areas")
+    (feature,) = areas.getFeatures()
+    assert areas.crs() == raster.crs() and feature["editor"] == "snow"
+    drawn = next(QgsVectorLayer(str(polygons), "drawn").getFeatures()).geometry()
+    assert feature.geometry().intersects(drawn)
+    assert abs(feature.geometry().area() / 256 - 1) < 0.05
+    found = processing.run("landbrush:is_synthetic", {"INPUT": raster})
+    assert found["SYNTHETIC"] == 0 and "SHARE" not in found and "AREAS" not in found
+
+
 def test_two_layers_are_compared(provider, raster, polygons, tmp_path):
     import processing
     from qgis.core import QgsProcessingException
@@ -430,3 +452,32 @@ def test_the_desktop_on_a_virtual_screen(helpers, tmp_path, raster_path, polygon
     assert found["same"] and found["outside"] == 0 and found["inside"] > 300
     picture = (out / "qgis-result.png").read_bytes()
     assert picture[:4] == b"\x89PNG" and len(picture) > 30_000
+
+
+CLASSES = """
+import sys, numpy as np, rasterio
+from affine import Affine
+values = np.repeat(np.arange(1, 5, dtype="uint8"), 50 * 240).reshape(1, 200, 240)
+place = {"crs": "EPSG:32617", "transform": Affine(0.5, 0, 400000, 0, -0.5, 3285000)}
+with rasterio.open(sys.argv[1], "w", driver="GTiff", width=240, height=200, count=1,
+                   dtype="uint8", **place) as out:
+    out.write(values)
+names = "".join(f"<Category>{n}</Category>" for n in ("none", "wood", "water", "road", "roof"))
+open(sys.argv[1] + ".aux.xml", "w").write(
+    f"<PAMDataset><PAMRasterBand band='1'><CategoryNames>{names}</CategoryNames></PAMRasterBand>"
+    "</PAMDataset>")
+"""
+
+
+def test_what_lies_beside_a_result_comes_to_the_output(provider, polygons, helpers, tmp_path):
+    import processing
+
+    helpers.server_python(CLASSES, tmp_path / "classes.tif")
+    out = tmp_path / "out" / "edited.tif"
+    out.parent.mkdir()
+    processing.run(
+        "landbrush:remove",
+        {"INPUT": str(tmp_path / "classes.tif"), "POLYGONS": str(polygons), "OUTPUT": str(out)},
+    )
+    assert sorted(p.name for p in out.parent.iterdir()) == ["edited.tif", "edited.tif.aux.xml"]
+    assert "water" in (out.parent / "edited.tif.aux.xml").read_text()

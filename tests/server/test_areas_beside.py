@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from landbrush.server.commands.inspect import told_of
 from landbrush.server.contract.bundle import AREAS_END
 from landbrush.server.contract.jobs import AREAS_FILE
 from landbrush.server.raster import disclosure
+from landbrush.server.raster.inspection import inspected
 from landbrush.server.raster.vectors import read_vectors
 from rasterio.features import rasterize
 
@@ -71,11 +71,11 @@ def test_a_second_edit_keeps_the_areas_of_the_first(rgb, tmp_path, short_tags, l
         polygons={"geometry": ring(rgb, square(100, 90, 130, 110))},
         output={"area": "layer", "keep_request": True},
     )
-    told = told_of(tmp_path / "2" / "result.tif")
-    assert [edit["editor"] for edit in told["edits"]] == ["snow", "burn"] and told["synthetic"]
+    told = inspected(tmp_path / "2" / "result.tif")
+    assert [edit["editor"] for edit in told.edits] == ["snow", "burn"] and told.synthetic
     with rasterio.open(rgb) as before, rasterio.open(tmp_path / "2" / "result.tif") as after:
         changed = (before.read() != after.read()).any(axis=0)
-        area = covered([shapely.geometry.shape(told["area"])], after)
+        area = covered([shapely.geometry.shape(told.area)], after)
         assert not (changed & ~area).any()
     if not lost:
         found = read_vectors(tmp_path / "2" / AREAS_FILE, fields=True)
@@ -90,8 +90,8 @@ def test_areas_of_another_crs_are_not_taken(rgb, tmp_path, short_tags):
     first_edit(rgb, tmp_path / "1")
     with rasterio.open(tmp_path / "1" / "result.tif", "r+") as dataset:
         dataset.crs = "EPSG:32618"
-    told = told_of(tmp_path / "1" / "result.tif")
-    assert told["area"]["type"] == "Polygon"  # the tag's
+    told = inspected(tmp_path / "1" / "result.tif")
+    assert told.area["type"] == "Polygon"  # the tag's
 
 
 def test_areas_come_over_http_and_go_back_in_a_zip(client, rgb, tmp_path, short_tags):

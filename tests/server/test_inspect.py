@@ -61,3 +61,12 @@ def test_what_another_program_discloses_counts(rgb, capsys, term):
 def test_a_file_that_is_none_is_named(tmp_path, capsys):
     assert __main__.main(["inspect", str(tmp_path / "none.tif")]) == 1
     assert "none.tif" in capsys.readouterr().err
+
+
+def test_it_is_told_over_http(client, editors, rgb, tmp_path):
+    path = edited(editors, rgb, tmp_path / "a", "snow", square(20, 20, 60, 60))
+    told = client.post("/inspections", json={"raster": {"path": str(path)}}).get_json()
+    assert told["synthetic"] and told["edits"][0]["editor"] == "snow" and told["area"]
+    told = client.post("/inspections", json={"raster": {"path": str(rgb)}}).get_json()
+    assert not told["synthetic"] and "does not prove" in told["said"][0]
+    assert client.post("/inspections", json={"raster": {"path": "/etc/passwd"}}).status_code == 403

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import comparisons, jobs, landing, models, processes, rasters, words
+from . import comparisons, inspections, jobs, landing, models, processes, rasters, words
 from .declared import Resource
 
 RESOURCES: tuple[Resource, ...] = (
@@ -13,6 +13,7 @@ RESOURCES: tuple[Resource, ...] = (
     words.resource,
     models.resource,
     comparisons.resource,
+    inspections.resource,
 )
 
 __all__ = ["RESOURCES", "Resource"]

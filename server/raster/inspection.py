@@ -1,0 +1,60 @@
+"""What a raster says of edits made to it: by tags and file of this product, and by IPTC's digital
+source type, which others state too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import shapely
+
+from ..contract.inspection import Inspection
+from .disclosure import disclosed
+from .grid import Box
+from .metadata import metadata_of
+from .raster import opened
+from .source_type import source_type_of
+
+MADE = ("compositeSynthetic", "trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia")
+"""IPTC's terms for pictures that a program made, in whole or in part."""
+
+
+def inspected(path: Path, roots: Sequence[Path] | None = None) -> Inspection:
+    """What the raster says; raises RasterUnreadable, Forbidden."""
+    with opened(path, roots) as dataset:
+        box = Box(0, 0, dataset.width, dataset.height)
+        found = disclosed(dataset, box, path)
+        mask = found.mask
+        term = source_type_of(metadata_of(dataset).packet)
+        flagged = dataset.tags().get("AI_GENERATED", "").upper() == "TRUE"
+        pixel = abs(dataset.transform.determinant)
+        share = None
+        if mask is not None and pixel:
+            share = round(mask.area / pixel / (box.width * box.height), 6)
+        told = Inspection(
+            synthetic=flagged or bool(found.history) or term in MADE,
+            source_type=term,
+            edits=tuple(dict(record) for record in found.history),
+            crs=dataset.crs.to_string() if dataset.crs else None,
+            area=None if mask is None else json.loads(shapely.to_geojson(mask)),
+            share=share,
+        )
+    return replace(told, said=_sentences(told))
+
+
+def _sentences(told: Inspection) -> tuple[str, ...]:
+    if not told.synthetic:
+        return ("It says of no edit. That does not prove that there was none.",)
+    where = "it does not say where"
+    if told.share is not None:
+        where = f"{told.share:.2%} of its pixels"
+    lines = [f"It is synthetic: {where} (IPTC: {told.source_type or 'not stated'})."]
+    for number, edit in enumerate(told.edits, 1):
+        said = f"edit {number}: {edit.get('editor', '?')} ({edit.get('engine', '?')})"
+        more = [
+            f"{key} {edit[key]}" for key in ("model", "seed", "version", "prompt") if key in edit
+        ]
+        lines.append(", ".join([said, *more]))
+    return tuple(lines)
