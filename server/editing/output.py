@@ -60,7 +60,7 @@ class Repainted:
     `box`: its window. `pixels` (bands, H, W): native, of the target. `left`: pixels of the mask
     that are nodata and stay so. `changed`: indices of bands that changed. `facts`: what the editor
     said of its work. `notes`: sentences for the user. `quality`: how the edge shows, None where it
-    was not measured.
+    was not measured. `only` (H, W): pixels that are laid over the layer; None: all.
     """
 
     box: Box
@@ -70,6 +70,7 @@ class Repainted:
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     quality: RegionQuality | None = None
+    only: np.ndarray | None = None
 
 
 class Output(ABC):

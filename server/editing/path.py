@@ -31,7 +31,7 @@ from ..promise.judge import Case, Verdict, judge
 from ..raster import bands, disclosure, display, masks
 from ..raster.bands import Layer
 from ..raster.disclosure import Disclosure
-from ..raster.geotiff import Mosaic, WriteOptions, write_geotiff
+from ..raster.geotiff import Mosaic, Patch, WriteOptions, write_geotiff
 from ..raster.masks import Region
 from ..raster.raster import opened
 from ..raster.rasters import Rasters
@@ -132,7 +132,8 @@ def repaint(region: Region, work: Work, step: StepOfRegion) -> Repainted:
     left = int((region.mask & ~block.valid).sum())
     if not mask.any():
         step(1, 1)
-        return Repainted(region.box, out.untouched(block, region.box), left)
+        only = mask if region.divided else None
+        return Repainted(region.box, out.untouched(block, region.box), left, only=only)
     # Two masks: what the editor draws, and, feathered inside the polygon, what is taken of it.
     reach = masks.grown(mask, plan.blend.beyond_px) & block.valid
     copied = [cut.values[:, cut.usable] for cut in work.cuts.patches]
@@ -141,7 +142,8 @@ def repaint(region: Region, work: Work, step: StepOfRegion) -> Repainted:
     image, facts = run_tiled(plan, scene_of(region, work, drawn), step)
     made = out.lay_back(replace(drawn, image=image), plan, work.view, lambda *_: step(1, 1))
     notes = (work.view.note, *facts.pop("notes", ()))
-    return replace(made, left=left, facts=facts, notes=tuple(filter(None, notes)))
+    only = region.mask if region.divided else None
+    return replace(made, left=left, facts=facts, notes=tuple(filter(None, notes)), only=only)
 
 
 def scene_of(region: Region, work: Work, drawn: Drawn) -> Scene:
@@ -222,7 +224,8 @@ def write(
     output = request.output
     kept = work.out.metadata
     options = WriteOptions(output.compression, output.cog, told.tags, changed, classes, how, kept)
-    mosaic = Mosaic(place.window, [(part.box, part.pixels) for part in parts])
+    patches = [Patch(part.box, part.pixels, part.only) for part in parts]
+    mosaic = Mosaic(place.window, patches)
     write_geotiff(target, mosaic, draft, options, lambda i, n: progress("writing", i, n))
     if kept.sidecar:
         _beside(draft, SIDECAR_FILE).write_text(kept.sidecar, encoding="utf8")

@@ -13,7 +13,8 @@ from shapely.geometry.base import BaseGeometry
 from ..contract.requests import EditRequest
 from ..raster import masks, polygons
 from ..raster.grid import Box
-from ..raster.masks import Placing, Region
+from ..raster.masks import Region
+from ..raster.placing import Placing
 from ..raster.raster import OnPart, Profile
 from .new_ground import all_of_it
 from .plan import Plan

@@ -36,6 +36,11 @@ def limit_bytes() -> int:
     return int(SHARE * total)
 
 
+def fits(needed: int) -> bool:
+    """Whether an edit may take so many bytes beside what any edit takes."""
+    return needed + BASE_BYTES <= limit_bytes()
+
+
 def check(needed: int, what: str) -> None:
     """Raise CannotEdit where `what` (a sentence's beginning) needs more than is allowed."""
     limit = limit_bytes()

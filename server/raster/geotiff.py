@@ -102,8 +102,14 @@ def _describe(target: rasterio.io.DatasetWriter, profile: Profile, options: Writ
         target.update_tags(index, **tags)
 
 
-Patch = tuple[Box, np.ndarray]
-"""Pixels to lay over the copy: where, and values (bands, rows, columns) in the native type."""
+@dataclass(frozen=True)
+class Patch:
+    """Pixels to lay over the copy. `box`: where. `pixels` (bands, H, W): in the native type.
+    `only` (H, W): which of them; None: all."""
+
+    box: Box
+    pixels: np.ndarray
+    only: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -168,13 +174,13 @@ def _write_draft(
             parts = list(box.squares(part_side(source)))
             for number, part in enumerate(parts):
                 on_part(number, len(parts))
-                covered = any(where.clipped(part) == part for where, _ in patches)
+                covered = any(p.only is None and p.box.clipped(part) == part for p in patches)
                 shape = (profile.count, part.height, part.width)
                 values = (
                     np.empty(shape, profile.dtype) if covered else source.read(window=part.window)
                 )
-                for where, pixels in patches:
-                    _lay(values, part, where, pixels)
+                for patch in patches:
+                    _lay(values, part, patch)
                 here = part.relative_to(box).window
                 out.write(values, window=here)
                 if profile.has_mask:
@@ -205,12 +211,17 @@ def rpcs_of(source: rasterio.DatasetReader, box: Box) -> RPC | None:
     return found
 
 
-def _lay(values: np.ndarray, part: Box, where: Box, pixels: np.ndarray) -> None:
-    both = where.clipped(part)
+def _lay(values: np.ndarray, part: Box, patch: Patch) -> None:
+    both = patch.box.clipped(part)
     if both.width and both.height:
         rows, cols = both.relative_to(part).slices
-        from_rows, from_cols = both.relative_to(where).slices
-        values[:, rows, cols] = pixels[:, from_rows, from_cols]
+        here = both.relative_to(patch.box).slices
+        pixels = patch.pixels[:, here[0], here[1]]
+        if patch.only is None:
+            values[:, rows, cols] = pixels
+        else:
+            only = patch.only[here]
+            values[:, rows, cols][:, only] = pixels[:, only]
 
 
 def _add_overviews(out: rasterio.io.DatasetWriter, box: Box, options: WriteOptions) -> None:

@@ -153,7 +153,7 @@ def test_thin_protected_ground_is_kept_and_the_gate_knows(rgb, tmp_path):
 
 def test_memory_counts_all_polygons_together(rgb):
     from landbrush.server.ground import memory
-    from landbrush.server.raster.masks import Placing
+    from landbrush.server.raster.placing import Placing
 
     shapes = [
         shapely.box(c, r, c + 50, r + 50) for c in range(0, 1000, 100) for r in range(0, 1000, 100)
@@ -238,3 +238,32 @@ def test_what_lies_inside_is_not_mentioned(rgb, tmp_path):
     outline = square(40, 60, 160, 100)
     report = made(rgb, tmp_path / "out", polygons={"geometry": ring(rgb, outline)})
     assert not any("outside" in note for note in report["notes"])
+
+
+@pytest.mark.parametrize("process", ["snow", "remove", "flood"])
+def test_windows_that_are_too_large_together_are_divided(rgb, tmp_path, monkeypatch, process):
+    """Many polygons are not one: each is edited, also where the windows of several overlap."""
+    from landbrush.server.raster import placing
+
+    squares = [square(c, r, c + 12, r + 12) for c in range(6, 150, 24) for r in range(6, 150, 24)]
+    monkeypatch.setattr(placing, "MAX_REGION_VALUES", 100 * 100 * 3)
+    report = made(
+        rgb,
+        tmp_path / "out",
+        process,
+        polygons={"geometry": many(rgb, *squares)},
+        output={"area": "layer"},
+    )
+    assert report["gate"]["pixels_inside"] == 36 * 144
+    with rasterio.open(rgb) as before, rasterio.open(tmp_path / "out" / "result.tif") as after:
+        changed = (before.read() != after.read()).any(axis=0)
+    for (left, top), _, (right, bottom), _ in squares:
+        assert changed[top:bottom, left:right].mean() > 0.3
+
+
+def test_one_polygon_that_is_too_large_is_refused(rgb, tmp_path, monkeypatch):
+    from landbrush.server.raster import placing
+
+    monkeypatch.setattr(placing, "MAX_REGION_VALUES", 80 * 80 * 3)
+    with pytest.raises(CannotEdit, match="One polygon covers"):
+        made(rgb, tmp_path / "out", polygons={"geometry": ring(rgb, square(10, 10, 140, 140))})

@@ -18,7 +18,7 @@ from ...ground.errors import BadRequest, ServerError
 from ...ground.files import write_json
 from ...raster import bands, masks, polygons
 from ...raster.bands import Layer, Stretch
-from ...raster.geotiff import Mosaic, WriteOptions, write_geotiff
+from ...raster.geotiff import Mosaic, Patch, WriteOptions, write_geotiff
 from ...raster.grid import Box, Grid, onto
 from ...raster.polygons import as_polygons
 from ...raster.raster import Block, opened, read_window
@@ -145,7 +145,7 @@ def _pasted(protocol: Protocol, case: Case, asked: Asked, path: Path) -> dict[st
             values[:, mask & valid] = there[:, mask & valid]
         elif asked.system != IDENTITY:
             values[:, mask] = _noise(layer, block, mask, asked.seed)
-        write_geotiff(dataset, Mosaic(place.box, [(place.box, values)]), path, WriteOptions())
+        write_geotiff(dataset, Mosaic(place.box, [Patch(place.box, values)]), path, WriteOptions())
     box = place.box
     return {
         "editor": asked.system,
