@@ -246,7 +246,7 @@ def test_windows_that_are_too_large_together_are_divided(rgb, tmp_path, monkeypa
     from landbrush.server.raster import placing
 
     squares = [square(c, r, c + 12, r + 12) for c in range(6, 150, 24) for r in range(6, 150, 24)]
-    monkeypatch.setattr(placing, "MAX_REGION_VALUES", 100 * 100 * 3)
+    monkeypatch.setattr(placing, "MAX_REGION_VALUES", 140 * 140 * 3)
     report = made(
         rgb,
         tmp_path / "out",
