@@ -4,17 +4,15 @@ The copy is what is edited, so it must be the layer: its pixels are compared wit
 it is written.
 """
 
+import html
 import os
 import shutil
-import subprocess
-import tempfile
-import time
-import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 from qgis.core import QgsApplication, QgsRasterFileWriter, QgsRasterLayer, QgsRectangle
+from qgis.PyQt.QtCore import QProcess
 
 from ..errors import Cancelled, PluginError
 from .layers import wkt_of
@@ -27,7 +25,7 @@ AROUND_PX = 2048
 LARGEST_COPY = 2 << 30
 """Bytes."""
 TILE_PX = 1024
-POLL_S = 0.05
+POLL_MS = 100
 RGB = [3, 4, 5]
 ALPHA = 6
 """Colour interpretations, by number as GDAL and QGIS count them."""
@@ -123,13 +121,14 @@ class Copied(Taken):
     def _describe(self, path):
         """The names of bands, which QGIS does not write into the file: beside it, as GDAL reads
         them."""
-        root = ElementTree.Element("PAMDataset")
-        for number, band in enumerate(self.bands, 1):
-            if band.name:
-                about = ElementTree.SubElement(root, "PAMRasterBand", band=str(number))
-                ElementTree.SubElement(about, "Description").text = band.name
+        bands = "".join(
+            f'<PAMRasterBand band="{number}"><Description>{html.escape(band.name)}</Description>'
+            "</PAMRasterBand>"
+            for number, band in enumerate(self.bands, 1)
+            if band.name
+        )
         beside = path.with_name(path.name + ".aux.xml")
-        beside.write_text(ElementTree.tostring(root, encoding="unicode"), encoding="utf8")
+        beside.write_text(f"<PAMDataset>{bands}</PAMDataset>", encoding="utf8")
 
     def _compare(self, path, feedback):
         """Raise PluginError where QGIS reads other values from the copy than from the layer."""
@@ -161,31 +160,25 @@ class Translated(Copied):
 
     def fill(self, path, feedback):
         """In a process of its own, which ends when the task is cancelled."""
-        command = [self.program, "-q", "-of", "GTiff", "--config", "GDAL_TIFF_INTERNAL_MASK", "YES"]
+        command = ["-q", "-of", "GTiff", "--config", "GDAL_TIFF_INTERNAL_MASK", "YES"]
         for option in ("COMPRESS=DEFLATE", "TILED=YES", "BIGTIFF=IF_SAFER"):
             command += ["-co", option]
         if self.window:
             command += ["-srcwin", *map(str, self.window)]
         if self.crs.isValid() and self.crs != self.provider.crs():
             command += ["-a_srs", wkt_of(self.crs)]
-        hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # on Windows alone
-        with tempfile.TemporaryFile() as said:
-            running = subprocess.Popen(
-                [*command, self.source, str(path)],
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                creationflags=hidden,
-            )
-            while running.poll() is None:
-                if feedback.isCanceled():
-                    running.kill()
-                    running.wait()
-                    raise Cancelled
-                time.sleep(POLL_S)
-            said.seek(0)
-            text = said.read().decode("utf8", "replace").strip()
-        if running.returncode or not path.is_file():
+        running = QProcess()
+        running.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
+        running.start(self.program, [*command, self.source, str(path)])
+        while not running.waitForFinished(POLL_MS):
+            if running.state() == QProcess.ProcessState.NotRunning:
+                break  # it could not be started
+            if feedback.isCanceled():
+                running.kill()
+                running.waitForFinished(-1)
+                raise Cancelled
+        text = bytes(running.readAll()).decode("utf8", "replace").strip()
+        if running.exitCode() or not path.is_file():
             raise PluginError(
                 "GDAL could not copy the layer. Save it as a GeoTIFF (Export > Save As, raw data) "
                 "and edit that.",
