@@ -81,6 +81,8 @@ class EditForm:
     """How the edit meets its surroundings."""
     output: Output = Output()
     """How the result is written."""
+    transformation: str = ""
+    """By which QGIS moved the area to the layer's CRS; empty: it was drawn in that."""
 
 
 def canvas_area(canvas):
@@ -193,6 +195,17 @@ def in_layer_crs(area, layer, context=None):
     return geometry
 
 
+def transformation(area, layer, context=None):
+    """The operation by which an area is moved to a layer's CRS, as QGIS names it; '' for none."""
+    if not (area.crs.isValid() and layer.crs().isValid()) or area.crs == layer.crs():
+        return ""
+    change = QgsCoordinateTransform(
+        area.crs, layer.crs(), QgsProject.instance() if context is None else context
+    )
+    details = change.instantiatedCoordinateOperationDetails()
+    return f"{details.name or change.coordinateOperation()} (by QGIS)"
+
+
 def located(form, context=None):
     """The form with its areas in the coordinates of the layers that they were drawn on, which the
     server takes as they are: so what is edited is what was seen, whatever CRS the file itself
@@ -212,6 +225,7 @@ def located(form, context=None):
         exemplar=on(form.exemplar, shown),
         protect=on(form.protect, form.layer),
         extent=on(form.extent, form.layer),
+        transformation=transformation(form.area, form.layer, context),
     )
 
 

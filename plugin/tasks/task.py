@@ -101,7 +101,8 @@ def run_edit(asked, connection, folder, feedback, on_change):
             raise PluginError(detail or "The edit failed.", f"Job {info.jobID}: {info.to_json()}")
         path, manifest = fetch(client, info.jobID, folder)
         notes = [one.note for one in inputs.all[:1] if isinstance(one, Taken) and one.note]
-        return path, replace(manifest, notes=(*manifest.notes, *notes))
+        moved = form.transformation or manifest.transformation
+        return path, replace(manifest, notes=(*manifest.notes, *notes), transformation=moved)
 
 
 def fetch(client, job_id, folder):

@@ -131,7 +131,8 @@ class Manifest(EditReport):
     `options`: as they were used. `editor_facts`: what the editor says of its work. `request`: by
     which it can be made again. `transform`: the affine of the window (a, b, c, d, e, f). `gsd_m`:
     ground size of a pixel. `band_roles`: which band was taken for what. `quality`: numbers beside
-    the result. `versions`: of the programs that took part.
+    the result. `versions`: of the programs that took part. `transformation`: by which polygons
+    given in another CRS came to the layer's; empty: they were given in its own.
     `api_version`: of the contract it is written in. `job`: id of the job, set by the plugin.
     """
 
@@ -147,6 +148,7 @@ class Manifest(EditReport):
     band_roles: Optional[BandRoles] = None
     quality: Optional[Quality] = None
     versions: dict = field(default_factory=dict)
+    transformation: str = ""
     api_version: str = API_VERSION
     job: str = ""
 

@@ -10,6 +10,7 @@ from ..contract.manifest import BandRoles, Manifest, Quality, SearchReport
 from ..promise.judge import Verdict
 from ..raster import provenance
 from ..raster.grid import Box
+from ..raster.transformations import Used
 from .output import Repainted
 from .plan import Plan
 from .source import Source
@@ -23,12 +24,14 @@ LITTLE_BEYOND = 0.005
 class Findings:
     """What was found on the way: `search`: where an exemplar was looked for; `verdict`: by the
     check of the file, and what it does not say any more; `quality`: beside it; `beyond`: share of
-    the polygons' area that lies where nothing may change."""
+    the polygons' area that lies where nothing may change; `moved`: how polygons came to the
+    raster's CRS."""
 
     search: SearchReport | None
     verdict: Verdict
     quality: Quality
     beyond: float = 0.0
+    moved: Used = Used()
 
 
 def manifest_of(
@@ -68,6 +71,7 @@ def manifest_of(
         band_roles=BandRoles(roles.names, roles.source),
         quality=found.quality,
         versions=provenance.versions(),
+        transformation=found.moved.name,
     )
 
 
@@ -111,6 +115,8 @@ def notes_of(
             f"{found.beyond:.0%} of the polygons' area lies outside the raster or the extent, and "
             "was left out."
         )
+    if found.moved.note:
+        notes.append(found.moved.note)
     if found.verdict.lost:
         notes.append(f"Not kept in the new file: {', '.join(found.verdict.lost)}.")
     return tuple(notes)

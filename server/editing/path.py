@@ -36,6 +36,7 @@ from ..raster.masks import Region
 from ..raster.raster import opened
 from ..raster.rasters import Rasters
 from ..raster.source_type import EDITED, MADE
+from ..raster.transformations import used_for
 from ..words import land_cover
 from . import tiling
 from .exemplars import Cuts, find_exemplars
@@ -115,7 +116,8 @@ def edit(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manife
                 verdict = judged(job, work, place, draft, progress)
                 clock.mark("check")
                 quality = assess(work, place, parts, verdict.report, draft)
-                found = Findings(cuts.search, verdict, quality, place.beyond)
+                moved = used_for(job.request.polygons, source.profile)
+                found = Findings(cuts.search, verdict, quality, place.beyond, moved)
                 manifest = manifest_of(plan, source, place.window, parts, found)
                 manifest = replace(manifest, seconds=clock.total())
                 save(manifest, work, place, draft)
