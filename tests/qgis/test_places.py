@@ -111,6 +111,8 @@ def edited(served, helpers, tmp_path, project, layer_crs, place, size):
     result = run(served, helpers)
     assert result is not None, served.status.text()
     assert result.crs() == layer.crs()
+    kept = json.loads(result.customProperty("landbrush/manifest"))
+    assert "(by QGIS)" in kept["transformation"]
     return json.loads(helpers.server_python(LOOK, path, result.source(), json.dumps(ring)))
 
 
