@@ -30,6 +30,8 @@ def cover(
     busy = steps / max(float(steps.mean()), 1e-6)
     allowed = admitted[STEP // 2 :: STEP, STEP // 2 :: STEP]
     allowed = allowed[: small.shape[1], : small.shape[2]]
+    if not allowed.any():  # of a thin exemplar: cells that hold a source at all
+        allowed = _cells(admitted, small.shape[1:])
     height = -(-rim.shape[0] // STEP)
     width = -(-rim.shape[1] // STEP)
     edge = ndimage.maximum_filter(rim, STEP)[STEP // 2 :: STEP, STEP // 2 :: STEP]
@@ -44,6 +46,14 @@ def cover(
     big_down = np.kron(down, np.ones((STEP, STEP), int))[: rim.shape[0], : rim.shape[1]]
     big_right = np.kron(right, np.ones((STEP, STEP), int))[: rim.shape[0], : rim.shape[1]]
     return rows + STEP * big_down, cols + STEP * big_right
+
+
+def _cells(admitted: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Cells (h, w) that hold a source; those at the edge count with the last whole ones."""
+    rows, cols = np.nonzero(admitted)
+    found = np.zeros(shape, bool)
+    found[np.minimum(rows // STEP, shape[0] - 1), np.minimum(cols // STEP, shape[1] - 1)] = True
+    return found
 
 
 def _means(image: np.ndarray) -> np.ndarray:

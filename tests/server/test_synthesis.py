@@ -180,3 +180,14 @@ def test_scaling_is_its_own_inverse():
     image = np.random.default_rng(0).random((3, 20, 20)).astype(np.float32) * 5000
     scaling = Scaling.of(image, np.ones((20, 20), bool))
     assert np.allclose(scaling.restored(scaling.scaled(image)), image, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("at", [(7, 7), (39, 39), (0, 21)])
+def test_an_exemplar_of_a_single_pixel_between_cells_covers(at):
+    from landbrush.server.synthesis.cover import cover
+
+    rng = np.random.default_rng(0)
+    admitted, rim = np.zeros((40, 40), bool), np.zeros((30, 30), bool)
+    admitted[at], rim[0] = True, True
+    rows, cols = cover(rng.random((3, 40, 40)).astype(np.float32), admitted, rim, rng)
+    assert rows.shape == cols.shape == (30, 30)
