@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import sys
 
@@ -16,6 +17,7 @@ COMMANDS = (serve, edit, inspect, models, evaluate, train, dataset, doctor)
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of `landbrush-server` and `python -m landbrush.server`."""
+    _print_anything()
     given = _parser().parse_args(arguments)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -44,6 +46,14 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 130
+
+
+def _print_anything() -> None:
+    """A console's code page may lack letters of a path (Windows): they are printed as numbers
+    instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _parser() -> argparse.ArgumentParser:

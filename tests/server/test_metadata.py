@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from landbrush.server.contract.requests import EditRequest
 from landbrush.server.editing.path import Job, edit
 from landbrush.server.raster import tiff_tags
@@ -270,3 +271,14 @@ def test_a_raster_to_which_a_band_is_appended_keeps_what_it_says(client, tmp_pat
     assert without_source_type(found.packet) == PACKET and len(found.beside) == 2
     notes = client.get(f"{job}/manifest.json").get_json()["notes"]
     assert not any("Not kept" in note for note in notes)
+
+
+def test_a_virtual_raster_with_an_attribute_table_is_read(editors, tmp_path):
+    path = raster(tmp_path / "a.tif")
+    (tmp_path / "a.tif.aux.xml").write_text(ASIDE)
+    with rasterio.open(path) as dataset:
+        rasterio.shutil.copy(dataset, tmp_path / "a.vrt", driver="VRT")
+    text = (tmp_path / "a.vrt").read_text()
+    assert "<GDALRasterAttributeTable" in text
+    result, manifest = edited(editors, tmp_path / "a.vrt", tmp_path / "o")
+    assert result.is_file() and not any("Not kept" in note for note in manifest.notes)

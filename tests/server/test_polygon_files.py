@@ -2,6 +2,7 @@
 ground."""
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -157,3 +158,38 @@ def test_a_picture_is_edited_by_columns_and_rows(tmp_path, picture, more, sign):
         changed = (before.read() != after.read()).any(axis=0)
     rows, cols = np.nonzero(changed)
     assert (rows.min(), rows.max(), cols.min(), cols.max()) == (20, 59, 30, 69)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "gbk"])
+def test_any_path_is_printed_on_any_console(tmp_path, raster, encoding):
+    folder = tmp_path / "規劃 é"
+    folder.mkdir()
+    path = raster.rename(folder / "圖.tif")
+    written(folder / "區.gpkg", [SQUARES[0]], "GPKG")
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    commands = (
+        (
+            "edit",
+            path,
+            "--polygons",
+            folder / "區.gpkg",
+            "--editor",
+            "snow",
+            "--output",
+            folder / "出.tif",
+        ),
+        ("inspect", folder / "出.tif"),
+    )
+    for command in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", "landbrush.server", *map(str, command)],
+            capture_output=True,
+            env=environment,
+        )
+        assert done.returncode == 0 and b"Traceback" not in done.stderr, done.stderr
+    missing = subprocess.run(
+        [sys.executable, "-m", "landbrush.server", "inspect", str(folder / "無.tif")],
+        capture_output=True,
+        env=environment,
+    )
+    assert missing.returncode == 1 and b"There is no file" in missing.stderr
