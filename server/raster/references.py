@@ -35,7 +35,7 @@ _ELEMENTS = (
     "ReprojectionTransformer SourceSRS TargetSRS SourceCRS TargetCRS BandList BandMapping "
     "SrcNoDataReal SrcNoDataImag DstNoDataReal DstNoDataImag SrcAlphaBand DstAlphaBand Cutline "
     "CutlineBlendDist BandCount InitDest RasterAttributeTable GDALRasterAttributeTable "
-    "GDALRasterBand DatasetMetadata"
+    "GDALRasterBand DatasetMetadata FieldDefn Name Type Usage Row F"
 )
 VIRTUAL_ELEMENTS = frozenset(name.lower() for name in _ELEMENTS.split())
 """What a virtual raster may be made of: mosaics, subsets, scaled and warped ones. Others could run
