@@ -27,7 +27,8 @@ from ..contract.requests import EditRequest
 from ..editors.base import Scene
 from ..editors.registry import Editors
 from ..ground.files import whole_file, write_json
-from ..promise.judge import Case, Verdict, judge
+from ..promise.case import Case
+from ..promise.judge import Verdict, judge
 from ..raster import bands, disclosure, display, masks
 from ..raster.bands import Layer
 from ..raster.disclosure import Disclosure

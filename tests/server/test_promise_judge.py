@@ -11,8 +11,10 @@ import shapely
 from affine import Affine
 from landbrush.server.contract.requests import EditRequest
 from landbrush.server.ground.errors import NoSpace, PromiseBroken
-from landbrush.server.promise.asked import Ground, Window, _joined
-from landbrush.server.promise.judge import Case, judge
+from landbrush.server.promise.asked import _joined
+from landbrush.server.promise.case import Case
+from landbrush.server.promise.judge import judge
+from landbrush.server.promise.pixels import Ground, Window
 from landbrush.server.raster.geotiff import Mosaic, WriteOptions, write_geotiff
 from landbrush.server.raster.grid import Box
 from landbrush.server.raster.raster import opened

@@ -1,0 +1,28 @@
+"""What is judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import rasterio
+
+from ..contract.requests import EditRequest
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is judged. `source`: the user's file. `result`: what was
+    written, of the window `window` (column, row, width, height). `request`: what was asked for.
+    `grow_px`: by which the polygons were to be widened. `made`: bands at the result's end that the
+    source has not. `alone`: the result has those alone. `anywhere`: all of it was made, so nothing
+    lies outside."""
+
+    source: rasterio.DatasetReader
+    result: Path
+    window: tuple[int, int, int, int]
+    request: EditRequest
+    grow_px: int = 0
+    made: int = 0
+    alone: bool = False
+    anywhere: bool = False
