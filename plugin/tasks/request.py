@@ -170,6 +170,13 @@ PIECES_PER_SIDE = 64
 bend as the map does."""
 
 
+def _in_pieces(part):
+    """A polygon whose long edges are cut; by its own extent, whatever lies beside it."""
+    box = part.boundingBox()
+    piece = max(box.width(), box.height()) / PIECES_PER_SIDE
+    return part.densifyByDistance(piece) if piece > 0 else part
+
+
 def in_layer_crs(area, layer, context=None):
     """The area's geometry in the layer's CRS as QGIS has it, moved as QGIS moves what the map
     shows: by the project's operations, or those of `context` (QgsCoordinateTransformContext).
@@ -177,10 +184,8 @@ def in_layer_crs(area, layer, context=None):
     geometry = QgsGeometry(area.geometry)
     if not (area.crs.isValid() and layer.crs().isValid()) or area.crs == layer.crs():
         return geometry
-    box = geometry.boundingBox()
-    piece = max(box.width(), box.height()) / PIECES_PER_SIDE
-    if piece > 0:
-        geometry = geometry.densifyByDistance(piece)
+    parts = geometry.asGeometryCollection()
+    geometry = QgsGeometry.collectGeometry([_in_pieces(part) for part in parts])
     change = QgsCoordinateTransform(
         area.crs, layer.crs(), QgsProject.instance() if context is None else context
     )

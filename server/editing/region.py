@@ -48,7 +48,8 @@ class Place:
         """All ground that may be changed, in the raster's CRS: the polygons, widened as they were
         to be; thin ones by what they touch."""
         shapes = np.asarray(self.shapes, dtype=object)
-        thin = shapely.area(shapes) <= np.maximum(4.0, shapely.length(shapes) / 2)
+        areas = shapely.area(shapes)
+        thin = (areas <= 4.0) | (2 * areas < shapely.length(shapes))
         reach = self.grow_px + np.where(thin, TOUCHED_PX, 0.0)
         wide = reach > 0
         shapes[wide] = shapely.buffer(shapes[wide], reach[wide], join_style="mitre")

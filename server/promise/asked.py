@@ -34,20 +34,29 @@ def ground_of(polygons: Polygons, dataset: rasterio.DatasetReader) -> Ground:
 
 def ground_of_shape(shape: Any, dataset: rasterio.DatasetReader) -> Ground:
     """Polygons of a geometry (shapely) in the raster's own coordinates, on its pixels."""
-    return _ground(_rings_of(shape), "", dataset)
+    points, ring, polygon = _joined(_rings_of(shape), lambda xy: xy, False)
+    there = np.column_stack(~dataset.transform @ (points[:, 0], points[:, 1]))
+    return Ground(*_finite(there, ring, polygon))
 
 
-def limit_of(extent: Extent | None, dataset: rasterio.DatasetReader) -> Window:
-    """Pixels that may change: those that an extent touches, else all."""
+def limits_of(extent: Extent | None, dataset: rasterio.DatasetReader) -> tuple[Window, ...]:
+    """Windows in which something may change: pixels that an extent touches, at each turn of
+    longitude at which it meets the raster; all pixels where there is none."""
     whole = Window(0, 0, dataset.width, dataset.height)
     if extent is None:
-        return whole
+        return (whole,)
     x, y = (extent.xmin, extent.xmax), (extent.ymin, extent.ymax)
     ring = np.array([(x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1]), (x[0], y[0])])
-    found = _ground([[ring]], extent.crs, dataset).points
-    low = np.floor(found.min(axis=0) + 1e-6).astype(int)
-    high = np.ceil(found.max(axis=0) - 1e-6).astype(int)
-    return Window(low[0], low[1], high[0] - low[0], high[1] - low[1])
+    ground = _ground([[ring]], extent.crs, dataset)
+    found = []
+    for start, end in _runs(ground.ring):
+        points = ground.points[start:end]
+        low = np.floor(points.min(axis=0) + 1e-6).astype(int)
+        high = np.ceil(points.max(axis=0) - 1e-6).astype(int)
+        window = Window(low[0], low[1], high[0] - low[0], high[1] - low[1])
+        if window.meets(whole):
+            found.append(window)
+    return tuple(found)
 
 
 Rings = Sequence[Sequence[np.ndarray]]
@@ -71,7 +80,8 @@ def _ground(polygons: Rings, crs: str, dataset: rasterio.DatasetReader) -> Groun
         return Ground(*_finite(points, ring, polygon), doubt), whole
 
     ground, whole = on_pixels(polygons)
-    if moved and not (whole and ground.meets(dataset)):
+    frame = Window(0, 0, dataset.width, dataset.height)
+    if moved and not (whole and ground.meets(frame)):
         # Far beyond a projection's own area positions are wrong or infinite: what is near counts.
         ground, _ = on_pixels(_near(polygons, crs, dataset))
     return ground
@@ -81,7 +91,7 @@ def _joined(
     polygons: Rings, to_own: Callable[[np.ndarray], np.ndarray], cut: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All vertices in the raster's coordinates, with their ring and polygon."""
-    rings = [_cut(ring) if cut else ring for one in polygons for ring in one]
+    rings = [_cut(ring, one[0]) if cut else ring for one in polygons for ring in one]
     owners = [number for number, one in enumerate(polygons) for _ in one]
     lengths = [len(ring) for ring in rings]
     points = to_own(np.concatenate(rings)) if rings else np.zeros((0, 2))
@@ -93,7 +103,7 @@ def _near(polygons: Rings, crs: str, dataset: rasterio.DatasetReader) -> Rings:
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)]) * [dataset.width, dataset.height]
     frame = np.column_stack(dataset.transform @ (corners[:, 0], corners[:, 1]))
     back = pyproj.Transformer.from_crs(_crs_of(dataset), crs, always_xy=True)
-    around = np.column_stack(back.transform(*_cut(frame.astype(float)).T))
+    around = np.column_stack(back.transform(*_cut(frame, frame).T))
     if not np.isfinite(around).all():
         return polygons
     low, high = around.min(axis=0), around.max(axis=0)
@@ -116,45 +126,48 @@ def _rings_of(shapes: Any) -> Rings:
 def _turned(
     rings: tuple[np.ndarray, np.ndarray, np.ndarray], to_pixels: Affine, moved: bool, doubt: float
 ) -> Ground:
-    """Polygons in degrees, each also a whole turn to the east and to the west of where it is given;
-    rings that came from another CRS go on past 180 degrees instead of jumping."""
+    """Polygons in degrees, each ring at every whole turn at which it may meet a raster: by the
+    even-odd rule it does not matter on which turn a hole was given.
+
+    Rings that came from another CRS go on past 180 degrees instead of jumping, and one that runs
+    once around a pole goes to the pole and back.
+    """
     points, ring, polygon = rings
-    if moved and len(points):
-        points, ring, polygon = _unwrapped(points, ring, polygon)
-    count = np.bincount(polygon)
-    mean = np.bincount(polygon, points[:, 0]) / np.maximum(count, 1)
-    points = points - np.column_stack([360.0 * np.round(mean / 360.0)[polygon], 0 * polygon])
-    turns = [points + [turn, 0.0] for turn in (0.0, 360.0, -360.0)]
-    lon, lat = np.concatenate(turns).T if len(points) else np.zeros((2, 0))
+    found: list[tuple[np.ndarray, int]] = []
+    for start, end in _runs(ring):
+        one = points[start:end]
+        if moved:
+            one = _unwrapped(one)
+        turns = range(1)  # of a ring that is wider than a turn
+        if np.ptp(one[:, 0]) <= 360.0 + 1e-9:
+            one = one - [360.0 * round(float(one[:, 0].mean()) / 360.0), 0.0]
+            turns = range(-2, 3)
+        found += [(one + [360.0 * turn, 0.0], int(polygon[start])) for turn in turns]
+    if not found:
+        return Ground(points, ring, polygon, doubt)
+    lengths = [len(one) for one, _ in found]
+    lon, lat = np.concatenate([one for one, _ in found]).T
     there = np.column_stack(to_pixels @ (lon, lat))
-    rings_of = np.concatenate([ring + k * (ring.max(initial=0) + 1) for k in range(3)])
-    owners = np.concatenate([polygon + k * (polygon.max(initial=0) + 1) for k in range(3)])
+    rings_of = np.repeat(np.arange(len(found)), lengths)
+    owners = np.repeat([owner for _, owner in found], lengths)
     return Ground(*_finite(there, rings_of, owners), doubt)
 
 
-def _unwrapped(points: np.ndarray, ring: np.ndarray, polygon: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Rings in degrees that go on past 180, holes on the same turn as what they are in; one that
-    runs once around a pole goes to the pole and back."""
-    rings, owners = [], []
-    middle: dict[int, float] = {}
-    for number in np.unique(ring):
-        one = points[ring == number].copy()
-        owner = int(polygon[ring == number][0])
-        one[:, 0] = np.unwrap(one[:, 0], period=360.0)
-        if abs(one[-1, 0] - one[0, 0]) > 180:
-            pole = float(np.copysign(90.0, one[:, 1].mean()))
-            ends = [(one[-1, 0], pole), (one[0, 0], pole), one[0]]
-            one = np.concatenate([one, np.array(ends)])
-        mean = float(one[:, 0].mean())
-        one[:, 0] += 360.0 * round((middle.setdefault(owner, mean) - mean) / 360.0)
-        rings.append(one)
-        owners.append(owner)
-    lengths = [len(one) for one in rings]
-    return (
-        np.concatenate(rings),
-        np.repeat(np.arange(len(rings)), lengths),
-        np.repeat(owners, lengths),
-    )
+def _runs(ring: np.ndarray) -> list[tuple[int, int]]:
+    """First vertex of each ring, and the one behind its last."""
+    starts = np.flatnonzero(np.diff(ring, prepend=-1))
+    return list(zip(starts.tolist(), [*starts[1:].tolist(), len(ring)], strict=True))
+
+
+def _unwrapped(ring: np.ndarray) -> np.ndarray:
+    """A ring in degrees that goes on past 180; one around a pole goes to the pole and back."""
+    found = ring.copy()
+    found[:, 0] = np.unwrap(found[:, 0], period=360.0)
+    if abs(found[-1, 0] - found[0, 0]) <= 180:
+        return found
+    pole = float(np.copysign(90.0, found[:, 1].mean()))
+    ends = [(found[-1, 0], pole), (found[0, 0], pole), found[0]]
+    return np.concatenate([found, np.array(ends)])
 
 
 def _finite(
@@ -168,9 +181,9 @@ def _finite(
     return points[keep], rings, owners
 
 
-def _cut(ring: np.ndarray) -> np.ndarray:
-    """A ring with its long edges cut into pieces."""
-    step = float((ring.max(axis=0) - ring.min(axis=0)).max()) / PIECES
+def _cut(ring: np.ndarray, outer: np.ndarray) -> np.ndarray:
+    """A ring with its long edges cut into pieces, by the extent of its polygon's outline."""
+    step = float((outer.max(axis=0) - outer.min(axis=0)).max()) / PIECES
     if not step > 0:
         return ring
     pieces = np.maximum(np.ceil(np.hypot(*np.diff(ring, axis=0).T) / step), 1).astype(int)

@@ -139,8 +139,7 @@ def _compared(
 
 def _count(counts: _Counts, asked: Meant, part: Window, pair: Pair) -> None:
     unequal = pair.unequal()
-    held = asked.polygons.held(part)
-    inside = asked.inside(part, held)
+    inside = asked.inside(part)
     area = count_of(inside)
     counts.outside += inside.size - area
     counts.inside += area
@@ -150,7 +149,7 @@ def _count(counts: _Counts, asked: Meant, part: Window, pair: Pair) -> None:
         before, after = pair.valid()
         masked = masks_differ(pair, part)
         counts.misjudged += count_of((before & ~after) | (~before & after & ~inside) | masked)
-    wanted, missed, spoilt = asked.kept(part, held, unequal)
+    wanted, missed, spoilt = asked.kept(part, unequal)
     counts.wanted += wanted
     counts.missed += missed
     counts.protected += spoilt

@@ -13,10 +13,10 @@ import shapely
 from ..contract.bundle import AREAS_END
 from ..ground.errors import BadRequest, PromiseBroken
 from ..raster.vectors import read_vectors
-from .asked import ground_of, ground_of_shape, limit_of
+from .asked import ground_of, ground_of_shape, limits_of
 from .case import Case
 from .pair import count_of
-from .pixels import Ground, Window, grown, touched
+from .pixels import Ground, Window, meant_by, touched
 
 MASK_TAG = "LANDBRUSH_MASK_WKB"
 MASK_FILE_TAG = "LANDBRUSH_MASK_FILE"
@@ -25,15 +25,12 @@ MASK_FILE_TAG = "LANDBRUSH_MASK_FILE"
 @dataclass(frozen=True)
 class Meant:
     """What was asked for, on pixels of the source. `polygons`, `protected`: of the request.
-    `limit`: outside which nothing may change. `thin`, `thin_protected`: outlines of
-    those that hold no pixel's centre. `told`: what the result says was edited; None: it
+    `limits`: outside which nothing may change. `told`: what the result says was edited; None: it
     does not say. `grow_px`, `anywhere`: as of the case."""
 
     polygons: Ground
     protected: Ground | None
-    limit: Window
-    thin: np.ndarray
-    thin_protected: np.ndarray
+    limits: tuple[Window, ...]
     told: Ground | None
     grow_px: int
     anywhere: bool
@@ -44,15 +41,10 @@ class Meant:
     ) -> Meant:
         """From the request, and the result's own disclosure."""
         request = case.request
-        polygons = ground_of(request.polygons, source)
-        protected = ground_of(request.protect, source) if request.protect else None
-        limit = limit_of(request.extent, source)
         return cls(
-            polygons,
-            protected,
-            limit,
-            polygons.thin(limit),
-            np.array([]) if protected is None else protected.thin(limit),
+            ground_of(request.polygons, source),
+            ground_of(request.protect, source) if request.protect else None,
+            limits_of(request.extent, source),
             _told(result, case, source),
             case.grow_px,
             case.anywhere,
@@ -66,18 +58,12 @@ class Meant:
         x, y = first.mean(axis=0) - window[:2]
         return float(x), float(y)
 
-    def inside(self, part: Window, held: np.ndarray) -> np.ndarray:
-        """Pixels (H, W) that may change; `held`: those in the polygons."""
+    def inside(self, part: Window) -> np.ndarray:
+        """Pixels (H, W) that may change."""
         if self.anywhere:
             return np.ones(part.shape, bool)
-        found = grown(self.polygons, part, self.grow_px) if self.grow_px else held.copy()
-        if len(self.thin):
-            found |= touched(self.thin, part)
-        if not self.limit.holds(part):
-            found &= _inside_of(self.limit, part)
-        if self.protected is not None:
-            found &= ~self.protected.held(part) & ~touched(self.thin_protected, part)
-        return found
+        found = self._limited(meant_by(self.polygons, part, self.grow_px), part)
+        return found & ~self._spared(part) if self.protected is not None else found
 
     def surely_outside(self, part: Window, pixels: np.ndarray) -> np.ndarray:
         """Those pixels (H, W) that are in no doubt about an outline."""
@@ -85,24 +71,27 @@ class Meant:
             return pixels
         rows, cols = np.nonzero(pixels)
         x, y = cols + part.col, rows + part.row
-        reach = self.polygons.doubt_px + self.grow_px
-        doubtful = self.polygons.near(x, y, reach) & _inside_of(self.limit, part)[rows, cols]
+        doubtful = self.polygons.near(x, y, self.polygons.doubt_px + self.grow_px)
+        doubtful |= meant_by(self.polygons, part, self.grow_px)[rows, cols]
+        doubtful &= self._limited(np.ones(part.shape, bool), part)[rows, cols]
         if self.protected is not None:
-            held = self.protected.held(part)[rows, cols]
-            doubtful &= ~held | self.protected.near(x, y, self.protected.doubt_px)
+            spared = self._spared(part)[rows, cols]
+            doubtful &= ~spared | self.protected.near(x, y, self.protected.doubt_px)
         sure = np.zeros(pixels.shape, bool)
         sure[rows[~doubtful], cols[~doubtful]] = True
         return sure
 
-    def kept(self, part: Window, held: np.ndarray, unequal: np.ndarray) -> tuple[int, int, int]:
+    def kept(self, part: Window, unequal: np.ndarray) -> tuple[int, int, int]:
         """Pixels that were asked for; those of them, and of what changed, that the result does not
         say were edited; those that were to stay and changed."""
-        asked = held if self.limit.holds(part) else held & _inside_of(self.limit, part)
+        asked = self._limited(self.polygons.held(part), part)
+        if len(self.polygons.surely_thin):
+            asked |= self._limited(touched(self.polygons.surely_thin, part), part)
         spoilt = 0
         if self.protected is not None:
-            spared = self.protected.held(part)
+            spared = self._spared(part)
             spoilt = count_of(_sure(self.protected, part, spared & unequal))
-            asked = asked & ~spared & ~touched(self.thin_protected, part)
+            asked = asked & ~spared & ~touched(self.protected.thin, part)
         wanted = count_of(asked)
         if self.anywhere:
             return wanted, 0, spoilt
@@ -112,6 +101,23 @@ class Meant:
             doubt = max(self.polygons.doubt_px, self.told.doubt_px)
             untold = _sure(self.told, part, _sure(self.polygons, part, untold, doubt), doubt)
         return wanted, count_of(untold), spoilt
+
+    def _spared(self, part: Window) -> np.ndarray:
+        """Pixels (H, W) that must stay."""
+        assert self.protected is not None
+        found = self.protected.held(part)
+        if len(self.protected.surely_thin):
+            found |= touched(self.protected.surely_thin, part)
+        return found
+
+    def _limited(self, pixels: np.ndarray, part: Window) -> np.ndarray:
+        """Those pixels (H, W) that lie where something may change."""
+        if any(limit.holds(part) for limit in self.limits):
+            return pixels
+        found = np.zeros(part.shape, bool)
+        for limit in self.limits:
+            found |= _inside_of(limit, part)
+        return pixels & found
 
 
 def _inside_of(limit: Window, part: Window) -> np.ndarray:

@@ -11,18 +11,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import rasterio
 import shapely
 from scipy import ndimage
-
-from ..ground.errors import PromiseBroken
 
 EXACT_PX = 1e-3
 """From an outline to a pixel's centre that is in doubt."""
 MANY_RUNS = 100_000
 """Of pixels along a row, from which on they are counted together instead of filled in."""
-MOST_CANDIDATES = 20_000_000
-"""Pixels around one thin polygon that are looked at."""
+SLIVER_PX = 8.0
+"""Outline of the shortest polygon that may fall to pieces."""
+SMALL_PX, SMALL_CELLS = 4.0, 400
+"""Area of a polygon that may hold no centre of a pixel, and pixels around it that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,15 @@ class Window:
             and self.row <= other.row
             and self.col + self.width >= other.col + other.width
             and self.row + self.height >= other.row + other.height
+        )
+
+    def meets(self, other: Window) -> bool:
+        """Whether both have a pixel in common."""
+        return (
+            self.col < other.col + other.width
+            and other.col < self.col + self.width
+            and self.row < other.row + other.height
+            and other.row < self.row + self.height
         )
 
     def grown(self, by: int) -> Window:
@@ -107,68 +115,129 @@ class Ground:
         lines = (rows[order] - window.row).astype(np.int64)
         return lines[::2], cols[::2], cols[1::2], owner[order][::2]
 
-    def meets(self, dataset: rasterio.DatasetReader) -> bool:
-        """Whether a polygon holds a pixel of a raster, or comes near one."""
-        frame = Window(0, 0, dataset.width, dataset.height)
-        _, first, last, _ = self._spans(frame)
-        return bool((last > first).any() or touched(self.thin(frame), frame).any())
+    def meets(self, window: Window) -> bool:
+        """Whether a polygon holds a pixel of a window, or a thin one touches one."""
+        _, first, last, _ = self._spans(window)
+        return bool((last > first).any() or touched(self.thin, window).any())
 
     @cached_property
-    def shapes(self) -> np.ndarray:
-        """Each polygon's rings as lines (object array), for distances to its outline."""
-        if not len(self.points):
-            return np.array([], dtype=object)
-        lines = shapely.linestrings(self.points, indices=self.ring)
-        first = np.flatnonzero(np.diff(self.ring, prepend=-1))
-        return np.asarray(shapely.multilinestrings(lines, indices=self.polygon[first]))
-
-    @cached_property
-    def _tree(self) -> shapely.STRtree:
-        return shapely.STRtree(self.shapes)
+    def _outlines(self) -> shapely.STRtree:
+        """All rings as lines, for distances."""
+        return shapely.STRtree(shapely.linestrings(self.points, indices=self.ring))
 
     def near(self, cols: np.ndarray, rows: np.ndarray, distance: float) -> np.ndarray:
         """Which pixels have their centre no farther than `distance` from an outline."""
         found = np.zeros(len(cols), bool)
-        centres = shapely.points(cols + 0.5, rows + 0.5)
-        found[self._tree.query(centres, predicate="dwithin", distance=distance)[0]] = True
+        if len(self.points):
+            centres = shapely.points(cols + 0.5, rows + 0.5)
+            at = self._outlines.query(centres, predicate="dwithin", distance=distance)[0]
+            found[at] = True
         return found
 
-    def thin(self, within: Window) -> np.ndarray:
-        """Outlines of the polygons that hold no pixel's centre in a window, of those that meet
-        it."""
-        _, first, last, owner = self._spans(within)
-        held = np.bincount(owner, weights=last - first, minlength=len(self.shapes))
-        left, top, right, bottom = shapely.bounds(self.shapes).T
-        meets = (left < within.col + within.width) & (right > within.col)
-        meets &= (top < within.row + within.height) & (bottom > within.row)
-        return np.asarray(self.shapes[(held == 0) & meets])
+    @cached_property
+    def lobes(self) -> np.ndarray:
+        """The simple polygons (object array) that the polygons fall into where they cross
+        themselves."""
+        if not len(self.points):
+            return np.array([], dtype=object)
+        rings = shapely.linearrings(self.points, indices=self.ring)
+        first = np.flatnonzero(np.diff(self.ring, prepend=-1))
+        owner = self.polygon[first]
+        starts = np.flatnonzero(np.diff(owner, prepend=-1))
+        counts = np.diff(np.append(starts, len(owner)))
+        whole = shapely.polygons(rings[starts])
+        for number in np.flatnonzero(counts > 1):
+            start = starts[number]
+            whole[number] = shapely.polygons(
+                rings[start], rings[start + 1 : start + counts[number]]
+            )
+        broken = ~shapely.is_valid(whole)
+        whole[broken] = shapely.make_valid(whole[broken])
+        parts = shapely.get_parts(shapely.get_parts(whole))
+        return np.asarray(parts[(shapely.get_type_id(parts) == 3) & (shapely.area(parts) > 0)])
+
+    @cached_property
+    def thin(self) -> np.ndarray:
+        """Lobes (object array) that count by what they touch: those that hold no pixel's centre,
+        and long ones that are less than a pixel wide."""
+        return np.asarray(self.lobes[_slivers(self.lobes) | _without_centre(self.lobes)])
+
+    @cached_property
+    def surely_thin(self) -> np.ndarray:
+        """Those of them that touch no other lobe, together with which they may be thick."""
+        at, _ = shapely.STRtree(self.lobes).query(self.thin, predicate="intersects")
+        return np.asarray(self.thin[np.bincount(at, minlength=len(self.thin)) == 1])
 
 
-def touched(thin: np.ndarray, window: Window) -> np.ndarray:
-    """Pixels (H, W) of a window that outlines of thin polygons touch."""
-    found = np.zeros(window.shape, bool)
-    right, bottom = window.col + window.width, window.row + window.height
-    for shape in thin:
-        x1, y1, x2, y2 = shapely.bounds(shape)
-        cols = np.arange(max(int(x1) - 1, window.col), min(int(x2) + 2, right))
-        rows = np.arange(max(int(y1) - 1, window.row), min(int(y2) + 2, bottom))
-        if not (len(cols) and len(rows)):
-            continue
-        if len(cols) * len(rows) > MOST_CANDIDATES:
-            raise PromiseBroken("A polygon is too long and thin to be checked. Divide it.")
-        x, y = np.meshgrid(cols, rows)
-        meets = shapely.intersects(shape, shapely.box(x, y, x + 1, y + 1))
-        found[np.ix_(rows - window.row, cols - window.col)] |= meets
+def _slivers(lobes: np.ndarray) -> np.ndarray:
+    length = shapely.length(lobes)
+    return np.asarray((length > SLIVER_PX) & (2 * shapely.area(lobes) < length))
+
+
+def _without_centre(lobes: np.ndarray) -> np.ndarray:
+    """Which lobes hold no pixel's centre; those of more than some pixels do."""
+    found = np.zeros(len(lobes), bool)
+    left, top, right, bottom = np.floor(shapely.bounds(lobes)).reshape(-1, 4).T
+    cells = (right - left + 1) * (bottom - top + 1)
+    small = np.flatnonzero((shapely.area(lobes) <= SMALL_PX) & (cells <= SMALL_CELLS))
+    if not len(small):
+        return found
+    count = cells[small].astype(np.int64)
+    lobe = np.repeat(small, count)
+    number = np.arange(len(lobe)) - np.repeat(np.cumsum(count) - count, count)
+    wide = (right - left + 1)[lobe].astype(np.int64)
+    x, y = left[lobe] + number % wide + 0.5, top[lobe] + number // wide + 0.5
+    held = np.bincount(lobe, shapely.contains_xy(lobes[lobe], x, y), minlength=len(lobes))
+    found[small] = held[small] == 0
     return found
 
 
-def grown(ground: Ground, window: Window, by_px: int) -> np.ndarray:
-    """Pixels (H, W) of a window that a polygon holds, or whose centres lie within `by_px` pixels of
-    such a one."""
-    if not by_px:
-        return ground.held(window)
-    held = ground.held(window.grown(by_px + 1))
-    if not held.any():
-        return np.zeros(window.shape, bool)
-    near = ndimage.distance_transform_edt(~held) <= by_px
+def touched(lobes: np.ndarray, window: Window) -> np.ndarray:
+    """Pixels (H, W) of a window that outlines of polygons run through."""
+    found = np.zeros(window.shape, bool)
+    points, ring = shapely.get_coordinates(shapely.get_rings(lobes), return_index=True)
+    joined = ring[1:] == ring[:-1]
+    points = points - [window.col, window.row]
+    starts, ends = points[:-1][joined], points[1:][joined]
+    size = np.array([window.width, window.height])
+    meets = (np.minimum(starts, ends) <= size).all(axis=1)
+    meets &= (np.maximum(starts, ends) >= 0).all(axis=1)
+    starts, ends = starts[meets], ends[meets]
+    numbers = np.arange(len(starts))
+    # Where each edge begins, ends, and crosses from one column or row to the next.
+    edge = [numbers, numbers]
+    along = [np.zeros(len(starts)), np.ones(len(starts))]
+    for axis in (0, 1):
+        a, b = starts[:, axis], ends[:, axis]
+        low = np.ceil(np.minimum(a, b)).clip(-1, size[axis] + 1)
+        high = np.floor(np.maximum(a, b)).clip(-1, size[axis] + 1)
+        count = np.maximum(high - low + 1, 0).astype(np.int64) * (a != b)
+        which = np.repeat(numbers, count)
+        line = low[which] + np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
+        edge.append(which)
+        along.append((line - a[which]) / (b[which] - a[which]))
+    order = np.lexsort((np.concatenate(along), np.concatenate(edge)))
+    which, share = np.concatenate(edge)[order], np.concatenate(along)[order].clip(0, 1)
+    middle = np.flatnonzero(which[1:] == which[:-1])
+    at = which[middle]
+    share = (share[middle] + share[middle + 1]) / 2
+    place = starts[at] + share[:, None] * (ends[at] - starts[at])
+    for right in (-EXACT_PX, EXACT_PX):
+        for down in (-EXACT_PX, EXACT_PX):
+            cols, rows = np.floor(place + [right, down]).astype(np.int64).T
+            here = (cols >= 0) & (rows >= 0) & (cols < size[0]) & (rows < size[1])
+            found[rows[here], cols[here]] = True
+    return found
+
+
+def meant_by(ground: Ground, window: Window, by_px: int = 0) -> np.ndarray:
+    """Pixels (H, W) of a window that polygons hold or, where they are thin, touch; or whose centres
+    lie within `by_px` pixels of such a one."""
+    wide = window.grown(by_px + 1) if by_px else window
+    found = ground.held(wide)
+    if len(ground.thin):
+        found |= touched(ground.thin, wide)
+    if not by_px or not found.any():
+        return found[by_px + 1 : -by_px - 1, by_px + 1 : -by_px - 1] if by_px else found
+    near = ndimage.distance_transform_edt(~found) <= by_px
     return np.asarray(near[by_px + 1 : -by_px - 1, by_px + 1 : -by_px - 1])

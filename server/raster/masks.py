@@ -21,6 +21,9 @@ from .grid import Box
 from .placing import Placing, box_around
 from .raster import OnPart
 
+SLIVER_PX = 8.0
+"""Outline of the shortest shape that may fall to pieces."""
+
 
 @dataclass(frozen=True)
 class Region:
@@ -49,8 +52,8 @@ class Region:
 
 
 def draw_mask(shapes: Sequence[BaseGeometry], box: Box) -> np.ndarray:
-    """Pixels of `box` whose centre is inside a shape; a shape that holds no centre takes what it
-    touches."""
+    """Pixels of `box` whose centre is inside a shape. A shape that holds no centre takes all that
+    it touches, and so does one that is less than a pixel wide, which would fall to pieces."""
     mask = np.zeros((box.height, box.width), bool)
     origin = Affine.translation(box.col, box.row)
     if not shapes or not mask.size:
@@ -58,20 +61,29 @@ def draw_mask(shapes: Sequence[BaseGeometry], box: Box) -> np.ndarray:
     rasterize([(s, 1) for s in shapes], out=(whole := mask.astype(np.uint8)), transform=origin)
     mask = whole > 0
     for shape in shapes:
-        if shape.area > 4 and shape.area > shape.length / 2:
-            continue  # thick enough to hold a pixel's centre
+        sliver = is_sliver(shape)
+        if shape.area > 4 and not sliver:
+            continue  # it holds a pixel's centre
         around = box_around(shape, box)
+        if not (around.width and around.height):
+            continue
         rows, cols = around.relative_to(box).slices
-        if around.width and around.height and not mask[rows, cols].any():
-            touched = np.zeros((around.height, around.width), np.uint8)
-            rasterize(
-                [(shape, 1)],
-                out=touched,
-                all_touched=True,
-                transform=Affine.translation(around.col, around.row),
-            )
-            mask[rows, cols] |= touched > 0
+        if sliver or not _burned(shape, around, False).any():
+            mask[rows, cols] |= _burned(shape, around, True)
     return mask
+
+
+def is_sliver(shape: BaseGeometry) -> bool:
+    """Whether a shape, in pixels, is long and less than one wide in the mean."""
+    return bool(shape.length > SLIVER_PX and 2 * shape.area < shape.length)
+
+
+def _burned(shape: BaseGeometry, around: Box, touched: bool) -> np.ndarray:
+    """Pixels (H, W) whose centres a shape holds, or all that it touches."""
+    found = np.zeros((around.height, around.width), np.uint8)
+    at = Affine.translation(around.col, around.row)
+    rasterize([(shape, 1)], out=found, all_touched=touched, transform=at)
+    return found > 0
 
 
 def grown(mask: np.ndarray, by_px: int) -> np.ndarray:

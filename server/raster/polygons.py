@@ -89,14 +89,18 @@ def _frame(profile: Profile) -> BaseGeometry:
 
 
 def _reprojected(shape: BaseGeometry, change: pyproj.Transformer) -> BaseGeometry:
-    """Moved vertex by vertex, long edges cut into pieces first."""
-    if shape.is_empty:
+    """Moved vertex by vertex, long edges of each polygon cut into pieces first."""
+    parts = shapely.get_parts(shape)
+    if not len(parts) or shape.is_empty:
         return shape
-    xmin, ymin, xmax, ymax = shape.bounds
-    step = max(xmax - xmin, ymax - ymin) / PIECES_PER_SIDE
-    dense = shapely.segmentize(shape, step) if step > 0 else shape
+    bounds = shapely.bounds(parts)
+    step = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1]) / PIECES_PER_SIDE
+    dense = np.where(step > 0, shapely.segmentize(parts, np.where(step > 0, step, 1.0)), parts)
+    whole = dense[0] if len(dense) == 1 else shapely.geometrycollections(dense)
+    if all(part.geom_type == "Polygon" for part in parts) and len(dense) > 1:
+        whole = shapely.multipolygons(dense)
     return shapely.transform(
-        dense, lambda xy: np.column_stack(change.transform(xy[:, 0], xy[:, 1]))
+        whole, lambda xy: np.column_stack(change.transform(xy[:, 0], xy[:, 1]))
     )
 
 
