@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 
 from ..contract.requests import EditRequest
 from ..raster import masks, polygons
-from ..raster.grid import Box
+from ..raster.grid import Box, around_all
 from ..raster.masks import Region
 from ..raster.placing import Placing
 from ..raster.raster import OnPart, Profile
@@ -58,12 +58,9 @@ class Place:
 
     def cover(self, profile: Profile) -> BaseGeometry:
         """The rectangle of pixels around all that was edited, in the raster's CRS."""
-        spans = [_edited_span(region) for region in self.regions]
-        left = min(span.col for span in spans)
-        top = min(span.row for span in spans)
-        right = max(span.col + span.width for span in spans)
-        bottom = max(span.row + span.height for span in spans)
-        return shapely.transform(shapely.box(left, top, right, bottom), _to_ground(profile))
+        found = around_all([_edited_span(region) for region in self.regions])
+        corner = (found.col + found.width, found.row + found.height)
+        return shapely.transform(shapely.box(found.col, found.row, *corner), _to_ground(profile))
 
 
 def _to_ground(profile: Profile) -> Callable[[np.ndarray], np.ndarray]:
@@ -77,7 +74,7 @@ def placing_of(
     """Where the polygons may be edited, with how much around them, and what that takes; `planes`:
     that an editor sees instead of the bands, 0 where it sees those."""
     seen = planes or profile.count
-    limit = polygons.extent_box(plan.request.extent, profile)
+    limits = tuple(polygons.extent_boxes(plan.request.extent, profile))
     blend = plan.blend
     bounds = [shape.bounds for shape in shapes]
     sides = [int(max(b[2] - b[0], b[3] - b[1])) for b in bounds]
@@ -85,7 +82,7 @@ def placing_of(
     wanted = plan.editor.context_wanted(side, profile.gsd_m, plan.options)
     return Placing(
         profile.box,
-        limit,
+        limits,
         blend.grow_px,
         max(blend.context_px, wanted) + blend.beyond_px,
         profile.count,
@@ -127,12 +124,8 @@ def _window(request: EditRequest, profile: Profile, limit: Box, regions: Sequenc
         return profile.box
     if request.extent is not None:
         return limit
-    spans = [_edited_span(region) for region in regions]
-    top = min(span.row for span in spans)
-    left = min(span.col for span in spans)
-    bottom = max(span.row + span.height for span in spans)
-    right = max(span.col + span.width for span in spans)
-    return Box(left, top, right - left, bottom - top).grown(WINDOW_MARGIN_PX, profile.box)
+    edited = around_all([_edited_span(region) for region in regions])
+    return edited.grown(WINDOW_MARGIN_PX, profile.box)
 
 
 def _edited_span(region: Region) -> Box:

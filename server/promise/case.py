@@ -8,6 +8,7 @@ from pathlib import Path
 import rasterio
 
 from ..contract.requests import EditRequest
+from ..ground.errors import PromiseBroken
 
 
 @dataclass(frozen=True)
@@ -26,3 +27,11 @@ class Case:
     made: int = 0
     alone: bool = False
     anywhere: bool = False
+
+
+def broken(what: str) -> PromiseBroken:
+    """The error of a result that is not what was promised: `what` is wrong with it."""
+    return PromiseBroken(
+        f"The result was thrown away, since it does not keep the raster promise: {what}. That is a "
+        "fault of Landbrush; please report it with the raster's format, CRS and size."
+    )

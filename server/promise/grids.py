@@ -9,7 +9,10 @@ import rasterio
 from affine import Affine
 
 SHIFT_PX = 1e-6
-"""By which a corner may lie elsewhere, for the rounding of what a file holds."""
+EPSILON = 2.0**-52
+LONGEST = 160
+"""Characters of a value in a message."""
+BLACK_AND_WHITE = {0: (0, 0, 0, 255), 1: (255, 255, 255, 255)}
 
 
 def faults(
@@ -30,7 +33,7 @@ def faults(
             f"it has {result.width} x {result.height} pixels, the window {width} x {height}"
         )
     wanted = source.transform @ Affine.translation(col, row)
-    if _shift_px(result.transform, wanted, width, height) > SHIFT_PX:
+    if _shift_px(result.transform, wanted, width, height) > _rounding_px(wanted):
         found.append(f"its affine is {tuple(result.transform)[:6]}, not {tuple(wanted)[:6]}")
     if alone:
         return found + ([] if result.count == made else [f"it has {result.count} bands"])
@@ -38,7 +41,11 @@ def faults(
     ours["number of bands"] += made
     for name, value in ours.items():
         if theirs[name] != value:
-            found.append(f"its {name} is {theirs[name]}, the source's {value}")
+            there, here = (str(one)[:LONGEST] for one in (theirs[name], value))
+            found.append(f"its {name} is {there}, the source's {here}")
+    before, after = palette_of(source), palette_of(result)
+    if any(after.get(value, ())[:3] != colour[:3] for value, colour in before.items()):
+        found.append("its palette is not the source's")
     if not _same_camera(source, result, col, row):
         found.append("its camera model (RPC) is not the source's")
     return found
@@ -62,11 +69,10 @@ def _kind(dataset: rasterio.DatasetReader, bands: int) -> dict[str, Any]:
     colours = [colour.name for colour in dataset.colorinterp[:bands]]
     # A first band of no colour reads as grey in a GeoTIFF.
     colours[:1] = ["gray" if name == "undefined" else name for name in colours[:1]]
+    bits = dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", "")
+    if bits == "1" and palette_of(dataset) in ({}, BLACK_AND_WHITE):
+        colours[:1] = ["gray"]  # as which a GeoTIFF of one bit does not read
     flags = {flag.name for band in dataset.mask_flag_enums[:bands] for flag in band}
-    try:
-        palette = dataset.colormap(1)
-    except ValueError:
-        palette = None
     return {
         "number of bands": dataset.count,
         "dtype": dataset.dtypes[:bands],
@@ -77,10 +83,24 @@ def _kind(dataset: rasterio.DatasetReader, bands: int) -> dict[str, Any]:
         "nodata": tuple(repr(value) for value in dataset.nodatavals[:bands]),
         "colorinterp": tuple(colours),
         "mask": "per_dataset" in flags and not flags & {"alpha", "nodata"},
-        "palette": palette,
-        "number of bits": dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", ""),
+        "number of bits": bits,
         "white": structure.get("MINISWHITE", ""),
     }
+
+
+def palette_of(dataset: rasterio.DatasetReader) -> dict[int, tuple[int, ...]]:
+    """Red, green, blue and alpha of each value of the first band; none where it has no palette."""
+    try:
+        found = dict(dataset.colormap(1))
+    except ValueError:
+        return {}
+    return {} if dataset.colorinterp[0].name != "palette" else found
+
+
+def _rounding_px(affine: Affine) -> float:
+    """By which a corner may lie elsewhere: what is lost where positions are large beside pixels."""
+    pixel = abs(affine.determinant) ** 0.5
+    return SHIFT_PX + 8 * EPSILON * max(abs(affine.c), abs(affine.f)) / pixel
 
 
 def _shift_px(affine: Affine, wanted: Affine, width: int, height: int) -> float:

@@ -19,9 +19,9 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window as Pixels
 
 from ..contract.manifest import GateReport
-from ..ground.errors import PromiseBroken, RasterUnreadable
+from ..ground.errors import RasterUnreadable
 from ..raster.doors import opened
-from .case import Case
+from .case import Case, broken
 from .grids import faults, same_crs
 from .meant import Meant
 from .overviews import stale
@@ -50,19 +50,19 @@ def judge(case: Case, on_part: OnPart = lambda part, parts: None) -> Verdict:
     source = case.source
     try:
         with opened(case.result) as result:
-            _refuse(case, faults(source, result, case.window, case.made, case.alone))
+            _refuse(faults(source, result, case.window, case.made, case.alone))
             asked = Meant.of(source, result, case)
             report = _compared(source, result, case, asked, on_part)
-            _refuse(case, stale(result, asked.middle(case.window)))
+            _refuse(stale(result, asked.middle(case.window)))
             gone = () if case.alone else lost(source, result)
     except (RasterUnreadable, RasterioError) as error:
-        raise PromiseBroken(f"The written file cannot be read back: {error}") from error
+        raise broken(f"it cannot be read back ({error})") from error
     return Verdict(report, gone)
 
 
-def _refuse(case: Case, wrong: list[str]) -> None:
+def _refuse(wrong: list[str]) -> None:
     if wrong:
-        raise PromiseBroken(f"{case.result.name}: " + "; ".join(wrong))
+        raise broken("; ".join(wrong))
 
 
 @dataclass
@@ -109,14 +109,14 @@ def _compared(
         counts.after.update(new)
         _count(counts, asked, part, Pair(source, result, old, new, case))
     if counts.different or counts.misjudged:
-        raise PromiseBroken(
-            f"{case.result.name}: {counts.different} of {counts.outside} pixels outside the "
+        raise broken(
+            f"{counts.different} of {counts.outside} pixels outside the "
             f"polygons differ from the source, {counts.misjudged} became nodata, or valid outside "
             "the polygons."
         )
     if counts.missed or counts.protected:
-        raise PromiseBroken(
-            f"{case.result.name}: {counts.missed} pixels inside the polygons are not disclosed as "
+        raise broken(
+            f"{counts.missed} pixels inside the polygons are not disclosed as "
             f"edited, {counts.protected} that were to stay as they are changed."
         )
     x, y, _, _ = case.window

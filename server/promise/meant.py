@@ -11,10 +11,10 @@ import rasterio
 import shapely
 
 from ..contract.bundle import AREAS_END
-from ..ground.errors import BadRequest, PromiseBroken
+from ..ground.errors import BadRequest
 from ..raster.vectors import read_vectors
 from .asked import ground_of, ground_of_shape, limits_of
-from .case import Case
+from .case import Case, broken
 from .pair import count_of
 from .pixels import Ground, Window, meant_by, touched
 
@@ -152,7 +152,7 @@ def _told(
         try:
             shapes = list(read_vectors(Path(f"{case.result}{AREAS_END}")).shapes)
         except BadRequest as error:
-            raise PromiseBroken(f"The areas that were edited cannot be read: {error}") from error
+            raise broken(f"its edited areas cannot be read ({error})") from error
     elif MASK_TAG in tags:
         shapes = [shapely.from_wkb(tags[MASK_TAG])]
     held = [shape for shape in shapes if shape is not None]

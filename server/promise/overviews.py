@@ -10,6 +10,7 @@ from scipy import ndimage
 
 SIDE = 512
 """Pixels a side of the part that is looked at, around the middle of what was edited."""
+MOST_BANDS = 4
 STRAY = 0.02
 """Share of an overview's pixels that may be no mean of what lies under them: rounding and the way
 in which a program weighs are its own."""
@@ -22,16 +23,17 @@ def stale(result: rasterio.DatasetReader, centre: tuple[float, float]) -> list[s
     tags = [result.tags(), *(result.tags(band) for band in result.indexes)]
     if any(key.startswith("STATISTICS_") for one in tags for key in one):
         found.append("it holds statistics of the pixels before")
-    if result.overviews(1) and not _are_means(result, centre):
+    bands = [band for band in result.indexes if result.overviews(band)]
+    if not all(_are_means(result, band, centre) for band in bands[:MOST_BANDS]):
         found.append("its overviews are not made of its pixels")
     return found
 
 
-def _are_means(result: rasterio.DatasetReader, centre: tuple[float, float]) -> bool:
-    """Whether the finest overview of the first band holds means of the pixels under it; true where
+def _are_means(result: rasterio.DatasetReader, band: int, centre: tuple[float, float]) -> bool:
+    """Whether the finest overview of a band holds means of the pixels under it; true where
     means are not what an overview is made of (classes, transparency)."""
     colours = {colour.name for colour in result.colorinterp}
-    factor = result.overviews(1)[0]
+    factor = result.overviews(band)[0]
     if colours & {"palette", "alpha"} or result.width < factor or result.height < factor:
         return True
     col, row = (
@@ -42,9 +44,9 @@ def _are_means(result: rasterio.DatasetReader, centre: tuple[float, float]) -> b
     height = min(SIDE, result.height - row) // factor * factor
     window = Window(col, row, width, height)
     shape = (height // factor, width // factor)
-    pixels = result.read(1, window=window).astype(float)
-    valid = result.read_masks(1, window=window) > 0
-    thinned = result.read(1, window=window, out_shape=shape).astype(float)
+    pixels = result.read(band, window=window).astype(float)
+    valid = result.read_masks(band, window=window) > 0
+    thinned = result.read(band, window=window, out_shape=shape).astype(float)
     cells = pixels.reshape(shape[0], factor, shape[1], factor)
     whole = valid.reshape(cells.shape).all(axis=(1, 3)) & np.isfinite(cells).all(axis=(1, 3))
     # With odd sizes the pixels of an overview lie across those of the next cell.

@@ -8,8 +8,7 @@ import numpy as np
 import rasterio
 from rasterio.windows import Window as Pixels
 
-from ..ground.errors import PromiseBroken
-from .case import Case
+from .case import Case, broken
 from .pixels import Window
 
 
@@ -32,9 +31,7 @@ class Pair:
         for before, after in zip(self.old[:kept], self.new[:kept], strict=True):
             found |= _bits(before) != _bits(after)
         if made and found.any():
-            raise PromiseBroken(
-                f"{self.case.result.name}: bands that the layer had are not what they were."
-            )
+            raise broken("bands that the layer had are not what they were")
         nodata = self.result.nodata
         for band in self.new[kept:]:
             empty = band.dtype.type(0 if nodata is None else nodata)

@@ -12,6 +12,8 @@ import rasterio
 import rasterio.shutil
 from rasterio.errors import RasterioError
 
+from .grids import palette_of
+
 LAYOUT = (
     "IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "RPC", "GEOLOCATION", "ESRI",
     "xml:ESRI", "LocationInfo", "TIFF", "OVERVIEWS", "COLOR_TABLE",
@@ -22,7 +24,6 @@ OWN = ("STATISTICS_", "LANDBRUSH_", "AI_GENERATED", "OVR_RESAMPLING_ALG")
 PARTS = {
     "CategoryNames": "the names of classes",
     "GDALRasterAttributeTable": "the attribute table",
-    "ColorTable": "the palette",
 }
 XMP = "xml:XMP"
 PROFILE = "COLOR_PROFILE"
@@ -74,6 +75,9 @@ def lost(source: rasterio.DatasetReader, result: rasterio.DatasetReader) -> tupl
     if before:  # describing costs a millisecond, and few rasters say something so
         after |= _described(result)
     before |= _tags_of(source)
+    colours, others = palette_of(source), palette_of(result)
+    if any(others.get(value, colour)[3:] != colour[3:] for value, colour in colours.items()):
+        gone.append("the transparency of colours in the palette")
     for (band, words), text in before.items():
         kept = after.get((band, words))
         if words == f"metadata {XMP}" and kept is not None:

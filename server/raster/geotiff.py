@@ -27,6 +27,10 @@ from .raster import OnPart, Profile, part_side, profile_of
 SYNTHETIC_BAND = "Pixels of this band inside the polygons were made by a program. Not measured."
 
 
+LARGEST_TILE = 1024
+"""Pixels a side of the largest tiles that are kept."""
+
+
 @dataclass(frozen=True)
 class WriteOptions:
     """How a result is written. `compression`: deflate, zstd or none. `cog`: as a cloud-optimised
@@ -77,6 +81,21 @@ def _creation_options(profile: Profile, box: Box, options: WriteOptions) -> dict
     if profile.alpha is not None and profile.alpha == profile.count - 1:
         creation["alpha"] = "YES"
     return creation
+
+
+def _layout(source: rasterio.DatasetReader) -> dict[str, object]:
+    """Tiles and the order of bands as in the source, where that is a GeoTIFF with tiles; strips
+    become tiles."""
+    if source.driver != "GTiff":
+        return {}
+    found: dict[str, object] = {}
+    if source.count > 1 and source.interleaving is not None:
+        found["interleave"] = source.interleaving.value.lower()
+    height, width = source.block_shapes[0]
+    tiled = width < source.width or source.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG"
+    if tiled and not (height % 16 or width % 16) and max(height, width) <= LARGEST_TILE:
+        found |= {"blockxsize": width, "blockysize": height}
+    return found
 
 
 def _describe(target: rasterio.io.DatasetWriter, profile: Profile, options: WriteOptions) -> None:
@@ -162,7 +181,7 @@ def _write_draft(
     patches = mosaic.patches
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        creation = _creation_options(profile, box, options)
+        creation = {**_creation_options(profile, box, options), **_layout(source)}
         if metadata.profile:
             creation["source_icc_profile"] = metadata.profile
         with rasterio.open(draft, "w", **creation) as out:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +71,15 @@ class Box:
         for row in range(self.row, self.row + self.height, side):
             for col in range(self.col, self.col + self.width, side):
                 yield Box(col, row, side, side).clipped(self)
+
+
+def around_all(boxes: Sequence[Box]) -> Box:
+    """The smallest rectangle that holds all of one or more."""
+    left = min(box.col for box in boxes)
+    top = min(box.row for box in boxes)
+    right = max(box.col + box.width for box in boxes)
+    bottom = max(box.row + box.height for box in boxes)
+    return Box(left, top, right - left, bottom - top)
 
 
 @dataclass(frozen=True)

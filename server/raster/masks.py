@@ -102,7 +102,6 @@ def regions(
     The windows reach `context_px` around the polygons and may leave the limit;
     the masks do not.
     """
-    limit = placing.limit
     reach = placing.grow_px
     found = []
     inside = shapely.STRtree(shapes)
@@ -116,7 +115,8 @@ def regions(
         here = [shapes[i] for i in members]
         kept = [protect[i] for i in spared.query(frame)]
         allowed = np.zeros((box.height, box.width), bool)
-        allowed[limit.clipped(box).relative_to(box).slices] = True
+        for limit in placing.limits:
+            allowed[limit.clipped(box).relative_to(box).slices] = True
         mask = grown(draw_mask(here, box), reach) & allowed & ~draw_mask(kept, box)
         if mask.any():
             found.append(Region(box, mask, tuple(here), piece.members is not None))

@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 
 from ..ground import memory
 from ..ground.errors import CannotEdit, OutsideRaster
-from .grid import Box
+from .grid import Box, around_all
 
 MAX_REGION_VALUES = 200_000_000
 """Pixels times bands of a window that is edited in one piece: with its copies about 5 GB."""
@@ -61,19 +61,24 @@ def merged_boxes(boxes: Sequence[Box]) -> list[Box]:
 class Placing:
     """Where edits may lie, and in which pieces.
 
-    `raster`: all its pixels. `limit`: those that may change. `grow_px`: polygons are widened by
-    that. `context_px`: ground that the editor sees around them. `bands`: of the raster. `bytes_of`:
-    memory that editing so many pixels in one piece takes. `bytes_kept`: that a pixel of what was
-    edited takes until all is written.
+    `raster`: all its pixels. `limits`: those that may change, in one or more boxes. `grow_px`:
+    polygons are widened by that. `context_px`: ground that the editor sees around them. `bands`: of
+    the raster. `bytes_of`: memory that editing so many pixels in one piece takes. `bytes_kept`:
+    that a pixel of what was edited takes until all is written.
     """
 
     raster: Box
-    limit: Box
+    limits: tuple[Box, ...]
     grow_px: int = 0
     context_px: int = 0
     bands: int = 1
     bytes_of: Callable[[int], int] = lambda pixels: 0
     bytes_kept: int = 0
+
+    @property
+    def limit(self) -> Box:
+        """The box around all that may change."""
+        return around_all(self.limits)
 
     def windows(self, shapes: Sequence[BaseGeometry]) -> list[Piece]:
         """The windows in which shapes are edited. Those that overlap are joined, and divided again
@@ -113,8 +118,7 @@ class Placing:
         waiting = [members]
         while waiting:
             some = waiting.pop()
-            left, top, right, bottom = _bounds([around[number] for number in some])
-            box = Box(left, top, right - left, bottom - top)
+            box = around_all([around[number] for number in some])
             if len(some) == 1 or self._fits(box):
                 found.append(Piece(box, tuple(some)))
                 continue
@@ -137,16 +141,6 @@ class Placing:
                 "pixels are edited in one piece. Divide it."
             )
         memory.check(self.bytes_of(pixels) + kept, f"{what} this editor")
-
-
-def _bounds(boxes: Sequence[Box]) -> tuple[int, int, int, int]:
-    """First column and row, and those behind the last."""
-    return (
-        min(box.col for box in boxes),
-        min(box.row for box in boxes),
-        max(box.col + box.width for box in boxes),
-        max(box.row + box.height for box in boxes),
-    )
 
 
 def _middle(box: Box, across: bool) -> float:

@@ -9,7 +9,7 @@ from shapely.geometry.base import BaseGeometry
 
 from ..contract.requests import PIXELS, PIXELS_UP, Extent, Polygons
 from ..ground.errors import BadRequest, OutsideRaster
-from .grid import Box
+from .grid import Box, around_all
 from .outlines import parts_of, polygonal, united
 from .raster import Profile
 
@@ -159,7 +159,12 @@ def _unrolled(shape: BaseGeometry) -> BaseGeometry:
                 ring(shapely.get_coordinates(hole), float(outer[:, 0].mean()))
                 for hole in polygon.interiors
             ]
-            made.append(shapely.Polygon(outer, holes))
+            whole = shapely.Polygon(outer)
+            for hole in holes:
+                # At each turn: a hole around a pole may begin elsewhere than what it is in.
+                for turn in (-360.0, 0.0, 360.0):
+                    whole = whole.difference(shapely.Polygon(hole + [turn, 0.0]))
+            made += [one for one in shapely.get_parts(whole) if one.geom_type == "Polygon"]
     return shapely.multipolygons(made)
 
 
@@ -181,23 +186,33 @@ def _in_pixels(shape: BaseGeometry, crs: str, profile: Profile, what: str) -> Ba
     return shapely.transform(moved, lambda xy: np.column_stack(inverse @ (xy[:, 0], xy[:, 1])))
 
 
-def extent_box(extent: Extent | None, profile: Profile) -> Box:
-    """Pixels of an extent, whole pixels that it touches; all pixels where none is given."""
+def extent_boxes(extent: Extent | None, profile: Profile) -> list[Box]:
+    """Pixels of an extent, whole pixels that it touches; on a raster in degrees one box a turn of
+    longitude at which it does. All pixels where none is given; raises OutsideRaster where it
+    touches none."""
     if extent is None:
-        return profile.box
+        return [profile.box]
     ring = shapely.box(extent.xmin, extent.ymin, extent.xmax, extent.ymax)
-    x, y = shapely.get_coordinates(_in_pixels(ring, extent.crs, profile, "extent")).T
     near = 1e-6  # an extent that ends on a pixel edge does not take the next pixel
-    col = int(np.floor(x.min() + near))
-    row = int(np.floor(y.min() + near))
-    box = Box(col, row, int(np.ceil(x.max() - near)) - col, int(np.ceil(y.max() - near)) - row)
-    box = box.clipped(profile.box)
-    if not (box.width and box.height):
+    found = []
+    for part in shapely.get_parts(_in_pixels(ring, extent.crs, profile, "extent")):
+        x, y = shapely.get_coordinates(part).T
+        col = int(np.floor(x.min() + near))
+        row = int(np.floor(y.min() + near))
+        box = Box(col, row, int(np.ceil(x.max() - near)) - col, int(np.ceil(y.max() - near)) - row)
+        box = box.clipped(profile.box)
+        found += [box] if box.width and box.height else []
+    if not found:
         raise OutsideRaster(
             f"The extent {extent.xmin, extent.ymin, extent.xmax, extent.ymax} does not touch the "
             f"raster, which covers {_bounds(profile)}."
         )
-    return box
+    return found
+
+
+def extent_box(extent: Extent | None, profile: Profile) -> Box:
+    """The window around all pixels of an extent; all pixels where none is given."""
+    return around_all(extent_boxes(extent, profile))
 
 
 def _bounds(profile: Profile) -> str:

@@ -159,7 +159,9 @@ def test_memory_counts_all_polygons_together(rgb):
         shapely.box(c, r, c + 50, r + 50) for c in range(0, 1000, 100) for r in range(0, 1000, 100)
     ]
     placing = Placing(
-        Box(0, 0, 1000, 1000), Box(0, 0, 1000, 1000), bytes_kept=memory.limit_bytes() // 2500 // 50
+        Box(0, 0, 1000, 1000),
+        (Box(0, 0, 1000, 1000),),
+        bytes_kept=memory.limit_bytes() // 2500 // 50,
     )
     assert len(placing.windows(shapes[:20])) == 20
     with pytest.raises(CannotEdit, match="GB of memory"):

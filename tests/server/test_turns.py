@@ -116,3 +116,72 @@ def test_a_hole_is_turned_with_its_polygon(tmp_path):
     assert not changed[hole].any() and changed[(lon > 171) & (lat > 6) & (lat < 14)].any()
     wanted = 40 * 20 - 8 * 8
     assert abs(report["gate"]["pixels_inside"] - wanted) <= 30
+
+
+@pytest.mark.parametrize(
+    ("left", "ring", "extent", "wanted"),
+    [
+        (0.0, box(-10, 5, 10, 15), (-5, 0, 5, 20), [(0, 5), (355, 360)]),
+        (-180.0, box(-10, 5, 10, 15), (-5, 0, 5, 20), [(-5, 5)]),
+        (-180.0, box(170, 5, 190, 15), (175, 0, 185, 20), [(175, 180), (-180, -175)]),
+    ],
+)
+def test_an_extent_is_turned_too(tmp_path, left, ring, extent, wanted):
+    path = world(tmp_path / "strip.tif", left, 0.0, 20.0)
+    body = {
+        "polygons": {"geometry": {"type": "Polygon", "coordinates": [ring]}, "crs": "EPSG:4326"},
+        "extent": dict(zip(("xmin", "ymin", "xmax", "ymax"), extent, strict=True)),
+        "output": {"area": "layer"},
+    }
+    report = made(path, tmp_path / "out", "snow", **body)
+    with rasterio.open(path) as before, rasterio.open(tmp_path / "out" / "result.tif") as after:
+        changed = (before.read() != after.read()).any(axis=0)
+    lon, lat = centres(path)
+    inside = np.zeros(lon.shape, bool)
+    for west, east in wanted:
+        inside |= (lon > west) & (lon < east) & (lat > 5) & (lat < 15)
+    assert not (changed & ~inside).any() and report["gate"]["pixels_inside"] == inside.sum()
+
+
+def test_an_extent_elsewhere_leaves_nothing_to_edit(tmp_path):
+    from landbrush.server.ground.errors import OutsideRaster
+
+    path = world(tmp_path / "strip.tif", -180.0, 0.0, 20.0)
+    ring = box(-10, 5, 10, 15)
+    with pytest.raises(OutsideRaster):
+        made(
+            path,
+            tmp_path / "out",
+            polygons={"geometry": {"type": "Polygon", "coordinates": [ring]}, "crs": "EPSG:4326"},
+            extent={"xmin": 175, "ymin": 0, "xmax": 185, "ymax": 20},
+        )
+
+
+@pytest.mark.parametrize("roll", [0, 1, 3])
+def test_a_hole_around_a_pole_stays(tmp_path, roll):
+    path = world(tmp_path / "strip.tif", -180.0, 60.0, 90.0)
+
+    def square(half, roll=0):
+        corners = [[-half, -half], [half, -half], [half, half], [-half, half]]
+        corners = corners[roll:] + corners[:roll]
+        return [*corners, corners[0]]
+
+    geometry = {
+        "type": "Polygon",
+        "coordinates": [square(2e6), square(1e6, roll)[:: -1 if roll else 1]],
+    }
+    report = made(
+        path,
+        tmp_path / "out",
+        "snow",
+        polygons={"geometry": geometry, "crs": "EPSG:3995"},
+        output={"area": "layer"},
+    )
+    lon, lat = centres(path)
+    x, y = pyproj.Transformer.from_crs(4326, 3995, always_xy=True).transform(lon, lat)
+    outer = (abs(x) < 2e6) & (abs(y) < 2e6)
+    inside = outer & ~((abs(x) < 1e6) & (abs(y) < 1e6))
+    assert abs(report["gate"]["pixels_inside"] - inside.sum()) < 0.02 * inside.sum()
+    with rasterio.open(path) as before, rasterio.open(tmp_path / "out" / "result.tif") as after:
+        changed = (before.read() != after.read()).any(axis=0)
+    assert not changed[(abs(x) < 0.9e6) & (abs(y) < 0.9e6)].any()
