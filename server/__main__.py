@@ -25,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("rasterio").setLevel(
         logging.ERROR
     )  # its sentences come with the errors raised
+    logging.getLogger("pyogrio").setLevel(logging.WARNING)
     logging.getLogger("faiss").setLevel(
         logging.WARNING
     )  # which tells of each processor extension it does not find
@@ -33,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (ServerError, ContractError) as error:
         print(f"\nlandbrush-server: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever read has read enough
+        sys.stderr.close()
+        return 0
     except OSError as error:
         print(
             f"\nlandbrush-server: {error.filename or 'a file'}: {error.strerror or error}",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..contract.editors import AUTO
-from ..contract.jobs import BESIDE, MANIFEST_FILE, RESULT_FILE
+from ..contract.jobs import AREAS_FILE, BESIDE, MANIFEST_FILE, RESULT_FILE, SIDECAR_FILE
 from ..contract.manifest import Manifest
 from ..contract.requests import Blend, EditRequest, Exemplar, Output, Polygons, RasterRef
 from ..editors.models import Models
@@ -23,6 +23,14 @@ from ..raster.raster import opened, profile_of
 from ..raster.rasters import Rasters
 from ..words import interpreter
 from .home import add_models, models_of
+
+ASIDE = {
+    SIDECAR_FILE: "names of classes; keep it beside the result",
+    AREAS_FILE: "the edited areas, which are too many for the result itself; keep it beside",
+}
+"""What lies beside some results."""
+STALE = (".ovr", ".msk", ".msk.ovr")
+"""Behind the name of a result that is replaced: of the old one, which GDAL would still read."""
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -183,13 +191,23 @@ def _edit(given: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=given.output.parent) as folder:
         manifest = edit(job, editors, Path(folder), _print_progress)
         (Path(folder) / MANIFEST_FILE).replace(beside)
-        for name, target in aside.items():
-            target.unlink(missing_ok=True)  # of a result that is replaced
-            if (Path(folder) / name).is_file():
-                (Path(folder) / name).replace(target)
-        (Path(folder) / RESULT_FILE).replace(given.output)
+        _put(Path(folder), given.output, aside)
     _tell(manifest, given.output)
+    for name, target in aside.items():
+        if target.is_file():
+            print(f"{target}: {ASIDE[name]}")
     return 0
+
+
+def _put(folder: Path, output: Path, aside: dict[str, Path]) -> None:
+    """Move a result and what lies beside it to where they were asked for; what lay beside an older
+    one goes."""
+    for stale in (*aside.values(), *(output.with_name(output.name + end) for end in STALE)):
+        stale.unlink(missing_ok=True)
+    for name, target in aside.items():
+        if (folder / name).is_file():
+            (folder / name).replace(target)
+    (folder / RESULT_FILE).replace(output)
 
 
 def _tell(manifest: Manifest, output: Path) -> None:

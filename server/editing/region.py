@@ -10,10 +10,12 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from ..contract.requests import EditRequest
+from ..contract.requests import PIXELS, PIXELS_UP, EditRequest, Polygons
+from ..ground.errors import OutsideRaster
 from ..raster import masks, polygons
 from ..raster.grid import Box, around_all
 from ..raster.masks import Region
+from ..raster.outlines import parts_of
 from ..raster.placing import Placing
 from ..raster.raster import OnPart, Profile
 from .new_ground import all_of_it
@@ -35,7 +37,7 @@ class Place:
     `shapes`: the polygons in pixels, apart from one another. `regions`: the windows that are
     edited, one after the other, and their masks. `window`: what is written. `beyond`: share of the
     polygons' area that lies outside the raster, or the extent that was asked for. `grow_px`: by
-    which they are widened.
+    which they are widened. `limits`: where something may change.
     """
 
     shapes: Sequence[BaseGeometry]
@@ -43,6 +45,7 @@ class Place:
     window: Box
     beyond: float = 0.0
     grow_px: int = 0
+    limits: tuple[Box, ...] = ()
 
     def edited_ground(self, profile: Profile) -> BaseGeometry:
         """All ground that may be changed, in the raster's CRS: the polygons, widened as they were
@@ -54,6 +57,11 @@ class Place:
         wide = reach > 0
         shapes[wide] = shapely.buffer(shapes[wide], reach[wide], join_style="mitre")
         parts = shapely.get_parts(shapely.union_all(shapes) if wide.any() else shapes)
+        limits = [shapely.box(b.col, b.row, b.col + b.width, b.row + b.height) for b in self.limits]
+        frame = limits[0] if len(limits) == 1 else shapely.union_all(limits)
+        if len(limits) > 1 or not shapely.contains(frame, shapely.envelope(parts)).all():
+            cut = shapely.get_parts(shapely.get_parts(shapely.intersection(parts, frame)))
+            parts = cut[shapely.get_type_id(cut) == 3]
         return shapely.transform(shapely.multipolygons(list(parts)), _to_ground(profile))
 
     def cover(self, profile: Profile) -> BaseGeometry:
@@ -103,10 +111,28 @@ def locate(plan: Plan, source: Source, on_part: OnPart) -> Place:
     )
     planes = 0 if source.classes is None else source.classes.count
     placing = placing_of(plan, profile, shapes, planes)
-    regions = masks.regions(shapes, protect, placing, on_part)
+    try:
+        regions = masks.regions(shapes, protect, placing, on_part)
+    except OutsideRaster as error:
+        raise OutsideRaster(f"{error} {where_both_lie(request.polygons, profile)}") from error
     beyond = share_outside(shapes, placing.limit)
     window = _window(request, profile, placing.limit, regions)
-    return Place(shapes, regions, window, beyond, plan.blend.grow_px)
+    return Place(shapes, regions, window, beyond, plan.blend.grow_px, placing.limits)
+
+
+def where_both_lie(given: Polygons, profile: Profile) -> str:
+    """Where polygons lie as they were given, and where the raster does, for whoever wonders why
+    they do not meet."""
+    left, bottom, right, top = shapely.total_bounds(parts_of(given))
+    crs = given.crs or "the raster's own coordinates"
+    if given.crs not in ("", PIXELS, PIXELS_UP):
+        crs = polygons.crs_of(given.crs, "polygons.crs").name
+    own = polygons.profile_crs(profile)
+    return (
+        f"The polygons are given in {crs}, x {left:.8g} to {right:.8g}, y {bottom:.8g} to "
+        f"{top:.8g}; the raster lies in {'no CRS' if own is None else own.name}, "
+        f"{polygons.bounds_of(profile)}."
+    )
 
 
 def share_outside(shapes: Sequence[BaseGeometry], limit: Box) -> float:

@@ -159,14 +159,31 @@ class Ground:
     @cached_property
     def thin(self) -> np.ndarray:
         """Lobes (object array) that count by what they touch: those that hold no pixel's centre,
-        and long ones that are less than a pixel wide."""
-        return np.asarray(self.lobes[_slivers(self.lobes) | _without_centre(self.lobes)])
+        and long ones that are less than a pixel wide; by themselves, or together with those that
+        they touch."""
+        few = _slivers(self.lobes) | _without_centre(self.lobes)
+        if not few.any():
+            return np.array([], dtype=object)
+        tree = shapely.STRtree(self.lobes)
+        group = few
+        while True:
+            _, met = tree.query(self.lobes[group], predicate="intersects")
+            wider = group.copy()
+            wider[met] = True
+            if (wider == group).all():
+                break
+            group = wider
+        whole = shapely.get_parts(shapely.union_all(self.lobes[group]))
+        whole = whole[shapely.get_type_id(whole) == 3]
+        together = whole[_slivers(whole) | _without_centre(whole)]
+        return np.concatenate([self.lobes[few], together])
 
     @cached_property
     def surely_thin(self) -> np.ndarray:
         """Those of them that touch no other lobe, together with which they may be thick."""
-        at, _ = shapely.STRtree(self.lobes).query(self.thin, predicate="intersects")
-        return np.asarray(self.thin[np.bincount(at, minlength=len(self.thin)) == 1])
+        few = self.lobes[_slivers(self.lobes) | _without_centre(self.lobes)]
+        at, _ = shapely.STRtree(self.lobes).query(few, predicate="intersects")
+        return np.asarray(few[np.bincount(at, minlength=len(few)) == 1])
 
 
 def _slivers(lobes: np.ndarray) -> np.ndarray:

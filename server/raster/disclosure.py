@@ -43,10 +43,12 @@ Areas = tuple[tuple[shapely.Geometry, dict[str, str]], ...]
 class Disclosed:
     """What a raster already says of edits made to it. `areas`: where, in its CRS, each with the
     record of its edit; empty: nowhere, or not told. `history`: one record an edit, the first one
-    first."""
+    first. `coarse`: the areas hold more ground than was edited, since the file that has the exact
+    ones is not there."""
 
     areas: Areas = ()
     history: tuple[dict[str, str], ...] = ()
+    coarse: bool = False
 
     @property
     def mask(self) -> shapely.Geometry | None:
@@ -69,6 +71,7 @@ def disclosed(dataset: rasterio.DatasetReader, box: Box, path: Path) -> Disclose
     }
     history = (*_history(tags.get(HISTORY, "[]")), last)
     areas = areas_beside(dataset, path) if BESIDE in tags else ()
+    coarse = BESIDE in tags and not areas
     if not areas:
         try:
             areas = ((shapely.make_valid(shapely.from_wkb(tags[MASK])), last),)
@@ -86,7 +89,7 @@ def disclosed(dataset: rasterio.DatasetReader, box: Box, path: Path) -> Disclose
         for area, record in areas
     ]
     held = tuple((area, record) for area, record in here if not area.is_empty)
-    return Disclosed(held, history) if held else Disclosed()
+    return Disclosed(held, history, coarse) if held else Disclosed()
 
 
 def _within(area: shapely.Geometry, frame: shapely.Geometry) -> bool:

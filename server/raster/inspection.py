@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import shapely
+import shapely.geometry
 
+from ..contract.bundle import AREAS_END
 from ..contract.inspection import Inspection
 from .disclosure import disclosed
 from .grid import Box
@@ -41,16 +43,26 @@ def inspected(path: Path, roots: Sequence[Path] | None = None) -> Inspection:
             area=None if mask is None else json.loads(shapely.to_geojson(mask)),
             share=share,
         )
-    return replace(told, said=_sentences(told))
+    return replace(told, said=_sentences(told, found.coarse))
 
 
-def _sentences(told: Inspection) -> tuple[str, ...]:
+def _sentences(told: Inspection, coarse: bool) -> tuple[str, ...]:
     if not told.synthetic:
         return ("It says of no edit. That does not prove that there was none.",)
     where = "it does not say where"
     if told.share is not None:
         where = f"{told.share:.2%} of its pixels"
     lines = [f"It is synthetic: {where} (IPTC: {told.source_type or 'not stated'})."]
+    if told.area is not None:
+        left, bottom, right, top = shapely.geometry.shape(told.area).bounds
+        lines.append(
+            f"The edited ground lies at x {left:.8g} to {right:.8g}, y {bottom:.8g} to {top:.8g}."
+        )
+    if coarse:
+        lines.append(
+            "The file with the exact areas, which has the raster's name with "
+            f"{AREAS_END} behind it, is not there: this is a rectangle around them."
+        )
     for number, edit in enumerate(told.edits, 1):
         said = f"edit {number}: {edit.get('editor', '?')} ({edit.get('engine', '?')})"
         more = [

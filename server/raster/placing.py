@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from ..contract.requests import PIXELS_UP
 from ..ground import memory
 from ..ground.errors import CannotEdit, OutsideRaster
 from .grid import Box, around_all
@@ -156,4 +157,5 @@ def _where(shapes: Sequence[BaseGeometry], limit: Box) -> str:
         f" They lie at columns {xmin:,.0f} to {xmax:,.0f} and rows {ymin:,.0f} to {ymax:,.0f}; it "
         f"has columns {limit.col:,} to {limit.col + limit.width:,} and rows {limit.row:,} to "
         f"{limit.row + limit.height:,}. Is their CRS right?"
+        + (f" Negative rows are a picture's in GIS programs: {PIXELS_UP}." if ymax <= 0 else "")
     )

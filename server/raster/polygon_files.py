@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from pathlib import Path
 
 import shapely
@@ -11,8 +13,10 @@ from ..contract.requests import Polygons
 from ..ground.errors import BadRequest
 from .doors import opened
 from .geojson import DEGREES, read_polygons
+from .polygons import crs_of
 from .vectors import is_vector, read_vectors
 
+log = logging.getLogger(__name__)
 LAYER = "|layername="
 """Between a file and the layer in it that is meant, as QGIS writes it."""
 
@@ -55,6 +59,15 @@ def _of_vectors(path: Path, layer: str, crs: str, nowhere: bool) -> Polygons:
         if inner.geom_type == "Polygon" and not inner.is_empty
     ]
     if not flat:
-        raise BadRequest(f"{path} holds no polygon.")
+        others = Counter(shape.geom_type for shape in found.shapes if shape is not None)
+        said = ", ".join(f"{count} {kind}" for kind, count in others.items()) or "no feature"
+        raise BadRequest(
+            f"{path} holds no polygon, but {said}. Lines become polygons in QGIS by Buffer or "
+            "Lines to Polygons; a file that should hold polygons may be damaged."
+        )
+    if crs and found.crs and crs_of(crs, "--crs") != crs_of(found.crs, str(path)):
+        log.warning(
+            "%s states %s; its positions are taken for %s (--crs).", path, found.crs[:60], crs
+        )
     data = shapely.geometry.mapping(shapely.multipolygons(flat))
     return Polygons({"type": "MultiPolygon", "coordinates": data["coordinates"]}, crs or found.crs)

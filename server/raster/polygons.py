@@ -205,7 +205,7 @@ def extent_boxes(extent: Extent | None, profile: Profile) -> list[Box]:
     if not found:
         raise OutsideRaster(
             f"The extent {extent.xmin, extent.ymin, extent.xmax, extent.ymax} does not touch the "
-            f"raster, which covers {_bounds(profile)}."
+            f"raster, which covers {bounds_of(profile)}."
         )
     return found
 
@@ -215,7 +215,8 @@ def extent_box(extent: Extent | None, profile: Profile) -> Box:
     return around_all(extent_boxes(extent, profile))
 
 
-def _bounds(profile: Profile) -> str:
+def bounds_of(profile: Profile) -> str:
+    """Where a raster lies in its own coordinates, in words."""
     corners = [profile.transform @ (x, y) for x in (0, profile.width) for y in (0, profile.height)]
     xs, ys = zip(*corners, strict=True)
     return f"x {min(xs):.6g} ... {max(xs):.6g}, y {min(ys):.6g} ... {max(ys):.6g}"

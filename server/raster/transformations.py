@@ -46,12 +46,14 @@ def used_for(polygons: Polygons, profile: Profile) -> Used:
         better = _lacking(theirs, ours, (x, y))
     except pyproj.exceptions.ProjError:
         return Used(name)
-    if better is None or not 0 <= better.accuracy < (found.accuracy or np.inf):
-        return Used(name)
+    accuracy = np.inf if found.accuracy is None or found.accuracy < 0 else found.accuracy
+    if better is None or not 0 <= better.accuracy < accuracy or accuracy < profile.gsd_m:
+        return Used(name)  # no better one, or none that a pixel would show
     grids = ", ".join(grid.short_name for grid in better.grids if not grid.available)
     return Used(
         name,
-        f"The polygons came to the raster's CRS by {name}. A better way, "
+        f"Where was edited may be off by some metres: the polygons came to the raster's CRS by "
+        f"{name}. A better way, "
         f"{_described(better.name, better.accuracy)}, needs {grids}, which PROJ has not here. In "
         "QGIS its own grids are used; elsewhere fetch it (pyproj sync), or give the polygons in "
         "the raster's CRS.",

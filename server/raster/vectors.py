@@ -98,12 +98,25 @@ def read_vectors(path: Path, layer: str = "", fields: bool = False) -> Vectors:
             name, layer=chosen, columns=None if fields else [], force_2d=True
         )
     except (RuntimeError, ValueError, OSError) as error:
-        raise BadRequest(f"{path} cannot be read: {error}") from error
+        there = ", ".join(n for n, _ in _layers(name)) if layer else ""
+        raise BadRequest(
+            f"{path} cannot be read: {str(error)[:200]}."
+            + (f" It has the layers {there}." if there else " Is it whole?")
+            + (" A shapefile needs its .shx and .dbf beside it." if name.endswith(".shp") else "")
+        ) from error
     return Vectors(
         tuple(_shape(one, f"{path}: feature {n}") for n, one in enumerate(shapes, 1)),
         about["crs"] or "",
         dict(zip(about["fields"], values, strict=True)),
     )
+
+
+def _layers(name: str) -> list[tuple[str, str | None]]:
+    """Layers of a file and the kind of their geometries; none where it cannot be read."""
+    try:
+        return [(str(n), kind) for n, kind in _library().list_layers(name)]
+    except (RuntimeError, ValueError, OSError):
+        return []
 
 
 def _layer_of(name: str, path: Path) -> str:

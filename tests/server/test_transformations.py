@@ -9,7 +9,7 @@ from tests.server.edits import made
 
 
 def edited(tmp_path, raster_crs, corner, crs):
-    at = Affine(1, 0, corner[0], 0, -1, corner[1])
+    at = Affine(0.5, 0, corner[0], 0, -0.5, corner[1])
     path = write(
         tmp_path / "r.tif", in_type(scene(3, 160, 160), "uint8"), crs=raster_crs, transform=at
     )
