@@ -70,6 +70,7 @@ def _ground(polygons: Rings, crs: str, dataset: rasterio.DatasetReader) -> Groun
     )
     to_pixels = Affine.identity() if crs in (PIXELS, PIXELS_UP) else ~dataset.transform
     doubt = MOVED_PX if moved else EXACT_PX
+    frame = Window(0, 0, dataset.width, dataset.height)
     if degrees:
         return _turned(_joined(polygons, to_own, moved), to_pixels, moved, doubt)
 
@@ -77,10 +78,9 @@ def _ground(polygons: Rings, crs: str, dataset: rasterio.DatasetReader) -> Groun
         there, ring, polygon = _joined(some, to_own, moved)
         points = np.column_stack(to_pixels @ (there[:, 0], there[:, 1]))
         whole = bool(np.isfinite(points).all())
-        return Ground(*_finite(points, ring, polygon), doubt), whole
+        return Ground(*_finite(points, ring, polygon), doubt, frame), whole
 
     ground, whole = on_pixels(polygons)
-    frame = Window(0, 0, dataset.width, dataset.height)
     if moved and not (whole and ground.meets(frame)):
         # Far beyond a projection's own area positions are wrong or infinite: what is near counts.
         ground, _ = on_pixels(_near(polygons, crs, dataset))

@@ -66,13 +66,14 @@ class Window:
 class Ground:
     """Polygons on a raster's pixels. `points` (N, 2): vertices of all rings, each closed. `ring`
     (N,): which ring a vertex is of. `polygon` (N,): which polygon. `doubt_px`: how near to an
-    outline a pixel's centre may lie on either side. `edges`: x and y of where each edge of a ring
-    starts and ends, and its polygon."""
+    outline a pixel's centre may lie on either side. `frame`: all pixels of the raster; None: they
+    have no end. `edges`: x and y of where each edge of a ring starts and ends, and its polygon."""
 
     points: np.ndarray
     ring: np.ndarray
     polygon: np.ndarray
     doubt_px: float = EXACT_PX
+    frame: Window | None = None
     edges: tuple[np.ndarray, ...] = field(init=False, repr=False, default=())
 
     def __post_init__(self) -> None:
@@ -161,7 +162,7 @@ class Ground:
         """Lobes (object array) that count by what they touch: those that hold no pixel's centre,
         and long ones that are less than a pixel wide; by themselves, or together with those that
         they touch."""
-        few = _slivers(self.lobes) | _without_centre(self.lobes)
+        few = _slivers(self.lobes) | _without_centre(self.lobes, self.frame)
         if not few.any():
             return np.array([], dtype=object)
         tree = shapely.STRtree(self.lobes)
@@ -175,13 +176,13 @@ class Ground:
             group = wider
         whole = shapely.get_parts(shapely.union_all(self.lobes[group]))
         whole = whole[shapely.get_type_id(whole) == 3]
-        together = whole[_slivers(whole) | _without_centre(whole)]
+        together = whole[_slivers(whole) | _without_centre(whole, self.frame)]
         return np.concatenate([self.lobes[few], together])
 
     @cached_property
     def surely_thin(self) -> np.ndarray:
         """Those of them that touch no other lobe, together with which they may be thick."""
-        few = self.lobes[_slivers(self.lobes) | _without_centre(self.lobes)]
+        few = self.lobes[_slivers(self.lobes) | _without_centre(self.lobes, self.frame)]
         at, _ = shapely.STRtree(self.lobes).query(few, predicate="intersects")
         return np.asarray(few[np.bincount(at, minlength=len(few)) == 1])
 
@@ -191,8 +192,8 @@ def _slivers(lobes: np.ndarray) -> np.ndarray:
     return np.asarray((length > SLIVER_PX) & (2 * shapely.area(lobes) < length))
 
 
-def _without_centre(lobes: np.ndarray) -> np.ndarray:
-    """Which lobes hold no pixel's centre; those of more than some pixels do."""
+def _without_centre(lobes: np.ndarray, frame: Window | None) -> np.ndarray:
+    """Which lobes hold no centre of a pixel of the frame; those of more than some pixels do."""
     found = np.zeros(len(lobes), bool)
     left, top, right, bottom = np.floor(shapely.bounds(lobes)).reshape(-1, 4).T
     cells = (right - left + 1) * (bottom - top + 1)
@@ -204,7 +205,11 @@ def _without_centre(lobes: np.ndarray) -> np.ndarray:
     number = np.arange(len(lobe)) - np.repeat(np.cumsum(count) - count, count)
     wide = (right - left + 1)[lobe].astype(np.int64)
     x, y = left[lobe] + number % wide + 0.5, top[lobe] + number // wide + 0.5
-    held = np.bincount(lobe, shapely.contains_xy(lobes[lobe], x, y), minlength=len(lobes))
+    inside = shapely.contains_xy(lobes[lobe], x, y)
+    if frame is not None:
+        inside &= (x > frame.col) & (x < frame.col + frame.width)
+        inside &= (y > frame.row) & (y < frame.row + frame.height)
+    held = np.bincount(lobe, inside, minlength=len(lobes))
     found[small] = held[small] == 0
     return found
 

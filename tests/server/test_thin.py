@@ -171,6 +171,20 @@ def test_tiles_and_the_order_of_bands_come_back(tmp_path, interleave, tile):
         assert after.interleaving.value.lower() == interleave
 
 
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        [(-0.09, 100.18), (0.62, 100.18), (0.62, 100.58), (-0.09, 100.58)],
+        [(42.2, -2.6), (41.3, 0.52), (40.8, 0.36), (41.7, -2.7)],
+        [(150, 158.6), (159.2, 160.9), (150, 160.9)],
+    ],
+)
+@pytest.mark.parametrize("grow", [0, 4])
+def test_thin_ones_across_the_rasters_edge(rgb, tmp_path, pixels, grow):
+    blend = {"feather_px": 0, "grow_px": grow}
+    made(rgb, tmp_path / "out", "burn", polygons={"geometry": ring(rgb, pixels)}, blend=blend)
+
+
 @st.composite
 def shapes(draw):
     """Specks, slivers, crossing outlines and blocks, near to and over one another."""
