@@ -158,6 +158,21 @@ class Translated(Copied):
     source: str = ""
     window: tuple = ()
 
+    def write(self, path, feedback):
+        """The window, compared; where QGIS shows a raster turned, on another grid than the file's,
+        all of it."""
+        try:
+            super().write(path, feedback)
+        except PluginError:
+            size = self.provider.xSize() * self.provider.ySize() * len(self.bands)
+            if not self.window or size * self.provider.dataTypeSize(1) > LARGEST_COPY:
+                raise
+            self.window = ()
+            self.extent = self.provider.extent()
+            self.width, self.height = self.provider.xSize(), self.provider.ySize()
+            path.unlink(missing_ok=True)
+            super().write(path, feedback)
+
     def fill(self, path, feedback):
         """In a process of its own, which ends when the task is cancelled."""
         command = ["-q", "-of", "GTiff", "--config", "GDAL_TIFF_INTERNAL_MASK", "YES"]

@@ -143,6 +143,25 @@ def test_a_large_layer_is_copied_around_the_area(tmp_path, qgis_app):
     assert made.GetRasterBand(1).ReadRaster(col, row, 3, 1) == bytes([1, 2, 3])
 
 
+def test_a_large_layer_that_is_turned_is_copied_whole(tmp_path, qgis_app):
+    path = tmp_path / "turned.tif"
+    made = gdal.GetDriverByName("GTiff").Create(
+        str(path), 3000, 2500, 1, gdal.GDT_Byte, ["COMPRESS=DEFLATE", "SPARSE_OK=TRUE"]
+    )
+    grid = (400000, 2, 0.5, 3285000, 0.5, -2)
+    made.SetGeoTransform(grid)
+    made.GetRasterBand(1).WriteRaster(1500, 1200, 3, 1, bytes([1, 2, 3]))
+    made = None
+    layer = QgsRasterLayer(f"vrt://{path}?bands=1", "turned")
+    assert layer.width() * layer.height() > 4_000_000
+    middle = layer.extent().center()
+    at = QgsRectangle(middle.x(), middle.y(), middle.x() + 10, middle.y() + 10)
+    copied = file_of(layer, Wanted(at))
+    made = gdal.Open(str(copied.file(tmp_path, QgsFeedback())))
+    assert made.GetGeoTransform() == grid
+    assert made.GetRasterBand(1).ReadRaster(1500, 1200, 3, 1) == bytes([1, 2, 3])
+
+
 def test_what_has_no_pixels_is_refused_or_exported(raster, tmp_path, monkeypatch, qgis_app):
     from landbrush.plugin.map import sources
 
