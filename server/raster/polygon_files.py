@@ -58,6 +58,10 @@ def _of_vectors(path: Path, layer: str, crs: str, nowhere: bool) -> Polygons:
         for inner in shapely.get_parts(part)
         if inner.geom_type == "Polygon" and not inner.is_empty
     ]
+    wide = ("Polygon", "MultiPolygon", "GeometryCollection")
+    left = sum(shape is None or shape.geom_type not in wide for shape in found.shapes)
+    if flat and left:
+        log.warning("%s: %d features without a polygon were left out.", path, left)
     if not flat:
         others = Counter(shape.geom_type for shape in found.shapes if shape is not None)
         said = ", ".join(f"{count} {kind}" for kind, count in others.items()) or "no feature"

@@ -193,3 +193,11 @@ def test_any_path_is_printed_on_any_console(tmp_path, raster, encoding):
         env=environment,
     )
     assert missing.returncode == 1 and b"There is no file" in missing.stderr
+
+
+def test_what_is_left_out_or_taken_otherwise_is_said(tmp_path, raster, caplog):
+    line = shapely.linestrings([[0, 0], [5, 5]])
+    path = written(tmp_path / "a.gpkg", [SQUARES[0], line, None], "GPKG", kind="Unknown")
+    polygons_for(path, raster, "EPSG:32618")
+    assert "2 features without a polygon were left out" in caplog.text
+    assert "states EPSG:32617; its positions are taken for EPSG:32618" in caplog.text
