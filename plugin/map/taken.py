@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import uuid
 import zipfile
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
@@ -15,7 +16,7 @@ from .layers import Export, run_export
 
 
 @dataclass
-class Taken:
+class Taken(ABC):
     """A layer that is written to a file before it is edited. `path`: once that was done. `note`:
     what the user should know of it. `ending`: of the file's name."""
 
@@ -37,9 +38,9 @@ class Taken:
             self.path = Path(folder) / name
         return self.path
 
+    @abstractmethod
     def write(self, path, feedback):
         """Write the file, and what belongs beside it."""
-        raise NotImplementedError
 
 
 @dataclass

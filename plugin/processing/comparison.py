@@ -5,23 +5,18 @@ import json
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
-    QgsProcessingAlgorithm,
     QgsProcessingException,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
-    QgsProcessingParameterDefinition,
     QgsProcessingParameterRasterLayer,
-    QgsProcessingParameterString,
 )
-from qgis.PyQt.QtGui import QIcon
 
 from ...server.contract.comparison import ComparisonRequest
 from ..errors import Cancelled, PluginError
 from ..map.sources import Wanted, file_of
 from ..tasks.request import Area, in_layer_crs, polygons_of
-from ..tasks.task import asked_about
-from .parameters import polygons, tr
-from .running import ICON, area_in, layer_of, with_server
+from .parameters import polygons, server_address, tr
+from .running import AskingAlgorithm, area_in, layer_of
 
 NUMBERS = (
     (
@@ -44,7 +39,7 @@ NUMBERS = (
 """Outputs: name, measure, number in it, what it is."""
 
 
-class EvaluateAlgorithm(QgsProcessingAlgorithm):
+class EvaluateAlgorithm(AskingAlgorithm):
     """Compares any two rasters of one ground; nothing is written."""
 
     def createInstance(self):
@@ -58,10 +53,6 @@ class EvaluateAlgorithm(QgsProcessingAlgorithm):
     def displayName(self):
         """Name in the toolbox."""
         return tr("Compare two rasters (what changed where)")
-
-    def icon(self):
-        """The plugin's icon."""
-        return QIcon(ICON)
 
     def tags(self):
         """Words to find it by."""
@@ -95,11 +86,7 @@ class EvaluateAlgorithm(QgsProcessingAlgorithm):
         self.addParameter(QgsProcessingParameterRasterLayer("BEFORE", tr("Raster before")))
         self.addParameter(QgsProcessingParameterRasterLayer("AFTER", tr("Raster after")))
         self.addParameter(polygons("POLYGONS", "Where change was asked for", optional=True))
-        for name, title in (("SERVER", "Server address"), ("TOKEN", "Server token")):
-            parameter = QgsProcessingParameterString(name, tr(title), "", optional=True)
-            parameter.setFlags(
-                parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced
-            )
+        for parameter in server_address():
             self.addParameter(parameter)
         self.addOutput(QgsProcessingOutputString("REPORT", tr("All numbers (JSON)")))
         self.addOutput(QgsProcessingOutputString("SUMMARY", tr("What they mean")))
@@ -119,17 +106,15 @@ class EvaluateAlgorithm(QgsProcessingAlgorithm):
                 here = in_layer_crs(area, layers[0], context.transformContext())
                 shapes = polygons_of(Area(here, QgsCoordinateReferenceSystem()))
 
-            def run(connection):
-                return asked_about(
-                    connection,
-                    feedback,
-                    sources,
-                    lambda client, refs: client.compare(
-                        ComparisonRequest(refs[0], refs[1], polygons=shapes)
-                    ),
-                )
-
-            found = with_server(self, parameters, context, feedback, run)
+            found = self.answer(
+                parameters,
+                context,
+                feedback,
+                sources,
+                lambda client, refs: client.compare(
+                    ComparisonRequest(refs[0], refs[1], polygons=shapes)
+                ),
+            )
         except Cancelled:
             return {}
         except PluginError as error:

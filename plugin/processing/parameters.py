@@ -83,9 +83,21 @@ def advanced():
         QgsProcessingParameterBoolean(
             "KEEP_REQUEST", tr("Prompt and request in the file's own tags"), False
         ),
-        QgsProcessingParameterString("SERVER", tr("Server address"), "", optional=True),
-        QgsProcessingParameterString("TOKEN", tr("Server token"), "", optional=True),
     ]
+    return [*_folded(found), *server_address()]
+
+
+def server_address():
+    """Which server is asked; empty: that of the settings, or one that is started."""
+    return _folded(
+        QgsProcessingParameterString(name, tr(title), "", optional=True)
+        for name, title in (("SERVER", "Server address"), ("TOKEN", "Server token"))
+    )
+
+
+def _folded(parameters):
+    """Parameters that the form shows below *Advanced*."""
+    found = list(parameters)
     for parameter in found:
         parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
     return found

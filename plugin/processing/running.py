@@ -3,14 +3,15 @@
 import os
 from urllib.parse import urlsplit
 
-from qgis.core import QgsFeatureRequest, QgsProcessingFeatureSource
+from qgis.core import QgsFeatureRequest, QgsProcessingAlgorithm, QgsProcessingFeatureSource
+from qgis.PyQt.QtGui import QIcon
 
 from .. import settings
 from ..errors import PluginError
 from ..local.installer import ROOT
 from ..local.server import BlockingServer
 from ..tasks.request import Area, united
-from ..tasks.task import Connection
+from ..tasks.task import Connection, asked_about
 
 ICON = str(ROOT / "resources" / "icons" / "landbrush.svg")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -36,6 +37,22 @@ def with_server(algorithm, parameters, context, feedback, run):
         return run(Connection(settings.get("server/url"), settings.token(), False))
     with BlockingServer(feedback.isCanceled) as (address, secret):
         return run(Connection(address, secret, True))
+
+
+class AskingAlgorithm(QgsProcessingAlgorithm):
+    """Asks the server something about rasters; runs in a worker thread and without a GUI."""
+
+    def icon(self):
+        """That of the plugin, as beside its other algorithms."""
+        return QIcon(ICON)
+
+    def answer(self, parameters, context, feedback, sources, question):
+        """What the server says to `question(client, refs)`; `sources`: what `file_of` gave."""
+
+        def run(connection):
+            return asked_about(connection, feedback, sources, question)
+
+        return with_server(self, parameters, context, feedback, run)
 
 
 def layer_of(algorithm, parameters, name, context):

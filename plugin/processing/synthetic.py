@@ -8,24 +8,19 @@ from qgis.core import (
     QgsFeatureSink,
     QgsJsonUtils,
     QgsProcessing,
-    QgsProcessingAlgorithm,
     QgsProcessingException,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
-    QgsProcessingParameterDefinition,
     QgsProcessingParameterFeatureSink,
     QgsProcessingParameterRasterLayer,
-    QgsProcessingParameterString,
     QgsWkbTypes,
 )
-from qgis.PyQt.QtGui import QIcon
 
 from ...server.contract.inspection import InspectionRequest
 from ..errors import Cancelled, PluginError
 from ..map.sources import Wanted, file_of
-from ..tasks.task import asked_about
-from .parameters import tr
-from .running import ICON, layer_of, with_server
+from .parameters import server_address, tr
+from .running import AskingAlgorithm, layer_of
 
 FIELDS = json.dumps(
     {
@@ -37,7 +32,7 @@ FIELDS = json.dumps(
 """Of the layer of edited ground, as GeoJSON: the way to name a type that all of QGIS's Qt know."""
 
 
-class IsSyntheticAlgorithm(QgsProcessingAlgorithm):
+class IsSyntheticAlgorithm(AskingAlgorithm):
     """Says what a raster discloses; runs in a worker thread and without a GUI."""
 
     def createInstance(self):
@@ -51,10 +46,6 @@ class IsSyntheticAlgorithm(QgsProcessingAlgorithm):
     def displayName(self) -> str:
         """Name in the toolbox."""
         return tr("Is it synthetic?")
-
-    def icon(self):
-        """The plugin's icon."""
-        return QIcon(ICON)
 
     def tags(self):
         """Words to find it by."""
@@ -81,11 +72,7 @@ class IsSyntheticAlgorithm(QgsProcessingAlgorithm):
                 createByDefault=False,
             )
         )
-        for name, title in (("SERVER", "Server address"), ("TOKEN", "Server token")):
-            parameter = QgsProcessingParameterString(name, tr(title), "", optional=True)
-            parameter.setFlags(
-                parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced
-            )
+        for parameter in server_address():
             self.addParameter(parameter)
         self.addOutput(QgsProcessingOutputNumber("SYNTHETIC", tr("1: it says so, 0: it does not")))
         self.addOutput(QgsProcessingOutputNumber("SHARE", tr("Share of its pixels")))
@@ -96,17 +83,13 @@ class IsSyntheticAlgorithm(QgsProcessingAlgorithm):
         """Ask the server; the share is not among the results where the raster does not say it."""
         try:
             layer = layer_of(self, parameters, "INPUT", context)
-            source = file_of(layer, Wanted())
-
-            def run(connection):
-                return asked_about(
-                    connection,
-                    feedback,
-                    [source],
-                    lambda client, refs: client.inspect(InspectionRequest(refs[0])),
-                )
-
-            found = with_server(self, parameters, context, feedback, run)
+            found = self.answer(
+                parameters,
+                context,
+                feedback,
+                [file_of(layer, Wanted())],
+                lambda client, refs: client.inspect(InspectionRequest(refs[0])),
+            )
         except Cancelled:
             return {}
         except PluginError as error:

@@ -1,4 +1,4 @@
-"""What is judged."""
+"""What the judge is given, and the error in which it says what is wrong with it."""
 
 from __future__ import annotations
 

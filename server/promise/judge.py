@@ -112,12 +112,12 @@ def _compared(
         raise broken(
             f"{counts.different} of {counts.outside} pixels outside the "
             f"polygons differ from the source, {counts.misjudged} became nodata, or valid outside "
-            "the polygons."
+            "the polygons"
         )
     if counts.missed or counts.protected:
         raise broken(
             f"{counts.missed} pixels inside the polygons are not disclosed as "
-            f"edited, {counts.protected} that were to stay as they are changed."
+            f"edited, {counts.protected} that were to stay as they are changed"
         )
     x, y, _, _ = case.window
     wanted = source.transform @ rasterio.Affine.translation(x, y)

@@ -75,7 +75,7 @@ def masks_differ(pair: Pair, part: Window) -> np.ndarray:
 
 
 def count_of(pixels: np.ndarray) -> int:
-    """How many are true."""
+    """How many pixels of a mask are true, as Python's own number."""
     return int(np.count_nonzero(pixels))
 
 

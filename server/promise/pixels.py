@@ -36,7 +36,7 @@ class Window:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """As of an array of its pixels: (rows, columns)."""
         return self.height, self.width
 
     def holds(self, other: Window) -> bool:

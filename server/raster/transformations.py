@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyproj
 import shapely
+from pyproj.crs import CoordinateOperation
 from pyproj.transformer import AreaOfInterest, TransformerGroup
 
 from ..contract.requests import PIXELS, PIXELS_UP, Polygons
@@ -52,7 +53,7 @@ def used_for(polygons: Polygons, profile: Profile) -> Used:
     grids = ", ".join(grid.short_name for grid in better.grids if not grid.available)
     return Used(
         name,
-        f"Where was edited may be off by some metres: the polygons came to the raster's CRS by "
+        "Where was edited may be off by some metres: the polygons came to the raster's CRS by "
         f"{name}. A better way, "
         f"{_described(better.name, better.accuracy)}, needs {grids}, which PROJ has not here. In "
         "QGIS its own grids are used; elsewhere fetch it (pyproj sync), or give the polygons in "
@@ -60,7 +61,9 @@ def used_for(polygons: Polygons, profile: Profile) -> Used:
     )
 
 
-def _lacking(theirs: pyproj.CRS, ours: pyproj.CRS, at: tuple[float, float]):  # type: ignore[no-untyped-def]
+def _lacking(
+    theirs: pyproj.CRS, ours: pyproj.CRS, at: tuple[float, float]
+) -> CoordinateOperation | None:
     """The best operation around a place that cannot be used for want of a grid; None: there is
     none."""
     lon, lat = pyproj.Transformer.from_crs(theirs, "EPSG:4326", always_xy=True).transform(*at)

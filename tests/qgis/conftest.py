@@ -1,5 +1,6 @@
 """Fixtures of the tests inside real QGIS. The server is a real one, in its own environment."""
 
+import json
 import os
 import sys
 import time
@@ -155,3 +156,34 @@ def provider(qgis_processing):
     QgsApplication.processingRegistry().addProvider(found)
     yield found
     QgsApplication.processingRegistry().removeProvider(found)
+
+
+BLOCK = {
+    "type": "FeatureCollection",
+    "crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32617"}},
+    "features": [
+        {
+            "type": "Feature",
+            "properties": {},
+            "geometry": {
+                "type": "Polygon",
+                "coordinates": [
+                    [
+                        [400052, 3284958],
+                        [400068, 3284958],
+                        [400068, 3284942],
+                        [400052, 3284942],
+                        [400052, 3284958],
+                    ]
+                ],
+            },
+        }
+    ],
+}
+
+
+@pytest.fixture
+def polygons(tmp_path):
+    path = tmp_path / "areas.geojson"
+    path.write_text(json.dumps(BLOCK))
+    return path
