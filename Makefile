@@ -66,7 +66,7 @@ bench: install ## every figure on a line of its own
 bench-queue: install ## what a long queue of jobs costs
 	$(PY) benchmarks/long_queue.py
 
-bench-many: install ## what 100,000 polygons cost (two minutes, 4 GB)
+bench-many: install ## what 100,000 polygons cost (two minutes, 8 GB of memory)
 	$(PY) benchmarks/many_polygons.py
 
 bench-single-image: install ## figures of single-image editing
