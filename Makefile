@@ -2,7 +2,7 @@
 PY = .venv/bin/python
 BUILD = build/landbrush
 
-.PHONY: demo demo-first-edit bench-queue test test-fast test-server test-qgis run lint types imports scan package bench bench-single-image demo-models demo-mmm demo-evaluate bench-evaluate install lock release clean
+.PHONY: demo demo-desktop demo-first-edit bench-queue test test-fast test-server test-qgis run lint types imports scan package bench bench-single-image bench-ground demo-models demo-mmm demo-evaluate bench-evaluate attack bench-sandbox sbom licences install lock release clean
 
 demo:        ## the main job on a real image inside the QGIS desktop (RASTER= PROMPT= POLYGONS= for your own)
 	scripts/demo.sh
@@ -10,7 +10,7 @@ demo:        ## the main job on a real image inside the QGIS desktop (RASTER= PR
 install:     ## the server's environment, .venv
 	scripts/install-server.sh
 
-test: install lint types imports scan test-server test-qgis ## everything
+test: install lint types imports scan licences test-server test-qgis ## everything
 
 test-fast: install ## the contract, rasters in small, the plugin's client, units: two minutes on two cores
 	$(PY) -m pytest -n auto --dist loadfile tests/server tests/plugin -m "not slow"
@@ -38,6 +38,12 @@ types: install
 imports: install
 	.venv/bin/lint-imports
 
+licences: install ## that every licence of what the server needs goes with ours
+	$(PY) scripts/sbom.py --check
+
+sbom: install ## build/landbrush.cdx.json, a CycloneDX bill of materials, and docs/licences.md
+	$(PY) scripts/sbom.py
+
 package: install ## build/landbrush.zip for plugins.qgis.org
 	$(PY) scripts/package.py
 
@@ -60,8 +66,17 @@ demo-first-edit: install package ## from the zip to a first edit in a fresh prof
 	scripts/install-qgis.sh $(or $(QGIS_SUITE),any)
 	scripts/first-edit.sh
 
+demo-desktop: install package ## a planner's day by mouse and keys in QGIS: figures, pictures in demo/day (QUICK=1: English alone)
+	scripts/day.sh
+
 bench: install ## every figure on a line of its own
 	$(PY) benchmarks/run.py
+
+attack: install ## hostile files, odd requests, kills, over loopback (ten minutes); fails where something gets through
+	$(PY) -m tests.attack
+
+bench-sandbox: install ## what workers cost: first and second edit, beside the same in one process
+	$(PY) benchmarks/sandbox.py
 
 bench-queue: install ## what a long queue of jobs costs
 	$(PY) benchmarks/long_queue.py
@@ -72,8 +87,13 @@ bench-many: install ## what 100,000 polygons cost (two minutes, 8 GB of memory)
 bench-single-image: install ## figures of single-image editing
 	$(PY) benchmarks/single_image.py
 
-lock: ## requirements-dev.lock: the newest versions of everything that fit together (needs uv)
+bench-ground: install ## what the scene parser understands on places it has not seen, and what flood, snow, fire make of it
+	$(PY) benchmarks/ground.py
+
+lock: ## the newest versions of everything that fit together, for developers and, with hashes, for servers (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.10 --no-annotate --upgrade -o requirements-dev.lock
+	uv pip compile pyproject.toml --universal --python-version 3.10 --no-annotate --generate-hashes --upgrade -o requirements-server.lock
+	uv pip compile scripts/aside.in --universal --python-version 3.10 --no-annotate --no-deps --generate-hashes --upgrade -o requirements-aside.lock
 
 release: install ## make release VERSION=0.3.0: versions, changelog, commit, tag, package
 	$(PY) scripts/release.py $(VERSION)

@@ -374,15 +374,16 @@ def dismissal() -> None:
     from landbrush.server.contract.requests import EditRequest
     from landbrush.server.editors.models import Models
     from landbrush.server.editors.registry import Editors
-    from landbrush.server.jobs.executor import Runner, Worker
+    from landbrush.server.jobs.executor import Runner
     from landbrush.server.jobs.store import JobStore
     from landbrush.server.raster.rasters import Rasters
+    from landbrush.server.workers.here import Here
 
     with tempfile.TemporaryDirectory() as folder:
         path = raster(Path(folder) / "a.tif", 600)
         store = JobStore(Path(folder) / "jobs")
         editors = Editors(Models(Path(folder) / "home"))
-        runner = Runner(store, Worker(editors))
+        runner = Runner(store, Here(editors), editors.models)
         editor = editors.get("variation")
         steps = []
         at = []
@@ -400,7 +401,7 @@ def dismissal() -> None:
         jobs = []
         for process in ("variation", "snow"):
             info, _ = store.create(process, EditRequest.from_json(body), Rasters(path))
-            runner.submit(store.folder(info.jobID))
+            runner.submit(info.jobID)
             jobs.append(info.jobID)
         while len(steps) < 4:
             time.sleep(0.005)

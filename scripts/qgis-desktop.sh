@@ -34,6 +34,7 @@ fi
 export LANDBRUSH_PYTHON=${LANDBRUSH_PYTHON:-$here/.venv/bin/python}
 export LANDBRUSH_HOME=${LANDBRUSH_HOME:-$folder/home}
 arguments=(--nologo --profiles-path "$folder" --profile landbrush)
+[ -z "${QGIS_LOCALE:-}" ] || arguments+=(--lang "$QGIS_LOCALE")
 # Debian's 3.22 wrapper adds --noversioncheck itself and does not take it twice.
 grep -qs noversioncheck /etc/default/qgis && [ "$(command -v qgis)" = /usr/bin/qgis ] &&
     grep -qs QGIS_OPTS "$(command -v qgis)" || arguments+=(--noversioncheck)

@@ -24,3 +24,11 @@ def data():
     if not DATA.is_dir():
         pytest.skip(f"no real imagery at {DATA} (set LANDBRUSH_DATA)")
     return DATA
+
+
+def pytest_runtest_logreport(report):
+    """On a build machine a failure is told at once: a run that is ended early has no summary."""
+    if report.failed and os.environ.get("CI") and "PYTEST_XDIST_WORKER" not in os.environ:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        said = (crash.message if crash else str(report.longrepr)).strip().splitlines()
+        print(f"\nFAILED in {report.when}: {report.nodeid}: {said[0] if said else ''}", flush=True)

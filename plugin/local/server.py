@@ -13,6 +13,7 @@ from qgis.PyQt.QtCore import QObject, QProcess, QTimer, pyqtSignal
 
 from .. import settings
 from ..errors import PluginError
+from ..translated import tr
 from . import installer
 
 STOPPED = "stopped"
@@ -93,12 +94,14 @@ class LocalServer(QObject):
         if python is None:
             self._set(
                 FAILED,
-                "The server is not installed yet. Press 'Install server', or name a Python that "
-                "has it in the settings.",
+                tr(
+                    "The server is not installed yet. Press 'Install server', or name a "
+                    "Python that has it in the settings."
+                ),
             )
             return
         self.output = self.errors = ""
-        self._set(STARTING, "Starting the server ...")
+        self._set(STARTING, tr("Starting the server ..."))
         self._launch(str(python), serve_arguments(), self._server_ended, serving_environment())
 
     def _launch(self, program, arguments, on_end, environment=None) -> None:
@@ -121,7 +124,7 @@ class LocalServer(QObject):
             address = read_address(self.output)
             if address:
                 self.url, self.token = address
-                self._set(RUNNING, f"Server at {self.url}")
+                self._set(RUNNING, tr("Server at {url}", url=self.url))
 
     def _read_errors(self) -> None:
         self.errors = (
@@ -132,7 +135,11 @@ class LocalServer(QObject):
         if error == QProcess.ProcessError.FailedToStart:
             self._set(
                 FAILED,
-                f"{self.process.program()} could not be started: {self.process.errorString()}",
+                tr(
+                    "{program} could not be started: {errorString}",
+                    program=self.process.program(),
+                    errorString=self.process.errorString(),
+                ),
             )
 
     def _server_ended(self, *_) -> None:
@@ -140,7 +147,7 @@ class LocalServer(QObject):
             return  # another QGIS runs it; its address was read
         if self.state in (STARTING, RUNNING):
             last = [line for line in self.errors.strip().splitlines() if line.strip()][-3:]
-            self._set(FAILED, "The server stopped: " + (" / ".join(last) or "no message"))
+            self._set(FAILED, tr("The server stopped: ") + (" / ".join(last) or tr("no message")))
 
     def lost(self) -> None:
         """The server did not answer although it should run: another QGIS that owned it may have
@@ -149,7 +156,7 @@ class LocalServer(QObject):
             self.process is not None and self.process.state() != QProcess.ProcessState.NotRunning
         )
         if self.state == RUNNING and not running:
-            self._set(FAILED, "The server is gone. Start it again.")
+            self._set(FAILED, tr("The server is gone. Start it again."))
 
     def stop(self, closing: bool = False) -> None:
         """Ask the child to end, and end it if it does not. `closing`: at once, since nobody will be
@@ -175,7 +182,7 @@ class LocalServer(QObject):
                 timer.setSingleShot(True)
                 timer.timeout.connect(process.kill)
                 timer.start(STOP_TIMEOUT_MS)
-        self._set(STOPPED, "Server stopped")
+        self._set(STOPPED, tr("Server stopped"))
 
     def install(self) -> None:
         """Make the environment and install the server into it, step by step."""
@@ -183,8 +190,10 @@ class LocalServer(QObject):
         if base is None:
             self._set(
                 FAILED,
-                "No Python 3.10 to 3.13 with its module venv was found to install the server "
-                "with. Install Python first (on Debian and Ubuntu also python3-venv).",
+                tr(
+                    "No Python 3.10 to 3.13 with its module venv was found to install the server "
+                    "with. Install Python first (on Debian and Ubuntu also python3-venv)."
+                ),
             )
             return
         try:
@@ -195,8 +204,10 @@ class LocalServer(QObject):
         if package is None:
             self._set(
                 FAILED,
-                "This copy of the plugin holds no server. Install it from its zip, or name the "
-                "server's package in the settings (Landbrush > Server package).",
+                tr(
+                    "This copy of the plugin holds no server. Install it from its zip, or name the "
+                    "server's package in the settings (Landbrush > Server package)."
+                ),
             )
             return
         folder = installer.environment_folder()
@@ -220,14 +231,19 @@ class LocalServer(QObject):
 
     def _at_step(self) -> str:
         title = self.step.title if self.step else ""
-        return f"Installing, {self.count - len(self.steps)} of {self.count}: {title} ..."
+        return tr(
+            "Installing, {n} of {all}: {title} …",
+            n=self.count - len(self.steps),
+            all=self.count,
+            title=title,
+        )
 
     def _step_ended(self, code, *_) -> None:
         if self.state != INSTALLING or self.step is None:
             return
         if code != 0 and self.step.needed:
             last = [line for line in self.errors.strip().splitlines() if line.strip()][-2:]
-            self._set(FAILED, "Installing failed: " + " / ".join(last))
+            self._set(FAILED, tr("Installing failed: ") + " / ".join(last))
             return
         self._next_step()
 
@@ -245,8 +261,10 @@ class BlockingServer:
         python = installer.find_python()
         if python is None:
             raise PluginError(
-                "The Landbrush server is not installed. Open the Landbrush panel and press "
-                "'Install server'."
+                tr(
+                    "The Landbrush server is not installed. Open the Landbrush panel and press "
+                    "'Install server'."
+                )
             )
         self.process = process = QProcess()
         process.setProcessEnvironment(serving_environment())
@@ -264,7 +282,7 @@ class BlockingServer:
             if process.state() == QProcess.ProcessState.NotRunning:
                 break
         self.__exit__()
-        raise PluginError("The Landbrush server did not start.", text[-500:])
+        raise PluginError(tr("The Landbrush server did not start."), text[-500:])
 
     def __exit__(self, *_) -> None:
         """Stop what was started here."""

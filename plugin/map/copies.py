@@ -15,6 +15,7 @@ from qgis.core import QgsApplication, QgsRasterFileWriter, QgsRasterLayer, QgsRe
 from qgis.PyQt.QtCore import QProcess
 
 from ..errors import Cancelled, PluginError
+from ..translated import tr
 from .layers import wkt_of
 from .taken import Taken
 
@@ -80,7 +81,7 @@ class Copied(Taken):
             self.kind, self.width, self.height, self.extent, self.crs, len(self.bands)
         )
         if out is None or not out.isValid():
-            raise PluginError("The copy of the layer could not be written.", str(path))
+            raise PluginError(tr("The copy of the layer could not be written."), str(path))
         out.setEditable(True)
         nodata = {band.nodata for band in self.bands} - {None}
         if nodata:
@@ -89,7 +90,7 @@ class Copied(Taken):
             for number in range(1, len(self.bands) + 1):
                 block = self._read(number, box)
                 if not out.writeBlock(block, number, col, row):
-                    raise PluginError("The copy of the layer could not be written.", str(path))
+                    raise PluginError(tr("The copy of the layer could not be written."), str(path))
         out.setEditable(False)
         del out
         self._describe(path)
@@ -114,7 +115,8 @@ class Copied(Taken):
         block = self.provider.block(number, *box)
         if not block.isValid():
             raise PluginError(
-                f"Band {number} of the layer cannot be read.", self.provider.error().message()
+                tr("Band {number} of the layer cannot be read.", number=number),
+                self.provider.error().message(),
             )
         return block
 
@@ -144,8 +146,10 @@ class Copied(Taken):
                 )
         if not same:
             raise PluginError(
-                "The layer cannot be copied without loss. Save it as a GeoTIFF (Export > Save As, "
-                "raw data) and edit that."
+                tr(
+                    "The layer cannot be copied without loss. Save it as a GeoTIFF (Export > "
+                    "Save As, raw data) and edit that."
+                )
             )
 
 
@@ -195,8 +199,10 @@ class Translated(Copied):
         text = bytes(running.readAll()).decode("utf8", "replace").strip()
         if running.exitCode() or not path.is_file():
             raise PluginError(
-                "GDAL could not copy the layer. Save it as a GeoTIFF (Export > Save As, raw data) "
-                "and edit that.",
+                tr(
+                    "GDAL could not copy the layer. Save it as a GeoTIFF (Export > Save As, "
+                    "raw data) and edit that."
+                ),
                 text,
             )
 
@@ -216,7 +222,10 @@ def copy_of(layer, around):
     kinds = {provider.sourceDataType(number) for number in numbers}
     if len(kinds) != 1:
         raise PluginError(
-            f"The bands of the layer '{layer.name()}' are of different types; export them as one."
+            tr(
+                "The bands of the layer '{name}' are of different types; export them as one.",
+                name=layer.name(),
+            )
         )
     kind = kinds.pop()
     for number in numbers:
@@ -229,8 +238,14 @@ def copy_of(layer, around):
     size = width * height * len(bands) * provider.dataTypeSize(1)
     if size > LARGEST_COPY:
         raise PluginError(
-            f"{width} x {height} pixels of {len(bands)} bands would be copied, which are more than "
-            "2 GB. Choose a smaller area, or save the layer as a GeoTIFF and edit that."
+            tr(
+                "{width} x {height} pixels of {value} bands would be copied, which are "
+                "more than 2 GB. Choose a smaller area, or save the layer as a GeoTIFF "
+                "and edit that.",
+                width=width,
+                height=height,
+                value=len(bands),
+            )
         )
     copied = (provider, layer.crs(), extent, width, height, kind, bands)
     program = _translator()
@@ -239,8 +254,11 @@ def copy_of(layer, around):
         return Translated(*copied, program, layer.source(), part)
     if any((band.scale, band.offset) != (1.0, 0.0) for band in bands):
         raise PluginError(
-            f"The layer '{layer.name()}' has scaled values, whose type QGIS does not tell; save it "
-            "as a GeoTIFF (Export > Save As, raw data) and edit that."
+            tr(
+                "The layer '{name}' has scaled values, whose type QGIS does not tell; "
+                "save it as a GeoTIFF (Export > Save As, raw data) and edit that.",
+                name=layer.name(),
+            )
         )
     return Copied(*copied)
 
@@ -278,7 +296,7 @@ def _window(layer, provider, box):
     top = max(0, int((full.yMaximum() - box.yMaximum()) / high) - AROUND_PX)
     bottom = min(rows, int((full.yMaximum() - box.yMinimum()) / high) + 1 + AROUND_PX)
     if left >= right or top >= bottom:
-        raise PluginError(f"The area does not touch the layer '{layer.name()}'.")
+        raise PluginError(tr("The area does not touch the layer '{name}'.", name=layer.name()))
     extent = QgsRectangle(
         full.xMinimum() + left * wide,
         full.yMaximum() - bottom * high,

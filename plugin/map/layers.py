@@ -1,32 +1,23 @@
-"""Raster layers in and out: exporting what has no file, and showing results as layers of the
-project."""
+"""Raster layers out: exporting what has no file."""
 
-import json
 import os
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any
 
 from qgis.core import (
     Qgis,
     QgsCoordinateReferenceSystem,
-    QgsLayerMetadata,
-    QgsMapLayerStyle,
     QgsProject,
     QgsRasterBlockFeedback,
     QgsRasterFileWriter,
-    QgsRasterLayer,
     QgsRasterPipe,
     QgsRectangle,
 )
 
 from ..errors import Cancelled, PluginError
+from ..translated import tr
 
-GROUP = "Landbrush"
 LARGEST_EXPORT_PX = 16_000
-SYNTHETIC = (
-    "Synthetic imagery: pixels inside the edited polygons were made by a program. Not survey data."
-)
 
 
 @dataclass
@@ -58,14 +49,23 @@ def plan_export(layer, extent, resolution):
     thread."""
     if resolution <= 0:
         raise PluginError(
-            f"A resolution of {resolution} cannot be exported; give the size of a pixel."
+            tr(
+                "A resolution of {resolution} cannot be exported; give the size of a pixel.",
+                resolution=resolution,
+            )
         )
     width = max(1, round(extent.width() / resolution))
     height = max(1, round(extent.height() / resolution))
     if max(width, height) > LARGEST_EXPORT_PX:
         raise PluginError(
-            f"{width} x {height} pixels are too many to export (at most {LARGEST_EXPORT_PX} a "
-            "side). Choose a smaller area or a coarser resolution."
+            tr(
+                "{width} x {height} pixels are too many to export (at most "
+                "{LARGEST_EXPORT_PX} a side). Choose a smaller area or a coarser "
+                "resolution.",
+                width=width,
+                height=height,
+                LARGEST_EXPORT_PX=LARGEST_EXPORT_PX,
+            )
         )
     pipe = QgsRasterPipe()
     provider = layer.dataProvider().clone()
@@ -73,7 +73,7 @@ def plan_export(layer, extent, resolution):
     # shown.
     painted = provider.dataType(1) in (Qgis.DataType.ARGB32, Qgis.DataType.ARGB32_Premultiplied)
     if not pipe.set(provider) or (painted and not pipe.set(layer.renderer().clone())):
-        raise PluginError(f"The layer '{layer.name()}' cannot be exported.")
+        raise PluginError(tr("The layer '{name}' cannot be exported.", name=layer.name()))
     box = QgsRectangle(
         extent.xMinimum(),
         extent.yMaximum() - height * resolution,
@@ -103,100 +103,6 @@ def run_export(export, path, feedback):
     # An int on Qt 5, an enum whose value counts on Qt 6; success is 0 in both.
     if int(getattr(code, "value", code)) != 0 or not os.path.getsize(path):
         raise PluginError(
-            "The layer could not be exported to a file.",
+            tr("The layer could not be exported to a file."),
             f"QgsRasterFileWriter gave {code} for {path}.",
         )
-
-
-def result_name(manifest) -> str:
-    """Name of a result: prompt, engine's editor and seed, and that it is synthetic."""
-    words = manifest.prompt.strip() or manifest.operation
-    short = words if len(words) <= 40 else words[:39] + "…"
-    return f"{short} · {manifest.editor} · seed {manifest.seed} (synthetic)"
-
-
-def result_path(folder, manifest, job_id):
-    """A new file name in the output folder that says what it is and when; not the prompt, since
-    files are handed on."""
-    words = "".join(c if c.isalnum() else "-" for c in manifest.editor.lower())[:30].strip("-")
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return folder / f"landbrush-{stamp}-{words or 'edit'}-{job_id[:6]}.tif"
-
-
-def source_of(manifest):
-    """The project's layer that a result was made from; None where it is not there."""
-    path = manifest.request.raster.path if manifest.request else ""
-    for layer in QgsProject.instance().mapLayers().values():
-        if path and isinstance(layer, QgsRasterLayer) and layer.source().split("|")[0] == path:
-            return layer
-    return None
-
-
-def shown_jobs():
-    """Ids of the jobs whose results are layers of the project."""
-    found = set()
-    for layer in QgsProject.instance().mapLayers().values():
-        text = layer.customProperty("landbrush/manifest", "")
-        if text:
-            found.add(json.loads(text).get("job", ""))
-    return found
-
-
-LONGEST_IN_PROJECT = 200_000
-"""Characters of a manifest that a project holds whole."""
-
-
-def kept_in_project(manifest):
-    """A manifest as text for a layer's property: without the request where that has very many
-    polygons; then all of it lies in a file beside the result."""
-    text = json.dumps(manifest.to_json())
-    if len(text) > LONGEST_IN_PROJECT:
-        text = json.dumps(replace(manifest, request=None).to_json())
-    return text
-
-
-def add_result(path, source, manifest):
-    """Add a result on top of the project, styled like its source; returns the layer."""
-    layer = QgsRasterLayer(str(path), result_name(manifest))
-    if not layer.isValid():
-        raise PluginError(
-            "The result was written but QGIS cannot open it.", f"{path}: {layer.error().message()}"
-        )
-    if source is not None and source.crs() != layer.crs():
-        layer.setCrs(source.crs())  # set by hand in QGIS: the result lies over its source
-    if source is not None and source.bandCount() == layer.bandCount():
-        style = QgsMapLayerStyle()
-        style.readFromLayer(source)
-        style.writeToLayer(layer)
-    layer.setMetadata(_metadata(layer, manifest))
-    layer.setCustomProperty("landbrush/manifest", kept_in_project(manifest))
-    layer.setCustomProperty("landbrush/synthetic", True)
-    project = QgsProject.instance()
-    root = project.layerTreeRoot()
-    group = root.findGroup(GROUP) or root.insertGroup(0, GROUP)
-    project.addMapLayer(layer, False)
-    group.insertLayer(0, layer)
-    return layer
-
-
-def _metadata(layer, manifest):
-    gate = manifest.gate
-    found = QgsLayerMetadata()
-    found.setTitle(layer.name())
-    found.setType("dataset")
-    found.setAbstract(
-        f"{SYNTHETIC}\nPrompt: {manifest.prompt or '-'}\nEditor: {manifest.editor} "
-        f"- {manifest.engine}\n"
-        f"Seed: {manifest.seed}\nPixels outside the polygons that differ from the source: "
-        f"{gate.pixels_outside_different} of {gate.pixels_outside}."
-    )
-    found.setKeywords({"landbrush": ["synthetic", "AI_GENERATED", manifest.editor]})
-    found.setConstraints([QgsLayerMetadata.Constraint(SYNTHETIC, "use")])
-    found.setHistory(
-        [
-            f"{datetime.now().isoformat(timespec='seconds')} Landbrush "
-            f"{manifest.versions.get('landbrush', '')}: {manifest.operation}"
-        ]
-    )
-    found.setCrs(layer.crs())
-    return found

@@ -8,6 +8,7 @@ from typing import Optional
 from qgis.core import Qgis, QgsRectangle
 
 from ..errors import PluginError
+from ..translated import tr
 from .copies import copy_of
 from .layers import plan_export
 from .taken import Exported, Taken, Unpacked
@@ -50,8 +51,11 @@ def file_of(layer, wanted):
         return copy_of(layer, wanted.around)
     if not wanted.resolution or wanted.around is None:
         raise PluginError(
-            f"The layer '{layer.name()}' has no pixels of its own (a web map). Export it to a "
-            "file first."
+            tr(
+                "The layer '{name}' has no pixels of its own (a web map). Export it to a "
+                "file first.",
+                name=layer.name(),
+            )
         )
     box = QgsRectangle(wanted.around)
     box.grow(wanted.margin_px * wanted.resolution)
@@ -93,6 +97,6 @@ def has_pixels(layer) -> bool:
     """Whether a layer is a grid of values, not a picture painted anew at every scale."""
     provider = layer.dataProvider()
     if provider is None or not layer.isValid():
-        raise PluginError(f"The layer '{layer.name()}' cannot be read.")
+        raise PluginError(tr("The layer '{name}' cannot be read.", name=layer.name()))
     painted = (Qgis.DataType.ARGB32, Qgis.DataType.ARGB32_Premultiplied)
     return provider.xSize() > 0 and provider.ySize() > 0 and provider.dataType(1) not in painted

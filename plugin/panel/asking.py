@@ -1,13 +1,16 @@
 """The part of the panel in which an edit takes shape: layer, polygons, words, examples."""
 
 import contextlib
+from dataclasses import replace
 
 from qgis.core import Qgis, QgsGeometry
 
 from ...server.contract.editors import AUTO
-from ...server.contract.requests import Blend, Output
+from ...server.contract.requests import PIXELS_UP, Blend, Output
 from ...server.contract.words import ENSEMBLE_SOURCES, InterpretationRequest, SearchRequest
 from ..errors import PluginError
+from ..map.places import geometry_of, own_coordinates, pixel_metres
+from ..map.results import seen_over
 from ..map.sources import Wanted, file_of, is_painted
 from ..tasks.request import (
     Area,
@@ -15,14 +18,18 @@ from ..tasks.request import (
     area_of,
     band_roles_of,
     canvas_area,
-    geometry_of,
     in_layer_crs,
+    known_ground,
     searched_extent,
 )
 from ..tasks.task import asked_about
+from ..translated import tr
+from .areas import NOTHING
 from .ensemble import PARAPHRASES, SOURCE
 from .serving import ServedForm
-from .widgets import NOTHING
+
+NEAR_PX = 512
+"""Results that lie so near to an area, beyond its surroundings, are seen where it is edited."""
 
 
 class AskingForm(ServedForm):
@@ -47,6 +54,7 @@ class AskingForm(ServedForm):
             copies and self.exemplar.source.currentData() not in (NOTHING, None),
         )
         self._show_row(self.elevation, auto or bool(info and info.takes("elevation")))
+        self.ground_box.setVisible(auto or bool(info and info.takes("ground")))
         word = self.words.sought(self.editor.currentData())
         self._show_row(self.find, bool(word) and copies)
         if not word:
@@ -60,7 +68,17 @@ class AskingForm(ServedForm):
             info is not None and any(option.name == PARAPHRASES for option in info.options)
         )
 
+    def show_metres(self, *_) -> None:
+        """Say beside each number of pixels how far that is on the ground."""
+        layer = self.layer.currentLayer()
+        size = pixel_metres(layer) if layer is not None else None
+        for field in (self.grow, self.beyond, self.feather, self.context):
+            far = f" · {field.value() * size:.3g} m" if size else ""
+            field.setSuffix(f" px{far}")
+
     def _layer_changed(self, *_) -> None:
+        self.show_metres()
+        self.know_again(())
         layer = self.layer.currentLayer()
         if layer is not None and is_painted(layer):
             with contextlib.suppress(
@@ -74,9 +92,15 @@ class AskingForm(ServedForm):
 
     def _use_tool(self, tool, on) -> None:
         if on:
+            self.wake()
             self.canvas.setMapTool(tool)
         elif self.canvas.mapTool() is tool:
             self.canvas.unsetMapTool(tool)
+
+    def draw_areas(self) -> None:
+        """Open the panel and draw where to edit."""
+        self.setUserVisible(True)
+        self.area.draw.setChecked(True)
 
     def _tool_changed(self, new, *_) -> None:
         for picker in (self.area, self.exemplar, self.protect):
@@ -92,6 +116,7 @@ class AskingForm(ServedForm):
         )
         if not asked:
             self.words.give_up()
+            self.wake()
 
     def _has_exemplar(self) -> bool:
         layer = self.layer.currentLayer()
@@ -124,13 +149,13 @@ class AskingForm(ServedForm):
                 self.ensemble.show_proposed,
             )
         else:
-            self.say("Say what should be there first.", Qgis.MessageLevel.Warning)
+            self.say(tr("Say what should be there first."), Qgis.MessageLevel.Warning)
 
     def find_examples(self) -> None:
         """Windows of the layer that look like the word, to tick."""
         layer = self.layer.currentLayer()
         if layer is None:
-            self.say("Choose a raster layer first.", Qgis.MessageLevel.Warning)
+            self.say(tr("Choose a raster layer first."), Qgis.MessageLevel.Warning)
             return
         word = self.words.sought(self.editor.currentData())
         bands = self.bands.text()
@@ -153,34 +178,40 @@ class AskingForm(ServedForm):
                 ),
             )
 
-        self.status.setText(f"Looking for {word} in {layer.name()} ...")
+        self.status.setText(tr("Looking for {word} in {name} ...", word=word, name=layer.name()))
         self._ask("Landbrush: looking for examples", call, self._show_found)
 
     def _show_found(self, result) -> None:
         self.found.show_found(result)
         self.status.setText(
             result.reason
-            or f"{len(result.found)} windows look like {result.word}; untick what does not."
+            or tr(
+                "{value} windows look like {word}; untick what does not.",
+                value=len(result.found),
+                word=result.word,
+            )
         )
 
     def edit_form(self):
         """What the panel asks for; raises PluginError where something is missing."""
         layer = self.layer.currentLayer()
         if layer is None:
-            raise PluginError("Choose a raster layer to edit.")
+            raise PluginError(tr("Choose a raster layer to edit."))
         process_id = self.editor.currentData() or AUTO
         area = area_of(
             self.area.area(self.canvas, layer),
             layer,
             self.infos.get(process_id),
-            "Draw a polygon on the map (Draw, left clicks, right click), or select polygon "
-            "features.",
+            tr(
+                "Draw a polygon on the map (Draw, left clicks, right click), or select polygon "
+                "features."
+            ),
         )
         prompt = self.words.text()
         if process_id == AUTO and not prompt:
-            raise PluginError("Say what should be there, or choose an editor.")
+            raise PluginError(tr("Say what should be there, or choose an editor."))
         exemplar = self._exemplar(layer)
-        return EditForm(
+        form = EditForm(
             layer=layer,
             area=area,
             prompt=prompt,
@@ -193,6 +224,7 @@ class AskingForm(ServedForm):
             if self.exemplar.source.currentData() != NOTHING
             else None,
             elevation_layer=self.elevation.currentLayer(),
+            known=self._known(area, layer, process_id),
             protect=self.protect.area(self.canvas, layer),
             band_roles=band_roles_of(self.bands.text()),
             blend=Blend(
@@ -209,6 +241,35 @@ class AskingForm(ServedForm):
                 self.keep_request.isChecked(),
             ),
         )
+        return replace(form, over=self.over_of(form))
+
+    def know_again(self, known) -> None:
+        """Go by what an earlier edit knew, until a layer is chosen (an empty one too)."""
+        self.known_again = known
+        self.ground_box.setTitle(
+            tr("Known ground: as the result was made") if known else tr("Known ground")
+        )
+
+    def _known(self, area, layer, process_id):
+        """What the chosen layers tell of the ground, for an editor that goes by it."""
+        info = self.infos.get(process_id)
+        if process_id != AUTO and not (info and info.takes("ground")):
+            return ()
+        layers = {kind: combo.currentLayer() for kind, combo in self.ground.items()}
+        if any(layers.values()):
+            return known_ground(layers, area, layer)
+        return self.known_again
+
+    def over_of(self, form):
+        """The results that are seen where a form edits: what the edit is made of beside the
+        layer."""
+        layer, info = form.layer, self.infos.get(form.process_id)
+        if is_painted(layer) or (info is not None and info.makes):
+            return ()
+        # A picture without a place on the ground comes back whole.
+        whole = form.output.area == "layer" or own_coordinates(layer) == PIXELS_UP
+        near = (form.blend.context_px + NEAR_PX) * layer.rasterUnitsPerPixelX()
+        return seen_over(layer, in_layer_crs(form.area, layer), None if whole else near)
 
     def _exemplar(self, layer):
         ticked = self.found.ticked() if self.found.isVisible() else []

@@ -1,31 +1,32 @@
 """The Landbrush panel: what to edit, what should be there, and what came of it."""
 
+import itertools
 import secrets
 import time
 from dataclasses import replace
 
-from qgis.core import Qgis, QgsApplication, QgsProject
+from qgis.core import Qgis, QgsProject
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtGui import QPixmap
+from qgis.PyQt.QtGui import QKeySequence, QPixmap
+from qgis.PyQt.QtWidgets import QMenu
 
 from ...server.contract.editors import AUTO
 from ...server.contract.jobs import PREVIEW_FILE
 from .. import settings
 from ..errors import PluginError
 from ..local.server import INSTALLING, STARTING
-from ..map.layers import add_result, source_of
-from ..tasks.request import (
-    located,
-)
+from ..map.results import add_result, file_of_result, source_of
+from ..tasks.request import key_of, located
 from ..tasks.task import EditTask, fetch, inputs_of
-from .asking import AskingForm
-from .results import done_text, progress_text
+from ..translated import tr
+from .results import done_text, progress_text, told_text
+from .seeing import SeeingForm
 
 PREVIEW_EVERY_S = 4.0
 PREVIEW_PX = 260
 
 
-class LandbrushDock(AskingForm):
+class LandbrushDock(SeeingForm):
     """The panel. Long work runs in tasks; this class only starts them and shows what they say."""
 
     def __init__(self, iface, parent=None) -> None:
@@ -34,8 +35,10 @@ class LandbrushDock(AskingForm):
         self.waiting: list = []  # edits that are asked for and not begun
         self.will_run = False
         self.look_again = 0.0
+        self.made: list = []  # (key of a form, seed, id of the layer) of this session
+        self.told_where = False
         self._connect()
-        self._update()
+        self._layer_changed()
 
     def _connect(self) -> None:
         self.words.asked.connect(self._ask_meaning)
@@ -43,32 +46,35 @@ class LandbrushDock(AskingForm):
         self.words.adjust_wanted.connect(self.take_over)
         self.editor.currentIndexChanged.connect(self._update)
         self.layer.layerChanged.connect(self._layer_changed)
+        for field in (self.grow, self.beyond, self.feather, self.context):
+            field.valueChanged.connect(self.show_metres)
         self.exemplar.source.currentIndexChanged.connect(self._update)
         for picker in (self.area, self.exemplar, self.protect):
             picker.draw_toggled.connect(lambda on, tool=picker.tool: self._use_tool(tool, on))
         self.canvas.mapToolSet.connect(self._tool_changed)
         self.dice.clicked.connect(lambda: self.seed.setValue(secrets.randbelow(2**31)))
         self.run_button.clicked.connect(self.run)
+        self.run_wanted.connect(self.run)
         self.cancel_button.clicked.connect(self.cancel)
         self.find.clicked.connect(self.find_examples)
         self.ensemble.asked.connect(self.propose)
         self.exemplar_tool.changed.connect(self.words.hear_again)
         self.exemplar.source.currentIndexChanged.connect(self.words.hear_again)
-        self.results.layer_wanted.connect(self._zoom_to)
         self.results.job_wanted.connect(self.fetch_earlier)
-
-    # ---- what is shown
-
-    # ---- words
+        self.jobs.fetch_wanted.connect(self.fetch_earlier)
+        shortcut = QMenu(self).addAction("run")  # never shown: for its keys
+        shortcut.setShortcuts([QKeySequence("Ctrl+Return"), QKeySequence("Ctrl+Enter")])
+        shortcut.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        shortcut.triggered.connect(self.run)
+        self.addAction(shortcut)
 
     # ---- running
 
     def run(self) -> None:
         """Start an edit, or as many as variants are wanted, one after the other; once server and
-        words are ready."""
-        if self.task is not None:
-            return
+        words are ready, and what was asked for before is done."""
         self.will_run = False
+        self.stop_comparing()
         try:
             self.edit_form()  # what is missing is told at once
             if not self._ready():
@@ -81,13 +87,35 @@ class LandbrushDock(AskingForm):
             self._fail(error if isinstance(error, PluginError) else PluginError(str(error)))
             return
         self.forget_error()
-        seeds = [(form.seed + k) % 2**31 for k in range(self.variants.value())]
-        self.waiting = [
-            EditTask(replace(form, seed=seed), inputs, self.connection(), folder) for seed in seeds
-        ]
+        for seed in self._seeds(form):
+            task = EditTask(replace(form, seed=seed), inputs, self.connection(), folder)
+            task.batch = form  # variants of one form end together
+            task.key = key_of(replace(form, over=()))
+            self.waiting.append(task)
+        self.tool.show_fill(False)  # which would colour what comes of it
         self._show_running(True)
-        self.status.setText("Sending ...")
-        self._next()
+        if self.task is None:
+            self.status.setText(tr("Sending …"))
+            self._next()
+        else:
+            self._show_queue()
+
+    def _seeds(self, form):
+        """Seeds of the edits to run: the form's, and those that follow; of several variants none
+        by which the same form has already made a layer of the project."""
+        count = self.variants.value()
+        layers = QgsProject.instance().mapLayers()
+        made = {
+            seed for asked, seed, layer in self.made if asked == key_of(form) and layer in layers
+        }
+        seeds = (k % 2**31 for k in itertools.count(form.seed))
+        if count > 1:
+            seeds = (seed for seed in seeds if seed not in made)
+        return list(itertools.islice(seeds, count))
+
+    def _show_queue(self) -> None:
+        self.queue_line.setVisible(bool(self.waiting))
+        self.queue_line.setText(tr("{n} more waiting", n=len(self.waiting)))
 
     def _ready(self):
         """Whether an edit can begin now; where it cannot yet, it begins by itself. Raises
@@ -96,19 +124,21 @@ class LandbrushDock(AskingForm):
             self.server.start()
             if self.server.state not in (STARTING, INSTALLING):
                 raise PluginError(
-                    "The Landbrush server is not installed. Press 'Install server' below."
+                    tr("The Landbrush server is not installed. Press 'Install server' below.")
                 )
-            return self._later("The server is starting; the edit begins when it answers.")
+            return self._later(tr("The server is starting; the edit begins when it answers."))
         if not self.infos:
             self.load_editors()
-            return self._later("The server is being asked what it can do; the edit begins then.")
+            return self._later(
+                tr("The server is being asked what it can do; the edit begins then.")
+            )
         if self.editor.currentData() == AUTO:
             if self.words.pending():
-                return self._later("The words are being understood; the edit begins then.")
+                return self._later(tr("The words are being understood; the edit begins then."))
             meaning = self.words.understood
             if meaning is not None and not meaning.sure and meaning.choices:
                 raise PluginError(
-                    "Choose below the prompt what is meant, or say it in other words."
+                    tr("Choose below the prompt what is meant, or say it in other words.")
                 )
         return True
 
@@ -130,8 +160,8 @@ class LandbrushDock(AskingForm):
             self._show_running(False)
 
     def _show_running(self, running) -> None:
-        self.run_button.setEnabled(not running)
         self.cancel_button.setEnabled(running)
+        self._show_queue()
 
     def editors_known(self) -> None:
         """The server has said what it can do."""
@@ -146,18 +176,28 @@ class LandbrushDock(AskingForm):
     def _next(self) -> None:
         """Start the task that waits longest."""
         self.task = task = self.waiting.pop(0)
+        self._look_again(task)
         task.progressed.connect(self._progressed)
         task.ended.connect(self._ended)
-        self.tasks.append(task)
-        QgsApplication.taskManager().addTask(task)
+        self._show_queue()
+        self._start_task(task)
+
+    def _look_again(self, task) -> None:
+        """What waited is made of what is shown when it begins: of what came meanwhile, too."""
+        try:
+            over = self.over_of(task.batch)
+            task.form = replace(task.form, over=over)
+            task.inputs = replace(task.inputs, over=tuple(file_of_result(one) for one in over))
+        except (PluginError, RuntimeError):
+            return  # its layer is not in the project any more: as it was when it was asked for
 
     def cancel(self) -> None:
         """Stop the running edit, here and on the server, or one that waits to begin."""
         if self.will_run:
             self.will_not_run()
-            self.status.setText("Cancelled.")
+            self.status.setText(tr("Cancelled."))
         if self.task is not None:
-            self.status.setText("Cancelling ...")
+            self.status.setText(tr("Cancelling ..."))
             self.waiting = []
             self.task.cancel()
 
@@ -196,10 +236,13 @@ class LandbrushDock(AskingForm):
                 else None
             )
             layer = self._add(task.path, source, task.manifest)
-            if layer is not None and self.go_on.isChecked():
-                self.layer.setLayer(layer)
+            if layer is not None:
+                self.made.append((task.key, task.form.seed, layer.id()))
+                self._tell_where()
+                if self.go_on.isChecked():
+                    self.layer.setLayer(layer)
         else:
-            self.waiting = []
+            self.waiting = [one for one in self.waiting if one.batch is not task.batch]
             self._fail(task.error)
         if self.waiting:
             self._next()
@@ -215,17 +258,29 @@ class LandbrushDock(AskingForm):
             self._fail(
                 error
                 if isinstance(error, PluginError)
-                else PluginError(f"The result cannot be shown: {error}")
+                else PluginError(tr("The result cannot be shown: {error}", error=error))
             )
             return None
         self.forget_error()
         self.status.setText(done_text(manifest))
+        self.status.setToolTip(told_text(manifest))
         notes = " ".join(manifest.notes)
         if notes:
             self.say(notes, Qgis.MessageLevel.Warning)
         self.results.add_layer(layer, manifest)
         self.ensemble.show_used(manifest)
         return layer
+
+    def _tell_where(self) -> None:
+        """Say once where results of a project without a folder are kept."""
+        if not self.told_where and settings.project_folder() is None:
+            self.told_where = True
+            if not settings.get("output/folder"):
+                self.offer(
+                    tr("The project is not saved; its results are kept in your QGIS profile."),
+                    tr("Save project …"),
+                    lambda: self.iface.actionSaveProject().trigger(),
+                )
 
     def fetch_earlier(self, job_id) -> None:
         """Add a result that is still on the server as a layer."""
@@ -234,16 +289,12 @@ class LandbrushDock(AskingForm):
         except OSError as error:
             self._fail(PluginError(str(error)))
             return
-        self.status.setText("Fetching ...")
+        self.status.setText(tr("Fetching ..."))
         self._ask(
             "Landbrush: fetching a result",
             lambda client: fetch(client, job_id, folder),
             lambda found: self._add(found[0], source_of(found[1]), found[1]),
         )
-
-    def _zoom_to(self, layer) -> None:
-        self.iface.setActiveLayer(layer)
-        self.iface.zoomToActiveLayer()
 
     # ---- end
 
@@ -256,6 +307,7 @@ class LandbrushDock(AskingForm):
             task.ended.disconnect()
             task.cancel()
         self.canvas.mapToolSet.disconnect(self._tool_changed)
+        self.dispose_seeing()
         for tool in self.tools:
             self.canvas.unsetMapTool(tool)
             tool.dispose()

@@ -5,6 +5,7 @@ from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout
 
+from ..translated import tr
 from .wrapped import Wrapped
 
 PARAPHRASES = "paraphrases"
@@ -19,23 +20,25 @@ class EnsembleBox(QgsCollapsibleGroupBox):
     asked = pyqtSignal()
 
     def __init__(self, parent=None) -> None:
-        super().__init__("Paraphrases", parent)
+        super().__init__(tr("Paraphrases"), parent)
         column = QVBoxLayout(self)
         self.about = Wrapped(
-            "None yet: made when the edit runs. With an image-text model the mean of them is "
-            "asked for."
+            tr(
+                "None yet: made when the edit runs. With an image-text model the mean of them is "
+                "asked for."
+            )
         )
         self.lines = QListWidget()
         self.lines.setMaximumHeight(HEIGHT_PX)
         self.lines.setWordWrap(True)
         self.lines.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.lines.setToolTip(
-            "Untick what is wrong; double-click to rewrite. The first is your prompt."
+            tr("Untick what is wrong; double-click to rewrite. The first is your prompt.")
         )
         row = QHBoxLayout()
-        self.propose = QPushButton("Propose")
-        self.add = QPushButton("Add")
-        self.drop = QPushButton("Clear")
+        self.propose = QPushButton(tr("Propose"))
+        self.add = QPushButton(tr("Add"))
+        self.drop = QPushButton(tr("Clear"))
         for button in (self.propose, self.add, self.drop):
             button.setMinimumWidth(40)
             row.addWidget(button)
@@ -57,21 +60,21 @@ class EnsembleBox(QgsCollapsibleGroupBox):
     def clear(self) -> None:
         """Leave it to the run."""
         self.lines.clear()
-        self.about.setText("None yet: made when the edit runs.")
+        self.about.setText(tr("None yet: made when the edit runs."))
 
     def show_proposed(self, found) -> None:
         """Show an Ensemble's sentences, all ticked."""
         self.lines.clear()
         for text in found.texts:
             self._line(text)
-        self.about.setText(f"From {found.source}; used when the edit runs.")
+        self.about.setText(tr("From {source}; used when the edit runs.", source=found.source))
 
     def show_used(self, manifest) -> None:
         """Show which sentences a result was made with, where the user has none of their own
         here."""
         used = manifest.editor_facts.get("sentences")
         if used and not self.texts():
-            self.about.setText("The last result was made with: " + " / ".join(used))
+            self.about.setText(tr("The last result was made with: ") + " / ".join(used))
 
     def texts(self):
         """The sentences that are ticked, as edited, without empty ones."""

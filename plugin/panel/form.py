@@ -25,25 +25,17 @@ from ...server.contract.message import bounds_of, choices_of
 from ...server.contract.requests import Blend, Output
 from .. import settings
 from ..map.canvas import PolygonTool
+from ..map.known import KINDS
+from ..map.swipe import SwipeTool
+from ..translated import tr
+from .areas import CANVAS, DRAWN, NOTHING, SELECTED, WHOLE, AreaPicker
 from .ensemble import EnsembleBox
 from .results import ResultList
-from .widgets import (
-    CANVAS,
-    DRAWN,
-    NOTHING,
-    RASTER_FILTER,
-    SELECTED,
-    WHOLE,
-    AreaPicker,
-    FoundList,
-    OptionsForm,
-    WheelGuard,
-    narrow_form,
-)
+from .widgets import GROUND_FILTER, RASTER_FILTER, FoundList, OptionsForm, WheelGuard, narrow_form
 from .words import WordsBox
 from .wrapped import Wrapped
 
-AREA_TITLES = (("the edited window", "window"), ("the whole layer", "layer"))
+AREA_TITLES = ((tr("the edited window"), "window"), (tr("the whole layer"), "layer"))
 COMPRESSION_TITLES = tuple(
     (word if word == "none" else word.upper(), word) for word in choices_of(Output, "compression")
 )
@@ -66,6 +58,7 @@ class DockForm(QDockWidget):
         self.exemplar_tool = PolygonTool(canvas, "#e6b800")
         self.protect_tool = PolygonTool(canvas, "#1f77b4")
         self.tools = (self.tool, self.exemplar_tool, self.protect_tool)
+        self.swipe_tool = SwipeTool(canvas)
         self._build()
 
     def _make_fields(self) -> None:
@@ -74,7 +67,7 @@ class DockForm(QDockWidget):
         self.resolution = QDoubleSpinBox()
         self.resolution.setDecimals(6)
         self.resolution.setRange(1e-6, 1e6)
-        self.resolution.setSuffix(" map units / pixel")
+        self.resolution.setSuffix(tr(" map units / pixel"))
         self.area = AreaPicker(self.tool, (DRAWN, SELECTED, CANVAS, WHOLE))
         self.area.setObjectName("area")
         self.exemplar = AreaPicker(self.exemplar_tool, (NOTHING, DRAWN, SELECTED))
@@ -85,9 +78,9 @@ class DockForm(QDockWidget):
         self.protect = AreaPicker(self.protect_tool, (NOTHING, DRAWN, SELECTED))
         self.words = WordsBox()
         self.editor = QComboBox()
-        self.editor.addItem("Say what should be there", AUTO)
+        self.editor.addItem(tr("Say what should be there"), AUTO)
         self.missing = Wrapped()
-        self.find = QPushButton("Find examples")
+        self.find = QPushButton(tr("Find examples"))
         self.found = FoundList()
         self.elevation = QgsMapLayerComboBox()
         self.elevation.setFilters(RASTER_FILTER)
@@ -97,17 +90,17 @@ class DockForm(QDockWidget):
     def _lay_out_fields(self):
         form = narrow_form()
         for title, field in (
-            ("Layer", self.layer),
-            ("Export at", self.resolution),
-            ("Edit", self.area),
-            ("Prompt", self.words),
-            ("Editor", self.editor),
+            (tr("Layer"), self.layer),
+            (tr("Export at"), self.resolution),
+            (tr("Edit"), self.area),
+            (tr("Prompt"), self.words),
+            (tr("Editor"), self.editor),
             ("", self.missing),
-            ("Copy from", self.exemplar),
-            ("of layer", self.exemplar_layer),
+            (tr("Copy from"), self.exemplar),
+            (tr("of layer"), self.exemplar_layer),
             ("", self.find),
             ("", self.found),
-            ("Elevation", self.elevation),
+            (tr("Elevation"), self.elevation),
         ):
             form.addRow(title, field)
         self.form = form
@@ -121,9 +114,10 @@ class DockForm(QDockWidget):
         self._make_fields()
         box.addLayout(self._lay_out_fields())
         self.options = OptionsForm()
-        self.options_box = QgsCollapsibleGroupBox("Options")
+        self.options_box = QgsCollapsibleGroupBox(tr("Options"))
         QVBoxLayout(self.options_box).addWidget(self.options)
         box.addWidget(self.options_box)
+        box.addWidget(self._build_ground())
         self.ensemble = EnsembleBox()
         self.words.prompt.textChanged.connect(
             self.ensemble.clear
@@ -132,12 +126,9 @@ class DockForm(QDockWidget):
         box.addWidget(self._build_more())
         box.addLayout(self._build_seed())
         self.preview = QLabel()
-        self.preview.setToolTip("Unfinished")
+        self.preview.setToolTip(tr("Unfinished"))
         self.preview.hide()
         box.addWidget(self.preview)
-        self.results = ResultList()
-        box.addWidget(QLabel("Results"))
-        box.addWidget(self.results)
         box.addStretch(1)
         self.scroll = QScrollArea()
         self.scroll.setWidgetResizable(True)
@@ -149,10 +140,65 @@ class DockForm(QDockWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.scroll, 1)
+        column.addWidget(self._build_results())
         column.addWidget(self._build_footer())
         self.setWidget(whole)
         self.wheel = WheelGuard(self)
         self.wheel.watch(inner)
+
+    def _build_ground(self):
+        """Layers that know the ground."""
+        self.ground_box = QgsCollapsibleGroupBox(tr("Known ground"))
+        self.ground_box.setCollapsed(True)
+        form = narrow_form(self.ground_box)
+        self.ground = {}
+        self.known_again = ()  # what the edit knew that is done again, until a layer is chosen
+        titles = (tr("Buildings"), tr("Roads"), tr("Trees"), tr("Water"))
+        for kind, title in zip(KINDS, titles):
+            combo = self.ground[kind] = QgsMapLayerComboBox()
+            combo.setFilters(GROUND_FILTER)
+            combo.setAllowEmptyLayer(True)
+            combo.setCurrentIndex(0)
+            combo.setToolTip(
+                tr(
+                    "A layer that knows the ground: flood, snow, fire and night go by it. Shapes "
+                    "that lie a few metres off are moved to where the picture shows them."
+                )
+            )
+            combo.activated.connect(lambda *_: self.know_again(()))
+            form.addRow(title, combo)
+        return self.ground_box
+
+    def _build_results(self):
+        """The film strip, and what compares a result with the original; there once there is a
+        result."""
+        whole = QFrame()
+        whole.setFrameShape(QFrame.Shape.StyledPanel)
+        column = QVBoxLayout(whole)
+        column.setContentsMargins(6, 3, 6, 3)
+        column.setSpacing(2)
+        self.results = ResultList()
+        self.original = QPushButton(tr("Original"))
+        self.original.setToolTip(
+            tr("Held down: the map without the results (Space in the film strip does the same)")
+        )
+        self.swipe = QPushButton(tr("Swipe"))
+        self.swipe.setCheckable(True)
+        self.swipe.setToolTip(
+            tr("Drag a curtain between before and after over the map (S in the film strip)")
+        )
+        self.flicker = QPushButton(tr("Flicker"))
+        self.flicker.setCheckable(True)
+        self.flicker.setToolTip(tr("Before and after by turns"))
+        row = QHBoxLayout()
+        for button in (self.original, self.swipe, self.flicker):
+            button.setMinimumWidth(40)
+            row.addWidget(button)
+        column.addLayout(row)
+        column.addWidget(self.results)
+        self.results.filled.connect(whole.setVisible)
+        whole.setVisible(self.results.count() > 0)
+        return whole
 
     def _build_footer(self):
         footer = QFrame()
@@ -171,14 +217,21 @@ class DockForm(QDockWidget):
         said.setFrameShape(QFrame.Shape.NoFrame)
         said.setWidget(self.status)
         said.setFixedHeight(STATUS_LINES * self.fontMetrics().lineSpacing() + 4)
-        self.run_button = QPushButton("Run")
+        self.run_button = QPushButton(tr("Run"))
         self.run_button.setDefault(True)
-        self.cancel_button = QPushButton("Cancel")
+        self.run_button.setToolTip(
+            tr("Ctrl+Enter. While an edit runs, the next one waits for its turn")
+        )
+        self.cancel_button = QPushButton(tr("Cancel"))
         self.cancel_button.setEnabled(False)
+        self.cancel_button.setToolTip(tr("End the running edit, and those that wait"))
         self.server_line = Wrapped(lines=SERVER_LINES)
-        self.server_button = QPushButton("Start server")
+        self.server_button = QPushButton(tr("Start server"))
+        self.queue_line = Wrapped()
+        self.queue_line.hide()
         column.addWidget(self.bar)
         column.addWidget(said)
+        column.addWidget(self.queue_line)
         for pair in ((self.run_button, self.cancel_button), (self.server_line, self.server_button)):
             row = QHBoxLayout()
             row.addWidget(pair[0], 1)
@@ -187,10 +240,10 @@ class DockForm(QDockWidget):
         return footer
 
     def _build_more(self):
-        more = QgsCollapsibleGroupBox("Edge and output")
+        more = QgsCollapsibleGroupBox(tr("Edge and output"))
         more.setCollapsed(True)
         form = narrow_form(more)
-        form.addRow("Leave as it is", self.protect)
+        form.addRow(tr("Leave as it is"), self.protect)
         self.grow = QSpinBox()
         self.beyond = QSpinBox()
         self.feather = QSpinBox()
@@ -202,14 +255,33 @@ class DockForm(QDockWidget):
             (self.context, "context_px"),
         ):
             field.setRange(*bounds_of(Blend, name))
-            field.setSuffix(" px")
+            field.setSuffix(tr(" px"))
         self.beyond.setToolTip(
-            "The editor draws this far around the polygons too; what lies outside is not kept"
+            tr("The editor draws this far around the polygons too; what lies outside is not kept")
         )
         self.feather.setValue(settings.get("blend/feather_px"))
         self.context.setValue(settings.get("blend/context_px"))
         self.match = QCheckBox()
         self.match.setChecked(settings.get("blend/radiometric_match"))
+        self._make_output_fields()
+        for title, field in (
+            (tr("Enlarge polygons by"), self.grow),
+            (tr("Draw beyond them"), self.beyond),
+            (tr("Soft edge inside"), self.feather),
+            (tr("Surroundings"), self.context),
+            (tr("Match tone"), self.match),
+            (tr("Write"), self.write),
+            (tr("Compression"), self.compression),
+            (tr("Cloud Optimized"), self.cog),
+            (tr("Go on with the result"), self.go_on),
+            (tr("Prompt in the file"), self.keep_request),
+            (tr("Bands"), self.bands),
+        ):
+            form.addRow(title, field)
+        return more
+
+    def _make_output_fields(self) -> None:
+        """How a result is written."""
         self.write = QComboBox()
         self.compression = QComboBox()
         for combo, titles in ((self.write, AREA_TITLES), (self.compression, COMPRESSION_TITLES)):
@@ -219,32 +291,22 @@ class DockForm(QDockWidget):
         self.go_on = QCheckBox()
         self.keep_request = QCheckBox()
         self.keep_request.setToolTip(
-            "Write the prompt and the request into the GeoTIFF's own tags, not into the manifest "
-            "alone"
+            tr(
+                "Write the prompt and the request into the GeoTIFF's own tags, not into "
+                "the manifest alone"
+            )
         )
         self.go_on.setToolTip(
-            "Write the whole layer and take it as the layer of the next edit, so that edits add up"
+            tr(
+                "Write the whole layer and take it as the layer of the next edit, so "
+                "that edits add up"
+            )
         )
         self.bands = QLineEdit()
-        self.bands.setPlaceholderText("as the file says")
+        self.bands.setPlaceholderText(tr("as the file says"))
         self.bands.setToolTip(
-            "Which band is what, where the file does not say: red=1 green=2 blue=3 nir=4"
+            tr("Which band is what, where the file does not say: red=1 green=2 blue=3 nir=4")
         )
-        for title, field in (
-            ("Enlarge polygons by", self.grow),
-            ("Draw beyond them", self.beyond),
-            ("Soft edge inside", self.feather),
-            ("Surroundings", self.context),
-            ("Match tone", self.match),
-            ("Write", self.write),
-            ("Compression", self.compression),
-            ("Cloud Optimized", self.cog),
-            ("Go on with the result", self.go_on),
-            ("Prompt in the file", self.keep_request),
-            ("Bands", self.bands),
-        ):
-            form.addRow(title, field)
-        return more
 
     def _build_seed(self):
         row = QHBoxLayout()
@@ -252,24 +314,33 @@ class DockForm(QDockWidget):
         self.seed.setRange(0, 2**31 - 1)
         self.seed.setMinimumWidth(60)
         self.dice = QPushButton(QgsApplication.getThemeIcon("/mActionRefresh.svg"), "")
-        self.dice.setToolTip("Roll the dice: another seed")
+        self.dice.setToolTip(tr("Roll the dice: another seed"))
         self.dice.setMaximumWidth(36)
         self.variants = QSpinBox()
         self.variants.setRange(1, 8)
         self.variants.setPrefix("x ")
-        self.variants.setToolTip("Variants: so many results, each with the next seed")
-        self.models_button = QPushButton("Models …")
+        self.variants.setToolTip(tr("Variants: so many results, each with the next seed"))
+        self.models_button = QPushButton(tr("Models …"))
         self.models_button.setToolTip(
-            "Pretrained models: which the server has, and how to bring more"
+            tr("Pretrained models: which the server has, and how to bring more")
         )
         for widget, stretch in (
-            (QLabel("Seed"), 0),
+            (QLabel(tr("Seed")), 0),
             (self.seed, 1),
             (self.dice, 0),
             (self.variants, 0),
         ):
             row.addWidget(widget, stretch)
+        self.jobs_button = QPushButton(tr("Queue …"))
+        self.jobs_button.setToolTip(
+            tr("Every job of the server, also of former sessions: cancel, fetch, delete")
+        )
+        more = QHBoxLayout()
+        for button in (self.models_button, self.jobs_button):
+            button.setMinimumWidth(60)
+            more.addWidget(button)
+        more.addStretch(1)
         column = QVBoxLayout()
         column.addLayout(row)
-        column.addWidget(self.models_button, 0, Qt.AlignmentFlag.AlignLeft)
+        column.addLayout(more)
         return column

@@ -21,18 +21,19 @@ from qgis.PyQt.QtWidgets import (
 
 from ...server.contract.models import MODEL_STATES, Model
 from .. import settings
+from ..translated import tr
 
 MISSING, INSTALLED, IN_USE, BUSY, FAILED = MODEL_STATES
 LOOK_EVERY_MS = 700
 ROWS = (
-    ("good_for", "Good for"),
-    ("licence", "Licence"),
-    ("restrictions", "Conditions"),
-    ("source", "Published at"),
-    ("base", "Built on"),
-    ("memory", "Memory"),
-    ("brought", "Brought"),
-    ("missing", "Missing"),
+    ("good_for", tr("Good for")),
+    ("licence", tr("Licence")),
+    ("restrictions", tr("Conditions")),
+    ("source", tr("Published at")),
+    ("base", tr("Built on")),
+    ("memory", tr("Memory")),
+    ("brought", tr("Brought")),
+    ("missing", tr("Missing")),
 )
 
 
@@ -47,7 +48,7 @@ class ModelsPage(QDialog):
 
     def __init__(self, ask, parent=None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Landbrush: models")
+        self.setWindowTitle(tr("Landbrush: models"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
         self.resize(760, 620)
         self.ask = ask
@@ -55,13 +56,15 @@ class ModelsPage(QDialog):
         self.busy: set[str] = set()  # ids of models that something is done with
         column = QVBoxLayout(self)
         about = QLabel(
-            "Editors with a pretrained network need its files. Nothing is fetched by itself: "
-            "import them from a folder or a zip, without any network, or download them. Only "
-            "tensors (.safetensors) are read."
+            tr(
+                "Editors with a pretrained network need its files. Nothing is fetched by itself: "
+                "import them from a folder or a zip, without any network, or download them. Only "
+                "tensors (.safetensors) are read."
+            )
         )
         about.setWordWrap(True)
         self.tree = QTreeWidget()
-        self.tree.setHeaderLabels(["Model", "Editor", "State"])
+        self.tree.setHeaderLabels([tr("Model"), tr("Editor"), tr("State")])
         self.tree.setRootIsDecorated(False)
         self.tree.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.tree.setColumnWidth(0, 300)
@@ -90,12 +93,12 @@ class ModelsPage(QDialog):
 
     def _buttons(self):
         row = QHBoxLayout()
-        self.import_folder = QPushButton("Import folder …")
-        self.import_zip = QPushButton("Import zip …")
-        self.download = QPushButton("Download …")
-        self.verify = QPushButton("Verify")
-        self.remove = QPushButton("Remove")
-        self.stop = QPushButton("Stop")
+        self.import_folder = QPushButton(tr("Import folder …"))
+        self.import_zip = QPushButton(tr("Import zip …"))
+        self.download = QPushButton(tr("Download …"))
+        self.verify = QPushButton(tr("Verify"))
+        self.remove = QPushButton(tr("Remove"))
+        self.stop = QPushButton(tr("Stop"))
         for button, act in (
             (self.import_folder, self._import_folder),
             (self.import_zip, self._import_zip),
@@ -173,7 +176,7 @@ class ModelsPage(QDialog):
         self.stop.setEnabled(busy)
         self.bar.setVisible(busy)
         self.bar.setValue(model.progress if model else 0)
-        self.message.setText(model.message if model else "Choose a model.")
+        self.message.setText(model.message if model else tr("Choose a model."))
         self.details.setHtml(
             "".join(
                 f"<p><b>{title}:</b> {_plain(model.about[key])}</p>"
@@ -187,7 +190,7 @@ class ModelsPage(QDialog):
     def _import_folder(self) -> None:
         self.bring(
             "import",
-            QFileDialog.getExistingDirectory(self, "Folder with the model's files")
+            QFileDialog.getExistingDirectory(self, tr("Folder with the model's files"))
             if settings.get("server/local")
             else self._path_there(),
         )
@@ -196,7 +199,7 @@ class ModelsPage(QDialog):
         self.bring(
             "import",
             QFileDialog.getOpenFileName(
-                self, "Zip or adapter file", "", "Models (*.zip *.safetensors)"
+                self, tr("Zip or adapter file"), "", tr("Models (*.zip *.safetensors)")
             )[0]
             if settings.get("server/local")
             else self._path_there(),
@@ -205,7 +208,9 @@ class ModelsPage(QDialog):
     def _path_there(self):
         """A path on the machine of a server elsewhere, which no file dialog here can see."""
         path, given = QInputDialog.getText(
-            self, "Path", "Folder or zip on the server's machine, below a folder it may read:"
+            self,
+            tr("Path"),
+            tr("Folder or zip on the server's machine, below a folder it may read:"),
         )
         return path.strip() if given else ""
 
@@ -216,9 +221,11 @@ class ModelsPage(QDialog):
         if model and len(model.about.get("source", "").split()) < 2:
             revision, given = QInputDialog.getText(
                 self,
-                "Which commit?",
-                "This model is not pinned to a revision. Look at its page, and name the commit "
-                "that you trust (40 digits); leave it empty to be told the newest:",
+                tr("Which commit?"),
+                tr(
+                    "This model is not pinned to a revision. Look at its page, and name the commit "
+                    "that you trust (40 digits); leave it empty to be told the newest:"
+                ),
                 QLineEdit.EchoMode.Normal,
             )
         if given:
@@ -230,24 +237,27 @@ class ModelsPage(QDialog):
         if model is None or (action == "import" and not path):
             return
         if model.about.get("asks") and not self.accepts(model):
-            self.message.setText("The licence was not accepted; nothing was fetched.")
+            self.message.setText(tr("The licence was not accepted; nothing was fetched."))
             return
         self._act(action, path=path, revision=revision, accept_licence=True)
 
     def accepts(self, model):
         """Ask the user for the licence."""
-        text = (
-            f"{model.title} is under: "
-            f"{model.about.get('licence')}.\n\n{model.about.get('restrictions', '')}\n\n"
-            f"Read it at its source ({model.about.get('source', '')}). Do you accept it?"
+        text = tr(
+            "{title} is under: {licence}.\n\n{conditions}\n\nRead it at its source ({source}). "
+            "Do you accept it?",
+            title=model.title,
+            licence=model.about.get("licence"),
+            conditions=model.about.get("restrictions", ""),
+            source=model.about.get("source", ""),
         )
-        answer = QMessageBox.question(self, "Licence", text)
+        answer = QMessageBox.question(self, tr("Licence"), text)
         return answer == QMessageBox.StandardButton.Yes
 
     def _remove(self) -> None:
         model = self.chosen()
-        question = f"Delete the files of {model.title} from the server's machine?"
-        if QMessageBox.question(self, "Remove", question) == QMessageBox.StandardButton.Yes:
+        question = tr("Delete the files of {title} from the server's machine?", title=model.title)
+        if QMessageBox.question(self, tr("Remove"), question) == QMessageBox.StandardButton.Yes:
             self._act("remove")
 
     def _act(self, action, **more) -> None:

@@ -21,13 +21,14 @@ from qgis.PyQt.QtWidgets import (
 
 from .. import settings
 from ..processing.provider import ICON
+from ..translated import tr
 
 MODEL_TITLES = {
-    "image-text": "CLIP or RemoteCLIP (folder or file)",
-    "second-image-text": "Another one, to rank candidates",
-    "language": "Language model for paraphrases (folder)",
-    "endpoint": "or an OpenAI-compatible service (URL)",
-    "endpoint-model": "Model of the service",
+    "image-text": tr("CLIP or RemoteCLIP (folder or file)"),
+    "second-image-text": tr("Another one, to rank candidates"),
+    "language": tr("Language model for paraphrases (folder)"),
+    "endpoint": tr("or an OpenAI-compatible service (URL)"),
+    "endpoint-model": tr("Model of the service"),
 }
 
 
@@ -49,8 +50,8 @@ class PathField(QWidget):
         self.button.setText("…")
         self.button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.button)
-        self.pick_file = menu.addAction("File …")
-        self.pick_folder = menu.addAction("Folder …")
+        self.pick_file = menu.addAction(tr("File …"))
+        self.pick_folder = menu.addAction(tr("Folder …"))
         self.pick_file.triggered.connect(self._file)
         self.pick_folder.triggered.connect(self._folder)
         self.button.setMenu(menu)
@@ -66,12 +67,12 @@ class PathField(QWidget):
         self.line.setText(path)
 
     def _file(self) -> None:
-        found, _ = QFileDialog.getOpenFileName(self, "Choose a file", self.text(), self.files)
+        found, _ = QFileDialog.getOpenFileName(self, tr("Choose a file"), self.text(), self.files)
         if found:
             self.setText(found)
 
     def _folder(self) -> None:
-        found = QFileDialog.getExistingDirectory(self, "Choose a folder", self.text())
+        found = QFileDialog.getExistingDirectory(self, tr("Choose a folder"), self.text())
         if found:
             self.setText(found)
 
@@ -93,7 +94,7 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
         form = QFormLayout(self)
-        self.local = QCheckBox("Run the server on this machine")
+        self.local = QCheckBox(tr("Run the server on this machine"))
         self.local.setChecked(settings.get("server/local"))
         self.python = QgsFileWidget()
         self.python.setFilePath(settings.get("server/python"))
@@ -117,23 +118,25 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         self.output = QgsFileWidget()
         self.output.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
         self.output.setFilePath(settings.get("output/folder"))
-        self.match = QCheckBox("Match the edit's tone to its surroundings")
+        self.match = QCheckBox(tr("Match the edit's tone to its surroundings"))
         self.match.setChecked(settings.get("blend/radiometric_match"))
         form.addRow(self.local)
-        form.addRow("Python with the server (empty: found or installed)", self.python)
-        form.addRow("Server package to install (empty: the plugin's own)", self.package)
-        form.addRow("Server's folder (empty: in the QGIS profile)", self.home)
-        form.addRow(QLabel("Without a local server:"))
-        form.addRow("Address", self.url)
-        form.addRow("Token, kept by QGIS's authentication", self.auth)
-        form.addRow("or plainly", self.token)
+        form.addRow(tr("Python with the server (empty: found or installed)"), self.python)
+        form.addRow(tr("Server package to install (empty: the plugin's own)"), self.package)
+        form.addRow(tr("Server's folder (empty: in the QGIS profile)"), self.home)
+        form.addRow(QLabel(tr("Without a local server:")))
+        form.addRow(tr("Address"), self.url)
+        form.addRow(tr("Token, kept by QGIS's authentication"), self.auth)
+        form.addRow(tr("or plainly"), self.token)
         form.addRow(
-            QLabel("Models of yours, used from the server's next start (nothing is downloaded):")
+            QLabel(
+                tr("Models of yours, used from the server's next start (nothing is downloaded):")
+            )
         )
         for kind, title in MODEL_TITLES.items():
             form.addRow(title, self.models[kind])
-        form.addRow("Key of the service", self.key)
-        form.addRow("Results go to (empty: beside the project)", self.output)
+        form.addRow(tr("Key of the service"), self.key)
+        form.addRow(tr("Results go to (empty: beside the project)"), self.output)
         form.addRow(self.match)
 
     def apply(self) -> None:

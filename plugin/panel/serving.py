@@ -3,6 +3,7 @@ to the user."""
 
 from qgis.core import Qgis, QgsApplication, QgsMessageLog
 from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QPushButton
 
 from ...server.contract.editors import EditorInfo
 from .. import settings
@@ -11,6 +12,7 @@ from ..local import installer
 from ..local.server import FAILED, INSTALLED, INSTALLING, RUNNING, STARTING, STOPPED, LocalServer
 from ..processing.editors import remember
 from ..tasks.task import CallTask, Connection
+from ..translated import tr
 from .form import DockForm
 from .models_page import ModelsPage
 
@@ -27,6 +29,7 @@ class ServedForm(DockForm):
         self.tasks: list = []  # that run
         self.infos: dict[str, EditorInfo] = {}
         self.last_error = self.error_item = None
+        self.woken = False
         self.server = LocalServer(self)
         self.server.changed.connect(self._server_changed)
         self.models = ModelsPage(self._ask, self)
@@ -54,13 +57,31 @@ class ServedForm(DockForm):
             0 if level == Qgis.MessageLevel.Critical else 8,
         )
 
+    def offer(self, message, title, call) -> None:
+        """A message with a button that does what would come next."""
+        bar = self.iface.messageBar()
+        widget = bar.createMessage(TAG, message)
+        button = QPushButton(title)
+
+        def pressed() -> None:
+            bar.popWidget(widget)
+            call()
+
+        button.clicked.connect(pressed)
+        widget.layout().addWidget(button)
+        bar.pushWidget(widget, Qgis.MessageLevel.Info)
+
+    def _start_task(self, task) -> None:
+        self.tasks.append(task)
+        QgsApplication.taskManager().addTask(task)
+
     def _fail(self, error) -> None:
         self.forget_error()
         self.last_error = error
         if isinstance(error, ServerUnreachable) and settings.get("server/local"):
             self.server.lost()
         if isinstance(error, Cancelled):
-            self.status.setText("Cancelled.")
+            self.status.setText(tr("Cancelled."))
             return
         self.status.setText(error.message)
         self.say(error.message, Qgis.MessageLevel.Critical, error.details)
@@ -85,6 +106,7 @@ class ServedForm(DockForm):
         return None
 
     def _server_pressed(self) -> None:
+        self.woken = True  # from now on the user says when
         if self.server.state in (RUNNING, STARTING, INSTALLING):
             self.server.stop()
         elif installer.find_python() is None:
@@ -94,15 +116,15 @@ class ServedForm(DockForm):
 
     def _show_server(self, state, text) -> None:
         if not settings.get("server/local"):
-            self.server_line.setText(f"Server: {settings.get('server/url')}")
+            self.server_line.setText(tr("Server: {url}", url=settings.get("server/url")))
             self.server_button.hide()
             return
         missing = installer.find_python() is None
-        rest = "The server is not installed yet." if missing else "Server not started"
+        rest = tr("The server is not installed yet.") if missing else tr("Server not started")
         self.server_line.setText(text or rest)
-        names = {RUNNING: "Stop server", STARTING: "Stop", INSTALLING: "Stop"}
+        names = {RUNNING: tr("Stop server"), STARTING: tr("Stop"), INSTALLING: tr("Stop")}
         self.server_button.setText(
-            names.get(state, "Install server" if missing else "Start server")
+            names.get(state, tr("Install server") if missing else tr("Start server"))
         )
 
     def _server_changed(self, state, text) -> None:
@@ -119,6 +141,14 @@ class ServedForm(DockForm):
             self.server_failed()
         elif state == STOPPED and text != INSTALLED:
             self.server_failed()
+
+    def wake(self) -> None:
+        """Start this machine's server where it is installed and was not started or stopped yet:
+        somebody begins to draw or to write, and will want it."""
+        idle = self.server.state == STOPPED and not self.woken
+        if idle and settings.get("server/local") and installer.find_python() is not None:
+            self.woken = True
+            self.server.start()
 
     def load_editors(self) -> None:
         """Ask the server what it can do."""
@@ -137,7 +167,8 @@ class ServedForm(DockForm):
         """The page on which models are brought and removed."""
         if self.connection() is None:
             self.say(
-                "Start the server first: models are kept on its machine.", Qgis.MessageLevel.Warning
+                tr("Start the server first: models are kept on its machine."),
+                Qgis.MessageLevel.Warning,
             )
             return
         self.models.show()
@@ -149,7 +180,7 @@ class ServedForm(DockForm):
         self.editor.blockSignals(True)
         self.editor.clear()
         for info in infos:
-            self.editor.addItem(info.title, info.id)
+            self.editor.addItem(tr(info.title), info.id)
             self.editor.setItemData(
                 self.editor.count() - 1,
                 f"{info.description}\n{info.engine}",
@@ -179,6 +210,5 @@ class ServedForm(DockForm):
                 (on_error or self._fail)(done.error)
 
         task.ended.connect(answered)
-        self.tasks.append(task)
-        QgsApplication.taskManager().addTask(task)
+        self._start_task(task)
         return True

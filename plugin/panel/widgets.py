@@ -3,9 +3,8 @@ results."""
 
 import base64
 
-from qgis.core import QgsFeatureRequest, QgsGeometry, QgsMapLayerProxyModel, QgsWkbTypes
-from qgis.gui import QgsMapLayerComboBox
-from qgis.PyQt.QtCore import QEvent, QObject, QSize, Qt, pyqtSignal
+from qgis.core import QgsMapLayerProxyModel
+from qgis.PyQt.QtCore import QEvent, QObject, QSize, Qt
 from qgis.PyQt.QtGui import QIcon, QPixmap
 from qgis.PyQt.QtWidgets import (
     QAbstractSpinBox,
@@ -13,20 +12,16 @@ from qgis.PyQt.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
-    QHBoxLayout,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
-    QPushButton,
     QSizePolicy,
     QSlider,
     QSpinBox,
-    QStackedWidget,
-    QVBoxLayout,
     QWidget,
 )
 
-from ..tasks.request import Area, canvas_area, united
+from ..translated import tr
 from .wrapped import Wrapped
 
 try:
@@ -34,15 +29,13 @@ try:
 
     RASTER_FILTER = Qgis.LayerFilter.RasterLayer
     POLYGON_FILTER = Qgis.LayerFilter.PolygonLayer
+    GROUND_FILTER = Qgis.LayerFilter.PolygonLayer | Qgis.LayerFilter.LineLayer
 except AttributeError:
     RASTER_FILTER = QgsMapLayerProxyModel.Filter.RasterLayer
     POLYGON_FILTER = QgsMapLayerProxyModel.Filter.PolygonLayer
-
-DRAWN = "drawn"
-SELECTED = "selected"
-CANVAS = "canvas"
-WHOLE = "layer"
-NOTHING = "nothing"
+    GROUND_FILTER = (
+        QgsMapLayerProxyModel.Filter.PolygonLayer | QgsMapLayerProxyModel.Filter.LineLayer
+    )
 
 
 class NarrowForm(QFormLayout):
@@ -73,6 +66,7 @@ def narrow_form(parent=None):
     """An empty NarrowForm, of a widget or to be put into a layout."""
     form = NarrowForm(parent) if parent is not None else NarrowForm()
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    form.setHorizontalSpacing(4)
     form.setVerticalSpacing(4)  # rows that are hidden keep theirs
     return form
 
@@ -111,15 +105,19 @@ class OptionsForm(QWidget):
         self.fields: dict = {}  # widget by name of the option
 
     def show_options(self, options, elsewhere=()) -> None:
-        """Replace the rows; the options named in `elsewhere` have a widget of their own."""
+        """Replace the rows, where they are others; the options named in `elsewhere` have a widget
+        of their own."""
+        wanted = [option for option in options if option.name not in elsewhere]
+        if wanted == [option for option, _ in self.fields.values()]:
+            return  # what was typed into them stays
         while self.form.rowCount():
             self.form.removeRow(0)
         self.fields = {}
-        for option in (o for o in options if o.name not in elsewhere):
+        for option in wanted:
             field = self._field(option)
             field.setObjectName(f"option_{option.name}")
             field.setToolTip(option.help)
-            self.form.addRow(option.title, field)
+            self.form.addRow(tr(option.title), field)
             self.fields[option.name] = (option, field)
         self.wheel.watch(self)
 
@@ -170,6 +168,10 @@ class OptionsForm(QWidget):
                 found[name] = value
         return found
 
+    def reset(self) -> None:
+        """Every option as the editor has it."""
+        self.set_values({name: option.default for name, (option, _) in self.fields.items()})
+
     def set_values(self, values) -> None:
         """Take over values that an option of that name can hold."""
         for name, value in values.items():
@@ -184,96 +186,6 @@ class OptionsForm(QWidget):
                 field.setText(str(value))
             else:
                 field.setValue(int(value) if isinstance(field, QSpinBox) else float(value))
-
-
-class AreaPicker(QWidget):
-    """Where an area comes from: drawn on the map, selected features, the canvas, the whole
-    layer."""
-
-    draw_toggled = pyqtSignal(bool)
-
-    def __init__(self, tool, sources, parent=None) -> None:
-        super().__init__(parent)
-        self.tool = tool
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
-        self.source = QComboBox()
-        titles = {
-            NOTHING: "none",
-            DRAWN: "drawn on the map",
-            SELECTED: "selected features of",
-            CANVAS: "the map canvas",
-            WHOLE: "the whole layer",
-        }
-        for name in sources:
-            self.source.addItem(titles[name], name)
-        column.addWidget(self.source)
-        self.stack = QStackedWidget()
-        self.stack.addWidget(QWidget())
-        self.draw = QPushButton("Draw")
-        self.draw.setCheckable(True)
-        self.draw.setToolTip(
-            "Left click: vertex. Right click: finish. Backspace: one back. Escape: drop."
-        )
-        self.undo = QPushButton("Undo")
-        self.undo.setToolTip("Take back the last vertex, or the last polygon")
-        self.clear = QPushButton("Clear")
-        drawing = QWidget()
-        buttons = QHBoxLayout(drawing)
-        buttons.setContentsMargins(0, 0, 0, 0)
-        for button in (self.draw, self.undo, self.clear):
-            button.setMinimumWidth(40)
-            buttons.addWidget(button)
-        self.stack.addWidget(drawing)
-        self.layers = QgsMapLayerComboBox()
-        self.layers.setFilters(POLYGON_FILTER)
-        self.stack.addWidget(self.layers)
-        column.addWidget(self.stack)
-        self.source.currentIndexChanged.connect(self._show_source)
-        self.draw.toggled.connect(self._drawing)
-        self.undo.clicked.connect(tool.undo)
-        self.clear.clicked.connect(tool.clear)
-        self._show_source()
-
-    def _drawing(self, on) -> None:
-        if on:
-            self.choose(DRAWN)
-        self.draw_toggled.emit(on)
-
-    def choose(self, name) -> None:
-        """Select a source by name."""
-        self.source.setCurrentIndex(max(0, self.source.findData(name)))
-
-    def _show_source(self) -> None:
-        page = {DRAWN: 1, NOTHING: 1, SELECTED: 2}.get(self.source.currentData(), 0)
-        self.stack.setCurrentIndex(page)
-        self.stack.setVisible(page != 0)
-
-    def area(self, canvas, layer):
-        """The Area chosen; None where nothing is."""
-        name = self.source.currentData()
-        if name == DRAWN:
-            geometry = self.tool.geometry()
-            return None if geometry.isEmpty() else Area(geometry, self.tool.crs)
-        if name == SELECTED:
-            return self._selected()
-        if name == CANVAS:
-            return canvas_area(canvas)
-        if name == WHOLE and layer is not None:
-            return Area(QgsGeometry.fromRect(layer.extent()), layer.crs())
-        return None
-
-    def _selected(self):
-        layer = self.layers.currentLayer()
-        if layer is None or layer.geometryType() != QgsWkbTypes.GeometryType.PolygonGeometry:
-            return None
-        features = layer.selectedFeatures() or list(
-            layer.getFeatures(QgsFeatureRequest().setLimit(2))
-        )
-        if not layer.selectedFeatureCount() and len(features) != 1:
-            return None
-        return Area(united([feature.geometry() for feature in features]), layer.crs())
 
 
 class FoundList(QListWidget):
@@ -297,7 +209,12 @@ class FoundList(QListWidget):
             pixmap.loadFromData(base64.b64decode(found.thumbnail_png))
             item = QListWidgetItem(QIcon(pixmap), f"{found.agreement:.1f}")
             item.setToolTip(
-                f"Scene agreement {found.agreement:.2f} with '{result.word}' ({result.rule})"
+                tr(
+                    "Scene agreement {agreement} with '{word}' ({rule})",
+                    agreement=f"{found.agreement:.2f}",
+                    word=result.word,
+                    rule=result.rule,
+                )
             )
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             item.setCheckState(Qt.CheckState.Checked if index < 3 else Qt.CheckState.Unchecked)

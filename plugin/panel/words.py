@@ -3,9 +3,9 @@
 from qgis.PyQt.QtCore import QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QPlainTextEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from ..translated import tr
 from .wrapped import Wrapped
 
-HINT = "What should be there? For instance: remove the shed - forest here - flooded - snow"
 LISTEN_MS = 700
 
 
@@ -25,13 +25,15 @@ class WordsBox(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         self.prompt = QPlainTextEdit()
-        self.prompt.setPlaceholderText(HINT)
+        self.prompt.setPlaceholderText(
+            tr("What should be there? For instance: remove the shed - forest here - flooded - snow")
+        )
         self.prompt.setMaximumHeight(54)
         self.prompt.setTabChangesFocus(True)
         self.meaning = Wrapped()
-        self.adjust = QPushButton("Adjust …")
+        self.adjust = QPushButton(tr("Adjust …"))
         self.adjust.setToolTip(
-            "Put it into the editor and its options, to change any part before it runs"
+            tr("Put it into the editor and its options, to change any part before it runs")
         )
         self.choices = QWidget()
         self.choices_row = QVBoxLayout(self.choices)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Optional
@@ -22,16 +23,10 @@ from ...server.contract.editors import EditorInfo
 from ...server.contract.jobs import BESIDE, RESULT_FILE
 from ...server.contract.requests import Blend, Output
 from ..errors import Cancelled, PluginError
-from ..tasks.request import Area, EditForm, area_of, band_roles_of, located
+from ..tasks.request import Area, EditForm, area_of, band_roles_of, known_ground, located
 from ..tasks.task import inputs_of, run_edit
-from .parameters import (
-    AREAS,
-    advanced,
-    new_ground,
-    polygons,
-    tr,
-    whole_number,
-)
+from ..translated import tr
+from .parameters import AREAS, advanced, known_layers, new_ground, polygons, whole_number
 from .running import ICON, area_in, layer_of, with_server
 
 PROMISE = (
@@ -41,13 +36,39 @@ PROMISE = (
 )
 
 
+def checked_target(target, sources):
+    """The path of a GeoTIFF to be written; raises PluginError where it is none, or one of the files
+    that are read."""
+    target = Path(target)
+    if target.suffix.lower() not in (".tif", ".tiff"):
+        raise PluginError(
+            tr("The output must be a GeoTIFF (.tif), not '{suffix}'.", suffix=target.suffix)
+        )
+    for path in sources:
+        if isinstance(path, Path) and target.exists() and path.exists() and path.samefile(target):
+            raise PluginError(
+                tr(
+                    "OUTPUT is the file that is edited or copied from ({path}); choose another, so "
+                    "that nothing is lost.",
+                    path=path,
+                )
+            )
+    return target
+
+
 def put_at(path, target):
-    """Move a result and what lies beside it; what lay beside an older one goes."""
+    """Move a result and what lies beside it, also to another disk; what lay beside an older one
+    goes."""
     for old in BESIDE.values():
         target.with_name(target.name + old.removeprefix(RESULT_FILE)).unlink(missing_ok=True)
-    for part in path.parent.glob(f"{path.name}.*"):
-        os.replace(part, target.with_name(target.name + part.name[len(path.name) :]))
-    os.replace(path, target)
+    for part in (*path.parent.glob(f"{path.name}.*"), path):
+        goal = target.with_name(target.name + part.name[len(path.name) :])
+        draft = goal.with_name(f".{goal.name}.part")
+        try:
+            shutil.move(str(part), str(draft))
+            os.replace(draft, goal)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 class RasterAlgorithm(QgsProcessingAlgorithm):
@@ -117,19 +138,10 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
     def processAlgorithm(self, parameters, context, feedback):
         """Run one edit and put its result at OUTPUT; raises QgsProcessingException."""
         target = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
-        if target.suffix.lower() not in (".tif", ".tiff"):
-            raise QgsProcessingException(
-                f"The output must be a GeoTIFF (.tif), not '{target.suffix}'."
-            )
         try:
             form = located(self._form(parameters, context), context.transformContext())
             inputs = inputs_of(form, context=context.transformContext())
-            for path in inputs.all:
-                if isinstance(path, Path) and target.exists() and path.samefile(target):
-                    raise PluginError(
-                        f"OUTPUT is the file that is edited or copied from ({path}); choose "
-                        "another, so that nothing is lost."
-                    )
+            checked_target(target, inputs.all)
             prefix = ".landbrush-"
             with tempfile.TemporaryDirectory(prefix=prefix, dir=str(target.parent)) as folder:
                 edit = (form, inputs, Path(folder))
@@ -144,8 +156,11 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
         gate = manifest.gate
         feedback.pushInfo(f"{manifest.editor}: {manifest.engine}")
         feedback.pushInfo(
-            f"{gate.pixels_outside_different} of {gate.pixels_outside} pixels outside the "
-            "polygons differ"
+            tr(
+                "{pixels_outside_different} of {pixels_outside} pixels outside the polygons differ",
+                pixels_outside_different=gate.pixels_outside_different,
+                pixels_outside=gate.pixels_outside,
+            )
         )
         return {
             "OUTPUT": str(target),
@@ -204,6 +219,7 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
             exemplar=self._area(parameters, "EXEMPLAR", context),
             exemplar_layer=layer_of(self, parameters, "EXEMPLAR_RASTER", context),
             elevation_layer=layer_of(self, parameters, "ELEVATION", context),
+            known=self._known(parameters, area, layer, context),
             protect=self._area(parameters, "PROTECT", context),
             extent=extent,
             band_roles=band_roles_of(self.parameterAsString(parameters, "BAND_ROLES", context)),
@@ -221,10 +237,10 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
         """Over an extent, where the editor can do without a raster; from one, the same ground with
         finer pixels."""
         if not self.from_nothing():
-            raise PluginError("INPUT: choose a raster layer.")
+            raise PluginError(tr("INPUT: choose a raster layer."))
         crs = self.parameterAsCrs(parameters, "CRS", context)
         if not crs.isValid():
-            raise PluginError("CRS: choose the coordinate system of the new layer.")
+            raise PluginError(tr("CRS: choose the coordinate system of the new layer."))
         box = (
             self.parameterAsExtent(parameters, "EXTENT", context, crs)
             if parameters.get("EXTENT")
@@ -232,7 +248,7 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
         )
         if box.isNull() or box.isEmpty():
             raise PluginError(
-                "EXTENT: choose the extent of the new layer, or a raster layer and polygons."
+                tr("EXTENT: choose the extent of the new layer, or a raster layer and polygons.")
             )
         process_id, prompt, options = what
         return EditForm(
@@ -256,6 +272,11 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
             self.parameterAsBoolean(parameters, "COG", context),
             self.parameterAsBoolean(parameters, "KEEP_REQUEST", context),
         )
+
+    def _known(self, parameters, area, layer, context):
+        """What the given vector layers tell of the ground near the area."""
+        layers = known_layers(self, parameters, context)
+        return known_ground(layers, area, layer, context.transformContext())
 
     def _area(self, parameters, name, context):
         return area_in(self, parameters, name, context)

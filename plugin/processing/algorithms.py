@@ -9,14 +9,9 @@ from qgis.core import (
 
 from ...server.contract.editors import AUTO, EditorInfo
 from ..errors import PluginError
+from ..translated import tr
 from .algorithm import PROMISE, RasterAlgorithm
-from .parameters import (
-    elevation,
-    exemplar,
-    of_option,
-    option_value,
-    tr,
-)
+from .parameters import elevation, exemplar, ground, of_option, option_value
 
 KEPT_NAMES = {
     "rsedit-unet": "rsedit_unet",
@@ -66,6 +61,7 @@ class EditAlgorithm(RasterAlgorithm):
             ),
             *exemplar(optional=True),
             *elevation(optional=True),
+            *ground(),
         ]
 
     def what(self, parameters, context):
@@ -74,9 +70,9 @@ class EditAlgorithm(RasterAlgorithm):
         try:
             options = json.loads(text) if text else {}
         except ValueError as error:
-            raise PluginError(f"OPTIONS is not JSON: {error}") from error
+            raise PluginError(tr("OPTIONS is not JSON: {error}", error=error)) from error
         if not isinstance(options, dict):
-            raise PluginError('OPTIONS must be a JSON object such as {"severity": 0.8}.')
+            raise PluginError(tr('OPTIONS must be a JSON object such as {"severity": 0.8}.'))
         editor = self.parameterAsString(parameters, "EDITOR", context).strip() or AUTO
         return editor, self.parameterAsString(parameters, "PROMPT", context), options
 
@@ -128,6 +124,8 @@ class EditorAlgorithm(RasterAlgorithm):
             found += exemplar(optional="exemplar" not in info.needs)
         if info.takes("elevation"):
             found += elevation(optional="elevation" not in info.needs)
+        if info.takes("ground"):
+            found += ground()
         return found + [of_option(option) for option in info.options]
 
     def what(self, parameters, context):

@@ -15,7 +15,8 @@ from ...server.contract.comparison import ComparisonRequest
 from ..errors import Cancelled, PluginError
 from ..map.sources import Wanted, file_of
 from ..tasks.request import Area, in_layer_crs, polygons_of
-from .parameters import polygons, server_address, tr
+from ..translated import tr
+from .parameters import polygons, server_address
 from .running import AskingAlgorithm, area_in, layer_of
 
 NUMBERS = (
@@ -100,7 +101,7 @@ class EvaluateAlgorithm(AskingAlgorithm):
             sources = [file_of(layer, Wanted()) for layer in layers]
             area = area_in(self, parameters, "POLYGONS", context)
             if area is None and parameters.get("POLYGONS"):
-                raise PluginError("POLYGONS holds no polygon.")
+                raise PluginError(tr("POLYGONS holds no polygon."))
             shapes = None
             if area is not None:
                 here = in_layer_crs(area, layers[0], context.transformContext())

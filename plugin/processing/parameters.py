@@ -11,20 +11,16 @@ from qgis.core import (
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
+    QgsProcessingParameterVectorLayer,
 )
-from qgis.PyQt.QtCore import QCoreApplication
 
 from ...server.contract.message import bounds_of, choices_of
 from ...server.contract.requests import Blend, Output
 from .. import settings
+from ..translated import tr
 
 AREAS = choices_of(Output, "area")
 COMPRESSIONS = list(choices_of(Output, "compression"))
-
-
-def tr(text):
-    """Translate in the plugin's context."""
-    return QCoreApplication.translate("Landbrush", text)
 
 
 def polygons(name, title, optional: bool = True):
@@ -136,6 +132,39 @@ def elevation(optional):
     return [
         QgsProcessingParameterRasterLayer("ELEVATION", tr("Elevation model"), optional=optional)
     ]
+
+
+GROUND = {
+    "roof": "KNOWN_BUILDINGS",
+    "paved": "KNOWN_ROADS",
+    "tree": "KNOWN_TREES",
+    "water": "KNOWN_WATER",
+}
+"""Names of the parameters for layers that know the ground, by its kind."""
+
+
+def ground():
+    """Vector layers that know what the ground is."""
+    kinds = [QgsProcessing.SourceType.TypeVectorPolygon, QgsProcessing.SourceType.TypeVectorLine]
+    titles = (
+        tr("Buildings (footprints)"),
+        tr("Roads (lines or polygons)"),
+        tr("Trees and woods"),
+        tr("Water"),
+    )
+    return _folded(
+        QgsProcessingParameterVectorLayer(name, title, kinds, optional=True)
+        for name, title in zip(GROUND.values(), titles)
+    )
+
+
+def known_layers(algorithm, parameters, context):
+    """The vector layers that were given for kinds of ground, by kind; None where none was."""
+    return {
+        kind: algorithm.parameterAsVectorLayer(parameters, name, context)
+        for kind, name in GROUND.items()
+        if algorithm.parameterDefinition(name) is not None
+    }
 
 
 def parameter_name(option):

@@ -6,7 +6,9 @@ from qgis.PyQt.QtGui import QIcon
 from . import editors
 from .algorithms import EditAlgorithm, EditorAlgorithm
 from .comparison import EvaluateAlgorithm
+from .replay import ReplayAlgorithm
 from .running import ICON
+from .scenario import ScenarioAlgorithm
 from .synthetic import IsSyntheticAlgorithm
 
 
@@ -16,6 +18,8 @@ class LandbrushProvider(QgsProcessingProvider):
     def loadAlgorithms(self) -> None:
         """Called by QGIS, and again when a server told of other editors."""
         self.addAlgorithm(EditAlgorithm())
+        self.addAlgorithm(ScenarioAlgorithm())
+        self.addAlgorithm(ReplayAlgorithm())
         self.addAlgorithm(EvaluateAlgorithm())
         self.addAlgorithm(IsSyntheticAlgorithm())
         for info in editors.known_editors():

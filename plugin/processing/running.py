@@ -12,6 +12,7 @@ from ..local.installer import ROOT
 from ..local.server import BlockingServer
 from ..tasks.request import Area, united
 from ..tasks.task import Connection, asked_about
+from ..translated import tr
 
 ICON = str(ROOT / "resources" / "icons" / "landbrush.svg")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -61,7 +62,9 @@ def layer_of(algorithm, parameters, name, context):
         return None
     layer = algorithm.parameterAsRasterLayer(parameters, name, context)
     if layer is None:
-        raise PluginError(f"{name}: '{parameters[name]}' is not a raster layer.")
+        raise PluginError(
+            tr("{name}: '{value}' is not a raster layer.", name=name, value=parameters[name])
+        )
     return layer
 
 

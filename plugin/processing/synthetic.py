@@ -19,7 +19,8 @@ from qgis.core import (
 from ...server.contract.inspection import InspectionRequest
 from ..errors import Cancelled, PluginError
 from ..map.sources import Wanted, file_of
-from .parameters import server_address, tr
+from ..translated import tr
+from .parameters import server_address
 from .running import AskingAlgorithm, layer_of
 
 FIELDS = json.dumps(

@@ -1,6 +1,8 @@
 """The contract's calls. Knows neither QGIS nor sockets: the transport does."""
 
+import hashlib
 import json
+import re
 import time
 import uuid
 from dataclasses import dataclass, replace
@@ -31,8 +33,10 @@ from ...server.contract.models import MODEL_ACTION, MODELS
 from ...server.contract.requests import RASTERS
 from ...server.contract.words import ENSEMBLES, INTERPRETATIONS, SEARCHES, Ensemble
 from ..errors import Cancelled, FileNotShared, PluginError, ServerUnreachable
+from ..translated import tr
 
 POLL_WAIT_S = 2
+LEAST_WAIT_S = 0.1
 POLL_ERRORS = 5
 SUBMIT_TRIES = 3
 DOWNLOAD_PART = 16 << 20
@@ -78,7 +82,7 @@ class EditClient:
             return json.loads(reply.body.decode("utf8"))
         except ValueError as error:
             raise PluginError(
-                f"{self.url} answered with something that is not a Landbrush answer.",
+                tr("{url} answered with something that is not a Landbrush answer.", url=self.url),
                 f"{what}: status {reply.status}, {reply.body[:200]!r}: {error}",
             ) from error
 
@@ -97,8 +101,11 @@ class EditClient:
 
     def _other_form(self, route, why):
         return PluginError(
-            f"{self.url} answered in another form than this version of the plugin knows. "
-            "Update the older side.",
+            tr(
+                "{url} answered in another form than this version of the plugin knows. "
+                "Update the older side.",
+                url=self.url,
+            ),
             f"{route.method} {route.path}: {why}",
         )
 
@@ -201,6 +208,7 @@ class EditClient:
             if cancelled():
                 self.dismiss(job_id)
                 raise Cancelled
+            began = time.monotonic()
             try:
                 info = self.job(job_id, POLL_WAIT_S)
                 lost = 0
@@ -213,34 +221,56 @@ class EditClient:
             on_change(info)
             if info.status in ENDED:
                 return info
+            if time.monotonic() - began < LEAST_WAIT_S:  # a server on which very many wait
+                time.sleep(LEAST_WAIT_S)
 
     def result(self, job_id, name=RESULT_FILE):
         """The bytes of a result file."""
         path = RESULT.url(job_id=job_id, name=name)
         return self._send(RESULT.method, path, headers={"Accept": "*/*"}).body
 
-    def download(self, job_id, target, name=RESULT_FILE):
-        """Write a result file to `target` part by part, so that its size does not matter; raises
-        PluginError where the file changes meanwhile or ends early."""
+    def download(self, job_id, target, name=RESULT_FILE, wanted=None):
+        """Write a result file to `target` part by part, so that its size does not matter.
+
+        `wanted`: the ResultFile of the manifest that it must be. Raises PluginError where the
+        file changes meanwhile, ends early, or is another one; nothing is left then.
+        """
         path = RESULT.url(job_id=job_id, name=name)
+        try:
+            with open(target, "w+b") as out:
+                self._fetch(path, out)
+                _check_whole(out, wanted, path)
+        except BaseException:
+            Path(target).unlink()
+            raise
+
+    def _fetch(self, path, out):
         done = 0
         total = None
         mark = ""
-        with open(target, "wb") as out:
-            while total is None or done < total:
-                head = {"Accept": "*/*", "Range": f"bytes={done}-{done + DOWNLOAD_PART - 1}"}
-                reply = self._send(RESULT.method, path, headers=head)
+        while total is None or done < total:
+            head = {"Accept": "*/*", "Range": f"bytes={done}-{done + DOWNLOAD_PART - 1}"}
+            reply = self._send(RESULT.method, path, headers=head)
+            if reply.status != 206:
+                _check_length(reply, path)
+                out.seek(0)  # a server or proxy that knows no ranges: the whole file at once
+                out.truncate()
                 out.write(reply.body)
-                done += len(reply.body)
-                if reply.status != 206:
-                    return  # a server or proxy that knows no ranges: the whole file at once
-                if not reply.body or mark not in ("", reply.headers.get("etag", "")):
-                    raise PluginError(
-                        "The result changed or broke off while it was fetched. Fetch it again.",
-                        path,
-                    )
-                total = int(reply.headers["content-range"].rpartition("/")[2])
-                mark = reply.headers.get("etag", "")
+                return
+            first, size = _part_of(reply, path)
+            tag = reply.headers.get("etag", "")
+            if (
+                not reply.body
+                or first != done
+                or done + len(reply.body) > size
+                or total not in (None, size)
+                or mark not in ("", tag)
+            ):
+                raise _broke_off(path)
+            out.write(reply.body)
+            done += len(reply.body)
+            total = size
+            mark = tag
 
     def beside(self, job_id):
         """Names of the files that lie beside the result."""
@@ -254,9 +284,67 @@ class EditClient:
             return replace(Manifest.from_json(data), job=job_id)
         except ValueError as error:  # also a contract that is not kept
             raise PluginError(
-                "The result's manifest is of another form than this version of the plugin knows.",
+                tr(
+                    "The result's manifest is of another form than this version of the "
+                    "plugin knows."
+                ),
                 str(error),
             ) from error
+
+
+def _broke_off(path):
+    return PluginError(
+        tr("The result changed or broke off while it was fetched. Fetch it again."), path
+    )
+
+
+def _check_length(reply, path):
+    """Raise PluginError for an answer that is shorter or longer than it says."""
+    said = reply.headers.get("content-length", "").strip()
+    packed = reply.headers.get("content-encoding", "identity").strip().lower() != "identity"
+    if said and not packed and said != str(len(reply.body)):
+        raise _broke_off(path)
+
+
+def _part_of(reply, path):
+    """First byte of a part and the size of the whole, as its header says; raises PluginError."""
+    found = re.fullmatch(
+        r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", reply.headers.get("content-range", "").strip()
+    )
+    if found is None:
+        raise PluginError(
+            tr(
+                "The server, or something between, answered a part of the result in a form that is "
+                "not understood. Fetch it again."
+            ),
+            f"{path}: {reply.headers.get('content-range', '')[:100]!r}",
+        )
+    first, last, size = map(int, found.groups())
+    if last - first + 1 != len(reply.body) or last >= size:
+        raise _broke_off(path)
+    return first, size
+
+
+def _check_whole(stream, wanted, path):
+    """Raise PluginError where a file that was fetched is not the one that the manifest names."""
+    if wanted is None:
+        if not stream.tell():
+            raise _broke_off(path)
+        return
+    stream.seek(0)
+    digest = hashlib.sha256()
+    size = 0
+    for chunk in iter(lambda: stream.read(1 << 20), b""):
+        digest.update(chunk)
+        size += len(chunk)
+    if (size, digest.hexdigest()) != (wanted.bytes, wanted.sha256):
+        raise PluginError(
+            tr(
+                "What was fetched is not the result that the server made: it is damaged "
+                "or of another job. Fetch it again."
+            ),
+            f"{path}: {size} bytes, {digest.hexdigest()}; wanted {wanted.bytes}, {wanted.sha256}",
+        )
 
 
 def _as_error(reply):
@@ -270,7 +358,7 @@ def _as_error(reply):
         title = f"HTTP status {reply.status}"
     if reply.status == 401:
         return PluginError(
-            "The server does not accept the token. Check it in the Landbrush settings.", detail
+            tr("The server does not accept the token. Check it in the Landbrush settings."), detail
         )
     kind = FileNotShared if reply.status == 403 else PluginError
     return kind(f"{title}: {detail}" if detail else title, f"HTTP {reply.status}: {detail}")

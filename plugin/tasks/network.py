@@ -11,6 +11,7 @@ from qgis.PyQt.QtCore import QByteArray, QFile, QIODevice, QUrl
 from qgis.PyQt.QtNetwork import QNetworkRequest
 
 from ..errors import Cancelled, PluginError, ServerUnreachable
+from ..translated import tr
 from .client import Reply
 
 TIMEOUT_MS = 60_000
@@ -75,7 +76,9 @@ def _ignore(*_) -> None:
 def _post_file(blocking, request, path):
     stream = QFile(str(path))
     if not stream.open(QIODevice.OpenModeFlag.ReadOnly):
-        raise PluginError(f"{path} cannot be read: {stream.errorString()}")
+        raise PluginError(
+            tr("{path} cannot be read: {errorString}", path=path, errorString=stream.errorString())
+        )
     try:
         blocking.post(request, stream, True)
     finally:
@@ -86,7 +89,7 @@ def _reply(answer, url):
     status = answer.attribute(QNetworkRequest.Attribute.HttpStatusCodeAttribute)
     if status is None:
         raise ServerUnreachable(
-            f"The Landbrush server does not answer at {url}.",
+            tr("The Landbrush server does not answer at {url}.", url=url),
             f"{answer.errorString()} (code {answer.error()}). Start it in the Landbrush panel, or "
             "check its address in the settings. If QGIS uses a proxy, put 127.0.0.1 on its "
             "exclude list.",

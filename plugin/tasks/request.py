@@ -16,33 +16,36 @@ from ...server.contract.editors import AUTO
 from ...server.contract.message import ContractError
 from ...server.contract.requests import (
     BAND_ROLES,
-    PIXELS_UP,
     Blend,
     EditRequest,
     Exemplar,
     Extent,
+    KnownGround,
     Output,
     Polygons,
     RasterRef,
 )
 from ..errors import PluginError
 from ..map.canvas import POLYGON
+from ..map.known import KnownLayer, box_around
 from ..map.layers import wkt_of
+from ..map.places import own_coordinates
+from ..translated import tr
 
 
 @dataclass
 class Area:
-    """Polygons on the map. `geometry`: of all of them. `crs`: of its coordinates. `layer`: in
-    whose coordinates they are; None: in those of `crs`."""
+    """Polygons on the map. `geometry`: of all of them. `crs`: of its coordinates. `own`: how the
+    server is told that they are a layer's own; None: they are in `crs`."""
 
     geometry: QgsGeometry
     crs: QgsCoordinateReferenceSystem
-    layer: Any = None
+    own: Optional[str] = None
 
     @property
     def stated(self) -> str:
         """How the server is told where the coordinates lie."""
-        return wkt_of(self.crs) if self.layer is None else own_coordinates(self.layer)
+        return wkt_of(self.crs) if self.own is None else self.own
 
 
 @dataclass
@@ -71,6 +74,10 @@ class EditForm:
     """Layer in which it lies; None: the edited one."""
     elevation_layer: Any = None
     """Heights; None: none."""
+    known: tuple = ()
+    """What the user's layers tell of the ground: pairs of a kind and an Area or KnownLayer."""
+    over: tuple = ()
+    """Layers of earlier results that lie over the edited one, the lowest first."""
     protect: Optional[Area] = None
     """What stays as it is."""
     extent: Optional[Area] = None
@@ -83,6 +90,28 @@ class EditForm:
     """How the result is written."""
     transformation: str = ""
     """By which QGIS moved the area to the layer's CRS; empty: it was drawn in that."""
+
+
+def key_of(form):
+    """What two forms that differ in their seed alone have in common."""
+
+    def shape(area):
+        return area and (area.geometry.asWkt(6), area.crs.authid())
+
+    def name(layer):
+        return layer and layer.id()
+
+    return (
+        *map(name, (form.layer, form.exemplar_layer, form.elevation_layer, *form.over)),
+        *map(shape, (form.area, form.exemplar, form.protect, form.extent)),
+        *(
+            (kind, area.key if isinstance(area, KnownLayer) else shape(area))
+            for kind, area in form.known
+        ),
+        (form.gsd_m, form.prompt, form.operation, form.process_id),
+        json.dumps([form.options, form.band_roles], sort_keys=True),
+        (form.blend, form.output),
+    )
 
 
 def canvas_area(canvas):
@@ -98,14 +127,6 @@ def area_of(area, layer, info, advice):
     if area is None:
         raise PluginError(advice)
     return area
-
-
-def own_coordinates(layer):
-    """How the server is told that positions are a layer's own: '', or, of a picture that has no
-    place on the ground, that QGIS counts its rows downwards from 0."""
-    box = layer.extent()
-    shown = (box.xMinimum(), box.yMaximum(), box.width(), box.height())
-    return PIXELS_UP if shown == (0, 0, layer.width(), layer.height()) else ""
 
 
 def united(geometries):
@@ -124,24 +145,43 @@ def united(geometries):
     return QgsGeometry.unaryUnion(parts) if parts else QgsGeometry()
 
 
+def known_ground(layers, area, layer, context=None):
+    """What vector layers, by kind of ground, tell near an area: pairs of a kind and a KnownLayer,
+    which is read once the edit begins. `context`: QgsCoordinateTransformContext."""
+    if not any(layers.values()):
+        return ()
+    context = QgsProject.instance().transformContext() if context is None else context
+    box = box_around(area.geometry, area.crs, layer, context)
+    return tuple(
+        (kind, KnownLayer(vector, box, layer, context))
+        for kind, vector in layers.items()
+        if vector is not None and box is not None
+    )
+
+
+def _known_polygons(known):
+    """KnownGround of a form's pairs, read now; what tells nothing near the edit is left out."""
+    found = []
+    for kind, source in known:
+        area = source
+        if isinstance(source, KnownLayer):
+            shape = source.read()
+            area = None if shape is None else Area(shape, source.crs, source.own)
+        if area is not None:
+            found.append(KnownGround(polygons_of(area, "known ground"), kind))
+    return tuple(found)
+
+
 def polygons_of(area, what: str = "area"):
     """GeoJSON polygons of an area; raises PluginError for what is none."""
     geometry = united([area.geometry])
     if geometry.isEmpty():
-        raise PluginError(f"The {what} is empty. Draw a polygon, or select a polygon feature.")
+        raise PluginError(
+            tr("The {what} is empty. Draw a polygon, or select a polygon feature.", what=what)
+        )
     data = json.loads(geometry.asJson(17))
     data["coordinates"] = _flat(data["coordinates"])
     return Polygons({"type": data["type"], "coordinates": data["coordinates"]}, area.stated)
-
-
-def geometry_of(polygons, layer):
-    """The outer ring of a window of the layer that was found on the server, as a geometry of
-    QGIS."""
-    up = -1 if own_coordinates(layer) == PIXELS_UP else 1
-    ring = ", ".join(
-        f"{x:.17g} {up * y:.17g}" for x, y in (p[:2] for p in polygons.geometry["coordinates"][0])
-    )
-    return QgsGeometry.fromWkt(f"POLYGON (({ring}))")
 
 
 def _flat(coordinates):
@@ -158,8 +198,12 @@ def band_roles_of(text):
         role, _, number = part.partition("=")
         if role not in BAND_ROLES or not number.isdigit() or not int(number):
             raise PluginError(
-                f"Bands: '{part}' is not of the form role=band, for instance nir=4. Roles: "
-                f"{', '.join(BAND_ROLES)}."
+                tr(
+                    "Bands: '{part}' is not of the form role=band, for instance nir=4. "
+                    "Roles: {join}.",
+                    part=part,
+                    join=", ".join(BAND_ROLES),
+                )
             )
         found[role] = int(number)
     return found
@@ -193,8 +237,11 @@ def in_layer_crs(area, layer, context=None):
         geometry.transform(change)
     except QgsCsException as error:
         raise PluginError(
-            f"The area cannot be expressed in the CRS of the layer '{layer.name()}' "
-            f"({layer.crs().authid()}).",
+            tr(
+                "The area cannot be expressed in the CRS of the layer '{name}' ({authid}).",
+                name=layer.name(),
+                authid=layer.crs().authid(),
+            ),
             str(error),
         ) from error
     return geometry
@@ -219,9 +266,9 @@ def located(form, context=None):
         return form
 
     def on(area, layer):
-        return (
-            None if area is None else Area(in_layer_crs(area, layer, context), layer.crs(), layer)
-        )
+        if area is None:
+            return None
+        return Area(in_layer_crs(area, layer, context), layer.crs(), own_coordinates(layer))
 
     shown = form.exemplar_layer or form.layer
     return replace(
@@ -230,6 +277,10 @@ def located(form, context=None):
         exemplar=on(form.exemplar, shown),
         protect=on(form.protect, form.layer),
         extent=on(form.extent, form.layer),
+        known=tuple(
+            (kind, area if isinstance(area, KnownLayer) else on(area, form.layer))
+            for kind, area in form.known
+        ),
         transformation=transformation(form.area, form.layer, context),
     )
 
@@ -251,16 +302,16 @@ def _extent(box, stated):
     return Extent(box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum(), stated)
 
 
-def build(form, raster, exemplar_raster=None, elevation=None):
+def build(form, raster, exemplar_raster=None, elevation=None, *over):
     """The EditRequest of a form, once every raster has a RasterRef; raises PluginError for what
     cannot be asked."""
     try:
-        return _built(form, raster, exemplar_raster, elevation)
+        return _built(form, raster, exemplar_raster, elevation, over)
     except ContractError as error:
-        raise PluginError(f"This cannot be asked of the server. {error}") from error
+        raise PluginError(tr("This cannot be asked of the server. {error}", error=error)) from error
 
 
-def _built(form, raster, exemplar_raster, elevation):
+def _built(form, raster, exemplar_raster, elevation, over):
     exemplar = None
     if form.exemplar is not None:
         exemplar = Exemplar(polygons_of(form.exemplar, "exemplar"), exemplar_raster)
@@ -277,7 +328,9 @@ def _built(form, raster, exemplar_raster, elevation):
         exemplar=exemplar,
         extent=extent,
         elevation=elevation,
+        over=over,
         protect=polygons_of(form.protect, "protected area") if form.protect is not None else None,
+        known=_known_polygons(form.known),
         band_roles=dict(form.band_roles),
         blend=form.blend,
         output=form.output,

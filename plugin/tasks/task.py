@@ -17,9 +17,10 @@ from ...server.contract.bundle import is_beside
 from ...server.contract.jobs import DISMISSED, RESULT_FILE, SUCCESSFUL
 from ...server.contract.requests import RasterRef
 from ..errors import Cancelled, FileNotShared, PluginError
-from ..map.layers import LONGEST_IN_PROJECT, result_path
+from ..map.results import LONGEST_IN_PROJECT, result_path
 from ..map.sources import Wanted, as_path, file_of, has_pixels
 from ..map.taken import Taken
+from ..translated import tr
 from .client import EditClient
 from .network import QgisTransport
 from .request import EditForm, build, by_path, in_layer_crs
@@ -42,16 +43,19 @@ class Connection:
 @dataclass
 class Inputs:
     """Files of a form's layers, or how they are made; None: not given. `raster`: what is edited.
-    `exemplar`: what is copied from. `elevation`: heights."""
+    `exemplar`: what is copied from. `elevation`: heights. `over`: results over the raster.
+    `key`: the same makes no second job of the same request; empty: each is a new one."""
 
     raster: Union[Path, Taken, None] = None
     exemplar: Union[Path, Taken, None] = None
     elevation: Union[Path, Taken, None] = None
+    over: tuple = ()
+    key: str = ""
 
     @property
     def all(self):
         """In the order in which a request takes them."""
-        return (self.raster, self.exemplar, self.elevation)
+        return (self.raster, self.exemplar, self.elevation, *self.over)
 
 
 def inputs_of(form, resolution=0.0, context=None):
@@ -74,6 +78,7 @@ def inputs_of(form, resolution=0.0, context=None):
     if form.elevation_layer is not None:
         box = around(form.area, form.elevation_layer)
         found.elevation = file_of(form.elevation_layer, Wanted(box))
+    found.over = tuple(file_of(one, Wanted()) for one in form.over)
     return found
 
 
@@ -87,22 +92,29 @@ def run_edit(asked, connection, folder, feedback, on_change):
         # A copy of the layer is kept beside the result, which is compared with it; others are not.
         raster = as_path(inputs.raster, folder, feedback)
         others = [as_path(one, Path(scratch), feedback) for one in inputs.all[1:]]
-        info = _submit(client, form, (raster, *others), connection)
-        on_change(info)
-        try:
-            info = client.wait(info.jobID, on_change, feedback.isCanceled)
-        except Cancelled:
-            connection.client().dismiss(info.jobID)
-            raise
-        if info.status == DISMISSED:
-            raise Cancelled
-        if info.status != SUCCESSFUL:
-            detail = info.problem.detail if info.problem else info.message
-            raise PluginError(detail or "The edit failed.", f"Job {info.jobID}: {info.to_json()}")
+        info = _submit(client, form, (raster, *others), connection, inputs.key)
+        to_its_end(client, info, connection, (on_change, feedback.isCanceled))
         path, manifest = fetch(client, info.jobID, folder)
         notes = [one.note for one in inputs.all[:1] if isinstance(one, Taken) and one.note]
         moved = form.transformation or manifest.transformation
         return path, replace(manifest, notes=(*manifest.notes, *notes), transformation=moved)
+
+
+def to_its_end(client, info, connection, heard):
+    """Wait for a job; raises PluginError where it fails, Cancelled where it is ended. `heard`: who
+    is told of each change, and says whether to stop."""
+    on_change, cancelled = heard
+    on_change(info)
+    try:
+        info = client.wait(info.jobID, on_change, cancelled)
+    except Cancelled:
+        connection.client().dismiss(info.jobID)
+        raise
+    if info.status == DISMISSED:
+        raise Cancelled
+    if info.status != SUCCESSFUL:
+        detail = info.problem.detail if info.problem else info.message
+        raise PluginError(detail or tr("The edit failed."), f"Job {info.jobID}: {info.to_json()}")
 
 
 def fetch(client, job_id, folder):
@@ -111,13 +123,14 @@ def fetch(client, job_id, folder):
     manifest = client.manifest(job_id)
     folder.mkdir(parents=True, exist_ok=True)
     target = result_path(folder, manifest, job_id)
+    made = {one.name: one for one in manifest.files}
     with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=str(folder)) as scratch:
         draft = Path(scratch) / "result.tif"
-        client.download(job_id, draft)
+        client.download(job_id, draft, wanted=made.get(RESULT_FILE))
         for name in client.beside(job_id):
             # Names of classes, many areas: there before the layer is loaded.
             beside = Path(scratch) / name
-            client.download(job_id, beside, name)
+            client.download(job_id, beside, name, made.get(name))
             os.replace(beside, target.with_name(target.name + name.removeprefix(RESULT_FILE)))
         whole = json.dumps(manifest.to_json())
         if len(whole) > LONGEST_IN_PROJECT:
@@ -126,11 +139,11 @@ def fetch(client, job_id, folder):
     return target, manifest
 
 
-def _submit(client, form, paths, connection):
+def _submit(client, form, paths, connection, key):
     def submit(refs):
-        return client.submit(form.process_id, build(form, *refs), uuid.uuid4().hex)
+        return client.submit(form.process_id, build(form, *refs), key or uuid.uuid4().hex)
 
-    return _referring(client, connection, paths, submit)
+    return referring(client, connection, paths, submit)
 
 
 def asked_about(connection, feedback, sources, ask):
@@ -139,10 +152,10 @@ def asked_about(connection, feedback, sources, ask):
     client = connection.client(feedback)
     with tempfile.TemporaryDirectory(prefix="landbrush-") as folder:
         paths = [as_path(one, Path(folder), feedback) for one in sources]
-        return _referring(client, connection, paths, lambda refs: ask(client, refs))
+        return referring(client, connection, paths, lambda refs: ask(client, refs))
 
 
-def _referring(client, connection, paths, ask):
+def referring(client, connection, paths, ask):
     """`ask(refs)`: files by path where the server may read them, else uploaded."""
     if connection.shares_files:
         try:
@@ -168,14 +181,18 @@ def _uploaded(client, path):
         return RasterRef(upload=client.upload(archive))
 
 
-class _Task(QgsTask):
+class BackgroundTask(QgsTask):
     """Work in a thread. Subclasses say what in `work` (abc cannot demand it: QGIS's classes have a
     metaclass of their own); signal `ended(task)` comes on the GUI thread."""
 
     ended = pyqtSignal(object)
 
-    def __init__(self, title: str) -> None:
-        super().__init__(title, QgsTask.Flag.CanCancel)
+    def __init__(self, title: str, quiet: bool = False) -> None:
+        flags = QgsTask.Flag.CanCancel
+        if quiet:  # QGIS says nothing of its end; older ones have no such flag
+            flags |= getattr(QgsTask.Flag, "Silent", QgsTask.Flag.CanCancel)
+            flags |= getattr(QgsTask.Flag, "Hidden", QgsTask.Flag.CanCancel)
+        super().__init__(title, flags)
         self.feedback = QgsFeedback()
         self.error: Optional[PluginError] = None
 
@@ -192,10 +209,12 @@ class _Task(QgsTask):
         except PluginError as error:
             self.error = error
         except OSError as error:
-            self.error = PluginError(f"A file could not be written or read: {error}")
+            self.error = PluginError(
+                tr("A file could not be written or read: {error}", error=error)
+            )
         except Exception as error:
             self.error = PluginError(
-                "Landbrush failed unexpectedly; please report it.",
+                tr("Landbrush failed unexpectedly; please report it."),
                 f"{type(error).__name__}: {error}",
             )
         return False
@@ -212,7 +231,7 @@ class _Task(QgsTask):
         self.ended.emit(self)
 
 
-class EditTask(_Task):
+class EditTask(BackgroundTask):
     """One edit. Signals: `progressed(JobInfo)`, `ended(task)`; then `path` and `manifest`, or
     `error`, are set.
 
@@ -229,6 +248,8 @@ class EditTask(_Task):
         self.inputs = inputs
         self.connection = connection
         self.folder = folder
+        self.batch = form  # the form that was run, of which this may be one of several variants
+        self.key: Any = None  # what the variants have in common
         self.path = None
         self.manifest = None
 
@@ -243,13 +264,13 @@ class EditTask(_Task):
         self.progressed.emit(info)
 
 
-class CallTask(_Task):
+class CallTask(BackgroundTask):
     """One question to the server. Signal `ended(task)`; then `answer` or `error` is set."""
 
     def __init__(
         self, title: str, call: Callable[[EditClient], Any], connection: Connection
     ) -> None:
-        super().__init__(title)
+        super().__init__(title, quiet=True)
         self.call = call
         self.connection = connection
         self.answer = None

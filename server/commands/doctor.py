@@ -28,6 +28,8 @@ NEEDED = (
     "torch",
     "faiss",
 )
+TAKEN = ("memory", "files", "connections")
+"""What a system may take from workers (workers.confine)."""
 
 
 def examine(home: Path) -> tuple[list[str], bool]:
@@ -42,6 +44,7 @@ def examine(home: Path) -> tuple[list[str], bool]:
     from ..editors.models import Models
 
     lines += _machine()
+    lines.append(_workers(home))
     lines += _words()
     models = Models(home)
     lines += _editors(models)
@@ -67,6 +70,25 @@ def _machine() -> list[str]:
         if megabytes
     ]
     return [*lines, "; ".join([f"device: {device()}", *free])]
+
+
+def _workers(home: Path) -> str:
+    """What the system takes from workers, tried with one."""
+    from ..ground.errors import ServerError
+    from ..jobs.workplace import Lost
+    from ..workers.children import Children, Place
+
+    workers = Children(Place(home))
+    try:
+        workers.read("process", {})
+        held = workers.held()
+    except (ServerError, Lost, OSError) as error:
+        return f"workers: PROBLEM, none can be started ({error})"
+    finally:
+        workers.close()
+    lacking = [name for name in TAKEN if name not in held]
+    said = f"workers: confined in {', '.join(held) or 'nothing'}"
+    return f"{said}; this system does not confine {', '.join(lacking)}" if lacking else said
 
 
 def _words() -> list[str]:

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
+import functools
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..contract.editors import AUTO
 from ..contract.jobs import AREAS_FILE, BESIDE, MANIFEST_FILE, RESULT_FILE, SIDECAR_FILE
 from ..contract.manifest import Manifest
-from ..contract.requests import Blend, EditRequest, Exemplar, Output, Polygons, RasterRef
-from ..editors.models import Models
-from ..editors.registry import Editors
-from ..ground.errors import BadRequest
-from ..ground.settings import default_home
-from ..raster.polygon_files import polygons_for
-from ..raster.polygons import as_polygons
-from ..raster.raster import opened, profile_of
-from ..raster.rasters import Rasters
-from ..words import interpreter
-from .home import add_models, models_of
+from ..contract.requests import (
+    LAYER_NAME,
+    Blend,
+    EditRequest,
+    Exemplar,
+    KnownGround,
+    Output,
+    Polygons,
+    RasterRef,
+)
+from ..contract.words import Interpretation
+from ..ground.errors import BadRequest, NoSpace
+from ..jobs.asked import answer
+from ..workers.children import Children
+from .edit_arguments import add_arguments, add_output, ground_files, option
+from .home import add_models, model_folder_of, models_of, shipped_editors
+from .reading import Files, add_roots, ask, workers_for
 
 ASIDE = {
     SIDECAR_FILE: "names of classes; keep it beside the result",
@@ -36,160 +44,75 @@ STALE = (".ovr", ".msk", ".msk.ovr")
 def add_commands(commands: argparse._SubParsersAction) -> None:
     """Add `edit` to the command line."""
     edit = commands.add_parser("edit", help="edit a file, without a server")
-    edit.add_argument("raster", type=Path, help="the raster to edit; it is only read")
-    edit.add_argument(
-        "--polygons",
-        type=Path,
-        help="file of polygons: GeoJSON, shapefile, GeoPackage (FILE|layername=NAME where it "
-        "holds several), FlatGeobuf or KML; an editor that makes bands does the whole layer "
-        "without",
-    )
-    edit.add_argument(
-        "--crs",
-        default="",
-        help="CRS of the polygons (default: the file's; of GeoJSON EPSG:4326); pixels: columns "
-        "and rows of the raster, which is the default where the raster is a picture",
-    )
-    edit.add_argument("--prompt", default="", help="what should be there, in English")
-    edit.add_argument(
-        "--operation",
-        default="",
-        metavar="NAME",
-        help="what is meant, where the words are not clear: " + ", ".join(interpreter.OFFERED),
-    )
-    edit.add_argument(
-        "--editor",
-        default=AUTO,
-        help="auto: as the prompt says; else " + ", ".join(Editors(Models(default_home())).ids),
-    )
-    edit.add_argument("--exemplar", type=Path, help="file of the area to copy from")
-    edit.add_argument(
-        "--exemplar-raster", type=Path, help="the raster the exemplar lies in, if another"
-    )
-    edit.add_argument(
-        "--protect",
-        type=Path,
-        help="file of areas inside the polygons that stay as they are",
-    )
-    edit.add_argument("--elevation", type=Path, help="elevation model in metres")
-    edit.add_argument(
-        "--band",
-        action="append",
-        default=[],
-        metavar="ROLE=N",
-        help="which band is what, where the file does not say: red=1, nir=4 ...",
-    )
-    edit.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="of the editor, for instance depth_cm=40; a wrong name lists them",
-    )
-    edit.add_argument(
-        "--seed", type=int, default=0, help="same seed, same result; another, another"
-    )
-    edit.add_argument(
-        "--area",
-        choices=("window", "layer"),
-        default="window",
-        help="write the edited window, or the whole layer",
-    )
-    edit.add_argument("--cog", action="store_true", help="write a Cloud Optimized GeoTIFF")
-    edit.add_argument("--compression", choices=("deflate", "zstd", "none"), default="deflate")
-    edit.add_argument(
-        "--keep-request",
-        action="store_true",
-        help="tell the prompt and the request in the file's tags too",
-    )
-    edit.add_argument("--grow", type=int, default=0, metavar="PX", help="enlarge the polygons")
-    edit.add_argument(
-        "--feather",
-        type=int,
-        default=Blend().feather_px,
-        metavar="PX",
-        help="soft edge inside the polygons",
-    )
-    edit.add_argument(
-        "--output", type=Path, required=True, help="a GeoTIFF; its manifest is written beside it"
-    )
-    edit.add_argument("--overwrite", action="store_true", help="replace an output that is there")
-    edit.add_argument(
-        "--home",
-        type=Path,
-        default=default_home(),
-        help="folder in which models are named and kept",
-    )
+    add_arguments(edit)
+    add_output(edit)
+    add_roots(edit)
     add_models(edit)
     edit.set_defaults(run=_edit)
 
 
-def _area_of(given: argparse.Namespace, editors: Editors) -> Polygons:
+def _area_of(given: argparse.Namespace, workers: Children) -> Polygons:
     """The polygons, or all of the raster for an editor that makes bands."""
     if given.polygons is not None:
-        return polygons_for(given.polygons, given.raster, given.crs)
-    if given.editor == AUTO or not editors.get(given.editor).info.makes:
+        return _polygons(given, given.polygons, given.raster, workers)
+    made = {info.id: info.makes for info in shipped_editors()}
+    if given.editor == AUTO or not made.get(given.editor.replace("_", "-"), True):
         raise BadRequest(
             "--polygons FILE is needed: the area to edit. Only editors that make bands do a whole "
             "layer without."
         )
-    with opened(given.raster) as dataset:
-        profile = profile_of(dataset)
-        return as_polygons(profile.box, profile)
+    return Polygons.from_json(ask(workers, "outline", {"raster": str(given.raster)}))
 
 
-def _option(text: str, form: str = "--option NAME") -> tuple[str, Any]:
-    name, sign, value = text.partition("=")
-    if not sign:
-        raise BadRequest(f"'{text}': write {form}=VALUE.")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
+def _polygons(
+    given: argparse.Namespace,
+    file: Path,
+    raster: Path,
+    workers: Children,
+    crs: str | None = None,
+) -> Polygons:
+    """Polygons of a file; `crs`: that counts before what the file says, None: as --crs says."""
+    about = {"file": str(file), "raster": str(raster), "crs": given.crs if crs is None else crs}
+    return Polygons.from_json(ask(workers, "polygons", about))
 
 
 def _edit(given: argparse.Namespace) -> int:
-    from ..editing.path import Job, edit
-
-    editors = Editors(models_of(given))
     beside = given.output.with_suffix(".manifest.json")
     aside = {
         name: given.output.with_name(given.output.name + name.removeprefix(RESULT_FILE))
         for name in BESIDE.values()
     }
-    _check_targets(given, (given.output, beside, *aside.values()))
-    other = RasterRef(path=str(given.exemplar_raster)) if given.exemplar_raster else None
-    exemplar = None
-    if given.exemplar:
-        lies_in = given.exemplar_raster or given.raster
-        exemplar = Exemplar(polygons_for(given.exemplar, lies_in, given.crs), other)
-    protect = None
-    if given.protect:
-        protect = polygons_for(given.protect, given.raster, given.crs)
-    request = EditRequest(
-        raster=RasterRef(path=str(given.raster)),
-        polygons=_area_of(given, editors),
-        prompt=given.prompt,
-        operation=given.operation,
-        options=dict(_option(text) for text in given.option),
-        band_roles=dict(_option(text, "--band ROLE") for text in given.band),
-        seed=given.seed,
-        exemplar=exemplar,
-        elevation=RasterRef(path=str(given.elevation)) if given.elevation else None,
-        protect=protect,
-        blend=Blend(grow_px=given.grow, feather_px=given.feather),
-        output=Output(given.area, given.compression, given.cog, given.keep_request),
+    rasters = (given.raster, given.exemplar_raster, given.elevation)
+    shapes = tuple(
+        Path(str(path).partition(LAYER_NAME)[0])
+        for path in (
+            *(given.polygons, given.exemplar, given.protect),
+            *(file for _, file in ground_files(given)),
+        )
+        if path is not None
     )
-    request = EditRequest.from_json(request.to_json())  # the same limits as over HTTP
-    if given.editor == AUTO and given.prompt.strip():
-        drawn = exemplar is not None
-        meaning = editors.models.interpret(given.prompt, given.operation, drawn)
-        if meaning.sure:  # what is not clear is refused, with what it may mean
-            print(meaning.understood)
-    rasters = Rasters(given.raster, given.exemplar_raster, given.elevation)
-    job = Job(request, given.editor, rasters)
-    with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=given.output.parent) as folder:
-        manifest = edit(job, editors, Path(folder), _print_progress)
+    read = [path for path in (*rasters, *shapes) if path is not None]
+    _check_targets(given, read, (given.output, beside, *aside.values()))
+    models = model_folder_of(given)
+    with _beside_output(given.output.parent) as folder:
+        files = Files(rasters, shapes, tuple(given.root), (Path(folder),))
+        with workers_for(given.home, files, models.given) as workers:
+            request = _request(given, workers)
+            if given.editor == AUTO and given.prompt.strip():
+                _tell_meaning(request, workers)
+            made = workers.edit_by(
+                "edit file",
+                {
+                    "folder": folder,
+                    "process": given.editor,
+                    "request": request.to_json(),
+                    "raster": str(given.raster),
+                    "exemplar": str(given.exemplar_raster or ""),
+                    "elevation": str(given.elevation or ""),
+                },
+                functools.partial(_hear, given),
+            )
+        manifest = Manifest.from_json(made)
         (Path(folder) / MANIFEST_FILE).replace(beside)
         _put(Path(folder), given.output, aside)
     _tell(manifest, given.output)
@@ -197,6 +120,64 @@ def _edit(given: argparse.Namespace) -> int:
         if target.is_file():
             print(f"{target}: {ASIDE[name]}")
     return 0
+
+
+@contextlib.contextmanager
+def _beside_output(parent: Path) -> Iterator[str]:
+    """A folder for drafts, on the disk that the result will lie on; raises NoSpace where nothing
+    can be written there."""
+    try:
+        made = tempfile.TemporaryDirectory(prefix=".landbrush-", dir=parent)
+    except OSError as error:
+        raise NoSpace(
+            f"--output: nothing can be written in {parent.absolute()} ({error.strerror}). Choose "
+            "another folder."
+        ) from error
+    with made as folder:
+        yield folder
+
+
+def _request(given: argparse.Namespace, workers: Children) -> EditRequest:
+    """What the command line asks for; raises BadRequest, ContractError."""
+    other = RasterRef(path=str(given.exemplar_raster)) if given.exemplar_raster else None
+    exemplar = None
+    if given.exemplar:
+        lies_in = given.exemplar_raster or given.raster
+        exemplar = Exemplar(_polygons(given, given.exemplar, lies_in, workers), other)
+    protect = None
+    if given.protect:
+        protect = _polygons(given, given.protect, given.raster, workers)
+    request = EditRequest(
+        raster=RasterRef(path=str(given.raster)),
+        polygons=_area_of(given, workers),
+        prompt=given.prompt,
+        operation=given.operation,
+        options=dict(option(text) for text in given.option),
+        band_roles=dict(option(text, "--band ROLE") for text in given.band),
+        seed=given.seed,
+        exemplar=exemplar,
+        elevation=RasterRef(path=str(given.elevation)) if given.elevation else None,
+        protect=protect,
+        known=tuple(
+            KnownGround(_polygons(given, file, given.raster, workers, crs=""), kind)
+            for kind, file in ground_files(given)
+        ),
+        blend=Blend(grow_px=given.grow, feather_px=given.feather),
+        output=Output(given.area, given.compression, given.cog, given.keep_request),
+    )
+    return EditRequest.from_json(request.to_json())  # the same limits as over HTTP
+
+
+def _tell_meaning(request: EditRequest, workers: Children) -> None:
+    """What the words are understood to ask for, before it is done."""
+    about = {
+        "prompt": request.prompt,
+        "operation": request.operation,
+        "exemplar": request.exemplar is not None,
+    }
+    meaning = Interpretation.from_json(ask(workers, "interpret", about))
+    if meaning.sure:  # what is not clear is refused, with what it may mean
+        print(meaning.understood, flush=True)
 
 
 def _put(folder: Path, output: Path, aside: dict[str, Path]) -> None:
@@ -223,7 +204,9 @@ def _tell(manifest: Manifest, output: Path) -> None:
     )
 
 
-def _check_targets(given: argparse.Namespace, targets: tuple[Path, ...]) -> None:
+def _check_targets(
+    given: argparse.Namespace, read: Sequence[Path], targets: Sequence[Path]
+) -> None:
     """Refuse to write over what is read, and over anything else unless that is wanted."""
     if not given.output.parent.is_dir():
         raise BadRequest(f"--output {given.output}: there is no folder {given.output.parent}.")
@@ -231,16 +214,8 @@ def _check_targets(given: argparse.Namespace, targets: tuple[Path, ...]) -> None
         raise BadRequest(
             f"--output {given.output}: the result is a GeoTIFF; give it the suffix .tif."
         )
-    read = [
-        given.raster,
-        given.exemplar_raster,
-        given.elevation,
-        given.polygons,
-        given.exemplar,
-        given.protect,
-    ]
     for target in (t for t in targets if t.exists()):
-        if any(path is not None and path.exists() and path.samefile(target) for path in read):
+        if any(path.exists() and path.samefile(target) for path in read):
             raise BadRequest(
                 f"{target} is one of the inputs; choose another --output, so that nothing is lost."
             )
@@ -250,9 +225,16 @@ def _check_targets(given: argparse.Namespace, targets: tuple[Path, ...]) -> None
             )
 
 
-def _print_progress(
-    stage: str, step: int, steps: int, picture: object = None, note: str = ""
-) -> None:
+def _hear(given: argparse.Namespace, told: dict[str, Any]) -> None:
+    """What a worker tells, or asks for."""
+    if "ask" in told:
+        told["reply"].update(answer(models_of(given), told))
+    else:
+        _print_progress(told)
+
+
+def _print_progress(told: Mapping[str, Any]) -> None:
     """One line that is overwritten; nothing where nobody watches it."""
     if sys.stderr.isatty():
-        print(f"\r{stage} {step}/{steps} {note}   ", end="", file=sys.stderr, flush=True)
+        line = f"\r{told['stage']} {told['step']}/{told['steps']} {told.get('note', '')}   "
+        print(line, end="", file=sys.stderr, flush=True)

@@ -6,7 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from ..raster.inspection import inspected
+from ..contract.inspection import Inspection
+from ..ground.settings import default_home
+from .reading import Files, add_roots, ask, workers_for
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -15,13 +17,16 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         "inspect", help="say whether a raster is synthetic, where, and what made it"
     )
     parser.add_argument("raster", type=Path)
+    add_roots(parser)
     parser.add_argument("--json", action="store_true", help="all of it, the area as GeoJSON")
     parser.set_defaults(run=_inspect)
 
 
 def _inspect(given: argparse.Namespace) -> int:
     """0 for a synthetic raster, 3 for one that says nothing of it."""
-    told = inspected(given.raster)
+    files = Files((given.raster,), roots=tuple(given.root))
+    with workers_for(default_home(), files) as workers:
+        told = Inspection.from_json(ask(workers, "inspect file", {"raster": str(given.raster)}))
     if given.json:
         print(json.dumps({"file": given.raster.name, **told.to_json()}, indent=1))
     else:

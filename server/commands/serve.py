@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
+import multiprocessing
 import os
+import shutil
+import signal
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any, NoReturn
 
 from ..ground.errors import BadRequest
 from ..ground.settings import ADDRESS, Settings, default_home, lock_home, token_of
 from .home import add_models, models_of
+
+OPEN_FILES = 4096
+"""That a server wants to have."""
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -43,24 +52,35 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 
 def _serve(given: argparse.Namespace) -> int:
-    import waitress
-
     from ..web.app import create_app
+    from ..web.listening import listening
 
+    if given.workers < 1:
+        raise BadRequest(f"--workers {given.workers}: at least one is needed.")
+    if not 0 <= given.port < 65536:
+        raise BadRequest(f"--port {given.port}: ports are 0 (any free one) to 65535.")
     for root in given.root:
         if not root.is_dir():
             raise BadRequest(f"--root {root}: there is no such folder.")
+    _allow_connections()
+    try:
+        token = token_of(given.home)
+        held = lock_home(given.home)
+    except OSError as error:
+        raise BadRequest(
+            f"The home folder {given.home} cannot be used ({error.strerror}). Choose another with "
+            "--home or LANDBRUSH_HOME."
+        ) from error
     settings = Settings(
         given.home,
         given.host,
         given.port,
         tuple(given.root),
-        token_of(given.home),
+        token,
         given.workers,
         given.upload_limit_mb,
         extra_hosts=tuple(given.allow_host),
     )
-    held = lock_home(given.home)
     if held is None:
         print(_address_of_the_other(given.home), flush=True)
         print(
@@ -70,15 +90,12 @@ def _serve(given: argparse.Namespace) -> int:
         return 3
     (given.home / ADDRESS).unlink(missing_ok=True)
     _check_port(given.host, given.port)
+    if hasattr(os, "geteuid"):  # on Windows the user's folder is the user's alone as it is
+        os.umask(0o077)
     app = create_app(settings, models=models_of(given))
-    server = waitress.create_server(
-        app,
-        host=given.host,
-        port=given.port,
-        threads=16,
-        ident="landbrush",
-        max_request_body_size=given.upload_limit_mb * 1_000_000 + 1_000_000,
-    )
+    server = listening(app, settings)
+    place = app.extensions["landbrush"].place
+    threading.Thread(target=place.prepare, name="landbrush-prepare", daemon=True).start()
     address = json.dumps(
         {
             "url": f"http://{given.host}:{server.effective_port}",
@@ -87,6 +104,12 @@ def _serve(given: argparse.Namespace) -> int:
     )
     (given.home / ADDRESS).write_text(address, "utf8")
     print(address, flush=True)
+    _run(server, app.extensions["landbrush"], given.home / ADDRESS)
+    return 0
+
+
+def _run(server: Any, services: Any, address: Path) -> NoReturn:
+    """Answer until one is asked to end; then nothing of it is left, and the process is over."""
     code = 1
     try:
         server.run()
@@ -94,11 +117,31 @@ def _serve(given: argparse.Namespace) -> int:
     except Exception:
         logging.getLogger(__name__).exception("the server ended by a fault")
     finally:
-        app.extensions["landbrush"].runner.close()
-        (given.home / ADDRESS).unlink(missing_ok=True)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends already
+        services.runner.close()
+        address.unlink(missing_ok=True)
+        shutil.rmtree(_temporary(), ignore_errors=True)
         logging.shutdown()
         # A running job starts again at the next start; waiting for it here could take long.
         os._exit(code)
+
+
+def _allow_connections() -> None:
+    """Take as many open files as the system leaves to choose, since each connection is one."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no such limit
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != resource.RLIM_INFINITY and soft < OPEN_FILES:
+            wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _temporary() -> str:
+    """The folder that the library which starts workers has made, if it has; it deletes it only in
+    an end that takes its time."""
+    settings = getattr(multiprocessing.process.current_process(), "_config", {})
+    return str(settings.get("tempdir") or "")
 
 
 def _check_port(host: str, port: int) -> None:

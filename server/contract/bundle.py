@@ -13,6 +13,9 @@ INSTEAD = (
     ".jpegw", ".j2w", ".jp2w", ".bpw", ".bmpw",
 )  # fmt: skip
 """... and in the place of its own ending."""
+KEPT_BESIDE = (".aux.xml", AREAS_END)
+"""Behind the name of the GeoTIFF that is made of a zip: names of classes and tables, areas of
+edits."""
 MOST_FILES = 12
 
 

@@ -85,7 +85,7 @@ class EditorInfo(Message):
     )
     options: Tuple[Option, ...] = ()
     needs: Tuple[str, ...] = declare(
-        "prompt, exemplar, elevation; with '?', also raster: can do without", ()
+        "prompt, exemplar, elevation, ground; with '?', also raster: can do without", ()
     )
     native_size_px: int = 0
     licence: str = "GPL-2.0-or-later"
@@ -93,7 +93,8 @@ class EditorInfo(Message):
     missing: str = declare("why it cannot run now; empty: it can", "")
 
     def takes(self, what: str) -> bool:
-        """Whether it has a use for a prompt, an exemplar or an elevation model, needed or not."""
+        """Whether it has a use for a prompt, an exemplar, an elevation model or what layers tell of
+        the ground, needed or not."""
         return what in self.needs or f"{what}?" in self.needs
 
 

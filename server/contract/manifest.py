@@ -124,6 +124,16 @@ class EditReport(Message):
 
 
 @dataclass(frozen=True)
+class ResultFile(Message):
+    """One file of a result, by which a copy of it is known to be whole. `name`: as results have
+    it. `bytes`: its length. `sha256`: of its content, in hexadecimal digits."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Manifest(EditReport):
     """What an edit did, in full.
 
@@ -133,7 +143,8 @@ class Manifest(EditReport):
     ground size of a pixel. `band_roles`: which band was taken for what. `quality`: numbers beside
     the result. `versions`: of the programs that took part. `transformation`: by which polygons
     given in another CRS came to the layer's; empty: they were given in its own.
-    `api_version`: of the contract it is written in. `job`: id of the job, set by the plugin.
+    `files`: the GeoTIFF and what lies beside it. `api_version`: of the contract it is written in.
+    `job`: id of the job, set by the plugin.
     """
 
     synthetic: str = ""
@@ -149,6 +160,7 @@ class Manifest(EditReport):
     quality: Optional[Quality] = None
     versions: dict = field(default_factory=dict)
     transformation: str = ""
+    files: Tuple[ResultFile, ...] = ()
     api_version: str = API_VERSION
     job: str = ""
 

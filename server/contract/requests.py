@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Optional, Tuple
 
 from .message import ContractError, Json, Message, declare, shortened
 from .routes import Route
@@ -12,6 +12,9 @@ API_VERSION = "1.1"
 MAX_PROMPT_CHARS = 4000
 MAX_VERTICES = 1_200_000
 CRS_LENGTH = 20_000
+
+
+LARGEST_COORDINATE = 1e15
 
 
 def check_geometry(geometry: Json, where: str) -> None:
@@ -40,7 +43,9 @@ def _check_rings(rings: Json, where: str) -> int:
                 not isinstance(at, (list, tuple))
                 or not 2 <= len(at) <= 4
                 or any(
-                    isinstance(n, bool) or not isinstance(n, (int, float)) or not abs(n) < 1e15
+                    isinstance(n, bool)
+                    or not isinstance(n, (int, float))
+                    or not abs(n) < LARGEST_COORDINATE
                     for n in at
                 )
             ):
@@ -59,6 +64,10 @@ PIXELS_UP = "pixels-up"
 """The same with y upwards, so that rows are negative: as GIS programs show a picture that has no
 place on the ground."""
 _CRS = "WKT, 'EPSG:n', 'pixels' (column, row) or 'pixels-up' (column, -row)"
+
+
+LAYER_NAME = "|layername="
+"""Between a file and the layer in it that is meant, as QGIS writes it."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +118,20 @@ class Exemplar(Message):
     raster: Optional[RasterRef] = declare("another raster; none: the edited one", None)
 
 
+GROUND_KINDS = ("roof", "paved", "tree", "low", "bare", "water")
+"""What a layer of the user's may tell of the ground."""
+MOST_KNOWN = 50
+
+
+@dataclass(frozen=True)
+class KnownGround(Message):
+    """Ground that the user's own layers know. `polygons`: footprints of houses, roads, woods,
+    water; they are moved to where the picture shows what they mean, by a few metres at most."""
+
+    polygons: Polygons
+    kind: str = declare("what they show", "roof", choices=GROUND_KINDS)
+
+
 @dataclass(frozen=True)
 class Extent(Message):
     """A rectangle: `xmin`, `ymin`, `xmax`, `ymax` in the units of its CRS."""
@@ -120,6 +143,9 @@ class Extent(Message):
     crs: str = declare(f"{_CRS}; empty: the raster's own CRS", "", longest=CRS_LENGTH)
 
     def __post_init__(self) -> None:
+        for value in (self.xmin, self.ymin, self.xmax, self.ymax):
+            if not abs(value) < LARGEST_COORDINATE:
+                raise ContractError("Extent", f"{shortened(value)} is no coordinate")
         if not (self.xmin < self.xmax and self.ymin < self.ymax):
             raise ContractError(
                 "Extent", f"empty: x {self.xmin} ... {self.xmax}, y {self.ymin} ... {self.ymax}"
@@ -160,6 +186,10 @@ class Blend(Message):
 BAND_ROLES = ("red", "green", "blue", "nir", "swir1", "swir2", "pan", "vv", "vh")
 
 
+MOST_OVER = 500
+"""Results that may lie over a raster."""
+
+
 @dataclass(frozen=True)
 class EditRequest(Message):
     """One edit of one raster: the `inputs` of an execution. `raster`: what; `polygons`: where."""
@@ -178,7 +208,15 @@ class EditRequest(Message):
     exemplar: Optional[Exemplar] = declare("what to copy from", None)
     extent: Optional[Extent] = declare("edit only inside this rectangle", None)
     elevation: Optional[RasterRef] = declare("elevation model, in metres", None)
+    over: Tuple[RasterRef, ...] = declare(
+        "results of earlier edits of this raster that lie over it, the lowest first: the edit is "
+        "made of what is seen then",
+        (),
+    )
     protect: Optional[Polygons] = declare("areas inside the polygons that stay as they are", None)
+    known: Tuple[KnownGround, ...] = declare(
+        "what the user's own layers tell of the ground, for editors that go by it", ()
+    )
     band_roles: dict[str, int] = declare(
         "band of a role, from 1, where unnamed", dict, keys=BAND_ROLES, minimum=1, maximum=4096
     )
@@ -190,6 +228,18 @@ class EditRequest(Message):
             raise ContractError(
                 "EditRequest.api_version",
                 f"'{self.api_version}' is not {API_VERSION}. Update the older side.",
+            )
+        if len(self.known) > MOST_KNOWN:
+            raise ContractError(
+                "EditRequest.known",
+                f"{len(self.known)} entries are more than {MOST_KNOWN}; give the polygons of a "
+                "kind together, as one MultiPolygon",
+            )
+        if len(self.over) > MOST_OVER:
+            raise ContractError(
+                "EditRequest.over",
+                f"{len(self.over)} results are more than the {MOST_OVER} that are laid over a "
+                "raster. Write the layer once (output area 'layer') and go on with that.",
             )
 
 

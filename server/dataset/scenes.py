@@ -6,8 +6,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..ground.errors import BadRequest
+from ..operators.fog import Fog, fog
 from ..operators.ground import Ground
-from ..operators.weather import Fog, LowLight, Snow, fog, low_light, snow
+from ..operators.low_light import LowLight, low_light
+from ..operators.snow import Snow, snow
 
 
 def render_scene(pixels: np.ndarray, gsd_m: float, scene: str, seed: int) -> np.ndarray:

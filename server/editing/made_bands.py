@@ -25,6 +25,7 @@ from ..raster.bands import Layer
 from ..raster.doors import NO_NETWORK
 from ..raster.metadata import BESIDE
 from ..raster.raster import Profile, opened
+from ..scene.classes import PALETTE, TITLES
 
 _TYPES = {
     "uint8": "Byte",
@@ -44,6 +45,7 @@ class BandSpec:
 
     `type`: of its values, as GDAL names it. `unit`, `nodata`, `offset`, `scale`: as in a GeoTIFF.
     `colour`: its colour interpretation.
+    `palette`: red, green, blue and alpha of its values from 0; `names`: what they stand for.
     """
 
     type: str
@@ -52,6 +54,8 @@ class BandSpec:
     offset: str = ""
     scale: str = ""
     colour: str = ""
+    palette: tuple[tuple[int, ...], ...] = ()
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, profile: Profile) -> BandSpec:
@@ -69,6 +73,9 @@ class BandSpec:
 NEW = {
     **{role: BandSpec("Byte", nodata="0", colour=role.capitalize()) for role in bands.COLOURS},
     "vv": BandSpec("Float32", "dB", "nan", colour="Gray"),
+    "cover": BandSpec(
+        "Byte", nodata="0", colour="Palette", palette=PALETTE, names=("", *TITLES.values())
+    ),
 }
 """Of bands that are a layer of their own."""
 
@@ -92,7 +99,7 @@ def with_made_bands(
     try:
         with opened(path) as dataset:
             first = 0 if info.new_layer else layer.profile.count
-            yield Layer.of(dataset, {}), tuple(range(first, first + len(info.makes)))
+            yield Layer.of(dataset, {}, classes=True), tuple(range(first, first + len(info.makes)))
     finally:
         path.unlink(missing_ok=True)
 
@@ -164,3 +171,11 @@ def _append(root: ET.Element, role: str, spec: BandSpec) -> None:
     ):
         if value:
             ET.SubElement(band, name).text = value
+    if spec.palette:
+        table = ET.SubElement(band, "ColorTable")
+        for entry in spec.palette:
+            colour = {f"c{n}": str(value) for n, value in enumerate(entry, 1)}
+            ET.SubElement(table, "Entry", colour)
+        names = ET.SubElement(band, "CategoryNames")
+        for title in spec.names:
+            ET.SubElement(names, "Category").text = title

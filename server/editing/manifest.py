@@ -25,13 +25,14 @@ class Findings:
     """What was found on the way: `search`: where an exemplar was looked for; `verdict`: by the
     check of the file, and what it does not say any more; `quality`: beside it; `beyond`: share of
     the polygons' area that lies where nothing may change; `moved`: how polygons came to the
-    raster's CRS."""
+    raster's CRS; `guess`: what was assumed of the ground size."""
 
     search: SearchReport | None
     verdict: Verdict
     quality: Quality
     beyond: float = 0.0
     moved: Used = Used()
+    guess: str = ""
 
 
 def manifest_of(
@@ -80,11 +81,15 @@ def editor_facts(parts: Sequence[Repainted]) -> dict[str, Any]:
     said once."""
     facts: dict[str, Any] = {}
     notes: list[str] = []
+    ground: list[str] = []
     for part in parts:
         facts.update(part.facts)
+        ground += part.facts.get("ground", ())
         notes += part.notes
     if notes:
         facts["notes"] = list(dict.fromkeys(notes))
+    if ground:
+        facts["ground"] = list(dict.fromkeys(ground))
     return facts
 
 
@@ -117,6 +122,8 @@ def notes_of(
         )
     if found.moved.note:
         notes.append(found.moved.note)
+    if found.guess:
+        notes.append(found.guess)
     if found.verdict.lost:
         notes.append(f"Not kept in the new file: {', '.join(found.verdict.lost)}.")
     return tuple(notes)

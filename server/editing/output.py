@@ -19,7 +19,7 @@ from ..raster import bands
 from ..raster.bands import Layer, Stretch
 from ..raster.classes import Classes, Planes
 from ..raster.grid import Box
-from ..raster.metadata import Metadata, metadata_of
+from ..raster.metadata import Metadata, metadata_of, names_alone
 from ..raster.raster import Block, read_window
 from ..synthesis.spectral import Where
 from . import blend
@@ -203,6 +203,13 @@ class MadeBands(Output):
     def kept_of(self) -> rasterio.DatasetReader | None:
         """The layer that the bands are appended to."""
         return None if self.alone else self.source.layer.dataset
+
+    @functools.cached_property
+    def metadata(self) -> Metadata:
+        """That of the layer; of a layer of classes their names."""
+        if self.alone and self.target.profile.palette is not None:
+            return names_alone(metadata_of(self.target.dataset))
+        return super().metadata
 
     @functools.cached_property
     def stretch(self) -> Stretch:

@@ -22,15 +22,16 @@ from ..contract.jobs import (
     RESULT_FILE,
     SIDECAR_FILE,
 )
-from ..contract.manifest import GateReport, Manifest, Quality
+from ..contract.manifest import GateReport, Manifest, Quality, ResultFile
 from ..contract.requests import EditRequest
 from ..editors.base import Scene
 from ..editors.registry import Editors
-from ..ground.files import whole_file, write_json
+from ..ground.files import facts_of, whole_file, write_json
 from ..promise.case import Case
 from ..promise.judge import Verdict, judge
 from ..raster import bands, disclosure, display, masks
 from ..raster.bands import Layer
+from ..raster.composed import composed, disclosed_by
 from ..raster.disclosure import Disclosure
 from ..raster.geotiff import Mosaic, Patch, WriteOptions, write_geotiff
 from ..raster.masks import Region
@@ -41,11 +42,12 @@ from ..raster.transformations import used_for
 from ..words import land_cover
 from . import tiling
 from .exemplars import Cuts, find_exemplars
+from .ground_size import ground_size
 from .manifest import Findings, editor_facts, manifest_of, record_facts
 from .output import Drawn, Output, Repainted, output_for
 from .plan import Plan, decide
 from .quality import agreement_of, quality_of
-from .region import Place, locate
+from .region import KnownShapes, Place, locate
 from .source import Source, opened_source
 from .views import View, view_of
 
@@ -86,42 +88,52 @@ class Job:
 @dataclass(frozen=True)
 class Work:
     """What all regions of an edit share. `plan`: what will be done. `source`: to what. `out`:
-    written on what. `view`: how the editor sees it. `cuts`: what there is to copy from."""
+    written on what. `view`: how the editor sees it. `cuts`: what there is to copy from. `known`:
+    what the user's layers tell of the ground. `gsd_m`: ground size of a pixel, a guess for a
+    picture that states none."""
 
     plan: Plan
     source: Source
     out: Output
     view: View
     cuts: Cuts
+    known: KnownShapes
+    gsd_m: float
 
 
 def edit(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manifest:
     """Make result.tif, manifest.json and preview.png in `folder`; tells what was done."""
     clock = _Clock()
     progress("understanding", 0, 1)
-    with opened_source(job.request, job.rasters) as source:
+    with (
+        composed(job.rasters, folder) as rasters,
+        opened_source(job.request, rasters) as source,
+    ):
+        job = replace(job, rasters=rasters)
         plan = decide(job.request, job.process_id, editors, source.satellite)
         with output_for(plan, source, folder) as out:
             progress("reading", 0, 1)
             place = locate(plan, source, lambda i, n: progress("reading", i, n))
             cuts = find_exemplars(plan, source, place.shapes, editors.models, progress)
             view = view_of(source, plan.editor.info, plan.editor.other_bands(plan.options))
-            work = Work(plan, source, out, view, cuts)
+            known = KnownShapes.of(job.request, source.profile, plan.editor.info)
+            gsd_m, guess = ground_size(source, plan)
+            work = Work(plan, source, out, view, cuts, known, gsd_m)
             clock.mark("read")
             parts = [repaint(region, work, step) for region, step in _over(place, progress)]
             clock.mark("edit")
             with _draft_in(folder) as draft:
-                told = disclosure_of(work, place, parts)
+                told = disclosure_of(job.rasters, work, place, parts)
                 write(work, place, (parts, told), draft, progress)
                 clock.mark("write")
                 verdict = judged(job, work, place, draft, progress)
                 clock.mark("check")
                 quality = assess(work, place, parts, verdict.report, draft)
                 moved = used_for(job.request.polygons, source.profile)
-                found = Findings(cuts.search, verdict, quality, place.beyond, moved)
+                found = Findings(cuts.search, verdict, quality, place.beyond, moved, guess)
                 manifest = manifest_of(plan, source, place.window, parts, found)
                 manifest = replace(manifest, seconds=clock.total())
-                save(manifest, work, place, draft)
+                manifest = save(manifest, work, place, draft)
                 progress("checking", 1, 1)
     return manifest
 
@@ -159,13 +171,15 @@ def scene_of(region: Region, work: Work, drawn: Drawn) -> Scene:
         drawn.block.valid,
         drawn.reach,
         shown.roles,
-        profile.gsd_m,
+        work.gsd_m,
         origin=(region.box.row, region.box.col),
         exemplars=tuple(cut.patch(shown.stretch) for cut in work.cuts.patches),
         elevation=heights,
         aspect=profile.aspect,
         nir_white=1.0 if profile.dtype == "uint8" else bands.NIR_WHITE,
         parts=None if heights is None else region.numbered(),
+        known=work.known.on(region.box),
+        even=work.source.even(drawn.block, shown.roles),
     )
 
 
@@ -194,13 +208,15 @@ def run_tiled(plan: Plan, scene: Scene, hear: StepOfRegion) -> tuple[np.ndarray,
     return tiling.merge(scene, tiles, editor.overlap_px, edit_tile), said
 
 
-def disclosure_of(work: Work, place: Place, parts: Sequence[Repainted]) -> Disclosure:
+def disclosure_of(
+    rasters: Rasters, work: Work, place: Place, parts: Sequence[Repainted]
+) -> Disclosure:
     """What the result says of this edit, and of those that its source says were made before."""
     plan = work.plan
     profile = work.source.profile
     model = str(editor_facts(parts).get("model", ""))
     made = disclosure.Made(place.edited_ground(profile), place.cover(profile), model)
-    before = disclosure.disclosed(work.out.dataset, place.window, work.source.path)
+    before = disclosed_by(work.out.dataset, place.window, rasters)
     return disclosure.disclosure(plan.request, plan.editor.info, made, before)
 
 
@@ -252,23 +268,30 @@ def judged(job: Job, work: Work, place: Place, draft: Path, progress: Progress) 
         made=work.out.count_made,
         alone=work.out.kept_of is None,
         anywhere=job.request.raster.extent is not None,
+        beneath=job.rasters.beneath,
+        over=job.rasters.over,
     )
     return judge(case, lambda i, n: progress("checking", i, n))
 
 
-def save(manifest: Manifest, work: Work, place: Place, draft: Path) -> None:
-    """The files beside the result: preview, manifest, and what was written beside the draft."""
+def save(manifest: Manifest, work: Work, place: Place, draft: Path) -> Manifest:
+    """The files beside the result: preview, what was written beside the draft, and the manifest,
+    which then knows them."""
     folder = draft.parent
     layer = work.out.preview_layer
     chosen = display.colour_bands(layer.profile, layer.roles)
-    if work.source.classes is None:
+    if layer.profile.palette is None and work.source.classes is None:
         display.write_preview(draft, place.window, chosen, folder / PREVIEW_FILE)
     else:
         display.write_class_preview(draft, layer.profile.palette, folder / PREVIEW_FILE)
+    files = [ResultFile(RESULT_FILE, *facts_of(draft))]
     for name in BESIDE.values():
         if _beside(draft, name).is_file():
             _beside(draft, name).replace(folder / name)
+            files.append(ResultFile(name, *facts_of(folder / name)))
+    manifest = replace(manifest, files=tuple(files))
     write_json(folder / MANIFEST_FILE, manifest.to_json())
+    return manifest
 
 
 def assess(

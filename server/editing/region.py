@@ -3,13 +3,14 @@ window that is written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from ..contract.editors import EditorInfo
 from ..contract.requests import PIXELS, PIXELS_UP, EditRequest, Polygons
 from ..ground.errors import OutsideRaster
 from ..raster import masks, polygons
@@ -118,6 +119,33 @@ def locate(plan: Plan, source: Source, on_part: OnPart) -> Place:
     beyond = share_outside(shapes, placing.limit)
     window = _window(request, profile, placing.limit, regions)
     return Place(shapes, regions, window, beyond, plan.blend.grow_px, placing.limits)
+
+
+@dataclass(frozen=True)
+class KnownShapes:
+    """What the user's layers tell of the ground. `shapes`: by class, in pixels of the raster."""
+
+    shapes: Mapping[str, Sequence[BaseGeometry]]
+
+    @classmethod
+    def of(cls, request: EditRequest, profile: Profile, info: EditorInfo) -> KnownShapes:
+        """Those of a request, brought to the raster, for an editor that goes by them; what lies
+        elsewhere tells nothing."""
+        found: dict[str, list[BaseGeometry]] = {}
+        for one in request.known if info.takes("ground") else ():
+            here = polygons.pixel_polygons(one.polygons, profile, f"known {one.kind}")
+            found.setdefault(one.kind, []).extend(here)
+        return cls(found)
+
+    def on(self, box: Box) -> dict[str, np.ndarray]:
+        """By class where it is (H, W, bool) in a window, those alone that are there."""
+        frame = shapely.box(box.col, box.row, box.col + box.width, box.row + box.height)
+        drawn = {}
+        for kind, shapes in self.shapes.items():
+            near = shapely.STRtree(shapes).query(frame)
+            parts = [shapely.clip_by_rect(shapes[i], *frame.bounds) for i in near]
+            drawn[kind] = masks.draw_mask([one for one in parts if one.area > 0], box)
+        return {kind: where for kind, where in drawn.items() if where.any()}
 
 
 def where_both_lie(given: Polygons, profile: Profile) -> str:

@@ -60,6 +60,18 @@ class Source:
         an elevation model. Raises CannotEdit where it holds nothing here."""
         return None if self.elevation is None else heights_on(self.elevation, self.profile, box)
 
+    def even(self, block: Block, roles: tuple[str, ...]) -> np.ndarray | None:
+        """All data bands of a block (C, H, W) on one scale from no light on, where near infrared is
+        among what an editor sees and its bands are stretched each by itself; None where they are
+        not. Ratios of bands mean something on it."""
+        if self.profile.dtype == "uint8" or "nir" not in roles:
+            return None
+        if len(roles) != len(bands.data_bands(self.profile)):
+            return None
+        return bands.stretch_from_dark(self.profile, self.layer.roles, self.overview).normalise(
+            block.values
+        )
+
     @property
     def heights_note(self) -> str:
         """What was taken for the unit of the heights, for the user; empty: nothing to say."""

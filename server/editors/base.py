@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -78,7 +78,9 @@ class Scene:
     noise can be anchored to the raster instead of the window. `exemplars`: what there is to copy
     from. `elevation`: (H, W) in metres, where a model was given. `nir_white`: how bright near
     infrared may be, where colours end at 1. `parts`: (H, W), the number of the polygon that a pixel
-    lies in from 1, 0 outside, where heights are given.
+    lies in from 1, 0 outside, where heights are given. `known`: by class of the ground
+    (scene.classes), where the user's own layers have it (H, W, bool). `even`: the
+    image on a scale that is the same for all bands, from no light on, where `image` is on another.
     """
 
     image: np.ndarray
@@ -92,6 +94,8 @@ class Scene:
     aspect: float = 1.0
     nir_white: float = 1.0
     parts: np.ndarray | None = None
+    known: Mapping[str, np.ndarray] = field(default_factory=dict)
+    even: np.ndarray | None = None
 
     def filled(self) -> np.ndarray:
         """The image with what is nodata taken from the nearest valid pixel, so that no hole is
@@ -113,6 +117,8 @@ class Scene:
             origin=(self.origin[0] + (rows.start or 0), self.origin[1] + (cols.start or 0)),
             elevation=None if self.elevation is None else self.elevation[rows, cols],
             parts=None if self.parts is None else self.parts[rows, cols],
+            known={name: where[rows, cols] for name, where in self.known.items()},
+            even=None if self.even is None else self.even[:, rows, cols],
         )
 
     def band(self, role: str) -> np.ndarray | None:

@@ -7,7 +7,8 @@ from scipy import ndimage
 
 from ..contract.editors import EditorInfo
 from ..ground.errors import CannotEdit
-from ..operators.disaster import EITHER, LOWEST, Burn, Flood, burn, flood
+from ..operators.fire import Burn, burn
+from ..operators.flood import EITHER, LOWEST, Flood, flood
 from ..operators.ground import Ground
 from .base import Scene
 from .operator import ENGINE, OperatorEditor
@@ -30,11 +31,11 @@ class FloodEditor(OperatorEditor[Flood]):
         "inside it. "
         "Roofs and crowns may stay above water.",
         engine=ENGINE,
-        needs=("elevation?",),
+        needs=("elevation?", "ground?"),
     )
 
     def apply(self, ground: Ground, scene: Scene, options: Flood, seed: int) -> np.ndarray:
-        """The image (C, H, W) under water (operators.disaster.flood)."""
+        """The image (C, H, W) under water (operators.flood.flood)."""
         heights = scene.elevation
         if heights is not None:
             least, most = _span(scene)
@@ -120,8 +121,9 @@ class BurnEditor(OperatorEditor[Burn]):
         description="Chars vegetation, with ash and unburned patches; water, roads and roofs are "
         "spared.",
         engine=ENGINE,
+        needs=("ground?",),
     )
 
     def apply(self, ground: Ground, scene: Scene, options: Burn, seed: int) -> np.ndarray:
-        """The image (C, H, W) burnt (operators.disaster.burn)."""
+        """The image (C, H, W) burnt (operators.fire.burn)."""
         return burn(ground, options, seed)

@@ -20,6 +20,8 @@ from ..models.image_text import ImageText
 from ..models.scene_words import SceneWords
 from ..models.sentences import Sentences
 from ..models.weights import ModelFolder
+from ..scene.network import SceneNetwork
+from ..scene.parse import Understanding
 from ..store.installed import Store
 from ..words import interpreter, prompts
 from ..words.prompts import Writers
@@ -33,16 +35,24 @@ class Models:
     """The models of a home.
 
     `home`: its folder. `folder`: what the user has named and what was learned here. `store`: the
-    pretrained models that were brought. `warm`: those of them that are ready to draw.
+    pretrained models that were brought. `warm`: those of them that are ready to draw. `elsewhere`:
+    asks a service on the network for paraphrases, where this process may not.
     """
 
-    def __init__(self, home: Path, given: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        given: Mapping[str, str] | None = None,
+        elsewhere: Callable[[Ensemble], Ensemble] | None = None,
+    ) -> None:
         self.home = home
+        self._elsewhere = elsewhere
         self.folder = ModelFolder(home / "models", given)
         self.store = Store(home / "models" / "pretrained")
         self.warm = WarmModels(self.store)
         self.scene_words = SceneWords()
         self.sentences = Sentences()
+        self.understanding = Understanding(SceneNetwork())
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -74,9 +84,10 @@ class Models:
 
     def paraphrases(self, prompt: str, source: str = "templates", count: int = 6) -> Ensemble:
         """Sentences that say the same as a prompt, see words.prompts."""
-        return prompts.ensemble(
-            Ensemble(prompt, source, count), Writers(self.folder, self._language_model)
-        )
+        wanted = Ensemble(prompt, source, count)
+        if source == "endpoint" and self._elsewhere is not None:
+            return self._elsewhere(wanted)
+        return prompts.ensemble(wanted, Writers(self.folder, self._language_model))
 
     def _language_model(self, path: str) -> tuple[Any, Any]:
         return self.cached(("language", path), lambda: prompts.load_language_model(path))

@@ -15,6 +15,7 @@ from .copy import Copy
 from .cross_modal import ColoursFromInfrared, ColoursFromRadar, NearInfrared
 from .disaster import BurnEditor, FloodEditor
 from .fill import Fill
+from .land_cover import LandCover
 from .learned_weather import LearnedWeather
 from .models import Models
 from .patch_diffusion import Harmonise, Variation
@@ -23,7 +24,7 @@ from .remove import Remove
 from .sinddm import LearnedVariation
 from .text import TextEdit
 from .text_to_image import Generate
-from .weather import FogEditor, LowLightEditor, SnowEditor
+from .weather import FogEditor, LowLightEditor, SeasonEditor, SnowEditor
 
 BEFORE: tuple[Callable[[Models], Editor[Any]], ...] = (
     Remove,
@@ -35,12 +36,14 @@ BEFORE: tuple[Callable[[Models], Editor[Any]], ...] = (
     LearnedVariation,
     FogEditor,
     SnowEditor,
+    SeasonEditor,
     LowLightEditor,
     LearnedWeather,
     FloodEditor,
     BurnEditor,
 )
 AFTER: tuple[Callable[[Models], Editor[Any]], ...] = (
+    LandCover,
     NearInfrared,
     ColoursFromInfrared,
     ColoursFromRadar,

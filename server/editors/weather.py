@@ -1,4 +1,4 @@
-"""Fog, snow and low light."""
+"""Fog, snow, seasons and low light."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from scipy import ndimage
 
 from ..contract.editors import EditorInfo
 from ..ground.errors import CannotEdit
+from ..operators.fog import Fog, estimated, fog
 from ..operators.ground import Ground
-from ..operators.weather import Fog, LowLight, Snow, estimated, fog, low_light, snow
+from ..operators.low_light import LowLight, low_light
+from ..operators.season import Season, season
+from ..operators.snow import Snow, snow
 from .base import Scene
-from .operator import ENGINE, OperatorEditor
+from .operator import COLOURLESS, ENGINE, OperatorEditor
 
 FEWEST_FOG_PX = 16
 """Along a side of the real fog that is measured."""
@@ -35,7 +38,7 @@ class FogEditor(OperatorEditor[Fog]):
     )
 
     def apply(self, ground: Ground, scene: Scene, options: Fog, seed: int) -> np.ndarray:
-        """The image (C, H, W) in fog (operators.weather.fog)."""
+        """The image (C, H, W) in fog (operators.fog.fog)."""
         real = max(scene.exemplars, key=lambda patch: patch.image[0].size, default=None)
         seen = None
         if real is not None:
@@ -59,12 +62,14 @@ class SnowEditor(OperatorEditor[Snow]):
     info = EditorInfo(
         id="snow",
         title="Snow",
-        description="Covers the ground with snow; steep edges, crowns and open water keep less.",
+        description="Covers the ground with snow: roofs and shadows keep their shape, crowns are "
+        "twigs or needles with snow on them, roads may be tracked or cleared, open water stays.",
         engine=ENGINE,
+        needs=("ground?",),
     )
 
     def apply(self, ground: Ground, scene: Scene, options: Snow, seed: int) -> np.ndarray:
-        """The image (C, H, W) under snow (operators.weather.snow)."""
+        """The image (C, H, W) under snow (operators.snow.snow)."""
         return snow(ground, options, seed)
 
 
@@ -76,13 +81,38 @@ class LowLightEditor(OperatorEditor[LowLight]):
     info = EditorInfo(
         id="low-light",
         title="Low light",
-        description="Dusk or night: less light on the sensor, with its shot and read noise.",
+        description="Dusk or night: less light on the sensor, with its shot and read noise, no "
+        "shadows of noon, and lamps along paved ground.",
         engine=ENGINE,
+        needs=("ground?",),
     )
 
     def apply(self, ground: Ground, scene: Scene, options: LowLight, seed: int) -> np.ndarray:
-        """The image (C, H, W) at dusk (operators.weather.low_light)."""
+        """The image (C, H, W) at dusk (operators.low_light.low_light)."""
         return low_light(ground, options, seed)
+
+
+class SeasonEditor(OperatorEditor[Season]):
+    """Another season, or a dry year, by what grows and what is wet."""
+
+    Options = Season
+
+    spares = "roofs, paved and bare ground stay"
+
+    info = EditorInfo(
+        id="season",
+        title="Season and drought",
+        description="Turns or takes leaves, dries or greens meadows, or lowers the water of rivers "
+        "and shores; roofs, roads and bare ground stay as they are.",
+        engine=ENGINE,
+        needs=("ground?",),
+    )
+
+    def apply(self, ground: Ground, scene: Scene, options: Season, seed: int) -> np.ndarray:
+        """The image (C, H, W) in that season (operators.season.season)."""
+        if ground.band("red") is None:
+            raise CannotEdit(COLOURLESS)
+        return season(ground, options, seed)
 
 
 def _largest_square(usable: np.ndarray) -> tuple[slice, slice]:

@@ -153,9 +153,10 @@ class Rim:
 
 def rim(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> Rim | None:
     """How the edit meets its surroundings; None where the mask has no rim within the picture."""
-    edge, beside = _jumps(after, mask)
-    inside = _band(mask)
-    outside = _band(~mask)
+    known = np.isfinite(before).all(axis=0) & np.isfinite(after).all(axis=0)
+    edge, beside = (jumps[np.isfinite(jumps)] for jumps in _jumps(after, mask))
+    inside = _band(mask) & known
+    outside = _band(~mask) & known
     if not edge.size or not beside.size or not inside.any() or not outside.any():
         return None
     colours = [

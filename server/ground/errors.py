@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from ..contract.jobs import Problem
 
 
@@ -111,6 +113,13 @@ class NotFoundInLayer(CannotEdit):
     title = "Not found in this layer"
 
 
+class Busy(ServerError):
+    """All that could do this is at work for others; it can be asked again."""
+
+    status = 503
+    title = "The server is busy"
+
+
 class WeightsMissing(ServerError):
     """A model's files are not on this machine."""
 
@@ -158,6 +167,18 @@ class NoSpace(ServerError):
 
     status = 507
     title = "The result cannot be written"
+
+
+FULL = (errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
+
+
+def as_no_space(error: BaseException) -> NoSpace | None:
+    """An error of the system that tells of a full or read-only disk, as one with a sentence; None:
+    it tells of something else."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        where = f"{error.filename}: " if error.filename else ""
+        return NoSpace(f"{where}{error.strerror}. Make room on the disk of the server's home.")
+    return None
 
 
 class PromiseBroken(ServerError):

@@ -4,6 +4,7 @@ renamed."""
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import uuid
@@ -28,6 +29,8 @@ def whole_file(path: Path, lasting: bool = True) -> Iterator[Path]:
         if lasting:
             _on_disk(draft)
         os.replace(draft, path)
+        if lasting:
+            folder_on_disk(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -40,6 +43,25 @@ def _on_disk(path: Path) -> None:
             os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def folder_on_disk(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can tell."""
+    with contextlib.suppress(OSError):  # Windows opens no folders; some file systems cannot
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def facts_of(path: Path) -> tuple[int, str]:
+    """Length in bytes, and SHA-256 in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+        return stream.tell(), digest.hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,6 +13,10 @@ from .settings import ENVIRONMENT_PREFIX
 LIMIT = f"{ENVIRONMENT_PREFIX}MEMORY_LIMIT_MB"
 SHARE = 0.6
 """Of this machine's memory that an edit may take where no limit is set."""
+HARD_SHARE = 0.9
+"""Of this machine's memory that a worker may take at all."""
+WORKER_BYTES = 1_500_000_000
+"""What a worker takes before any edit: libraries, and the stacks of its threads."""
 GB = 1e9
 BASE_BYTES = 300_000_000
 """What any edit takes beside its pixels: libraries, networks that find examples, squares of a file
@@ -34,6 +38,15 @@ def limit_bytes() -> int:
     except (OSError, ValueError):
         pass  # no container, or one without a limit
     return int(SHARE * total)
+
+
+def hard_limit_bytes() -> int:
+    """Bytes above which a worker is ended, whatever was estimated: what an edit may take and what a
+    worker takes for itself; where no limit is set, nearly all there is, since a pretrained network
+    takes what its placement found free."""
+    if os.environ.get(LIMIT, ""):
+        return limit_bytes() + WORKER_BYTES
+    return int(limit_bytes() / SHARE * HARD_SHARE)
 
 
 def fits(needed: int) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import stat
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,6 +83,29 @@ def token_of(home: Path) -> str:
     return token
 
 
+def make_home(home: Path) -> None:
+    """Make the home folder, and see that it is its owner's alone, since jobs hold what people drew
+    and wrote; a folder that holds other things too is left as it is."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(OSError):  # a file system without permissions, another's folder
+        mode = home.stat().st_mode
+        open_to_others = os.name == "posix" and mode & 0o077 and not mode & stat.S_ISVTX
+        if open_to_others and all(_is_ours(path.name) for path in home.iterdir()):
+            home.chmod(0o700)
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(".") or name in (
+        "token",
+        "lock",
+        ADDRESS,
+        "jobs",
+        "uploads",
+        "models",
+        "scratch",
+    )
+
+
 ADDRESS = "server.json"
 """In the home folder: where the running server answers."""
 
@@ -91,7 +116,7 @@ def lock_home(home: Path) -> IO[str] | None:
     Two servers on one home would run the same jobs twice. The operating system
     gives the lock back when the process ends, however it ends.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    make_home(home)
     # Held until the process ends.
     stream = open(home / "lock", "a+", encoding="ascii")  # noqa: SIM115
     try:

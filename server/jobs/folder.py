@@ -6,23 +6,17 @@ import json
 import logging
 import math
 import shutil
-import threading
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from ..contract.jobs import ACCEPTED, DISMISSED, ENDED, JobInfo
 from ..contract.requests import EditRequest
 from ..ground.errors import UnknownJob
 from ..ground.files import write_json
-from ..ground.settings import Settings
 from ..raster.rasters import Rasters
 
 log = logging.getLogger(__name__)
-FILES = ("raster", "exemplar", "elevation")
-
-
 REQUEST = "request.json"
 
 
@@ -32,21 +26,9 @@ STATUS = "status.json"
 DISMISSAL = "dismissed"
 
 
-STARTS = "starts"
-
-
-class StatusLock(threading.Condition):
-    """Held by whoever looks at a job's state and then changes it: views that dismiss, workers that
-    report. Who waits for a change is told of each.
-
-    It holds within one process; in a worker's own it is a lock of its own, which tells nobody.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(threading.RLock())
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return StatusLock, ()
+STARTS, BROKEN, LOST, UNSTARTED = "starts", "broken", "lost", "unstarted"
+"""How often a job was begun, broke its worker, lost it to something else, got none: a letter
+each."""
 
 
 def now() -> str:
@@ -69,18 +51,8 @@ class Job:
 def load_job(folder: Path) -> Job:
     """Read the request of a job folder."""
     data = json.loads((folder / REQUEST).read_text("utf8"))
-    paths = {name: Path(data["files"][name]) if data["files"].get(name) else None for name in FILES}
-    raster = paths.pop("raster")
-    assert raster is not None
-    files = Rasters(raster, paths["exemplar"], paths["elevation"])
+    files = Rasters.of(data["files"])
     return Job(folder, data["process"], EditRequest.from_json(data["request"]), files)
-
-
-def allowed_for(files: Rasters, settings: Settings) -> tuple[Path, ...]:
-    """Where the files of a job may lie, with all they refer to: the roots, and uploads, each for
-    itself."""
-    named = [path for path in (files.raster, files.exemplar, files.elevation) if path is not None]
-    return (*settings.roots, *(path for path in named if path.parent == settings.uploads))
 
 
 def load_status(folder: Path) -> JobInfo:
@@ -91,11 +63,12 @@ def load_status(folder: Path) -> JobInfo:
         raise UnknownJob(f"There is no job '{folder.name[:64]}'.") from error
 
 
-def save_status(folder: Path, info: JobInfo) -> None:
-    """Write the status of a job folder, whole or not at all."""
-    ended = info.status in ENDED or info.status == ACCEPTED
-    content = replace(info, updated=now(), position=0).to_json()
-    write_json(folder / STATUS, content, lasting=ended)
+def save_status(folder: Path, info: JobInfo) -> JobInfo:
+    """Write the status of a job folder, whole or not at all; returns what stands there then."""
+    lasting = info.status in ENDED or info.status == ACCEPTED
+    kept = replace(info, updated=now(), position=0)
+    write_json(folder / STATUS, kept.to_json(), lasting)
+    return kept
 
 
 def is_dismissed(folder: Path) -> bool:
@@ -119,12 +92,22 @@ def as_dismissed(info: JobInfo) -> JobInfo:
     )
 
 
-def started(folder: Path) -> int:
-    """Note that the job is begun, and tell how often it has been: a job that ends the server is not
-    begun for ever."""
-    with open(folder / STARTS, "a", encoding="ascii") as stream:
-        stream.write("x")
-    return (folder / STARTS).stat().st_size
+def counted(folder: Path, what: str) -> int:
+    """Note that something has happened to a job once more, and tell how often it has."""
+    try:
+        with open(folder / what, "a", encoding="ascii") as stream:
+            stream.write("x")
+    except OSError as error:  # a full disk; the count is of use, not needed
+        log.warning("%s of job %s could not be counted: %s", what, folder.name, error)
+    return count_of(folder, what)
+
+
+def count_of(folder: Path, what: str) -> int:
+    """How often something has happened to a job."""
+    try:
+        return (folder / what).stat().st_size
+    except OSError:
+        return 0
 
 
 def changed_at(path: Path) -> float:

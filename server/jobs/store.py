@@ -1,7 +1,7 @@
 """Jobs as folders: request.json, status.json, dismissed, result.tif, manifest.json, preview.png.
 
-The folder is the truth. It survives a restart of either side, and state and
-dismissal are read from it, never from a future of the executor.
+The folder is the truth, and survives a restart of either side. Only the server writes states; what
+a full disk does not take is kept in memory and tried again.
 """
 
 from __future__ import annotations
@@ -13,25 +13,36 @@ import logging
 import os
 import re
 import shutil
+import threading
 import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ..contract.jobs import ACCEPTED, DISMISSED, ENDED, RESULT_FILES, RUNNING, JobInfo
+from ..contract.jobs import (
+    ACCEPTED,
+    DISMISSED,
+    ENDED,
+    FAILED,
+    RESULT_FILES,
+    RUNNING,
+    JobInfo,
+    Problem,
+)
+from ..contract.message import ContractError
 from ..contract.requests import EditRequest
 from ..ground.errors import Conflict, NoSpace, ServerError, UnknownJob
-from ..ground.files import write_json
+from ..ground.files import folder_on_disk, write_json
 from ..raster.rasters import Rasters
 from .folder import (
     DISMISSAL,
-    FILES,
     REQUEST,
+    STARTS,
     STATUS,
-    StatusLock,
     as_dismissed,
     changed_at,
+    count_of,
     drop,
     is_dismissed,
     load_job,
@@ -40,29 +51,38 @@ from .folder import (
     read_marker,
     save_status,
 )
+from .waiters import Waiters
 
 log = logging.getLogger(__name__)
 _ID = re.compile(r"^[0-9a-f]{32}$")
 MOST_RUNNING = 64
 """Jobs at the front of the queue that are looked at for a list: more than any machine runs at a
 time."""
-LOOK_AGAIN_S = 1.0
+SUSPECT = 2
+"""Times that a job was begun when a server ended, from which on it waits behind all others."""
 
 
 class JobStore:
     """All jobs below one folder.
 
-    The folders are the truth; an index of them in memory, made at the start, tells states without
-    reading every folder. Jobs run in the order in which they were accepted, so that of the
-    unfinished ones only the first are looked at again.
+    An index of them in memory, made at the start, tells states without reading every folder. Jobs
+    run in the order in which they were accepted, so that of the unfinished ones only the first are
+    looked at again.
+
+    `lock`: held by whoever looks at a job's state and then changes it. `damaged`: folders that
+    cannot be read, each with why; they are left as they are.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.lock = StatusLock()
-        root.mkdir(parents=True, exist_ok=True)
+        self.lock = threading.RLock()
+        self._waiters = Waiters(self.lock)
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._known: dict[str, tuple[tuple[int, int], JobInfo]] = {}
         self._unfinished: list[str] = []
+        self._unwritten: dict[str, JobInfo] = {}
+        self._dismissed: set[str] = set()
+        self._unmarked: set[str] = set()
         self.damaged: dict[str, str] = {}
         for folder in sorted(root.iterdir()):
             if _ID.match(folder.name) and not folder.is_symlink():
@@ -76,7 +96,11 @@ class JobStore:
             if not folder.is_dir() or not (folder / STATUS).exists():
                 return  # accepted half when a former process ended
             info = self._look(folder)
-            load_job(folder)
+            if info.status not in ENDED:
+                load_job(folder)
+        except ContractError as error:
+            self._cannot_go_on(info, str(error))
+            return
         except Exception as error:  # whatever a damaged file holds, the others are served
             self._known.pop(folder.name, None)
             self.damaged[folder.name] = f"{type(error).__name__}: {error}"[:300]
@@ -86,12 +110,24 @@ class JobStore:
                 self.damaged[folder.name],
             )
             return
+        if info.status == DISMISSED:
+            self.clear(folder.name)
         if info.status not in ENDED:
             self._unfinished.append(folder.name)
+
+    def _cannot_go_on(self, info: JobInfo, why: str) -> None:
+        """End a job that another version of the program accepted and this one does not
+        understand."""
+        said = f"This job is of another version of Landbrush ({why[:300]}). Ask for it again."
+        problem = Problem("The job is of another version", 422, said)
+        self.put(replace(info, status=FAILED, message=said, problem=problem, finished=now()))
 
     def _look(self, folder: Path) -> JobInfo:
         """The job's state as its folder has it now; read again only where its file is another
         one."""
+        with self.lock:
+            if folder.name in self._unwritten:
+                return self._unwritten[folder.name]
         try:
             stat = (folder / STATUS).stat()
         except OSError as error:
@@ -109,6 +145,47 @@ class JobStore:
             self._known[folder.name] = state_of_file, info
         return info
 
+    def put(self, info: JobInfo) -> None:
+        """Keep a job's state, and tell whoever waits for it; of a dismissed one no other state is
+        kept. Where the disk takes it not, it is held in memory and written later."""
+        with self.lock:
+            if self.is_dismissed(info.jobID) and info.status != DISMISSED:
+                return
+            self._write(info)
+            self._waiters.tell(info.jobID)
+
+    def put_last(self, info: JobInfo) -> None:
+        """Keep the state of a job that waits again, behind all others."""
+        with self.lock:
+            self.put(info)
+            if info.jobID in self._unfinished:
+                self._unfinished.remove(info.jobID)
+                self._unfinished.append(info.jobID)
+
+    def _write(self, info: JobInfo) -> None:
+        try:
+            folder = self.root / info.jobID
+            kept = save_status(folder, info)
+            stat = (folder / STATUS).stat()
+            self._known[info.jobID] = (stat.st_mtime_ns, stat.st_ino), kept
+            self._unwritten.pop(info.jobID, None)
+        except OSError as error:
+            if info.jobID not in self._unwritten:
+                log.warning("status of job %s could not be written: %s", info.jobID, error)
+            if (self.root / info.jobID).is_dir():
+                self._unwritten[info.jobID] = replace(info, updated=now())
+
+    def write_what_waits(self) -> int:
+        """Try again what the disk did not take; returns how many states are still held in memory
+        alone."""
+        with self.lock:
+            for info in list(self._unwritten.values()):
+                self._write(info)
+            unmarked, self._unmarked = self._unmarked, set()
+            for job_id in unmarked:
+                self._mark_dismissed(self.root / job_id)
+            return len(self._unwritten)
+
     def folder(self, job_id: str) -> Path:
         """The folder of a job id; raises UnknownJob for what is no id."""
         folder = self.root / job_id
@@ -123,7 +200,7 @@ class JobStore:
         body = {
             "process": process_id,
             "request": request.to_json(),
-            "files": {name: str(getattr(files, name) or "") for name in FILES},
+            "files": files.to_json(),
         }
         body_digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         with self.lock:
@@ -137,12 +214,13 @@ class JobStore:
                 jobID=job_id, processID=process_id, status=ACCEPTED, created=now(), stage="waiting"
             )
             try:
-                folder.mkdir()
+                folder.mkdir(mode=0o700)
                 write_json(folder / REQUEST, body)
                 if marker is not None:
                     write_json(marker, {"job": job_id, "request": body_digest})
                 # Last, since a folder is a job once it has a status.
                 save_status(folder, info)
+                folder_on_disk(self.root)
             except OSError as error:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise NoSpace(f"The job could not be stored in {self.root}: {error}.") from error
@@ -188,7 +266,7 @@ class JobStore:
             for job_id in self._unfinished[:MOST_RUNNING]:
                 with contextlib.suppress(ServerError):
                     self._look(self.root / job_id)
-            found = [info for _, info in self._known.values()]
+            found = [self._unwritten.get(job_id, info) for job_id, (_, info) in self._known.items()]
         yield from sorted(found, key=lambda info: info.created, reverse=True)
 
     def page(self, most: int, status: str = "", after: str = "") -> tuple[list[JobInfo], bool]:
@@ -207,49 +285,73 @@ class JobStore:
     def changed(self, job_id: str, wait_s: float) -> JobInfo:
         """The job's state, at once where it has ended, else when it changes or after that time."""
         first = self.info(job_id)
-        until = time.monotonic() + wait_s
-        info = first
-        with self.lock:
-            while info.status not in ENDED and _seen(info) == _seen(first):
-                left = until - time.monotonic()
-                if left <= 0:
-                    break
-                # Workers in other processes cannot tell, so that their files are looked at.
-                self.lock.wait(min(left, LOOK_AGAIN_S))
-                info = self.info(job_id)
-        return info
+
+        def look() -> tuple[JobInfo, bool]:
+            info = self.info(job_id)
+            return info, info.status in ENDED or _seen(info) != _seen(first)
+
+        return self._waiters.wait(job_id, wait_s, look)
+
+    def is_dismissed(self, job_id: str) -> bool:
+        """Whether the job was dismissed."""
+        return job_id in self._dismissed or is_dismissed(self.root / job_id)
+
+    def _mark_dismissed(self, folder: Path) -> None:
+        """For a worker of the job, and for the next start."""
+        try:
+            if folder.is_dir():
+                (folder / DISMISSAL).touch()
+        except OSError:
+            self._unmarked.add(folder.name)
 
     def dismiss(self, job_id: str) -> JobInfo:
-        """Stop a queued or running job, or drop the result of an ended one; twice is as good as
+        """Stop a queued or running job, or drop what an ended one left; twice is as good as
         once."""
         with self.lock:
             folder = self.folder(job_id)
-            info = load_status(folder)
+            info = self._look(folder)
             if info.status == DISMISSED:
                 return info
-            (folder / DISMISSAL).touch()
-            for name in RESULT_FILES:
-                (folder / name).unlink(missing_ok=True)
-            save_status(folder, as_dismissed(info))
+            self._dismissed.add(job_id)
+            for name in RESULT_FILES:  # first, since a full disk takes nothing before
+                drop(folder / name)
+            self._mark_dismissed(folder)
+            ended = as_dismissed(info)
+            self._write(ended)
             if job_id in self._unfinished:
                 self._unfinished.remove(job_id)
-            self.lock.notify_all()
-            return self._look(folder)
+            if info.status != RUNNING:
+                self.clear(job_id)
+            self._waiters.tell(job_id)
+            return ended
 
-    def unfinished(self) -> list[Path]:
-        """Folders of jobs to run again after a restart: the interrupted first, then the queue in
-        its order."""
+    def clear(self, job_id: str) -> None:
+        """Delete all that a dismissed job has left but its state."""
+        folder = self.root / job_id
+        with contextlib.suppress(OSError):
+            for path in list(folder.iterdir()):
+                if path.name not in (STATUS, DISMISSAL):
+                    drop(path)
+
+    def unfinished(self) -> list[str]:
+        """Ids of jobs to run again after a restart: the interrupted first, then the queue in its
+        order, and last those that were running whenever a server ended."""
         left = [i for i in self.list_all() if i.status in (ACCEPTED, RUNNING)]
         for info in [i for i in left if is_dismissed(self.root / i.jobID)]:
             # A former process ended between the mark and the status.
             left.remove(info)
-            with contextlib.suppress(
-                OSError, ServerError
-            ):  # a folder that cannot be written stays as it is
-                save_status(self.root / info.jobID, as_dismissed(info))
-                self._look(self.root / info.jobID)
-        left.sort(key=lambda info: (info.status != RUNNING, info.created))
-        return [self.root / info.jobID for info in left]
+            self._unfinished.remove(info.jobID)
+            self.put(as_dismissed(info))
+            self.clear(info.jobID)
+
+        def place(info: JobInfo) -> tuple[bool, bool, str]:
+            begun = count_of(self.root / info.jobID, STARTS)
+            return begun >= SUSPECT, info.status != RUNNING, info.created
+
+        left.sort(key=place)
+        with self.lock:
+            self._unfinished = [info.jobID for info in left]
+        return list(self._unfinished)
 
     def forget_older_than(self, days: float) -> int:
         """Delete jobs that ended longer ago than that; returns how many. What cannot be read or

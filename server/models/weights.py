@@ -7,13 +7,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from typing import TYPE_CHECKING
 
 from ..ground.errors import BadRequest, NoSpace, WeightsMissing
 from ..ground.files import whole_file
+
+if TYPE_CHECKING:
+    import torch
 
 KINDS = {
     "image-text": "CLIP or RemoteCLIP: a folder of transformers, or a file of open_clip (RN50, "
@@ -47,6 +47,9 @@ PATHS = (
     "endpoint-key-file",
 )
 CHOSEN = "chosen.json"
+LEARNED = "learned"
+"""Folder of what edits learned, in which alone a worker may write: what is chosen must not be its
+to choose."""
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 
 
@@ -119,7 +122,20 @@ class ModelFolder:
     def cached(self, kind: str, *contents: bytes) -> Path:
         """The file for weights that were learned from those contents."""
         digest = hashlib.sha256(b"\0".join(contents)).hexdigest()[:32]
-        return self.folder / f"{kind}-{digest}.safetensors"
+        return self.learned / f"{kind}-{digest}.safetensors"
+
+    @property
+    def learned(self) -> Path:
+        """Folder of what was learned here."""
+        return self.folder / LEARNED
+
+    def make_learned(self) -> Path:
+        """That folder, made where it is not there; what older versions kept one folder above is
+        moved into it. Raises OSError."""
+        self.learned.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for older in self.folder.glob("*.safetensors"):
+            older.replace(self.learned / older.name)
+        return self.learned
 
 
 def _known(kind: str) -> str:
@@ -130,6 +146,9 @@ def _known(kind: str) -> str:
 
 def save(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, str]) -> None:
     """Write a safetensors file, whole or not at all."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
     whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     try:
         with whole_file(path) as draft:
@@ -141,6 +160,9 @@ def save(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, str]) ->
 def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Tensors and metadata of a safetensors file, or tensors of a PyTorch checkpoint without code
     in it."""
+    import torch
+    from safetensors import safe_open
+
     if not path.is_file():
         raise WeightsMissing(f"There are no weights at {path}.")
     try:

@@ -1,12 +1,15 @@
-"""What operators share: noise anchored to the raster, depth inside a mask, simple land-cover
-cues."""
+"""What operators share: noise anchored to the raster, depth inside a mask, what the ground is."""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
+
+from ..scene.parse import Parse, by_rules
+from ..scene.rules import smoothstep
 
 VISIBLE = ("red", "green", "blue", "pan")
 
@@ -15,13 +18,22 @@ VISIBLE = ("red", "green", "blue", "pan")
 class Ground:
     """A scene as operators see it. `image` (C, H, W): about [0, 1]. `mask` (H, W): what is to
     change. `roles`: of the bands; empty where unknown. `gsd_m`: ground size of a pixel in metres.
-    `origin`: (row, column) of the first pixel in the raster, to which noise is anchored."""
+    `origin`: (row, column) of the first pixel in the raster, to which noise is anchored. `parse`:
+    what was understood of it; None: rules of colour have to do. `aspect`: a pixel's height by its
+    width."""
 
     image: np.ndarray
     mask: np.ndarray
     roles: tuple[str, ...]
     gsd_m: float
     origin: tuple[int, int] = (0, 0)
+    parse: Parse | None = None
+    aspect: float = 1.0
+
+    @functools.cached_property
+    def cover(self) -> Parse:
+        """What the ground is."""
+        return by_rules(self) if self.parse is None else self.parse
 
     def band(self, role: str) -> np.ndarray | None:
         """The band with that role."""
@@ -37,6 +49,10 @@ class Ground:
     def optical(self) -> bool:
         """Whether this is a picture in reflected light, not radar."""
         return not {"vv", "vh"} & set(self.roles)
+
+    def band_is_colour(self, number: int) -> bool:
+        """Whether a band, counted from 0, shows what eyes see."""
+        return not self.roles or self.roles[number] in VISIBLE
 
     def noise(self, size_m: float, seed: int, octaves: int = 4) -> np.ndarray:
         """Fractal noise (H, W) in [0, 1] with blobs of about `size_m` metres."""
@@ -56,22 +72,17 @@ class Ground:
             )
         return depth
 
-    def ramp(self, share: float, least_px: float, seed: int) -> np.ndarray:
-        """0 at the mask's edge rising to 1 inside, over `share` of its greatest depth, with an
-        uneven border."""
-        plain = self.depth()
-        deepest = float(plain[self.mask].max()) if self.mask.any() else 1.0
-        if deepest >= 1e6:
+    def rim(self, width_m: float, wander: float, seed: int) -> np.ndarray:
+        """0 at the mask's edge rising to 1 within some metres (H, W), at most within half its
+        depth; the border wanders by a share of that width. Thin masks are not eaten up."""
+        if self.mask.all():
             return np.ones(self.mask.shape, np.float32)
-        width = min(max(share * deepest, least_px), max(deepest, 1.0))
-        uneven = self.depth(0.8 * width, seed)
-        return smoothstep(uneven / width) * self.mask
-
-
-def smoothstep(x: np.ndarray) -> np.ndarray:
-    """0 below 0, 1 above 1, smooth between."""
-    x = np.clip(x, 0, 1)
-    return (x * x * (3 - 2 * x)).astype(np.float32)
+        deepest = float(self.depth()[self.mask].max()) if self.mask.any() else 1.0
+        width = min(max(width_m / max(self.gsd_m, 0.05), 2.0), 60.0, max(0.5 * deepest, 1.0))
+        plain = self.depth()
+        # However it wanders, no pixel that was asked for is left out altogether.
+        uneven = np.maximum(self.depth(wander * width, seed), 0.25 * plain) if wander else plain
+        return np.asarray(smoothstep(uneven / width) * self.mask, np.float32)
 
 
 def fractal(
@@ -130,81 +141,3 @@ def shading(ground: Ground, size_px: int = 15) -> np.ndarray:
     luminance = ground.luminance
     mean = ndimage.uniform_filter(luminance, size_px, mode="nearest")
     return np.clip(luminance / np.maximum(mean, 0.02), 0.3, 2.0).astype(np.float32)
-
-
-def index(ground: Ground, plus: str, minus: str) -> np.ndarray | None:
-    """(plus - minus) / (plus + minus) of two roles, where both are there."""
-    a = ground.band(plus)
-    b = ground.band(minus)
-    if a is None or b is None:
-        return None
-    total = a + b
-    return np.where(
-        np.abs(total) > 1e-3, (a - b) / np.where(np.abs(total) > 1e-3, total, 1), 0
-    ).astype(np.float32)
-
-
-def water(ground: Ground) -> np.ndarray:
-    """Share of open water (H, W): NDWI where there is NIR; else dark, smooth, bluish and not green,
-    which misses much."""
-    ndwi = index(ground, "green", "nir")
-    luminance = ground.luminance
-    if ndwi is not None:
-        # Bands of bytes are often stretched each by itself, which lifts bare fields to 0.1 (NAIP of
-        # 2010: 97 % below 0.11).
-        found = smoothstep((ndwi - 0.07) / 0.11)
-        near = ground.band("nir")
-        if near is not None:
-            # Black ponds reflect too little of anything for an index to tell.
-            found = np.maximum(
-                found, smoothstep((0.1 - near) / 0.04) * smoothstep((0.22 - luminance) / 0.08)
-            )
-        return found
-    red = ground.band("red")
-    blue = ground.band("blue")
-    if red is None or blue is None:
-        return np.zeros(luminance.shape, np.float32)
-    mean = ndimage.uniform_filter(luminance, 5, mode="nearest")
-    rough = np.sqrt(
-        np.maximum(ndimage.uniform_filter(luminance**2, 5, mode="nearest") - mean**2, 0)
-    )
-    dark = smoothstep((0.38 - mean) / 0.1)
-    calm = smoothstep((0.03 - rough) / 0.02)
-    bluish = smoothstep((blue - 0.92 * red) / 0.06)
-    green = ground.band("green")
-    if green is None:
-        return dark * calm * bluish
-    # Colour does not tell a green lake from a dense crop; there are more crops.
-    excess = (2 * green - red - blue) / np.maximum(red + green + blue, 0.05)
-    return dark * calm * bluish * smoothstep((0.16 - excess) / 0.08)
-
-
-def vegetation(ground: Ground) -> np.ndarray:
-    """Share of green vegetation (H, W): NDVI where there is NIR, else excess green over
-    brightness."""
-    ndvi = index(ground, "nir", "red")
-    if ndvi is not None:
-        return smoothstep((ndvi - 0.1) / 0.35)
-    red = ground.band("red")
-    green = ground.band("green")
-    blue = ground.band("blue")
-    if red is None or green is None or blue is None:
-        return np.full(ground.mask.shape, 0.5, np.float32)
-    excess = (2 * green - red - blue) / np.maximum(red + green + blue, 0.05)
-    return smoothstep((excess + 0.01) / 0.12)
-
-
-def sealed(ground: Ground) -> np.ndarray:
-    """Share of roofs, roads and bare bright ground (H, W): grey or bright, and not green."""
-    red = ground.band("red")
-    green = ground.band("green")
-    blue = ground.band("blue")
-    if red is None or green is None or blue is None:
-        return np.zeros(ground.mask.shape, np.float32)
-    top = np.maximum(np.maximum(red, green), blue)
-    low = np.minimum(np.minimum(red, green), blue)
-    grey = smoothstep((0.12 - (top - low) / np.maximum(top, 0.05)) / 0.06)
-    bright = smoothstep((ground.luminance - 0.62) / 0.15)
-    return np.maximum(grey * smoothstep((ground.luminance - 0.3) / 0.12), bright) * (
-        1 - vegetation(ground)
-    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from .ground import smoothstep
+from ..scene.rules import smoothstep
 
 FLOOR_DB = -35.0
 TOP_DB = 5.0

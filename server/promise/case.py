@@ -17,7 +17,8 @@ class Case:
     written, of the window `window` (column, row, width, height). `request`: what was asked for.
     `grow_px`: by which the polygons were to be widened. `made`: bands at the result's end that the
     source has not. `alone`: the result has those alone. `anywhere`: all of it was made, so nothing
-    lies outside."""
+    lies outside. `over`: results that lie over the file `beneath`; `source` is then all of them in
+    one."""
 
     source: rasterio.DatasetReader
     result: Path
@@ -27,6 +28,8 @@ class Case:
     made: int = 0
     alone: bool = False
     anywhere: bool = False
+    beneath: Path | None = None
+    over: tuple[Path, ...] = ()
 
 
 def broken(what: str) -> PromiseBroken:

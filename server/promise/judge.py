@@ -23,6 +23,7 @@ from ..ground.errors import RasterUnreadable
 from ..raster.doors import opened
 from .case import Case, broken
 from .grids import faults, same_crs
+from .layers import composition_faults
 from .meant import Meant
 from .overviews import stale
 from .pair import Pair, count_of, masks_differ, tells_validity
@@ -51,6 +52,8 @@ def judge(case: Case, on_part: OnPart = lambda part, parts: None) -> Verdict:
     try:
         with opened(case.result) as result:
             _refuse(faults(source, result, case.window, case.made, case.alone))
+            if case.beneath is not None:
+                _refuse(composition_faults(source, case.beneath, case.over, case.window))
             asked = Meant.of(source, result, case)
             report = _compared(source, result, case, asked, on_part)
             _refuse(stale(result, asked.middle(case.window)))

@@ -14,8 +14,6 @@ from .geotiff import Mosaic, WriteOptions, write_geotiff
 from .metadata import metadata_of
 from .raster import opened, profile_of
 
-KEPT_BESIDE = (".aux.xml", AREAS_END)
-"""Behind the name of the GeoTIFF: names of classes and tables, areas of edits."""
 MARK = b"PK\x03\x04"
 
 

@@ -99,6 +99,8 @@ NO_NETWORK = {
 PICTURES = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
 """Formats whose readers go on past the end of a file that was cut short, with whatever lies in
 memory."""
+LARGEST_PICTURE = 600_000_000
+"""Pixels times bands of a picture: decoding it takes about ten seconds."""
 LARGEST_BLOCK = 512 << 20
 """Bytes of one block of a file, in all bands that are stored in it: GDAL reads no less at a
 time."""
@@ -225,7 +227,7 @@ def _by_gdal(path: Path) -> Iterator[DatasetReader]:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with DatasetReader(str(path), driver=formats) as dataset:
                 yield dataset
-    except (RasterioError, CPLE_BaseError) as error:
+    except (RasterioError, CPLE_BaseError, UnicodeDecodeError) as error:
         raise RasterUnreadable(f"{path.name} cannot be read as a raster: {error}") from error
 
 
@@ -259,6 +261,13 @@ def _checked(dataset: DatasetReader, path: Path) -> list[str]:
                 "time. Export it as a tiled GeoTIFF."
             )
     if dataset.driver in PICTURES:
+        values = dataset.width * dataset.height * dataset.count
+        if values > LARGEST_PICTURE:
+            raise RasterUnreadable(
+                f"{path.name} is a picture of {dataset.width:,} x {dataset.height:,} pixels, which "
+                "has to be decoded whole. Make a tiled GeoTIFF of it (Raster > Conversion > "
+                "Translate)."
+            )
         state = path.stat()
         try:
             _check_whole(str(path), state.st_mtime_ns, state.st_size)

@@ -106,6 +106,11 @@ def _with_gdals_own(found: Metadata, root: ElementTree.Element) -> Metadata:
     return replace(found, epoch=epoch, beside=tuple(beside), sidecar=sidecar)
 
 
+def names_alone(found: Metadata) -> Metadata:
+    """The names of classes and nothing else."""
+    return Metadata(beside=found.beside, sidecar=found.sidecar)
+
+
 def described(dataset: rasterio.DatasetReader) -> ElementTree.Element | None:
     """A raster as GDAL writes it down in XML (VRT); None where it cannot."""
     with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import shapely
-import shapely.geometry
 from shapely.geometry.base import BaseGeometry
 
 from ..contract.requests import Polygons
@@ -29,7 +28,11 @@ PAIRS_AT_ONCE = 2_000_000
 
 def parts_of(polygons: Polygons) -> list[BaseGeometry]:
     """Each polygon of a request for itself, flat, as it was given: it may be invalid."""
-    parts = shapely.get_parts(shapely.force_2d(shapely.geometry.shape(polygons.geometry)))
+    given = polygons.geometry["coordinates"]
+    every = [given] if polygons.geometry["type"] == "Polygon" else given
+    # Heights and measures are left out, which some positions may have and others not.
+    flat = [[[at[:2] for at in ring] for ring in rings] for rings in every]
+    parts = (shapely.Polygon(rings[0], rings[1:]) for rings in flat)
     return [part for part in parts if not part.is_empty]
 
 

@@ -3,6 +3,7 @@ would be too large."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -137,9 +138,10 @@ class Placing:
             "with its surroundings, and"
         )
         if pixels * self.bands > MAX_REGION_VALUES:
+            side = math.isqrt(MAX_REGION_VALUES // self.bands)
             raise CannotEdit(
-                f"{what} at most {MAX_REGION_VALUES // self.bands // 1_000_000} million "
-                "pixels are edited in one piece. Divide it."
+                f"{what} about {side:,} x {side:,} pixels of so many are edited in one piece. "
+                "Divide it."
             )
         memory.check(self.bytes_of(pixels) + kept, f"{what} this editor")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import shapely
 import shapely.geometry
 
-from ..contract.requests import Polygons
+from ..contract.requests import LAYER_NAME, Polygons
 from ..ground.errors import BadRequest
 from .doors import opened
 from .geojson import DEGREES, read_polygons
@@ -17,21 +18,21 @@ from .polygons import crs_of
 from .vectors import is_vector, read_vectors
 
 log = logging.getLogger(__name__)
-LAYER = "|layername="
-"""Between a file and the layer in it that is meant, as QGIS writes it."""
 
 
-def polygons_for(path: Path, raster: Path, crs: str = "") -> Polygons:
+def polygons_for(
+    path: Path, raster: Path, crs: str = "", roots: Sequence[Path] | None = None
+) -> Polygons:
     """All polygons of a file that lie on `raster`: GeoJSON, shapefile (also zipped), GeoPackage,
     FlatGeobuf or KML.
 
     `crs` counts before what the file says. Where nothing says it, GeoJSON's are degrees, unless the
     raster has no CRS: then they are the raster's own coordinates, for a picture columns and rows.
-    Raises BadRequest, with the number of the feature that is wrong.
+    `roots`: as in doors.opened. Raises BadRequest, with the number of the feature that is wrong.
     """
-    name, _, layer = str(path).partition(LAYER)
+    name, _, layer = str(path).partition(LAYER_NAME)
     source = Path(name)
-    with opened(raster) as dataset:
+    with opened(raster, roots) as dataset:
         nowhere = dataset.crs is None
     try:
         with source.open("rb") as stream:

@@ -44,6 +44,29 @@ def profile_crs(profile: Profile) -> pyproj.CRS | None:
     )
 
 
+def _check_horizontal(crs: pyproj.CRS, what: str) -> None:
+    """Raise BadRequest for a CRS of heights, times or of no place on the ground; of a compound one
+    its horizontal part counts."""
+    parts = crs.sub_crs_list or [crs]
+    if not any(part.is_geographic or part.is_projected for part in parts):
+        raise BadRequest(
+            f"{what}: {crs.name} ({crs.type_name}) tells of no place on the ground. Give the "
+            "positions in a projected or geographic CRS."
+        )
+
+
+def _way(source: pyproj.CRS, target: pyproj.CRS, what: str) -> pyproj.Transformer:
+    """How positions come from one CRS to another; raises BadRequest where there is no way, as from
+    one planet to another."""
+    try:
+        return pyproj.Transformer.from_crs(source, target, always_xy=True)
+    except pyproj.exceptions.ProjError as error:
+        raise BadRequest(
+            f"{what}: PROJ knows no way from {source.name} to {target.name}. Give the positions in "
+            "the raster's CRS."
+        ) from error
+
+
 def _to_raster_crs(shape: BaseGeometry, crs: str, profile: Profile, what: str) -> BaseGeometry:
     if not crs:
         return (
@@ -60,13 +83,14 @@ def _to_raster_crs(shape: BaseGeometry, crs: str, profile: Profile, what: str) -
         )
     if theirs == ours:
         return _wrapped(shape, profile) if ours.is_geographic else shape
-    change = pyproj.Transformer.from_crs(theirs, ours, always_xy=True)
+    _check_horizontal(theirs, what)
+    change = _way(theirs, ours, what)
     frame = _frame(profile)
     moved = _reprojected(shape, change)
     if not _finite(moved) or not (shapely.intersects(moved, frame) or ours.is_geographic):
         # Far beyond a projection's own area positions are wrong or infinite: only what is near
         # counts.
-        back = pyproj.Transformer.from_crs(ours, theirs, always_xy=True)
+        back = _way(ours, theirs, what)
         around = _reprojected(frame, back)
         if _finite(around):
             xmin, ymin, xmax, ymax = around.bounds
@@ -196,6 +220,8 @@ def extent_boxes(extent: Extent | None, profile: Profile) -> list[Box]:
     near = 1e-6  # an extent that ends on a pixel edge does not take the next pixel
     found = []
     for part in shapely.get_parts(_in_pixels(ring, extent.crs, profile, "extent")):
+        if part.is_empty:
+            continue
         x, y = shapely.get_coordinates(part).T
         col = int(np.floor(x.min() + near))
         row = int(np.floor(y.min() + near))

@@ -31,8 +31,8 @@ from .doors import opened as opened
 from .grid import COPY_SIDE, Box
 from .metadata import described
 from .palette import palette_of
+from .refused import check_crs, check_numbers, type_of
 
-EDITABLE_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 COPY_BYTES = 64 << 20
 """Bytes of all bands of such a square, at most ..."""
 LEAST_COPY_SIDE = 256
@@ -162,7 +162,7 @@ def _metres(crs: CRS) -> float:
 def profile_of(dataset: rasterio.DatasetReader) -> Profile:
     """Describe an open raster; raises RasterUnreadable for kinds that cannot be edited."""
     name = Path(dataset.name).name
-    dtype = _type_of(dataset, name)
+    dtype = type_of(dataset, name)
     palette = palette_of(dataset)
     if dataset.gcps[0]:
         raise RasterUnreadable(
@@ -174,7 +174,9 @@ def profile_of(dataset: rasterio.DatasetReader) -> Profile:
         raise RasterUnreadable(
             f"{name} has a nodata value per band ({nodata}); give its bands one."
         )
-    _check_numbers(dataset, name)
+    check_numbers(dataset, name)
+    if dataset.driver != "GTiff" and dataset.crs is not None:
+        check_crs(dataset.crs.to_wkt(version="WKT2_2019"), name)
     flags = {flag for band in dataset.mask_flag_enums for flag in band}
     return Profile(
         crs=dataset.crs,
@@ -207,48 +209,6 @@ def _is_picture(dataset: rasterio.DatasetReader) -> bool:
         return False
     root = described(dataset)
     return root is not None and root.find("GeoTransform") is None
-
-
-def _type_of(dataset: rasterio.DatasetReader, name: str) -> str:
-    """The type of all bands; raises RasterUnreadable where that is none or cannot be edited."""
-    types = set(dataset.dtypes)
-    if not types:
-        inner = ", ".join(s.rpartition(":")[2] for s in dataset.subdatasets[:8])
-        raise RasterUnreadable(
-            f"{name} holds no raster of its own"
-            + (f" but several inside ({inner})" if inner else "")
-            + "; export the one to edit as a GeoTIFF."
-        )
-    if len(types) > 1:
-        raise RasterUnreadable(
-            f"{name} mixes types {', '.join(sorted(types))}; give its bands one type."
-        )
-    dtype = types.pop()
-    if "complex" in dtype or dtype == "cint16":
-        raise RasterUnreadable(
-            f"{name} holds complex numbers ({dtype}); make an amplitude or dB raster of it first."
-        )
-    if dtype not in EDITABLE_TYPES:
-        raise RasterUnreadable(
-            f"{name} is of type {dtype}; editable are {', '.join(EDITABLE_TYPES)}."
-        )
-    return str(dtype)
-
-
-def _check_numbers(dataset: rasterio.DatasetReader, name: str) -> None:
-    """Raise RasterUnreadable where a number in the header makes no grid, or no values."""
-    t = dataset.transform
-    if not np.isfinite(tuple(t)[:6]).all() or abs(t.a * t.e - t.b * t.d) < 1e-300:
-        raise RasterUnreadable(
-            f"{name} has no usable pixel grid: its transform is {tuple(t)[:6]}. Assign its extent "
-            "anew (Raster > Conversion > Translate, -a_ullr), or its world file."
-        )
-    for what, values in (("scale", dataset.scales), ("offset", dataset.offsets)):
-        if not np.isfinite(values).all() or (what == "scale" and 0 in values):
-            raise RasterUnreadable(
-                f"{name} has a {what} that is no usable number ({values[:8]}); export it with "
-                "another."
-            )
 
 
 @dataclass(frozen=True)

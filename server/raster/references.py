@@ -61,7 +61,10 @@ def named_in(path: Path) -> list[Path]:
     # GDAL knows an ERS header in any case of its letters.
     if path.suffix.lower() == ".ers" or b"datasetheader" in head.lower():
         found = re.findall(r'DataFile\s*=\s*"?([^"\r\n]*)', _text_of(path), re.IGNORECASE)
-        return [_named(name.strip(), path.parent, path) for name in found]
+        names = [name.strip() for name in found]
+        if not names and path.suffix:  # then the data have the header's name without its ending
+            names = [path.stem]
+        return [_named(name, path.parent, path) for name in names]
     return []
 
 

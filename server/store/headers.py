@@ -11,7 +11,11 @@ from typing import Any
 
 from ..ground.errors import ModelRefused
 
-LONGEST_HEADER = 100_000_000
+LONGEST_HEADER = 16_000_000
+"""Bytes: of the largest published models it has under a million."""
+MOST_TENSORS = 100_000
+MOST_AXES = 8
+LONGEST_AXIS = 1 << 40
 BYTES = {
     "F64": 8,
     "I64": 8,
@@ -86,10 +90,22 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def _checked(path: Path, header: dict[str, Any], data_bytes: int) -> dict[str, Tensor]:
     tensors = {}
     spans = []
+    if len(header) > MOST_TENSORS:
+        raise ModelRefused(
+            f"{path.name} tells of {len(header):,} tensors; at most {MOST_TENSORS:,} are read."
+        )
     for name, about in header.items():
         start, stop = about["data_offsets"]
+        if len(about["shape"]) > MOST_AXES:  # their product would take a machine's time
+            raise ModelRefused(
+                f"{path.name}: '{name[:80]}' has {len(about['shape']):,} axes; at most {MOST_AXES} "
+                "are read."
+            )
         tensor = Tensor(str(about["dtype"]), tuple(int(n) for n in about["shape"]))
-        if any(n < 0 for n in tensor.shape) or tensor.count * BYTES[tensor.kind] != stop - start:
+        if (
+            any(not 0 <= n <= LONGEST_AXIS for n in tensor.shape)
+            or tensor.count * BYTES[tensor.kind] != stop - start
+        ):
             raise ModelRefused(
                 f"{path.name}: the size of '{name[:80]}' does not fit its shape {tensor.shape}."
             )

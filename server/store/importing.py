@@ -26,6 +26,10 @@ from .installed import CHUNK, Kept, OnBytes, Record, Store, nothing, sha256
 TAKEN = (".safetensors", ".json", ".txt", ".model", ".jinja")
 SPARE_BYTES = 200_000_000
 MOST_FILES = 5000
+LARGEST_TEXT = 100_000_000
+"""Bytes of one file beside the weights, which is read whole."""
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Of members of a zip; others ask for memory before they give a byte."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,12 @@ def keep(store: Store, arrival: Arrival, found: list[Found], source: str) -> Rec
 def _staged(store: Store, arrival: Arrival, found: list[Found], stage: Path) -> Record:
     """The files in a staged folder, hashed and checked."""
     entry = arrival.entry
+    for one in found:
+        if one.size > LARGEST_TEXT and not one.name.endswith(".safetensors"):
+            raise ModelRefused(
+                f"{one.name} has {one.size:,} bytes; of what is no weights at most "
+                f"{LARGEST_TEXT:,} are taken."
+            )
     kept: dict[str, Kept] = {}
     done = 0
     total = sum(one.size for one in found)
@@ -173,7 +183,7 @@ def _copied(one: Found, stage: Path, told: Callable[[int], None]) -> Kept:
     target = stage / one.name
     target.parent.mkdir(parents=True, exist_ok=True)
     if one.spare is not None:
-        kept = Kept(one.size, sha256(one.spare), one.spare.stat().st_mtime_ns)
+        kept = Kept(one.size, sha256(one.spare, told), one.spare.stat().st_mtime_ns)
         os.replace(one.spare, target)
         return kept
     digest = hashlib.sha256()
@@ -214,7 +224,22 @@ def _in_folder(entry: Entry, source: Path) -> Iterator[Found]:
         entry, {name: path.stat().st_size for name, path in names.items()}
     ).items():
         path = names[origin]
+        _check_link(path, root)
         yield Found(name, path.stat().st_size, opener(path))
+
+
+def _check_link(path: Path, root: Path) -> None:
+    """Raise ModelRefused for a file that really lies elsewhere, but for where the hub's own cache
+    keeps the files of a snapshot."""
+    real, base = path.resolve(), root.resolve()
+    of_cache = base.parent.name == "snapshots" or base.parent.parent.name == "snapshots"
+    blobs = next((p.parent / "blobs" for p in (base, *base.parents) if p.name == "snapshots"), None)
+    if real.is_relative_to(base) or (of_cache and blobs and real.parent == blobs):
+        return
+    raise ModelRefused(
+        f"{path.relative_to(root)} is a link to {real}, which lies outside of {root}. It is not "
+        "followed: copy the folder with what its links point at (cp -rL)."
+    )
 
 
 def _in_zip(entry: Entry, archive: zipfile.ZipFile) -> Iterator[Found]:
@@ -258,6 +283,11 @@ def _harmless(info: zipfile.ZipInfo) -> str:
         raise ModelRefused(f"The zip holds a link ('{info.filename[:80]}'). It is not unpacked.")
     if info.flag_bits & 1:
         raise ModelRefused("The zip is encrypted. Unpack it and give the folder.")
+    if info.compress_type not in PACKINGS:
+        raise ModelRefused(
+            f"'{info.filename[:80]}' in the zip is packed in a way that is not read. Unpack it and "
+            "give the folder."
+        )
     return name
 
 

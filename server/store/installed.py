@@ -87,12 +87,13 @@ def _changed(entry: Entry, name: str) -> str:
     )
 
 
-def sha256(path: Path) -> str:
-    """Of a file, in pieces."""
+def sha256(path: Path, told: Callable[[int], None] = lambda done: None) -> str:
+    """Of a file, in pieces; `told`: hears of the bytes so far, and may raise Dismissed."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while piece := stream.read(CHUNK):
             digest.update(piece)
+            told(stream.tell())
     return digest.hexdigest()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import time
 from concurrent.futures import Executor
 from dataclasses import replace
 
@@ -13,43 +15,54 @@ from ..contract.jobs import Problem
 from ..contract.message import ContractError
 from ..editors.models import Models
 from ..editors.registry import Editors
-from ..ground.errors import BadRequest, Forbidden, ServerError, Unauthorised
+from ..ground.errors import BadRequest, Forbidden, ServerError
 from ..ground.settings import Settings, token_of
-from ..jobs.executor import Runner, Worker
+from ..jobs.executor import Runner
 from ..jobs.store import JobStore
+from ..jobs.upkeep import Upkeep
+from ..jobs.workplace import Workplace
+from ..workers.children import Children
+from ..workers.messages import TOO_DEEP
 from .model_tasks import ModelTasks
 from .resources import RESOURCES
-from .services import Services, purge_uploads
+from .services import Services, check_body, check_token, clean
 
 log = logging.getLogger(__name__)
-MAX_JSON_BYTES = 16_000_000
 
 
 def create_app(
-    settings: Settings, executor: Executor | None = None, models: Models | None = None
+    settings: Settings,
+    executor: Executor | None = None,
+    models: Models | None = None,
+    place: Workplace | None = None,
 ) -> Flask:
     """Make the app, take up the jobs that a former process left, and start working on them.
 
-    `executor`: what runs jobs; none: threads of this process. `models`: those of the home; none:
-    made here.
+    `executor`: of the threads that wait for workers; none: as many as the settings have workers.
+    `models`: those of the home; none: made here. `place`: where rasters are read; none: in
+    processes of their own.
     """
     if not settings.token:
         settings = replace(settings, token=token_of(settings.home))
     models = models or Models(settings.home)
     editors = Editors(models)
     store = JobStore(settings.jobs)
-    store.forget_older_than(settings.keep_days)
-    purge_uploads(settings, store)
-    runner = Runner(store, Worker(editors, settings, store.lock), executor)
+    place = place or Children.of(settings, models.folder)
+    runner = Runner(store, place, models, settings.workers, executor)
+    runner.upkeep = Upkeep(store, functools.partial(clean, settings, store, time.time()))
+    runner.upkeep.begin()
     app = Flask("landbrush", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions["landbrush"] = Services(settings, store, runner, editors, ModelTasks(models))
+    app.extensions["landbrush"] = Services(
+        settings, store, runner, place, editors, ModelTasks(models, place)
+    )
     app.extensions["landbrush-routes"] = tuple(
         route for resource in RESOURCES for route in resource.routes
     )
     app.before_request(_guard)
     app.register_error_handler(ServerError, _server_error)
     app.register_error_handler(ContractError, lambda error: _server_error(BadRequest(str(error))))
+    app.register_error_handler(RecursionError, lambda error: _server_error(BadRequest(TOO_DEEP)))
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
     for resource in RESOURCES:
@@ -79,17 +92,10 @@ def _guard() -> None:
             f"The Host header names '{request.host[:100]}'; this server answers to "
             f"{', '.join(sorted(services.settings.hosts))}."
         )
-    if request.endpoint not in OPEN_ENDPOINTS and not services.knows(
-        request.headers.get("Authorization", "")
-    ):
-        raise Unauthorised(
-            "Send the server's token as 'Authorization: Bearer TOKEN'. It is in the file 'token' "
-            "of the server's home folder, which is named when the server starts."
-        )
-    if request.endpoint not in RAW_ENDPOINTS and (request.content_length or 0) > MAX_JSON_BYTES:
-        raise BadRequest(
-            f"The body has {request.content_length:,} bytes; at most {MAX_JSON_BYTES:,} are taken."
-        )
+    if request.endpoint not in OPEN_ENDPOINTS:
+        check_token(services, request.headers.get("Authorization", ""))
+    if request.endpoint not in RAW_ENDPOINTS:
+        check_body(services, False, request.content_length or 0)
 
 
 def _answer(problem: Problem) -> Response:

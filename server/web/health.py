@@ -42,6 +42,7 @@ def health(services: Services) -> dict[str, Any]:
         "queue": {"running": states.count(RUNNING), "accepted": states.count(ACCEPTED)},
         "damaged_jobs": sorted(services.store.damaged),
         "roots": [str(root) for root in services.settings.roots],
+        "sandbox": list(services.place.held()),
         "interpreter": "rules and sentence embedding" if sentences.available() else "rules only",
         "retrieval": "ready" if scene_words.HEADS.exists() else "the heads are missing",
         "process": os.getpid(),

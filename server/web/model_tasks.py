@@ -12,6 +12,7 @@ from typing import Any
 from ..contract.models import Model
 from ..editors.models import Models
 from ..ground.errors import BadRequest, Conflict, Dismissed, Forbidden, ServerError
+from ..jobs.workplace import Workplace
 from ..store import hub, importing, own
 from ..store.catalogue import Entry
 from ..store.importing import Arrival
@@ -33,9 +34,10 @@ class _Act:
 class ModelTasks:
     """Knows the models and what goes on with each."""
 
-    def __init__(self, models: Models) -> None:
+    def __init__(self, models: Models, place: Workplace) -> None:
         self.store = models.store
         self.warm = models.warm
+        self.place = place
         self._acts: dict[str, _Act] = {}
         self._lock = threading.Lock()
 
@@ -66,7 +68,7 @@ class ModelTasks:
                     f"{entry.title}: '{going.name}' goes on ({going.progress} %). Wait, or stop it."
                 )
             if wanted.action == "unload":
-                self.warm.drop(entry.id)
+                self.place.unload(entry.id)
                 return self._state(entry)
             run = self._work(entry, wanted, roots)
             act = self._acts[entry.id] = _Act(wanted.action)
@@ -96,14 +98,14 @@ class ModelTasks:
         if wanted.action == "verify":
             return lambda told: self.store.verify(entry, told)
         if wanted.action == "remove":
-            self.warm.drop(entry.id)
+            self.place.unload(entry.id)
             return lambda told: own.remove(self.store, entry)
         raise BadRequest("action: none. Say import, download, verify, remove, unload or stop.")
 
     def _state(self, entry: Entry) -> Model:
         act = self._acts.get(entry.id)
         missing = self.store.missing_reason(entry)
-        state = "missing" if missing else "in use" if entry.id in self.warm.names() else "installed"
+        state = "missing" if missing else "in use" if entry.id in self.place.warm() else "installed"
         if act is not None and not act.ended:
             state = "busy"
         elif act is not None and act.failed and act.name == "verify":

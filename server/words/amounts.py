@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..operators.disaster import LOWEST
+from ..operators.flood import LOWEST
+from ..operators.season import AUTUMN
 from . import lexicon
 from .land_cover import OBJECTS, SEARCHABLE
 
@@ -18,6 +19,7 @@ SEVERITY_OPTIONS: dict[str, dict[str, dict[str, float]]] = {
     "snow": {"low": {"cover": 0.55, "depth_cm": 2.0}, "high": {"cover": 1.0, "depth_cm": 40.0}},
     "fog": {"low": {"visibility_m": 900.0}, "high": {"visibility_m": 90.0, "patchiness": 0.3}},
     "flood": {"low": {"level_m": 0.4}, "high": {"level_m": 3.5}},
+    "season": {"low": {"amount": 0.5}, "high": {"amount": 1.0}},
     "night": {"low": {"light": 0.35}, "high": {"light": 0.06}},
 }
 _NUMBER = (
@@ -96,6 +98,10 @@ def options_of(operation: str, severity: str, text: str) -> dict[str, Any]:
         or not (lexicon.ELEVATION.search(text) or options.get("level_m", 0.0) > DEEPEST_M)
     ):
         options["counts_from"] = LOWEST
+    if operation == "season":
+        options["season"] = next(
+            (name for name, said in lexicon.SEASONS.items() if said.search(text)), AUTUMN
+        )
     if operation in OBJECTS:
         options["keep_objects"] = True
     if operation in SEARCHABLE:

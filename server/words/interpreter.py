@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from ..contract.words import Choice, Interpretation
 from ..ground.errors import BadRequest
-from . import amounts, grammar, lexicon
+from . import amounts, grammar, languages, lexicon
 from .lexicon import CLASSES, OPERATIONS
 
 EDITOR_OF = {
@@ -25,6 +25,7 @@ EDITOR_OF = {
     "burn": "burn",
     "snow": "snow",
     "fog": "fog",
+    "season": "season",
     "night": "low-light",
     "variation": "variation",
     "harmonise": "harmonise",
@@ -59,24 +60,24 @@ def interpret(
     chosen = CALLED.get(chosen.strip().lower(), chosen)
     if chosen and chosen not in OFFERED:
         raise BadRequest(f"operation: '{chosen[:60]}' is none of {', '.join(OFFERED)}.")
-    text = " " + re.sub(r"\s+", " ", prompt.lower().replace("’", "'")).strip(" .!") + " "
-    rest, protect = grammar.protected(text)
-    ruled = _by_rules(text, rest, exemplar)
+    heard = _heard(prompt, exemplar)
+    text, ruled = heard.text, heard.ruled
     choices: tuple[Choice, ...] = ()
     if not re.search(r"[^\W\d_]{2}", text):
         ruled = replace(ruled, operation="unknown")
     elif not (chosen or ruled.certain):
-        choices = nearest(scores_of(prompt))
+        choices = nearest(scores_of(heard.said))
     if _contradicted(ruled, text, choices):
         ruled = replace(ruled, operation="")
     if chosen:
-        from_class = ruled.from_class if ruled.from_class != chosen else ""
-        ruled = Ruled(chosen, _class_of(chosen), from_class)
+        ruled = _as_chosen(ruled, chosen)
     sure = ruled.operation not in ("", "unknown")
     if not ruled.operation:
         nearest_one = choices[0].operation if choices else "unknown"
         ruled = replace(ruled, operation=nearest_one, to_class=_class_of(nearest_one))
     operation = ruled.operation
+    if sure and heard.doubtful and not chosen:
+        sure, choices = False, _first_of(operation, choices)
     severity = amounts.severity_of(text)
     able = tuple(choice for choice in choices if EDITOR_OF.get(choice.operation))
     found = Interpretation(
@@ -87,12 +88,29 @@ def interpret(
         sure=sure,
         to_class=ruled.to_class,
         from_class=ruled.from_class,
-        protect="" if operation == "unknown" else protect,
+        protect="" if operation == "unknown" else heard.protect,
         severity=severity,
         options=amounts.options_of(operation, severity, text),
         choices=() if sure else able,
     )
-    return replace(found, understood=_sentence(found))
+    return replace(found, understood=_sentence(found) + heard.told())
+
+
+def _as_chosen(ruled: Ruled, chosen: str) -> Ruled:
+    """What the user chose, of what the words name."""
+    from_class = ruled.from_class if ruled.from_class != chosen else ""
+    return Ruled(chosen, _class_of(chosen), from_class)
+
+
+def _first_of(operation: str, choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
+    """The choices with one more, or the same one, at their head."""
+    others = (one for one in choices if one.operation != operation)
+    return (Choice(operation, OPERATIONS[operation], 1.0), *others)
+
+
+def _plain(prompt: str) -> str:
+    """A prompt as the rules read it: lower case, one space between words and at both ends."""
+    return " " + re.sub(r"\s+", " ", prompt.lower().replace("’", "'")).strip(" .!") + " "
 
 
 def _class_of(operation: str) -> str:
@@ -110,6 +128,44 @@ class Ruled:
     to_class: str = ""
     from_class: str = ""
     certain: bool = False
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A prompt as the rules read it. `said`: in English. `text`: the same, plain. `protect`: what
+    is to be left alone. `ruled`: what the rules found. `reading`: how it was read, where it is in
+    another language."""
+
+    said: str
+    text: str
+    protect: str
+    ruled: Ruled
+    reading: languages.Reading | None = None
+
+    def told(self) -> str:
+        """How it was read, for the user; empty: as it stands."""
+        return f" {self.reading.told()}" if self.reading else ""
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether there are words that were not read, which may turn the sentence round."""
+        return self.reading is not None and bool(self.reading.unread)
+
+
+def _heard(prompt: str, exemplar: bool) -> Heard:
+    """A prompt as English, or, where it is in another language, read so."""
+    reading = languages.in_english(prompt)
+    english = _as_said(prompt, exemplar)
+    # A word or two may be of both languages: what the rules know is English.
+    if reading and (reading.foreign > 1 or english.ruled.operation in ("", "unknown")):
+        return replace(_as_said(reading.english, exemplar), reading=reading)
+    return english
+
+
+def _as_said(said: str, exemplar: bool) -> Heard:
+    text = _plain(said)
+    rest, protect = grammar.protected(text)
+    return Heard(said, text, protect, _by_rules(text, rest, exemplar))
 
 
 def _by_rules(text: str, rest: str, exemplar: bool) -> Ruled:

@@ -25,6 +25,7 @@ OPERATIONS = {
     "burn": "Burn scar",
     "snow": "Snow",
     "fog": "Fog",
+    "season": "Season and drought",
     "night": "Low light",
     **land_cover.OPERATIONS,
     "damage": "Damage",
@@ -52,6 +53,8 @@ EVENTS = {name: _pattern(entry) for name, entry in _FILE["events"].items()}
 """What is done to what is there, in the order in which it counts."""
 SCENES = {name: _pattern(entry) for name, entry in _FILE["scenes"].items()}
 """Weather, light and disasters, in the order in which they count."""
+SEASONS = {name: _pattern(entry) for name, entry in _FILE["seasons"].items()}
+"""What a season is called, by the value of the editor's option."""
 THINGS = {name: _pattern(entry) for name, entry in _FILE["things"].items()}
 """What stands on the ground; longest match first, each character of a sentence is used once."""
 GONE, HIGH, LOW, IMPOSSIBLE, PROTECT_BEFORE = (

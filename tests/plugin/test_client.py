@@ -13,7 +13,7 @@ from landbrush.server.contract.words import InterpretationRequest, SearchRequest
 from landbrush.server.ground.settings import Settings
 from landbrush.server.web.app import create_app
 
-from tests.server.conftest import RGB, TOKEN, in_type, inputs, scene, write
+from tests.server.conftest import RGB, TOKEN, closed, in_type, inputs, scene, write
 
 
 class FlaskTransport:
@@ -41,7 +41,7 @@ def world(tmp_path):
     app = create_app(Settings(home=tmp_path / "home", roots=(tmp_path,), token=TOKEN))
     transport = FlaskTransport(app)
     yield EditClient("http://localhost", TOKEN, transport), transport, path
-    app.extensions["landbrush"].runner.executor.shutdown(cancel_futures=True)
+    closed(app)
 
 
 def test_the_whole_path(world):
@@ -108,6 +108,107 @@ def test_a_result_that_changes_while_it_is_fetched_is_refused(world, tmp_path, m
     transport.send = send
     with pytest.raises(PluginError, match="changed or broke off"):
         client.download(job.jobID, tmp_path / "out.tif")
+
+
+def ranges_ignored_midway(sent, headers, body, whole):
+    """The first part comes, then a proxy answers with everything."""
+    return (206, headers, body) if len(sent) == 1 else (200, {}, whole)
+
+
+GOOD = {
+    "ranges not known": lambda sent, headers, body, whole: (200, {}, whole),
+    "ranges forgotten midway": ranges_ignored_midway,
+    "a length that is right": lambda sent, headers, body, whole: (
+        200,
+        {"content-length": str(len(whole))},
+        whole,
+    ),
+}
+BAD = {
+    "nothing at all": lambda sent, headers, body, whole: (200, {}, b""),
+    "cut off": lambda sent, headers, body, whole: (
+        200,
+        {"content-length": str(len(whole))},
+        whole[:-9],
+    ),
+    "cut off, without a length": lambda sent, headers, body, whole: (200, {}, whole[:-9]),
+    "another file of the same length": lambda sent, headers, body, whole: (
+        200,
+        {},
+        whole[:-1] + bytes([whole[-1] ^ 1]),
+    ),
+    "a wrong part": lambda sent, headers, body, whole: (
+        206,
+        {**headers, "content-range": f"bytes 5-{len(body) + 4}/{len(whole)}"},
+        body,
+    ),
+    "more than the part": lambda sent, headers, body, whole: (206, headers, body + b"x"),
+    "less than the part": lambda sent, headers, body, whole: (206, headers, body[:-1]),
+    "an empty part": lambda sent, headers, body, whole: (206, headers, b""),
+    "another size with each part": lambda sent, headers, body, whole: (
+        206,
+        {**headers, "content-range": headers["content-range"] + str(len(sent))},
+        body,
+    ),
+    **{
+        f"the range {given!r}": lambda sent, headers, body, whole, given=given: (
+            206,
+            {**headers, "content-range": given},
+            body,
+        )
+        for given in (
+            "",
+            "bytes",
+            "bytes */*",
+            "bytes 0-9/*",
+            "bytes 9-0/10",
+            "bytes x-y/z",
+            "9" * 999,
+        )
+    },
+    "no range": lambda sent, headers, body, whole: (
+        206,
+        {k: v for k, v in headers.items() if k != "content-range"},
+        body,
+    ),
+}
+
+
+@pytest.fixture
+def answered(world, tmp_path, monkeypatch):
+    """Fetches a result whose answers are changed on their way, like the plugin does."""
+    client, transport, path = world
+    job = client.submit("snow", EditRequest.from_json(inputs(path)))
+    client.wait(job.jobID, lambda info: None, lambda: False)
+    whole = client.result(job.jobID)
+    (wanted,) = client.manifest(job.jobID).files
+    monkeypatch.setattr(client_module, "DOWNLOAD_PART", 4000)
+    plain = transport.send
+    sent = []
+
+    def fetch(change):
+        def send(*arguments):
+            reply = plain(*arguments)
+            sent.append(arguments)
+            return Reply(*change(sent, reply.headers, reply.body, whole))
+
+        transport.send = send
+        client.download(job.jobID, tmp_path / "out.tif", wanted=wanted)
+        return (tmp_path / "out.tif").read_bytes() == whole
+
+    return fetch
+
+
+@pytest.mark.parametrize("way", GOOD)
+def test_a_result_comes_past_what_knows_no_ranges(answered, way):
+    assert answered(GOOD[way])
+
+
+@pytest.mark.parametrize("way", BAD)
+def test_what_is_not_the_whole_result_is_refused_and_not_left(answered, tmp_path, way):
+    with pytest.raises(PluginError, match="Fetch it again"):
+        answered(BAD[way])
+    assert not (tmp_path / "out.tif").exists()
 
 
 def test_some_lost_polls_are_forgiven_and_many_are_not(world, monkeypatch):

@@ -70,9 +70,9 @@ for name in ("QtCore", "QtGui", "QtWidgets", "QtNetwork", "QtTest"):
     sys.modules[f"qgis.PyQt.{name}"] = importlib.import_module(f"PyQt6.{name}")
 sys.modules["qgis"] = types.ModuleType("qgis")
 sys.modules["qgis.PyQt"] = types.ModuleType("qgis.PyQt")
-package = types.ModuleType("words_alone"); package.__path__ = [sys.argv[1]]
-sys.modules["words_alone"] = package
-words = importlib.import_module("words_alone.words")
+package = types.ModuleType("plugin_alone"); package.__path__ = [str(Path(sys.argv[1]).parent)]
+sys.modules["plugin_alone"] = package
+words = importlib.import_module("plugin_alone.panel.words")
 from PyQt6.QtWidgets import QApplication
 from PyQt6.QtTest import QTest
 from landbrush.server.contract.words import Choice, Interpretation

@@ -56,6 +56,24 @@ def server_python(script, *arguments):
     ).stdout
 
 
+ended = pytest.StashKey[int]()
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """How the tests ended, for `pytest_unconfigure`."""
+    session.config.stash[ended] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config):
+    """Leave without taking the interpreter apart, as QGIS itself does: QGIS's libraries are gone by
+    then, and a layer that a kept traceback still holds would be destroyed without its provider."""
+    if ended in config.stash:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash[ended])
+
+
 @pytest.fixture(scope="session", autouse=True)
 def primed(qgis_app):
     """The application of these tests is made in Python, QGIS's own is not: see plugin/network.py on

@@ -28,14 +28,21 @@ def test_from_prompt_to_layer(served, raster, helpers):
     )
     assert "remove the building" in layer.name() and "synthetic" in layer.name()
     assert "Synthetic" in layer.metadata().abstract() and layer.metadata().constraints()
-    assert QgsProject.instance().layerTreeRoot().findGroup("Landbrush").findLayer(layer.id())
+    root = QgsProject.instance().layerTreeRoot()
+    group = root.findGroup(f"Landbrush · {raster.name()}")
+    assert group.findLayer(layer.id()) and not group.findLayer(layer.id()).isExpanded()
+    places = root.children()
+    assert places.index(group) == places.index(root.findLayer(raster.id())) - 1, "right above it"
     found = helpers.compare(raster.source(), layer.source())
     assert (
         found == {"same": True, "outside": 0, "inside": found["inside"], "synthetic": "TRUE"}
         and found["inside"] > 500
     )
     manifest = json.loads(layer.customProperty("landbrush/manifest"))
-    assert manifest["gate"]["pixels_outside_different"] == 0 and "0 of" in served.status.text()
+    assert (
+        manifest["gate"]["pixels_outside_different"] == 0
+        and "Nothing outside" in served.status.text()
+    )
     assert not [p for p in settings.output_folder().iterdir() if p.name.startswith(".")]
 
 

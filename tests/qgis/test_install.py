@@ -81,8 +81,8 @@ def test_a_step_that_is_not_needed_may_fail_and_one_that_is_may_not(dock, helper
     dock.server.install()
     assert helpers.wait(lambda: dock.server.state == FAILED)
     assert [text for state, text in said if state == INSTALLING] == [
-        "Installing, 1 of 2: one ...",
-        "Installing, 2 of 2: two ...",
+        "Installing, 1 of 2: one …",
+        "Installing, 2 of 2: two …",
     ]
     assert (
         "broken" in said[-1][1]

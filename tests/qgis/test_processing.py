@@ -78,14 +78,20 @@ def test_processing_unites_polygons_takes_a_choice_and_keeps_the_request_where_a
     assert tags.strip() == "make it nicer somehow"
 
 
+def snowed(raster, polygons, folder):
+    """Path of a result of the algorithm *edit*."""
+    import processing
+
+    made = folder / "edited.tif"
+    wanted = {"INPUT": raster, "POLYGONS": str(polygons), "PROMPT": "snow", "OUTPUT": str(made)}
+    processing.run("landbrush:edit", wanted)
+    return made
+
+
 def test_a_result_is_known_as_synthetic_and_where(provider, raster, polygons, tmp_path):
     import processing
 
-    edited = tmp_path / "edited.tif"
-    processing.run(
-        "landbrush:edit",
-        {"INPUT": raster, "POLYGONS": str(polygons), "PROMPT": "snow", "OUTPUT": str(edited)},
-    )
+    edited = snowed(raster, polygons, tmp_path)
     found = processing.run(
         "landbrush:is_synthetic", {"INPUT": str(edited), "AREAS": str(tmp_path / "areas.gpkg")}
     )
@@ -104,11 +110,7 @@ def test_two_layers_are_compared(provider, raster, polygons, tmp_path):
     import processing
     from qgis.core import QgsProcessingException
 
-    edited = tmp_path / "edited.tif"
-    processing.run(
-        "landbrush:edit",
-        {"INPUT": raster, "POLYGONS": str(polygons), "PROMPT": "snow", "OUTPUT": str(edited)},
-    )
+    edited = snowed(raster, polygons, tmp_path)
     found = processing.run(
         "landbrush:evaluate", {"BEFORE": raster, "AFTER": str(edited), "POLYGONS": str(polygons)}
     )

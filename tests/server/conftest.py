@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import time
 from pathlib import Path
@@ -17,7 +18,9 @@ from landbrush.server.diffusion.families import family
 from landbrush.server.editors.models import Models
 from landbrush.server.editors.registry import Editors
 from landbrush.server.ground.settings import Settings
+from landbrush.server.jobs.executor import Runner
 from landbrush.server.web.app import create_app
+from landbrush.server.workers.here import Here
 from rasterio.enums import ColorInterp
 
 torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
@@ -148,11 +151,27 @@ def model_of(models, entry, placement):
     return Model(models.store, entry, family(entry.family), placement)
 
 
+def closed(app):
+    """End an app: what runs, and its workers."""
+    runner = app.extensions["landbrush"].runner
+    runner.close()
+    runner.executor.shutdown(wait=True)
+
+
+def run_here(store, editors, job_id, settings=None):
+    """Run one job in this process, so that a test can reach into it."""
+    Runner(store, Here(editors, settings), editors.models).run(job_id)
+
+
 @pytest.fixture
-def app(settings, models):
-    app = create_app(settings, models=models)
+def app(request, settings, models):
+    """A server's app with workers; of a test marked `in_process`, which reaches into what a worker
+    does, without."""
+    here = request.node.get_closest_marker("in_process")
+    place = Here(Editors(models), settings) if here else None
+    app = create_app(settings, models=models, place=place)
     yield app
-    app.extensions["landbrush"].runner.executor.shutdown(wait=True, cancel_futures=True)
+    closed(app)
 
 
 @pytest.fixture
@@ -195,3 +214,24 @@ def published(tmp_path_factory):
 def grey(tmp_path):
     """A small raster of one band."""
     return write(tmp_path / "grey.tif", in_type(scene(1, 160, 160), "uint8"))
+
+
+class Held(concurrent.futures.Executor):
+    """An executor that runs what it was given only when told to."""
+
+    def __init__(self):
+        self.waiting = []
+
+    def submit(self, function, /, *arguments, **more):
+        self.waiting.append((function, arguments))
+        return concurrent.futures.Future()
+
+    def run_next(self):
+        function, arguments = self.waiting.pop(0)
+        function(*arguments)
+
+
+def start(client, path, process="remove", **more):
+    answer = client.post(f"/processes/{process}/execution", json={"inputs": inputs(path, **more)})
+    assert answer.status_code == 201, answer.get_json()
+    return answer.get_json()["jobID"]

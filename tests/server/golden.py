@@ -202,6 +202,9 @@ def requests(there: dict[str, Path]) -> dict[str, tuple[str, dict]]:
             "snow",
             of("rgb", extent={"xmin": 400025, "ymin": 3284950, "xmax": 400060, "ymax": 3284975}),
         ),
+        "season": ("season", of("rgb")),
+        "season-low-water": ("season", of("four", options={"season": "low water"}, **whole)),
+        "land-cover": ("land-cover", of("rgb", **whole)),
         "low-light": ("low-light", of("rgb")),
         "low-light-grey": ("low-light", of("grey", **whole)),
         "flood": ("flood", of("four")),
@@ -236,6 +239,7 @@ def requests(there: dict[str, Path]) -> dict[str, tuple[str, dict]]:
 
 def machine() -> dict[str, str]:
     """What decides the last bit of a float."""
+    import onnxruntime
     import scipy
 
     return {
@@ -243,6 +247,7 @@ def machine() -> dict[str, str]:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "scipy": scipy.__version__,
+        "onnxruntime": onnxruntime.__version__,
         "gdal": rasterio.__gdal_version__,
         "cores": str(os.cpu_count()),
     }

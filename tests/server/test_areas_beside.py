@@ -94,6 +94,7 @@ def test_areas_of_another_crs_are_not_taken(rgb, tmp_path, short_tags):
     assert told.area["type"] == "Polygon"  # the tag's
 
 
+@pytest.mark.in_process
 def test_areas_come_over_http_and_go_back_in_a_zip(client, rgb, tmp_path, short_tags):
     body = {**inputs(rgb), "polygons": {"geometry": many(rgb, *SQUARES)}}
     body["output"] = {"area": "layer"}

@@ -13,14 +13,13 @@ from affine import Affine
 from landbrush.server import __main__ as command
 from landbrush.server.contract.requests import EditRequest
 from landbrush.server.ground.errors import Forbidden, RasterUnreadable
-from landbrush.server.jobs.executor import Worker, run_job
 from landbrush.server.jobs.folder import load_status
 from landbrush.server.jobs.store import JobStore
 from landbrush.server.raster import doors
 from landbrush.server.raster.raster import opened
 from landbrush.server.raster.rasters import Rasters
 
-from tests.server.conftest import in_type, inputs, ring, scene, square, write
+from tests.server.conftest import in_type, inputs, ring, run_here, scene, square, write
 from tests.server.test_hostile import VRT
 
 SECRET = 77
@@ -239,7 +238,7 @@ def test_a_file_swapped_for_a_link_while_its_job_waits(editors, rgb, tmp_path, s
     info, _ = store.create("snow", EditRequest.from_json(inputs(rgb)), Rasters(rgb))
     rgb.unlink()
     os.symlink(secret, rgb)
-    run_job(str(store.folder(info.jobID)), Worker(editors, settings))
+    run_here(store, editors, info.jobID, settings)
     ended = load_status(settings.jobs / info.jobID)
     assert (
         ended.status == "failed"

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
+from landbrush.server.commands.reading import Files, workers_for
 from landbrush.server.contract.requests import EditRequest
 from landbrush.server.ground.settings import Settings
-from landbrush.server.jobs.executor import Worker, run_job
 from landbrush.server.jobs.store import JobStore
+from landbrush.server.models.weights import ModelFolder
 from landbrush.server.raster.rasters import Rasters
+from landbrush.server.workers.children import Children
 
-from tests.server.conftest import TOKEN, inputs
+from tests.server.conftest import TOKEN, Held, inputs, run_here
 
 DAMAGE = {
     "status is not UTF-8": lambda folder: (folder / "status.json").write_bytes(b"\xff\xfe\0"),
@@ -46,8 +49,6 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_one_damaged_job_folder_never_stops_a_start(settings, rgb, damage, app):
     from landbrush.server.web.app import create_app
-
-    from tests.server.test_jobs import Held
 
     store = JobStore(settings.jobs)
     request = EditRequest.from_json(inputs(rgb))
@@ -85,7 +86,7 @@ def test_status_list_and_long_poll_read_no_other_job(editors, settings, rgb, mon
     )
     assert again.info(ids[-1]).position == 299 and again.info(ids[0]).position == 0
     assert len(list(again.list_all())) == 300 and reads == []
-    run_job(str(settings.jobs / ids[0]), Worker(editors))
+    run_here(store, editors, ids[0])
     assert again.info(ids[-1]).position == 298 and again.info(ids[0]).status == "successful"
     assert reads == [ids[0]], "the one that changed, once"
     again.dismiss(ids[1])
@@ -97,3 +98,28 @@ def test_a_pipe_in_the_place_of_a_job_does_not_stop_a_start(settings):
     settings.jobs.mkdir(parents=True)
     os.mkfifo(settings.jobs / ("a" * 32))
     assert JobStore(settings.jobs).forget_older_than(1) == 0
+
+
+def test_what_older_versions_learned_is_found_where_workers_may_write(tmp_path):
+    folder = ModelFolder(tmp_path / "models")
+    (tmp_path / "models").mkdir()
+    path = folder.cached("sinddm", b"window")
+    (tmp_path / "models" / path.name).write_bytes(b"x")
+    (tmp_path / "models" / "chosen.json").write_text("{}")
+    assert folder.make_learned() == path.parent
+    assert path.read_bytes() == b"x" and (tmp_path / "models" / "chosen.json").exists()
+
+
+def test_what_is_chosen_is_not_a_workers_to_choose(settings):
+    """Of the folder of models workers for edits write what they learn, the others nothing."""
+    workers = Children.of(settings, ModelFolder(settings.home / "models"))
+    models = settings.home / "models"
+    for pool in (workers._editors, workers._readers, workers._words):
+        writes = [Path(path) for path in pool._plan().confinement.writes]
+        assert all(not models.is_relative_to(path) for path in writes)
+        assert all(not (models / "chosen.json").is_relative_to(path) for path in writes)
+    assert workers._words._plan().confinement.writes == ()
+    workers.close()
+    files = Files((settings.home / "a.tif",), writes=(settings.home / "out",))
+    with workers_for(settings.home, files) as made:
+        assert models / "learned" in made.place.writes and models not in made.place.writes

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.server
 import io
+import json
 import socket
 import threading
 
@@ -216,3 +217,86 @@ def test_a_port_in_use_is_told_before_anything_begins(tmp_path, capsys):
         == 1
     )
     assert "no such folder" in capsys.readouterr().err
+
+
+MARS = (
+    'PROJCS["Mars",GEOGCS["GCS_Mars",DATUM["D_Mars",SPHEROID["Mars",3396190,169.8944472236118]],'
+    'PRIMEM["Reference_Meridian",0],UNIT["degree",0.0174532925199433]],'
+    'PROJECTION["Equirectangular"],PARAMETER["standard_parallel_1",0],'
+    'PARAMETER["central_meridian",0],PARAMETER["false_easting",0],PARAMETER["false_northing",0],'
+    'UNIT["metre",1]]'
+)
+
+
+@pytest.mark.parametrize("ground", ["EPSG:32617", MARS], ids=["Earth", "Mars"])
+@pytest.mark.parametrize(
+    "crs",
+    [
+        "EPSG:5701",
+        "EPSG:4978",
+        'LOCAL_CS["x",UNIT["m",1]]',
+        'TIMECRS["a",TDATUM["b"],CS[TemporalDateTime,1],AXIS["time (T)",future]]',
+    ],
+    ids=["heights", "geocentric", "local", "time"],
+)
+def test_positions_in_a_crs_of_no_place_are_refused(client, tmp_path, ground, crs):
+    """A raster of Mars with polygons in heights was once edited whole."""
+    path = write(tmp_path / "a.tif", in_type(scene(3, 160, 160), "uint8"), crs=ground)
+    wanted = inputs(path)
+    wanted["polygons"]["crs"] = crs
+    said = refusal(client, wanted)
+    assert "tells of no place on the ground" in said
+    area = {"xmin": 0, "ymin": 0, "xmax": 9, "ymax": 9, "crs": crs}
+    assert "no place on the ground" in refusal(client, {**inputs(path), "extent": area})
+
+
+def test_there_is_no_way_from_one_planet_to_another(client, tmp_path, rgb):
+    path = write(tmp_path / "mars.tif", in_type(scene(3, 160, 160), "uint8"), crs=MARS)
+    for raster, crs in ((path, "EPSG:4326"), (rgb, "IAU_2015:49900"), (rgb, MARS)):
+        wanted = inputs(raster)
+        wanted["polygons"]["crs"] = crs
+        assert "PROJ knows no way from" in refusal(client, wanted)
+    ended = finished(client, started(client, inputs(path)))
+    assert ended["status"] == "successful", "in its own coordinates it is a raster like others"
+
+
+def test_positions_of_mixed_lengths_are_read_by_their_first_two(client, rgb):
+    plain = inputs(rgb)
+    mixed = inputs(rgb)
+    ring = mixed["polygons"]["geometry"]["coordinates"][0]
+    ring[1] += [7.5]
+    ring[2] += [7.5, 1]
+    found = [
+        finished(client, started(client, wanted))["report"]["gate"]["sha256_result"]
+        for wanted in (plain, mixed)
+    ]
+    assert found[0] == found[1]
+
+
+DEEP = json.loads("[" * 900 + "]" * 900)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"options": {"depth_cm": DEEP}}, "nested too deeply"),
+        ({"extent": {"xmin": -1e308, "ymin": 0, "xmax": 1e308, "ymax": 1}}, "no coordinate"),
+        ({"extent": {"xmin": -9e14, "ymin": 9e13, "xmax": 9e14, "ymax": 9e14}}, "does not touch"),
+        ({"band_roles": {"red": 2**70}}, "band_roles"),
+        ({"seed": -(2**70)}, "seed"),
+    ],
+)
+def test_odd_values_are_refused_with_a_sentence(client, rgb, change, said):
+    assert said in refusal(client, {**inputs(rgb), **change})
+
+
+def started(client, wanted):
+    answer = client.post("/processes/snow/execution", json={"inputs": wanted})
+    assert answer.status_code == 201, answer.get_json()
+    return answer.get_json()["jobID"]
+
+
+def refusal(client, wanted):
+    answer = client.post("/processes/snow/execution", json={"inputs": wanted})
+    assert 400 <= answer.status_code < 500, answer.get_json()
+    return answer.get_json()["detail"]

@@ -267,7 +267,7 @@ def test_an_elevation_model_has_a_place_and_a_scale(editors, tmp_path, rgb):
         body = {
             "raster": {"path": str(rgb)},
             "polygons": {"geometry": ring(rgb, BLOCK)},
-            "options": {"level_m": 12.0},
+            "options": {"level_m": 12.0, "keep_tall": False},
         }
         assert dataset.crs is not None
     request = EditRequest.from_json(body)

@@ -270,6 +270,7 @@ def test_the_ground_size_is_the_models_and_can_be_overruled(desk, tmp_path):
     assert any("may draw the wrong things" in note for note in manifest["notes"])
 
 
+@pytest.mark.in_process
 def test_text2earth_is_told_the_level_of_the_raster(desk, tmp_path, monkeypatch):
     from diffusers import UNet2DConditionModel
 
@@ -379,14 +380,20 @@ def test_words_that_no_built_in_editor_knows_go_to_a_pretrained_one(editors, des
 
 def test_a_model_is_kept_ready_and_let_go(models, desk, chip):
     edited(desk, chip, "sdedit", "tiny-sd15")
-    assert (
-        "tiny-sd15" in models.warm.names()
-        and desk.get("/models/tiny-sd15").get_json()["state"] == "in use"
-    )
+    assert desk.get("/models/tiny-sd15").get_json()["state"] == "in use"
+    first = {worker: worker.warm for worker in _workers(desk)}
+    assert list(first.values()) == [("tiny-sd15",)]
+    edited(desk, chip, "sdedit", "tiny-sd15")
+    assert list(_workers(desk)) == list(first), "the second edit found the worker warm"
     assert (
         desk.post("/models/tiny-sd15", json={"action": "unload"}).get_json()["state"] == "installed"
     )
-    assert "tiny-sd15" not in models.warm.names()
+    assert [worker.warm for worker in _workers(desk)] == [()]
+
+
+def _workers(desk):
+    """The processes that edit for a client's server."""
+    return desk.application.extensions["landbrush"].place.editing()
 
 
 def test_a_dismissed_drawing_stops_within_a_step(desk, chip):
@@ -473,6 +480,7 @@ def test_a_kandinsky_of_ones_own(desk, chip):
     )
 
 
+@pytest.mark.in_process
 def test_numbers_that_overflow_are_no_result(desk, chip, monkeypatch):
     import torch
 
@@ -492,6 +500,7 @@ def test_numbers_that_overflow_are_no_result(desk, chip, monkeypatch):
     "error",
     ["CUDA out of memory", "[enforce fail at alloc_cpu.cpp:117] can't allocate memory: you tried"],
 )
+@pytest.mark.in_process
 def test_memory_that_runs_out_is_said(desk, chip, monkeypatch, error):
     import torch
 

@@ -289,7 +289,7 @@ def test_training_shows_its_loss_and_a_preview(client, app, tmp_path, monkeypatc
     assert answer.status_code == 200 and answer.data[:4] == b"\x89PNG"
     assert client.get(f"/jobs/{job}/results/result.tif").status_code == 404
     client.delete(f"/jobs/{job}")
-    models = app.extensions["landbrush"].settings.home / "models"
+    models = app.extensions["landbrush"].settings.home / "models" / "learned"
     while not list(models.glob("sinddm-*.safetensors")):
         time.sleep(0.05)
     tensors, about = weights.load(next(models.glob("sinddm-*.safetensors")))

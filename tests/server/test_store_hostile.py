@@ -177,6 +177,9 @@ def test_shards_outside_their_folder_and_missing_ones(models, published, tmp_pat
         b'{"a": {"dtype": "F32", "shape": [1e999], "data_offsets": [0, 4]}}',
         b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}',
         b"[" * 5000,
+        b'{"a": {"dtype": "F32", "shape": [' + b"9," * 1_000_000 + b'9], "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "F32", "shape": [' + b"9" * 4000 + b'], "data_offsets": [0, 4]}}',
+        b"{" + b",".join(b'"%d":{}' % i for i in range(100_001)) + b"}",
     ],
 )
 def test_odd_headers(tmp_path, header):
@@ -184,6 +187,39 @@ def test_odd_headers(tmp_path, header):
     path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0" * 8)
     with pytest.raises(ModelRefused):
         headers.read(path)
+
+
+def test_what_would_fill_the_memory_is_not_unpacked(models, published, tmp_path):
+    """A text that is large once it is unpacked, and a packing that asks for memory by itself."""
+    archive = zipped(published / "instruct-pix2pix", tmp_path / "m.zip")
+    with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as out:
+        out.writestr("tokenizer/added_tokens.json", b" " * 101_000_000)
+    with pytest.raises(ModelRefused, match="of what is no weights at most"):
+        bring(models, "instruct-pix2pix", archive)
+    archive = zipped(published / "instruct-pix2pix", tmp_path / "n.zip")
+    with zipfile.ZipFile(archive, "a", zipfile.ZIP_LZMA) as out:
+        out.writestr("tokenizer/added_tokens.json", b"{}")
+    with pytest.raises(ModelRefused, match="packed in a way that is not read"):
+        bring(models, "instruct-pix2pix", archive)
+    assert models.store.record("instruct-pix2pix") is None
+
+
+def test_links_are_followed_only_inside_the_cache_of_the_hub(models, published, tmp_path):
+    folder = copied(published, "instruct-pix2pix", tmp_path)
+    secret = tmp_path / "secret.json"
+    (folder / "unet" / "config.json").rename(secret)
+    (folder / "unet" / "config.json").symlink_to(secret)
+    with pytest.raises(ModelRefused, match="is a link to .*cp -rL"):
+        bring(models, "instruct-pix2pix", folder)
+    cache = tmp_path / "models--timbrooks--instruct-pix2pix"
+    (cache / "snapshots").mkdir(parents=True)
+    (cache / "blobs").mkdir()
+    secret.rename(cache / "blobs" / "abc")
+    (folder / "unet" / "config.json").unlink()
+    (folder / "unet" / "config.json").symlink_to("../../../blobs/abc")
+    folder.rename(cache / "snapshots" / "f00")
+    bring(models, "instruct-pix2pix", cache / "snapshots" / "f00")
+    assert models.store.record("instruct-pix2pix") is not None
 
 
 def test_a_source_that_is_none(models, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ...contract.comparison import COMPARISONS, Comparison, ComparisonRequest
-from ...experiments.compare import compared
 from ...ground.errors import BadRequest
 from .declared import Resource, services
 
@@ -18,7 +17,4 @@ def comparison(wanted: ComparisonRequest) -> Comparison:
             raise BadRequest(
                 f"{name}.extent: rasters are compared that are there; name a path or an upload."
             )
-    before = services().path_of(wanted.before)
-    after = services().path_of(wanted.after)
-    roots = (*services().roots_of(before), *services().roots_of(after))
-    return compared(before, after, wanted.polygons, roots)
+    return Comparison.from_json(services().place.read("compare", wanted.to_json()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ...contract.inspection import INSPECTIONS, Inspection, InspectionRequest
 from ...ground.errors import BadRequest
-from ...raster.inspection import inspected
 from .declared import Resource, services
 
 resource = Resource("inspections")
@@ -15,5 +14,4 @@ def inspection(wanted: InspectionRequest) -> Inspection:
     """What a raster says of edits made to it."""
     if wanted.raster.extent is not None:
         raise BadRequest("raster.extent: a raster is inspected that is there; name a path.")
-    path = services().path_of(wanted.raster)
-    return inspected(path, services().roots_of(path))
+    return Inspection.from_json(services().place.read("inspect", wanted.to_json()))

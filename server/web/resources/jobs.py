@@ -112,7 +112,7 @@ def result_file(job_id: str, name: str) -> Response:
     early = name == PREVIEW_FILE and path.exists() and store.info(job_id).status == RUNNING
     if not early:
         _finished(job_id)
-    if not path.is_file():
+    if path.is_symlink() or not path.is_file():
         raise UnknownJob(f"This job has no '{name}'.")
     kind = RESULT_FILES[name].split(";")[0]
     return send_file(path.resolve(), mimetype=kind, conditional=True, etag=True, download_name=name)

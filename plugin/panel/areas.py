@@ -1,0 +1,204 @@
+"""Where an edit takes place: drawn on the map, selected features, the canvas, the whole layer."""
+
+import contextlib
+
+from qgis.core import QgsApplication, QgsFeatureRequest, QgsGeometry, QgsWkbTypes
+from qgis.gui import QgsMapLayerComboBox
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..map.canvas import CLICKS, FREEHAND, RECTANGLE, VERTICES
+from ..map.places import square_metres
+from ..tasks.request import Area, canvas_area, united
+from ..translated import tr
+from .widgets import POLYGON_FILTER
+from .wrapped import Wrapped
+
+DRAWN = "drawn"
+SELECTED = "selected"
+CANVAS = "canvas"
+WHOLE = "layer"
+NOTHING = "nothing"
+
+
+class AreaPicker(QWidget):
+    """Where an area comes from: drawn on the map, selected features, the canvas, the whole
+    layer."""
+
+    draw_toggled = pyqtSignal(bool)
+
+    def __init__(self, tool, sources, parent=None) -> None:
+        super().__init__(parent)
+        self.tool = tool
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        self.source = QComboBox()
+        titles = {
+            NOTHING: tr("none"),
+            DRAWN: tr("drawn on the map"),
+            SELECTED: tr("selected features of"),
+            CANVAS: tr("the map canvas"),
+            WHOLE: tr("the whole layer"),
+        }
+        for name in sources:
+            self.source.addItem(titles[name], name)
+        column.addWidget(self.source)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(QWidget())
+        self.draw = self._draw_button()
+        self.undo = QPushButton(tr("Undo"))
+        self.undo.setToolTip(tr("Take back the last vertex, or the last polygon"))
+        self.clear = QPushButton(tr("Clear"))
+        self.clear.setToolTip(tr("Forget every polygon that was drawn here"))
+        drawing = QWidget()
+        buttons = QHBoxLayout(drawing)
+        buttons.setContentsMargins(0, 0, 0, 0)
+        for button, icon in ((self.undo, "mActionUndo"), (self.clear, "mActionDeleteSelected")):
+            button.setIcon(QgsApplication.getThemeIcon(f"/{icon}.svg"))
+            button.setAccessibleName(button.text())
+            button.setText("")
+            button.setFixedWidth(28)
+        self.draw.setMinimumWidth(40)  # in a narrow panel its text may be cut
+        buttons.addWidget(self.draw, 1)
+        buttons.addWidget(self.undo)
+        buttons.addWidget(self.clear)
+        self.stack.addWidget(drawing)
+        self.layers = QgsMapLayerComboBox()
+        self.layers.setFilters(POLYGON_FILTER)
+        self.stack.addWidget(self.layers)
+        column.addWidget(self.stack)
+        self.size = Wrapped()
+        column.addWidget(self.size)
+        self.followed = None  # the layer whose selection is counted
+        self.source.currentIndexChanged.connect(self._show_source)
+        self.layers.layerChanged.connect(self._follow)
+        tool.changed.connect(self.show_size)
+        self.draw.toggled.connect(self._drawing)
+        self.undo.clicked.connect(tool.undo)
+        self.clear.clicked.connect(tool.clear)
+        self._follow()
+        self._show_source()
+
+    def _draw_button(self):
+        """A button with the ways of drawing behind it."""
+        button = QToolButton()
+        button.setText(tr("Draw"))
+        button.setCheckable(True)
+        button.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
+        button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        menu = self.modes = QMenu(button)
+        for mode, title, told in (
+            (
+                CLICKS,
+                tr("Polygon"),
+                tr("Left click: vertex. Right click: finish. Alt and click in a polygon: a hole. "
+                   "Backspace: one back. Escape: drop."),
+            ),
+            (RECTANGLE, tr("Rectangle"), tr("Drag from corner to corner.")),
+            (FREEHAND, tr("Freehand"), tr("Drag along the outline.")),
+            (
+                VERTICES,
+                tr("Move vertices"),
+                tr("Drag a vertex, or an edge for a new one. Right click: remove a vertex."),
+            ),
+        ):  # fmt: skip
+            action = menu.addAction(title)
+            action.setCheckable(True)
+            action.setData((mode, told))
+        button.setMenu(menu)
+        self.modes.triggered.connect(self._use_mode)
+        self.modes.actions()[0].setChecked(True)
+        button.setToolTip(self.modes.actions()[0].data()[1])
+        return button
+
+    def _use_mode(self, action) -> None:
+        mode, told = action.data()
+        for other in self.modes.actions():
+            other.setChecked(other is action)
+        self.tool.use(mode)
+        self.draw.setToolTip(told)
+        self.draw.setText(tr("Draw") if mode == CLICKS else action.text())
+        self.draw.setChecked(True)
+
+    def _follow(self, *_) -> None:
+        """Count what is selected in the layer that was chosen."""
+        layer = self.layers.currentLayer()
+        if self.followed is not None:
+            with contextlib.suppress(RuntimeError, TypeError):  # it was deleted meanwhile
+                self.followed.selectionChanged.disconnect(self.show_size)
+        self.followed = layer
+        if layer is not None:
+            layer.selectionChanged.connect(self.show_size)
+        self.show_size()
+
+    def show_size(self, *_) -> None:
+        """Say how many polygons there are, and how much ground on the ellipsoid."""
+        area = None
+        if self.source.currentData() in (DRAWN, SELECTED, NOTHING):
+            area = self.area(None, None)
+        self.size.setVisible(area is not None)
+        if area is not None:
+            self.size.setText(size_text(area))
+
+    def _drawing(self, on) -> None:
+        if on:
+            self.choose(DRAWN)
+        self.draw_toggled.emit(on)
+
+    def choose(self, name) -> None:
+        """Select a source by name."""
+        self.source.setCurrentIndex(max(0, self.source.findData(name)))
+
+    def _show_source(self) -> None:
+        page = {DRAWN: 1, NOTHING: 1, SELECTED: 2}.get(self.source.currentData(), 0)
+        self.stack.setCurrentIndex(page)
+        self.stack.setVisible(page != 0)
+        self.show_size()
+
+    def area(self, canvas, layer):
+        """The Area chosen; None where nothing is."""
+        name = self.source.currentData()
+        if name == DRAWN:
+            geometry = self.tool.geometry()
+            return None if geometry.isEmpty() else Area(geometry, self.tool.crs)
+        if name == SELECTED:
+            return self._selected()
+        if name == CANVAS:
+            return canvas_area(canvas)
+        if name == WHOLE and layer is not None:
+            return Area(QgsGeometry.fromRect(layer.extent()), layer.crs())
+        return None
+
+    def _selected(self):
+        layer = self.layers.currentLayer()
+        if layer is None or layer.geometryType() != QgsWkbTypes.GeometryType.PolygonGeometry:
+            return None
+        features = layer.selectedFeatures() or list(
+            layer.getFeatures(QgsFeatureRequest().setLimit(2))
+        )
+        if not layer.selectedFeatureCount() and len(features) != 1:
+            return None
+        return Area(united([feature.geometry() for feature in features]), layer.crs())
+
+
+def size_text(area):
+    """How many polygons an area has, and how large they are on the ellipsoid of the project."""
+    count = len(area.geometry.asGeometryCollection())
+    number = tr("1 area") if count == 1 else tr("{n} areas", n=f"{count:,}")
+    square = square_metres(area.geometry, area.crs)
+    if square is None:
+        return number
+    if square >= 1e6:
+        return f"{number} · {square / 1e6:,.2f} km²"
+    return f"{number} · {square:,.0f} m²" if square >= 10 else f"{number} · {square:.2f} m²"

@@ -1,0 +1,34 @@
+"""How large the ground of a pixel is, where the raster does not say it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..raster.bands import stretch_of
+from ..raster.grid import Box
+from ..raster.raster import read_window
+from ..scene.parse import ENOUGH_PX, guessed_gsd_m
+from .plan import Plan
+from .source import Source
+
+
+def ground_size(source: Source, plan: Plan) -> tuple[float, str]:
+    """Metres a pixel, and what to tell of it; for a picture without a place on the ground, edited
+    by what goes by what the ground is, the size at which its middle makes most sense."""
+    profile = source.profile
+    if not (profile.is_picture and plan.editor.info.takes("ground")):
+        return profile.gsd_m, ""
+    side_x, side_y = min(ENOUGH_PX, profile.width), min(ENOUGH_PX, profile.height)
+    middle = Box((profile.width - side_x) // 2, (profile.height - side_y) // 2, side_x, side_y)
+    block = read_window(source.layer.dataset, middle)
+    roles = source.layer.roles
+    shown = stretch_of(profile, roles, block).normalise(block.values)
+    colours = [roles.index(role) for role in ("red", "green", "blue")]
+    if any(at is None for at in colours) or len(shown) <= max(at or 0 for at in colours):
+        return profile.gsd_m, ""
+    rgb = np.stack([shown[at] for at in colours if at is not None])
+    found = guessed_gsd_m(rgb, plan.editor.models.understanding.network)
+    return found, (
+        f"The picture does not say how large its ground is: {found:g} m a pixel are assumed, by "
+        "what is seen in its middle."
+    )

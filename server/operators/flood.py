@@ -1,0 +1,256 @@
+"""Flood water: what it covers, what stands out of it, and how it looks from above."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from ..contract.editors import option
+from ..scene.evidence import cast
+from ..scene.rules import smoothstep, water
+from .ground import Ground
+from .light import exposure, grain
+
+# Display brightness of water in a picture of middling exposure, by role: muddy and clear.
+MUDDY = {
+    "red": 0.42,
+    "green": 0.385,
+    "blue": 0.32,
+    "pan": 0.45,
+    "nir": 0.12,
+    "swir1": 0.05,
+    "swir2": 0.03,
+}
+CLEAR = {
+    "red": 0.14,
+    "green": 0.19,
+    "blue": 0.2,
+    "pan": 0.17,
+    "nir": 0.04,
+    "swir1": 0.02,
+    "swir2": 0.015,
+}
+
+MUD_HIDES = 0.8
+"""Share of the clarity that the brownest water has lost."""
+
+
+EITHER = "either"
+ZERO = "the elevation model's zero"
+LOWEST = "the lowest ground"
+"""What a water level may count from."""
+
+
+@dataclass(frozen=True)
+class Flood:
+    """`level_m`: water level in the heights given with it, else the depth in the polygon's middle;
+    `counts_from`: what those heights are counted from, for whoever brings them there; `clarity_m`:
+    depth at which the ground has mostly gone in clear water; `mud` 0 clear ... 1 brown;
+    `keep_tall`: roofs and crowns stay above water up to `object_height_m`."""
+
+    level_m: float = option(
+        "Water level",
+        1.5,
+        "With an elevation model: height of the water surface in its units. Without: depth in the "
+        "middle of the polygon.",
+        unit="m",
+        minimum=-500.0,
+        maximum=9000.0,
+    )
+    counts_from: str = option(
+        "Level counts from",
+        EITHER,
+        "With an elevation model: from its zero, or from the lowest ground of each polygon. "
+        "Either: from the zero, unless a small level is below all the ground.",
+        choices=(EITHER, ZERO, LOWEST),
+    )
+    clarity_m: float = option(
+        "Depth at which the ground fades",
+        0.4,
+        "In clear water; mud shortens it.",
+        unit="m",
+        minimum=0.02,
+        maximum=50.0,
+    )
+    mud: float = option("Mud", 0.8, "0 clear, 1 brown.", minimum=0.0, maximum=1.0)
+    keep_tall: bool = option(
+        "Roofs and crowns stay above water",
+        True,
+        "What looks taller than the water is deep is left dry, as far as one picture tells.",
+    )
+    object_height_m: float = option(
+        "Their height",
+        3.0,
+        "Of roofs and crowns above the ground: water that is deeper covers them too.",
+        unit="m",
+        minimum=0.0,
+        maximum=100.0,
+    )
+
+
+STREET_M = 0.15
+"""Streets lie so much lower than the lawns beside them; floors of houses lie as much higher."""
+DOOR_M = 0.35
+WAVES_M = 0.25
+"""Unevenness of the ground, from swell to hollow, where no heights are known."""
+OPAQUE = (0.84, 0.95)
+"""Even brown water lets a trace of the ground through, more where it is shallow."""
+CAR_M = 1.5
+SUN_SLOPE = 1.0
+"""Fall of the sun's rays, metres a metre, where only its direction is known: 45 degrees."""
+LEAST_WATER_M2 = 150.0
+"""Smaller water is a pool, and no flood has its colour."""
+COARSEST_OBJECTS_M = 2.0
+"""At a coarser GSD roofs and crowns are a pixel or two, and nothing is kept above water."""
+
+
+def flood(ground: Ground, how: Flood, seed: int, elevation: np.ndarray | None = None) -> np.ndarray:
+    """The image (C, H, W) under water whose opacity grows with its depth, 1 - exp(-depth /
+    clarity), with its shore where the ground rises out of it; roofs, crowns and what else is
+    higher stand."""
+    if elevation is None and how.level_m <= 0:
+        return ground.image.copy()
+    depth = depth_of(ground, how, seed, elevation)
+    clarity_m = how.clarity_m * (1 - MUD_HIDES * how.mud)
+    most = OPAQUE[0] + (OPAQUE[1] - OPAQUE[0]) * smoothstep((depth - 0.4) / 1.4)
+    opacity = most * (1 - np.exp(-np.clip(depth, 0, None) / max(clarity_m, 1e-3)))
+    stands = standing(ground, how, depth) if how.keep_tall else np.zeros_like(depth)
+    opacity = opacity * (1 - stands)
+    already = water(ground) if ground.parse is None else ground.cover.sure("water")
+    # Water that is there already is not painted anew where the flood has its colour.
+    opacity *= 1 - already * (1.0 if local_water(ground) is not None else 0.4)
+    surface = surface_of(ground, how, seed, stands)
+    # Ground that the water has just left is dark with it; who gives heights means their line.
+    damp = np.exp(-np.clip(-depth, 0, None) / 0.06) * (depth > -0.9) * ground.mask * (1 - stands)
+    damp *= elevation is None
+    out = ground.image.copy()
+    blur = 0.5 + 0.35 / max(ground.gsd_m, 0.05)
+    deep = smoothstep(depth / 0.3)
+    for band in range(len(ground.roles)):
+        below = ndimage.gaussian_filter(ground.image[band], min(blur, 4.0))
+        dry = ground.image[band] * (1 - 0.1 * damp)
+        dry = dry + (below - dry) * deep * (1 - stands)
+        out[band] = dry * (1 - opacity) + surface[band] * opacity
+    return out
+
+
+def depth_of(
+    ground: Ground, how: Flood, seed: int, elevation: np.ndarray | None = None
+) -> np.ndarray:
+    """Depth of the water (H, W) in metres, below 0 where the ground is higher than it.
+
+    Without heights the polygon is a hollow, deepest in its middle, with the swells of real ground;
+    streets lie lower, floors higher.
+    """
+    if elevation is not None:
+        depth = np.where(np.isfinite(elevation), how.level_m - elevation, -1.0)
+        return np.asarray(np.where(ground.mask, depth, -1.0), np.float32)
+    plain = ground.depth()
+    deepest = float(plain[ground.mask].max()) if ground.mask.any() else 1.0
+    metre = 1 / max(ground.gsd_m, 0.05)
+    if deepest >= 1e6:
+        hollow = np.ones(ground.mask.shape, np.float32)
+    else:
+        shore = float(np.clip(max(10 * metre, 0.08 * deepest), 3.0, max(0.3 * deepest, 3.0)))
+        wander = 0.8 * min(max(shore, 0.2 * deepest), max(14 * metre, 40.0))
+        hollow = smoothstep(ground.depth(min(wander, 0.45 * deepest), seed) / (1.3 * shore))
+    swell = (ground.noise(45.0, seed + 5, 3) - 0.5) * WAVES_M
+    cover = ground.cover
+    relief = swell - STREET_M * cover.sure("paved") + DOOR_M * cover.sure("roof")
+    relief = ndimage.gaussian_filter(relief, 0.4 * metre)
+    # At its rim the water is as shallow as the ground is uneven.
+    level = how.level_m * hollow - 0.12 * min(how.level_m, 1.0) * (1 - hollow)
+    depth = level - np.minimum(relief, 0.9 * how.level_m) * (1.2 - 0.7 * hollow)
+    return np.asarray(np.where(ground.mask & (plain > 0), depth, -1.0), np.float32)
+
+
+def standing(ground: Ground, how: Flood, depth: np.ndarray) -> np.ndarray:
+    """What stands above the water (H, W) in [0, 1]: roofs as whole pieces, crowns, and of cars what
+    is higher than the water is deep."""
+    if ground.parse is None:
+        return np.zeros(ground.mask.shape, np.float32)
+    if ground.gsd_m > COARSEST_OBJECTS_M:
+        # Towns and banks of roads show between the water in pixels that hold both.
+        return 0.55 * ground.cover.sure("paved")
+    cover = ground.cover
+    above = smoothstep((how.object_height_m - depth) / 0.6)
+    roofs = cover.pieces("roof", 14.0, ground.gsd_m) * above
+    crowns = cover.sure("tree") * smoothstep((2 * how.object_height_m - depth) / 2.0)
+    # Leafless crowns and thin edges let the water show.
+    dense = smoothstep((ground.luminance - 0.08) / 0.1) * 0.1 + 0.86
+    cars = cover.sure("vehicle") * smoothstep((CAR_M - depth) / 0.9)
+    return np.asarray(np.maximum.reduce([roofs, crowns * dense, cars]), np.float32)
+
+
+def surface_of(ground: Ground, how: Flood, seed: int, stands: np.ndarray) -> np.ndarray:
+    """The water as seen from above (C, H, W): the colour of water that is there or of mud, clouds
+    of silt, streaks along the flow, a little sky, shadows of what stands, and grain."""
+    local = local_water(ground)
+    light = exposure(ground)
+    wide, small = max(30.0, 14 * ground.gsd_m), max(6.0, 5 * ground.gsd_m)
+    silt = 0.07 * (ground.noise(wide, seed + 1) - 0.5)
+    silt += 0.035 * (ground.noise(small, seed + 2, 3) - 0.5)
+    if local is not None:
+        silt *= 0.35
+    texture = 1 + 1.5 * silt + streaks(ground, seed + 3)
+    sky = 0.025 * (ground.noise(90.0, seed + 4, 2) - 0.3)
+    shade = np.maximum(0.75 * ground.cover.sure("shadow"), _shadow_on_water(ground, stands))
+    shade *= 1 - stands
+    out = np.empty_like(ground.image)
+    specks = grain(ground, seed + 9)
+    for band, role in enumerate(ground.roles):
+        muddy, clear = MUDDY.get(role, 0.38), CLEAR.get(role, 0.16)
+        colour = (how.mud * muddy + (1 - how.mud) * clear) * light
+        if local is not None:
+            colour = local[band]
+        blue = 1.4 if role == "blue" else 1.0
+        lit = colour * texture + (sky * blue * light if ground.band_is_colour(band) else 0.0)
+        out[band] = np.clip(lit, 0.003, None) * (1 - 0.36 * shade) + specks[band]
+    return np.clip(out, 0, None)
+
+
+def streaks(ground: Ground, seed: int) -> np.ndarray:
+    """Faint lines (H, W) along one direction, as foam and silt draw them on moving water."""
+    metre = 1 / max(ground.gsd_m, 0.05)
+    if metre < 0.4:
+        return np.zeros(ground.mask.shape, np.float32)
+    angle = (seed * 0.7548776662) % 1.0 * np.pi
+    rows, cols = np.indices(ground.mask.shape, np.float32)
+    rows += ground.origin[0]
+    cols += ground.origin[1]
+    along = rows * np.sin(angle) + cols * np.cos(angle)
+    across = rows * np.cos(angle) - cols * np.sin(angle)
+    bend = 4 * metre * (ground.noise(60.0, seed, 2) - 0.5)
+    waves = np.sin((across + bend) * 2 * np.pi / (3.1 * metre)) * np.sin(
+        (across + 1.7 * bend) * 2 * np.pi / (7.7 * metre)
+    )
+    pulse = ground.noise(25.0, seed + 1, 3) * (0.7 + 0.3 * np.sin(along * 2 * np.pi / (40 * metre)))
+    return np.asarray(0.03 * waves * np.clip(pulse - 0.25, 0, 1), np.float32)
+
+
+def _shadow_on_water(ground: Ground, stands: np.ndarray) -> np.ndarray:
+    """Shadows (H, W) of roofs and crowns that stand, where the sun's direction is known."""
+    sun = ground.cover.sun
+    if sun is None or ground.gsd_m > COARSEST_OBJECTS_M:
+        return np.zeros(stands.shape, np.float32)
+    # A leafless crown or a round one throws less of a shadow than a house of its height.
+    heights = 4.0 * ground.cover.share("roof") + 3.0 * ground.cover.share("tree")
+    heights = np.where(stands > 0.5, heights, 0)
+    dark = cast(heights.astype(np.float32), sun, SUN_SLOPE, ground.gsd_m)
+    return np.asarray(ndimage.gaussian_filter(dark, 0.6), np.float32)
+
+
+def local_water(ground: Ground) -> np.ndarray | None:
+    """Colour (C,) of the water that is there: ponds and rivers, no pools; None where there is
+    none."""
+    sure = (water(ground) if ground.parse is None else ground.cover.share("water")) > 0.85
+    parts, count = ndimage.label(sure)
+    if not count:
+        return None
+    area = np.bincount(parts.ravel()) * ground.gsd_m**2
+    large = (area >= LEAST_WATER_M2)[parts] & sure
+    if large.mean() < 0.003:
+        return None
+    return np.asarray(np.median(ground.image[:, large], axis=1))

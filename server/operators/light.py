@@ -1,0 +1,83 @@
+"""Light and grain of a scene, for what is put into it."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from .ground import Ground, hashed
+
+CALM = 8.0
+"""Percentile of local roughness that is taken for grain alone."""
+WINDOW_PX = 7
+GENTLE = 0.86
+"""Even noise looks stronger than that of a picture, whose calmest ground is calmer than most."""
+WIDTH_PX = 0.55
+"""Blur of the grain: cameras, compression and resampling leave neighbours alike."""
+
+
+def rough(band: np.ndarray) -> np.ndarray:
+    """Standard deviation (H, W) of what differs from the mean of the four neighbours, around each
+    pixel."""
+    cross = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32) / 4
+    apart = band - ndimage.convolve(band, cross, mode="nearest")
+    return np.sqrt(ndimage.uniform_filter(apart * apart, WINDOW_PX, mode="nearest"))
+
+
+def grain_of(ground: Ground) -> np.ndarray:
+    """How strong the grain of each band is (C,), by its calmest ground outside the mask; of all
+    where nothing is outside."""
+    outside = ~ground.mask
+    where = outside if outside.mean() > 0.05 else np.ones_like(outside)
+    found = []
+    for band in ground.image:
+        here = rough(band)[where]
+        # What is the same to the last bit was filled in where there is no data.
+        here = here[here > 1e-7]
+        found.append(np.percentile(here, CALM) if here.size else 0.0)
+    return np.array(found, np.float32)
+
+
+def grain(ground: Ground, seed: int) -> np.ndarray:
+    """Noise (C, H, W) like the scene's own, partly alike in all bands, anchored to the raster."""
+    strength = grain_of(ground)
+    shared = _unit(ground, seed)
+    out = np.empty_like(ground.image)
+    for band, wanted in enumerate(strength):
+        own = _unit(ground, seed + 17 * (band + 1))
+        noise = 0.97 * shared + 0.24 * own
+        have = float(np.percentile(rough(noise), CALM))
+        out[band] = noise * (GENTLE * wanted / max(have, 1e-6))
+    return out
+
+
+def _unit(ground: Ground, seed: int) -> np.ndarray:
+    return np.asarray(ndimage.gaussian_filter(gaussian(ground, seed), WIDTH_PX, mode="wrap"))
+
+
+def gaussian(ground: Ground, seed: int) -> np.ndarray:
+    """White Gaussian noise (H, W) anchored to the raster's pixels: the sum of twelve hashed
+    uniforms, less six."""
+    rows = ground.origin[0] + np.arange(ground.mask.shape[0])
+    cols = ground.origin[1] + np.arange(ground.mask.shape[1])
+    return np.asarray(np.sum([hashed(rows, cols, seed * 101 + k) for k in range(12)], axis=0) - 6.0)
+
+
+def exposure(ground: Ground) -> float:
+    """How bright the scene is beside a picture of middling exposure."""
+    return float(np.clip(np.median(ground.luminance) / 0.38, 0.55, 1.5))
+
+
+def smooth(band: np.ndarray, radius_px: int, edge: float) -> np.ndarray:
+    """A band without its texture, edges stronger than `edge` kept (self-guided filter, He, Sun and
+    Tang 2013)."""
+    side = 2 * max(1, radius_px) + 1
+    mean = ndimage.uniform_filter(band, side, mode="nearest")
+    spread = np.maximum(ndimage.uniform_filter(band * band, side, mode="nearest") - mean * mean, 0)
+    slope = spread / (spread + edge * edge)
+    level = mean * (1 - slope)
+    return np.asarray(
+        ndimage.uniform_filter(slope, side, mode="nearest") * band
+        + ndimage.uniform_filter(level, side, mode="nearest"),
+        np.float32,
+    )

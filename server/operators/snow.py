@@ -1,0 +1,207 @@
+"""Snow: on open ground, roofs and crowns, by sun and shade."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from ..contract.editors import option
+from ..scene.rules import smoothstep, vegetation, water
+from .ground import Ground
+from .light import exposure, grain, smooth
+
+SUNLIT = {
+    "red": 0.885,
+    "green": 0.895,
+    "blue": 0.915,
+    "pan": 0.895,
+    "nir": 0.86,
+    "swir1": 0.14,
+    "swir2": 0.09,
+}
+SHADED = {
+    "red": 0.57,
+    "green": 0.62,
+    "blue": 0.7,
+    "pan": 0.57,
+    "nir": 0.45,
+    "swir1": 0.08,
+    "swir2": 0.05,
+}
+"""Snow in the sun, and in shade, where the blue sky alone lights it; display brightness."""
+TWIGS = {
+    "red": 0.36,
+    "green": 0.33,
+    "blue": 0.32,
+    "pan": 0.33,
+    "nir": 0.34,
+    "swir1": 0.3,
+    "swir2": 0.25,
+}
+"""A leafless crown in winter."""
+NEEDLES = {"red": 0.2, "green": 0.24, "blue": 0.19, "pan": 0.22, "nir": 0.42}
+"""A conifer's crown."""
+SLUSH = {
+    "red": 0.6,
+    "green": 0.6,
+    "blue": 0.61,
+    "pan": 0.6,
+    "nir": 0.5,
+    "swir1": 0.15,
+    "swir2": 0.1,
+}
+"""Snow that wheels have driven over."""
+SNOWED_IN = "snowed in"
+TRACKED = "tracked"
+CLEARED = "cleared"
+"""How roads may be."""
+
+
+@dataclass(frozen=True)
+class Snow:
+    """`cover` 0 ... 1: share of the ground; `depth_cm`: thin snow lets ground and shade through;
+    `roads`: what became of the snow on paved ground."""
+
+    cover: float = option(
+        "Snow cover", 0.85, "Share of the open ground that is white.", minimum=0.0, maximum=1.0
+    )
+    depth_cm: float = option(
+        "Depth",
+        12.0,
+        "What is lower than it disappears; deep snow smooths the ground.",
+        unit="cm",
+        minimum=0.5,
+        maximum=300.0,
+    )
+    drift_m: float = option(
+        "Size of patches",
+        8.0,
+        "Width of drifts and of bare spots on the ground.",
+        unit="m",
+        minimum=0.2,
+        maximum=2000.0,
+    )
+    roads: str = option(
+        "Roads",
+        TRACKED,
+        "Snowed in as the fields are, tracked by cars, or cleared.",
+        choices=(SNOWED_IN, TRACKED, CLEARED),
+    )
+    keep_water: bool = option(
+        "Open water stays open", True, "Off: it is frozen over, with snow on it."
+    )
+
+
+def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
+    """The image (C, H, W) under snow: its brightness is that of light on the ground, not of the
+    ground's own colours; roof planes and shadows stay, crowns are twigs or needles with snow on
+    them, and water, steep walls and driven roads keep less."""
+    amount, bare_road = _cover_of(ground, how, seed)
+    shade = _shade(ground)
+    relief = _relief(ground, how, shade)
+    sparkle = 0.012 * (ground.noise(5.0, seed + 4, 2) - 0.5) + 0.02 * (
+        ground.noise(40.0, seed + 5, 2) - 0.5
+    )
+    specks = grain(ground, seed + 9)
+    light = float(np.clip(exposure(ground) ** 0.25, 0.92, 1.03))
+    crowns = _crowns(ground)
+    needles = crowns * smoothstep(
+        (0.5 * np.median(ground.luminance) - ground.luminance + 0.06) / 0.08
+    )
+    texture = np.clip(
+        ground.luminance / np.maximum(smooth(ground.luminance, 4, 0.3), 0.03), 0.5, 1.6
+    )
+    grey = np.clip(ground.luminance, 0.06, 0.7)
+    white_on = amount * (1 - crowns * (1 - _on_crowns(ground, how, seed)))
+    out = ground.image.copy()
+    for band, role in enumerate(ground.roles):
+        white = SUNLIT.get(role, 0.9) * (1 - shade) + SHADED.get(role, 0.57) * shade
+        driven = SLUSH.get(role, 0.6) * (1 - 0.5 * shade)
+        white = white * (1 - 0.75 * bare_road) + driven * 0.75 * bare_road
+        wood = TWIGS.get(role, 0.33) * (1 - needles) + NEEDLES.get(role, 0.22) * needles
+        tone = wood / np.mean(list(TWIGS.values())[:3])
+        winter = (0.25 * wood * texture + 0.75 * grey * tone) * (1 - 0.2 * shade)
+        below = ground.image[band] * (1 - 0.85 * crowns * amount) + winter * 0.85 * crowns * amount
+        lit = np.minimum(white * light * relief * (1 + sparkle), 1.0)
+        out[band] = below * (1 - white_on) + (lit + specks[band]) * white_on
+    return np.clip(out, 0, None)
+
+
+def _crowns(ground: Ground) -> np.ndarray:
+    """Share of tree crowns (H, W)."""
+    if ground.parse is None:
+        return np.zeros(ground.mask.shape, np.float32)
+    return ground.cover.sure("tree")
+
+
+def _on_crowns(ground: Ground, how: Snow, seed: int) -> np.ndarray:
+    """How much of a crown is white (H, W): clumps of a metre or less, more where the sun falls on
+    it and where the snow is deep."""
+    clumps = 0.5 * ground.noise(2.2, seed + 6, 2) + 0.5 * ground.noise(6.0, seed + 7, 2)
+    bright = smooth(ground.luminance, 2, 0.2) - ndimage.uniform_filter(
+        ground.luminance, 2 * max(2, round(3 / max(ground.gsd_m, 0.1))) + 1, mode="nearest"
+    )
+    deep = 0.18 * np.log1p(how.depth_cm / 10)
+    return 0.25 + 0.55 * smoothstep((0.6 * (clumps - 0.5) + deep + 3.0 * bright) / 0.6)
+
+
+def _cover_of(ground: Ground, how: Snow, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """How much of each pixel snow covers, and how far it is a road that was driven on or cleared
+    (H, W each)."""
+    near = float(np.exp(-ground.gsd_m / 3.0))
+    drift_m = max(how.drift_m, 6 * ground.gsd_m)
+    patches = 0.6 * ground.noise(drift_m, seed) + 0.4 * ground.noise(6 * drift_m, seed + 1)
+    cover = ground.cover
+    told = ground.parse is not None
+    paved = cover.sure("paved") if told else np.zeros(ground.mask.shape, np.float32)
+    # Thin snow melts first on dark sealed ground and on roofs, last in grass and shade.
+    warm = 0.3 * (paved + (cover.sure("roof") if told else 0)) - 0.12 * cover.sure("shadow")
+    grassy = 0.1 * vegetation(ground) * (1 - _crowns(ground))
+    fine = ground.noise(max(how.drift_m / 4, 4 * ground.gsd_m), seed + 8, 2) - 0.5
+    # Thin snow lies in patches, not as a veil: what is bare there is bare.
+    thin = 0.3 * float(np.exp(-how.depth_cm / 5.0))
+    likely = how.cover * 1.3 - near * (1.15 - how.cover) * (warm - grassy)
+    likely = likely + 0.6 * (patches - 0.5) + 0.5 * near * (1.1 - how.cover) * fine - thin
+    edge = ground.rim(3.0, 0.35, seed + 2)
+    amount = smoothstep((likely - 0.5 * (1 - edge) - 0.2) / (0.4 + 0.1 * how.cover)) * (edge > 0)
+    amount *= 1 - 0.4 * np.exp(-how.depth_cm / 3.0)
+    driven = {SNOWED_IN: 0.0, TRACKED: 0.75, CLEARED: 1.0}[how.roads] * paved
+    driven = driven * (0.75 + 0.5 * (ground.noise(3.0, seed + 3, 2) - 0.5))
+    if how.roads == CLEARED:
+        amount = amount * (1 - 0.9 * driven)
+    if how.keep_water:
+        wet = cover.sure("water") if told else water(ground)
+        amount = amount * (1 - wet)
+    return np.asarray(amount, np.float32), np.asarray(np.clip(driven, 0, 1), np.float32)
+
+
+def _shade(ground: Ground) -> np.ndarray:
+    """Share of cast shadow (H, W) with the dark ground that is none taken out."""
+    light = ground.luminance
+    if ground.parse is None:
+        side = max(3, int(6 / max(ground.gsd_m, 0.05)) | 1)
+        mean = ndimage.uniform_filter(light, side, mode="nearest")
+        near = float(np.exp(-ground.gsd_m / 3.0))
+        return 0.8 * near * smoothstep((0.72 * mean - light) / 0.15)
+    cover = ground.cover
+    dark = smoothstep((0.85 * np.median(light) - light) / 0.15)
+    return np.asarray(cover.sure("shadow") * (0.5 + 0.5 * dark), np.float32)
+
+
+def _relief(ground: Ground, how: Snow, shade: np.ndarray) -> np.ndarray:
+    """Light and shade on the snow (H, W), about 1: roof planes as they were, a trace of what the
+    ground's colour and unevenness were elsewhere, less the deeper the snow is; no texture."""
+    metre = 1 / max(ground.gsd_m, 0.05)
+    light = ground.luminance / np.maximum(1 - 0.55 * shade, 0.2)
+    planes = smooth(light, max(1, round(0.6 * metre)), 0.05)
+    side = 2 * max(2, round(6 * metre)) + 1
+    around = ndimage.uniform_filter(planes, side, mode="nearest")
+    ratio = np.clip(planes / np.maximum(around, 0.05), 0.4, 1.6)
+    roofs = ground.cover.sure("roof") if ground.parse is not None else 0.0
+    deep = 0.35 + 0.65 * float(np.exp(-how.depth_cm / 15.0))
+    near = float(np.exp(-ground.gsd_m / 3.0))
+    power = near * (0.36 * roofs + 0.42 * deep * (1 - roofs))
+    swells = 1 + 0.05 * (ground.noise(22.0, 401, 3) - 0.5)
+    return np.asarray(np.clip(ratio**power, 0.68, 1.1) * swells, np.float32)

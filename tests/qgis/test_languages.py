@@ -1,0 +1,55 @@
+"""The panel in the languages of the catalogues: said in them, and still narrow enough."""
+
+import pytest
+from landbrush.plugin import translated
+from landbrush.plugin.panel.dock import LandbrushDock
+from qgis.core import QgsApplication, QgsSettings
+from test_panel import LOW, NARROW, inside, shown
+
+
+@pytest.fixture(params=["de", "fr", "es", "zh"])
+def foreign(request, qgis_iface, raster, monkeypatch, helpers):
+    monkeypatch.setattr(translated, "language", lambda: request.param)
+    dock = LandbrushDock(qgis_iface)
+    dock.layer.setLayer(raster)
+    dock.show()
+    yield dock, translated.catalogue(request.param)
+    dock.dispose()
+    dock.deleteLater()
+    helpers.wait(lambda: False, 0.1)
+
+
+def test_the_panel_speaks_it_and_fits(foreign):
+    dock, catalogue = foreign
+    for widget, text in (
+        (dock.run_button, "Run"),
+        (dock.cancel_button, "Cancel"),
+        (dock.area.draw, "Draw"),
+        (dock.swipe, "Swipe"),
+        (dock.original, "Original"),
+    ):
+        assert widget.text().replace("&", "") == catalogue[text].replace("&", "")
+    assert (
+        dock.words.prompt.placeholderText()
+        == catalogue[
+            "What should be there? For instance: remove the shed - forest here - flooded - snow"
+        ]
+    )
+    shown(dock, NARROW, LOW)
+    assert dock.width() <= NARROW
+    for button in (dock.run_button, dock.cancel_button, dock.server_button):
+        assert inside(dock, button)
+    content = dock.scroll.widget().minimumSizeHint().width()
+    assert content <= dock.scroll.viewport().width()
+
+
+def test_the_language_is_that_of_qgis():
+    settings = QgsSettings()
+    before = settings.value("locale/overrideFlag"), settings.value("locale/userLocale")
+    try:
+        settings.setValue("locale/overrideFlag", True)
+        settings.setValue("locale/userLocale", "es_ES")
+        assert QgsApplication.locale().startswith("es") and translated.language() == "es"
+    finally:
+        settings.setValue("locale/overrideFlag", before[0] or False)
+        settings.setValue("locale/userLocale", before[1] or "")
