@@ -107,9 +107,10 @@ def locate(plan: Plan, source: Source, on_part: OnPart) -> Place:
     shapes = polygons.pixel_polygons(request.polygons, profile)
     if request.raster.extent is not None:
         shapes = all_of_it(shapes, profile.box)
-    protect = (
-        polygons.pixel_polygons(request.protect, profile, "protect") if request.protect else []
-    )
+    protect = []
+    if request.protect:
+        protect = polygons.pixel_polygons(request.protect, profile, "protect")
+        protect += polygons.small_polygons(request.protect, profile, "protect", masks.SMALL_PX)
     planes = 0 if source.classes is None else source.classes.count
     placing = placing_of(plan, profile, shapes, planes)
     try:

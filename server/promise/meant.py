@@ -86,7 +86,7 @@ class Meant:
         say were edited; those that were to stay and changed."""
         asked = self._limited(self.polygons.held(part), part)
         if len(self.polygons.surely_thin):
-            asked |= self._limited(touched(self.polygons.surely_thin, part), part)
+            asked |= self._limited(touched(self.polygons.surely_thin, part, surely=True), part)
         spoilt = 0
         if self.protected is not None:
             spared = self._spared(part)
@@ -107,7 +107,7 @@ class Meant:
         assert self.protected is not None
         found = self.protected.held(part)
         if len(self.protected.surely_thin):
-            found |= touched(self.protected.surely_thin, part)
+            found |= touched(self.protected.surely_thin, part, surely=True)
         return found
 
     def _limited(self, pixels: np.ndarray, part: Window) -> np.ndarray:

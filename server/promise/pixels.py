@@ -214,8 +214,9 @@ def _without_centre(lobes: np.ndarray, frame: Window | None) -> np.ndarray:
     return found
 
 
-def touched(lobes: np.ndarray, window: Window) -> np.ndarray:
-    """Pixels (H, W) of a window that outlines of polygons run through."""
+def touched(lobes: np.ndarray, window: Window, surely: bool = False) -> np.ndarray:
+    """Pixels (H, W) of a window that outlines of polygons run through. One that runs along the edge
+    of pixels, or through a corner, touches those on all its sides, or none where `surely`."""
     found = np.zeros(window.shape, bool)
     points, ring = shapely.get_coordinates(shapely.get_rings(lobes), return_index=True)
     joined = ring[1:] == ring[:-1]
@@ -244,6 +245,8 @@ def touched(lobes: np.ndarray, window: Window) -> np.ndarray:
     at = which[middle]
     share = (share[middle] + share[middle + 1]) / 2
     place = starts[at] + share[:, None] * (ends[at] - starts[at])
+    if surely:
+        place = place[(np.abs(place - np.round(place)) > EXACT_PX).all(axis=1)]
     for right in (-EXACT_PX, EXACT_PX):
         for down in (-EXACT_PX, EXACT_PX):
             cols, rows = np.floor(place + [right, down]).astype(np.int64).T

@@ -25,6 +25,10 @@ SLIVER_PX = 8.0
 """Outline of the shortest shape that may fall to pieces."""
 
 
+SMALL_PX = 4.0
+"""Area of a shape that may hold no centre of a pixel."""
+
+
 @dataclass(frozen=True)
 class Region:
     """A window to edit. `box`: where it lies, in pixels of the raster. `mask`: (H, W) bool, the
@@ -62,7 +66,7 @@ def draw_mask(shapes: Sequence[BaseGeometry], box: Box) -> np.ndarray:
     mask = whole > 0
     for shape in shapes:
         sliver = is_sliver(shape)
-        if shape.area > 4 and not sliver:
+        if shape.area > SMALL_PX and not sliver:
             continue  # it holds a pixel's centre
         around = box_around(shape, box)
         if not (around.width and around.height):

@@ -200,6 +200,22 @@ def pixel_polygons(
     return polygonal(_in_pixels(united(parts_of(polygons), what), polygons.crs, profile, what))
 
 
+def small_polygons(
+    polygons: Polygons, profile: Profile, what: str, most_px: float
+) -> list[BaseGeometry]:
+    """Polygons as in pixel_polygons, but each for itself, those alone whose area is at most
+    `most_px` pixels or less than half of their outline: what of them is thin is lost where they
+    are united with what they touch."""
+    parts = [one for part in parts_of(polygons) for one in polygonal(part)]
+    if not parts:
+        return []
+    apart = shapely.geometrycollections(parts) if len(parts) > 1 else parts[0]
+    flat = shapely.get_parts(_in_pixels(apart, polygons.crs, profile, what))
+    area = shapely.area(flat)
+    small = flat[(area <= most_px) | (2 * area < shapely.length(flat))]
+    return [one for part in small for one in polygonal(part)]
+
+
 def _in_pixels(shape: BaseGeometry, crs: str, profile: Profile, what: str) -> BaseGeometry:
     if crs == PIXELS:
         return shape

@@ -68,16 +68,43 @@ def test_thin_protected_ground_beside_thick_stays(rgb, tmp_path, protect):
     report = made(
         rgb,
         tmp_path / "out",
-        "burn",
+        "low-light",
         polygons={"geometry": ring(rgb, square(30, 30, 150, 150))},
         protect={"geometry": many(rgb, *protect)},
         output={"area": "layer"},
     )
     assert report["gate"]["pixels_protected_changed"] == 0
     found = changed(rgb, tmp_path / "out" / "result.tif")
+    assert found[32:58, 32:148].mean() > 0.9
     for shape in protect:
-        for x, y in np.mean([shape[:2], shape[2:][::-1]], axis=0):
+        start, end = np.mean([shape[:2], shape[2:][::-1]], axis=0)
+        for share in np.linspace(0.002, 0.998, 60):
+            x, y = start + share * (end - start)
             assert not found[int(y), int(x)]
+
+
+@pytest.mark.parametrize("grow", [0, 1])
+@pytest.mark.parametrize(
+    "target, spared",
+    [
+        (square(20, 20, 22, 21), square(20, 20, 20.5, 20.5)),
+        (square(40, 40, 60, 60), square(45, 50, 45.5, 50.5)),
+        (square(40, 40, 60, 60), square(42, 50, 58, 50.3)),
+        ([(40, 50), (90, 50), (90, 50.3), (40, 50.3)], square(60, 49, 60.4, 49.4)),
+        (square(40.5, 40, 41, 90), square(41, 60, 41.2, 80)),
+    ],
+)
+def test_thin_ones_along_the_edges_of_pixels(rgb, tmp_path, target, spared, grow):
+    """Which side such an outline is on no two programs agree: neither side may be refused."""
+    made(
+        rgb,
+        tmp_path / "out",
+        "low-light",
+        polygons={"geometry": ring(rgb, target)},
+        protect={"geometry": ring(rgb, spared)},
+        blend={"feather_px": 0, "grow_px": grow},
+        output={"area": "layer"},
+    )
 
 
 @pytest.mark.parametrize(
