@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,16 +12,23 @@ from ..models.noise import AnchoredNoise
 from ..models.patch_denoiser import best_device
 from ..models.patch_modes import content_copied
 from ..models.patch_sampler import Draw
+from ..operators.cast_shadow import Light, with_shadow
+from ..scene.network import COARSEST_M
 from ..synthesis.copying import copy
 from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
 from .base import Editor, OnStep, Scene
+from .operator import MOST_SEEN_PX, ground_of, understood_of
 
 FEWEST_PIXELS = 600
 MOSTLY = 0.8
 """Share of a polygon that an object should cover."""
 GRADIENTS = "gradients"
 PATCHES = "patch diffusion"
+SUN_SEEN_M = 60.0
+"""Surroundings whose shadows tell where the sun stands."""
+SHORT = 0.4
+"""Share of a shadow without room from which on that is said."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,20 @@ class CopyOptions:
         maximum=1.0,
         help="0: takes on the tone of the new place; 1: keeps its own.",
     )
+    shadow: bool = option(
+        "Casts a shadow",
+        True,
+        help="What stands up throws a shadow as the scene's sun does, as far as the polygon goes; "
+        "where it brings its own, none is added.",
+    )
+    height_m: float = option(
+        "Its height",
+        0.0,
+        unit="m",
+        minimum=0.0,
+        maximum=300.0,
+        help="For the length of the shadow. 0: by its kind (a house 5 m, a tree 7 m, a car 1.6 m).",
+    )
 
 
 class Copy(Editor[CopyOptions]):
@@ -78,6 +99,12 @@ class Copy(Editor[CopyOptions]):
     def context_px(self, side_px: int) -> int:
         """Enough ground to go over into."""
         return 48
+
+    def context_wanted(self, side_px: int, gsd_m: float, options: CopyOptions) -> int:
+        """For a shadow, as much as tells where the sun stands."""
+        if not options.shadow or gsd_m > COARSEST_M:
+            return self.context_px(side_px)
+        return int(np.clip(SUN_SEEN_M / max(gsd_m, 0.01), self.context_px(side_px), MOST_SEEN_PX))
 
     def edit(
         self, scene: Scene, prompt: str, options: CopyOptions, seed: int, on_step: OnStep
@@ -108,6 +135,7 @@ class Copy(Editor[CopyOptions]):
                 "rest stays as it is."
             )
             on_step(0, 1, None, "", {"notes": [note]})
+        laid = self._shaded(scene, laid, hole, options, on_step)
         # A window too small for patches to learn from is left at that.
         if (
             options.method == GRADIENTS
@@ -119,3 +147,31 @@ class Copy(Editor[CopyOptions]):
         draw = Draw(AnchoredNoise(seed, scene.origin), best_device(), on_step)
         drawn = content_copied(Level(scaling.scaled(laid), hole, scene.valid), draw)
         return np.where(hole, scaling.restored(drawn), scene.image).astype(np.float32)
+
+    def _shaded(
+        self,
+        scene: Scene,
+        laid: np.ndarray,
+        hole: np.ndarray,
+        options: CopyOptions,
+        on_step: OnStep,
+    ) -> np.ndarray:
+        """The image (C, H, W) with the shadow of what was put in, where the picture tells how its
+        sun stands."""
+        if not options.shadow or scene.gsd_m > COARSEST_M or scene.band("red") is None:
+            return laid
+        understanding = self.models.understanding
+        ground = ground_of(scene)
+        light = Light.of(replace(ground, parse=understood_of(scene, understanding)))
+        if light is None:
+            return laid
+        with_it = replace(ground, image=np.where(hole, laid, ground.image))
+        with_it = replace(with_it, parse=understanding.of(with_it, {}))
+        shaded = with_shadow(with_it, light, hole, options.height_m)
+        if shaded.tall and shaded.outside > SHORT:
+            note = (
+                f"{shaded.outside:.0%} of its shadow lies outside of the polygon: draw it larger "
+                f"towards the {light.away} of the picture."
+            )
+            on_step(0, 1, None, "", {"notes": [note]})
+        return np.where(scene.mask & scene.valid, shaded.image, laid)

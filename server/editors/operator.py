@@ -64,11 +64,16 @@ class OperatorEditor(Editor[Opt]):
             told["ground"] = list(parse.sources)
         on_step(1, 2)
         out = self.apply(ground, scene, options, seed)
+        told["notes"] += self.found(ground, options, seed)
         on_step(2, 2, None, "", told)
         return np.where(scene.mask, out, scene.image)
 
     def notes(self, scene: Scene, options: Opt) -> list[str]:
         """What the user should know of how the options were taken here."""
+        return []
+
+    def found(self, ground: Ground, options: Opt, seed: int) -> list[str]:
+        """What the user should know of what was found on the ground."""
         return []
 
     @abstractmethod

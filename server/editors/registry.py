@@ -13,6 +13,7 @@ from .base import Editor
 from .controlnet import ColoursOfInfrared, ColoursOfRadar, InfraredOfColours, RadarOfColours
 from .copy import Copy
 from .cross_modal import ColoursFromInfrared, ColoursFromRadar, NearInfrared
+from .damage import DamageEditor
 from .disaster import BurnEditor, FloodEditor
 from .fill import Fill
 from .land_cover import LandCover
@@ -41,6 +42,7 @@ BEFORE: tuple[Callable[[Models], Editor[Any]], ...] = (
     LearnedWeather,
     FloodEditor,
     BurnEditor,
+    DamageEditor,
 )
 AFTER: tuple[Callable[[Models], Editor[Any]], ...] = (
     LandCover,

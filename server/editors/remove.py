@@ -8,10 +8,13 @@ import numpy as np
 
 from ..contract.editors import EditorInfo, option
 from ..ground.errors import CannotEdit
+from ..operators.cast_shadow import left_shadow
+from ..scene.network import COARSEST_M
 from ..synthesis.pyramid import Level
 from ..synthesis.remove import Removal, RemoveSettings
 from ..synthesis.repeats import SHOWS
 from .base import Editor, OnStep, Scene
+from .operator import ground_of, understood_of
 
 LEAST_GROUND = 0.25
 """Of the hole's pixels that there must be to copy from."""
@@ -86,7 +89,22 @@ class Remove(Editor[RemoveOptions]):
                 f"polygon, {also}or use 'Fill like there' with an exemplar of what should be "
                 "there."
             )
+        self._tell_of_shadow(scene, on_step)
         return _best(removal, seed, on_step)
+
+    def _tell_of_shadow(self, scene: Scene, on_step: OnStep) -> None:
+        """Say where a shadow of what is removed would stay, because the polygon leaves it out."""
+        if scene.gsd_m > COARSEST_M or scene.band("red") is None:
+            return
+        ground = ground_of(scene)
+        seen = replace(ground, parse=understood_of(scene, self.models.understanding))
+        side = left_shadow(seen)
+        if side:
+            note = (
+                f"Its shadow stays: it lies outside of the polygon, towards the {side} of the "
+                "picture. Draw the polygon around both."
+            )
+            on_step(0, 1, None, "", {"notes": [note]})
 
 
 def _best(removal: Removal, seed: int, on_step: OnStep) -> np.ndarray:

@@ -10,6 +10,7 @@ from scipy import ndimage
 from ..contract.editors import option
 from ..scene.evidence import cast
 from ..scene.rules import smoothstep, water
+from . import debris
 from .ground import Ground
 from .light import exposure, grain
 
@@ -48,7 +49,8 @@ class Flood:
     """`level_m`: water level in the heights given with it, else the depth in the polygon's middle;
     `counts_from`: what those heights are counted from, for whoever brings them there; `clarity_m`:
     depth at which the ground has mostly gone in clear water; `mud` 0 clear ... 1 brown;
-    `keep_tall`: roofs and crowns stay above water up to `object_height_m`."""
+    `keep_tall`: roofs and crowns stay above water up to `object_height_m`; `debris` 0 ... 1: how
+    much drifts on it."""
 
     level_m: float = option(
         "Water level",
@@ -87,6 +89,13 @@ class Flood:
         unit="m",
         minimum=0.0,
         maximum=100.0,
+    )
+    debris: float = option(
+        "Debris",
+        0.0,
+        "Boards, trunks and foam that drift in rafts on the water, as after a tsunami.",
+        minimum=0.0,
+        maximum=1.0,
     )
 
 
@@ -133,7 +142,21 @@ def flood(ground: Ground, how: Flood, seed: int, elevation: np.ndarray | None = 
         dry = ground.image[band] * (1 - 0.1 * damp)
         dry = dry + (below - dry) * deep * (1 - stands)
         out[band] = dry * (1 - opacity) + surface[band] * opacity
-    return out
+    return _with_rafts(ground, out, how, seed, opacity * (1 - stands)) if how.debris else out
+
+
+def _with_rafts(
+    ground: Ground, image: np.ndarray, how: Flood, seed: int, wet: np.ndarray
+) -> np.ndarray:
+    """The image (C, H, W) with what drifts on the water (`wet`: H, W), in rafts and lines, gathered
+    where something stands in its way."""
+    rafts = smoothstep((ground.noise(24.0, seed + 61, 4) - 0.62 + 0.22 * how.debris) / 0.2)
+    lines = np.clip(streaks(ground, seed + 3) * 40, 0, 0.3)
+    cover = np.clip((0.75 * rafts + 0.4 * lines * rafts) * how.debris * (wet > 0.4), 0, 0.7)
+    if ground.gsd_m > COARSEST_OBJECTS_M:
+        return image
+    pieces = debris.scattered(ground, cover, (*debris.HOUSE, debris.WOODLAND[0]), seed + 62)
+    return debris.laid(image, pieces, (wet > 0.4).astype(np.float32), ground.cover.sun)
 
 
 def depth_of(

@@ -80,3 +80,34 @@ def cast(height_m: np.ndarray, azimuth: float, slope: float, gsd_m: float) -> np
         over = shifted(height_m, away, far) - far * gsd_m * slope - height_m
         np.maximum(shade, np.clip(over / (gsd_m * slope), 0, 1), out=shade)
     return shade
+
+
+LONGEST_M = 20.0
+FEWEST_ENDS = 25
+"""How far shadows are followed, and pixels at which they have to begin."""
+
+
+def shadow_length_m(
+    tall: np.ndarray, shadow: np.ndarray, azimuth: float, gsd_m: float
+) -> float | None:
+    """How long shadows are on the ground, by those that begin where what is tall ends on its side
+    away from the sun; `tall`, `shadow` (H, W, bool). None where there are too few."""
+    down, right = towards((azimuth + 180) % 360)
+    step = max(gsd_m, 0.5) / gsd_m
+    ends = tall & (shifted(tall.astype(np.float32), azimuth, 2 * step) < 0.5)
+    rows, cols = np.nonzero(ends)
+    if len(rows) < FEWEST_ENDS:
+        return None
+    dark = np.ones(len(rows), bool)
+    length = np.zeros(len(rows))
+    for count in range(2, int(LONGEST_M / (step * gsd_m)) + 1):
+        row = np.round(rows + down * count * step).astype(int)
+        col = np.round(cols + right * count * step).astype(int)
+        inside = (row >= 0) & (col >= 0) & (row < tall.shape[0]) & (col < tall.shape[1])
+        dark &= inside
+        dark[inside] &= shadow[row[inside], col[inside]]
+        length += dark * step * gsd_m
+        if not dark.any():
+            break
+    begun = length[length > 0]
+    return float(np.median(begun)) + step * gsd_m if len(begun) >= FEWEST_ENDS else None

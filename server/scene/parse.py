@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from .known import fitted
 from .network import COARSEST_M, SceneNetwork
 from .rules import Picture, smoothstep
 
-HEIGHT_M = {"roof": 5.0, "tree": 7.0, "vehicle": 1.6, "low": 0.1, "bare": 0.05}
+HEIGHT_M = {"roof": 5.0, "tree": 7.0, "vehicle": 1.6}
 """What is so high above the ground, where nobody says: a house of one to two storeys, a garden
 tree, a car."""
 NDVI_GREEN = 0.1
@@ -56,12 +55,6 @@ class Parse:
         """The same as a decision with soft edges (H, W): 0 where it is rather something else."""
         return smoothstep((ndimage.gaussian_filter(self.share(*names), 0.8) - 0.33) / 0.34)
 
-    @functools.cached_property
-    def height_m(self) -> np.ndarray:
-        """How high what is there stands above the ground (H, W), a guess by class."""
-        parts = [self.share(name) * tall_m for name, tall_m in HEIGHT_M.items()]
-        return np.asarray(np.sum(parts, axis=0), np.float32)
-
     def pieces(self, name: str, least_m2: float, gsd_m: float) -> np.ndarray:
         """Where a class is (H, W) in [0, 1], decided a connected piece at a time: a piece is the
         class or is not, holes in it are filled, and what is smaller than `least_m2` is left out."""
@@ -86,12 +79,6 @@ class Parse:
         if name == "roof":
             whole = straightened(whole)
         return np.asarray(ndimage.gaussian_filter(whole.astype(np.float32), 0.45), np.float32)
-
-    @property
-    def best(self) -> np.ndarray:
-        """Number of the likeliest class (H, W), len(CLASSES) where unknown is likelier."""
-        left = np.clip(1 - self.shares.sum(axis=0), 0, 1)
-        return np.concatenate([self.shares, left[None]]).argmax(axis=0)
 
 
 RECTANGLE = 0.74

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..operators.damage import CAUSES
 from ..operators.flood import LOWEST
 from ..operators.season import AUTUMN
 from . import lexicon
@@ -20,6 +21,7 @@ SEVERITY_OPTIONS: dict[str, dict[str, dict[str, float]]] = {
     "fog": {"low": {"visibility_m": 900.0}, "high": {"visibility_m": 90.0, "patchiness": 0.3}},
     "flood": {"low": {"level_m": 0.4}, "high": {"level_m": 3.5}},
     "season": {"low": {"amount": 0.5}, "high": {"amount": 1.0}},
+    "damage": {"low": {"severity": 0.25}, "high": {"severity": 1.0}},
     "night": {"low": {"light": 0.35}, "high": {"light": 0.06}},
 }
 _NUMBER = (
@@ -98,15 +100,44 @@ def options_of(operation: str, severity: str, text: str) -> dict[str, Any]:
         or not (lexicon.ELEVATION.search(text) or options.get("level_m", 0.0) > DEEPEST_M)
     ):
         options["counts_from"] = LOWEST
-    if operation == "season":
-        options["season"] = next(
-            (name for name, said in lexicon.SEASONS.items() if said.search(text)), AUTUMN
-        )
+    if operation in SAID:
+        options.update(SAID[operation](text))
     if operation in OBJECTS:
         options["keep_objects"] = True
     if operation in SEARCHABLE:
         options["word"] = operation
     return options
+
+
+def _damage(text: str) -> dict[str, Any]:
+    """What did it, and what it left, as far as the words say."""
+    said = {name for name, pattern in lexicon.CAUSES.items() if pattern.search(text)}
+    found: dict[str, Any] = {}
+    cause = next((name for name in lexicon.CAUSES if name in said and name in CAUSES), "")
+    if cause:
+        found["cause"] = cause
+    if "roofs" in said:
+        found.update(severity=0.3, debris=0.25)
+    if "sheets" in said:
+        found.update(severity=0.3, tarpaulins=0.85)
+    if "all" in said:
+        found["severity"] = 1.0
+    return found
+
+
+def _season(text: str) -> dict[str, Any]:
+    """Which season."""
+    named = (name for name, said in lexicon.SEASONS.items() if said.search(text))
+    return {"season": next(named, AUTUMN)}
+
+
+def _wave(text: str) -> dict[str, Any]:
+    """What else a flood of the sea brings."""
+    return {"mud": 0.95, "debris": 0.5} if lexicon.CAUSES["tsunami"].search(text) else {}
+
+
+SAID = {"flood": _wave, "season": _season, "damage": _damage}
+"""What only the words of some operations tell."""
 
 
 def water_level(options: Mapping[str, Any]) -> str:

@@ -27,6 +27,7 @@ EDITOR_OF = {
     "fog": "fog",
     "season": "season",
     "night": "low-light",
+    "damage": "damage",
     "variation": "variation",
     "harmonise": "harmonise",
     **dict.fromkeys(CLASSES, "fill"),

@@ -55,6 +55,8 @@ SCENES = {name: _pattern(entry) for name, entry in _FILE["scenes"].items()}
 """Weather, light and disasters, in the order in which they count."""
 SEASONS = {name: _pattern(entry) for name, entry in _FILE["seasons"].items()}
 """What a season is called, by the value of the editor's option."""
+CAUSES = {name: _pattern(entry) for name, entry in _FILE["causes"].items()}
+"""What did a damage, by the value of the editor's option; and how far it went."""
 THINGS = {name: _pattern(entry) for name, entry in _FILE["things"].items()}
 """What stands on the ground; longest match first, each character of a sentence is used once."""
 GONE, HIGH, LOW, IMPOSSIBLE, PROTECT_BEFORE = (

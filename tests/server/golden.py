@@ -220,6 +220,24 @@ def requests(there: dict[str, Path]) -> dict[str, tuple[str, dict]]:
         ),
         "burn": ("burn", of("four")),
         "burn-nodata": ("burn", of("four", square(130, 10, 170, 60), **whole)),
+        "damage": (
+            "damage",
+            of(
+                "rgb",
+                square(30, 30, 150, 150),
+                options={"severity": 0.9, "cause": "hurricane", "tarpaulins": 1.0},
+                known=[
+                    {
+                        "kind": "roof",
+                        "polygons": {"geometry": ring(there["rgb"], square(40, 40, 60, 70))},
+                    },
+                    {
+                        "kind": "roof",
+                        "polygons": {"geometry": ring(there["rgb"], square(80, 60, 110, 90))},
+                    },
+                ],
+            ),
+        ),
         "near-infrared": ("near-infrared", of("rgb")),
         "near-infrared-layer": ("near-infrared", of("rgb", **whole)),
         "colours-of-infrared": ("infrared-colours", of("nir")),

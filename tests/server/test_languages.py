@@ -25,6 +25,11 @@ READ = [
     ("nach einem Waldbrand", "burn", "", {}),
     ("Herbst", "season", "", {"season": "autumn leaves"}),
     ("Dürre", "season", "", {"season": "drought"}),
+    ("vom Erdbeben zerstört", "damage", "", {"cause": "earthquake"}),
+    ("detruit par une tornade", "damage", "", {"cause": "tornado"}),
+    ("casas destruidas por el huracán", "damage", "", {"cause": "hurricane"}),
+    ("地震摧毁", "damage", "", {"cause": "earthquake"}),
+    ("Bitte den Zustand vor dem Sturm zeigen", "repair", "", {}),
     ("bei Niedrigwasser", "season", "", {"season": "low water"}),
     ("bei Nacht", "night", "", {}),
     ("Entferne den Schuppen", "remove", "", {}),
@@ -143,7 +148,7 @@ def words_in(data):
 
 
 FOREIGN = {"German", "French", "Spanish", "Chinese"}
-KNOWN_FOREIGN = 18
+KNOWN_FOREIGN = 20
 """Sentences among those that were collected, which are in other languages indeed."""
 
 

@@ -1,0 +1,350 @@
+"""Buildings that an earthquake, a storm, a wave or a blast broke, and what lies about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from scipy import ndimage
+
+from ..contract.editors import option
+from ..scene.evidence import cast, shifted
+from ..scene.rules import smoothstep
+from . import debris
+from .buildings import BROKEN, DESTROYED, INTACT, SWEPT, Buildings, buildings
+from .ground import Ground, hashed
+from .light import exposure, grain, smooth
+
+EARTHQUAKE = "earthquake"
+TORNADO = "tornado"
+HURRICANE = "hurricane"
+TSUNAMI = "tsunami"
+EXPLOSION = "explosion"
+CAUSES = (EARTHQUAKE, TORNADO, HURRICANE, TSUNAMI, EXPLOSION)
+"""What may have done it."""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """`severity` 0 ... 1: how many buildings are hit, and how hard. `cause`: what did it.
+    `debris` 0 ... 1: how much lies about. `tarpaulins` 0 ... 1: share of the broken roofs that are
+    covered already. `roads_cleared`: nothing lies on paved ways any more."""
+
+    cause: str = option(
+        "Cause",
+        TORNADO,
+        "What did it: an earthquake leaves rubble where the house stood, wind carries it off and "
+        "breaks trees, a wave leaves mud.",
+        choices=CAUSES,
+    )
+    severity: float = option(
+        "Severity",
+        0.6,
+        "0.2 roofs here and there, 0.6 half of the buildings destroyed, 1 all of them.",
+        minimum=0.05,
+        maximum=1.0,
+    )
+    debris: float = option(
+        "Debris", 0.5, "How much lies about the buildings.", minimum=0.0, maximum=1.0
+    )
+    tarpaulins: float = option(
+        "Tarpaulins",
+        0.0,
+        "Share of the broken roofs that are covered with blue sheets, as some days later.",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    roads_cleared: bool = option("Roads are cleared", True, "Nothing lies on paved ways any more.")
+
+
+SPREAD_M = {EARTHQUAKE: 2.0, TORNADO: 8.0, HURRICANE: 5.0, TSUNAMI: 10.0, EXPLOSION: 7.0}
+"""How far from a building debris thins to a third."""
+WINDS = (TORNADO, HURRICANE, TSUNAMI, EXPLOSION)
+"""What breaks trees too."""
+STONE = (EARTHQUAKE, EXPLOSION)
+"""What breaks walls of stone and concrete into heaps rather than boards."""
+TALL_M = 4.5
+SHEET_M = (11.0, 7.0)
+"""Longest and widest that a house is covered."""
+MUD = {"red": 0.4, "green": 0.36, "blue": 0.31, "pan": 0.37, "nir": 0.25, "swir1": 0.2}
+SHEET = {"red": 0.16, "green": 0.34, "blue": 0.72, "pan": 0.36, "nir": 0.4, "swir1": 0.4}
+
+
+def hit_by(ground: Ground, how: Damage, seed: int) -> Buildings:
+    """The buildings in the polygons, and what becomes of them."""
+    return buildings(ground, how.severity, how.cause in (TORNADO, TSUNAMI), seed)
+
+
+def damage(ground: Ground, how: Damage, seed: int, hit: Buildings) -> np.ndarray:
+    """The image (C, H, W) after it: houses that are rubble, or broken roofs; debris thinning out
+    around them; the shadows of what fell gone; trees broken by wind; mud where a wave went."""
+    gone = hit.are(DESTROYED, SWEPT)
+    edge = ground.rim(2.0, 0.5, seed + 1)
+    out = _lit_again(ground, gone)
+    if how.cause == TSUNAMI:
+        out = _muddy(ground, out, how, gone, edge, seed)
+    if how.cause in WINDS:
+        out = _broken_trees(ground, out, how, edge, seed)
+    out = _heaps(ground, out, how, hit, seed)
+    spread = _spread(ground, how, hit, edge, seed)
+    kinds = (*(debris.MASONRY if how.cause in STONE else debris.HOUSE), *_panels(ground, gone))
+    near = _reach(ground, gone, 0.8)
+    out = _dusty(ground, out, how, gone, edge)
+    pieces = debris.scattered(ground, np.maximum(spread, near * 0.6), kinds, seed + 20)
+    out = debris.laid(out, pieces, np.maximum(edge, hit.parts > 0), ground.cover.sun)
+    out = out * (1 + (_heaped(ground, seed) - 1) * np.clip(1.5 * near - 0.3, 0, 1))
+    out = _broken_roofs(ground, out, how, hit, seed)
+    return np.clip(out + 0.6 * grain(ground, seed + 9) * np.maximum(near, spread), 0, None)
+
+
+def _reach(ground: Ground, where: np.ndarray, metres: float) -> np.ndarray:
+    """A place and what lies within some metres of it (H, W), fading."""
+    if not where.any():
+        return np.zeros(where.shape, np.float32)
+    far = ndimage.distance_transform_edt(~where) * ground.gsd_m
+    return np.asarray(np.exp(-far / max(metres, 0.3 * ground.gsd_m)), np.float32)
+
+
+def _lit_again(ground: Ground, gone: np.ndarray) -> np.ndarray:
+    """The image without the shadows of buildings that no longer stand: as bright as the lit ground
+    around is."""
+    out = ground.image.copy()
+    sun = ground.cover.sun
+    if sun is None or not gone.any():
+        return out
+    fell = cast(np.where(gone, 1.6 * TALL_M, 0).astype(np.float32), sun, 1.0, ground.gsd_m)
+    shade = np.clip(ground.cover.sure("shadow") * (fell > 0) * ~gone, 0, 1)
+    if shade.sum() < 4:
+        return out
+    lit = np.clip(ground.cover.share("low", "paved", "bare"), 0, 1) * (1 - shade)
+    size = 9.0 / max(ground.gsd_m, 0.05)
+    for band, image in enumerate(ground.image):
+        there = ndimage.gaussian_filter(image * lit, size) / np.maximum(
+            ndimage.gaussian_filter(lit, size), 1e-3
+        )
+        dark = ndimage.gaussian_filter(image * shade, size) / np.maximum(
+            ndimage.gaussian_filter(shade, size), 1e-3
+        )
+        gain = np.clip(there / np.maximum(dark, 0.01), 1.0, 4.0)
+        out[band] = image * (1 + (gain - 1) * shade)
+    return out
+
+
+def _heaps(ground: Ground, image: np.ndarray, how: Damage, hit: Buildings, seed: int) -> np.ndarray:
+    """What is left where buildings stood: broken material in the tones of their own roofs, dust and
+    gaps; a floor, of those that were swept away."""
+    out = image.copy()
+    gone = hit.are(DESTROYED)
+    ragged = (ground.noise(2.5, seed + 2, 2) - 0.5) * 2.2 / max(ground.gsd_m, 0.05)
+    far = ndimage.distance_transform_edt(~gone) - ndimage.distance_transform_edt(gone)
+    heap = smoothstep((0.8 / max(ground.gsd_m, 0.05) - far - ragged + 0.5) / 1.5)
+    heap = heap * (ground.mask if gone.any() else 0)
+    mottle = 0.6 * ground.noise(1.4, seed + 3, 2) + 0.4 * ground.noise(4.0, seed + 4, 2)
+    gaps = smoothstep((0.36 - ground.noise(1.8, seed + 7, 2)) / 0.12)
+    masonry = how.cause in STONE
+    base = debris.CONCRETE if masonry else debris.WOOD
+    light = exposure(ground)
+    floor = hit.are(SWEPT)
+    own = _own_tone(ground, hit.parts)
+    for band, role in enumerate(ground.roles):
+        tone = base.get(role, base["pan"]) * light
+        rubble = (0.62 * tone + 0.38 * own[band]) * (0.62 + 0.75 * mottle) * (1 - 0.55 * gaps)
+        out[band] = out[band] * (1 - heap) + rubble * heap
+        slab = debris.CONCRETE.get(role, 0.56) * light * (0.86 + 0.25 * mottle)
+        out[band] = np.where(floor & ground.mask, slab, out[band])
+    return out
+
+
+def _panels(ground: Ground, gone: np.ndarray) -> list[debris.Kind]:
+    """Larger pieces of the roofs that fell, in their own tone."""
+    if not gone.any():
+        return []
+    light = exposure(ground)
+    tone = {
+        role: float(np.median(band[gone])) / light
+        for role, band in zip(ground.roles, ground.image, strict=False)
+    }
+    tone.setdefault("pan", float(np.mean(list(tone.values()) or [0.4])))
+    return [
+        debris.Kind(tone, 0.1, (1.0, 4.0), (0.8, 2.6)),
+        debris.Kind(tone, 0.2, (0.4, 1.6), (0.3, 1.0)),
+    ]
+
+
+def _heaped(ground: Ground, seed: int) -> np.ndarray:
+    """Light and shade (H, W), about 1, on the humps of a heap."""
+    humps = ground.noise(4.5, seed + 16, 3)
+    sun = ground.cover.sun
+    towards_sun = shifted(humps, 135.0 if sun is None else sun + 180.0, 0.8 / ground.gsd_m)
+    slope = np.where(towards_sun > 0, humps - towards_sun, 0)
+    return np.asarray(np.clip(1 + 0.7 * slope, 0.7, 1.2))
+
+
+def _own_tone(ground: Ground, parts: np.ndarray) -> np.ndarray:
+    """Median-like brightness (C, H, W) of the building at or nearest to each pixel."""
+    if not parts.any():
+        return ground.image
+    near = ndimage.distance_transform_edt(parts == 0, return_distances=False, return_indices=True)
+    which = parts[near[0], near[1]]
+    pixels = np.maximum(np.bincount(parts.ravel()), 1)
+    means = [np.bincount(parts.ravel(), band.ravel()) / pixels for band in ground.image]
+    return np.stack(means).astype(np.float32)[:, which]
+
+
+def _spread(ground: Ground, how: Damage, hit: Buildings, edge: np.ndarray, seed: int) -> np.ndarray:
+    """Share of the ground (H, W) that pieces lie on, beside the heaps: thinning with the distance,
+    in clumps, carried along by a wave, and none on cleared ways."""
+    away = _reach(ground, hit.are(DESTROYED, SWEPT), SPREAD_M[how.cause])
+    away += 0.25 * _reach(ground, hit.are(BROKEN), 2.5)
+    clumps = smoothstep((ground.noise(9.0, seed + 12, 3) - 0.3) / 0.5)
+    cover = 0.62 * how.debris * away * (0.35 + 0.9 * clumps)
+    if how.cause == TSUNAMI:
+        lines = smoothstep((ground.noise(26.0, seed + 13, 3) - 0.52) / 0.2)
+        cover = np.maximum(cover, 0.7 * how.debris * how.severity * lines * clumps)
+    elif how.cause in WINDS:
+        cover = np.maximum(cover, 0.09 * how.debris * how.severity * clumps)
+    parse = ground.cover
+    cover = cover * (1 - 0.9 * parse.sure("water"))
+    cover = cover * (1 - 0.95 * hit.are(INTACT)) * (1 - 0.7 * hit.are(BROKEN))
+    if how.roads_cleared:
+        cover = cover * (1 - 0.97 * parse.pieces("paved", 60.0, ground.gsd_m))
+    return np.asarray(np.clip(cover * edge, 0, 0.8), np.float32)
+
+
+def _dusty(
+    ground: Ground, image: np.ndarray, how: Damage, gone: np.ndarray, edge: np.ndarray
+) -> np.ndarray:
+    """Fine dust and splinters on the ground around what fell."""
+    dust = 0.45 * how.debris * _reach(ground, gone, 0.7 * SPREAD_M[how.cause]) * edge * ~gone
+    dust = dust * (1 - 0.6 * ground.cover.sure("paved")) * (1 - ground.cover.sure("water"))
+    light = exposure(ground)
+    out = image.copy()
+    for band, role in enumerate(ground.roles):
+        tone = 0.85 * debris.WOOD.get(role, 0.45) * light
+        out[band] += (tone - out[band]) * dust
+    return out
+
+
+def _broken_trees(
+    ground: Ground, image: np.ndarray, how: Damage, edge: np.ndarray, seed: int
+) -> np.ndarray:
+    """Crowns without leaves or lying down, in patches, with trunks and twigs about."""
+    crowns = ground.cover.sure("tree")
+    worst = how.severity * (0.6 if how.cause == HURRICANE else 1.0)
+    down = smoothstep((worst * 1.3 - ground.noise(14.0, seed + 30, 3)) / 0.25) * crowns * edge
+    if not down.any():
+        return image
+    light = exposure(ground)
+    texture = ground.luminance / np.maximum(smooth(ground.luminance, 3, 0.3), 0.03)
+    texture = np.clip(texture, 0.5, 1.7)
+    out = image.copy()
+    for band, role in enumerate(ground.roles):
+        litter = (0.6 * debris.TWIG.get(role, 0.23) + 0.4 * debris.TRUNK.get(role, 0.29)) * light
+        out[band] += (litter * texture - out[band]) * 0.8 * down
+    pieces = debris.scattered(ground, 0.22 * down, debris.WOODLAND, seed + 31)
+    return debris.laid(out, pieces, edge * (down > 0.15), ground.cover.sun)
+
+
+def _muddy(
+    ground: Ground,
+    image: np.ndarray,
+    how: Damage,
+    gone: np.ndarray,
+    edge: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """Silt on all that is low, thicker in hollows."""
+    parse = ground.cover
+    low = np.clip(1 - parse.sure("roof") - parse.sure("tree") - parse.sure("water"), 0, 1)
+    low = np.maximum(low, gone)
+    thick = smoothstep((ground.noise(22.0, seed + 40, 4) - 0.65 + 0.8 * how.severity) / 0.5)
+    shore = ground.rim(14.0, 0.7, seed + 42)
+    film = 0.82 * thick * low * np.minimum(edge, shore)
+    light = exposure(ground)
+    wet = 1 - 0.2 * smoothstep((ground.noise(12.0, seed + 41, 4) - 0.45) / 0.3)
+    wet = wet * (1 + 0.16 * (ground.noise(3.0, seed + 43, 3) - 0.5))
+    fine = ground.luminance / np.maximum(smooth(ground.luminance, 5, 0.3), 0.03)
+    wet = wet * np.clip(fine, 0.7, 1.4) ** 0.6
+    out = image.copy()
+    for band, role in enumerate(ground.roles):
+        out[band] += (MUD.get(role, 0.36) * light * wet - out[band]) * film
+    return out
+
+
+def _broken_roofs(
+    ground: Ground, image: np.ndarray, how: Damage, hit: Buildings, seed: int
+) -> np.ndarray:
+    """Roofs with holes down to a dark inside, boards laid bare around them, and blue sheets."""
+    roof = hit.are(BROKEN)
+    if not roof.any():
+        return image
+    big = ground.noise(6.0, seed + 50, 2)
+    depth = 0.36 + 0.2 * how.severity
+    level = big + 0.18 * (ground.noise(1.5, seed + 51, 2) - 0.5)
+    bare = smoothstep((depth - level) / 0.06) * roof
+    hole = smoothstep((depth - 0.2 - level) / 0.06) * roof
+    light = exposure(ground)
+    relief = np.clip(
+        ground.luminance / np.maximum(smooth(ground.luminance, 4, 0.3), 0.03), 0.7, 1.3
+    )
+    sheets = _sheets(ground, how, hit, level < depth, seed)
+    out = image.copy()
+    fine = 0.85 + 0.3 * ground.noise(1.0, seed + 52, 2)
+    fold = 0.9 + 0.2 * ground.noise(2.0, seed + 53, 2)
+    for band, role in enumerate(ground.roles):
+        wood = debris.WOOD.get(role, 0.5) * light * fine
+        dark = 0.75 * debris.FELT.get(role, 0.23) * light * fine
+        out[band] += (wood * relief - out[band]) * 0.8 * bare
+        out[band] += (dark - out[band]) * 0.75 * hole
+        blue = SHEET.get(role, 0.35) * light * relief * fold
+        out[band] += (blue - out[band]) * 0.95 * sheets
+    return out
+
+
+def _sheets(
+    ground: Ground, how: Damage, hit: Buildings, holes: np.ndarray, seed: int
+) -> np.ndarray:
+    """Where sheets lie (H, W) in [0, 1]: over the holes of some roofs, as rectangles along their
+    sides."""
+    found = np.zeros(holes.shape, bool)
+    boxes = ndimage.find_objects(hit.parts)
+    for number in np.flatnonzero(hit.fates == BROKEN):
+        rows, cols = boxes[number - 1]
+        at = (np.array([rows.start + ground.origin[0]]), np.array([cols.start + ground.origin[1]]))
+        draws = [float(hashed(*at, seed + 60 + k)[0, 0]) for k in range(3)]
+        if draws[0] >= how.tarpaulins:
+            continue
+        part = hit.parts[rows, cols] == number
+        down, right = np.nonzero(part & holes[rows, cols])
+        if len(down) < 3:
+            continue
+        axis = _axis(part)
+        u = (right - right.mean()) * axis[0] + (down - down.mean()) * axis[1]
+        v = (down - down.mean()) * axis[0] - (right - right.mean()) * axis[1]
+        half = [0.5 * size / ground.gsd_m for size in SHEET_M]
+        spans = [
+            np.clip(np.percentile(one, (6, 94)), np.median(one) - most, np.median(one) + most)
+            for one, most in zip((u, v), half, strict=True)
+        ]
+        y, x = np.indices(part.shape)
+        along = (x - right.mean()) * axis[0] + (y - down.mean()) * axis[1]
+        over = (y - down.mean()) * axis[0] - (x - right.mean()) * axis[1]
+        inside = (along >= spans[0][0] - 0.5) & (along <= spans[0][1] + 0.5)
+        inside &= (over >= spans[1][0] - 0.5) & (over <= spans[1][1] + 0.5)
+        found[rows, cols] |= inside & part
+    return np.asarray(ndimage.gaussian_filter(found.astype(np.float32), 0.4), np.float32)
+
+
+def _axis(part: np.ndarray) -> tuple[float, float]:
+    """Direction (x, y) of the long side of a building (H, W, bool)."""
+    rows, cols = np.nonzero(part)
+    frame = shapely.minimum_rotated_rectangle(shapely.multipoints(np.stack([cols, rows], 1)))
+    if frame.geom_type != "Polygon":
+        return 1.0, 0.0
+    corners = shapely.get_coordinates(frame)
+    sides: Sequence[np.ndarray] = [corners[1] - corners[0], corners[2] - corners[1]]
+    longer = max(sides, key=lambda side: float(np.hypot(*side)))
+    x, y = longer / np.hypot(*longer)
+    return float(x), float(y)

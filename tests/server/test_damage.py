@@ -1,0 +1,276 @@
+"""Damage: which buildings it takes, what it leaves beside them, and what it says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import rasterio
+from landbrush.server.ground.errors import CannotEdit
+from landbrush.server.operators import debris
+from landbrush.server.operators.buildings import BROKEN, DESTROYED, INTACT, SWEPT, buildings
+from landbrush.server.operators.damage import (
+    CAUSES,
+    EARTHQUAKE,
+    HURRICANE,
+    TORNADO,
+    TSUNAMI,
+    Damage,
+    damage,
+    hit_by,
+)
+from landbrush.server.operators.flood import Flood, flood
+from landbrush.server.operators.ground import Ground
+from landbrush.server.words.interpreter import interpret
+from scipy import ndimage
+
+from tests.server.conftest import RGB, finished, in_type, inputs, ring, square, write
+from tests.server.towns import ROLES, told, town
+
+
+def street(mask=None, gsd=0.5, **more):
+    """A town as operators see it, with its roofs, road and shadows."""
+    image, roof, road, shadow = town()
+    whole = np.ones(roof.shape, bool) if mask is None else mask
+    ground = Ground(image, whole, ROLES[:3], gsd)
+    parse = told(roof.shape, shadow=shadow, roof=roof, paved=road, **more)
+    return replace(ground, parse=parse), roof, road, shadow
+
+
+def changed(made, ground):
+    return np.abs(made - ground.image).max(axis=0)
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_at_its_worst_every_building_goes_and_at_its_least_nearly_none(cause):
+    ground, roof, *_ = street()
+    worst = hit_by(ground, Damage(cause=cause, severity=1.0), 0)
+    least = hit_by(ground, Damage(cause=cause, severity=0.05), 0)
+    count = ndimage.label(roof)[1]
+    assert worst.count(DESTROYED, SWEPT) == count == worst.count(INTACT, BROKEN, DESTROYED, SWEPT)
+    assert least.count(DESTROYED, SWEPT) == 0 and least.count(INTACT) >= count - 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_building_is_hit_as_a_whole(seed):
+    ground, roof, *_ = street()
+    hit = hit_by(ground, Damage(severity=0.6), seed)
+    change = changed(damage(ground, Damage(severity=0.6, debris=0.0), seed, hit), ground)
+    assert hit.count(DESTROYED) and hit.count(INTACT, BROKEN)
+    parts, count = ndimage.label(ndimage.binary_erosion(roof, iterations=4))
+    for number in range(1, count + 1):
+        here = parts == number
+        fate = np.unique(hit.fates[hit.parts[here]])
+        assert len(fate) == 1
+        share = (change[here] > 0.03).mean()
+        if fate[0] == DESTROYED:
+            assert share > 0.8
+        elif fate[0] == INTACT:
+            assert share < 0.02
+
+
+@pytest.mark.parametrize("severity", [0.3, 0.6, 0.9])
+def test_as_many_fall_as_was_asked_for(severity):
+    size = 600
+    roof = np.zeros((size, size), bool)
+    for row in range(10, size - 20, 30):
+        for col in range(10, size - 20, 30):
+            roof[row : row + 16, col : col + 16] = True
+    image = np.full((3, size, size), 0.4, np.float32)
+    ground = Ground(image, np.ones_like(roof), ROLES[:3], 0.5, parse=told(roof.shape, roof=roof))
+    shares = [
+        (hit := buildings(ground, severity, False, seed)).count(DESTROYED)
+        / hit.count(INTACT, BROKEN, DESTROYED)
+        for seed in range(5)
+    ]
+    assert abs(np.mean(shares) - (1.3 * severity - 0.3)) < 0.12
+
+
+def test_what_the_edge_cuts_through_stays_whole():
+    mask = np.zeros((240, 240), bool)
+    mask[:, :30] = True  # a third of the first houses
+    mask[:, 70:] = True
+    ground, roof, *_ = street(mask)
+    hit = hit_by(ground, Damage(severity=1.0), 0)
+    assert not hit.are(DESTROYED)[:, :60].any() and hit.are(DESTROYED)[:, 80:].any()
+
+
+def test_rubble_has_no_shadow_of_the_house_that_stood_there():
+    ground, roof, _, shadow = street()
+    how = Damage(cause=EARTHQUAKE, severity=1.0, debris=0.0)
+    made = damage(ground, how, 0, hit_by(ground, how, 0))
+    far = shadow & ~ndimage.binary_dilation(roof, iterations=6)
+    lit = ground.image[1][~roof & ~shadow & (ground.cover.share("low") > 0.5)].mean()
+    assert ground.image[1][far].mean() < 0.5 * lit < made[1][far].mean()
+
+
+def test_cleared_roads_are_free_and_others_are_not():
+    ground, _, road, _ = street()
+    found = []
+    for cleared in (True, False):
+        how = Damage(severity=1.0, debris=1.0, roads_cleared=cleared)
+        made = damage(ground, how, 0, hit_by(ground, how, 0))
+        found.append((changed(made, ground)[road] > 0.08).mean())
+    assert found[0] < 0.05 < found[1]
+
+
+def test_wind_breaks_trees_an_earthquake_does_not():
+    wood = np.zeros((240, 240), bool)
+    wood[70:100, 20:220] = True
+    ground, *_ = street(tree=wood)
+    for cause, broken in ((TORNADO, True), (TSUNAMI, True), (EARTHQUAKE, False)):
+        how = Damage(cause=cause, severity=0.9, debris=0.0)
+        made = damage(ground, how, 0, hit_by(ground, how, 0))
+        core = ndimage.binary_erosion(wood, iterations=8)
+        assert (changed(made, ground)[core].mean() > 0.05) == broken
+
+
+def test_sheets_are_blue_and_lie_on_broken_roofs_alone():
+    ground, *_ = street()
+    how = Damage(cause=HURRICANE, severity=0.4, tarpaulins=1.0, debris=0.0)
+    hit = hit_by(ground, how, 3)
+    red, _, blue = damage(ground, how, 3, hit)
+    sheets = blue > red + 0.3
+    assert sheets.any() and not (sheets & ~hit.are(BROKEN)).any()
+    bare = damage(ground, replace(how, tarpaulins=0.0), 3, hit)
+    assert not (bare[2] > bare[0] + 0.3).any()
+
+
+def test_a_wave_leaves_mud_on_all_that_is_low():
+    ground, roof, road, _ = street()
+    how = Damage(cause=TSUNAMI, severity=1.0, debris=0.0, roads_cleared=False)
+    made = damage(ground, how, 0, hit_by(ground, how, 0))
+    grass = ndimage.binary_erosion(~(roof | road), iterations=8)
+    assert made[0][grass].mean() > made[1][grass].mean() > made[2][grass].mean()
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_the_same_seed_gives_the_same_ruins_and_another_gives_others(cause):
+    ground, *_ = street()
+    how = Damage(cause=cause)
+    one, two, other = (damage(ground, how, s, hit_by(ground, how, s)) for s in (4, 4, 5))
+    assert (one == two).all() and (one != other).any()
+
+
+@pytest.mark.parametrize("at", [(0, 0), (30, 50), (100, 7)])
+def test_pieces_lie_where_they_lie_whatever_window_is_looked_at(at):
+    image = np.full((3, 200, 200), 0.4, np.float32)
+    cover = np.full((200, 200), 0.3, np.float32)
+    whole = Ground(image, cover > 0, ROLES[:3], 0.3, (1000, 2000))
+    row, col = at
+    rows, cols = slice(row, row + 90), slice(col, col + 90)
+    part = Ground(
+        image[:, rows, cols], cover[rows, cols] > 0, ROLES[:3], 0.3, (1000 + row, 2000 + col)
+    )
+    tones, there = debris.scattered(whole, cover, debris.HOUSE, 3)
+    again, here = debris.scattered(part, cover[rows, cols], debris.HOUSE, 3)
+    assert (there[rows, cols] == here).all()
+    assert np.allclose(tones[:, rows, cols], again, atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.4, 0.75])
+@pytest.mark.parametrize("gsd", [0.1, 0.5, 2.0])
+def test_pieces_cover_about_as_much_as_was_asked_for(share, gsd):
+    cover = np.full((300, 300), share, np.float32)
+    ground = Ground(np.full((3, 300, 300), 0.4, np.float32), cover >= 0, ROLES[:3], gsd)
+    _, there = debris.scattered(ground, cover, debris.HOUSE, 0)
+    assert share * 0.7 - 0.01 <= there.mean() <= share * 1.25 + 0.01
+
+
+def test_debris_drifts_on_the_water_alone():
+    ground, roof, *_ = street()
+    plain, strewn = (flood(ground, Flood(level_m=1.5, debris=d), 0) for d in (0.0, 1.0))
+    differs = np.abs(plain - strewn).max(axis=0) > 0.05
+    assert differs.mean() > 0.03
+    assert differs[ndimage.binary_erosion(roof, iterations=4)].mean() < 0.02
+
+
+def run(client, path, corners, **more):
+    wanted = inputs(path, corners, output={"area": "layer"}, **more)
+    answer = client.post("/processes/damage/execution", json={"inputs": wanted})
+    return finished(client, answer.get_json()["jobID"])
+
+
+def test_the_promise_holds_and_the_manifest_says_what_fell(client, tmp_path):
+    image, _, road, _ = town()
+    path = write(tmp_path / "a.tif", in_type(image, "uint8"), colorinterp=RGB)
+    houses = {
+        "type": "MultiPolygon",
+        "coordinates": [
+            ring(path, square(20 + 60 * n, 30, 50 + 60 * n, 54))["coordinates"] for n in range(3)
+        ],
+    }
+    known = [{"kind": "roof", "polygons": {"geometry": houses}}]
+    info = run(client, path, square(10, 10, 230, 100), known=known, options={"severity": 1.0})
+    assert info["status"] == "successful", info["message"]
+    manifest = client.get(f"/jobs/{info['jobID']}/results/manifest.json").get_json()
+    said = [note for note in manifest["notes"] if "destroyed" in note]
+    assert said and "destroyed, 0 damaged" in said[0]
+    data = client.get(f"/jobs/{info['jobID']}/results/result.tif").data
+    with rasterio.MemoryFile(data) as memory, memory.open() as made, rasterio.open(path) as source:
+        differs = (made.read() != source.read()).any(axis=0)
+    assert differs[34:50, 26:44].mean() > 0.8 and not differs[101:].any()
+
+
+def test_the_outline_of_one_building_is_enough(editors):
+    from landbrush.server.editors.base import Scene
+
+    image = np.full((3, 90, 90), 0.45, np.float32)
+    mask = np.zeros((90, 90), bool)
+    mask[30:60, 30:60] = True
+    whole = np.ones_like(mask)
+    said = []
+    editor = editors.get("damage")
+    scene = Scene(image, whole, mask, ROLES[:3], 0.5, known={"paved": whole})
+    options = editor.parse({"severity": 0.9})
+    made = editor.edit(scene, "", options, 0, lambda *a: said.extend(a[4:]))
+    assert (np.abs(made - image).max(axis=0)[mask] > 0.05).mean() > 0.6
+    assert "outline" in said[-1]["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("gsd", "roles", "said"),
+    [(10.0, ROLES[:3], "3 m or finer"), (0.5, ("pan",), "no red, green and blue")],
+)
+def test_where_no_building_can_be_told_it_says_so(editors, gsd, roles, said):
+    from landbrush.server.editors.base import Scene
+
+    whole = np.ones((60, 60), bool)
+    scene = Scene(np.full((len(roles), 60, 60), 0.4, np.float32), whole, whole, roles, gsd)
+    editor = editors.get("damage")
+    with pytest.raises(CannotEdit, match=said):
+        editor.edit(scene, "", editor.parse({}), 0, lambda *a: None)
+
+
+def test_a_meadow_has_no_building_to_break(editors):
+    from landbrush.server.editors.base import Scene
+
+    whole = np.ones((160, 160), bool)
+    image = np.full((3, 160, 160), 0.4, np.float32)
+    scene = Scene(image, whole, whole, ROLES[:3], 0.5, known={"low": whole})
+    editor = editors.get("damage")
+    with pytest.raises(CannotEdit, match="No building is found"):
+        editor.edit(scene, "", editor.parse({"cause": EARTHQUAKE}), 0, lambda *a: None)
+
+
+@pytest.mark.parametrize(
+    ("words", "editor", "options"),
+    [
+        ("destroyed by a tornado", "damage", {"cause": "tornado"}),
+        ("earthquake, all houses collapsed", "damage", {"cause": "earthquake", "severity": 1.0}),
+        ("blue tarpaulins on the roofs", "damage", {"severity": 0.3, "tarpaulins": 0.85}),
+        ("roof holes after the hurricane", "damage", {"cause": "hurricane", "severity": 0.3}),
+        ("slight storm damage", "damage", {"cause": "hurricane", "severity": 0.25}),
+        ("bombed", "damage", {"cause": "explosion"}),
+        ("houses destroyed by the tsunami", "damage", {"cause": "tsunami"}),
+        ("tsunami", "flood", {"mud": 0.95, "debris": 0.5}),
+        ("flooded knee-deep", "flood", {"level_m": 0.5}),
+        ("clear the rubble", "remove", {}),
+    ],
+)
+def test_words_say_what_did_it_and_how_far(words, editor, options):
+    found = interpret(words, lambda said: {})
+    assert found.editor == editor and found.sure
+    assert options.items() <= found.options.items()
+    assert "debris" not in found.options or editor == "damage" or "tsunami" in words
