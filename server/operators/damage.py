@@ -60,7 +60,7 @@ class Damage:
 
 
 SPREAD_M = {EARTHQUAKE: 2.0, TORNADO: 8.0, HURRICANE: 5.0, TSUNAMI: 10.0, EXPLOSION: 7.0}
-"""How far from a building debris thins to a third."""
+"""How far from a building debris thins to a third, at middling severity."""
 WINDS = (TORNADO, HURRICANE, TSUNAMI, EXPLOSION)
 """What breaks trees too."""
 STONE = (EARTHQUAKE, EXPLOSION)
@@ -193,10 +193,15 @@ def _own_tone(ground: Ground, parts: np.ndarray) -> np.ndarray:
     return np.stack(means).astype(np.float32)[:, which]
 
 
+def _spread_m(how: Damage) -> float:
+    """How far from a building debris thins to a third: farther the worse it was."""
+    return SPREAD_M[how.cause] * (0.5 + 0.9 * how.severity)
+
+
 def _spread(ground: Ground, how: Damage, hit: Buildings, edge: np.ndarray, seed: int) -> np.ndarray:
     """Share of the ground (H, W) that pieces lie on, beside the heaps: thinning with the distance,
     in clumps, carried along by a wave, and none on cleared ways."""
-    away = _reach(ground, hit.are(DESTROYED, SWEPT), SPREAD_M[how.cause])
+    away = _reach(ground, hit.are(DESTROYED, SWEPT), _spread_m(how))
     away += 0.25 * _reach(ground, hit.are(BROKEN), 2.5)
     clumps = smoothstep((ground.noise(9.0, seed + 12, 3) - 0.3) / 0.5)
     cover = 0.62 * how.debris * away * (0.35 + 0.9 * clumps)
@@ -204,7 +209,7 @@ def _spread(ground: Ground, how: Damage, hit: Buildings, edge: np.ndarray, seed:
         lines = smoothstep((ground.noise(26.0, seed + 13, 3) - 0.52) / 0.2)
         cover = np.maximum(cover, 0.7 * how.debris * how.severity * lines * clumps)
     elif how.cause in WINDS:
-        cover = np.maximum(cover, 0.09 * how.debris * how.severity * clumps)
+        cover = np.maximum(cover, 0.2 * how.debris * how.severity**2 * clumps)
     parse = ground.cover
     cover = cover * (1 - 0.9 * parse.sure("water"))
     cover = cover * (1 - 0.95 * hit.are(INTACT)) * (1 - 0.7 * hit.are(BROKEN))
@@ -217,7 +222,7 @@ def _dusty(
     ground: Ground, image: np.ndarray, how: Damage, gone: np.ndarray, edge: np.ndarray
 ) -> np.ndarray:
     """Fine dust and splinters on the ground around what fell."""
-    dust = 0.45 * how.debris * _reach(ground, gone, 0.7 * SPREAD_M[how.cause]) * edge * ~gone
+    dust = 0.45 * how.debris * _reach(ground, gone, 0.8 * _spread_m(how)) * edge * ~gone
     dust = dust * (1 - 0.6 * ground.cover.sure("paved")) * (1 - ground.cover.sure("water"))
     light = exposure(ground)
     out = image.copy()

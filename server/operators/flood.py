@@ -104,8 +104,13 @@ STREET_M = 0.15
 DOOR_M = 0.35
 WAVES_M = 0.25
 """Unevenness of the ground, from swell to hollow, where no heights are known."""
+RIPPLES_M = 0.12
+TUFTS_M = 0.05
+"""The same over some metres, and over a pixel or two."""
 OPAQUE = (0.84, 0.95)
 """Even brown water lets a trace of the ground through, more where it is shallow."""
+FULL_GRAIN = 1.08
+"""What shows through the water has less grain than the ground."""
 CAR_M = 1.5
 SUN_SLOPE = 1.0
 """Fall of the sun's rays, metres a metre, where only its direction is known: 45 degrees."""
@@ -180,13 +185,24 @@ def depth_of(
         wander = 0.8 * min(max(shore, 0.2 * deepest), max(14 * metre, 40.0))
         hollow = smoothstep(ground.depth(min(wander, 0.45 * deepest), seed) / (1.3 * shore))
     swell = (ground.noise(45.0, seed + 5, 3) - 0.5) * WAVES_M
+    swell += (ground.noise(7.0, seed + 6, 3) - 0.5) * RIPPLES_M + _tufts(ground)
     cover = ground.cover
     relief = swell - STREET_M * cover.sure("paved") + DOOR_M * cover.sure("roof")
-    relief = ndimage.gaussian_filter(relief, 0.4 * metre)
+    relief = ndimage.gaussian_filter(relief, 0.25 * metre)
     # At its rim the water is as shallow as the ground is uneven.
     level = how.level_m * hollow - 0.12 * min(how.level_m, 1.0) * (1 - hollow)
     depth = level - np.minimum(relief, 0.9 * how.level_m) * (1.2 - 0.7 * hollow)
     return np.asarray(np.where(ground.mask & (plain > 0), depth, -1.0), np.float32)
+
+
+def _tufts(ground: Ground) -> np.ndarray:
+    """Unevenness (H, W) in metres that light and dark spots of the ground hint at: what is brighter
+    than its surroundings rather stands out."""
+    light = ground.luminance
+    size = max(3.0 / max(ground.gsd_m, 0.05), 1.5)
+    apart = ndimage.gaussian_filter(light, 0.7) - ndimage.gaussian_filter(light, size)
+    spread = max(float(apart.std()), 1e-4)
+    return np.asarray(np.clip(apart / (2 * spread), -1, 1) * TUFTS_M, np.float32)
 
 
 def standing(ground: Ground, how: Flood, depth: np.ndarray) -> np.ndarray:
@@ -230,7 +246,7 @@ def surface_of(ground: Ground, how: Flood, seed: int, stands: np.ndarray) -> np.
             colour = local[band]
         blue = 1.4 if role == "blue" else 1.0
         lit = colour * texture + (sky * blue * light if ground.band_is_colour(band) else 0.0)
-        out[band] = np.clip(lit, 0.003, None) * (1 - 0.36 * shade) + specks[band]
+        out[band] = np.clip(lit, 0.003, None) * (1 - 0.36 * shade) + FULL_GRAIN * specks[band]
     return np.clip(out, 0, None)
 
 

@@ -9,6 +9,10 @@ from .ground import Ground, hashed
 
 CALM = 8.0
 """Percentile of local roughness that is taken for grain alone."""
+CALMEST = 1.0
+STEADY = 1.75
+"""Grain alone is much the same everywhere: where the calm is rougher than the calmest by more than
+this, no ground is calm, and what is measured is texture."""
 WINDOW_PX = 7
 GENTLE = 0.86
 """Even noise looks stronger than that of a picture, whose calmest ground is calmer than most."""
@@ -34,7 +38,11 @@ def grain_of(ground: Ground) -> np.ndarray:
         here = rough(band)[where]
         # What is the same to the last bit was filled in where there is no data.
         here = here[here > 1e-7]
-        found.append(np.percentile(here, CALM) if here.size else 0.0)
+        if not here.size:
+            found.append(0.0)
+            continue
+        calmest, calm = np.percentile(here, (CALMEST, CALM))
+        found.append(min(calm, STEADY * calmest))
     return np.array(found, np.float32)
 
 

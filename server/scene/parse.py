@@ -25,9 +25,9 @@ NDVI_SPREAD = 0.08
 LEAST = 0.004
 KNOWN_ORDER = ("water", "bare", "low", "paved", "tree", "roof")
 """What a layer tells later counts over what one tells before."""
-PIECE_FROM = 0.25
-PIECE_MEAN = 0.38
-PIECE_ALONE = 0.65
+PIECE_FROM = 0.2
+PIECE_MEAN = 0.3
+PIECE_ALONE = 0.5
 """Probability from which pixels may belong to a piece, that a whole piece needs in the mean, and
 that one needs which throws no shadow although the sun is known."""
 SHADOW_SAYS = 0.45
