@@ -1,5 +1,5 @@
-"""docs/ground.jpg: floods, snow, fires, fog, dusk and night on places that the scene parser was not
-trained on, before and after.
+"""docs/ground.jpg: floods, snow, fires, fog, dusk, night, damage and seasons on places that the
+scene parser was not trained on, before and after.
 
 usage: python benchmarks/ground_sheet.py [FOLDER]   (FOLDER: each pair as a PNG of its own, too)
 """
@@ -119,7 +119,16 @@ SHOTS = (
     Shot("snow, 5 m", PRAIRIE, "snow"),
     Shot("burnt, 10 m", EBRO, "burn"),
     Shot("flood, 10 m", EBRO, "flood", {"level_m": 1.5}),
-)
+    Shot("after a tornado", VILLAGE, "damage", {"severity": 0.8}),
+    Shot("after an earthquake", MONICA, "damage", {"cause": "earthquake", "severity": 0.6}),
+    Shot("after a hurricane", SPRINGS, "damage",
+         {"cause": "hurricane", "severity": 0.4, "tarpaulins": 0.6}),
+    Shot("after a tsunami", WAJIMA, "damage", {"cause": "tsunami", "severity": 0.8}),
+    Shot("after an explosion", FREEWAY, "damage", {"cause": "explosion", "severity": 0.5}),
+    Shot("tsunami", VIRAC_A, "flood", {"level_m": 1.2, "mud": 0.95, "debris": 0.5}),
+    Shot("autumn", FIELDS, "season"),
+    Shot("drought", GOLF, "season", {"season": "drought"}),
+)  # fmt: skip
 
 
 def ring(shot: Shot) -> list[tuple[float, float]]:

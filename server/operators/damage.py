@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -15,7 +15,7 @@ from ..scene.rules import smoothstep
 from . import debris
 from .buildings import BROKEN, DESTROYED, INTACT, SWEPT, Buildings, buildings
 from .ground import Ground, hashed
-from .light import exposure, grain, smooth
+from .light import aired, exposure, grain, smooth
 
 EARTHQUAKE = "earthquake"
 TORNADO = "tornado"
@@ -84,7 +84,7 @@ def damage(ground: Ground, how: Damage, seed: int, hit: Buildings) -> np.ndarray
     edge = ground.rim(2.0, 0.5, seed + 1)
     out = _lit_again(ground, gone)
     if how.cause == TSUNAMI:
-        out = _muddy(ground, out, how, gone, edge, seed)
+        out = _muddy(replace(ground, image=out), how, gone, edge, seed)
     if how.cause in WINDS:
         out = _broken_trees(ground, out, how, edge, seed)
     out = _heaps(ground, out, how, hit, seed)
@@ -149,10 +149,10 @@ def _heaps(ground: Ground, image: np.ndarray, how: Damage, hit: Buildings, seed:
     floor = hit.are(SWEPT)
     own = _own_tone(ground, hit.parts)
     for band, role in enumerate(ground.roles):
-        tone = base.get(role, base["pan"]) * light
+        tone = aired(ground, band, base.get(role, base["pan"]) * light)
         rubble = (0.62 * tone + 0.38 * own[band]) * (0.62 + 0.75 * mottle) * (1 - 0.55 * gaps)
         out[band] = out[band] * (1 - heap) + rubble * heap
-        slab = debris.CONCRETE.get(role, 0.56) * light * (0.86 + 0.25 * mottle)
+        slab = aired(ground, band, debris.CONCRETE.get(role, 0.56) * light * (0.86 + 0.25 * mottle))
         out[band] = np.where(floor & ground.mask, slab, out[band])
     return out
 
@@ -227,7 +227,7 @@ def _dusty(
     light = exposure(ground)
     out = image.copy()
     for band, role in enumerate(ground.roles):
-        tone = 0.85 * debris.WOOD.get(role, 0.45) * light
+        tone = aired(ground, band, 0.85 * debris.WOOD.get(role, 0.45) * light)
         out[band] += (tone - out[band]) * dust
     return out
 
@@ -246,19 +246,15 @@ def _broken_trees(
     texture = np.clip(texture, 0.5, 1.7)
     out = image.copy()
     for band, role in enumerate(ground.roles):
-        litter = (0.6 * debris.TWIG.get(role, 0.23) + 0.4 * debris.TRUNK.get(role, 0.29)) * light
-        out[band] += (litter * texture - out[band]) * 0.8 * down
-    pieces = debris.scattered(ground, 0.22 * down, debris.WOODLAND, seed + 31)
+        wood = 0.5 * debris.TWIG.get(role, 0.23) + 0.5 * debris.TRUNK.get(role, 0.29)
+        litter = aired(ground, band, 1.15 * wood * light * texture)
+        out[band] += (litter - out[band]) * 0.65 * down
+    pieces = debris.scattered(ground, 0.16 * down, debris.WOODLAND, seed + 31)
     return debris.laid(out, pieces, edge * (down > 0.15), ground.cover.sun)
 
 
 def _muddy(
-    ground: Ground,
-    image: np.ndarray,
-    how: Damage,
-    gone: np.ndarray,
-    edge: np.ndarray,
-    seed: int,
+    ground: Ground, how: Damage, gone: np.ndarray, edge: np.ndarray, seed: int
 ) -> np.ndarray:
     """Silt on all that is low, thicker in hollows."""
     parse = ground.cover
@@ -272,9 +268,10 @@ def _muddy(
     wet = wet * (1 + 0.16 * (ground.noise(3.0, seed + 43, 3) - 0.5))
     fine = ground.luminance / np.maximum(smooth(ground.luminance, 5, 0.3), 0.03)
     wet = wet * np.clip(fine, 0.7, 1.4) ** 0.6
-    out = image.copy()
+    out = ground.image.copy()
     for band, role in enumerate(ground.roles):
-        out[band] += (MUD.get(role, 0.36) * light * wet - out[band]) * film
+        mud = aired(ground, band, MUD.get(role, 0.36) * light * wet)
+        out[band] += (mud - out[band]) * film
     return out
 
 
@@ -299,11 +296,11 @@ def _broken_roofs(
     fine = 0.85 + 0.3 * ground.noise(1.0, seed + 52, 2)
     fold = 0.9 + 0.2 * ground.noise(2.0, seed + 53, 2)
     for band, role in enumerate(ground.roles):
-        wood = debris.WOOD.get(role, 0.5) * light * fine
-        dark = 0.75 * debris.FELT.get(role, 0.23) * light * fine
+        wood = aired(ground, band, debris.WOOD.get(role, 0.5) * light * fine)
+        dark = aired(ground, band, 0.75 * debris.FELT.get(role, 0.23) * light * fine)
         out[band] += (wood * relief - out[band]) * 0.8 * bare
         out[band] += (dark - out[band]) * 0.75 * hole
-        blue = SHEET.get(role, 0.35) * light * relief * fold
+        blue = aired(ground, band, SHEET.get(role, 0.35) * light * relief * fold)
         out[band] += (blue - out[band]) * 0.95 * sheets
     return out
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from ..scene.evidence import towards
 from .ground import Ground, hashed
-from .light import exposure
+from .light import aired, exposure
 
 LONGEST_PX = 90
 QUANTILES = (np.arange(32) + 0.5) / 32
@@ -98,7 +98,7 @@ def scattered(
     which = np.searchsorted(bounds, draw[0] * bounds[-1], side="right").clip(0, len(kinds) - 1)
     piece = np.full(wanted.shape, -1, np.int64)
     for number, kind in enumerate(kinds):
-        _drawn(piece, at, np.flatnonzero(which == number), kind, draw, metre)
+        _drawn(piece, _Seeds(at[0], at[1], draw).of(which == number), kind, metre)
     piece = piece[pad:-pad, pad:-pad]
     there = piece >= 0
     light = exposure(ground)
@@ -108,23 +108,35 @@ def scattered(
     for band, role in enumerate(ground.roles):
         tones = np.array([kind.material.get(role, kind.material["pan"]) for kind in kinds])
         mean = float(np.average(tones, weights=[kind.share for kind in kinds]))
-        out[band][there] = ((mean + dusty * (tones[which] - mean)) * bright * light)[piece[there]]
+        tone = aired(ground, band, (mean + dusty * (tones[which] - mean)) * bright * light)
+        out[band][there] = np.asarray(tone)[piece[there]]
     return out, there
 
 
-def _drawn(
-    piece: np.ndarray,
-    at: tuple[np.ndarray, ...],
-    ones: np.ndarray,
-    kind: Kind,
-    draw: list[np.ndarray],
-    metre: float,
-) -> None:
-    """Write the numbers of those pieces (`ones`) to where they lie in `piece` (H, W)."""
+@dataclass(frozen=True)
+class _Seeds:
+    """Where pieces lie (`rows`, `cols`: N), and five draws in 0 ... 1 for each (`draw`). `numbers`:
+    of each, None: counted from 0."""
+
+    rows: np.ndarray
+    cols: np.ndarray
+    draw: list[np.ndarray]
+    numbers: np.ndarray | None = None
+
+    def of(self, some: np.ndarray) -> _Seeds:
+        """Those (N, bool) alone."""
+        draw = [one[some] for one in self.draw]
+        return _Seeds(self.rows[some], self.cols[some], draw, np.flatnonzero(some))
+
+
+def _drawn(piece: np.ndarray, seeds: _Seeds, kind: Kind, metre: float) -> None:
+    """Write the numbers of pieces to where they lie in `piece` (H, W)."""
+    ones = seeds.numbers
+    assert ones is not None
     if not ones.size:
         return
-    angle = np.pi * draw[1][ones]
-    length, width = kind.sides_px(metre, draw[2][ones], draw[3][ones])
+    angle = np.pi * seeds.draw[1]
+    length, width = kind.sides_px(metre, seeds.draw[2], seeds.draw[3])
     along = np.arange(-int(length.max() // 2) - 1, int(length.max() // 2) + 2) * 1.0
     across = np.arange(-int(width.max() // 2), int(width.max() // 2) + 1) * 1.0
     for side in across:
@@ -135,8 +147,8 @@ def _drawn(
                 continue
             some = ones[here]
             down, right = np.sin(angle[here]), np.cos(angle[here])
-            row = np.round(at[0][some] + step * down + side * right).astype(int)
-            col = np.round(at[1][some] + step * right - side * down).astype(int)
+            row = np.round(seeds.rows[here] + step * down + side * right).astype(int)
+            col = np.round(seeds.cols[here] + step * right - side * down).astype(int)
             inside = (row >= 0) & (col >= 0) & (row < piece.shape[0]) & (col < piece.shape[1])
             np.maximum.at(piece, (row[inside], col[inside]), some[inside])
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 from ..contract.editors import option
 from ..scene.rules import sealed, smoothstep, vegetation, water
 from .ground import Ground, hashed
-from .light import grain, smooth
+from .light import aired, grain, smooth
 
 # Tone of char and ash in display brightness.
 CHAR = {
@@ -83,7 +83,9 @@ def burn(ground: Ground, how: Burn, seed: int) -> np.ndarray:
     deepest = float(ground.depth()[ground.mask].max()) if part else 0.0
     if deepest:
         run_px = min(run_px, max(0.2 * deepest, 2.0))
-    inside = smoothstep(ground.depth(0.9 * run_px, seed) / max(0.5 * run_px, 2.0)) * ground.mask
+    ragged = (ground.noise(2.0, seed + 8, 2) - 0.5) * 0.5 * run_px
+    inside = smoothstep((ground.depth(0.9 * run_px, seed) + ragged) / max(0.3 * run_px, 2.0))
+    inside = inside * ground.mask
     patches = 0.6 * ground.noise(
         max(how.patch_m, 10 * ground.gsd_m), seed + 1
     ) + 0.4 * ground.noise(max(how.patch_m / 5, 5 * ground.gsd_m), seed + 2)
@@ -155,6 +157,6 @@ def _charred(ground: Ground, how: Burn, amount: np.ndarray, seed: int) -> np.nda
         tone = tone * (1 - leaves) + SCORCHED.get(role, 0.25) * leaves
         if role in ("red", "green"):
             tone = tone + brown * (0.5 if role == "green" else 1.0)
-        burnt = np.clip(tone * relief, 0.01, None) + specks[band]
+        burnt = np.clip(aired(ground, band, tone * relief), 0.01, None) + specks[band]
         out[band] = ground.image[band] * (1 - amount) + burnt * amount
     return np.clip(out, 0, None)

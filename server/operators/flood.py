@@ -202,7 +202,8 @@ def _tufts(ground: Ground) -> np.ndarray:
     size = max(3.0 / max(ground.gsd_m, 0.05), 1.5)
     apart = ndimage.gaussian_filter(light, 0.7) - ndimage.gaussian_filter(light, size)
     spread = max(float(apart.std()), 1e-4)
-    return np.asarray(np.clip(apart / (2 * spread), -1, 1) * TUFTS_M, np.float32)
+    rough = np.clip(apart / (2 * spread), -1, 1) * (1 - ground.cover.sure("paved"))
+    return np.asarray(rough * TUFTS_M, np.float32)
 
 
 def standing(ground: Ground, how: Flood, depth: np.ndarray) -> np.ndarray:

@@ -16,6 +16,8 @@ this, no ground is calm, and what is measured is texture."""
 WINDOW_PX = 7
 GENTLE = 0.86
 """Even noise looks stronger than that of a picture, whose calmest ground is calmer than most."""
+VEIL = 0.8
+"""Share of the darkest that is air; the rest is the dark thing itself."""
 WIDTH_PX = 0.55
 """Blur of the grain: cameras, compression and resampling leave neighbours alike."""
 
@@ -74,6 +76,21 @@ def gaussian(ground: Ground, seed: int) -> np.ndarray:
 def exposure(ground: Ground) -> float:
     """How bright the scene is beside a picture of middling exposure."""
     return float(np.clip(np.median(ground.luminance) / 0.38, 0.55, 1.5))
+
+
+def veil(ground: Ground, band: int) -> float:
+    """How much light the air itself adds in a band of a picture from near: what is darkest there
+    tells. 0 in bands that eyes do not see, and from afar."""
+    if not ground.band_is_colour(band):
+        return 0.0
+    near = float(np.exp(-ground.gsd_m / 3.0))
+    return VEIL * near * float(np.percentile(ground.image[band], 1))
+
+
+def aired(ground: Ground, band: int, tone: np.ndarray | float) -> np.ndarray | float:
+    """A tone as it looks through the air of the picture: dark things paler, colours duller."""
+    air = veil(ground, band)
+    return air + tone * (1 - air)
 
 
 def smooth(band: np.ndarray, radius_px: int, edge: float) -> np.ndarray:

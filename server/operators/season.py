@@ -11,7 +11,7 @@ from scipy import ndimage
 from ..contract.editors import option
 from ..scene.rules import smoothstep, vegetation, water
 from .ground import Ground
-from .light import exposure, grain, smooth
+from .light import aired, exposure, grain, smooth
 
 AUTUMN = "autumn leaves"
 LEAFLESS = "leafless trees"
@@ -65,8 +65,8 @@ def season(ground: Ground, how: Season, seed: int) -> np.ndarray:
         leaves, leaves_share = _leaves(ground, how, role, seed)
         turf, turf_share = _turf(how, role)
         level = exposure(ground)
-        tree = leaves * level * texture * (0.55 + 0.45 * deep)
-        sward = turf * level * (0.6 * texture + 0.4 * deep)
+        tree = aired(ground, band, leaves * level * texture * (0.55 + 0.45 * deep))
+        sward = aired(ground, band, turf * level * (0.6 * texture + 0.4 * deep))
         amount = how.amount * edge
         after = ground.image[band]
         after = after + (tree + specks[band] - after) * crowns * leaves_share * amount

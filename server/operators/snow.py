@@ -10,7 +10,7 @@ from scipy import ndimage
 from ..contract.editors import option
 from ..scene.rules import smoothstep, vegetation, water
 from .ground import Ground
-from .light import exposure, grain, smooth
+from .light import aired, exposure, grain, smooth
 
 SUNLIT = {
     "red": 0.885,
@@ -23,8 +23,8 @@ SUNLIT = {
 }
 SHADED = {
     "red": 0.57,
-    "green": 0.62,
-    "blue": 0.7,
+    "green": 0.61,
+    "blue": 0.67,
     "pan": 0.57,
     "nir": 0.45,
     "swir1": 0.08,
@@ -110,10 +110,9 @@ def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
     needles = crowns * smoothstep(
         (0.5 * np.median(ground.luminance) - ground.luminance + 0.06) / 0.08
     )
-    texture = np.clip(
-        ground.luminance / np.maximum(smooth(ground.luminance, 4, 0.3), 0.03), 0.5, 1.6
-    )
-    grey = np.clip(ground.luminance, 0.06, 0.7)
+    calm = smooth(ground.luminance, max(2, round(2.5 / max(ground.gsd_m, 0.1))), 0.3)
+    texture = np.clip(ground.luminance / np.maximum(calm, 0.03), 0.5, 1.8) ** 0.9
+    grey = np.clip(calm, 0.06, 0.7)
     white_on = amount * (1 - crowns * (1 - _on_crowns(ground, how, seed)))
     out = ground.image.copy()
     for band, role in enumerate(ground.roles):
@@ -122,7 +121,8 @@ def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
         white = white * (1 - 0.75 * bare_road) + driven * 0.75 * bare_road
         wood = TWIGS.get(role, 0.33) * (1 - needles) + NEEDLES.get(role, 0.22) * needles
         tone = wood / np.mean(list(TWIGS.values())[:3])
-        winter = (0.25 * wood * texture + 0.75 * grey * tone) * (1 - 0.2 * shade)
+        winter = (0.35 * wood + 0.65 * grey * tone) * texture * (1 - 0.2 * shade)
+        winter = aired(ground, band, winter)
         below = ground.image[band] * (1 - 0.85 * crowns * amount) + winter * 0.85 * crowns * amount
         lit = np.minimum(white * light * relief * (1 + sparkle), 1.0)
         out[band] = below * (1 - white_on) + (lit + specks[band]) * white_on
@@ -137,14 +137,18 @@ def _crowns(ground: Ground) -> np.ndarray:
 
 
 def _on_crowns(ground: Ground, how: Snow, seed: int) -> np.ndarray:
-    """How much of a crown is white (H, W): clumps of a metre or less, more where the sun falls on
-    it and where the snow is deep."""
-    clumps = 0.5 * ground.noise(2.2, seed + 6, 2) + 0.5 * ground.noise(6.0, seed + 7, 2)
-    bright = smooth(ground.luminance, 2, 0.2) - ndimage.uniform_filter(
-        ground.luminance, 2 * max(2, round(3 / max(ground.gsd_m, 0.1))) + 1, mode="nearest"
+    """How much of a crown is white (H, W): where the sun falls on its branches, in clumps, more
+    where the snow is deep."""
+    light = ndimage.gaussian_filter(ground.luminance, 0.5)
+    side = 2 * max(2, round(2.5 / max(ground.gsd_m, 0.1))) + 1
+    mean = ndimage.uniform_filter(light, side, mode="nearest")
+    spread = np.sqrt(
+        np.maximum(ndimage.uniform_filter(light * light, side, mode="nearest") - mean * mean, 0)
     )
-    deep = 0.18 * np.log1p(how.depth_cm / 10)
-    return 0.25 + 0.55 * smoothstep((0.6 * (clumps - 0.5) + deep + 3.0 * bright) / 0.6)
+    lit = np.clip((light - mean) / np.maximum(spread, 0.045), -2, 2)
+    clumps = ground.noise(5.0, seed + 7, 3) - 0.5
+    deep = 0.16 * np.log1p(how.depth_cm / 10)
+    return 0.12 + 0.55 * smoothstep((0.36 * lit + 0.5 * clumps + deep + 0.16) / 0.9)
 
 
 def _cover_of(ground: Ground, how: Snow, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -167,6 +171,13 @@ def _cover_of(ground: Ground, how: Snow, seed: int) -> tuple[np.ndarray, np.ndar
     edge = ground.rim(3.0, 0.35, seed + 2)
     amount = smoothstep((likely - 0.5 * (1 - edge) - 0.2) / (0.4 + 0.1 * how.cover)) * (edge > 0)
     amount *= 1 - 0.4 * np.exp(-how.depth_cm / 3.0)
+    if told:
+        # Roofs are warm and steep: some have lost part of it.
+        lost = smoothstep((ground.noise(13.0, seed + 12, 2) - 0.5) / 0.25)
+        lost = lost * (0.5 + 0.5 * ground.noise(1.8, seed + 13, 2)) * np.exp(-how.depth_cm / 60.0)
+        amount = amount * (1 - 0.6 * lost * cover.sure("roof"))
+    if how.roads == CLEARED:
+        paved = ndimage.grey_dilation(paved, size=(3, 3))  # no white seam between road and crown
     driven = {SNOWED_IN: 0.0, TRACKED: 0.75, CLEARED: 1.0}[how.roads] * paved
     driven = driven * (0.75 + 0.5 * (ground.noise(3.0, seed + 3, 2) - 0.5))
     if how.roads == CLEARED:
@@ -202,6 +213,6 @@ def _relief(ground: Ground, how: Snow, shade: np.ndarray) -> np.ndarray:
     roofs = ground.cover.sure("roof") if ground.parse is not None else 0.0
     deep = 0.35 + 0.65 * float(np.exp(-how.depth_cm / 15.0))
     near = float(np.exp(-ground.gsd_m / 3.0))
-    power = near * (0.36 * roofs + 0.42 * deep * (1 - roofs))
+    power = near * (0.55 * roofs + 0.42 * deep * (1 - roofs))
     swells = 1 + 0.05 * (ground.noise(22.0, 401, 3) - 0.5)
-    return np.asarray(np.clip(ratio**power, 0.68, 1.1) * swells, np.float32)
+    return np.asarray(np.clip(ratio**power, 0.6, 1.1) * swells, np.float32)
