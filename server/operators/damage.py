@@ -262,7 +262,7 @@ def _muddy(
     low = np.maximum(low, gone)
     thick = smoothstep((ground.noise(22.0, seed + 40, 4) - 0.65 + 0.8 * how.severity) / 0.5)
     shore = ground.rim(14.0, 0.7, seed + 42)
-    film = 0.82 * thick * low * np.minimum(edge, shore)
+    film = 0.92 * thick * low * np.minimum(edge, shore)
     light = exposure(ground)
     wet = 1 - 0.2 * smoothstep((ground.noise(12.0, seed + 41, 4) - 0.45) / 0.3)
     wet = wet * (1 + 0.16 * (ground.noise(3.0, seed + 43, 3) - 0.5))

@@ -16,6 +16,8 @@ this, no ground is calm, and what is measured is texture."""
 WINDOW_PX = 7
 GENTLE = 0.86
 """Even noise looks stronger than that of a picture, whose calmest ground is calmer than most."""
+DARKEST = 0.2
+"""Percentile that is taken for the darkest."""
 VEIL = 0.8
 """Share of the darkest that is air; the rest is the dark thing itself."""
 WIDTH_PX = 0.55
@@ -84,7 +86,11 @@ def veil(ground: Ground, band: int) -> float:
     if not ground.band_is_colour(band):
         return 0.0
     near = float(np.exp(-ground.gsd_m / 3.0))
-    return VEIL * near * float(np.percentile(ground.image[band], 1))
+    darkest = float(np.percentile(ground.image[band], DARKEST))
+    blue = ground.band("blue")
+    if blue is not None:  # air scatters no other light more than blue
+        darkest = min(darkest, float(np.percentile(blue, DARKEST)))
+    return VEIL * near * darkest
 
 
 def aired(ground: Ground, band: int, tone: np.ndarray | float) -> np.ndarray | float:
