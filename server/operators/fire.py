@@ -11,6 +11,7 @@ from ..contract.editors import option
 from ..scene.rules import sealed, smoothstep, vegetation, water
 from .ground import Ground, hashed
 from .light import aired, grain, smooth
+from .smoke import with_smoke
 
 # Tone of char and ash in display brightness.
 CHAR = {
@@ -36,7 +37,7 @@ ASH = {
 @dataclass(frozen=True)
 class Burn:
     """`severity` 0 ... 1; `patch_m`: size of unburned patches; `ash` 0 ... 1: pale share of what
-    burned."""
+    burned; `smoke` 0 ... 1: how much of it still burns."""
 
     severity: float = option(
         "Severity", 0.7, "0 singed, 1 burnt to the ground.", minimum=0.0, maximum=1.0
@@ -51,6 +52,13 @@ class Burn:
     )
     ash: float = option(
         "Ash", 0.25, "Share of the burnt ground that is pale with ash.", minimum=0.0, maximum=1.0
+    )
+    smoke: float = option(
+        "Smoke",
+        0.0,
+        "0: the fire is out; more: it still burns in spots, and smoke drifts from them.",
+        minimum=0.0,
+        maximum=1.0,
     )
 
 
@@ -93,7 +101,8 @@ def burn(ground: Ground, how: Burn, seed: int) -> np.ndarray:
     fuel = _fuel(ground, how, seed)
     # Fire leaves what is thin: islands follow the fuel's own edges.
     amount = np.clip(burned * fuel * inside * (0.55 + 0.45 * how.severity), 0, 0.96)
-    return _charred(ground, how, amount, seed)
+    out = _charred(ground, how, amount, seed)
+    return with_smoke(ground, out, amount, how.smoke, seed) if how.smoke else out
 
 
 def _fuel(ground: Ground, how: Burn, seed: int) -> np.ndarray:

@@ -136,7 +136,12 @@ def _wave(text: str) -> dict[str, Any]:
     return {"mud": 0.95, "debris": 0.5} if lexicon.CAUSES["tsunami"].search(text) else {}
 
 
-SAID = {"flood": _wave, "season": _season, "damage": _damage}
+def _burning(text: str) -> dict[str, Any]:
+    """Whether it still burns."""
+    return {"smoke": 0.6} if lexicon.BURNING.search(text) else {}
+
+
+SAID = {"flood": _wave, "burn": _burning, "season": _season, "damage": _damage}
 """What only the words of some operations tell."""
 
 

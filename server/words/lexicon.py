@@ -57,6 +57,8 @@ SEASONS = {name: _pattern(entry) for name, entry in _FILE["seasons"].items()}
 """What a season is called, by the value of the editor's option."""
 CAUSES = {name: _pattern(entry) for name, entry in _FILE["causes"].items()}
 """What did a damage, by the value of the editor's option; and how far it went."""
+BURNING = _pattern(_FILE["burning"])
+"""Words by which a fire is not out yet."""
 THINGS = {name: _pattern(entry) for name, entry in _FILE["things"].items()}
 """What stands on the ground; longest match first, each character of a sentence is used once."""
 GONE, HIGH, LOW, IMPOSSIBLE, PROTECT_BEFORE = (
