@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from scipy import ndimage
 
 from .ground import Ground, hashed
@@ -128,3 +130,16 @@ def _numbered(parts: np.ndarray) -> np.ndarray:
     values, found = np.unique(parts, return_inverse=True)
     found = found.reshape(parts.shape)
     return np.asarray(found if values[0] == 0 else found + 1)
+
+
+def axis_of(part: np.ndarray) -> tuple[float, float]:
+    """Direction (x, y) of the long side of a building (H, W, bool)."""
+    rows, cols = np.nonzero(part)
+    frame = shapely.minimum_rotated_rectangle(shapely.multipoints(np.stack([cols, rows], 1)))
+    if frame.geom_type != "Polygon":
+        return 1.0, 0.0
+    corners = shapely.get_coordinates(frame)
+    sides: Sequence[np.ndarray] = [corners[1] - corners[0], corners[2] - corners[1]]
+    longer = max(sides, key=lambda side: float(np.hypot(*side)))
+    x, y = longer / np.hypot(*longer)
+    return float(x), float(y)

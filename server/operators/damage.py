@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import shapely
 from scipy import ndimage
 
 from ..contract.editors import option
-from ..scene.evidence import cast, shifted
+from ..scene.evidence import cast
 from ..scene.rules import smoothstep
 from . import debris
-from .buildings import BROKEN, DESTROYED, INTACT, SWEPT, Buildings, buildings
+from .buildings import BROKEN, DESTROYED, INTACT, SWEPT, Buildings, axis_of, buildings
 from .ground import Ground, hashed
 from .light import aired, exposure, grain, smooth
+from .rubble import heaps, humps, panels, walls
 
 EARTHQUAKE = "earthquake"
 TORNADO = "tornado"
@@ -87,14 +86,19 @@ def damage(ground: Ground, how: Damage, seed: int, hit: Buildings) -> np.ndarray
         out = _muddy(replace(ground, image=out), how, gone, edge, seed)
     if how.cause in WINDS:
         out = _broken_trees(ground, out, how, edge, seed)
-    out = _heaps(ground, out, how, hit, seed)
+    out = heaps(ground, out, how.cause in STONE, hit, seed)
     spread = _spread(ground, how, hit, edge, seed)
-    kinds = (*(debris.MASONRY if how.cause in STONE else debris.HOUSE), *_panels(ground, gone))
+    kinds = (*(debris.MASONRY if how.cause in STONE else debris.HOUSE), *panels(ground, gone))
     near = _reach(ground, gone, 0.8)
     out = _dusty(ground, out, how, gone, edge)
-    pieces = debris.scattered(ground, np.maximum(spread, near * 0.6), kinds, seed + 20)
+    uneven = smoothstep((ground.noise(6.0, seed + 19, 3) - 0.3) / 0.4)
+    pieces = debris.scattered(
+        ground, np.maximum(spread, near * (0.25 + 0.6 * uneven)), kinds, seed + 20
+    )
     out = debris.laid(out, pieces, np.maximum(edge, hit.parts > 0), ground.cover.sun)
-    out = out * (1 + (_heaped(ground, seed) - 1) * np.clip(1.5 * near - 0.3, 0, 1))
+    left = 0.5 + 0.15 * (how.cause in STONE) - 0.25 * how.severity
+    out = walls(ground, out, left, hit, seed)
+    out = out * (1 + (humps(ground, seed) - 1) * np.clip(1.5 * near - 0.3, 0, 1))
     out = _broken_roofs(ground, out, how, hit, seed)
     return np.clip(out + 0.6 * grain(ground, seed + 9) * np.maximum(near, spread), 0, None)
 
@@ -130,67 +134,6 @@ def _lit_again(ground: Ground, gone: np.ndarray) -> np.ndarray:
         gain = np.clip(there / np.maximum(dark, 0.01), 1.0, 4.0)
         out[band] = image * (1 + (gain - 1) * shade)
     return out
-
-
-def _heaps(ground: Ground, image: np.ndarray, how: Damage, hit: Buildings, seed: int) -> np.ndarray:
-    """What is left where buildings stood: broken material in the tones of their own roofs, dust and
-    gaps; a floor, of those that were swept away."""
-    out = image.copy()
-    gone = hit.are(DESTROYED)
-    ragged = (ground.noise(2.5, seed + 2, 2) - 0.5) * 2.2 / max(ground.gsd_m, 0.05)
-    far = ndimage.distance_transform_edt(~gone) - ndimage.distance_transform_edt(gone)
-    heap = smoothstep((0.8 / max(ground.gsd_m, 0.05) - far - ragged + 0.5) / 1.5)
-    heap = heap * (ground.mask if gone.any() else 0)
-    mottle = 0.6 * ground.noise(1.4, seed + 3, 2) + 0.4 * ground.noise(4.0, seed + 4, 2)
-    gaps = smoothstep((0.36 - ground.noise(1.8, seed + 7, 2)) / 0.12)
-    masonry = how.cause in STONE
-    base = debris.CONCRETE if masonry else debris.WOOD
-    light = exposure(ground)
-    floor = hit.are(SWEPT)
-    own = _own_tone(ground, hit.parts)
-    for band, role in enumerate(ground.roles):
-        tone = aired(ground, band, base.get(role, base["pan"]) * light)
-        rubble = (0.62 * tone + 0.38 * own[band]) * (0.62 + 0.75 * mottle) * (1 - 0.55 * gaps)
-        out[band] = out[band] * (1 - heap) + rubble * heap
-        slab = aired(ground, band, debris.CONCRETE.get(role, 0.56) * light * (0.86 + 0.25 * mottle))
-        out[band] = np.where(floor & ground.mask, slab, out[band])
-    return out
-
-
-def _panels(ground: Ground, gone: np.ndarray) -> list[debris.Kind]:
-    """Larger pieces of the roofs that fell, in their own tone."""
-    if not gone.any():
-        return []
-    light = exposure(ground)
-    tone = {
-        role: float(np.median(band[gone])) / light
-        for role, band in zip(ground.roles, ground.image, strict=False)
-    }
-    tone.setdefault("pan", float(np.mean(list(tone.values()) or [0.4])))
-    return [
-        debris.Kind(tone, 0.1, (1.0, 4.0), (0.8, 2.6)),
-        debris.Kind(tone, 0.2, (0.4, 1.6), (0.3, 1.0)),
-    ]
-
-
-def _heaped(ground: Ground, seed: int) -> np.ndarray:
-    """Light and shade (H, W), about 1, on the humps of a heap."""
-    humps = ground.noise(4.5, seed + 16, 3)
-    sun = ground.cover.sun
-    towards_sun = shifted(humps, 135.0 if sun is None else sun + 180.0, 0.8 / ground.gsd_m)
-    slope = np.where(towards_sun > 0, humps - towards_sun, 0)
-    return np.asarray(np.clip(1 + 0.7 * slope, 0.7, 1.2))
-
-
-def _own_tone(ground: Ground, parts: np.ndarray) -> np.ndarray:
-    """Median-like brightness (C, H, W) of the building at or nearest to each pixel."""
-    if not parts.any():
-        return ground.image
-    near = ndimage.distance_transform_edt(parts == 0, return_distances=False, return_indices=True)
-    which = parts[near[0], near[1]]
-    pixels = np.maximum(np.bincount(parts.ravel()), 1)
-    means = [np.bincount(parts.ravel(), band.ravel()) / pixels for band in ground.image]
-    return np.stack(means).astype(np.float32)[:, which]
 
 
 def _spread_m(how: Damage) -> float:
@@ -322,7 +265,7 @@ def _sheets(
         down, right = np.nonzero(part & holes[rows, cols])
         if len(down) < 3:
             continue
-        axis = _axis(part)
+        axis = axis_of(part)
         u = (right - right.mean()) * axis[0] + (down - down.mean()) * axis[1]
         v = (down - down.mean()) * axis[0] - (right - right.mean()) * axis[1]
         half = [0.5 * size / ground.gsd_m for size in SHEET_M]
@@ -337,16 +280,3 @@ def _sheets(
         inside &= (over >= spans[1][0] - 0.5) & (over <= spans[1][1] + 0.5)
         found[rows, cols] |= inside & part
     return np.asarray(ndimage.gaussian_filter(found.astype(np.float32), 0.4), np.float32)
-
-
-def _axis(part: np.ndarray) -> tuple[float, float]:
-    """Direction (x, y) of the long side of a building (H, W, bool)."""
-    rows, cols = np.nonzero(part)
-    frame = shapely.minimum_rotated_rectangle(shapely.multipoints(np.stack([cols, rows], 1)))
-    if frame.geom_type != "Polygon":
-        return 1.0, 0.0
-    corners = shapely.get_coordinates(frame)
-    sides: Sequence[np.ndarray] = [corners[1] - corners[0], corners[2] - corners[1]]
-    longer = max(sides, key=lambda side: float(np.hypot(*side)))
-    x, y = longer / np.hypot(*longer)
-    return float(x), float(y)

@@ -109,6 +109,8 @@ TUFTS_M = 0.05
 """The same over some metres, and over a pixel or two."""
 OPAQUE = (0.84, 0.95)
 """Even brown water lets a trace of the ground through, more where it is shallow."""
+SHORE_M = 0.07
+"""Depth within which a shore is over, where the ground's own height is not known."""
 FULL_GRAIN = 1.08
 """What shows through the water has less grain than the ground."""
 CAR_M = 1.5
@@ -128,6 +130,9 @@ def flood(ground: Ground, how: Flood, seed: int, elevation: np.ndarray | None = 
         return ground.image.copy()
     depth = depth_of(ground, how, seed, elevation)
     clarity_m = how.clarity_m * (1 - MUD_HIDES * how.mud)
+    if elevation is None:
+        # A shore is a line: muddy water of a hand's breadth hides the ground already.
+        depth = depth + SHORE_M * smoothstep(depth / SHORE_M)
     most = OPAQUE[0] + (OPAQUE[1] - OPAQUE[0]) * smoothstep((depth - 0.4) / 1.4)
     opacity = most * (1 - np.exp(-np.clip(depth, 0, None) / max(clarity_m, 1e-3)))
     stands = standing(ground, how, depth) if how.keep_tall else np.zeros_like(depth)
@@ -213,7 +218,7 @@ def standing(ground: Ground, how: Flood, depth: np.ndarray) -> np.ndarray:
         return np.zeros(ground.mask.shape, np.float32)
     if ground.gsd_m > COARSEST_OBJECTS_M:
         # Towns and banks of roads show between the water in pixels that hold both.
-        return 0.55 * ground.cover.sure("paved")
+        return 0.3 * ground.cover.sure("paved")
     cover = ground.cover
     above = smoothstep((how.object_height_m - depth) / 0.6)
     roofs = cover.pieces("roof", 14.0, ground.gsd_m) * above

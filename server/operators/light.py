@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from ..scene.rules import smoothstep
 from .ground import Ground, hashed
 
 CALM = 8.0
 """Percentile of local roughness that is taken for grain alone."""
 CALMEST = 1.0
-STEADY = 1.75
+STEADY = 1.9
 """Grain alone is much the same everywhere: where the calm is rougher than the calmest by more than
 this, no ground is calm, and what is measured is texture."""
 WINDOW_PX = 7
@@ -45,8 +46,10 @@ def grain_of(ground: Ground) -> np.ndarray:
         if not here.size:
             found.append(0.0)
             continue
-        calmest, calm = np.percentile(here, (CALMEST, CALM))
-        found.append(min(calm, STEADY * calmest))
+        calmest, calm = (float(value) for value in np.percentile(here, (CALMEST, CALM)))
+        rougher = calm / max(calmest, 1e-9)
+        texture = float(smoothstep(np.asarray((rougher - STEADY) / 0.6)))
+        found.append(min(calm, calmest * (STEADY - 0.5 * texture)))
     return np.array(found, np.float32)
 
 

@@ -96,7 +96,8 @@ def _without_noon(ground: Ground, amount: np.ndarray) -> np.ndarray:
     by band, since shadows are bluer than the ground."""
     if ground.parse is None:
         return np.ones(ground.image.shape, np.float32)
-    shadow = ground.cover.sure("shadow")
+    # What may be one is filled too: a shadow of noon that is left gives an evening away.
+    shadow = smoothstep((ground.cover.share("shadow") - 0.12) / 0.3)
     shadow = ndimage.gaussian_filter(shadow, max(0.5, 0.4 / max(ground.gsd_m, 0.05)))
     side = 2 * max(3, round(9 / max(ground.gsd_m, 0.05))) + 1
     clear = 1 - shadow

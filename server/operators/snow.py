@@ -148,7 +148,7 @@ def _on_crowns(ground: Ground, how: Snow, seed: int) -> np.ndarray:
     lit = np.clip((light - mean) / np.maximum(spread, 0.045), -2, 2)
     clumps = ground.noise(5.0, seed + 7, 3) - 0.5
     deep = 0.16 * np.log1p(how.depth_cm / 10)
-    return 0.12 + 0.55 * smoothstep((0.36 * lit + 0.5 * clumps + deep + 0.16) / 0.9)
+    return 0.2 + 0.38 * smoothstep((0.3 * lit + 0.5 * clumps + deep + 0.3) / 1.1)
 
 
 def _cover_of(ground: Ground, how: Snow, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -213,6 +213,6 @@ def _relief(ground: Ground, how: Snow, shade: np.ndarray) -> np.ndarray:
     roofs = ground.cover.sure("roof") if ground.parse is not None else 0.0
     deep = 0.35 + 0.65 * float(np.exp(-how.depth_cm / 15.0))
     near = float(np.exp(-ground.gsd_m / 3.0))
-    power = near * (0.55 * roofs + 0.42 * deep * (1 - roofs))
+    power = near * (0.55 * roofs + 0.42 * deep * (1 - roofs)) + 0.16 * (1 - near)
     swells = 1 + 0.05 * (ground.noise(22.0, 401, 3) - 0.5)
     return np.asarray(np.clip(ratio**power, 0.6, 1.1) * swells, np.float32)

@@ -82,7 +82,9 @@ class Parse:
 
 
 RECTANGLE = 0.74
+SQUARE = 0.84
 HULL = 0.88
+ROUND = 0.92
 """Share of the smallest rectangle around a roof, or of its hull, that it must fill to be taken for
 all of it."""
 
@@ -101,7 +103,10 @@ def straightened(pieces: np.ndarray) -> np.ndarray:
         )
         hull = shapely.convex_hull(shapely.multipoints(corners))
         frame = shapely.minimum_rotated_rectangle(hull)
-        shape = frame if len(rows) > RECTANGLE * frame.area else hull
+        fills = len(rows) / frame.area
+        # A tank fills most of its square, too, but more of its hull than a house does.
+        round_one = fills < SQUARE and len(rows) > ROUND * hull.area
+        shape = frame if fills > RECTANGLE and not round_one else hull
         if len(rows) < HULL * shape.area and shape is hull:
             continue
         top, left = box[0].start, box[1].start
