@@ -146,7 +146,7 @@ class Copy(Editor[CopyOptions]):
         scaling = Scaling.of(laid, scene.valid | hole)
         draw = Draw(AnchoredNoise(seed, scene.origin), best_device(), on_step)
         drawn = content_copied(Level(scaling.scaled(laid), hole, scene.valid), draw)
-        return np.where(hole, scaling.restored(drawn), scene.image).astype(np.float32)
+        return np.where(hole, scaling.restored(drawn), laid).astype(np.float32)
 
     def _shaded(
         self,

@@ -100,7 +100,8 @@ def damage(ground: Ground, how: Damage, seed: int, hit: Buildings) -> np.ndarray
     out = walls(ground, out, left, hit, seed)
     out = out * (1 + (humps(ground, seed) - 1) * np.clip(1.5 * near - 0.3, 0, 1))
     out = _broken_roofs(ground, out, how, hit, seed)
-    return np.clip(out + 0.6 * grain(ground, seed + 9) * np.maximum(near, spread), 0, None)
+    noise = 0.6 * grain(ground, seed + 9) * np.maximum(near, spread)
+    return np.clip(out + noise, 0, None).astype(np.float32)
 
 
 def _reach(ground: Ground, where: np.ndarray, metres: float) -> np.ndarray:

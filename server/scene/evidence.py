@@ -75,13 +75,16 @@ def cast(height_m: np.ndarray, azimuth: float, slope: float, gsd_m: float) -> np
     shade = np.zeros(height_m.shape, np.float32)
     most = float(height_m.max())
     away = (azimuth + 180) % 360
-    reach = min(most / max(slope, 0.2), 60.0)
-    for far in np.arange(1.0, reach / gsd_m + 1, 1.0):
+    reach = min(most / max(slope, 0.2) / gsd_m, float(np.hypot(*height_m.shape)))
+    step = max(1.0, float(round(STEP_M / gsd_m)))
+    for far in np.arange(step, reach + step, step):
         over = shifted(height_m, away, far) - far * gsd_m * slope - height_m
-        np.maximum(shade, np.clip(over / (gsd_m * slope), 0, 1), out=shade)
+        np.maximum(shade, np.clip(over / (gsd_m * slope * step), 0, 1), out=shade)
     return shade
 
 
+STEP_M = 0.2
+"""From one look along a shadow to the next, where pixels are finer."""
 LONGEST_M = 20.0
 FEWEST_ENDS = 25
 """How far shadows are followed, and pixels at which they have to begin."""

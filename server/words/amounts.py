@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..operators.damage import CAUSES
+from ..operators.damage import CAUSES, EARTHQUAKE
 from ..operators.flood import LOWEST
 from ..operators.season import AUTUMN
 from . import lexicon
@@ -114,15 +114,41 @@ def _damage(text: str) -> dict[str, Any]:
     said = {name for name, pattern in lexicon.CAUSES.items() if pattern.search(text)}
     found: dict[str, Any] = {}
     cause = next((name for name in lexicon.CAUSES if name in said and name in CAUSES), "")
-    if cause:
-        found["cause"] = cause
+    if cause or "fell" in said:
+        found["cause"] = cause or EARTHQUAKE
     if "roofs" in said:
         found.update(severity=0.3, debris=0.25)
     if "sheets" in said:
         found.update(severity=0.3, tarpaulins=0.85)
-    if "all" in said:
+    if "blocked" in said:
+        found["roads_cleared"] = False
+    share = _share(text)
+    if share:
+        # The operator's own scale: 1.3 s - 0.3 of the buildings fall, 1.7 s are hit at all.
+        fall = re.search(r"destr|collaps|ruin|gone|fell|level", text)
+        found["severity"] = round(min((share + 0.3) / 1.3 if fall else share / 1.7, 1.0), 2)
+    elif "all" in said:
         found["severity"] = 1.0
     return found
+
+
+_SHARES = {
+    r"\bhalf(?: of)?\b": 0.5,
+    r"\bthree quarters\b": 0.75,
+    r"\ba quarter of\b": 0.25,
+    r"\ba third of\b": 0.33,
+    r"\btwo thirds\b": 0.67,
+    r"\bmost (?:of )?(?:the )?(?:houses|buildings|homes|roofs)": 0.75,
+    r"\b(?:a few|some|several|here and there)\b": 0.2,
+}
+
+
+def _share(text: str) -> float:
+    """Which share of the buildings, 0 where it is not said."""
+    number = re.search(r"(?<![\d.,])(\d{1,3}) ?(?:%|per ?cent)", text)
+    if number and 0 < int(number.group(1)) <= 100:
+        return int(number.group(1)) / 100
+    return next((share for said, share in _SHARES.items() if re.search(said, text)), 0.0)
 
 
 def _season(text: str) -> dict[str, Any]:

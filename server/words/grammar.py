@@ -71,6 +71,8 @@ def operation_of(text: str) -> tuple[str, str, str]:
     if removal:
         return removal
     scene = next((name for name, pattern in lexicon.SCENES.items() if pattern.search(text)), "")
+    if scene == "damage" and lexicon.UNDAMAGED.search(text):
+        return "unknown", "", ""
     if scene and not (
         scene == "damage" and re.search(r"rubble cleared|debris cleared|laid\b", text)
     ):
@@ -202,3 +204,18 @@ def says_no_more(text: str, operation: str) -> bool:
         return False
     rest = FILLERS.sub(" ", pattern.sub(" ", text))
     return not re.search(r"[^\W\d_]", rest)
+
+
+BUILDINGS = re.compile(
+    r"\b(?:houses?|homes?|buildings?|roofs?|town|village|city|block|church|quarter)\b"
+)
+
+
+def meant(operation: str, text: str) -> bool:
+    """Whether words leave no doubt that an operation is meant: damage is done to buildings, not to
+    roads or crops."""
+    if operation != "damage":
+        return True
+    if not lexicon.DAMAGED.search(text):
+        return False
+    return bool(BUILDINGS.search(text)) or not lexicon.ELSEWHERE.search(text)

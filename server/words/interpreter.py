@@ -77,7 +77,7 @@ def interpret(
         nearest_one = choices[0].operation if choices else "unknown"
         ruled = replace(ruled, operation=nearest_one, to_class=_class_of(nearest_one))
     operation = ruled.operation
-    if sure and heard.doubtful and not chosen:
+    if sure and (heard.doubtful or not grammar.meant(operation, text)) and not chosen:
         sure, choices = False, _first_of(operation, choices)
     severity = amounts.severity_of(text)
     able = tuple(choice for choice in choices if EDITOR_OF.get(choice.operation))

@@ -57,6 +57,10 @@ SEASONS = {name: _pattern(entry) for name, entry in _FILE["seasons"].items()}
 """What a season is called, by the value of the editor's option."""
 CAUSES = {name: _pattern(entry) for name, entry in _FILE["causes"].items()}
 """What did a damage, by the value of the editor's option; and how far it went."""
+DAMAGED, UNDAMAGED, ELSEWHERE = (
+    _pattern(_FILE[name]) for name in ("damaged", "undamaged", "elsewhere")
+)
+"""Damage to buildings for certain; its denial; what else may be damaged."""
 BURNING = _pattern(_FILE["burning"])
 """Words by which a fire is not out yet."""
 THINGS = {name: _pattern(entry) for name, entry in _FILE["things"].items()}

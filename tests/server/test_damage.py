@@ -267,6 +267,11 @@ def test_a_meadow_has_no_building_to_break(editors):
         ("tsunami", "flood", {"mud": 0.95, "debris": 0.5}),
         ("flooded knee-deep", "flood", {"level_m": 0.5}),
         ("clear the rubble", "remove", {}),
+        ("half of the houses destroyed", "damage", {"severity": 0.62}),
+        ("30 % of the buildings damaged", "damage", {"severity": 0.18}),
+        ("every house collapsed", "damage", {"severity": 1.0, "cause": "earthquake"}),
+        ("explosion destroyed the wind farm", "damage", {"cause": "explosion"}),
+        ("houses destroyed by the storm, debris on the roads", "damage", {"roads_cleared": False}),
     ],
 )
 def test_words_say_what_did_it_and_how_far(words, editor, options):
@@ -274,3 +279,30 @@ def test_words_say_what_did_it_and_how_far(words, editor, options):
     assert found.editor == editor and found.sure
     assert options.items() <= found.options.items()
     assert "debris" not in found.options or editor == "damage" or "tsunami" in words
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "no damage",
+        "houses not damaged",
+        "don't damage the trees",
+        "blast furnace",
+        "lava field",
+        "meteorite crater",
+        "damaged road",
+        "beetle damage",
+        "crushed gravel",
+        "put a tarpaulin here",
+        "bomb shelter",
+        "avalanche barriers",
+    ],
+)
+def test_words_that_do_not_mean_broken_buildings_run_nothing(words):
+    found = interpret(words, lambda said: {})
+    assert not (found.editor == "damage" and found.sure)
+
+
+def test_tarpaulins_that_are_denied_are_not_laid():
+    found = interpret("destroyed houses, no tarpaulins", lambda said: {})
+    assert found.editor == "damage" and "tarpaulins" not in found.options

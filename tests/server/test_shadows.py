@@ -115,3 +115,18 @@ def test_copy_casts_it_where_the_scene_shows_its_sun(editors):
     without, *_ = copied(editors, shadow=False)
     assert ((without - with_it).max(axis=0) > 0.04).sum() > 40
     assert (with_it[:, ~mask] == image[:, ~mask]).all()
+
+
+def test_patch_diffusion_keeps_the_shadow_beside_what_it_draws(editors):
+    with_it, image, mask, _ = copied(editors, height_m=6.0, method="patch diffusion")
+    without, *_ = copied(editors, shadow=False, method="patch diffusion")
+    assert ((without - with_it).max(axis=0) > 0.04).sum() > 40
+
+
+@pytest.mark.parametrize("metres", [80.0, 160.0])
+def test_a_tower_throws_as_long_a_shadow_as_it_is_high(metres):
+    height = np.zeros((400, 40), np.float32)
+    height[380:384, 18:22] = metres
+    dark = evidence.cast(height, 180.0, 1.0, 0.5)
+    rows = np.nonzero(dark[:, 20] > 0.5)[0]
+    assert abs((380 - rows.min()) * 0.5 - metres) <= 1.5
