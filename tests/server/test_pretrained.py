@@ -369,7 +369,7 @@ def test_words_that_no_built_in_editor_knows_go_to_a_pretrained_one(editors, des
     from landbrush.server.contract.requests import EditRequest
     from landbrush.server.editing import plan
 
-    wanted = EditRequest.from_json(inputs(chip, RING, prompt="an earthquake destroyed the houses"))
+    wanted = EditRequest.from_json(inputs(chip, RING, prompt="repair the damaged houses"))
     understood = MODELS.interpret(wanted.prompt)
     assert understood.sure and not understood.editor, (
         "choose words that the built-in editors cannot do"
