@@ -171,6 +171,18 @@ SAID = {"flood": _wave, "burn": _burning, "season": _season, "damage": _damage}
 """What only the words of some operations tell."""
 
 
+def damage_told(options: Mapping[str, Any]) -> str:
+    """What did a damage, and how far it goes, as far as the words say it."""
+    told = [f"by {options['cause']}"] if "cause" in options else []
+    if "severity" in options:
+        fall = max(round(130 * options["severity"] - 30), 0)
+        hit = min(round(170 * options["severity"]), 100) - fall
+        told.append(f"about {fall} % of the buildings destroyed, {hit} % damaged")
+    if options.get("tarpaulins"):
+        told.append("with tarpaulins")
+    return ", ".join(told)
+
+
 def water_level(options: Mapping[str, Any]) -> str:
     """How high the water stands, as far as the words say it."""
     if "level_m" not in options:

@@ -219,7 +219,9 @@ def _sentence(found: Interpretation) -> str:
         parts.append(("of " if operation == "copy" else "in place of ") + from_class)
     if operation == "flood":
         parts.append(amounts.water_level(found.options))
-    if found.severity:
+    if operation == "damage":
+        parts.append(amounts.damage_told(found.options))
+    elif found.severity:
         parts.append(f"({found.severity} severity)")
     if found.protect:
         parts.append(f"- leave {found.protect} alone (draw it under 'Leave as it is')")
