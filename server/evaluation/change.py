@@ -129,15 +129,17 @@ def localisation(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> Loc
     was asked for."""
     difference = np.abs(after - before)
     changed = difference.max(axis=0) > SEEN
-    energy = difference.mean(axis=0)
+    energy = difference.mean(axis=0, dtype=np.float64)
     if not changed.any() or not mask.any():
         return None
     both = float((changed & mask).sum())
+    # By what is outside, so that none there is exactly 1, in whatever order is summed.
+    inside, outside = float(energy[mask].sum()), float(energy[~mask].sum())
     return Localisation(
         both / float(changed.sum()),
         both / float(mask.sum()),
         both / float((changed | mask).sum()),
-        float(energy[mask].sum() / max(energy.sum(), 1e-12)),
+        inside / max(inside + outside, 1e-12),
     )
 
 
