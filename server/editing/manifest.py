@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +49,7 @@ def manifest_of(
     roles = source.layer.roles
     facts = editor_facts(parts)
     left = sum(part.left for part in parts)
+    said = [*plan.editor.summary(facts), *facts.get("notes", ())]
     return Manifest(
         editor=info.id,
         engine=info.engine,
@@ -58,7 +60,7 @@ def manifest_of(
         understood=plan.understood,
         search=found.search,
         pixels_left_nodata=left,
-        notes=notes_of(plan, source, left, facts.get("notes", ()), found),
+        notes=notes_of(plan, source, left, said, found),
         crs=profile.crs.to_string() if profile.crs else None,
         synthetic=provenance.DISCLAIMER,
         licence=str(facts.get("licence", info.licence)),
@@ -77,15 +79,19 @@ def manifest_of(
 
 
 def editor_facts(parts: Sequence[Repainted]) -> dict[str, Any]:
-    """What the editor says of its work in all regions: the last word counts, and each sentence is
-    said once."""
+    """What the editor says of its work in all regions: the last word counts, each sentence is said
+    once, and counts are summed."""
     facts: dict[str, Any] = {}
+    counts: Counter[str] = Counter()
     notes: list[str] = []
     ground: list[str] = []
     for part in parts:
         facts.update(part.facts)
         ground += part.facts.get("ground", ())
         notes += part.notes
+        counts.update(part.facts.get("counts", {}))
+    if counts:
+        facts["counts"] = dict(counts)
     if notes:
         facts["notes"] = list(dict.fromkeys(notes))
     if ground:

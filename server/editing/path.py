@@ -90,7 +90,7 @@ class Work:
     """What all regions of an edit share. `plan`: what will be done. `source`: to what. `out`:
     written on what. `view`: how the editor sees it. `cuts`: what there is to copy from. `known`:
     what the user's layers tell of the ground. `gsd_m`: ground size of a pixel, a guess for a
-    picture that states none."""
+    picture that states none. `windows`: in how many it is edited."""
 
     plan: Plan
     source: Source
@@ -99,6 +99,7 @@ class Work:
     cuts: Cuts
     known: KnownShapes
     gsd_m: float
+    windows: int
 
 
 def edit(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manifest:
@@ -118,7 +119,7 @@ def edit(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manife
             view = view_of(source, plan.editor.info, plan.editor.other_bands(plan.options))
             known = KnownShapes.of(job.request, source.profile, plan.editor.info)
             gsd_m, guess = ground_size(source, plan)
-            work = Work(plan, source, out, view, cuts, known, gsd_m)
+            work = Work(plan, source, out, view, cuts, known, gsd_m, len(place.regions))
             clock.mark("read")
             parts = [repaint(region, work, step) for region, step in _over(place, progress)]
             clock.mark("edit")
@@ -180,6 +181,7 @@ def scene_of(region: Region, work: Work, drawn: Drawn) -> Scene:
         parts=None if heights is None else region.numbered(),
         known=work.known.on(region.box),
         even=work.source.even(drawn.block, shown.roles),
+        alone=work.windows == 1,
     )
 
 

@@ -81,6 +81,7 @@ class Scene:
     lies in from 1, 0 outside, where heights are given. `known`: by class of the ground
     (scene.classes), where the user's own layers have it (H, W, bool). `even`: the
     image on a scale that is the same for all bands, from no light on, where `image` is on another.
+    `alone`: whether it is the only window of its edit.
     """
 
     image: np.ndarray
@@ -96,6 +97,7 @@ class Scene:
     parts: np.ndarray | None = None
     known: Mapping[str, np.ndarray] = field(default_factory=dict)
     even: np.ndarray | None = None
+    alone: bool = True
 
     def filled(self) -> np.ndarray:
         """The image with what is nodata taken from the nearest valid pixel, so that no hole is
@@ -248,6 +250,11 @@ class Editor(ABC, Generic[Opt]):
         """The options with what was chosen for the user in them, so that the same edit can be asked
         for again."""
         return options
+
+    def summary(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        """Sentences for the user on all windows together, by what they recorded: numbers under
+        `counts` are summed. Raises CannotEdit where all of them came to nothing."""
+        return ()
 
     @abstractmethod
     def edit(

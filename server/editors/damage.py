@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from ..contract.editors import EditorInfo
 from ..ground.errors import CannotEdit
 from ..operators import damage as operator
 from ..operators.buildings import BROKEN, DESTROYED, INTACT, SWEPT
-from ..operators.damage import WINDS, Damage
+from ..operators.cast_shadow import left_shadow
+from ..operators.damage import TSUNAMI, WINDS, Damage
 from ..operators.ground import Ground
 from .base import Scene
 from .operator import COLOURLESS, ENGINE, OperatorEditor
 
+_DRAW = "Give their outlines (Known ground), or draw the polygon along the walls of one."
+_CUT = "Its edge cuts through those that are there: draw it around all of them."
 COARSEST_M = 3.0
 """At a coarser ground size a house is a pixel or two."""
 
@@ -36,6 +42,12 @@ class DamageEditor(OperatorEditor[Damage]):
 
     def apply(self, ground: Ground, scene: Scene, options: Damage, seed: int) -> np.ndarray:
         """The image (C, H, W) after it (operators.damage.damage)."""
+        return self.made(ground, scene, options, seed)[0]
+
+    def made(
+        self, ground: Ground, scene: Scene, options: Damage, seed: int
+    ) -> tuple[np.ndarray, Mapping[str, Any]]:
+        """The same, with how many buildings there are, and what became of them."""
         if ground.band("red") is None:
             raise CannotEdit(COLOURLESS)
         if ground.gsd_m > COARSEST_M:
@@ -43,25 +55,71 @@ class DamageEditor(OperatorEditor[Damage]):
                 f"At {ground.gsd_m:.3g} m a pixel single buildings are not seen. Damage needs a "
                 f"layer of {COARSEST_M:g} m or finer."
             )
-        hit = operator.hit_by(ground, options, seed)
-        trees = options.cause in WINDS and (ground.cover.sure("tree") * scene.mask).any()
-        if not hit.count(INTACT, BROKEN, DESTROYED, SWEPT) and not trees:
-            raise CannotEdit(
-                "No building is found in the polygon. Give their outlines (Known ground), or draw "
-                "the polygon along the walls of one."
-            )
-        return operator.damage(ground, options, seed, hit)
+        hit = operator.hit_by(ground, options, seed, scene.alone)
+        counts = {
+            "buildings": hit.count(INTACT, BROKEN, DESTROYED, SWEPT),
+            "destroyed": hit.count(DESTROYED, SWEPT),
+            "damaged": hit.count(BROKEN),
+            "outlined": hit.outlined,
+            "portions": hit.portions,
+            "cut": hit.cut,
+            "without": int(self._else_hit(ground, scene, options)),
+        }
+        if scene.alone:
+            _require(counts)
+        side = left_shadow(ground, hit.are(DESTROYED, SWEPT))
+        shadow = (
+            [
+                "The shadow of a building that fell stays where it lies outside of the polygon, "
+                f"towards the {side} of the picture. Draw the polygon around both."
+            ]
+            if side
+            else []
+        )
+        image = operator.damage(ground, options, seed, hit)
+        return image, {"counts": counts, "notes": shadow}
 
-    def found(self, ground: Ground, options: Damage, seed: int) -> list[str]:
+    def _else_hit(self, ground: Ground, scene: Scene, options: Damage) -> bool:
+        """Whether something that is no building is hit too: trees, and ground that a wave covers
+        with mud."""
+        cover = ground.cover
+        trees = options.cause in WINDS and bool((cover.sure("tree") * scene.mask).any())
+        open_ground = (1 - cover.sure("water")) * scene.mask
+        return trees or (options.cause == TSUNAMI and bool((open_ground > 0.5).any()))
+
+    def summary(self, facts: Mapping[str, Any]) -> list[str]:
         """How many buildings there are, and what became of them."""
-        hit = operator.hit_by(ground, options, seed)
-        every = hit.count(INTACT, BROKEN, DESTROYED, SWEPT)
+        counts = facts.get("counts", {})
+        if not counts:
+            return []
+        _require(counts)
+        every = counts["buildings"]
         if not every:
             return ["No building is found in the polygon: trees and open ground alone are changed."]
-        if hit.outlined:
-            return ["No roof is recognised: the polygon is taken for the outline of a building."]
         one = "building" if every == 1 else "buildings"
-        return [
-            f"{hit.count(DESTROYED, SWEPT)} of {every} {one} destroyed, {hit.count(BROKEN)} "
-            "damaged, as far as roofs are recognised."
+        told = [
+            f"{counts['destroyed']} of {every} {one} destroyed, {counts['damaged']} damaged, as "
+            "far as roofs are recognised."
         ]
+        if counts["outlined"]:
+            told.append(_of(counts["outlined"]) + " taken for outlines: no roof is recognised.")
+        if counts["portions"]:
+            told.append(_of(counts["portions"]) + " taken for a part of the building around.")
+        if counts["cut"]:
+            told.append(
+                f"{counts['cut']} more {'stays' if counts['cut'] == 1 else 'stay'}: the "
+                "polygon's edge cuts through."
+            )
+        return told
+
+
+def _require(counts: Mapping[str, int]) -> None:
+    """Raise CannotEdit where there is nothing to damage."""
+    if not counts["buildings"] and not counts["without"]:
+        cut = counts["cut"]
+        raise CannotEdit(f"No building is found in the polygon. {_CUT if cut else _DRAW}")
+
+
+def _of(count: int) -> str:
+    """How many polygons are something."""
+    return "1 polygon is" if count == 1 else f"{count} polygons are"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -63,18 +65,20 @@ class OperatorEditor(Editor[Opt]):
             ground = replace(ground, parse=parse)
             told["ground"] = list(parse.sources)
         on_step(1, 2)
-        out = self.apply(ground, scene, options, seed)
-        told["notes"] += self.found(ground, options, seed)
-        on_step(2, 2, None, "", told)
+        out, facts = self.made(ground, scene, options, seed)
+        told["notes"] += facts.get("notes", [])
+        on_step(2, 2, None, "", {**facts, **told})
         return np.where(scene.mask, out, scene.image)
 
     def notes(self, scene: Scene, options: Opt) -> list[str]:
         """What the user should know of how the options were taken here."""
         return []
 
-    def found(self, ground: Ground, options: Opt, seed: int) -> list[str]:
-        """What the user should know of what was found on the ground."""
-        return []
+    def made(
+        self, ground: Ground, scene: Scene, options: Opt, seed: int
+    ) -> tuple[np.ndarray, Mapping[str, Any]]:
+        """The whole image (C, H, W) with the operator applied, and facts to record."""
+        return self.apply(ground, scene, options, seed), {}
 
     @abstractmethod
     def apply(self, ground: Ground, scene: Scene, options: Opt, seed: int) -> np.ndarray:

@@ -11,13 +11,19 @@ from scipy import ndimage
 
 from .ground import Ground, hashed
 
-LEAST_INSIDE = 0.6
-"""Share of a building that has to lie in the polygons: what their edge cuts through stays whole."""
+NEARLY_INSIDE = 0.6
+BEYOND_M = 1.2
+"""Share of a building that has to lie in the polygons, and how far it may reach out of them: eaves
+beside a line drawn by hand. What else their edge cuts through stays whole."""
 LEAST_M2 = 14.0
 ONE_BUILDING_M2 = 3000.0
 """A polygon up to this, in which no roof is found, is taken for the outline of one."""
 MOST_OTHER = 0.6
-"""Share of trees, grass and water from which on it is none."""
+SURELY = 0.85
+"""Share of ground that is none (grown, water; paved or bare for certain) from which on it is none.
+"""
+WITHIN = 0.85
+"""Share of a polygon that a roof reaching out of it must cover, so that it is a part of that."""
 FEW = 40
 NECK_M = 3.0
 """What hangs together by less is two buildings."""
@@ -28,12 +34,15 @@ INTACT, BROKEN, DESTROYED, SWEPT = range(4)
 @dataclass(frozen=True)
 class Buildings:
     """`parts` (H, W): number of the building at each pixel, 0: none. `fates` (N + 1,): what became
-    of each, by its number. `outlined`: no roof was recognised, so the polygons are taken for
-    outlines."""
+    of each, by its number. `outlined`: how many of them are polygons in which no roof was
+    recognised, taken for outlines. `portions`: how many are polygons within a roof, taken for a
+    part of a building. `cut`: how many others stay because the polygons' edge cuts through them."""
 
     parts: np.ndarray
     fates: np.ndarray
-    outlined: bool = False
+    outlined: int = 0
+    portions: int = 0
+    cut: int = 0
 
     def are(self, *fates: int) -> np.ndarray:
         """Where buildings have one of these fates (H, W, bool)."""
@@ -44,55 +53,98 @@ class Buildings:
         return int(np.isin(self.fates[1:], fates).sum())
 
 
-def buildings(ground: Ground, severity: float, sweeps: bool, seed: int) -> Buildings:
+@dataclass(frozen=True)
+class Force:
+    """`severity` 0 ... 1: how many are hit, and how hard. `sweeps`: of the worst hit nothing is
+    left but the floor. `alone`: no building outside of the window is hit too, so that of few
+    inside it just the share falls that was asked for."""
+
+    severity: float
+    sweeps: bool = False
+    alone: bool = True
+
+
+def buildings(ground: Ground, force: Force, seed: int) -> Buildings:
     """The buildings that lie in the polygons, and what becomes of each as a whole: the neighbours
-    of one that is destroyed fare worse than others. `severity` 0 ... 1; `sweeps`: of the worst hit
-    nothing is left but the floor."""
+    of one that is destroyed fare worse than others."""
     roofs = ground.cover.pieces("roof", LEAST_M2, ground.gsd_m) > 0.5
-    parts, count = _apart(roofs, ground.gsd_m)
-    inside = ndimage.mean(ground.mask, parts, np.arange(1, count + 1)) if count else np.zeros(0)
-    good = np.concatenate([[False], np.asarray(inside) >= LEAST_INSIDE])
-    parts = _numbered(parts * good[parts])
-    outlined = not parts.any()
-    if outlined:
-        parts = _outlines(ground)
+    parts, count = apart(roofs, ground.gsd_m)
+    inside, touched = _taken(parts, count, ground)
+    cut = parts * (touched & ~inside)[parts]
+    parts = _numbered(parts * inside[parts])
+    outlines, portions = _outlines(ground, parts, cut)
+    outlined = int(outlines.max())
+    parts = np.where(outlines > 0, outlines + int(parts.max()), parts)
+    fates = _fates(ground, parts, force, seed)
+    left = np.unique(cut[(cut > 0) & ground.mask & (outlines == 0)]).size
+    return Buildings(parts, fates, outlined - portions, portions, int(left))
+
+
+def _taken(parts: np.ndarray, count: int, ground: Ground) -> tuple[np.ndarray, np.ndarray]:
+    """By number of a building (N + 1, bool): whether it lies in the polygons, but for eaves; and
+    whether it lies in them at all."""
+    numbers = np.arange(1, count + 1)
+    if not count:
+        return np.zeros(1, bool), np.zeros(1, bool)
+    share = np.asarray(ndimage.mean(ground.mask, parts, numbers))
+    far = ndimage.distance_transform_edt(~ground.mask)
+    beyond = np.asarray(ndimage.maximum(far, parts, numbers)) * ground.gsd_m
+    inside = (share >= NEARLY_INSIDE) & (beyond <= max(BEYOND_M, 1.5 * ground.gsd_m))
+    return np.concatenate([[False], inside]), np.concatenate([[False], share > 0])
+
+
+def _fates(ground: Ground, parts: np.ndarray, force: Force, seed: int) -> np.ndarray:
+    """What becomes of each building, by its number (N + 1,)."""
     count = int(parts.max())
     fates = np.zeros(count + 1, int)
     if not count:
-        return Buildings(parts, fates)
+        return fates
     middles = np.array(ndimage.center_of_mass(parts > 0, parts, np.arange(1, count + 1)))
     rows, cols = middles.astype(int).T
-    chance = np.array(
-        [hashed(np.array([r + ground.origin[0]]), np.array([c + ground.origin[1]]), seed + 5)[0, 0]
-         for r, c in zip(rows, cols, strict=True)]
-    )  # fmt: skip
+    chance = draws(rows + ground.origin[0], cols + ground.origin[1], seed + 5)
     near = ground.noise(70.0, seed + 6, 2)[rows, cols]
     luck = _even(chance, np.clip(1.6 * (near - 0.5) + 0.5, 0, 1))
-    if count <= FEW:
+    if count <= FEW and force.alone:
         # Ranks, so that of few houses about the share falls that was asked for.
         luck = 0.5 * luck + 0.5 * (np.argsort(np.argsort(luck)) + 0.5) / count
-    destroyed = np.clip(1.3 * severity - 0.3, 0, 1)
-    hit = np.clip(1.7 * severity, 0, 1)
-    if count == 1:
-        luck = np.zeros(1) if severity >= 0.45 else np.full(1, destroyed)
+    destroyed = np.clip(1.3 * force.severity - 0.3, 0, 1)
+    hit = np.clip(1.7 * force.severity, 0, 1)
+    if count == 1 and force.alone:
+        luck = np.zeros(1) if force.severity >= 0.45 else np.full(1, destroyed)
     fates[1:] = np.where(luck < destroyed, DESTROYED, np.where(luck < hit, BROKEN, INTACT))
-    if sweeps:
-        swept = 0.35 * np.clip((severity - 0.75) / 0.25, 0, 1)
+    if force.sweeps:
+        swept = 0.35 * np.clip((force.severity - 0.75) / 0.25, 0, 1)
         fates[1:][luck < swept] = SWEPT
-    return Buildings(parts, fates, outlined)
+    return fates
 
 
-def _outlines(ground: Ground) -> np.ndarray:
-    """Polygons (H, W), numbered, that may be outlines of buildings: small ones, on ground that
-    neither grows nor is water."""
+def draws(rows: np.ndarray, cols: np.ndarray, seed: int) -> np.ndarray:
+    """A number in [0, 1) for each of some places (N,), by their row and column in the raster."""
+    found = [
+        hashed(np.array([row]), np.array([col]), seed)[0, 0]
+        for row, col in zip(rows, cols, strict=True)
+    ]
+    return np.asarray(found, np.float32)
+
+
+def _outlines(ground: Ground, parts: np.ndarray, cut: np.ndarray) -> tuple[np.ndarray, int]:
+    """Polygons (H, W), numbered, that may be outlines of buildings, although none is recognised in
+    them: small ones, on ground that neither grows nor is water, nor is paved or bare for certain;
+    and how many of them lie within one that is recognised."""
     whole, count = ndimage.label(ground.mask)
+    numbers = np.arange(count + 1)
     pixels = np.bincount(whole.ravel(), minlength=count + 1)
-    grown = ground.cover.share("tree", "low", "water").ravel()
-    other = np.bincount(whole.ravel(), grown, minlength=count + 1)
+    cover = ground.cover
+    flat = cover.share("paved", "bare")
+    none = cover.share("tree", "low", "water") + np.where(flat > SURELY, flat, 0)
+    other = np.bincount(whole.ravel(), none.ravel(), minlength=count + 1)
     fits = pixels * ground.gsd_m**2 * ground.aspect <= ONE_BUILDING_M2
-    fits &= other < MOST_OTHER * pixels
+    fits &= (other < MOST_OTHER * pixels) & (ndimage.maximum(parts, whole, numbers) == 0)
+    in_roof = np.bincount(whole.ravel(), (cut > 0).ravel(), minlength=count + 1) / pixels.clip(1)
+    fits &= (in_roof == 0) | (in_roof > WITHIN)
     fits[0] = False
-    return _numbered(whole * fits[whole])
+    found = _numbered(whole * fits[whole])
+    return found, int((fits & (in_roof > WITHIN)).sum())
 
 
 def _even(chance: np.ndarray, near: np.ndarray) -> np.ndarray:
@@ -109,20 +161,23 @@ def _even(chance: np.ndarray, near: np.ndarray) -> np.ndarray:
     )
 
 
-def _apart(roofs: np.ndarray, gsd_m: float) -> tuple[np.ndarray, int]:
-    """Roofs (H, W) numbered, and how many: those that hang together by a neck are two."""
+def apart(roofs: np.ndarray, gsd_m: float) -> tuple[np.ndarray, int]:
+    """Roofs (H, W) numbered, and how many: those that hang together by a neck are two, and each
+    wing belongs to the core that it hangs together with."""
     cores = ndimage.binary_erosion(roofs, iterations=max(1, round(NECK_M / 2 / gsd_m)))
     parts, count = ndimage.label(cores)
-    small, _ = ndimage.label(roofs)
+    whole, most = ndimage.label(roofs)
     # Those that have no core are one each.
-    alone = np.setdiff1d(np.unique(small), np.unique(small[cores]))
-    for number in alone[alone > 0]:
-        count += 1
-        parts[small == number] = count
-    if not count:
-        return parts, 0
-    near = ndimage.distance_transform_edt(parts == 0, return_distances=False, return_indices=True)
-    return np.where(roofs, parts[near[0], near[1]], 0), count
+    alone = np.ones(most + 1, bool)
+    alone[whole[cores]] = False
+    alone[0] = False
+    number = np.cumsum(alone) + count
+    parts = np.where(alone[whole], number[whole], parts)
+    count += int(alone.sum())
+    # Cores grow within their roofs alone, all at the same pace (image foresting transform).
+    seeds = np.where(roofs, parts, -1).astype(np.int32)
+    grown = ndimage.watershed_ift(np.where(roofs, 0, 255).astype(np.uint8), seeds)
+    return np.where(roofs, grown, 0), count
 
 
 def _numbered(parts: np.ndarray) -> np.ndarray:

@@ -100,13 +100,13 @@ LEFT_M2 = 8.0
 """Share and area of a shadow outside of a polygon from which on it is told."""
 
 
-def left_shadow(ground: Ground) -> str:
-    """Where, as a direction in the picture, a shadow of what stands in the mask lies outside of it;
-    empty where none does, or nobody can tell."""
+def left_shadow(ground: Ground, where: np.ndarray | None = None) -> str:
+    """Where, as a direction in the picture, a shadow of what stands in the mask, or at a place in
+    it (`where`: H, W, bool), lies outside of it; empty where none does, or nobody can tell."""
     light = Light.of(ground)
     if light is None:
         return ""
-    tall = heights(ground.cover, ground.mask)
+    tall = heights(ground.cover, ground.mask if where is None else where)
     if not tall.any():
         return ""
     dark = (cast(tall, light.azimuth, light.slope, ground.gsd_m) > 0.5) & (tall == 0)

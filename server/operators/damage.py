@@ -11,8 +11,8 @@ from ..contract.editors import option
 from ..scene.evidence import cast
 from ..scene.rules import smoothstep
 from . import debris
-from .buildings import BROKEN, DESTROYED, INTACT, SWEPT, Buildings, axis_of, buildings
-from .ground import Ground, hashed
+from .buildings import BROKEN, DESTROYED, INTACT, SWEPT, Buildings, Force, axis_of, buildings, draws
+from .ground import Ground
 from .light import aired, exposure, grain, smooth
 from .rubble import heaps, humps, panels, walls
 
@@ -71,9 +71,9 @@ MUD = {"red": 0.4, "green": 0.36, "blue": 0.31, "pan": 0.37, "nir": 0.25, "swir1
 SHEET = {"red": 0.16, "green": 0.34, "blue": 0.72, "pan": 0.36, "nir": 0.4, "swir1": 0.4}
 
 
-def hit_by(ground: Ground, how: Damage, seed: int) -> Buildings:
-    """The buildings in the polygons, and what becomes of them."""
-    return buildings(ground, how.severity, how.cause in (TORNADO, TSUNAMI), seed)
+def hit_by(ground: Ground, how: Damage, seed: int, alone: bool = True) -> Buildings:
+    """The buildings in the polygons, and what becomes of them. `alone`: none is hit elsewhere."""
+    return buildings(ground, Force(how.severity, how.cause in (TORNADO, TSUNAMI), alone), seed)
 
 
 def damage(ground: Ground, how: Damage, seed: int, hit: Buildings) -> np.ndarray:
@@ -255,14 +255,16 @@ def _sheets(
     """Where sheets lie (H, W) in [0, 1]: over the holes of some roofs, as rectangles along their
     sides."""
     found = np.zeros(holes.shape, bool)
+    if not how.tarpaulins:
+        return found.astype(np.float32)
     boxes = ndimage.find_objects(hit.parts)
     for number in np.flatnonzero(hit.fates == BROKEN):
         rows, cols = boxes[number - 1]
-        at = (np.array([rows.start + ground.origin[0]]), np.array([cols.start + ground.origin[1]]))
-        draws = [float(hashed(*at, seed + 60 + k)[0, 0]) for k in range(3)]
-        if draws[0] >= how.tarpaulins:
-            continue
         part = hit.parts[rows, cols] == number
+        middle = np.array(ndimage.center_of_mass(part)).astype(int)
+        middle += (rows.start + ground.origin[0], cols.start + ground.origin[1])
+        if draws(middle[:1], middle[1:], seed + 60)[0] >= how.tarpaulins:
+            continue
         down, right = np.nonzero(part & holes[rows, cols])
         if len(down) < 3:
             continue

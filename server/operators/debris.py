@@ -33,12 +33,22 @@ TWIG = {"red": 0.25, "green": 0.23, "blue": 0.18, "pan": 0.23, "nir": 0.3, "swir
 @dataclass(frozen=True)
 class Kind:
     """Pieces of one kind. `material`: brightness by role. `share`: of all pieces. `length_m`,
-    `width_m`: shortest and longest, least and most."""
+    `width_m`: shortest and longest, least and most. `seen`: brightness by band as the picture shows
+    it, instead of the material."""
 
     material: dict[str, float]
     share: float
     length_m: tuple[float, float]
     width_m: tuple[float, float]
+    seen: tuple[float, ...] = ()
+
+    def tone(self, ground: Ground, band: int, light: float) -> float:
+        """How bright it is in a band of the picture, by its number."""
+        if self.seen:
+            return self.seen[band]
+        # Bands without a role are taken for a mean of the visible ones.
+        role = ground.roles[band] if ground.roles else ""
+        return float(aired(ground, band, self.material.get(role, self.material["pan"]) * light))
 
     def area_px(self, metre: float) -> float:
         """Mean area of a piece as it is drawn, in pixels, of which a metre has `metre`."""
@@ -105,11 +115,11 @@ def scattered(
     out = np.zeros_like(ground.image)
     bright = 0.75 + 0.45 * draw[4]
     dusty = 1 - DUST
-    for band, role in enumerate(ground.roles):
-        tones = np.array([kind.material.get(role, kind.material["pan"]) for kind in kinds])
+    for band in range(len(out)):
+        tones = np.array([kind.tone(ground, band, light) for kind in kinds])
         mean = float(np.average(tones, weights=[kind.share for kind in kinds]))
-        tone = aired(ground, band, (mean + dusty * (tones[which] - mean)) * bright * light)
-        out[band][there] = np.asarray(tone)[piece[there]]
+        tone = (mean + dusty * (tones[which] - mean)) * bright
+        out[band][there] = tone[piece[there]]
     return out, there
 
 
@@ -161,7 +171,8 @@ def laid(
     colour, there = pieces
     shown = there & (where > 0.5)
     down, right = towards(135.0 if sun is None else sun + 180.0)
-    shade = np.roll(shown, (round(down), round(right)), axis=(0, 1)) & ~shown & (where > 0.5)
+    beside = ndimage.shift(shown.astype(np.uint8), (round(down), round(right)), order=0) > 0
+    shade = beside & ~shown & (where > 0.5)
     # A lens shows a board that is narrower than a pixel as a paler, wider one.
     soft = ndimage.gaussian_filter(shown.astype(np.float32), LENS_PX)
     tone = ndimage.gaussian_filter(np.where(shown, colour, 0), (0, LENS_PX, LENS_PX))

@@ -12,6 +12,8 @@ from ..scene.parse import Parse, by_rules
 from ..scene.rules import smoothstep
 
 VISIBLE = ("red", "green", "blue", "pan")
+DARKEST = 0.2
+"""Percentile that is taken for the darkest."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,17 @@ class Ground:
     def cover(self) -> Parse:
         """What the ground is."""
         return by_rules(self) if self.parse is None else self.parse
+
+    @functools.cached_property
+    def darkest(self) -> np.ndarray:
+        """How bright the darkest of each band is (C,)."""
+        flat = self.image.reshape(len(self.image), -1)
+        return np.asarray(np.percentile(flat, DARKEST, axis=1), np.float32)
+
+    @functools.cached_property
+    def dark(self) -> float:
+        """Share of the picture that is shadow or water."""
+        return float((self.cover.share("shadow", "water") > 0.5).mean())
 
     def band(self, role: str) -> np.ndarray | None:
         """The band with that role."""

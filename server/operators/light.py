@@ -17,10 +17,13 @@ this, no ground is calm, and what is measured is texture."""
 WINDOW_PX = 7
 GENTLE = 0.86
 """Even noise looks stronger than that of a picture, whose calmest ground is calmer than most."""
-DARKEST = 0.2
-"""Percentile that is taken for the darkest."""
 VEIL = 0.8
 """Share of the darkest that is air; the rest is the dark thing itself."""
+PLAIN = 0.06
+THICK = 0.3
+DARK = 0.002
+"""How bright air is at most where nothing dark is seen in the picture, since what is darkest there
+is the ground itself; and where something is; and which share of the picture that has to be."""
 WIDTH_PX = 0.55
 """Blur of the grain: cameras, compression and resampling leave neighbours alike."""
 
@@ -84,16 +87,16 @@ def exposure(ground: Ground) -> float:
 
 
 def veil(ground: Ground, band: int) -> float:
-    """How much light the air itself adds in a band of a picture from near: what is darkest there
-    tells. 0 in bands that eyes do not see, and from afar."""
+    """How much light the air itself adds in a band of a picture from near: shadows and water tell,
+    where there are any, by what is darkest. 0 in bands that eyes do not see, and from afar."""
     if not ground.band_is_colour(band):
         return 0.0
     near = float(np.exp(-ground.gsd_m / 3.0))
-    darkest = float(np.percentile(ground.image[band], DARKEST))
-    blue = ground.band("blue")
-    if blue is not None:  # air scatters no other light more than blue
-        darkest = min(darkest, float(np.percentile(blue, DARKEST)))
-    return VEIL * near * darkest
+    darkest = float(ground.darkest[band])
+    if "blue" in ground.roles:  # air scatters no other light more than blue
+        darkest = min(darkest, float(ground.darkest[ground.roles.index("blue")]))
+    seen = ground.parse is not None and ground.dark >= DARK
+    return near * min(VEIL * darkest, THICK if seen else PLAIN)
 
 
 def aired(ground: Ground, band: int, tone: np.ndarray | float) -> np.ndarray | float:

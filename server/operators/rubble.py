@@ -47,15 +47,10 @@ def panels(ground: Ground, gone: np.ndarray) -> list[debris.Kind]:
     """Larger pieces of the roofs that fell, in their own tone."""
     if not gone.any():
         return []
-    light = exposure(ground)
-    tone = {
-        role: float(np.median(band[gone])) / light
-        for role, band in zip(ground.roles, ground.image, strict=False)
-    }
-    tone.setdefault("pan", float(np.mean(list(tone.values()) or [0.4])))
+    tone = tuple(float(np.median(band[gone])) for band in ground.image)
     return [
-        debris.Kind(tone, 0.1, (1.0, 4.0), (0.8, 2.6)),
-        debris.Kind(tone, 0.2, (0.4, 1.6), (0.3, 1.0)),
+        debris.Kind({}, 0.1, (1.0, 4.0), (0.8, 2.6), tone),
+        debris.Kind({}, 0.2, (0.4, 1.6), (0.3, 1.0), tone),
     ]
 
 
@@ -84,13 +79,15 @@ def walls(ground: Ground, image: np.ndarray, left: float, hit: Buildings, seed: 
         edge = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
         lines = (edge > 0) & (edge <= 2 * thick)
         middle = ndimage.center_of_mass(part)
+        house = int(middle[0]) + rows.start + ground.origin[0]
+        house = 65537 * house + int(middle[1]) + cols.start + ground.origin[1]
         for u in (
             (x - middle[1]) * axis[0] + (y - middle[0]) * axis[1],
             (y - middle[0]) * axis[0] - (x - middle[1]) * axis[1],
         ):
             room = ROOM_M / ground.gsd_m
             which = np.floor(u / room).astype(int)
-            at = hashed(np.arange(which.min(), which.max() + 1), np.array([number]), seed + 21)
+            at = hashed(np.arange(which.min(), which.max() + 1), np.array([house]), seed + 21)
             lines |= (
                 np.abs(u / room - which - 0.15 - 0.7 * at[which - which.min(), 0]) * room < thick
             )
@@ -111,7 +108,7 @@ def walls(ground: Ground, image: np.ndarray, left: float, hit: Buildings, seed: 
 
 
 def _own_tone(ground: Ground, parts: np.ndarray) -> np.ndarray:
-    """Median-like brightness (C, H, W) of the building at or nearest to each pixel."""
+    """Mean brightness (C, H, W) of the building at or nearest to each pixel."""
     if not parts.any():
         return ground.image
     near = ndimage.distance_transform_edt(parts == 0, return_distances=False, return_indices=True)

@@ -109,20 +109,30 @@ def options_of(operation: str, severity: str, text: str) -> dict[str, Any]:
     return options
 
 
+def _affirmed(text: str) -> str:
+    """A text without the things that it says are not to be there."""
+    return lexicon.DENIED.sub(" ", text)
+
+
 def _damage(text: str) -> dict[str, Any]:
     """What did it, and what it left, as far as the words say."""
-    said = {name for name, pattern in lexicon.CAUSES.items() if pattern.search(text)}
+    there = _affirmed(text)
+    said = {name for name, pattern in lexicon.CAUSES.items() if pattern.search(there)}
     found: dict[str, Any] = {}
     cause = next((name for name in lexicon.CAUSES if name in said and name in CAUSES), "")
     if cause or "fell" in said:
         found["cause"] = cause or EARTHQUAKE
+    if said & {"roofs", "sheets"}:
+        # Roofs are broken, hardly any house falls, however hard it is said to be.
+        found["severity"] = {"low": 0.2, "high": 0.5}.get(severity_of(text), 0.3)
     if "roofs" in said:
-        found.update(severity=0.3, debris=0.25)
+        found["debris"] = 0.25
     if "sheets" in said:
-        found.update(severity=0.3, tarpaulins=0.85)
+        found["tarpaulins"] = 0.85
     if "blocked" in said:
         found["roads_cleared"] = False
-    share = _share(text)
+    found.update(next((amount for how, amount in _DEBRIS if re.search(how, text)), {}))
+    share = 0.0 if _ALL.search(text) else _share(text)
     if share:
         # The operator's own scale: 1.3 s - 0.3 of the buildings fall, 1.7 s are hit at all.
         fall = re.search(r"destr|collaps|ruin|gone|fell|level", text)
@@ -132,20 +142,42 @@ def _damage(text: str) -> dict[str, Any]:
     return found
 
 
+_PIECES = r"(?:debris|rubble|wreckage)"
+_DEBRIS: tuple[tuple[str, dict[str, Any]], ...] = (
+    (rf"\b(?:no|without(?: any)?|free of) {_PIECES}", {"debris": 0.0}),
+    (rf"\b(?:little|hardly any|barely any|a bit of|not much) {_PIECES}", {"debris": 0.2}),
+    (
+        rf"\b(?:lots of|a lot of|much|heavy|dense|masses of|full of|covered (?:in|with)) {_PIECES}"
+        rf"|\b{_PIECES} (?:everywhere|all over)",
+        {"debris": 1.0},
+    ),
+)
+"""How much lies about, by what is said of it."""
+_BUILT = r"(?:houses?|buildings?|homes?|roofs?|structures?|blocks?)"
+_ALL = re.compile(
+    rf"\b(?:all|every|each)(?: of)?(?: the| these| its)? {_BUILT}\b|\ball destroyed\b"
+)
+_WHAT = (
+    r"(?:of )?(?:the |these |those |its |their |this |it |them )?(?:(?!timbered)\w+ )?"
+    rf"(?:{_BUILT}|town|village|city|quarter|neighbou?rhood|settlement|estate|damag\w*|destr\w*"
+    r"|collaps\w*|ruin\w*|levelled|gone)\b"
+)
 _SHARES = {
-    r"\bhalf(?: of)?\b": 0.5,
-    r"\bthree quarters\b": 0.75,
-    r"\ba quarter of\b": 0.25,
-    r"\ba third of\b": 0.33,
-    r"\btwo thirds\b": 0.67,
-    r"\bmost (?:of )?(?:the )?(?:houses|buildings|homes|roofs)": 0.75,
-    r"\b(?:a few|some|several|here and there)\b": 0.2,
+    rf"\bthree quarters {_WHAT}": 0.75,
+    rf"\btwo thirds {_WHAT}": 0.67,
+    rf"\b(?:a |one )?(?<!three )quarter {_WHAT}": 0.25,
+    rf"\b(?:a |one )?third {_WHAT}": 0.33,
+    rf"\b(?<!other )half {_WHAT}": 0.5,
+    rf"\bmost {_WHAT}": 0.75,
+    rf"\bmany {_WHAT}": 0.6,
+    rf"\b(?:a few|few|some|several|isolated|scattered|single) {_WHAT}": 0.2,
+    r"\bhere and there\b": 0.2,
 }
 
 
 def _share(text: str) -> float:
     """Which share of the buildings, 0 where it is not said."""
-    number = re.search(r"(?<![\d.,])(\d{1,3}) ?(?:%|per ?cent)", text)
+    number = re.search(rf"(?<![\d.,])(\d{{1,3}}) ?(?:%|per ?cent) {_WHAT}", text)
     if number and 0 < int(number.group(1)) <= 100:
         return int(number.group(1)) / 100
     return next((share for said, share in _SHARES.items() if re.search(said, text)), 0.0)
@@ -159,12 +191,12 @@ def _season(text: str) -> dict[str, Any]:
 
 def _wave(text: str) -> dict[str, Any]:
     """What else a flood of the sea brings."""
-    return {"mud": 0.95, "debris": 0.5} if lexicon.CAUSES["tsunami"].search(text) else {}
+    return {"mud": 0.95, "debris": 0.5} if lexicon.CAUSES["tsunami"].search(_affirmed(text)) else {}
 
 
 def _burning(text: str) -> dict[str, Any]:
     """Whether it still burns."""
-    return {"smoke": 0.6} if lexicon.BURNING.search(text) else {}
+    return {"smoke": 0.6} if lexicon.BURNING.search(_affirmed(text)) else {}
 
 
 SAID = {"flood": _wave, "burn": _burning, "season": _season, "damage": _damage}

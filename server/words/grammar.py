@@ -49,6 +49,17 @@ def _guarded_class(clause: str, first: bool) -> tuple[str, str] | None:
     return None
 
 
+_RUINS = r"(?:ruin|rubble|debris|wreck|destroyed|damaged|collapsed|bombed|crater|burnt)"
+INSTEAD_OF_RUINS = re.compile(
+    r"\b(?:replac|turn|convert|transform|chang|clear|swap|redevelop)\w* (?:\w+ ){0,3}?"
+    rf"{_RUINS}\w*(?: \w+){{0,4}} (?:with|by|into|to|for)\b"
+    r"|\b(?:build|built|plant|put|lay|creat|mak|sow|add)\w* .*"
+    rf"\b(?:where|instead of|in place of|on top of|over|on) .*{_RUINS}"
+    rf"|{_RUINS}\w* (?:\w+ ){{0,3}}?(?:becom|became|replaced|turned into|gives? way|cleared|laid)"
+)
+"""Ground takes the place of what was damaged: the damage is what was, not what is to be."""
+
+
 def operation_of(text: str) -> tuple[str, str, str]:
     """Operation, target class, source class; an empty operation where the rules know nothing."""
     if lexicon.NOT_AN_EDIT.search(text.strip()) or lexicon.IMPOSSIBLE.search(text):
@@ -66,18 +77,18 @@ def operation_of(text: str) -> tuple[str, str, str]:
     for name, pattern in lexicon.EVENTS.items():
         if pattern.search(text):
             return name, "", _object(text) if name == "copy" else ""
+    undamaged = bool(lexicon.UNDAMAGED.search(text))
+    text = lexicon.UNDAMAGED.sub(" ", text)
     words = mentions(text)
     removal = _removal(text, words)
     if removal:
         return removal
     scene = next((name for name, pattern in lexicon.SCENES.items() if pattern.search(text)), "")
-    if scene == "damage" and lexicon.UNDAMAGED.search(text):
+    if scene == "damage" and not undamaged and INSTEAD_OF_RUINS.search(text):
+        return _land_cover(text, words)
+    if undamaged and scene in ("", "damage"):
         return "unknown", "", ""
-    if scene and not (
-        scene == "damage" and re.search(r"rubble cleared|debris cleared|laid\b", text)
-    ):
-        return scene, "", ""
-    return _land_cover(text, words)
+    return (scene, "", "") if scene else _land_cover(text, words)
 
 
 def _object(text: str) -> str:

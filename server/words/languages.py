@@ -143,6 +143,8 @@ class _Try:
 def _read(text: str, language: _Language) -> _Try:
     found = _Try(language.title, [], [])
     for part, entry in _parts(text, language):
+        # A turn of phrase is no English, though it may hold a word that English has too.
+        found.english_words += part in ENGLISH
         if entry is not None:
             found.known += 1
             found.said += not entry.small
@@ -154,7 +156,6 @@ def _read(text: str, language: _Language) -> _Try:
         else:
             found.unread.append(part)
             found.words.append(part)
-    found.english_words = sum(word in ENGLISH for word in re.findall(rf"{LETTERS}+", text))
     return found
 
 

@@ -61,6 +61,11 @@ DAMAGED, UNDAMAGED, ELSEWHERE = (
     _pattern(_FILE[name]) for name in ("damaged", "undamaged", "elsewhere")
 )
 """Damage to buildings for certain; its denial; what else may be damaged."""
+DENIED = re.compile(
+    r"\b(?:no|without(?: any)?|not any|free of|never any|hardly any|don't want(?: any)?) "
+    r"(?:(?:visible|blue|any|much|more) )?[a-z]+"
+)
+"""Things that are not to be there."""
 BURNING = _pattern(_FILE["burning"])
 """Words by which a fire is not out yet."""
 THINGS = {name: _pattern(entry) for name, entry in _FILE["things"].items()}
