@@ -64,7 +64,7 @@ class CopyOptions:
         "Casts a shadow",
         True,
         help="What stands up throws a shadow as the scene's sun does, as far as the polygon goes; "
-        "where it brings its own, none is added.",
+        "where it brings its own, none is added, wherever that points.",
     )
     height_m: float = option(
         "Its height",
@@ -168,10 +168,17 @@ class Copy(Editor[CopyOptions]):
         with_it = replace(ground, image=np.where(hole, laid, ground.image))
         with_it = replace(with_it, parse=understanding.of(with_it, {}))
         shaded = with_shadow(with_it, light, hole, options.height_m)
-        if shaded.tall and shaded.outside > SHORT:
+        note = ""
+        if shaded.other:
+            note = (
+                "What is copied brings a shadow that points another way than the scene's, so none "
+                "is added. Turn it (option turn_degrees) until both agree."
+            )
+        elif shaded.tall and shaded.outside > SHORT:
             note = (
                 f"{shaded.outside:.0%} of its shadow lies outside of the polygon: draw it larger "
                 f"towards the {light.away} of the picture."
             )
+        if note:
             on_step(0, 1, None, "", {"notes": [note]})
         return np.where(scene.mask & scene.valid, shaded.image, laid)

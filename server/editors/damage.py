@@ -28,7 +28,7 @@ class DamageEditor(OperatorEditor[Damage]):
 
     Options = Damage
 
-    spares = "what the polygon's edge cuts through and cleared roads stay"
+    spares = "ground between the buildings and cleared roads stay"
 
     info = EditorInfo(
         id="damage",

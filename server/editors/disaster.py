@@ -8,7 +8,7 @@ from scipy import ndimage
 from ..contract.editors import EditorInfo
 from ..ground.errors import CannotEdit
 from ..operators.fire import Burn, burn
-from ..operators.flood import EITHER, LOWEST, Flood, flood
+from ..operators.flood import COARSEST_OBJECTS_M, EITHER, LOWEST, Flood, flood
 from ..operators.ground import Ground
 from .base import Scene
 from .operator import ENGINE, OperatorEditor
@@ -55,6 +55,10 @@ class FloodEditor(OperatorEditor[Flood]):
         return flood(ground, options, seed, heights)
 
     def notes(self, scene: Scene, options: Flood) -> list[str]:
+        """At which height the water stands, and what of it cannot be shown."""
+        return [*_unseen(scene, options), *self._levels(scene, options)]
+
+    def _levels(self, scene: Scene, options: Flood) -> list[str]:
         """At which height the water stands."""
         level = options.level_m
         if scene.elevation is None:
@@ -72,6 +76,13 @@ class FloodEditor(OperatorEditor[Flood]):
             f"The water stands {level:g} m above the lowest ground of each polygon: at {where} in "
             "the elevation model."
         ]
+
+
+def _unseen(scene: Scene, options: Flood) -> list[str]:
+    """What was asked for and is too small to be seen."""
+    if not options.debris or scene.gsd_m <= COARSEST_OBJECTS_M:
+        return []
+    return [f"At {scene.gsd_m:.3g} m a pixel no drifting debris is seen: none is drawn."]
 
 
 def _from_lowest(scene: Scene, options: Flood) -> bool:

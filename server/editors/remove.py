@@ -14,7 +14,7 @@ from ..synthesis.pyramid import Level
 from ..synthesis.remove import Removal, RemoveSettings
 from ..synthesis.repeats import SHOWS
 from .base import Editor, OnStep, Scene
-from .operator import ground_of, understood_of
+from .operator import MOST_SEEN_PX, SEEN_M, ground_of, understood_of
 
 LEAST_GROUND = 0.25
 """Of the hole's pixels that there must be to copy from."""
@@ -96,8 +96,9 @@ class Remove(Editor[RemoveOptions]):
         """Say where a shadow of what is removed would stay, because the polygon leaves it out."""
         if scene.gsd_m > COARSEST_M or scene.band("red") is None:
             return
-        ground = ground_of(scene)
-        seen = replace(ground, parse=understood_of(scene, self.models.understanding))
+        near = scene.part(*_around(scene.mask, min(round(SEEN_M / scene.gsd_m), MOST_SEEN_PX)))
+        ground = ground_of(near)
+        seen = replace(ground, parse=understood_of(near, self.models.understanding))
         side = left_shadow(seen)
         if side:
             note = (
@@ -105,6 +106,15 @@ class Remove(Editor[RemoveOptions]):
                 "picture. Draw the polygon around both."
             )
             on_step(0, 1, None, "", {"notes": [note]})
+
+
+def _around(mask: np.ndarray, by_px: int) -> tuple[slice, slice]:
+    """The rows and columns around a mask (H, W), and some more."""
+    found = []
+    for axis, side in ((1, mask.shape[0]), (0, mask.shape[1])):
+        there = np.flatnonzero(mask.any(axis=axis))
+        found.append(slice(max(int(there[0]) - by_px, 0), min(int(there[-1]) + by_px + 1, side)))
+    return found[0], found[1]
 
 
 def _best(removal: Removal, seed: int, on_step: OnStep) -> np.ndarray:

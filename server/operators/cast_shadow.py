@@ -17,6 +17,11 @@ DARKNESS = 0.45
 """Brightness of shaded by that of lit ground, where the picture does not tell."""
 STANDS = ("roof", "tree", "vehicle")
 SURE = 0.55
+OWN = 0.3
+AGREES = 0.4
+"""Area of a shadow that something brings, by that of the one it would throw, from which on it is
+one; and share of it that lies where the sun of the scene would throw it, from which on both agree.
+"""
 
 
 @dataclass(frozen=True)
@@ -68,16 +73,18 @@ def heights(parse: Parse, where: np.ndarray, height_m: float = 0.0) -> np.ndarra
 @dataclass(frozen=True)
 class Shaded:
     """`image` (C, H, W): with shadows. `tall`: whether anything stands up. `outside`: share of its
-    shadow for which there was no room."""
+    shadow for which there was no room. `other`: whether it brought a shadow that points another
+    way, so that none was added."""
 
     image: np.ndarray
     tall: bool
     outside: float
+    other: bool = False
 
 
 def with_shadow(laid: Ground, light: Light, placed: np.ndarray, height_m: float = 0.0) -> Shaded:
     """An image into which something was put (`placed`: H, W, bool), with the shadow that it throws
-    within the mask; where it has its own already it gets no second one.
+    within the mask; where it has its own already it gets no second one, wherever that points.
 
     `height_m`: how high it is, 0: by its kind.
     """
@@ -87,6 +94,9 @@ def with_shadow(laid: Ground, light: Light, placed: np.ndarray, height_m: float 
         return Shaded(laid.image, False, 0.0)
     dark = cast(tall, light.azimuth, light.slope, laid.gsd_m) * (tall == 0)
     already = parse.sure("shadow")
+    brought = already * placed * (tall == 0)
+    if brought.sum() >= OWN * dark.sum() and (brought * dark).sum() < AGREES * brought.sum():
+        return Shaded(laid.image, True, 0.0, True)
     out = laid.image
     wanted = ndimage.gaussian_filter(dark, 0.6) * (1 - already) * (tall == 0)
     shade = wanted * laid.mask

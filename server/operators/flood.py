@@ -93,7 +93,8 @@ class Flood:
     debris: float = option(
         "Debris",
         0.0,
-        "Boards, trunks and foam that drift in rafts on the water, as after a tsunami.",
+        "Boards and trunks that drift in rafts on the water, as after a tsunami; seen at 2 m a "
+        "pixel or finer.",
         minimum=0.0,
         maximum=1.0,
     )
@@ -112,7 +113,7 @@ OPAQUE = (0.84, 0.95)
 SHORE_M = 0.07
 """Depth within which a shore is over, where the ground's own height is not known."""
 FULL_GRAIN = 1.08
-"""What shows through the water has less grain than the ground."""
+"""Water gets a little more grain than was measured: its calm surface shows it the most."""
 CAR_M = 1.5
 SUN_SLOPE = 1.0
 """Fall of the sun's rays, metres a metre, where only its direction is known: 45 degrees."""
@@ -158,13 +159,12 @@ def flood(ground: Ground, how: Flood, seed: int, elevation: np.ndarray | None = 
 def _with_rafts(
     ground: Ground, image: np.ndarray, how: Flood, seed: int, wet: np.ndarray
 ) -> np.ndarray:
-    """The image (C, H, W) with what drifts on the water (`wet`: H, W), in rafts and lines, gathered
-    where something stands in its way."""
+    """The image (C, H, W) with what drifts on the water (`wet`: H, W), in rafts and lines."""
+    if ground.gsd_m > COARSEST_OBJECTS_M:
+        return image
     rafts = smoothstep((ground.noise(24.0, seed + 61, 4) - 0.62 + 0.22 * how.debris) / 0.2)
     lines = np.clip(streaks(ground, seed + 3) * 40, 0, 0.3)
     cover = np.clip((0.75 * rafts + 0.4 * lines * rafts) * how.debris * (wet > 0.4), 0, 0.7)
-    if ground.gsd_m > COARSEST_OBJECTS_M:
-        return image
     pieces = debris.scattered(ground, cover, (*debris.HOUSE, debris.WOODLAND[0]), seed + 62)
     return debris.laid(image, pieces, (wet > 0.4).astype(np.float32), ground.cover.sun)
 

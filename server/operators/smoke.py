@@ -53,7 +53,11 @@ def _spots(ground: Ground, burned: np.ndarray, much: float, seed: int) -> np.nda
     )
     chance = 2.2 * much * (ground.gsd_m / SPOT_M) ** 2
     clumped = smoothstep((ground.noise(60.0, seed + 73, 2) - 0.3) / 0.4)
-    points = (hashed(rows, cols, seed + 72) < chance * clumped) & (burned > 0.4)
+    draw = hashed(rows, cols, seed + 72)
+    points = (draw < chance * clumped) & (burned > 0.4)
+    if not points.any() and (burned > 0.4).any():
+        # However small the place, something of it smokes.
+        points = (draw == draw[burned > 0.4].min()) & (burned > 0.4)
     wide = max(FLAME_M / max(ground.gsd_m, 0.05), 0.5)
     blobs = ndimage.gaussian_filter(points.astype(np.float32), wide) * (2 * np.pi * wide**2)
     ragged = 0.5 + ground.noise(max(1.5, 2 * ground.gsd_m), seed + 76, 2)
@@ -76,7 +80,8 @@ def _plumes(ground: Ground, spots: np.ndarray, seed: int) -> np.ndarray:
         puff = ndimage.gaussian_filter(moved, max(wide, 0.6))
         # A puff spreads as it drifts, and is fed from below meanwhile.
         total += puff * (wide / metre / 1.5) ** 1.3 * (1 - number / STEPS)
-    total = total / max(float(np.percentile(total, 99.5)), 1e-6)
+    inside = total[ground.mask[::step, ::step]]
+    total = total / max(float(np.percentile(inside, 99.5)) if inside.size else 0.0, 1e-6)
     large = ndimage.zoom(
         total, [a / b for a, b in zip(spots.shape, small.shape, strict=True)], order=1
     )

@@ -53,6 +53,8 @@ SLUSH = {
     "swir2": 0.1,
 }
 """Snow that wheels have driven over."""
+SEAM_M = 0.55
+"""Beside a cleared road no white seam is left of what was not recognised as one."""
 SNOWED_IN = "snowed in"
 TRACKED = "tracked"
 CLEARED = "cleared"
@@ -177,7 +179,8 @@ def _cover_of(ground: Ground, how: Snow, seed: int) -> tuple[np.ndarray, np.ndar
         lost = lost * (0.5 + 0.5 * ground.noise(1.8, seed + 13, 2)) * np.exp(-how.depth_cm / 60.0)
         amount = amount * (1 - 0.6 * lost * cover.sure("roof"))
     if how.roads == CLEARED:
-        paved = ndimage.grey_dilation(paved, size=(3, 3))  # no white seam between road and crown
+        seam = min(2 * round(SEAM_M / max(ground.gsd_m, 0.05)) + 1, 21)
+        paved = ndimage.grey_dilation(paved, size=(seam, seam))
     driven = {SNOWED_IN: 0.0, TRACKED: 0.75, CLEARED: 1.0}[how.roads] * paved
     driven = driven * (0.75 + 0.5 * (ground.noise(3.0, seed + 3, 2) - 0.5))
     if how.roads == CLEARED:

@@ -125,12 +125,8 @@ def _damage(text: str) -> dict[str, Any]:
     if said & {"roofs", "sheets"}:
         # Roofs are broken, hardly any house falls, however hard it is said to be.
         found["severity"] = {"low": 0.2, "high": 0.5}.get(severity_of(text), 0.3)
-    if "roofs" in said:
-        found["debris"] = 0.25
-    if "sheets" in said:
-        found["tarpaulins"] = 0.85
-    if "blocked" in said:
-        found["roads_cleared"] = False
+    for name, options in _LEFT.items():
+        found.update(options if name in said else {})
     found.update(next((amount for how, amount in _DEBRIS if re.search(how, text)), {}))
     share = 0.0 if _ALL.search(text) else _share(text)
     if share:
@@ -142,6 +138,12 @@ def _damage(text: str) -> dict[str, Any]:
     return found
 
 
+_LEFT: dict[str, dict[str, Any]] = {
+    "roofs": {"debris": 0.25},
+    "sheets": {"tarpaulins": 0.85},
+    "blocked": {"roads_cleared": False},
+}
+"""What words say of what is there afterwards."""
 _PIECES = r"(?:debris|rubble|wreckage)"
 _DEBRIS: tuple[tuple[str, dict[str, Any]], ...] = (
     (rf"\b(?:no|without(?: any)?|free of) {_PIECES}", {"debris": 0.0}),

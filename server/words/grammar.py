@@ -77,18 +77,26 @@ def operation_of(text: str) -> tuple[str, str, str]:
     for name, pattern in lexicon.EVENTS.items():
         if pattern.search(text):
             return name, "", _object(text) if name == "copy" else ""
-    undamaged = bool(lexicon.UNDAMAGED.search(text))
-    text = lexicon.UNDAMAGED.sub(" ", text)
+    if not lexicon.UNDAMAGED.search(text):
+        return _plainly(text)
+    # What denies damage may ask for something else beside it, but puts nothing there by itself.
+    other = _plainly(lexicon.UNDAMAGED.sub(" ", text))
+    return other if other[0] in ("remove", *lexicon.SCENES) and other[0] != "damage" else _UNKNOWN
+
+
+_UNKNOWN = ("unknown", "", "")
+
+
+def _plainly(text: str) -> tuple[str, str, str]:
+    """The same of a text that says plainly what it wants."""
     words = mentions(text)
     removal = _removal(text, words)
     if removal:
         return removal
     scene = next((name for name, pattern in lexicon.SCENES.items() if pattern.search(text)), "")
-    if scene == "damage" and not undamaged and INSTEAD_OF_RUINS.search(text):
+    if not scene or (scene == "damage" and INSTEAD_OF_RUINS.search(text)):
         return _land_cover(text, words)
-    if undamaged and scene in ("", "damage"):
-        return "unknown", "", ""
-    return (scene, "", "") if scene else _land_cover(text, words)
+    return scene, "", ""
 
 
 def _object(text: str) -> str:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import ast
 import json
 import statistics
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted([*(ROOT / "server").rglob("*.py"), *(ROOT / "plugin").rglob("*.py")])
@@ -104,3 +110,19 @@ def test_every_option_says_what_it_does():
         if not option.get("help")
     ]
     assert bare == []
+
+
+def test_every_editor_is_kept_from_the_others():
+    """The contract of imports names each module that declares an editor."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["tool"]["importlinter"]
+    kept = next(
+        contract["modules"]
+        for contract in contracts["contracts"]
+        if contract["name"] == "editors do not import one another"
+    )
+    declare = {
+        f"landbrush.server.editors.{path.stem}"
+        for path in (ROOT / "server" / "editors").glob("*.py")
+        if "info = EditorInfo(" in path.read_text("utf8")
+    }
+    assert declare and not declare - set(kept)

@@ -10,6 +10,7 @@ from landbrush.server.editors.base import Patch, Scene
 from landbrush.server.operators.cast_shadow import Light, heights, left_shadow, with_shadow
 from landbrush.server.operators.ground import Ground
 from landbrush.server.scene import evidence
+from scipy import ndimage
 
 from tests.server.towns import ROLES, told, town
 
@@ -121,6 +122,24 @@ def test_patch_diffusion_keeps_the_shadow_beside_what_it_draws(editors):
     with_it, image, mask, _ = copied(editors, height_m=6.0, method="patch diffusion")
     without, *_ = copied(editors, shadow=False, method="patch diffusion")
     assert ((without - with_it).max(axis=0) > 0.04).sum() > 40
+
+
+@pytest.mark.parametrize(("turn", "other"), [(0.0, False), (90.0, True), (180.0, True)])
+def test_what_brings_a_shadow_gets_no_second_one(turn, other):
+    """A house with a shadow as under the scene's sun, or under one that stands elsewhere."""
+    roof = np.zeros((120, 120), bool)
+    roof[50:70, 50:70] = True
+    height = np.where(roof, 5.0, 0).astype(np.float32)
+    shade = (evidence.cast(height, 225.0 + turn, 1.0, 0.5) > 0.5) & ~roof
+    image = np.full((3, 120, 120), 0.5, np.float32)
+    image[:, shade] = 0.2
+    parse = told(roof.shape, roof=roof, shadow=shade)
+    ground = Ground(image, np.ones_like(roof), ROLES[:3], 0.5, parse=parse)
+    light = Light(225.0, 1.0, np.full(3, 0.45, np.float32))
+    made = with_shadow(ground, light, ndimage.binary_dilation(roof | shade, iterations=2))
+    assert made.other == other
+    darker = (image - made.image).max(axis=0) > 0.1
+    assert darker.sum() < 0.25 * shade.sum()
 
 
 @pytest.mark.parametrize("metres", [80.0, 160.0])

@@ -58,6 +58,18 @@ def test_it_stays_in_the_polygon_and_where_nothing_burned_nothing_smokes():
     assert (nothing == ground.image).all()
 
 
+@pytest.mark.parametrize("side", [8, 12, 30])
+@pytest.mark.parametrize("seed", range(3))
+def test_however_small_the_place_something_smokes(side, seed):
+    ground = woods()
+    mask = np.zeros_like(ground.mask)
+    mask[100 : 100 + side, 120 : 120 + side] = True
+    ground = replace(ground, mask=mask)
+    both = [burn(ground, Burn(severity=0.9, smoke=smoke), seed) for smoke in (0.0, 0.6)]
+    apart = np.abs(both[0] - both[1]).max(axis=0)
+    assert apart[mask].max() > 0.02 and not apart[~mask].any()
+
+
 @pytest.mark.parametrize("gsd", [0.1, 2.5, 10.0])
 def test_at_every_ground_size_something_is_seen(gsd):
     out, smoke = smoky(woods(gsd), 0.9, 4)
