@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,12 @@ BAND = ((0.0, 0.35), (0.35, 0.2), (0.7, 0.28), (1.0, 0.15), (1.0, 0.75), (0.6, 0
 ALL = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 WHOLE = (0, 0, 256, 256)
 
+
+def whole(view: View) -> View:
+    """The same, edited everywhere: weather and light know no polygon."""
+    return replace(view, polygon=ALL)
+
+
 STREET = View(JOPLIN.format(0), (560, 60, 860, 360), BLOB)
 PARK = View(JOPLIN.format(0), (100, 640, 400, 940), BAND)
 VILLAGE = View(JOPLIN.format(2), (480, 420, 800, 740), BLOB)
@@ -83,21 +89,21 @@ EBRO = View(SPAIN, (60, 60, 460, 460), BLOB)
 SHOTS = (
     Shot("flood, knee-deep", STREET, "flood", {"level_m": 0.5}),
     Shot("flood, roof-deep", STREET, "flood", {"level_m": 3.6}),
-    Shot("snow", STREET, "snow"),
+    Shot("snow", whole(STREET), "snow"),
     Shot("thin snow", STREET, "snow", {"cover": 0.4, "depth_cm": 3.0}),
     Shot("burnt", STREET, "burn"),
-    Shot("dusk", STREET, "low-light"),
+    Shot("dusk", whole(STREET), "low-light"),
     Shot("flood in the park", PARK, "flood", {"level_m": 0.8}),
     Shot("burnt park", PARK, "burn", {"severity": 0.9}),
     Shot("flood", VILLAGE, "flood", {"level_m": 0.8}),
-    Shot("snow", VILLAGE, "snow"),
+    Shot("snow", whole(VILLAGE), "snow"),
     Shot("fog", VILLAGE, "fog"),
     Shot("flood", FREEWAY, "flood", {"level_m": 1.0}),
-    Shot("night", FREEWAY, "low-light", {"light": 0.03}),
-    Shot("snow, roads cleared", MONICA, "snow", {"roads": "cleared"}),
+    Shot("night", whole(FREEWAY), "low-light", {"light": 0.03}),
+    Shot("snow, roads cleared", whole(MONICA), "snow", {"roads": "cleared"}),
     Shot("flood", MONICA, "flood", {"level_m": 1.5}),
     Shot("flood", SPRINGS, "flood", {"level_m": 0.8}),
-    Shot("dusk", SPRINGS, "low-light"),
+    Shot("dusk", whole(SPRINGS), "low-light"),
     Shot("snow in the desert", DESERT, "snow"),
     Shot("flash flood", DESERT, "flood", {"level_m": 0.6}),
     Shot("flood on the golf course", GOLF, "flood", {"level_m": 0.8}),
@@ -116,7 +122,7 @@ SHOTS = (
     Shot("flood", VIRAC_A, "flood", {"level_m": 0.8}),
     Shot("snow", WAJIMA, "snow"),
     Shot("flood, 5 m", PRAIRIE, "flood", {"level_m": 1.5}),
-    Shot("snow, 5 m", PRAIRIE, "snow"),
+    Shot("snow, 5 m", whole(PRAIRIE), "snow"),
     Shot("burnt, 10 m", EBRO, "burn"),
     Shot("flood, 10 m", EBRO, "flood", {"level_m": 1.5}),
     Shot("after a tornado", VILLAGE, "damage", {"severity": 0.8}),
@@ -124,7 +130,7 @@ SHOTS = (
     Shot("after a hurricane", SPRINGS, "damage",
          {"cause": "hurricane", "severity": 0.4, "tarpaulins": 0.6}),
     Shot("after a tsunami", WAJIMA, "damage", {"cause": "tsunami", "severity": 0.8}),
-    Shot("after an explosion", FREEWAY, "damage", {"cause": "explosion", "severity": 0.5}),
+    Shot("after an explosion", FREEWAY, "damage", {"cause": "explosion", "severity": 0.7}),
     Shot("tsunami", VIRAC_A, "flood", {"level_m": 1.2, "mud": 0.95, "debris": 0.5}),
     Shot("autumn", FIELDS, "season"),
     Shot("drought", GOLF, "season", {"season": "drought"}),

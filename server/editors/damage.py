@@ -104,7 +104,11 @@ class DamageEditor(OperatorEditor[Damage]):
         if counts["outlined"]:
             told.append(_of(counts["outlined"]) + " taken for outlines: no roof is recognised.")
         if counts["portions"]:
-            told.append(_of(counts["portions"]) + " taken for a part of the building around.")
+            some = counts["portions"]
+            told.append(
+                f"{some} of them {'reaches' if some == 1 else 'reach'} out of the polygon, and "
+                f"{'breaks' if some == 1 else 'break'} inside it alone."
+            )
         if counts["cut"]:
             told.append(
                 f"{counts['cut']} more {'stays' if counts['cut'] == 1 else 'stay'}: the "

@@ -14,7 +14,12 @@ from .ground import Ground, hashed
 NEARLY_INSIDE = 0.6
 BEYOND_M = 1.2
 """Share of a building that has to lie in the polygons, and how far it may reach out of them: eaves
-beside a line drawn by hand. What else their edge cuts through stays whole."""
+beside a line drawn by hand."""
+PARTLY_INSIDE = 0.3
+PARTLY_M2 = 60.0
+RAGGED_M = (1.0, 4.5)
+"""Share and area of a building from which on the part inside may fall, when the edge cuts through
+it; and how far inside of the edge the line lies along which it breaks."""
 LEAST_M2 = 14.0
 ONE_BUILDING_M2 = 3000.0
 """A polygon up to this, in which no roof is found, is taken for the outline of one."""
@@ -35,8 +40,8 @@ INTACT, BROKEN, DESTROYED, SWEPT = range(4)
 class Buildings:
     """`parts` (H, W): number of the building at each pixel, 0: none. `fates` (N + 1,): what became
     of each, by its number. `outlined`: how many of them are polygons in which no roof was
-    recognised, taken for outlines. `portions`: how many are polygons within a roof, taken for a
-    part of a building. `cut`: how many others stay because the polygons' edge cuts through them."""
+    recognised, taken for outlines. `portions`: of how many only a part lies in the polygons. `cut`:
+    how many others stay because the polygons' edge cuts through them."""
 
     parts: np.ndarray
     fates: np.ndarray
@@ -69,28 +74,34 @@ def buildings(ground: Ground, force: Force, seed: int) -> Buildings:
     of one that is destroyed fare worse than others."""
     roofs = ground.cover.pieces("roof", LEAST_M2, ground.gsd_m) > 0.5
     parts, count = apart(roofs, ground.gsd_m)
-    inside, touched = _taken(parts, count, ground)
-    cut = parts * (touched & ~inside)[parts]
-    parts = _numbered(parts * inside[parts])
-    outlines, portions = _outlines(ground, parts, cut)
+    kept, portions = _taken(parts, count, ground, seed)
+    cut = parts * ground.mask * (kept == 0)
+    outlines, within = _outlines(ground, kept, cut)
     outlined = int(outlines.max())
-    parts = np.where(outlines > 0, outlines + int(parts.max()), parts)
-    fates = _fates(ground, parts, force, seed)
-    left = np.unique(cut[(cut > 0) & ground.mask & (outlines == 0)]).size
-    return Buildings(parts, fates, outlined - portions, portions, int(left))
+    kept = np.where(outlines > 0, outlines + int(kept.max()), kept)
+    left = np.setdiff1d(cut[outlines == 0], parts[kept > 0])
+    fates = _fates(ground, kept, force, seed)
+    return Buildings(kept, fates, outlined - within, portions + within, int((left > 0).sum()))
 
 
-def _taken(parts: np.ndarray, count: int, ground: Ground) -> tuple[np.ndarray, np.ndarray]:
-    """By number of a building (N + 1, bool): whether it lies in the polygons, but for eaves; and
-    whether it lies in them at all."""
-    numbers = np.arange(1, count + 1)
+def _taken(parts: np.ndarray, count: int, ground: Ground, seed: int) -> tuple[np.ndarray, int]:
+    """The buildings that lie in the polygons (H, W), numbered anew: as wholes, but for eaves, or
+    the part inside, up to a ragged line; and of how many it is a part."""
     if not count:
-        return np.zeros(1, bool), np.zeros(1, bool)
+        return parts, 0
+    numbers = np.arange(1, count + 1)
     share = np.asarray(ndimage.mean(ground.mask, parts, numbers))
     far = ndimage.distance_transform_edt(~ground.mask)
     beyond = np.asarray(ndimage.maximum(far, parts, numbers)) * ground.gsd_m
-    inside = (share >= NEARLY_INSIDE) & (beyond <= max(BEYOND_M, 1.5 * ground.gsd_m))
-    return np.concatenate([[False], inside]), np.concatenate([[False], share > 0])
+    whole = (share >= NEARLY_INSIDE) & (beyond <= max(BEYOND_M, 1.5 * ground.gsd_m))
+    within = share * np.bincount(parts.ravel(), minlength=count + 1)[1:] * ground.gsd_m**2
+    partly = ~whole & (share >= PARTLY_INSIDE) & (within >= PARTLY_M2)
+    whole, partly = (np.concatenate([[False], one]) for one in (whole, partly))
+    least, most = RAGGED_M
+    line = (least + (most - least) * ground.noise(5.0, seed + 8, 3)) / ground.gsd_m
+    inner = partly[parts] & (ground.depth() > line)
+    found = _numbered(parts * (whole[parts] | inner))
+    return found, int(np.unique(parts[inner]).size)
 
 
 def _fates(ground: Ground, parts: np.ndarray, force: Force, seed: int) -> np.ndarray:

@@ -229,7 +229,8 @@ def _broken_roofs(
     big = ground.noise(6.0, seed + 50, 2)
     depth = 0.36 + 0.2 * how.severity
     level = big + 0.18 * (ground.noise(1.5, seed + 51, 2) - 0.5)
-    bare = smoothstep((depth - level) / 0.06) * roof
+    fray = 0.12 * (ground.noise(0.8, seed + 54, 2) - 0.5)
+    bare = smoothstep((depth - 0.06 - level - fray) / 0.12) * roof
     hole = smoothstep((depth - 0.2 - level) / 0.06) * roof
     light = exposure(ground)
     relief = np.clip(
@@ -242,7 +243,10 @@ def _broken_roofs(
     for band, role in enumerate(ground.roles):
         wood = aired(ground, band, debris.WOOD.get(role, 0.5) * light * fine)
         dark = aired(ground, band, 0.75 * debris.FELT.get(role, 0.23) * light * fine)
-        out[band] += (wood * relief - out[band]) * 0.8 * bare
+        # Boards below the covering have much of the roof's own tone, by dust and light.
+        own = smooth(ground.image[band], 4, 0.3)
+        wood = 0.6 * wood + 0.4 * own
+        out[band] += (wood * relief - out[band]) * 0.6 * bare
         out[band] += (dark - out[band]) * 0.75 * hole
         blue = aired(ground, band, SHEET.get(role, 0.35) * light * relief * fold)
         out[band] += (blue - out[band]) * 0.95 * sheets

@@ -192,7 +192,9 @@ def depth_of(
     swell = (ground.noise(45.0, seed + 5, 3) - 0.5) * WAVES_M
     swell += (ground.noise(7.0, seed + 6, 3) - 0.5) * RIPPLES_M + _tufts(ground)
     cover = ground.cover
-    relief = swell - STREET_M * cover.sure("paved") + DOOR_M * cover.sure("roof")
+    # Where the polygon ends the water does, on a street as well.
+    street = STREET_M * cover.sure("paved") * np.clip(2.5 * hollow, 0, 1)
+    relief = swell - street + DOOR_M * cover.sure("roof")
     relief = ndimage.gaussian_filter(relief, 0.25 * metre)
     # At its rim the water is as shallow as the ground is uneven.
     level = how.level_m * hollow - 0.12 * min(how.level_m, 1.0) * (1 - hollow)

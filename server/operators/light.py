@@ -14,13 +14,17 @@ CALMEST = 1.0
 STEADY = 1.9
 """Grain alone is much the same everywhere: where the calm is rougher than the calmest by more than
 this, no ground is calm, and what is measured is texture."""
+USUAL = 0.0065
+STRONG = 1.25
+"""Grain of aerial pictures is hardly stronger; what is, is believed as far as the calmest ground
+shows it."""
 WINDOW_PX = 7
 GENTLE = 0.86
 """Even noise looks stronger than that of a picture, whose calmest ground is calmer than most."""
 VEIL = 0.8
 """Share of the darkest that is air; the rest is the dark thing itself."""
 PLAIN = 0.06
-THICK = 0.3
+THICK = 0.5
 DARK = 0.002
 """How bright air is at most where nothing dark is seen in the picture, since what is darkest there
 is the ground itself; and where something is; and which share of the picture that has to be."""
@@ -52,7 +56,8 @@ def grain_of(ground: Ground) -> np.ndarray:
         calmest, calm = (float(value) for value in np.percentile(here, (CALMEST, CALM)))
         rougher = calm / max(calmest, 1e-9)
         texture = float(smoothstep(np.asarray((rougher - STEADY) / 0.6)))
-        found.append(min(calm, calmest * (STEADY - 0.5 * texture)))
+        strength = min(calm, calmest * (STEADY - 0.5 * texture))
+        found.append(min(strength, max(USUAL, STRONG * calmest)))
     return np.array(found, np.float32)
 
 

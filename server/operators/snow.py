@@ -147,10 +147,10 @@ def _on_crowns(ground: Ground, how: Snow, seed: int) -> np.ndarray:
     spread = np.sqrt(
         np.maximum(ndimage.uniform_filter(light * light, side, mode="nearest") - mean * mean, 0)
     )
-    lit = np.clip((light - mean) / np.maximum(spread, 0.045), -2, 2)
-    clumps = ground.noise(5.0, seed + 7, 3) - 0.5
-    deep = 0.16 * np.log1p(how.depth_cm / 10)
-    return 0.2 + 0.38 * smoothstep((0.3 * lit + 0.5 * clumps + deep + 0.3) / 1.1)
+    lit = np.clip((light - mean) / np.maximum(spread, 0.06), -2, 2)
+    clumps = ground.noise(14.0, seed + 7, 2) - 0.5
+    deep = 0.1 * np.log1p(how.depth_cm / 10)
+    return np.clip(0.28 + 0.13 * lit + 0.16 * clumps + deep, 0.1, 0.75)
 
 
 def _cover_of(ground: Ground, how: Snow, seed: int) -> tuple[np.ndarray, np.ndarray]:
