@@ -246,7 +246,7 @@ def _broken_roofs(
         # Boards below the covering have much of the roof's own tone, by dust and light.
         own = smooth(ground.image[band], 4, 0.3)
         wood = 0.6 * wood + 0.4 * own
-        out[band] += (wood * relief - out[band]) * 0.6 * bare
+        out[band] += (wood * relief - out[band]) * 0.45 * bare
         out[band] += (dark - out[band]) * 0.75 * hole
         blue = aired(ground, band, SHEET.get(role, 0.35) * light * relief * fold)
         out[band] += (blue - out[band]) * 0.95 * sheets

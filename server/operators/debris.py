@@ -15,9 +15,9 @@ from .light import aired, exposure
 
 LONGEST_PX = 90
 QUANTILES = (np.arange(32) + 0.5) / 32
-DUST = 0.3
+DUST = 0.45
 """Share of their own colour that pieces have lost to dust."""
-LENS_PX = 0.55
+LENS_PX = 0.7
 """Blur by which a picture shows what is small."""
 WOOD = {"red": 0.56, "green": 0.47, "blue": 0.4, "pan": 0.5, "nir": 0.58, "swir1": 0.55}
 PLASTER = {"red": 0.8, "green": 0.78, "blue": 0.77, "pan": 0.79, "nir": 0.78, "swir1": 0.7}
@@ -113,7 +113,7 @@ def scattered(
     there = piece >= 0
     light = exposure(ground)
     out = np.zeros_like(ground.image)
-    bright = 0.75 + 0.45 * draw[4]
+    bright = 0.8 + 0.35 * draw[4]
     dusty = 1 - DUST
     for band in range(len(out)):
         tones = np.array([kind.tone(ground, band, light) for kind in kinds])

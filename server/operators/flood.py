@@ -112,7 +112,7 @@ OPAQUE = (0.84, 0.95)
 """Even brown water lets a trace of the ground through, more where it is shallow."""
 SHORE_M = 0.07
 """Depth within which a shore is over, where the ground's own height is not known."""
-FULL_GRAIN = 1.08
+FULL_GRAIN = 1.13
 """Water gets a little more grain than was measured: its calm surface shows it the most."""
 CAR_M = 1.5
 SUN_SLOPE = 1.0
@@ -194,8 +194,8 @@ def depth_of(
     cover = ground.cover
     # Where the polygon ends the water does, on a street as well.
     street = STREET_M * cover.sure("paved") * np.clip(2.5 * hollow, 0, 1)
-    relief = swell - street + DOOR_M * cover.sure("roof")
-    relief = ndimage.gaussian_filter(relief, 0.25 * metre)
+    relief = ndimage.gaussian_filter(swell - street, 0.25 * metre)
+    relief = relief + DOOR_M * cover.sure("roof")
     # At its rim the water is as shallow as the ground is uneven.
     level = how.level_m * hollow - 0.12 * min(how.level_m, 1.0) * (1 - hollow)
     depth = level - np.minimum(relief, 0.9 * how.level_m) * (1.2 - 0.7 * hollow)

@@ -14,7 +14,7 @@ CALMEST = 1.0
 STEADY = 1.9
 """Grain alone is much the same everywhere: where the calm is rougher than the calmest by more than
 this, no ground is calm, and what is measured is texture."""
-USUAL = 0.0065
+USUAL = 0.0075
 STRONG = 1.25
 """Grain of aerial pictures is hardly stronger; what is, is believed as far as the calmest ground
 shows it."""

@@ -99,7 +99,7 @@ def walls(ground: Ground, image: np.ndarray, left: float, hit: Buildings, seed: 
     far = max(1.0, 1.2 / ground.gsd_m)
     shade = ndimage.shift(stands, (down * far, right * far), order=1) * (1 - stands)
     light = exposure(ground)
-    strength = 0.6 * min(1.0, WALL_M / ground.gsd_m)  # what is thinner than a pixel is paler
+    strength = 0.4 * min(1.0, WALL_M / ground.gsd_m)  # what is thinner than a pixel is paler
     out = image * (1 - 0.75 * strength * shade)
     for band, role in enumerate(ground.roles):
         top = aired(ground, band, 0.92 * debris.PLASTER.get(role, 0.78) * light)
