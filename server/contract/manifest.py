@@ -53,13 +53,16 @@ class FoundWindow(Message):
 
 @dataclass(frozen=True)
 class SearchReport(Message):
-    """What was looked for in the layer: the `word`, by which `rule`, the `windows` that were copied
-    from, and how many `pixels` they hold."""
+    """What was looked for: the `word`, by which `rule`, the `windows` of the layer that were copied
+    from, and how many `pixels` they hold; or the `chips` of a library, by their ids, and whose
+    imagery those are (`credits`)."""
 
     word: str
     rule: str
     windows: Tuple[FoundWindow, ...]
     pixels: int
+    chips: Tuple[str, ...] = ()
+    credits: Tuple[str, ...] = ()
 
     KEEPS_ALL = True
 

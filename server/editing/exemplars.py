@@ -18,45 +18,24 @@ from shapely.geometry.base import BaseGeometry
 
 from ..contract.manifest import FoundWindow, SearchReport
 from ..contract.requests import Exemplar
-from ..editors.base import Patch
 from ..editors.models import Models
 from ..ground.errors import CannotEdit, NotFoundInLayer, OutsideRaster
 from ..raster import tone
-from ..raster.bands import Layer, Stretch, data_bands, roles_of, stretch_of
+from ..raster.bands import Layer, data_bands, roles_of, stretch_of
 from ..raster.grid import Box
 from ..raster.masks import draw_mask
 from ..raster.polygons import pixel_polygons
 from ..raster.raster import Block, Profile, profile_of, read_window
 from ..search.find import find_sentences, find_word, sources
 from ..search.windows import Hit, Method, Search, reach_px
+from ..words import land_cover
 from ..words.land_cover import GRAINY, LARGE
+from .cuts import Cut, Cuts
+from .from_library import Wanted, from_library
 from .plan import Plan
 from .source import Source
 
 MOST_PIXELS = 4_000_000
-
-
-@dataclass(frozen=True)
-class Cut:
-    """What is copied from.
-
-    `values`: (data bands, h, w) in the edited layer's units, stretched as the edited window is, so
-    that a dark lake stays dark; or `seen`: from a raster of another type, and stretched already.
-    `usable`: (h, w) bool, what may be copied. `log_weight`: by how much better it fits the words
-    than another, as a log-odds; 0 for the best or a drawn one.
-    """
-
-    values: np.ndarray
-    usable: np.ndarray
-    log_weight: float = 0.0
-    seen: bool = False
-
-    def patch(self, stretch: Stretch) -> Patch:
-        """As an editor sees it in a window with that stretch."""
-        image = self.values if self.seen else stretch.normalise_data(self.values)
-        return Patch(
-            np.where(self.usable, image, 0).astype(np.float32), self.usable, self.log_weight
-        )
 
 
 GRAIN_PX = 25
@@ -201,15 +180,6 @@ def _resampled(cut: Cut, theirs: Profile, target: Profile, how: Copying) -> Cut:
     return replace(cut, values=image, usable=usable > 0.99)
 
 
-@dataclass(frozen=True)
-class Cuts:
-    """What an edit copies from. `patches`: none where nothing is copied. `search`: how they were
-    found; None: they were drawn, or not looked for."""
-
-    patches: tuple[Cut, ...] = ()
-    search: SearchReport | None = None
-
-
 def find_exemplars(
     plan: Plan, source: Source, shapes: Sequence[BaseGeometry], models: Models, progress: Any
 ) -> Cuts:
@@ -234,18 +204,23 @@ def find_exemplars(
     reach = reach_px(layer) // 2
     xmin, ymin, xmax, ymax = (round(v) for v in shapely.total_bounds(shapes))
     around = Box(xmin, ymin, xmax - xmin, ymax - ymin).clipped(whole).grown(reach, whole)
+    in_layer, in_library = editor.looks_in(plan.options)
+    word = land_cover.canonical(plan.word) if plan.word else ""
     model = models.image_text() if plan.sentences else None
     if model is not None:
         result = find_sentences(model, plan.sentences, layer, around, shapes)
+    elif in_layer and word in land_cover.SEARCHABLE:
+        result = find_word(models, layer, word, around, shapes)
     else:
-        result = find_word(models, layer, plan.word, around, shapes)
+        result = Search(word, Method.NONE)
     hits = sources(result)
     if not hits:
         near = f" within {reach * layer.profile.gsd_m:,.0f} m of the polygons"
         where = "" if around == whole else near
-        raise NotFoundInLayer(
-            f"'{result.word[:80]}' was not found in this layer{where}. {result.reason}"
-        )
+        looked = f"was not found in this layer{where}. {result.reason}" if in_layer else ""
+        if word and in_library and source.classes is None:
+            return from_library(Wanted(word, looked, request.seed), source, models, shapes)
+        raise NotFoundInLayer(f"'{result.word[:80]}' {looked or 'cannot be looked for.'}")
     patches = _cuts_of(layer, result, hits, shapes)
     windows = tuple(
         FoundWindow(

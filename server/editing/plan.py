@@ -13,7 +13,7 @@ from ..editors.registry import Editors
 from ..ground.errors import BadRequest, CannotEdit, WeightsMissing
 from ..words import land_cover, lexicon
 from ..words.interpreter import EDITOR_OF
-from ..words.land_cover import OBJECTS, SEARCHABLE
+from ..words.land_cover import NAMES, OBJECTS
 
 KEEPS_BY_ITSELF = ("flood", "burn")
 """Operators that spare what stands or does not burn without being told where it is."""
@@ -137,7 +137,8 @@ def _word(request: EditRequest, editors: Editors) -> str:
         return land_cover.canonical(request.prompt)
     prompt = request.prompt
     understood = editors.models.interpret(prompt) if prompt.strip() else None
-    searchable = understood is not None and understood.to_class in SEARCHABLE
+    said = understood.options.get("word", "") if understood is not None else ""
+    searchable = bool(said) or (understood is not None and understood.to_class in NAMES)
     if understood is not None and understood.sure and understood.editor and not searchable:
         raise CannotEdit(
             f"'{prompt[:80]}' is what the editor '{understood.editor}' does: choose it, or let "
@@ -147,9 +148,9 @@ def _word(request: EditRequest, editors: Editors) -> str:
     if understood is None or not searchable:
         raise CannotEdit(
             "This needs an exemplar, or a prompt that names a land cover which can be looked for "
-            f"in the layer ({', '.join(SEARCHABLE)}). Draw an exemplar area."
+            f"in the layer or a library ({', '.join(NAMES)}). Draw an exemplar area."
         )
-    return understood.to_class
+    return said or understood.to_class
 
 
 def _from_words(request: EditRequest, editors: Editors) -> _Choice:
@@ -177,7 +178,8 @@ def _from_words(request: EditRequest, editors: Editors) -> _Choice:
     editor = editors.get(understood.editor)
     options = editor.parse(_said(editor, understood, request))
     word = ""
-    if not exemplar and operation in lexicon.CLASSES:
+    named = operation in lexicon.CLASSES or bool(understood.options.get("word"))
+    if named and not exemplar and editor.searches(options):
         word = editor.values(options).get("word", "") or operation
     if not exemplar and not word and ("exemplar" in editor.info.needs or editor.searches(options)):
         raise CannotEdit(
@@ -216,13 +218,6 @@ def _check_possible(request: EditRequest, understood: Interpretation) -> None:
             f"You ask to leave {understood.protect} alone, which words alone cannot point at: "
             "draw those areas as protected (in the panel: Leave as it is), or leave that part of "
             "the sentence out."
-        )
-    unknown = operation in lexicon.CLASSES and operation not in SEARCHABLE
-    if unknown and request.exemplar is None:
-        raise CannotEdit(
-            f"{lexicon.OPERATIONS[operation]} cannot be looked for in a layer "
-            f"({', '.join(SEARCHABLE)} can): draw an exemplar that shows it, in this or another "
-            "layer."
         )
 
 

@@ -216,6 +216,10 @@ class Editor(ABC, Generic[Opt]):
         """Whether exemplars are looked for in the layer where none is drawn."""
         return False
 
+    def looks_in(self, options: Opt) -> tuple[bool, bool]:
+        """Whether exemplars of a word are looked for in the layer, and in a library."""
+        return True, False
+
     def with_word(self, options: Opt, word: str, objects: bool | None) -> Opt:
         """The options where a land cover is looked for; `objects`: whether to keep objects whole,
         None where the user has said."""

@@ -10,12 +10,15 @@ from ..contract.editors import EditorInfo, option
 from ..ground.errors import CannotEdit
 from ..synthesis.fill import FillSettings, fill
 from ..synthesis.pyramid import Level
-from ..words.land_cover import SEARCHABLE
+from ..words.land_cover import NAMES
 from .base import Editor, OnStep, Scene, thick_enough
 
 REPEATS_FROM = 4.0
 """Times as much ground to fill as there is to copy from which repeats show."""
 FEWEST_PIXELS = 150
+EITHER, LAYER, LIBRARY = "layer, then library", "layer", "library"
+PLACES = (EITHER, LAYER, LIBRARY)
+"""Where exemplars of a word are looked for."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,18 @@ class FillOptions:
     """How the land cover is found and laid."""
 
     word: str = option(
-        "Find in the layer",
+        "Land cover",
         "",
-        choices=("", *SEARCHABLE),
-        help=("The land cover to look for where no exemplar is drawn; empty: as the prompt says."),
+        choices=("", *NAMES),
+        help="The land cover to look for where no exemplar is drawn, in the layer and then in the "
+        "library; empty: as the prompt says.",
+    )
+    look_in: str = option(
+        "Look in",
+        EITHER,
+        choices=PLACES,
+        help="Where exemplars of a word are looked for. Your own library comes before the one that "
+        "is shipped.",
     )
     keep_objects: bool = option(
         "Keep objects whole",
@@ -72,6 +83,10 @@ class Fill(Editor[FillOptions]):
     def searches(self, options: FillOptions) -> bool:
         """Whatever is filled, it is filled like something."""
         return True
+
+    def looks_in(self, options: FillOptions) -> tuple[bool, bool]:
+        """As the options say."""
+        return options.look_in != LIBRARY, options.look_in != LAYER
 
     def with_word(self, options: FillOptions, word: str, objects: bool | None) -> FillOptions:
         """The land cover that is looked for, and whether its objects are kept whole."""

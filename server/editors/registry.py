@@ -16,6 +16,7 @@ from .cross_modal import ColoursFromInfrared, ColoursFromRadar, NearInfrared
 from .damage import DamageEditor
 from .disaster import BurnEditor, FloodEditor
 from .fill import Fill
+from .lake import LakeEditor
 from .land_cover import LandCover
 from .learned_weather import LearnedWeather
 from .models import Models
@@ -41,6 +42,7 @@ BEFORE: tuple[Callable[[Models], Editor[Any]], ...] = (
     LowLightEditor,
     LearnedWeather,
     FloodEditor,
+    LakeEditor,
     BurnEditor,
     DamageEditor,
 )

@@ -141,6 +141,13 @@ class UnknownModel(ServerError):
     title = "No such model"
 
 
+class UnknownExemplar(ServerError):
+    """No exemplar of that name in the library."""
+
+    status = 404
+    title = "No such exemplar"
+
+
 class ModelRefused(ServerError):
     """Files that are not what they claim to be, or not this model."""
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from ..operators.damage import CAUSES, EARTHQUAKE
 from ..operators.flood import LOWEST
+from ..operators.lake import BROWN, CLEAN, POOL
 from ..operators.season import AUTUMN
 from . import lexicon
-from .land_cover import OBJECTS, SEARCHABLE
+from .land_cover import NAMES, OBJECTS
 
 DEEPEST_M = 30.0
 HIGHEST_M = 9000.0
@@ -104,7 +105,7 @@ def options_of(operation: str, severity: str, text: str) -> dict[str, Any]:
         options.update(SAID[operation](text))
     if operation in OBJECTS:
         options["keep_objects"] = True
-    if operation in SEARCHABLE:
+    if operation in NAMES:
         options["word"] = operation
     return options
 
@@ -201,7 +202,15 @@ def _burning(text: str) -> dict[str, Any]:
     return {"smoke": 0.6} if lexicon.BURNING.search(_affirmed(text)) else {}
 
 
-SAID = {"flood": _wave, "burn": _burning, "season": _season, "damage": _damage}
+def _lake(text: str) -> dict[str, Any]:
+    """What the water is like."""
+    if lexicon.POOL.search(text):
+        return {"water": POOL}
+    found = {BROWN: r"\bmuddy|\bbrown|\bsilty", CLEAN: r"\bclear\b|\bclean\b|\bblue\b"}
+    return next(({"water": name} for name, said in found.items() if re.search(said, text)), {})
+
+
+SAID = {"water": _lake, "flood": _wave, "burn": _burning, "season": _season, "damage": _damage}
 """What only the words of some operations tell."""
 
 

@@ -211,6 +211,16 @@ FILLERS = re.compile(
 """Words that leave the meaning of others as it is."""
 
 
+def wanted(text: str) -> str:
+    """The part of a sentence that says what is to be there, where a turn of phrase tells it from
+    what was."""
+    from_first = lexicon.FROM_FIRST.search(text)
+    if from_first:
+        return text[from_first.end() :]
+    to_first = lexicon.TO_FIRST.search(text)
+    return text[: to_first.start()] if to_first else text
+
+
 def says_no_more(text: str, operation: str) -> bool:
     """Whether a sentence holds nothing but the words for an operation, amounts and fillers: then
     the rules suffice."""

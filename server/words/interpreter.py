@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 from ..contract.words import Choice, Interpretation
 from ..ground.errors import BadRequest
-from . import amounts, grammar, languages, lexicon
+from ..operators.lake import POOL
+from . import amounts, grammar, land_cover, languages, lexicon
 from .lexicon import CLASSES, OPERATIONS
 
 EDITOR_OF = {
@@ -31,7 +32,9 @@ EDITOR_OF = {
     "variation": "variation",
     "harmonise": "harmonise",
     **dict.fromkeys(CLASSES, "fill"),
+    "water": "lake",
 }
+FINER = tuple(kind.name for kind in land_cover.FINER)
 NEGATION = re.compile(r"\b(?:no|not|never|without|instead|rather|don't|isn't|wasn't)\b")
 """Where these stand, a pooled sentence vector is no witness against the rules."""
 OFFERED = tuple(name for name in OPERATIONS if name != "unknown")
@@ -80,21 +83,30 @@ def interpret(
     if sure and (heard.doubtful or not grammar.meant(operation, text)) and not chosen:
         sure, choices = False, _first_of(operation, choices)
     severity = amounts.severity_of(text)
+    options = amounts.options_of(operation, severity, text)
+    if ruled.word and not chosen:
+        options |= {"word": ruled.word, "keep_objects": ruled.word in land_cover.OBJECTS}
     able = tuple(choice for choice in choices if EDITOR_OF.get(choice.operation))
     found = Interpretation(
         prompt=prompt,
         operation=operation,
-        editor=EDITOR_OF.get(operation, ""),
+        editor=_editor_of(operation, exemplar, ruled.word),
         understood="",
         sure=sure,
         to_class=ruled.to_class,
         from_class=ruled.from_class,
         protect="" if operation == "unknown" else heard.protect,
         severity=severity,
-        options=amounts.options_of(operation, severity, text),
+        options=options,
         choices=() if sure else able,
     )
     return replace(found, understood=_sentence(found) + heard.told())
+
+
+def _editor_of(operation: str, exemplar: bool, word: str) -> str:
+    """What carries an operation out; an exemplar that is drawn, or a finer kind, is filled with."""
+    editor = EDITOR_OF.get(operation, "")
+    return "fill" if operation in CLASSES and (exemplar or word) else editor
 
 
 def _as_chosen(ruled: Ruled, chosen: str) -> Ruled:
@@ -123,12 +135,14 @@ def _class_of(operation: str) -> str:
 class Ruled:
     """What the rules found. `operation`: empty where they know nothing. `to_class`, `from_class`:
     the land cover that is to be there, and the one that was. `certain`: nothing else need be asked.
+    `word`: a finer kind of ground, which libraries of exemplars hold.
     """
 
     operation: str
     to_class: str = ""
     from_class: str = ""
     certain: bool = False
+    word: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,7 +180,8 @@ def _heard(prompt: str, exemplar: bool) -> Heard:
 def _as_said(said: str, exemplar: bool) -> Heard:
     text = _plain(said)
     rest, protect = grammar.protected(text)
-    return Heard(said, text, protect, _by_rules(text, rest, exemplar))
+    ruled = _by_rules(text, rest, exemplar)
+    return Heard(said, text, protect, ruled if exemplar else _finer(rest, ruled))
 
 
 def _by_rules(text: str, rest: str, exemplar: bool) -> Ruled:
@@ -185,6 +200,22 @@ def _by_rules(text: str, rest: str, exemplar: bool) -> Ruled:
     return Ruled(operation, to_class, from_class, certain)
 
 
+def _finer(text: str, ruled: Ruled) -> Ruled:
+    """The same where the words name a finer kind of ground, as what is to be there."""
+    wanted = grammar.wanted(text)
+    kind = land_cover.finer_in(wanted)
+    if kind is None:
+        return ruled
+    if kind.parent and kind.parent == ruled.operation:
+        return replace(ruled, word=kind.name)
+    slid = ruled.operation == "damage" and kind.name == "landslide"
+    if slid and not grammar.BUILDINGS.search(text):
+        ruled = replace(ruled, operation="")
+    if ruled.operation or NEGATION.search(text):
+        return ruled
+    return Ruled("fill_like", "", ruled.from_class, True, kind.name)
+
+
 def _contradicted(ruled: Ruled, text: str, choices: tuple[Choice, ...]) -> bool:
     """Whether the sentence's meaning speaks clearly against what the rules found: then the user is
     asked. Where words deny something, a pooled vector is no witness."""
@@ -200,19 +231,27 @@ def nearest(scores: Mapping[str, float]) -> tuple[Choice, ...]:
     return tuple(Choice(name, OPERATIONS[name], round(score, 3)) for name, score in best)
 
 
+def _what(found: Interpretation) -> str:
+    """What is to be done, for the user."""
+    title = OPERATIONS[found.operation]
+    word = str(found.options.get("word", ""))
+    if word in FINER:
+        return f"Fill with {word} (from a library of exemplars)"
+    if found.editor == "lake":
+        water = str(found.options.get("water", ""))
+        return POOL.capitalize() if water == POOL else f"{water} lake with a shore".strip()
+    if found.operation in CLASSES:
+        return f"Fill with {title.lower()} (found in the layer, else in a library of exemplars)"
+    return title
+
+
 def _sentence(found: Interpretation) -> str:
     """What was understood, for the user to read."""
     operation = found.operation
     from_class = found.from_class
     if operation == "unknown":
         return "I don't know how to do that. Choose an operation, or say it in other words."
-    land_cover = operation in CLASSES
-    parts = [
-        f"Fill with {OPERATIONS[operation].lower()} (found in the layer, or copied from an "
-        "exemplar)"
-        if land_cover
-        else OPERATIONS[operation]
-    ]
+    parts = [_what(found)]
     if operation == "remove" and from_class:
         parts = [f"Remove: {from_class}"]
     elif from_class and operation != from_class:

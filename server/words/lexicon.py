@@ -68,6 +68,8 @@ DENIED = re.compile(
 """Things that are not to be there."""
 BURNING = _pattern(_FILE["burning"])
 """Words by which a fire is not out yet."""
+POOL = re.compile(r"\b(?:swimming |paddling |outdoor )?pools?\b")
+"""Water that is built."""
 THINGS = {name: _pattern(entry) for name, entry in _FILE["things"].items()}
 """What stands on the ground; longest match first, each character of a sentence is used once."""
 GONE, HIGH, LOW, IMPOSSIBLE, PROTECT_BEFORE = (
