@@ -14,7 +14,17 @@ from types import FrameType
 from .contract.message import ContractError
 from .ground.errors import Dismissed, ServerError
 
-COMMANDS = ("serve", "edit", "inspect", "models", "evaluate", "train", "dataset", "doctor")
+COMMANDS = (
+    "serve",
+    "edit",
+    "inspect",
+    "library",
+    "models",
+    "evaluate",
+    "train",
+    "dataset",
+    "doctor",
+)
 """Modules of `commands`; of those only the one that is asked for is loaded."""
 GO_ON = ("train", "dataset", "evaluate")
 """Commands that take up what they have begun."""

@@ -200,23 +200,12 @@ def find_exemplars(
         return Cuts()
     progress("searching", 0, 1)
     layer = source.layer
-    whole = layer.profile.box
-    reach = reach_px(layer) // 2
-    xmin, ymin, xmax, ymax = (round(v) for v in shapely.total_bounds(shapes))
-    around = Box(xmin, ymin, xmax - xmin, ymax - ymin).clipped(whole).grown(reach, whole)
     in_layer, in_library = editor.looks_in(plan.options)
-    word = land_cover.canonical(plan.word) if plan.word else ""
-    model = models.image_text() if plan.sentences else None
-    if model is not None:
-        result = find_sentences(model, plan.sentences, layer, around, shapes)
-    elif in_layer and word in land_cover.SEARCHABLE:
-        result = find_word(models, layer, word, around, shapes)
-    else:
-        result = Search(word, Method.NONE)
+    # A word of the user's own library need not be one that is known.
+    word = land_cover.canonical(plan.word) if land_cover.is_known(plan.word) else plan.word
+    result, where = _searched(plan, word if in_layer else "", layer, shapes, models)
     hits = sources(result)
     if not hits:
-        near = f" within {reach * layer.profile.gsd_m:,.0f} m of the polygons"
-        where = "" if around == whole else near
         looked = f"was not found in this layer{where}. {result.reason}" if in_layer else ""
         if word and in_library and source.classes is None:
             return from_library(Wanted(word, looked, request.seed), source, models, shapes)
@@ -230,6 +219,25 @@ def find_exemplars(
     )
     pixels = sum(int(patch.usable.sum()) for patch in patches)
     return Cuts(tuple(patches), SearchReport(result.word, result.rule, windows, pixels))
+
+
+def _searched(
+    plan: Plan, word: str, layer: Layer, shapes: Sequence[BaseGeometry], models: Models
+) -> tuple[Search, str]:
+    """What the layer shows around the polygons of a word (empty: none is looked for) or of the
+    plan's sentences, and where it was looked for, in words."""
+    whole = layer.profile.box
+    reach = reach_px(layer) // 2
+    xmin, ymin, xmax, ymax = (round(v) for v in shapely.total_bounds(shapes))
+    around = Box(xmin, ymin, xmax - xmin, ymax - ymin).clipped(whole).grown(reach, whole)
+    near = f" within {reach * layer.profile.gsd_m:,.0f} m of the polygons"
+    where = "" if around == whole else near
+    model = models.image_text() if plan.sentences else None
+    if model is not None:
+        return find_sentences(model, plan.sentences, layer, around, shapes), where
+    if word in land_cover.SEARCHABLE:
+        return find_word(models, layer, word, around, shapes), where
+    return Search(word or plan.word, Method.NONE), where
 
 
 def _cuts_of(

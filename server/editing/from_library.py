@@ -12,9 +12,10 @@ from shapely.geometry.base import BaseGeometry
 from ..contract.manifest import SearchReport
 from ..editors.models import Models
 from ..ground.errors import NotFoundInLayer
-from ..library.chips import Chip, picture_of, tones_of
+from ..library.chips import Chip, shipped_picture, tones_of
 from ..library.fitting import Surroundings, fitted
-from ..library.shelf import Library, exemplar_of, fitting
+from ..library.keeping import exemplar_of
+from ..library.shelf import LIBRARY, Library, fitting
 from ..operators.ground import Ground
 from ..raster.bands import Stretch, stretch_of
 from ..raster.grid import Box
@@ -44,7 +45,7 @@ def from_library(
     wanted: Wanted, source: Source, models: Models, shapes: Sequence[BaseGeometry]
 ) -> Cuts:
     """Chips that show a word, as the layer would show them. Raises NotFoundInLayer."""
-    library = Library(models.home / "library")
+    library = Library(models.home / LIBRARY)
     having = library.having(wanted.word)
     before = f"'{wanted.word}' {wanted.looked} " if wanted.looked else ""
     if not having:
@@ -67,7 +68,7 @@ def from_library(
     stretch = stretch_of(source.profile, source.layer.roles, _around(source, shapes)[1])
     patches = []
     for number, chip in enumerate(chosen):
-        parse = None if chip.own else _understood(picture_of(chip), chip.gsd_m, models)
+        parse = None if chip.own else _understood(shipped_picture(chip), chip.gsd_m, models)
         exemplar = exemplar_of(chip, wanted.word, parse)
         seen, usable = fitted(exemplar, scene, wanted.seed + number)
         if usable.sum() >= LEAST_USABLE:

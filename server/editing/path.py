@@ -304,7 +304,7 @@ def assess(
     measured = [part.quality for part in parts if part.quality is not None]
     word = work.plan.word
     agreement = None
-    if word:
+    if land_cover.is_known(word):
         with opened(draft) as written:
             layer = Layer.of(written, work.plan.request.band_roles)
             network = work.plan.editor.models.scene_words

@@ -11,6 +11,7 @@ from ..contract.words import Interpretation
 from ..editors.base import Editor, Given
 from ..editors.registry import Editors
 from ..ground.errors import BadRequest, CannotEdit, WeightsMissing
+from ..library.shelf import LIBRARY, Library
 from ..words import land_cover, lexicon
 from ..words.interpreter import EDITOR_OF
 from ..words.land_cover import NAMES, OBJECTS
@@ -133,6 +134,9 @@ def _of_process(request: EditRequest, process_id: str, editors: Editors) -> _Cho
 
 def _word(request: EditRequest, editors: Editors) -> str:
     """The land cover that a prompt names."""
+    mine = Library(editors.models.home / LIBRARY).own_word_in(request.prompt)
+    if mine:
+        return mine
     if land_cover.is_known(request.prompt):
         return land_cover.canonical(request.prompt)
     prompt = request.prompt
@@ -159,6 +163,11 @@ def _from_words(request: EditRequest, editors: Editors) -> _Choice:
         raise BadRequest("prompt: empty. Say what should be there, or choose an editor.")
     exemplar = request.exemplar is not None
     understood = editors.models.interpret(request.prompt, request.operation, exemplar)
+    mine = "" if exemplar or request.operation else _own_word(request.prompt, understood, editors)
+    if mine:
+        editor = editors.get("fill")
+        options = editor.parse(request.options)
+        return _Choice(editor, options, "fill_like", mine, understood=understood)
     if not understood.sure:
         general = editors.ready_to_instruct()
         raise CannotEdit(_not_understood(request.prompt, understood, general))
@@ -186,6 +195,15 @@ def _from_words(request: EditRequest, editors: Editors) -> _Choice:
             f"{lexicon.OPERATIONS[operation]}: draw the area to copy from as the exemplar."
         )
     return _Choice(editor, options, operation, word, understood=understood)
+
+
+def _own_word(prompt: str, understood: Interpretation, editors: Editors) -> str:
+    """A word of the user's own library that words ask to fill with; empty where they ask for
+    something else."""
+    fills = understood.operation in ("fill_like", "unknown", *lexicon.CLASSES)
+    if understood.sure and not fills:
+        return ""
+    return Library(editors.models.home / LIBRARY).own_word_in(prompt)
 
 
 def _not_understood(prompt: str, found: Interpretation, general: Editor[Any] | None) -> str:

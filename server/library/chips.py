@@ -95,7 +95,7 @@ def shipped() -> tuple[Chip, ...]:
     )
 
 
-def picture_of(chip: Chip) -> np.ndarray:
+def shipped_picture(chip: Chip) -> np.ndarray:
     """A shipped chip's colours (3, H, W) in [0, 1]."""
     with Image.open(chip.path) as image:
         return np.asarray(image.convert("RGB"), np.float32).transpose(2, 0, 1) / 255

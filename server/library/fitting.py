@@ -214,7 +214,7 @@ def calm(image: np.ndarray) -> float:
     grey = np.tensordot(LUMA, image, 1)
     cross = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32) / 4
     apart = grey - ndimage.convolve(grey, cross, mode="nearest")
-    rough = np.sqrt(ndimage.uniform_filter(apart * apart, 7, mode="nearest"))
+    rough = np.sqrt(np.maximum(ndimage.uniform_filter(apart * apart, 7, mode="nearest"), 0))
     rough = rough[rough > 1e-7]
     return float(np.percentile(rough, 5)) if rough.size else 0.0
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 
-from ..scene.parse import Parse
 from . import own
-from .chips import Chip, picture_of, shipped
-from .fitting import Exemplar, Surroundings
+from .chips import Chip, shipped
+from .fitting import Surroundings
 
+LIBRARY = "library"
+"""Folder of the user's own in a home."""
 FINEST = 0.28
 COARSEST = 3.4
 """Ground size of a layer by that of a chip from which on the chip is too coarse, or too small."""
@@ -22,20 +23,6 @@ MOST = 3
 """Chips that are copied from at once: those that look most alike."""
 CHANCE = 0.35
 """How far another seed may prefer another chip, beside the differences in tone."""
-OF_CLASS = {
-    "forest": ("tree",),
-    "leafless forest": ("tree",),
-    "water": ("water",),
-    "river": ("water",),
-    "canal": ("water",),
-    "grass": ("low",),
-    "bare": ("bare",),
-}
-"""What of a chip may be copied for a word, where not all of it shows that."""
-ENOUGH = 0.2
-"""Share of a chip that has to be left then."""
-INSIDE_M = 1.0
-"""Of the edge of a class, that is left out."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +38,15 @@ class Library:
     def words(self) -> tuple[str, ...]:
         """What can be asked for."""
         return tuple(dict.fromkeys(word for chip in self.chips() for word in chip.words))
+
+    def own_word_in(self, text: str) -> str:
+        """The longest word of the user's own exemplars, or name of one, that a text holds; empty
+        where it holds none."""
+        plain = f" {text.lower()} "
+        said = {word: word for chip in own.chips(self.folder) for word in chip.words}
+        said |= {chip.id.lower(): chip.words[0] for chip in own.chips(self.folder)}
+        found = [word for word in said if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", plain)]
+        return said[max(found, key=len)] if found else ""
 
     def having(self, word: str) -> tuple[Chip, ...]:
         """Those that show a word: the user's own where there are any."""
@@ -99,19 +95,3 @@ def _hue(tone: Sequence[float]) -> np.ndarray:
     """Red and blue by all light, of a share and three colours."""
     light = max(sum(tone[1:4]), 1e-3)
     return np.array([tone[1] / light, tone[3] / light])
-
-
-def exemplar_of(chip: Chip, word: str, parse: Parse | None) -> Exemplar:
-    """A chip as it is copied from; `parse`: what its ground is, where only a part shows the
-    word."""
-    if chip.own:
-        bands, usable = own.picture_of(chip)
-    else:
-        bands = dict(zip(("red", "green", "blue"), picture_of(chip), strict=True))
-        usable = np.ones(bands["red"].shape, bool)
-    classes = OF_CLASS.get(word, OF_CLASS.get(chip.words[0], ()))
-    if classes and parse is not None and not chip.own:
-        share = parse.share(*classes) > 0.5
-        inner = ndimage.binary_erosion(share, iterations=max(1, round(INSIDE_M / chip.gsd_m)))
-        usable = inner if inner.mean() >= ENOUGH else usable
-    return Exemplar(bands, usable, chip.gsd_m, chip.sun, chip.tones)

@@ -75,8 +75,10 @@ def lake(ground: Ground, how: Lake, seed: int) -> np.ndarray:
     surface = _surface(ground, how, shore - bank_m, seed)
     light = exposure(ground)
     # Where water lies beside it already there is no shore.
-    open_water = ndimage.gaussian_filter(ground.cover.sure("water"), 4.0 / ground.gsd_m) > 0.3
-    bank = bank * (1 - 0.25 * (not pool)) * np.where(open_water, water, 1.0)
+    near = max(4.0, 1.5 * bank_m) / ground.gsd_m
+    open_water = ndimage.gaussian_filter(ground.cover.sure("water"), near) > 0.15
+    water = np.where(open_water, bank, water)
+    bank = bank * (1 - 0.25 * (not pool))
     reeds = smoothstep((ground.noise(9.0, seed + 5, 3) - 0.45) / 0.2)
     fine = 0.8 + 0.4 * ground.noise(max(0.8, 2 * ground.gsd_m), seed + 6, 2)
     specks = grain(ground, seed + 9)

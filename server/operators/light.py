@@ -37,7 +37,7 @@ def rough(band: np.ndarray) -> np.ndarray:
     pixel."""
     cross = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32) / 4
     apart = band - ndimage.convolve(band, cross, mode="nearest")
-    return np.sqrt(ndimage.uniform_filter(apart * apart, WINDOW_PX, mode="nearest"))
+    return np.sqrt(np.maximum(ndimage.uniform_filter(apart**2, WINDOW_PX, mode="nearest"), 0))
 
 
 def grain_of(ground: Ground) -> np.ndarray:

@@ -8,19 +8,27 @@ that the user has named. The best window must agree by a margin, or nothing was 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 from shapely.geometry.base import BaseGeometry
 
 from ..editors.models import Models
 from ..models.image_text import ImageText
-from ..raster.bands import Layer
+from ..operators.ground import Ground
+from ..raster.bands import COLOURS, Layer, stretch_of
 from ..raster.grid import Box
+from ..raster.raster import read_window
+from ..scene.network import COARSEST_M
 from ..words import land_cover
-from .heads import MARGIN, by_heads
+from .heads import by_heads
 from .image_text import by_image_text
 from .rules import FINEST_NETWORK_GSD_M, by_rule, rule_for
 from .windows import ELSEWHERE, Hit, Method, Search, view_of
 
+AROUND_PX = 24
+LEAST_WATER = 0.3
+"""Surroundings of a window by which its ground is told, and the share of it that is to be water."""
 MOST_OF_RULE = 4
 """Windows of an index rule that are copied from."""
 
@@ -39,7 +47,7 @@ def find_word(
     gsd_m = layer.profile.gsd_m
     rule = rule_for(name, layer.roles, gsd_m)
     if rule is not None:
-        return by_rule(name, rule, view)
+        return _voted(models, layer, by_rule(name, rule, view))
     if gsd_m > FINEST_NETWORK_GSD_M:
         without = "" if layer.roles.index("nir") is not None else " without a near-infrared band"
         reason = f"At {gsd_m:.2g} m a pixel '{name}' cannot be told apart{without}. {ELSEWHERE}"
@@ -48,6 +56,30 @@ def find_word(
         reason = f"There is no detector for '{name}' on this layer. {ELSEWHERE}"
         return Search(name, Method.NONE, reason=reason)
     return by_heads(models, name, view)
+
+
+def _voted(models: Models, layer: Layer, found: Search) -> Search:
+    """Without windows of water in which the scene parser sees none: near infrared is dark over
+    some dry ground too."""
+    colours = [layer.roles.index(role) for role in COLOURS]
+    known = all(at is not None for at in colours)
+    if found.word != "water" or not known or layer.profile.gsd_m > COARSEST_M:
+        return found
+    kept = []
+    for hit in found.hits:
+        box = hit.box.grown(AROUND_PX, layer.profile.box)
+        block = read_window(layer.dataset, box)
+        shown = stretch_of(layer.profile, layer.roles, block).normalise(block.values)
+        rgb = np.stack([shown[at] for at in colours if at is not None])
+        ground = Ground(rgb, block.valid, COLOURS, layer.profile.gsd_m)
+        rows, cols = hit.box.relative_to(box).slices
+        share = models.understanding.of(ground, {}).share("water")[rows, cols]
+        if share.mean() >= LEAST_WATER:
+            kept.append(hit)
+    if kept or not found.hits:
+        return replace(found, hits=tuple(kept))
+    reason = f"What is dark in near infrared here does not look like water. {ELSEWHERE}"
+    return replace(found, hits=(), reason=reason)
 
 
 def find_sentences(
@@ -79,4 +111,4 @@ def sources(found: Search) -> tuple[Hit, ...]:
         return found.hits[:MOST_OF_RULE]
     if found.method is Method.IMAGE_TEXT:
         return tuple(hit for hit in found.hits if hit.agreement >= best - 3)
-    return tuple(hit for hit in found.hits if hit.agreement >= max(MARGIN, best - 1.5))
+    return tuple(hit for hit in found.hits if hit.agreement >= best - 1.5)

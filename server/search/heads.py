@@ -13,6 +13,9 @@ from .windows import ELSEWHERE, LEAST_VALID, MOST_SOURCES, Hit, Method, Search, 
 
 MARGIN = 2.5
 """Least scene agreement of the best window; below it the word is not found."""
+MARGINS = {"residential": 1.5, "forest": 1.5, "farmland": 1.5, "shrub": 1.5}
+"""The same for words that hardly any window of something else reaches, in California (NAIP) either.
+"""
 STRIDE_PX = 32
 
 
@@ -45,7 +48,7 @@ def by_heads(models: Models, name: str, view: View) -> Search:
     places = np.array(corners)
     while len(hits) < MOST_SOURCES and np.isfinite(scores.max()):
         best = int(np.argmax(scores))
-        if scores[best] < MARGIN:
+        if scores[best] < MARGINS.get(name, MARGIN):
             break
         r, c = corners[best]
         hits.append(Hit(view.native(Box(c, r, WINDOW_PX, WINDOW_PX)), float(scores[best])))

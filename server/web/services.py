@@ -15,6 +15,7 @@ from typing import IO
 
 from ..contract.bundle import KEPT_BESIDE
 from ..contract.jobs import JobInfo
+from ..contract.library import ExemplarInfo, KeepRequest
 from ..contract.requests import EditRequest
 from ..editors.models import Models
 from ..editors.registry import Editors
@@ -25,6 +26,8 @@ from ..jobs.executor import Runner
 from ..jobs.folder import REQUEST
 from ..jobs.store import JobStore
 from ..jobs.workplace import Workplace
+from ..library import own
+from ..library.shelf import LIBRARY, Library
 from ..raster.rasters import Rasters
 from .model_tasks import ModelTasks
 
@@ -50,6 +53,20 @@ class Services:
     def models(self) -> Models:
         """The models of the home."""
         return self.editors.models
+
+    @property
+    def library(self) -> Library:
+        """The exemplars of the home, and those that are shipped."""
+        return Library(self.models.home / LIBRARY)
+
+    def keep_exemplar(self, wanted: KeepRequest) -> ExemplarInfo:
+        """Keep a part of a raster in the library; a worker reads it."""
+        self.settings.uploads.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(prefix=".landbrush-", dir=self.settings.uploads) as drafts:
+            about = {"wanted": wanted.to_json(), "folder": drafts}
+            told = self.place.read("keep", about)
+            chip = own.moved(str(told["id"]), Path(drafts), self.library.folder)
+        return ExemplarInfo.from_json(chip.to_json())
 
     def knows(self, authorisation: str) -> bool:
         """Whether the header carries this server's token."""

@@ -240,6 +240,12 @@ BUILDINGS = re.compile(
 )
 
 
+def damaged_by(text: str) -> bool:
+    """Whether a landslide is what damages, not what is to be seen."""
+    rest = re.sub(r"\b(?:land ?slides?|landslips?|mud ?slides?)\b", " ", text)
+    return bool(BUILDINGS.search(rest) or lexicon.SCENES["damage"].search(rest))
+
+
 def meant(operation: str, text: str) -> bool:
     """Whether words leave no doubt that an operation is meant: damage is done to buildings, not to
     roads or crops."""

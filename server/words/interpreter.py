@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..contract.words import Choice, Interpretation
 from ..ground.errors import BadRequest
@@ -76,16 +77,12 @@ def interpret(
     if chosen:
         ruled = _as_chosen(ruled, chosen)
     sure = ruled.operation not in ("", "unknown")
-    if not ruled.operation:
-        nearest_one = choices[0].operation if choices else "unknown"
-        ruled = replace(ruled, operation=nearest_one, to_class=_class_of(nearest_one))
+    ruled = _or_nearest(ruled, choices)
     operation = ruled.operation
     if sure and (heard.doubtful or not grammar.meant(operation, text)) and not chosen:
         sure, choices = False, _first_of(operation, choices)
     severity = amounts.severity_of(text)
-    options = amounts.options_of(operation, severity, text)
-    if ruled.word and not chosen:
-        options |= {"word": ruled.word, "keep_objects": ruled.word in land_cover.OBJECTS}
+    options = amounts.options_of(operation, severity, text) | _finer_options(ruled, chosen)
     able = tuple(choice for choice in choices if EDITOR_OF.get(choice.operation))
     found = Interpretation(
         prompt=prompt,
@@ -101,6 +98,21 @@ def interpret(
         choices=() if sure else able,
     )
     return replace(found, understood=_sentence(found) + heard.told())
+
+
+def _or_nearest(ruled: Ruled, choices: tuple[Choice, ...]) -> Ruled:
+    """The same, or the likeliest choice where the rules know nothing."""
+    if ruled.operation:
+        return ruled
+    nearest_one = choices[0].operation if choices else "unknown"
+    return replace(ruled, operation=nearest_one, to_class=_class_of(nearest_one))
+
+
+def _finer_options(ruled: Ruled, chosen: str) -> dict[str, Any]:
+    """The option values of a finer kind of ground."""
+    if chosen or not ruled.word:
+        return {}
+    return {"word": ruled.word, "keep_objects": ruled.word in land_cover.OBJECTS}
 
 
 def _editor_of(operation: str, exemplar: bool, word: str) -> str:
@@ -208,8 +220,7 @@ def _finer(text: str, ruled: Ruled) -> Ruled:
         return ruled
     if kind.parent and kind.parent == ruled.operation:
         return replace(ruled, word=kind.name)
-    slid = ruled.operation == "damage" and kind.name == "landslide"
-    if slid and not grammar.BUILDINGS.search(text):
+    if ruled.operation == "damage" and kind.name == "landslide" and not grammar.damaged_by(text):
         ruled = replace(ruled, operation="")
     if ruled.operation or NEGATION.search(text):
         return ruled

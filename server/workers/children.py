@@ -177,7 +177,7 @@ class Children:
         place = self.place
         folder = ModelFolder(place.home / "models", place.given)
         named = (folder.chosen(kind) for kind in PATHS if not kind.endswith("-key-file"))
-        reads = (*map(str, place.reads), *_kept_at(place.home / "models"), *filter(None, named))
+        reads = (*map(str, place.reads), *_kept_at(place.home), *filter(None, named))
         writes = tuple(map(str, may_write))
         own = sorted(
             (name, value)
@@ -277,9 +277,13 @@ class _Pool:
             worker.end()
 
 
-def _kept_at(models: Path) -> list[str]:
-    """The folder of models, and where its owner keeps parts of it by links, as on another disk."""
-    found = [models]
+def _kept_at(home: Path) -> list[str]:
+    """The folders of models and of exemplars, and where their owner keeps parts of them by links,
+    as on another disk."""
+    models, exemplars = home / "models", home / "library"
+    with contextlib.suppress(OSError):  # what is not there when a worker starts it cannot read
+        exemplars.mkdir(parents=True, exist_ok=True)
+    found = [models, exemplars]
     for folder in (models, models / "pretrained"):
         with contextlib.suppress(OSError):
             found += [path.resolve() for path in folder.iterdir() if path.is_symlink()]

@@ -25,6 +25,7 @@ import numpy as np
 from ..contract.comparison import ComparisonRequest
 from ..contract.inspection import InspectionRequest
 from ..contract.jobs import PREVIEW_FILE
+from ..contract.library import KeepRequest
 from ..contract.requests import EditRequest
 from ..contract.words import (
     Ensemble,
@@ -34,12 +35,13 @@ from ..contract.words import (
     SearchResult,
 )
 from ..editing.path import Job as EditJob
-from ..editing.path import edit
+from ..editing.tries import edit_well
 from ..editors.models import Models
 from ..editors.registry import Editors
 from ..experiments.compare import compared
 from ..ground.errors import BadRequest, Dismissed, RasterUnreadable
 from ..jobs.folder import is_dismissed, load_job
+from ..library.keeping import kept
 from ..raster import bundle, display, polygons
 from ..raster.bands import Layer
 from ..raster.display import write_picture
@@ -136,7 +138,7 @@ def _edit(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
         files = replace(files, roots=files.allowed(desk.roots, desk.uploads))
     asked = EditJob(job.request, job.process_id, files)
     with _alone(folder):
-        manifest = edit(asked, desk.editors, folder, _Progress(desk, folder))
+        manifest = edit_well(asked, desk.editors, folder, _Progress(desk, folder))
     return manifest.report().to_json()
 
 
@@ -156,7 +158,7 @@ def _edit_file(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     asked = EditJob(
         EditRequest.from_json(given["request"]), given["process"], Rasters.of(given, desk.roots)
     )
-    return edit(asked, desk.editors, folder, _Progress(desk, folder)).to_json()
+    return edit_well(asked, desk.editors, folder, _Progress(desk, folder)).to_json()
 
 
 def _admit(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
@@ -201,6 +203,17 @@ def _search(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
             for hit in result.hits[: wanted.most]
         )
     return SearchResult(result.word, result.rule, found, result.reason).to_json()
+
+
+def _keep(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
+    """Keep a part of a raster as an exemplar, in a folder."""
+    wanted = KeepRequest.from_json(given["wanted"])
+    if desk.roots is None or given.get("raster"):
+        path, roots = Path(given["raster"]), desk.roots
+    else:
+        path = desk.admission.path_of(wanted.raster)
+        roots = desk.admission.roots_of(path)
+    return kept(wanted, path, roots, desk.editors.models, Path(given["folder"])).to_json()
 
 
 def _inspect(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
@@ -262,6 +275,7 @@ TASKS: dict[str, Callable[[Desk, dict[str, Any]], Any]] = {
     "admit": _admit,
     "receive": _receive,
     "search": _search,
+    "keep": _keep,
     "inspect": _inspect,
     "inspect file": _inspect_file,
     "compare": _compare,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import comparisons, inspections, jobs, landing, models, processes, rasters, words
+from . import comparisons, inspections, jobs, landing, library, models, processes, rasters, words
 from .declared import Resource
 
 RESOURCES: tuple[Resource, ...] = (
@@ -12,6 +12,7 @@ RESOURCES: tuple[Resource, ...] = (
     rasters.resource,
     words.resource,
     models.resource,
+    library.resource,
     comparisons.resource,
     inspections.resource,
 )

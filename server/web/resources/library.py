@@ -1,0 +1,65 @@
+"""The library of exemplars."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from flask import Response
+from PIL import Image
+
+from ...contract.library import (
+    EXEMPLAR_FORGET,
+    EXEMPLAR_KEEP,
+    EXEMPLAR_PICTURE,
+    EXEMPLARS,
+    ExemplarInfo,
+    ExemplarList,
+    KeepRequest,
+)
+from ...ground.errors import UnknownExemplar
+from ...library.chips import shipped_picture
+from ...library.own import remove
+from .declared import Resource, services
+
+resource = Resource("library")
+LONGEST_PX = 256
+"""Side of a picture."""
+
+
+@resource.serves(EXEMPLARS)
+def exemplars() -> ExemplarList:
+    """All, the user's own first."""
+    library = services().library
+    found = tuple(ExemplarInfo.from_json(chip.to_json()) for chip in library.chips())
+    return ExemplarList(found, library.words())
+
+
+@resource.serves(EXEMPLAR_KEEP)
+def keep(wanted: KeepRequest) -> ExemplarInfo:
+    """Keep a part of a raster."""
+    return services().keep_exemplar(wanted)
+
+
+@resource.serves(EXEMPLAR_PICTURE)
+def picture(exemplar_id: str) -> Response:
+    """An exemplar, at most 256 pixels a side."""
+    chip = next((one for one in services().library.chips() if one.id == exemplar_id), None)
+    if chip is None:
+        raise UnknownExemplar(f"There is no exemplar '{exemplar_id[:60]}'.")
+    if chip.own:
+        shown = Image.open(chip.path.with_suffix(".png")).convert("RGB")
+    else:
+        rgb = (255 * shipped_picture(chip)).round().astype(np.uint8)
+        shown = Image.fromarray(rgb.transpose(1, 2, 0))
+    shown.thumbnail((LONGEST_PX, LONGEST_PX))
+    out = io.BytesIO()
+    shown.save(out, "PNG")
+    return Response(out.getvalue(), mimetype="image/png")
+
+
+@resource.serves(EXEMPLAR_FORGET)
+def forget(exemplar_id: str) -> Response:
+    """Delete one of the user's own."""
+    remove(services().library.folder, exemplar_id)
+    return Response(status=204)
