@@ -2,7 +2,7 @@
 PY = .venv/bin/python
 BUILD = build/landbrush
 
-.PHONY: demo demo-desktop demo-first-edit bench-queue test test-fast test-server test-qgis run lint types imports scan package bench bench-single-image bench-ground bench-came demo-models demo-mmm demo-evaluate bench-evaluate attack bench-sandbox sbom licences install lock release clean
+.PHONY: demo demo-desktop demo-first-edit bench-queue test test-fast test-server test-qgis run lint types imports scan package bench bench-single-image bench-ground bench-words bench-came demo-models demo-mmm demo-evaluate bench-evaluate attack bench-sandbox sbom licences install lock release clean
 
 demo:        ## the main job on a real image inside the QGIS desktop (RASTER= PROMPT= POLYGONS= for your own)
 	scripts/demo.sh
@@ -89,6 +89,9 @@ bench-single-image: install ## figures of single-image editing
 
 bench-ground: install ## what the scene parser understands on places it has not seen, and what flood, snow, fire make of it
 	$(PY) benchmarks/ground.py
+
+bench-words: install ## words on layers that nobody tuned for: acted on, judged right, grain, cost (about ten minutes)
+	$(PY) benchmarks/words.py
 
 bench-came: install ## how far tornado damage and risen lakes are from what really came
 	$(PY) benchmarks/came.py

@@ -6,6 +6,7 @@ from dataclasses import replace
 from qgis.core import Qgis, QgsGeometry
 
 from ...server.contract.editors import AUTO
+from ...server.contract.library import KeepRequest
 from ...server.contract.requests import PIXELS_UP, Blend, Output
 from ...server.contract.words import ENSEMBLE_SOURCES, InterpretationRequest, SearchRequest
 from ..errors import PluginError
@@ -20,6 +21,7 @@ from ..tasks.request import (
     canvas_area,
     in_layer_crs,
     known_ground,
+    polygons_of,
     searched_extent,
 )
 from ..tasks.task import asked_about
@@ -180,6 +182,38 @@ class AskingForm(ServedForm):
 
         self.status.setText(tr("Looking for {word} in {name} ...", word=word, name=layer.name()))
         self._ask("Landbrush: looking for examples", call, self._show_found)
+
+    def keep_exemplar(self, name, words, credit, on_kept, on_error) -> bool:
+        """Keep what is drawn as the exemplar in the library; False where there is none to keep."""
+        layer = self.layer.currentLayer()
+        of = self.exemplar_layer.currentLayer() or layer
+        area = self._exemplar(layer) if layer is not None else None
+        if area is None:
+            self.library.message.setText(
+                tr("Draw what is to be kept: 'Copy from' in the panel, then Draw.")
+            )
+            return False
+        bands = self.bands.text()
+        connection = self.connection()
+        try:
+            source = file_of(of, Wanted(in_layer_crs(area, of).boundingBox()))
+            shapes = polygons_of(area)
+            roles = band_roles_of(bands)
+        except PluginError as error:
+            on_error(error)
+            return False
+
+        def call(client):
+            return asked_about(
+                connection,
+                client.transport.feedback,
+                [source],
+                lambda client, refs: client.keep_exemplar(
+                    KeepRequest(refs[0], shapes, name, words, credit, roles)
+                ),
+            )
+
+        return self._ask("Landbrush: keeping an exemplar", call, on_kept, on_error)
 
     def _show_found(self, result) -> None:
         self.found.show_found(result)

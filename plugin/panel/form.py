@@ -331,12 +331,16 @@ class DockForm(QDockWidget):
             (self.variants, 0),
         ):
             row.addWidget(widget, stretch)
+        self.library_button = QPushButton(tr("Library …"))
+        self.library_button.setToolTip(
+            tr("Exemplars for words that the layer does not hold, and keeping your own")
+        )
         self.jobs_button = QPushButton(tr("Queue …"))
         self.jobs_button.setToolTip(
             tr("Every job of the server, also of former sessions: cancel, fetch, delete")
         )
         more = QHBoxLayout()
-        for button in (self.models_button, self.jobs_button):
+        for button in (self.models_button, self.library_button, self.jobs_button):
             button.setMinimumWidth(60)
             more.addWidget(button)
         more.addStretch(1)

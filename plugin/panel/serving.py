@@ -14,6 +14,7 @@ from ..processing.editors import remember
 from ..tasks.task import CallTask, Connection
 from ..translated import tr
 from .form import DockForm
+from .library_page import LibraryPage
 from .models_page import ModelsPage
 
 TAG = "Landbrush"
@@ -34,6 +35,8 @@ class ServedForm(DockForm):
         self.server.changed.connect(self._server_changed)
         self.models = ModelsPage(self._ask, self)
         self.models.changed.connect(self.load_editors)
+        self.library = LibraryPage(self._ask, self.keep_exemplar, self)
+        self.library_button.clicked.connect(self.show_library)
         self.server_button.clicked.connect(self._server_pressed)
         self.models_button.clicked.connect(self.show_models)
         self._show_server(self.server.state, "")
@@ -173,6 +176,17 @@ class ServedForm(DockForm):
             return
         self.models.show()
         self.models.look()
+
+    def show_library(self) -> None:
+        """The page of exemplars."""
+        if self.connection() is None:
+            self.say(
+                tr("Start the server first: the library is on its machine."),
+                Qgis.MessageLevel.Warning,
+            )
+            return
+        self.library.show()
+        self.library.look()
 
     def _editors_known(self, infos) -> None:
         chosen = self.editor.currentData()

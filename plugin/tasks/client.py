@@ -27,6 +27,12 @@ from ...server.contract.jobs import (
     JobInfo,
 )
 from ...server.contract.landing import LANDING
+from ...server.contract.library import (
+    EXEMPLAR_FORGET,
+    EXEMPLAR_KEEP,
+    EXEMPLAR_PICTURE,
+    EXEMPLARS,
+)
 from ...server.contract.manifest import Manifest
 from ...server.contract.message import ContractError
 from ...server.contract.models import MODEL_ACTION, MODELS
@@ -157,6 +163,23 @@ class EditClient:
     def model_action(self, wanted):
         """Begin what a Model's action says."""
         return self.call(MODEL_ACTION, wanted, model_id=wanted.id)
+
+    def exemplars(self):
+        """The library of exemplars."""
+        return self.call(EXEMPLARS)
+
+    def exemplar_picture(self, exemplar_id):
+        """The bytes of an exemplar's picture."""
+        path = EXEMPLAR_PICTURE.url(exemplar_id=exemplar_id)
+        return self._send(EXEMPLAR_PICTURE.method, path, headers={"Accept": "image/png"}).body
+
+    def keep_exemplar(self, wanted):
+        """Keep what a KeepRequest says in the library."""
+        return self.call(EXEMPLAR_KEEP, wanted)
+
+    def forget_exemplar(self, exemplar_id):
+        """Delete an exemplar of one's own; what is left."""
+        return self.call(EXEMPLAR_FORGET, exemplar_id=exemplar_id)
 
     def upload(self, path):
         """Send a raster file, piece by piece; returns its id, which is its content's."""

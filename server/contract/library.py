@@ -69,4 +69,6 @@ EXEMPLAR_KEEP = Route(
 EXEMPLAR_PICTURE = Route(
     "GET", "/exemplars/{exemplar_id}/picture", "an exemplar as a picture", kind="image/png"
 )
-EXEMPLAR_FORGET = Route("DELETE", "/exemplars/{exemplar_id}", "delete one of one's own", status=204)
+EXEMPLAR_FORGET = Route(
+    "DELETE", "/exemplars/{exemplar_id}", "delete one of one's own", answer=ExemplarList
+)

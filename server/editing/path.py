@@ -217,7 +217,9 @@ def disclosure_of(
     plan = work.plan
     profile = work.source.profile
     model = str(editor_facts(parts).get("model", ""))
-    made = disclosure.Made(place.edited_ground(profile), place.cover(profile), model)
+    search = work.cuts.search
+    whose = search.credits if search else ()
+    made = disclosure.Made(place.edited_ground(profile), place.cover(profile), model, whose)
     before = disclosed_by(work.out.dataset, place.window, rasters)
     return disclosure.disclosure(plan.request, plan.editor.info, made, before)
 

@@ -32,7 +32,7 @@ HISTORY = "LANDBRUSH_HISTORY"
 PROMPT = "LANDBRUSH_PROMPT"
 REQUEST = "LANDBRUSH_REQUEST"
 _FIELDS = ("edit", "editor", "engine", "prompt", "seed", "version", "model")
-_TOLD = ("EDITOR", "ENGINE", "SEED", "VERSION", "MODEL", "PROMPT", "REQUEST")
+_TOLD = ("EDITOR", "ENGINE", "SEED", "VERSION", "MODEL", "CREDITS", "PROMPT", "REQUEST")
 
 
 Areas = tuple[tuple[shapely.Geometry, dict[str, str]], ...]
@@ -150,11 +150,13 @@ class Disclosure:
 @dataclass(frozen=True)
 class Made:
     """The edit that is disclosed. `mask`: where was edited, in the raster's CRS; `cover`: simpler
-    shapes that hold it. `model`: the pretrained one it was drawn with; empty: none."""
+    shapes that hold it. `model`: the pretrained one it was drawn with; empty: none. `credits`:
+    whose imagery was copied from, beside the layer's own."""
 
     mask: shapely.Geometry
     cover: shapely.Geometry
     model: str = ""
+    credits: tuple[str, ...] = ()
 
 
 def disclosure(request: EditRequest, info: EditorInfo, made: Made, before: Disclosed) -> Disclosure:
@@ -183,6 +185,7 @@ def disclosure(request: EditRequest, info: EditorInfo, made: Made, before: Discl
         (MASK, text),
         (BESIDE, f"this file's name with {AREAS_END} behind it" if areas else ""),
         ("LANDBRUSH_MODEL", record["model"]),
+        ("LANDBRUSH_CREDITS", record["credits"]),
         (HISTORY, json.dumps(without_folders(history), separators=(",", ":")) if history else ""),
     ]
     return Disclosure(tuple((name, value) for name, value in found if value), areas)
@@ -204,6 +207,7 @@ def _record(request: EditRequest, info: EditorInfo, made: Made) -> dict[str, str
         "seed": str(request.seed),
         "version": version(),
         "model": file_name(made.model),
+        "credits": "; ".join(made.credits),
     }
 
 

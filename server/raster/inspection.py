@@ -22,6 +22,9 @@ from .source_type import source_type_of
 MADE = ("compositeSynthetic", "trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia")
 """IPTC's terms for pictures that a program made, in whole or in part."""
 
+TOLD = ("model", "seed", "version", "credits", "prompt")
+"""What is told of each edit beside its editor."""
+
 
 def inspected(path: Path, roots: Sequence[Path] | None = None) -> Inspection:
     """What the raster says; raises RasterUnreadable, Forbidden."""
@@ -65,8 +68,6 @@ def _sentences(told: Inspection, coarse: bool) -> tuple[str, ...]:
         )
     for number, edit in enumerate(told.edits, 1):
         said = f"edit {number}: {edit.get('editor', '?')} ({edit.get('engine', '?')})"
-        more = [
-            f"{key} {edit[key]}" for key in ("model", "seed", "version", "prompt") if key in edit
-        ]
+        more = [f"{key} {edit[key]}" for key in TOLD if key in edit]
         lines.append(", ".join([said, *more]))
     return tuple(lines)

@@ -13,7 +13,7 @@ from .windows import ELSEWHERE, LEAST_VALID, MOST_SOURCES, Hit, Method, Search, 
 
 MARGIN = 2.5
 """Least scene agreement of the best window; below it the word is not found."""
-MARGINS = {"residential": 1.5, "forest": 1.5, "farmland": 1.5, "shrub": 1.5}
+MARGINS = {"residential": 1.5}
 """The same for words that hardly any window of something else reaches, in California (NAIP) either.
 """
 STRIDE_PX = 32

@@ -59,7 +59,7 @@ def picture(exemplar_id: str) -> Response:
 
 
 @resource.serves(EXEMPLAR_FORGET)
-def forget(exemplar_id: str) -> Response:
-    """Delete one of the user's own."""
+def forget(exemplar_id: str) -> ExemplarList:
+    """Delete one of the user's own; answers what is left."""
     remove(services().library.folder, exemplar_id)
-    return Response(status=204)
+    return exemplars()
