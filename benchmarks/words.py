@@ -45,7 +45,7 @@ SCENES = {
     "ucmerced_jpg/test/sparseresidential/sparseresidential06.jpg": 0.3,
     "ucmerced_jpg/test/agricultural/agricultural08.jpg": 0.3,
     "ucmerced_jpg/test/forest/forest10.jpg": 0.3,
-    "ucmerced_jpg/test/chaparral/chaparral03.jpg": 0.3,
+    "ucmerced_jpg/test/chaparral/chaparral06.jpg": 0.3,
     "labels/oam_buildings/virac_philippines/OAM-443116-241595-19.png": 0.3,
     cases.JOPLIN.format(0): 0.6,
     cases.JOPLIN.format(2): 0.6,

@@ -29,7 +29,7 @@ class ExemplarInfo(Message):
 
 @dataclass(frozen=True)
 class ExemplarList(Message):
-    """All exemplars, the user's own first; and the words that they answer to."""
+    """`exemplars`: all, the user's own first. `words`: that they answer to."""
 
     exemplars: Tuple[ExemplarInfo, ...]
     words: Tuple[str, ...]
@@ -39,8 +39,8 @@ class ExemplarList(Message):
 
 @dataclass(frozen=True)
 class KeepRequest(Message):
-    """Keep what polygons of a raster show as an exemplar of the user's own. `words`: what it shows,
-    the first as its kind; one at least."""
+    """Keep what `polygons` of a `raster` show as an exemplar of the user's own. `words`: what it
+    shows, the first as its kind; one at least."""
 
     raster: RasterRef
     polygons: Polygons

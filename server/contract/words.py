@@ -46,7 +46,7 @@ class Interpretation(Message):
     sentence for the user. `sure`: whether it may run without asking. `to_class`, `from_class`,
     `protect`: land cover that is to be there, to go, to stay; empty: none is named. `severity`: low
     or high; empty: not said. `choices`: what else may be meant, best first, where the words are not
-    clear.
+    clear. `lacking`: what is asked for that nothing here makes by its name; empty: nothing.
     """
 
     prompt: str
@@ -60,6 +60,7 @@ class Interpretation(Message):
     severity: str = ""
     options: dict = declare("option values that the words give", dict)
     choices: Tuple[Choice, ...] = ()
+    lacking: str = ""
 
 
 @dataclass(frozen=True)

@@ -210,6 +210,8 @@ def _not_understood(prompt: str, found: Interpretation, general: Editor[Any] | N
     """What to say of words that were not clear."""
     able = [choice for choice in found.choices if EDITOR_OF.get(choice.operation)]
     offered = ", ".join(f"{choice.title} (operation {choice.operation})" for choice in able)
+    if found.lacking:
+        return found.understood
     parts = [f"'{prompt[:120]}' was not understood well enough to act on."]
     if offered:
         parts.append(f"Did you mean: {offered}?")

@@ -29,7 +29,8 @@ class Kept:
 
 @dataclass(frozen=True)
 class Light:
-    """Of the picture: where its sun stands, and share and median colour of its ground by class."""
+    """Of a picture. `sun`: where it stands, degrees clockwise from up; None where nobody knows.
+    `tones`: share and median colour of its ground by class."""
 
     sun: float | None
     tones: Mapping[str, tuple[float, ...]]

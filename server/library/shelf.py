@@ -65,7 +65,9 @@ def fitting(chips: Sequence[Chip], scene: Surroundings, word: str, seed: int) ->
 
     def cost(at: int) -> float:
         chip = usable[at]
-        scale = abs(math.log2(scene.gsd_m / chip.gsd_m))
+        # What is finer loses nothing when it is brought to the layer's size; what is coarser lacks.
+        octaves = math.log2(scene.gsd_m / chip.gsd_m)
+        scale = 0.3 * octaves if octaves > 0 else -1.5 * octaves
         # A leafless forest is a forest; an orchard is farmland, and not what is meant by it.
         other_first = 0.0 if chip.words[0] == word else 0.1 if chip.words[0].endswith(word) else 0.8
         unlike = hue_apart(chip.tones, scene.tones)

@@ -85,11 +85,15 @@ def operation_of(text: str) -> tuple[str, str, str]:
 
 
 _UNKNOWN = ("unknown", "", "")
+CUTS = re.compile(r"\b(?:remov|cut|fell|clear|delet|eras|chop|get rid)\w*")
+"""Verbs by which leafless trees are to go, not leaves."""
 
 
 def _plainly(text: str) -> tuple[str, str, str]:
     """The same of a text that says plainly what it wants."""
     words = mentions(text)
+    if lexicon.SEASONS["leafless trees"].search(text) and not CUTS.search(text):
+        return "season", "", ""
     removal = _removal(text, words)
     if removal:
         return removal
@@ -240,6 +244,17 @@ BUILDINGS = re.compile(
 )
 
 
+def lacking(text: str) -> str:
+    """What a text wants that nothing here makes by its name, said before any kind of ground: a
+    bridge over the river is no river. Empty where there is no such thing."""
+    asked = wanted(text)
+    found = lexicon.UNAVAILABLE.search(asked)
+    if not found:
+        return ""
+    first = next((word.start for word in mentions(asked) if word.name in CLASSES), len(asked))
+    return found.group().strip() if found.start() <= first else ""
+
+
 def damaged_by(text: str) -> bool:
     """Whether a landslide is what damages, not what is to be seen."""
     rest = re.sub(r"\b(?:land ?slides?|landslips?|mud ?slides?)\b", " ", text)
@@ -250,6 +265,8 @@ def meant(operation: str, text: str) -> bool:
     """Whether words leave no doubt that an operation is meant: damage is done to buildings, not to
     roads or crops."""
     if operation != "damage":
+        return True
+    if lexicon.FELLED.search(text):
         return True
     if not lexicon.DAMAGED.search(text):
         return False

@@ -72,6 +72,9 @@ def interpret(
         ruled = replace(ruled, operation="unknown")
     elif not (chosen or ruled.certain):
         choices = nearest(scores_of(heard.said))
+    lacking = grammar.lacking(text) if _may_lack(ruled, chosen) else ""
+    if lacking:
+        ruled, choices = Ruled("unknown"), ()
     if _contradicted(ruled, text, choices):
         ruled = replace(ruled, operation="")
     if chosen:
@@ -96,8 +99,15 @@ def interpret(
         severity=severity,
         options=options,
         choices=() if sure else able,
+        lacking=lacking,
     )
     return replace(found, understood=_sentence(found) + heard.told())
+
+
+def _may_lack(ruled: Ruled, chosen: str) -> bool:
+    """Whether words that name what nothing here makes ask for that, and not for what the rules know
+    of."""
+    return not chosen and not ruled.word and ruled.operation in ("", "unknown", *CLASSES)
 
 
 def _or_nearest(ruled: Ruled, choices: tuple[Choice, ...]) -> Ruled:
@@ -105,7 +115,7 @@ def _or_nearest(ruled: Ruled, choices: tuple[Choice, ...]) -> Ruled:
     if ruled.operation:
         return ruled
     nearest_one = choices[0].operation if choices else "unknown"
-    return replace(ruled, operation=nearest_one, to_class=_class_of(nearest_one))
+    return replace(ruled, operation=nearest_one, to_class=_class_of(nearest_one), word="")
 
 
 def _finer_options(ruled: Ruled, chosen: str) -> dict[str, Any]:
@@ -215,9 +225,21 @@ def _by_rules(text: str, rest: str, exemplar: bool) -> Ruled:
 def _finer(text: str, ruled: Ruled) -> Ruled:
     """The same where the words name a finer kind of ground, as what is to be there."""
     wanted = grammar.wanted(text)
-    kind = land_cover.finer_in(wanted)
-    if kind is None:
+    named = land_cover.finer_in(wanted)
+    whole = land_cover.finer_in(text)
+    if whole is not None and whole.kind.name == "solar roof":  # "on the roofs" is no place else
+        named = whole
+    if named is None:
         return ruled
+    kind = named.kind
+    # A baseball field is no field: where the words of the finer kind alone named the other one.
+    others = [
+        word
+        for word in lexicon.mentions(wanted)
+        if word.name in CLASSES and (word.end <= named.start or word.start >= named.end)
+    ]
+    if ruled.operation in (*CLASSES, "") and kind.parent != ruled.operation and not others:
+        ruled = replace(ruled, operation=kind.parent, to_class=kind.parent)
     if kind.parent and kind.parent == ruled.operation:
         return replace(ruled, word=kind.name)
     if ruled.operation == "damage" and kind.name == "landslide" and not grammar.damaged_by(text):
@@ -248,6 +270,8 @@ def _what(found: Interpretation) -> str:
     word = str(found.options.get("word", ""))
     if word in FINER:
         return f"Fill with {word} (from a library of exemplars)"
+    if word and word != found.operation and found.editor == "fill":
+        return f"Fill with {word} (found in the layer, else in a library of exemplars)"
     if found.editor == "lake":
         water = str(found.options.get("water", ""))
         return POOL.capitalize() if water == POOL else f"{water} lake with a shore".strip()
@@ -260,6 +284,11 @@ def _sentence(found: Interpretation) -> str:
     """What was understood, for the user to read."""
     operation = found.operation
     from_class = found.from_class
+    if found.lacking:
+        return (
+            f"Nothing here makes '{found.lacking}' by its name. Draw an exemplar of it, in this or "
+            "another layer, and use 'Fill like there' or 'Copy', or keep one in your library."
+        )
     if operation == "unknown":
         return "I don't know how to do that. Choose an operation, or say it in other words."
     parts = [_what(found)]

@@ -35,11 +35,17 @@ class LandCover:
 
 ALL = (
     LandCover("forest", "Forest", ("trees", "wood", "woods", "woodland"), grainy=True),
-    LandCover("shrub", "", ("scrub",), grainy=True),
+    LandCover(
+        "shrub",
+        "",
+        ("scrub",),
+        grainy=True,
+        said=r"scrub(?: ?land)?|shrubs?|shrubbery|bushes|chaparral|heath(?: ?land)?|maquis",
+    ),  # fmt: skip
     LandCover("grass", "Grass", ("lawn", "meadow")),
     LandCover("farmland", "Farmland", ("crop", "cropland", "field")),
     LandCover("bare", "Bare ground", ("bare soil", "soil", "sand", "gravel")),
-    LandCover("beach"),
+    LandCover("beach", parent="bare", said=r"beach(?:es)?"),
     LandCover("water", "Water body", ("lake", "pond", "river", "reservoir")),
     LandCover("residential", "Housing", ("housing", "houses"), objects=True, large=True),
     LandCover(
@@ -79,7 +85,7 @@ FINER = tuple(
          r"commercial \w+|downtown|city cent(?:re|er)|office (?:buildings?|blocks?|park)"),
         ("storage tanks", "industrial", True,
          r"(?:storage|oil|fuel|gas|water) tanks?|tank ?farms?|tanks|silos?"),
-        ("aircraft", "", True, r"aircraft|air ?planes?|planes?|jets?|airliners?"),
+        ("aircraft", "", True, r"aircraft|air ?planes?|planes?(?! trees?)|jets?(?! of)|airliners?"),
         ("marina", "water", True,
          r"marinas?|harbou?rs?|yachts?|boats?|jett(?:y|ies)|moorings?|dock basin"),
         ("desert", "bare", False, r"deserts?"),
@@ -136,11 +142,20 @@ def kind_of(word: str) -> LandCover | None:
     return next((kind for kind in (*ALL, *FINER) if kind.name == word), None)
 
 
-_SAID = tuple((kind, re.compile(rf"\b(?:{kind.said})\b")) for kind in FINER if kind.said)
+_SAID = tuple((kind, re.compile(rf"\b(?:{kind.said})\b")) for kind in (*ALL, *FINER) if kind.said)
 
 
-def finer_in(text: str) -> LandCover | None:
+@dataclass(frozen=True)
+class Named:
+    """A finer `kind` that a text names, from `start` to `end`: half-open, in characters."""
+
+    kind: LandCover
+    start: int
+    end: int
+
+
+def finer_in(text: str) -> Named | None:
     """The finer kind that a text in lower case names by the most letters; None where it names
     none."""
-    found = [(len(match.group()), kind) for kind, said in _SAID for match in said.finditer(text)]
-    return max(found, key=lambda pair: pair[0])[1] if found else None
+    found = [Named(kind, *match.span()) for kind, said in _SAID for match in said.finditer(text)]
+    return max(found, key=lambda named: named.end - named.start) if found else None

@@ -66,6 +66,8 @@ DENIED = re.compile(
     r"(?:(?:visible|blue|any|much|more) )?[a-z]+"
 )
 """Things that are not to be there."""
+FELLED, UNAVAILABLE = (_pattern(_FILE[name]) for name in ("felled", "unavailable"))
+"""Trees that a storm broke; what nothing here makes by its name."""
 BURNING = _pattern(_FILE["burning"])
 """Words by which a fire is not out yet."""
 POOL = re.compile(r"\b(?:swimming |paddling |outdoor )?pools?\b")
