@@ -27,7 +27,7 @@ from ..raster.masks import draw_mask
 from ..raster.polygons import pixel_polygons
 from ..raster.raster import Block, Profile, profile_of, read_window
 from ..search.find import find_sentences, find_word, sources
-from ..search.windows import Hit, Method, Search, reach_px
+from ..search.windows import Hit, Method, Search, reach_px, voids
 from ..words import land_cover
 from ..words.land_cover import GRAINY, LARGE
 from .cuts import Cut, Cuts
@@ -251,7 +251,7 @@ def _cuts_of(
         # copy.
         box = hit.box.grown(hit.box.width // 2, whole) if result.word in LARGE else hit.box
         block = read_window(layer.dataset, box)
-        usable = block.valid & ~draw_mask(keep_out, box)
+        usable = block.valid & ~voids(block.values) & ~draw_mask(keep_out, box)
         weight = 0.0 if result.method is Method.RULE else hit.agreement - hits[0].agreement
         patches.append(replace(_cut_of(layer.profile, block, usable), log_weight=weight))
     return _grainy(patches) if result.word in GRAINY else patches

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import shapely
 from shapely.geometry.base import BaseGeometry
 
 from ..contract.manifest import SearchReport
 from ..editors.models import Models
 from ..ground.errors import NotFoundInLayer
-from ..library.chips import Chip, shipped_picture, tones_of
-from ..library.fitting import Surroundings, fitted
-from ..library.keeping import exemplar_of
+from ..library.chips import SIDES, Chip, shipped_picture
+from ..library.fitting import Surroundings, filled, fitted
+from ..library.keeping import exemplar_of, understood
 from ..library.shelf import LIBRARY, Library, fitting
-from ..operators.ground import Ground
 from ..raster.bands import Stretch, stretch_of
 from ..raster.grid import Box
 from ..raster.raster import Block
@@ -28,7 +26,6 @@ SEEN_M = 120.0
 SEEN_PX = (256, 640)
 """Surroundings whose light and tone are taken, and their side in pixels, least and most."""
 LEAST_USABLE = 150
-SIDES = ("red", "green", "blue")
 
 
 @dataclass(frozen=True)
@@ -53,9 +50,11 @@ def from_library(
             f"{before}No library of exemplars holds '{wanted.word}' either: draw an exemplar, or "
             "keep one under that word."
         )
-    if not {"red", "pan", ""} & set(source.layer.roles.names):
+    if not _is_picture(source):
         raise NotFoundInLayer(
-            f"{before}The library's exemplars are pictures in light; this is not."
+            f"{before}The library's exemplars are pictures in red, green and blue; this layer "
+            "shows something else. State its bands where the file does not (--band red=1, Bands "
+            "in the panel), or draw an exemplar."
         )
     scene = surroundings(source, models, shapes)
     chosen = fitting(having, scene, wanted.word, wanted.seed)
@@ -65,11 +64,11 @@ def from_library(
             f"{before}The library's exemplars of '{wanted.word}' have pixels of {sizes[0]:.2g} to "
             f"{sizes[-1]:.2g} m, the layer of {scene.gsd_m:.3g} m: too far apart. Draw an exemplar."
         )
-    stretch = stretch_of(source.profile, source.layer.roles, _around(source, shapes)[1])
+    stretch = stretch_of(source.profile, source.layer.roles, _around(source, shapes))
     patches = []
     for number, chip in enumerate(chosen):
-        parse = None if chip.own else _understood(shipped_picture(chip), chip.gsd_m, models)
-        exemplar = exemplar_of(chip, wanted.word, parse)
+        parse = None if chip.own else _understood(chip, models)
+        exemplar = exemplar_of(chip, wanted.word, parse, scene.gsd_m)
         seen, usable = fitted(exemplar, scene, wanted.seed + number)
         if usable.sum() >= LEAST_USABLE:
             patches.append(Cut(_native(seen, stretch), usable))
@@ -96,30 +95,37 @@ def credits_of(chips: Sequence[Chip]) -> tuple[str, ...]:
 
 def surroundings(source: Source, models: Models, shapes: Sequence[BaseGeometry]) -> Surroundings:
     """The layer around the polygons, as it is seen, and what its ground and its sun are."""
-    box, block = _around(source, shapes)
+    block = _around(source, shapes)
     stretch = stretch_of(source.profile, source.layer.roles, block)
-    image = np.where(block.valid, stretch.normalise(block.values), 0)
+    image = filled(np.where(block.valid, stretch.normalise(block.values), 0), block.valid)
     roles = tuple(source.layer.roles.names)
     gsd_m = source.profile.gsd_m
     plain = Surroundings(image, block.valid, roles, gsd_m, None, {})
-    parse = _understood(plain.rgb, gsd_m, models)
-    return Surroundings(image, block.valid, roles, gsd_m, parse.sun, tones_of(parse, plain.rgb))
+    parse, tones = understood(plain.rgb, block.valid, gsd_m, models)
+    return replace(plain, sun=parse.sun, tones=tones)
 
 
-def _around(source: Source, shapes: Sequence[BaseGeometry]) -> tuple[Box, Block]:
-    """The window around the polygons, and its pixels."""
+def _is_picture(source: Source) -> bool:
+    """Whether a layer shows what eyes see: colours, or all light in one band."""
+    roles = source.layer.roles
+    if len(roles.names) == 1 and roles.assumed and source.profile.dtype != "uint8":
+        return False  # heights, temperatures and the like have one band of numbers
+    return "pan" in roles.names or roles.names == ("",) or set(SIDES) <= set(roles.names)
+
+
+def _around(source: Source, shapes: Sequence[BaseGeometry]) -> Block:
+    """The pixels around the largest polygon: of several far apart the middle shows none."""
     profile = source.profile
-    xmin, ymin, xmax, ymax = shapely.total_bounds(list(shapes))
+    xmin, ymin, xmax, ymax = max(shapes, key=lambda shape: shape.area).bounds
     side = int(np.clip(max(xmax - xmin, ymax - ymin) + 2 * SEEN_M / profile.gsd_m, *SEEN_PX))
     middle = (xmin + xmax) / 2, (ymin + ymax) / 2
     left, top = (
         int(np.clip(round(at - side / 2), 0, max(length - side, 0)))
         for at, length in zip(middle, (profile.width, profile.height), strict=True)
     )
-    box = Box(left, top, side, side).clipped(profile.box)
-    return box, source.read(box)
+    return source.read(Box(left, top, side, side).clipped(profile.box))
 
 
-def _understood(rgb: np.ndarray, gsd_m: float, models: Models) -> Parse:
-    ground = Ground(rgb, np.ones(rgb.shape[1:], bool), SIDES, gsd_m)
-    return models.understanding.of(ground, {})
+def _understood(chip: Chip, models: Models) -> Parse:
+    rgb = shipped_picture(chip)
+    return understood(rgb, np.ones(rgb.shape[1:], bool), chip.gsd_m, models)[0]

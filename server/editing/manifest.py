@@ -126,6 +126,7 @@ def notes_of(
             f"{found.beyond:.0%} of the polygons' area lies outside the raster or the extent, and "
             "was left out."
         )
+    notes += _copied(found.search)
     if found.moved.note:
         notes.append(found.moved.note)
     if found.guess:
@@ -133,6 +134,17 @@ def notes_of(
     if found.verdict.lost:
         notes.append(f"Not kept in the new file: {', '.join(found.verdict.lost)}.")
     return tuple(notes)
+
+
+def _copied(search: SearchReport | None) -> list[str]:
+    """From which exemplars of a library was copied, and whose they are."""
+    if search is None or not search.chips:
+        return []
+    whose = f" Credit: {'; '.join(search.credits)}." if search.credits else ""
+    return [
+        f"'{search.word}' was copied from the library of exemplars, fitted to this layer: "
+        f"{', '.join(search.chips)}.{whose}"
+    ]
 
 
 def record_facts(facts: dict[str, Any], more: Mapping[str, Any]) -> None:

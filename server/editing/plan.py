@@ -11,9 +11,8 @@ from ..contract.words import Interpretation
 from ..editors.base import Editor, Given
 from ..editors.registry import Editors
 from ..ground.errors import BadRequest, CannotEdit, WeightsMissing
-from ..library.shelf import LIBRARY, Library
 from ..words import land_cover, lexicon
-from ..words.interpreter import EDITOR_OF
+from ..words.interpreter import EDITOR_OF, OWN_SAID, own_said
 from ..words.land_cover import NAMES, OBJECTS
 
 KEEPS_BY_ITSELF = ("flood", "burn")
@@ -134,13 +133,13 @@ def _of_process(request: EditRequest, process_id: str, editors: Editors) -> _Cho
 
 def _word(request: EditRequest, editors: Editors) -> str:
     """The land cover that a prompt names."""
-    mine = Library(editors.models.home / LIBRARY).own_word_in(request.prompt)
-    if mine:
-        return mine
     if land_cover.is_known(request.prompt):
         return land_cover.canonical(request.prompt)
     prompt = request.prompt
     understood = editors.models.interpret(prompt) if prompt.strip() else None
+    mine = _own_word(understood, editors) if understood is not None else ""
+    if mine:
+        return mine
     said = understood.options.get("word", "") if understood is not None else ""
     searchable = bool(said) or (understood is not None and understood.to_class in NAMES)
     if understood is not None and understood.sure and understood.editor and not searchable:
@@ -163,7 +162,7 @@ def _from_words(request: EditRequest, editors: Editors) -> _Choice:
         raise BadRequest("prompt: empty. Say what should be there, or choose an editor.")
     exemplar = request.exemplar is not None
     understood = editors.models.interpret(request.prompt, request.operation, exemplar)
-    mine = "" if exemplar or request.operation else _own_word(request.prompt, understood, editors)
+    mine = _own_word(understood, editors)
     if mine:
         editor = editors.get("fill")
         options = editor.parse(request.options)
@@ -197,13 +196,11 @@ def _from_words(request: EditRequest, editors: Editors) -> _Choice:
     return _Choice(editor, options, operation, word, understood=understood)
 
 
-def _own_word(prompt: str, understood: Interpretation, editors: Editors) -> str:
-    """A word of the user's own library that words ask to fill with; empty where they ask for
-    something else."""
-    fills = understood.operation in ("fill_like", "unknown", *lexicon.CLASSES)
-    if understood.sure and not fills:
-        return ""
-    return Library(editors.models.home / LIBRARY).own_word_in(prompt)
+def _own_word(understood: Interpretation, editors: Editors) -> str:
+    """The word of the user's own library that is filled with; empty where none is."""
+    said = understood.understood.startswith(OWN_SAID)
+    own = editors.models.library.own_words().values() if said else ()
+    return next((word for word in own if understood.understood == own_said(word)), "")
 
 
 def _not_understood(prompt: str, found: Interpretation, general: Editor[Any] | None) -> str:

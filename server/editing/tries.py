@@ -3,17 +3,18 @@ again from other exemplars, a few times, and the best is kept with a plain word.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..contract.jobs import MANIFEST_FILE
+from ..contract.jobs import BESIDE, MANIFEST_FILE
 from ..contract.manifest import Manifest
-from ..editors.fill import LIBRARY
+from ..editors.fill import EITHER, LIBRARY, Fill
 from ..editors.registry import Editors
-from ..ground.errors import CannotEdit
+from ..ground.errors import ServerError
 from ..ground.files import write_json
 from .path import Job, Progress, edit
 
@@ -23,6 +24,7 @@ TRIES = 3
 FURTHER = 7919
 """What lies between the seeds of tries."""
 AGAIN = "again"
+FILL = Fill.info.id
 
 
 def edit_well(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manifest:
@@ -32,13 +34,13 @@ def edit_well(job: Job, editors: Editors, folder: Path, progress: Progress) -> M
     if not _failed(best):
         return best
     tried = 1
-    for other in _others(job, best):
+    for other in itertools.islice(_others(job, best), TRIES - 1):
         beside = folder / AGAIN
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir()
         try:
             made = edit(other, editors, beside, progress)
-        except CannotEdit:
+        except (ServerError, MemoryError):  # there is a result already
             continue
         else:
             tried += 1
@@ -59,29 +61,30 @@ def _share(manifest: Manifest) -> float:
 
 def _failed(manifest: Manifest) -> bool:
     """Whether the result does not look like the word that it was copied for."""
-    return manifest.search is not None and _share(manifest) < LEAST
+    searched = manifest.editor == FILL and manifest.search is not None
+    return searched and _share(manifest) < LEAST
 
 
 def _others(job: Job, first: Manifest) -> Iterator[Job]:
     """The same from the library, where the layer gave no good exemplar, then from other chips."""
     request = job.request
     options: dict[str, Any] = {**request.options}
-    if first.search is not None and not first.search.chips and "look_in" not in options:
+    of_layer = first.search is not None and not first.search.chips
+    if of_layer and options.get("look_in", EITHER) == EITHER:
         options["look_in"] = LIBRARY
         yield replace(job, request=replace(request, options=options))
-    if first.search is not None and (first.search.chips or "look_in" in options):
-        for turn in range(1, TRIES):
-            seed = (request.seed + turn * FURTHER) % 2**31
-            yield replace(job, request=replace(request, options=options, seed=seed))
+    for turn in range(1, TRIES):
+        seed = (request.seed + turn * FURTHER) % 2**31
+        yield replace(job, request=replace(request, options=options, seed=seed))
 
 
 def _take(beside: Path, folder: Path) -> None:
     """The files of a better try in place of those that are there."""
-    for old in folder.iterdir():
-        if old.is_file() and (beside / old.name).exists():
-            old.unlink()
-    for new in beside.iterdir():
-        new.replace(folder / new.name)
+    made = {new.name for new in beside.iterdir() if new.is_file()}
+    for name in made:
+        (beside / name).replace(folder / name)
+    for name in set(BESIDE.values()) - made:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _told(manifest: Manifest, tried: int, folder: Path) -> Manifest:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from ..contract.words import Ensemble, Interpretation
 from ..diffusion.warm import WarmModels
+from ..library.shelf import LIBRARY, Library
 from ..models import image_text, lazy
 from ..models.image_text import ImageText
 from ..models.scene_words import SceneWords
@@ -80,7 +81,15 @@ class Models:
         panel has asked is not made again when the edit is."""
         key = ("interpretation", prompt, chosen, exemplar)
         scores = self.sentences.operation_scores
-        return self.cached(key, lambda: interpreter.interpret(prompt, scores, chosen, exemplar))
+        found = self.cached(key, lambda: interpreter.interpret(prompt, scores, chosen, exemplar))
+        if chosen or exemplar:
+            return found
+        return interpreter.with_own(found, self.library.own_words())
+
+    @property
+    def library(self) -> Library:
+        """Exemplars of the home, and those that are shipped."""
+        return Library(self.home / LIBRARY)
 
     def paraphrases(self, prompt: str, source: str = "templates", count: int = 6) -> Ensemble:
         """Sentences that say the same as a prompt, see words.prompts."""

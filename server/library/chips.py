@@ -63,12 +63,16 @@ class Chip:
         }
 
 
-def tones_of(parse: Shares, rgb: np.ndarray) -> dict[str, tuple[float, ...]]:
-    """Share and median colour of each class that a picture (3, H, W) holds enough of."""
+def tones_of(
+    parse: Shares, rgb: np.ndarray, valid: np.ndarray | None = None
+) -> dict[str, tuple[float, ...]]:
+    """Share and median colour of each class that a picture (3, H, W) holds enough of, where there
+    is data (`valid`: H, W)."""
     found = {}
+    data = np.ones(rgb.shape[1:], bool) if valid is None else valid
     for name in CLASSES:
-        there = parse.share(name) > 0.5
-        share = float(there.mean())
+        there = (parse.share(name) > 0.5) & data
+        share = float(there.sum() / max(int(data.sum()), 1))
         if share >= LEAST_SHARE:
             found[name] = (share, *(float(np.median(band[there])) for band in rgb))
     return found

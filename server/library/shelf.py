@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,14 +38,13 @@ class Library:
         """What can be asked for."""
         return tuple(dict.fromkeys(word for chip in self.chips() for word in chip.words))
 
-    def own_word_in(self, text: str) -> str:
-        """The longest word of the user's own exemplars, or name of one, that a text holds; empty
-        where it holds none."""
-        plain = f" {text.lower()} "
-        said = {word: word for chip in own.chips(self.folder) for word in chip.words}
-        said |= {chip.id.lower(): chip.words[0] for chip in own.chips(self.folder)}
-        found = [word for word in said if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", plain)]
-        return said[max(found, key=len)] if found else ""
+    def own_words(self) -> dict[str, str]:
+        """Words and names of the user's own exemplars, and the word that each stands for."""
+        kept = own.chips(self.folder)
+        return {
+            **{chip.id.lower(): chip.words[0] for chip in kept},
+            **{word: word for chip in kept for word in chip.words},
+        }
 
     def having(self, word: str) -> tuple[Chip, ...]:
         """Those that show a word: the user's own where there are any."""

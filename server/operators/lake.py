@@ -65,17 +65,17 @@ def lake(ground: Ground, how: Lake, seed: int) -> np.ndarray:
     """The image (C, H, W) with water in the polygon: a shore with bays, a bank, the bed showing
     through where it is shallow, shadows of what stands around."""
     pool = how.water == POOL
-    inside = ground.depth() * ground.gsd_m
-    deepest = float(inside[ground.mask].max(initial=0.0)) if not ground.mask.all() else 1e6
-    shore = _shore(ground, 0.0 if pool else min(how.wander_m, DEEPEST_SHARE * deepest), seed)
-    bank_m = STONE_M if pool else min(how.bank_m, 0.25 * deepest)
+    deepest = _deepest(ground)
+    wander = np.minimum(0.0 if pool else how.wander_m, DEEPEST_SHARE * deepest)
+    shore = _shore(ground, wander, seed)
+    bank_m = np.minimum(STONE_M if pool else how.bank_m, 0.25 * deepest)
     soft = max(0.6 * ground.gsd_m, 0.15)
     water = smoothstep((shore - bank_m + soft) / (2 * soft)) * ground.mask
     bank = smoothstep((shore + soft) / (2 * soft)) * ground.mask
     surface = _surface(ground, how, shore - bank_m, seed)
     light = exposure(ground)
     # Where water lies beside it already there is no shore.
-    near = max(4.0, 1.5 * bank_m) / ground.gsd_m
+    near = max(4.0, 1.5 * float(bank_m.max())) / ground.gsd_m
     open_water = ndimage.gaussian_filter(ground.cover.sure("water"), near) > 0.15
     water = np.where(open_water, bank, water)
     bank = bank * (1 - 0.25 * (not pool))
@@ -94,13 +94,25 @@ def lake(ground: Ground, how: Lake, seed: int) -> np.ndarray:
     return np.clip(out, 0, None).astype(np.float32)
 
 
-def _shore(ground: Ground, wander_m: float, seed: int) -> np.ndarray:
-    """Distance (H, W) in metres to the shore, above 0 inside."""
+def _deepest(ground: Ground) -> np.ndarray:
+    """Half width in metres (H, W) of the polygon that a pixel lies in: a pond beside a large lake
+    is as small as it is."""
+    inside = np.minimum(ground.depth() * ground.gsd_m, 1e6)
+    parts, count = ndimage.label(ground.mask)
+    most = np.asarray(ndimage.maximum(inside, parts, np.arange(count + 1)), np.float32)
+    most[0] = 0.0
+    return np.asarray(most[parts], np.float32)
+
+
+def _shore(ground: Ground, wander_m: np.ndarray, seed: int) -> np.ndarray:
+    """Distance (H, W) in metres to the shore, above 0 inside; `wander_m` (H, W): how far it stays
+    inside at most."""
     inside = np.minimum(ground.depth() * ground.gsd_m, 1e4)
-    if wander_m <= 0:
+    widest = float(wander_m.max())
+    if widest <= 0:
         return np.asarray(inside - 0.5 * ground.gsd_m, np.float32)
-    bays = 0.7 * ground.noise(3.4 * wander_m, seed + 1, 2)
-    bays = bays + 0.3 * ground.noise(1.2 * wander_m, seed + 2, 2)
+    bays = 0.7 * ground.noise(3.4 * widest, seed + 1, 2)
+    bays = bays + 0.3 * ground.noise(1.2 * widest, seed + 2, 2)
     found = inside - wander_m * np.clip(2.2 * bays - 0.6, 0, 1.4)
     return np.asarray(ndimage.gaussian_filter(found, 0.8), np.float32)
 

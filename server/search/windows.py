@@ -10,6 +10,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.features import rasterize
+from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
 from ..models.scene_words import GSD_M, WINDOW_PX
@@ -127,7 +128,7 @@ def _read_view(layer: Layer, area: Box, avoid: Sequence[BaseGeometry]) -> View:
         resampling=rasterio.enums.Resampling.average,
     ).astype(np.float32)
     valid = validity(dataset, area.window, shape)
-    valid &= np.isfinite(data).all(axis=0)
+    valid &= np.isfinite(data).all(axis=0) & ~voids(data)
     low, high = _display_range(data, valid, roles, profile.dtype)
     shown = {
         role: np.clip((np.nan_to_num(data[i]) - low) / (high - low), 0, 1) * 255
@@ -137,6 +138,12 @@ def _read_view(layer: Layer, area: Box, avoid: Sequence[BaseGeometry]) -> View:
     first = np.clip((np.nan_to_num(data[0]) - low) / (high - low), 0, 1) * 255
     blocked = _blocked(avoid, area, shape)
     return View(shown, first, valid, blocked, area, factor, profile.gsd_m * factor)
+
+
+def voids(data: np.ndarray) -> np.ndarray:
+    """Where a picture (C, H, W) is empty without saying so (H, W, bool): 0 in all bands, over more
+    than a shadow's speck."""
+    return np.asarray(ndimage.binary_opening(~np.nan_to_num(data).any(axis=0), iterations=2))
 
 
 def _display_range(

@@ -27,7 +27,7 @@ from ..jobs.folder import REQUEST
 from ..jobs.store import JobStore
 from ..jobs.workplace import Workplace
 from ..library import own
-from ..library.shelf import LIBRARY, Library
+from ..library.shelf import Library
 from ..raster.rasters import Rasters
 from .model_tasks import ModelTasks
 
@@ -57,7 +57,7 @@ class Services:
     @property
     def library(self) -> Library:
         """The exemplars of the home, and those that are shipped."""
-        return Library(self.models.home / LIBRARY)
+        return self.models.library
 
     def keep_exemplar(self, wanted: KeepRequest) -> ExemplarInfo:
         """Keep a part of a raster in the library; a worker reads it."""

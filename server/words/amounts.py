@@ -10,6 +10,7 @@ from ..operators.damage import CAUSES, EARTHQUAKE
 from ..operators.flood import LOWEST
 from ..operators.lake import BROWN, CLEAN, POOL
 from ..operators.season import AUTUMN
+from ..operators.snow import CLEARED, SNOWED_IN
 from . import lexicon
 from .land_cover import NAMES, OBJECTS
 
@@ -210,7 +211,28 @@ def _lake(text: str) -> dict[str, Any]:
     return next(({"water": name} for name, said in found.items() if re.search(said, text)), {})
 
 
-SAID = {"water": _lake, "flood": _wave, "burn": _burning, "season": _season, "damage": _damage}
+def _snow(text: str) -> dict[str, Any]:
+    """What became of the snow on the roads."""
+    roads = r"(?:roads?|streets?|ways?|paths?)"
+    for name, how in (
+        (CLEARED, r"cleared|ploughed|plowed|swept|salted|free|open"),
+        (SNOWED_IN, r"snowed in|covered|buried|blocked|impassable"),
+    ):
+        if re.search(
+            rf"\b{roads} (?:are |were |have been )?(?:{how})\b|\b(?:{how}) {roads}\b", text
+        ):
+            return {"roads": name}
+    return {}
+
+
+SAID = {
+    "snow": _snow,
+    "water": _lake,
+    "flood": _wave,
+    "burn": _burning,
+    "season": _season,
+    "damage": _damage,
+}
 """What only the words of some operations tell."""
 
 

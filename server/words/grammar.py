@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from . import lexicon
+from . import land_cover, lexicon
 from .lexicon import CLASSES, Mention, mentions
 
 NO_THING = re.compile(r"^\s*(?:no|without|minus|zero)\s+(?!longer)")
@@ -77,13 +77,29 @@ def operation_of(text: str) -> tuple[str, str, str]:
     for name, pattern in lexicon.EVENTS.items():
         if pattern.search(text):
             return name, "", _object(text) if name == "copy" else ""
-    if not lexicon.UNDAMAGED.search(text):
+    text = lexicon.COMPOUNDS.sub(" ", text)
+    if not lexicon.UNDAMAGED.search(text) or NONE_LEFT.search(text):
         return _plainly(text)
     # What denies damage may ask for something else beside it, but puts nothing there by itself.
     other = _plainly(lexicon.UNDAMAGED.sub(" ", text))
     return other if other[0] in ("remove", *lexicon.SCENES) and other[0] != "damage" else _UNKNOWN
 
 
+DRIED = re.compile(
+    r"\b(?:dried up|dry(?:ing)? (?:up|out)|run dry|ran dry|"
+    r"fill(?:ed|ing)? in (?:the|this|that) \w+|less water|died in the drought|"
+    r"only (?:naked |bare )?(?:earth|soil|sand|dirt|gravel))\b"
+)
+"""Water that goes."""
+THEN_PUT = re.compile(
+    r"\b(?:and|then) (?:then )?(?:put|plant|lay|sow|seed|build|make|create|pave)\b"
+)
+"""What is to come after something was taken away."""
+NONE_LEFT = re.compile(
+    r"\b(?:none|few|no|hardly any|not (?:one|a single)|nothing|nobody)\b[^.]*"
+    r"\b(?:surviv|escap|spared|withst)\w*"
+)
+"""Turns of phrase in which what was spared is denied."""
 _UNKNOWN = ("unknown", "", "")
 CUTS = re.compile(r"\b(?:remov|cut|fell|clear|delet|eras|chop|get rid)\w*")
 """Verbs by which leafless trees are to go, not leaves."""
@@ -117,11 +133,7 @@ def _object(text: str) -> str:
 def _removal(text: str, words: list[Mention]) -> tuple[str, str, str] | None:
     if NO_THING.search(text) and words:
         return "remove", "", words[0].name
-    if re.search(
-        r"\b(?:dried up|run dry|ran dry|died in the drought|only (?:naked |bare "
-        r")?(?:earth|soil|sand|dirt|gravel))\b",
-        text,
-    ):
+    if DRIED.search(text):
         return "bare", "bare", next((w.name for w in words if w.name != "bare"), "")
     gone = lexicon.GONE.search(text)
     if not gone:
@@ -139,6 +151,13 @@ def _removal(text: str, words: list[Mention]) -> tuple[str, str, str] | None:
     ):
         first = next((w.name for w in words if w.name in ("snow", "fog")), "")
         return "remove", "", first
+    if after and THEN_PUT.search(text, gone.end()):
+        return after[-1].name, after[-1].name, words[0].name
+    return "remove", "", _nearest(words, gone)
+
+
+def _nearest(words: list[Mention], gone: re.Match[str]) -> str:
+    """What is to go, of what is named: what stands nearest to the word for it, things first."""
     near = sorted(
         words,
         key=lambda w: (
@@ -146,7 +165,7 @@ def _removal(text: str, words: list[Mention]) -> tuple[str, str, str] | None:
             min(abs(w.start - gone.end()), abs(gone.start() - w.end)),
         ),
     )
-    return "remove", "", near[0].name if near else ""
+    return near[0].name if near else ""
 
 
 def _of_one(only: str, verb: str) -> tuple[str, str, str]:
@@ -215,14 +234,29 @@ FILLERS = re.compile(
 """Words that leave the meaning of others as it is."""
 
 
+SWAPS = re.compile(r"\b(?:replac|swap|exchang|substitut)\w* .*?\b(?:with|by|for)\b")
+"""What stands in front of what comes, in an exchange."""
+
+
 def wanted(text: str) -> str:
     """The part of a sentence that says what is to be there, where a turn of phrase tells it from
     what was."""
+    swapped = SWAPS.search(text)
+    if swapped:
+        return text[swapped.end() :]
     from_first = lexicon.FROM_FIRST.search(text)
     if from_first:
         return text[from_first.end() :]
     to_first = lexicon.TO_FIRST.search(text)
     return text[: to_first.start()] if to_first else text
+
+
+def head(text: str) -> str:
+    """The part of a phrase in front of where it lies: a hedge along the highway is a hedge."""
+    return re.split(
+        r"\b(?:along|next to|beside|besides|near|by the|to the|at the|around|behind|in front of|on "
+        r"the|in the|of the|close to|towards?)\b", text, maxsplit=1,
+    )[0]  # fmt: skip
 
 
 def says_no_more(text: str, operation: str) -> bool:
@@ -252,6 +286,8 @@ def lacking(text: str) -> str:
     if not found:
         return ""
     first = next((word.start for word in mentions(asked) if word.name in CLASSES), len(asked))
+    finer = land_cover.finer_in(asked)
+    first = first if finer is None else min(first, finer.start)
     return found.group().strip() if found.start() <= first else ""
 
 

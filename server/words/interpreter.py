@@ -35,7 +35,13 @@ EDITOR_OF = {
     **dict.fromkeys(CLASSES, "fill"),
     "water": "lake",
 }
-FINER = tuple(kind.name for kind in land_cover.FINER)
+FILLS = re.compile(
+    r"\b(?:please|make|put|place|add|build|create|fill|it|this|that|with|in|into|here|there|the|a|an|"
+    r"some|more|new|our|to|be|should|want|i|we|like)\b"
+)
+"""Words around the name of an exemplar that ask for no more than that it be there."""
+DENIES = re.compile(r"\b(?:no|not|never|without|don't|isn't|wasn't|what|which|who|how)\b")
+"""Where these stand nothing is put there by its name."""
 NEGATION = re.compile(r"\b(?:no|not|never|without|instead|rather|don't|isn't|wasn't)\b")
 """Where these stand, a pooled sentence vector is no witness against the rules."""
 OFFERED = tuple(name for name in OPERATIONS if name != "unknown")
@@ -74,11 +80,8 @@ def interpret(
         choices = nearest(scores_of(heard.said))
     lacking = grammar.lacking(text) if _may_lack(ruled, chosen) else ""
     if lacking:
-        ruled, choices = Ruled("unknown"), ()
-    if _contradicted(ruled, text, choices):
-        ruled = replace(ruled, operation="")
-    if chosen:
-        ruled = _as_chosen(ruled, chosen)
+        choices = ()
+    ruled = Ruled("unknown") if lacking else _weighed(ruled, text, choices, chosen)
     sure = ruled.operation not in ("", "unknown")
     ruled = _or_nearest(ruled, choices)
     operation = ruled.operation
@@ -90,7 +93,7 @@ def interpret(
     found = Interpretation(
         prompt=prompt,
         operation=operation,
-        editor=_editor_of(operation, exemplar, ruled.word),
+        editor=_editor_of(operation, exemplar or bool(lexicon.FLOWS.search(text)), ruled.word),
         understood="",
         sure=sure,
         to_class=ruled.to_class,
@@ -101,13 +104,20 @@ def interpret(
         choices=() if sure else able,
         lacking=lacking,
     )
-    return replace(found, understood=_sentence(found) + heard.told())
+    return replace(found, understood=heard.after(_sentence(found)))
+
+
+def _weighed(ruled: Ruled, text: str, choices: tuple[Choice, ...], chosen: str) -> Ruled:
+    """What the rules found, against the sentence's meaning and the user's own choice."""
+    if chosen:
+        return _as_chosen(ruled, chosen)
+    return replace(ruled, operation="") if _contradicted(ruled, text, choices) else ruled
 
 
 def _may_lack(ruled: Ruled, chosen: str) -> bool:
     """Whether words that name what nothing here makes ask for that, and not for what the rules know
     of."""
-    return not chosen and not ruled.word and ruled.operation in ("", "unknown", *CLASSES)
+    return not chosen and ruled.operation in ("", "unknown", "fill_like", *CLASSES)
 
 
 def _or_nearest(ruled: Ruled, choices: tuple[Choice, ...]) -> Ruled:
@@ -125,10 +135,40 @@ def _finer_options(ruled: Ruled, chosen: str) -> dict[str, Any]:
     return {"word": ruled.word, "keep_objects": ruled.word in land_cover.OBJECTS}
 
 
-def _editor_of(operation: str, exemplar: bool, word: str) -> str:
-    """What carries an operation out; an exemplar that is drawn, or a finer kind, is filled with."""
+def _editor_of(operation: str, copied: bool, word: str) -> str:
+    """What carries an operation out; an exemplar that is drawn, a finer kind, and water that has a
+    course (`copied`) are filled with."""
     editor = EDITOR_OF.get(operation, "")
-    return "fill" if operation in CLASSES and (exemplar or word) else editor
+    return "fill" if operation in CLASSES and (copied or word) else editor
+
+
+OWN_SAID = "Fill with your own "
+
+
+def own_said(word: str) -> str:
+    """What is understood where an exemplar of the user's own is filled with."""
+    return f"{OWN_SAID}'{word}'"
+
+
+def with_own(found: Interpretation, own: Mapping[str, str]) -> Interpretation:
+    """The same, or to fill with an exemplar of the user's own, where the words ask for that and for
+    nothing else. `own`: what each of its words and names stands for."""
+    rest, protect = grammar.protected(_plain(found.prompt))
+    asked = FILLS.sub(" ", grammar.wanted(rest)).strip(" ,;:.!")
+    word = own.get(re.sub(r"\s+", " ", asked), "")
+    if not word or protect or DENIES.search(rest) or found.operation == "remove":
+        return found
+    return replace(
+        found,
+        operation="fill_like",
+        editor="fill",
+        understood=own_said(word),
+        sure=True,
+        to_class="",
+        options={},
+        choices=(),
+        lacking="",
+    )
 
 
 def _as_chosen(ruled: Ruled, chosen: str) -> Ruled:
@@ -179,9 +219,9 @@ class Heard:
     ruled: Ruled
     reading: languages.Reading | None = None
 
-    def told(self) -> str:
-        """How it was read, for the user; empty: as it stands."""
-        return f" {self.reading.told()}" if self.reading else ""
+    def after(self, said: str) -> str:
+        """What was understood, and how it was read where it was in another language."""
+        return f"{said.rstrip('.')}. {self.reading.told()}" if self.reading else said
 
     @property
     def doubtful(self) -> bool:
@@ -224,7 +264,8 @@ def _by_rules(text: str, rest: str, exemplar: bool) -> Ruled:
 
 def _finer(text: str, ruled: Ruled) -> Ruled:
     """The same where the words name a finer kind of ground, as what is to be there."""
-    wanted = grammar.wanted(text)
+    text = lexicon.DENIED.sub(" ", text)
+    wanted = grammar.wanted(text if grammar.SWAPS.search(text) else grammar.head(text))
     named = land_cover.finer_in(wanted)
     whole = land_cover.finer_in(text)
     if whole is not None and whole.kind.name == "solar roof":  # "on the roofs" is no place else
@@ -244,7 +285,7 @@ def _finer(text: str, ruled: Ruled) -> Ruled:
         return replace(ruled, word=kind.name)
     if ruled.operation == "damage" and kind.name == "landslide" and not grammar.damaged_by(text):
         ruled = replace(ruled, operation="")
-    if ruled.operation or NEGATION.search(text):
+    if ruled.operation or DENIES.search(text):
         return ruled
     return Ruled("fill_like", "", ruled.from_class, True, kind.name)
 
@@ -268,13 +309,15 @@ def _what(found: Interpretation) -> str:
     """What is to be done, for the user."""
     title = OPERATIONS[found.operation]
     word = str(found.options.get("word", ""))
-    if word in FINER:
+    kind = land_cover.kind_of(word)
+    if kind is not None and not kind.searchable and found.editor == "fill":
         return f"Fill with {word} (from a library of exemplars)"
     if word and word != found.operation and found.editor == "fill":
         return f"Fill with {word} (found in the layer, else in a library of exemplars)"
     if found.editor == "lake":
         water = str(found.options.get("water", ""))
-        return POOL.capitalize() if water == POOL else f"{water} lake with a shore".strip()
+        lake = f"{water} lake with a shore".strip()
+        return (POOL if water == POOL else lake).capitalize()
     if found.operation in CLASSES:
         return f"Fill with {title.lower()} (found in the layer, else in a library of exemplars)"
     return title

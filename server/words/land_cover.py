@@ -70,7 +70,8 @@ FINER = tuple(
         ("baseball field", "grass", True, r"baseball(?: fields?| diamonds?| pitch(?:es)?)?"),
         ("tennis court", "", True, r"tennis(?: courts?)?"),
         ("sports pitch", "grass", True,
-         r"(?:sports?|playing|football|soccer) (?:fields?|pitch(?:es)?|grounds?)|pitch(?:es)?"),
+         r"(?:sports?|playing|football|soccer) (?:fields?|pitch(?:es)?|grounds?)"
+         r"|pitch(?:es)?(?! black| dark)"),
         ("dense housing", "residential", True,
          r"(?:dense|terraced|row) (?:housing|houses|homes)|apartments?(?: blocks?)?"),
         ("scattered houses", "residential", True,
@@ -84,10 +85,13 @@ FINER = tuple(
         ("commercial buildings", "industrial", True,
          r"commercial \w+|downtown|city cent(?:re|er)|office (?:buildings?|blocks?|park)"),
         ("storage tanks", "industrial", True,
-         r"(?:storage|oil|fuel|gas|water) tanks?|tank ?farms?|tanks|silos?"),
-        ("aircraft", "", True, r"aircraft|air ?planes?|planes?(?! trees?)|jets?(?! of)|airliners?"),
+         r"(?:storage|oil|fuel|gas) tanks?|tank ?farms?|silos?"),
+        ("aircraft", "", True,
+         r"aircraft|air ?planes?|planes(?! trees?)"
+         r"|(?:a|parked|passenger) (?:plane|jet)(?! trees?| of)"
+         r"|jets(?! of)|airliners?"),
         ("marina", "water", True,
-         r"marinas?|harbou?rs?|yachts?|boats?|jett(?:y|ies)|moorings?|dock basin"),
+         r"marinas?|harbou?rs?|yacht harbou?rs?|jett(?:y|ies)|moorings?|dock basin"),
         ("desert", "bare", False, r"deserts?"),
         ("construction site", "bare", False, r"(?:construction|building) sites?"),
         ("landslide", "", False, r"land ?slides?|landslips?|mud ?slides?"),

@@ -57,20 +57,28 @@ SEASONS = {name: _pattern(entry) for name, entry in _FILE["seasons"].items()}
 """What a season is called, by the value of the editor's option."""
 CAUSES = {name: _pattern(entry) for name, entry in _FILE["causes"].items()}
 """What did a damage, by the value of the editor's option; and how far it went."""
-DAMAGED, UNDAMAGED, ELSEWHERE = (
-    _pattern(_FILE[name]) for name in ("damaged", "undamaged", "elsewhere")
+DAMAGED, UNDAMAGED, COMPOUNDS, ELSEWHERE = (
+    _pattern(_FILE[name]) for name in ("damaged", "undamaged", "compounds", "elsewhere")
 )
-"""Damage to buildings for certain; its denial; what else may be damaged."""
+"""Damage to buildings for certain; its denial; words that only sound like it; what else may be
+damaged."""
 DENIED = re.compile(
     r"\b(?:no|without(?: any)?|not any|free of|never any|hardly any|don't want(?: any)?) "
     r"(?:(?:visible|blue|any|much|more) )?[a-z]+"
 )
 """Things that are not to be there."""
+FLOWS = re.compile(
+    r"\b(?:rivers?|streams?|creeks?|brooks?|canals?|waterways?|seas?|ocean|estuary|fjord|wetlands?|"
+    r"marsh(?:es)?|swamps?)\b"
+)
+"""Water that is no lake with a shore all around."""
 FELLED, UNAVAILABLE = (_pattern(_FILE[name]) for name in ("felled", "unavailable"))
 """Trees that a storm broke; what nothing here makes by its name."""
 BURNING = _pattern(_FILE["burning"])
 """Words by which a fire is not out yet."""
-POOL = re.compile(r"\b(?:swimming |paddling |outdoor )?pools?\b")
+POOL = re.compile(
+    r"(?<!tidal )(?<!rock )\b(?:swimming |paddling |outdoor )?pools?\b(?! tables?| of\b)"
+)
 """Water that is built."""
 THINGS = {name: _pattern(entry) for name, entry in _FILE["things"].items()}
 """What stands on the ground; longest match first, each character of a sentence is used once."""
@@ -189,7 +197,7 @@ FROM_FIRST = re.compile(
     r"now|are now|now|(?:replaced|swapped|exchanged|substituted) (?:by|with|for)|gives? way to|"
     r"makes? (?:way|room) for|has to (?:give way|make way|make room) (?:to|for)|cleared for|cut "
     r"down for|felled for|razed for|demolished for|dug up for|"
-    r"(?:cover|fill|pave|sow|plant|seed|clad|carpet)\w* (?:\w+ ){0,4}?with|should be|shall "
+    r"(?:cover|fill|pave|sow|plant|seed|clad|carpet|green)\w* (?:\w+ ){0,4}?with|should be|shall "
     r"(?:be|become)|needs? to be|to be|sown with|and seeded with|up for|go(?:es)? back to|"
     r"revert(?:s|ed)? to|but(?! not)|to make (?:room|way) for|rezone \w+ to|to)\b"
 )

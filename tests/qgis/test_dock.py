@@ -137,9 +137,9 @@ def test_failures_are_told(served, raster, helpers):
     draw(served, raster)
     QTest.mouseClick(served.run_button, Qt.MouseButton.LeftButton)
     assert "Say what should be there" in served.status.text()
-    QTest.keyClicks(served.words.prompt, "parking lot")
+    QTest.keyClicks(served.words.prompt, "wind turbines")
     assert run(served, helpers) is None
-    assert "not found in this layer" in served.status.text()
+    assert "Nothing here makes 'wind turbines'" in served.status.text()
     assert served.run_button.isEnabled() and not served.cancel_button.isEnabled()
 
 
@@ -269,10 +269,10 @@ def test_results_of_an_earlier_session_are_fetched(served, raster, helpers):
 
 
 def test_the_land_cover_understood_can_be_changed(served, raster, helpers):
-    QTest.keyClicks(served.words.prompt, "make a lake here")
+    QTest.keyClicks(served.words.prompt, "make a meadow here")
     assert helpers.wait(lambda: served.words.understood is not None)
     QTest.mouseClick(served.words.adjust, Qt.MouseButton.LeftButton)
-    assert served.editor.currentData() == "fill" and served.options.values() == {"word": "water"}
+    assert served.editor.currentData() == "fill" and served.options.values() == {"word": "grass"}
     served.options.set_values({"word": "forest"})
     assert served.options.values() == {"word": "forest"}
 

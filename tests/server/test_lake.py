@@ -55,6 +55,15 @@ def test_the_shore_is_as_drawn_or_wanders_inside(wander, least):
     assert np.array_equal(made[:, ~ground.mask], ground.image[:, ~ground.mask])
 
 
+def test_a_pond_beside_a_large_lake_is_made_too():
+    ground = meadow()
+    mask = np.zeros_like(ground.mask)
+    mask[20:180, 60:195] = True
+    mask[90:110, 10:30] = True
+    made = lake(replace(ground, mask=mask), Lake(), 0)
+    assert (made[3][92:108, 12:28] < 0.25).mean() > 0.3
+
+
 def test_a_pool_is_turquoise_with_a_light_rim():
     ground = meadow()
     red, green, blue, _ = lake(ground, Lake(water=POOL), 0)
@@ -102,6 +111,18 @@ def test_where_an_exemplar_is_drawn_it_is_filled_with():
     assert interpret("a lake like there", lambda said: {}, exemplar=True).editor == "fill"
 
 
-@pytest.mark.parametrize("words", ["remove the swimming pool", "drain the lake", "car pool lane"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "remove the swimming pool",
+        "drain the lake",
+        "car pool lane",
+        "fill in the lake",
+        "dry up the pond",
+        "water tower",
+        "river",
+        "oil spill in the harbour",
+    ],
+)
 def test_water_that_goes_is_not_put_there(words):
     assert interpret(words, lambda said: {}).editor != "lake"

@@ -12,6 +12,7 @@ import rasterio
 from affine import Affine
 from landbrush.server.__main__ import main
 from landbrush.server.editors.fill import LAYER, LIBRARY
+from landbrush.server.ground.errors import BadRequest
 from landbrush.server.library import chips, own, shelf
 from landbrush.server.library.fitting import (
     Exemplar,
@@ -21,9 +22,11 @@ from landbrush.server.library.fitting import (
     fitted,
     toned,
 )
+from landbrush.server.library.keeping import own_picture
 from landbrush.server.words import land_cover
-from landbrush.server.words.interpreter import interpret
+from landbrush.server.words.interpreter import interpret, with_own
 from PIL import Image
+from rasterio.enums import ColorInterp
 from scipy import ndimage
 
 from tests.server.conftest import RGB, finished, in_type, inputs, ring, square, write
@@ -268,8 +271,15 @@ def test_what_is_kept_is_listed_shown_used_and_forgotten(client, tmp_path):
         ({"name": ""}, "name"),
         ({"words": []}, "words"),
         ({"words": ["  "]}, "words"),
+        ({"words": ["x" * 50]}, "words"),
+        ({"words": ["of"]}, "words"),
+        ({"words": ["a\nb"]}, "words"),
+        ({"words": [f"word {n}" for n in range(20)]}, "words"),
+        ({"name": "CON"}, "name"),
+        ({"name": "a.."}, "name"),
+        ({"name": SHIPPED[3].id.upper()}, "shipped already"),
         ({"polygons": {"geometry": {"type": "Polygon", "coordinates": [
-            [[0, 0], [1, 0], [1, 1], [0, 0]]]}}}, ""),
+            [[0, 0], [1, 0], [1, 1], [0, 0]]]}}}, "polygons"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_kept_is_told_and_leaves_nothing(client, home, tmp_path, more, said):
@@ -277,7 +287,7 @@ def test_what_cannot_be_kept_is_told_and_leaves_nothing(client, home, tmp_path, 
     path = write(tmp_path / "a.tif", in_type(image, "uint8"), colorinterp=RGB)
     answer = client.post("/exemplars", json=kept_request(path, **more))
     assert answer.status_code in (400, 422) and said in answer.get_json()["detail"]
-    assert not own.chips(home / "library")
+    assert not any((home / "library").glob("*"))
 
 
 def test_shipped_exemplars_are_shown_and_cannot_be_deleted(client):
@@ -291,6 +301,170 @@ def test_what_cannot_be_read_in_the_users_folder_is_left_out(tmp_path):
     (tmp_path / "bad.json").write_text("{")
     (tmp_path / "worse.json").write_text(json.dumps({"name": "x", "words": 3}))
     assert own.chips(tmp_path) == ()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"gsd_m": 0}, {"gsd_m": float("nan")}, {"tones": {"low": [1]}}, {"words": []}, {"sun": "x"}],
+)
+def test_an_exemplar_that_makes_no_sense_is_left_out(tmp_path, told):
+    whole = {
+        "name": "x",
+        "words": ["parking"],
+        "gsd_m": 0.5,
+        "sun": None,
+        "tones": {},
+        "credit": "",
+    }
+    (tmp_path / "x.tif").write_bytes(b"")
+    (tmp_path / "x.json").write_text(json.dumps(whole))
+    assert own.chips(tmp_path)
+    (tmp_path / "x.json").write_text(json.dumps({**whole, **told}))
+    assert not own.chips(tmp_path)
+    (tmp_path / "x.json").write_text(json.dumps(whole))
+    (tmp_path / "x.tif").unlink()
+    assert not own.chips(tmp_path)
+
+
+def test_a_picture_of_another_kind_is_not_opened(client, home, tmp_path):
+    image, *_ = town()
+    path = write(tmp_path / "a.tif", in_type(image, "uint8"), colorinterp=RGB)
+    assert client.post("/exemplars", json=kept_request(path)).status_code == 201
+    shown = home / "library" / "our quarter.png"
+    for content in (b"%!PS-Adobe-3.0 EPSF-3.0", (tmp_path / "a.tif").read_bytes(), b""):
+        shown.write_bytes(content)
+        assert client.get("/exemplars/our%20quarter/picture").status_code == 404
+    shown.unlink()
+    answer = client.get("/exemplars/our%20quarter/picture")
+    assert answer.status_code == 404 and str(home) not in answer.get_json()["detail"]
+
+
+def test_of_two_that_keep_at_a_time_one_gets_the_name(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        for ending in (".tif", ".png"):
+            (tmp_path / name / f"x{ending}").write_bytes(name.encode())
+        told = {"name": "x", "words": ["parking"], "gsd_m": 1, "sun": None, "tones": {},
+                "credit": name}  # fmt: skip
+        (tmp_path / name / "x.json").write_text(json.dumps(told))
+    folder = tmp_path / "library"
+    own.moved("x", tmp_path / "one", folder)
+    with pytest.raises(BadRequest, match="there already"):
+        own.moved("x", tmp_path / "two", folder)
+    assert (folder / "x.tif").read_bytes() == b"one"
+    (tmp_path / "two" / "x.png").unlink()
+    for one in folder.iterdir():
+        one.unlink()
+    with pytest.raises(OSError):
+        own.moved("x", tmp_path / "two", folder)
+    assert not any(folder.iterdir())
+
+
+@pytest.mark.parametrize("bands", ["RGB", "RGBA"])
+def test_what_lies_outside_the_drawn_polygon_is_not_copied(client, home, tmp_path, bands):
+    image, *_ = town()
+    values = in_type(image, "uint8")
+    meanings = RGB
+    if bands == "RGBA":
+        values = np.concatenate([values, np.full((1, *values.shape[1:]), 255, np.uint8)])
+        meanings = (*RGB, ColorInterp.alpha)
+    path = write(tmp_path / "a.tif", values, colorinterp=meanings)
+    triangle = ring(path, square(20, 20, 120, 120))
+    triangle["coordinates"][0].pop(1)
+    wanted = kept_request(path, polygons={"geometry": triangle})
+    assert client.post("/exemplars", json=wanted).status_code == 201
+    _, usable = own_picture(home / "library" / "our quarter.tif")
+    assert 0.4 < usable.mean() < 0.6
+
+
+def test_the_tones_of_what_is_kept_are_those_that_are_read_again(client, home, tmp_path):
+    """In 16 bits a part is stretched otherwise than the whole."""
+    image, *_ = town()
+    values = (3000 * image + 200).astype(np.uint16)
+    values[:, :, 200:] = 40_000
+    path = write(tmp_path / "a.tif", values, colorinterp=RGB)
+    assert client.post("/exemplars", json=kept_request(path)).status_code == 201
+    (chip,) = own.chips(home / "library")
+    shown, usable = own_picture(chip.path)
+    seen = np.median(shown["green"][usable])
+    told = [tone[2] for tone in chip.tones.values()]
+    assert min(abs(seen - one) for one in told) < 0.15
+
+
+def test_nodata_is_no_dark_ground(client, tmp_path):
+    """And of polygons far apart the light is taken where one of them lies."""
+    image, *_ = town()
+    values = np.maximum(in_type(image, "uint8"), 1)
+    whole = write(tmp_path / "a.tif", values, colorinterp=RGB)
+    holes = values.copy()
+    holes[:, :, :70] = 0
+    half = write(tmp_path / "b.tif", holes, colorinterp=RGB, nodata=0)
+    means = []
+    for path in (whole, half):
+        info, _, made = run(client, path, square(90, 60, 200, 180), prompt="tennis courts")
+        assert info["status"] == "successful", info["message"]
+        means.append(made[:, 80:160, 110:180].mean(axis=(1, 2)))
+    assert np.abs(means[0] - means[1]).max() < 25
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint16"])
+def test_what_is_no_picture_gets_none(client, tmp_path, dtype):
+    heights = (100 + 10 * np.random.default_rng(0).random((1, 240, 240))).astype(dtype)
+    path = write(tmp_path / "dem.tif", heights)
+    info, *_ = run(client, path, square(60, 60, 180, 180), prompt="tennis courts")
+    assert info["status"] == "failed" and "red, green and blue" in info["message"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["replace the houses with forest", "forest instead of houses", "plant trees around the houses",
+     "houses spared by the storm", "do not touch the zork quarter", "what is a zork quarter?",
+     "remove the zork quarter", "turn the zork quarter into a lake"],
+)  # fmt: skip
+def test_ones_own_words_are_filled_with_only_where_nothing_else_is_asked(words):
+    mine = {"houses": "houses", "zork quarter": "zork quarter", "a": "houses"}
+    found = with_own(interpret(words, lambda said: {}), mine)
+    assert "your own" not in found.understood
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["a zork quarter", "Zork quarter, please", "put a zork quarter here",
+     "turn the meadow into a zork quarter", "replace the car park with a zork quarter"],
+)  # fmt: skip
+def test_ones_own_words_are_known(words):
+    found = with_own(interpret(words, lambda said: {}), {"zork quarter": "zork quarter"})
+    assert found.sure and found.editor == "fill" and "zork quarter" in found.understood
+
+
+@pytest.mark.parametrize(
+    ("words", "word"),
+    [
+        ("lake without boats", "water"),
+        ("grass, no golf", "grass"),
+        ("replace the car park with tennis courts", "tennis court"),
+        ("tennis courts instead of a car park", "tennis court"),
+        ("replace the meadow with a vineyard", "vineyard"),
+        ("replace the houses with warehouses", "warehouse"),
+        ("solar panels on the roofs", "solar roof"),
+        ("scrub", "shrub"),
+        ("baseball field", "baseball field"),
+    ],
+)
+def test_what_is_denied_or_goes_is_not_put_there(words, word):
+    assert interpret(words, lambda said: {}).options["word"] == word
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["plane trees along the street", "plane the surface", "jet of water", "jets of smoke",
+     "jet black roofs", "military tanks", "pitch black roofs", "pool table", "tidal pool",
+     "hedge along the highway", "cycle path next to the highway"],
+)  # fmt: skip
+def test_words_that_only_sound_like_it_put_nothing_there(words):
+    found = interpret(words, lambda said: {})
+    finer = {kind.name for kind in land_cover.FINER}
+    assert found.options.get("word") not in finer and found.editor != "lake"
 
 
 def test_the_command_line_keeps_lists_and_removes(tmp_path, capsys):
@@ -322,9 +496,9 @@ def test_the_users_own_come_first(tmp_path):
     one = replace(SHIPPED[0], id="mine", words=("parking",), own=True)
     told = {"name": one.id, "words": ["parking"], "gsd_m": 0.5, "sun": None, "tones": {},
             "credit": ""}  # fmt: skip
+    (tmp_path / "mine.tif").write_bytes(b"")
     (tmp_path / "mine.json").write_text(json.dumps(told))
     library = shelf.Library(tmp_path)
     assert [chip.id for chip in library.having("parking")] == ["mine"]
     assert len(library.having("forest")) > 5
-    assert library.own_word_in("a big parking, please") == "parking"
-    assert library.own_word_in("carparking") == ""
+    assert library.own_words() == {"mine": "parking", "parking": "parking"}

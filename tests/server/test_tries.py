@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
+import json
+from dataclasses import replace
+
 import pytest
+from landbrush.server.contract.manifest import Quality
 from landbrush.server.contract.requests import EditRequest
 from landbrush.server.editing import path as main_path
 from landbrush.server.editing import tries
 from landbrush.server.editing.path import Job
+from landbrush.server.ground.errors import BadRequest, CannotEdit
 from landbrush.server.raster.rasters import Rasters
 
 from tests.server.conftest import RGB, in_type, inputs, square, write
@@ -48,9 +52,29 @@ def test_the_best_try_is_kept_and_a_bad_one_is_told(monkeypatch, editors, tmp_pa
     )
     kept = {file.name for file in folder.iterdir()}
     assert "result.tif" in kept and "manifest.json" in kept and tries.AGAIN not in kept
-    told = np.frombuffer((folder / "manifest.json").read_bytes(), np.uint8)
-    assert str(manifest.seed).encode() in told.tobytes()
+    written = json.loads((folder / "manifest.json").read_text())
+    assert written["quality"]["scene_agreement"] == best
+    assert written["seed"] == manifest.seed and written["notes"] == list(manifest.notes)
     assert next(said, None) is None
+
+
+@pytest.mark.parametrize("error", [CannotEdit, BadRequest, MemoryError])
+def test_a_try_that_fails_leaves_the_first_result(monkeypatch, editors, tmp_path, error):
+    edit = tries.edit
+    made = []
+
+    def once(*given):
+        made.append(1)
+        if len(made) > 1:
+            raise error("no")
+        return replace(edit(*given), quality=Quality(0, scene_agreement=0.0))
+
+    monkeypatch.setattr(tries, "edit", once)
+    folder = tmp_path / "job"
+    folder.mkdir()
+    manifest = tries.edit_well(asked(tmp_path, "car park"), editors, folder, lambda *a: None)
+    assert len(made) == tries.TRIES and "after one try" in manifest.notes[0]
+    assert (folder / "result.tif").is_file() and not (folder / tries.AGAIN).exists()
 
 
 def test_what_looks_right_is_made_once(monkeypatch, editors, tmp_path):

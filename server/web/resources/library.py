@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 from flask import Response
@@ -25,6 +26,9 @@ from .declared import Resource, services
 resource = Resource("library")
 LONGEST_PX = 256
 """Side of a picture."""
+LARGEST_BYTES = 8_000_000
+LONGEST_SIDE = 2048
+"""Of a picture that lies in the user's folder."""
 
 
 @resource.serves(EXEMPLARS)
@@ -48,7 +52,7 @@ def picture(exemplar_id: str) -> Response:
     if chip is None:
         raise UnknownExemplar(f"There is no exemplar '{exemplar_id[:60]}'.")
     if chip.own:
-        shown = Image.open(chip.path.with_suffix(".png")).convert("RGB")
+        shown = _own_picture(chip.path.with_suffix(".png"))
     else:
         rgb = (255 * shipped_picture(chip)).round().astype(np.uint8)
         shown = Image.fromarray(rgb.transpose(1, 2, 0))
@@ -56,6 +60,19 @@ def picture(exemplar_id: str) -> Response:
     out = io.BytesIO()
     shown.save(out, "PNG")
     return Response(out.getvalue(), mimetype="image/png")
+
+
+def _own_picture(path: Path) -> Image.Image:
+    """A picture that lies beside an exemplar, perhaps from somebody else: a PNG or nothing."""
+    try:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST_BYTES:
+            raise OSError
+        with Image.open(path, formats=("PNG",)) as image:
+            if max(image.size) > LONGEST_SIDE:
+                raise OSError
+            return image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise UnknownExemplar(f"The exemplar '{path.stem[:60]}' has no picture.") from None
 
 
 @resource.serves(EXEMPLAR_FORGET)
