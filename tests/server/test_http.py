@@ -172,7 +172,8 @@ def test_idempotency_key(client, rgb):
 
 
 def test_a_job_that_fails_says_why(client, rgb):
-    job = start(client, rgb, process="auto", prompt="a parking lot here").get_json()
+    given = {"process": "fill", "prompt": "a parking lot here", "options": {"look_in": "layer"}}
+    job = start(client, rgb, **given).get_json()
     info = finished(client, job["jobID"])
     assert info["status"] == "failed" and info["problem"]["status"] == 422
     assert "not found in this layer" in info["problem"]["detail"]
