@@ -20,6 +20,9 @@ COARSEST = 3.4
 """Ground size of a layer by that of a chip from which on the chip is too coarse, or too small."""
 MOST = 3
 """Chips that are copied from at once: those that look most alike."""
+FLAT = ("parking", "road", "freeway", "runway", "forest", "grass", "farmland", "bare", "desert",
+        "beach", "shrub", "golf course", "sports pitch", "vineyard", "orchard")  # fmt: skip
+"""Words for ground on which no building stands: the less of one a chip shows the better."""
 CHANCE = 0.35
 """How far another seed may prefer another chip, beside the differences in tone."""
 
@@ -69,6 +72,7 @@ def fitting(chips: Sequence[Chip], scene: Surroundings, word: str, seed: int) ->
         # A leafless forest is a forest; an orchard is farmland, and not what is meant by it.
         other_first = 0.0 if chip.words[0] == word else 0.1 if chip.words[0].endswith(word) else 0.8
         unlike = hue_apart(chip.tones, scene.tones)
+        other_first += 2.0 * chip.tones.get("roof", (0.0,))[0] * (word in FLAT)
         return 0.35 * scale + other_first + 4.0 * unlike + CHANCE * float(draw[at])
 
     best = usable[min(range(len(usable)), key=cost)]
