@@ -85,7 +85,7 @@ ACROSS_M = 95.0
 
 
 def figure(name: str, value: float, unit: str) -> None:
-    """One line."""
+    """Print a figure, as all benchmarks do."""
     print(f"figure {name} {value:.3f} {unit}", flush=True)
 
 

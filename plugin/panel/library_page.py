@@ -116,7 +116,7 @@ class LibraryPage(QDialog):
         self.message.setText(error.message)
 
     def show_exemplars(self, found) -> None:
-        """Fill the list."""
+        """Show what the server has, as far as it passes the filter."""
         self.exemplars = {one.id: one for one in found.exemplars}
         self._fill()
         self.message.setText(tr("{value} exemplars", value=len(self.exemplars)))

@@ -47,6 +47,7 @@ class Interpretation(Message):
     `protect`: land cover that is to be there, to go, to stay; empty: none is named. `severity`: low
     or high; empty: not said. `choices`: what else may be meant, best first, where the words are not
     clear. `lacking`: what is asked for that nothing here makes by its name; empty: nothing.
+    `own`: the word of an exemplar of the user's own that is filled with; empty: none is.
     """
 
     prompt: str
@@ -61,6 +62,7 @@ class Interpretation(Message):
     options: dict = declare("option values that the words give", dict)
     choices: Tuple[Choice, ...] = ()
     lacking: str = ""
+    own: str = ""
 
 
 @dataclass(frozen=True)

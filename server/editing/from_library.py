@@ -14,7 +14,7 @@ from ..ground.errors import NotFoundInLayer
 from ..library.chips import SIDES, Chip, shipped_picture
 from ..library.fitting import Surroundings, filled, fitted
 from ..library.keeping import exemplar_of, understood
-from ..library.shelf import LIBRARY, Library, fitting
+from ..library.shelf import fitting
 from ..raster.bands import Stretch, stretch_of
 from ..raster.grid import Box
 from ..raster.raster import Block
@@ -42,8 +42,7 @@ def from_library(
     wanted: Wanted, source: Source, models: Models, shapes: Sequence[BaseGeometry]
 ) -> Cuts:
     """Chips that show a word, as the layer would show them. Raises NotFoundInLayer."""
-    library = Library(models.home / LIBRARY)
-    having = library.having(wanted.word)
+    having = models.library.having(wanted.word)
     before = f"'{wanted.word}' {wanted.looked} " if wanted.looked else ""
     if not having:
         raise NotFoundInLayer(
@@ -56,7 +55,7 @@ def from_library(
             "shows something else. State its bands where the file does not (--band red=1, Bands "
             "in the panel), or draw an exemplar."
         )
-    scene = surroundings(source, models, shapes)
+    scene, stretch = surroundings(source, models, shapes)
     chosen = fitting(having, scene, wanted.word, wanted.seed)
     if not chosen:
         sizes = sorted(chip.gsd_m for chip in having)
@@ -64,7 +63,6 @@ def from_library(
             f"{before}The library's exemplars of '{wanted.word}' have pixels of {sizes[0]:.2g} to "
             f"{sizes[-1]:.2g} m, the layer of {scene.gsd_m:.3g} m: too far apart. Draw an exemplar."
         )
-    stretch = stretch_of(source.profile, source.layer.roles, _around(source, shapes))
     patches = []
     for number, chip in enumerate(chosen):
         parse = None if chip.own else _understood(chip, models)
@@ -93,8 +91,11 @@ def credits_of(chips: Sequence[Chip]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, told)))
 
 
-def surroundings(source: Source, models: Models, shapes: Sequence[BaseGeometry]) -> Surroundings:
-    """The layer around the polygons, as it is seen, and what its ground and its sun are."""
+def surroundings(
+    source: Source, models: Models, shapes: Sequence[BaseGeometry]
+) -> tuple[Surroundings, Stretch]:
+    """The layer around the polygons, as it is seen by a stretch, and what its ground and its sun
+    are."""
     block = _around(source, shapes)
     stretch = stretch_of(source.profile, source.layer.roles, block)
     image = filled(np.where(block.valid, stretch.normalise(block.values), 0), block.valid)
@@ -102,7 +103,7 @@ def surroundings(source: Source, models: Models, shapes: Sequence[BaseGeometry])
     gsd_m = source.profile.gsd_m
     plain = Surroundings(image, block.valid, roles, gsd_m, None, {})
     parse, tones = understood(plain.rgb, block.valid, gsd_m, models)
-    return replace(plain, sun=parse.sun, tones=tones)
+    return replace(plain, sun=parse.sun, tones=tones), stretch
 
 
 def _is_picture(source: Source) -> bool:

@@ -12,7 +12,7 @@ from ..editors.base import Editor, Given
 from ..editors.registry import Editors
 from ..ground.errors import BadRequest, CannotEdit, WeightsMissing
 from ..words import land_cover, lexicon
-from ..words.interpreter import EDITOR_OF, OWN_SAID, own_said
+from ..words.interpreter import EDITOR_OF
 from ..words.land_cover import NAMES, OBJECTS
 
 KEEPS_BY_ITSELF = ("flood", "burn")
@@ -137,9 +137,8 @@ def _word(request: EditRequest, editors: Editors) -> str:
         return land_cover.canonical(request.prompt)
     prompt = request.prompt
     understood = editors.models.interpret(prompt) if prompt.strip() else None
-    mine = _own_word(understood, editors) if understood is not None else ""
-    if mine:
-        return mine
+    if understood is not None and understood.own:
+        return understood.own
     said = understood.options.get("word", "") if understood is not None else ""
     searchable = bool(said) or (understood is not None and understood.to_class in NAMES)
     if understood is not None and understood.sure and understood.editor and not searchable:
@@ -162,11 +161,10 @@ def _from_words(request: EditRequest, editors: Editors) -> _Choice:
         raise BadRequest("prompt: empty. Say what should be there, or choose an editor.")
     exemplar = request.exemplar is not None
     understood = editors.models.interpret(request.prompt, request.operation, exemplar)
-    mine = _own_word(understood, editors)
-    if mine:
+    if understood.own:
         editor = editors.get("fill")
         options = editor.parse(request.options)
-        return _Choice(editor, options, "fill_like", mine, understood=understood)
+        return _Choice(editor, options, "fill_like", understood.own, understood=understood)
     if not understood.sure:
         general = editors.ready_to_instruct()
         raise CannotEdit(_not_understood(request.prompt, understood, general))
@@ -194,13 +192,6 @@ def _from_words(request: EditRequest, editors: Editors) -> _Choice:
             f"{lexicon.OPERATIONS[operation]}: draw the area to copy from as the exemplar."
         )
     return _Choice(editor, options, operation, word, understood=understood)
-
-
-def _own_word(understood: Interpretation, editors: Editors) -> str:
-    """The word of the user's own library that is filled with; empty where none is."""
-    said = understood.understood.startswith(OWN_SAID)
-    own = editors.models.library.own_words().values() if said else ()
-    return next((word for word in own if understood.understood == own_said(word)), "")
 
 
 def _not_understood(prompt: str, found: Interpretation, general: Editor[Any] | None) -> str:

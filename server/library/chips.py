@@ -26,7 +26,7 @@ class Shares(Protocol):
     """What tells how likely a pixel is of a class."""
 
     def share(self, *names: str) -> np.ndarray:
-        """Probability (H, W)."""
+        """Probability (H, W) that a pixel is one of these classes."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Chip:
     pixels: tuple[tuple[tuple[float, float], ...], ...] = field(default=())
 
     def to_json(self) -> dict[str, Any]:
-        """For the interface."""
+        """What clients are told of it (contract.library.ExemplarInfo)."""
         return {
             "id": self.id,
             "words": list(self.words),

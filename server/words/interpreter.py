@@ -36,8 +36,8 @@ EDITOR_OF = {
     "water": "lake",
 }
 FILLS = re.compile(
-    r"\b(?:please|make|put|place|add|build|create|fill|it|this|that|with|in|into|here|there|the|a|an|"
-    r"some|more|new|our|to|be|should|want|i|we|like)\b"
+    r"\b(?:please|make|put|place|add|build|create|fill|it|this|that|with|in|into|here|there|"
+    r"the|a|an|some|more|new|our|to|be|should|want|i|we|like)\b"
 )
 """Words around the name of an exemplar that ask for no more than that it be there."""
 DENIES = re.compile(r"\b(?:no|not|never|without|don't|isn't|wasn't|what|which|who|how)\b")
@@ -142,14 +142,6 @@ def _editor_of(operation: str, copied: bool, word: str) -> str:
     return "fill" if operation in CLASSES and (copied or word) else editor
 
 
-OWN_SAID = "Fill with your own "
-
-
-def own_said(word: str) -> str:
-    """What is understood where an exemplar of the user's own is filled with."""
-    return f"{OWN_SAID}'{word}'"
-
-
 def with_own(found: Interpretation, own: Mapping[str, str]) -> Interpretation:
     """The same, or to fill with an exemplar of the user's own, where the words ask for that and for
     nothing else. `own`: what each of its words and names stands for."""
@@ -162,7 +154,8 @@ def with_own(found: Interpretation, own: Mapping[str, str]) -> Interpretation:
         found,
         operation="fill_like",
         editor="fill",
-        understood=own_said(word),
+        understood=f"Fill with your own '{word}'",
+        own=word,
         sure=True,
         to_class="",
         options={},
