@@ -2,7 +2,7 @@
 PY = .venv/bin/python
 BUILD = build/landbrush
 
-.PHONY: demo demo-desktop demo-first-edit bench-queue test test-fast test-server test-qgis run lint types imports scan package bench bench-single-image bench-ground bench-words bench-came demo-models demo-mmm demo-evaluate bench-evaluate attack bench-sandbox sbom licences install lock release clean
+.PHONY: demo demo-desktop demo-first-edit bench-queue test test-fast test-server test-qgis run lint types imports scan package bench bench-single-image bench-ground bench-words bench-remove bench-came demo-models demo-mmm demo-evaluate bench-evaluate attack bench-sandbox sbom licences install lock release clean
 
 demo:        ## the main job on a real image inside the QGIS desktop (RASTER= PROMPT= POLYGONS= for your own)
 	scripts/demo.sh
@@ -92,6 +92,12 @@ bench-ground: install ## what the scene parser understands on places it has not 
 
 bench-words: install ## words on layers that nobody tuned for: acted on, judged right, grain, cost (about ten minutes)
 	$(PY) benchmarks/words.py
+
+RIVALS := $(CURDIR)/.cache/rivals
+
+bench-remove: install ## Remove beside OpenCV's shift-map and Telea and PatchMatch (five minutes)
+	@test -d $(RIVALS) || $(PY) -m pip install --quiet --no-deps --target $(RIVALS) opencv-contrib-python-headless==5.0.0.93 pypatchmatch==2.2.0
+	PYTHONPATH=$(RIVALS) $(PY) benchmarks/removals.py build/removals.png build/removals.txt
 
 bench-came: install ## how far tornado damage and risen lakes are from what really came
 	$(PY) benchmarks/came.py

@@ -213,7 +213,9 @@ def copied_along(
     fine = levels[0]
     known = fine.usable & ~fine.hole
     seams.assign(field, fine.image, fine.hole, rim=bool(known.any()))
-    return poisson.blended(field, fine.image, fine.hole, 0.05, known if known.any() else None)
+    return poisson.blended(
+        field, fine.image, fine.hole, poisson.Lean(0.05), known if known.any() else None
+    )
 
 
 @dataclass(frozen=True)

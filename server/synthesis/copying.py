@@ -59,7 +59,7 @@ def copy(
         )
         targets = Targets(hole)
         field = Field(targets, bank, from_rows[hole], from_cols[hole])
-        result = poisson.blended(field, scaled, hole, fidelity, valid & ~hole)
+        result = poisson.blended(field, scaled, hole, poisson.Lean(fidelity), valid & ~hole)
         out[:, hole] = scaling.restored(result)[:, hole]
         laid |= hole
     return out, laid

@@ -209,9 +209,9 @@ def _synthesised(
         field.look(basis.project(image))
     assert field is not None
     seams.assign(field, targets[0].image, targets[0].hole, rim=False)
-    return poisson.blended(field, targets[0].image, targets[0].hole, settings.fidelity, None)[
-        :, :height, :width
-    ]
+    return poisson.blended(
+        field, targets[0].image, targets[0].hole, poisson.Lean(settings.fidelity), None
+    )[:, :height, :width]
 
 
 def _thickness(usable: np.ndarray) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.sparse as sparse
 from scipy.sparse.linalg import cg
@@ -12,14 +14,24 @@ EDGE = 0.5
 """Mismatch (in [-1, 1] units) at which a rim pixel counts half."""
 
 
+@dataclass(frozen=True)
+class Lean:
+    """How far a fill leans on its copies and its rim. `fidelity`: weight of the copied values
+    against their gradients. `edge`: mismatch at the rim, in units of [-1, 1], at which a pixel of
+    it counts half."""
+
+    fidelity: float
+    edge: float = EDGE
+
+
 def blended(
-    field: Field, image: np.ndarray, hole: np.ndarray, fidelity: float, known: np.ndarray | None
+    field: Field, image: np.ndarray, hole: np.ndarray, lean: Lean, known: np.ndarray | None
 ) -> np.ndarray:
     """Solve for the pixels of `hole` (C, H, W); the rest of `image` is returned as it is.
 
     Minimises, per band, sum over inner edges |x_q - x_p - g_pq|^2
     + fidelity |x - copy|^2 + sum over rim edges w |x_p - (I_q - g)|^2, with
-    g the gradients that the sources show and w = 1 / (1 + (mismatch / 0.5)^4).
+    g the gradients that the sources show and w = 1 / (1 + (mismatch / edge)^4).
     `known` (H, W) are the pixels the rim may lean on; None: no rim terms.
     """
     targets = field.targets
@@ -30,8 +42,8 @@ def blended(
     cols = targets.cols[inside]
     sources = _Sources(field, inside)
     copy = sources.copied()
-    diagonal = np.full(len(rows), fidelity)
-    right = fidelity * copy
+    diagonal = np.full(len(rows), lean.fidelity)
+    right = lean.fidelity * copy
     pairs = []
     for down, across in ((0, 1), (1, 0), (0, -1), (-1, 0)):
         at_rows = rows + down
@@ -54,7 +66,7 @@ def blended(
             p = p[known[at_rows[p], at_cols[p]]]
             outside = image[:, at_rows[p], at_cols[p]].T.astype(np.float64)
             wanted = outside - (sources.shown(p, down, across) - copy[p])
-            weight = _rim_weight(wanted - copy[p])
+            weight = _rim_weight(wanted - copy[p], lean.edge)
             np.add.at(diagonal, p, weight)
             np.add.at(right, p, weight[:, None] * wanted)
     out = image.copy()
@@ -94,9 +106,9 @@ def _neighbours(
     return fits, beside
 
 
-def _rim_weight(differences: np.ndarray) -> np.ndarray:
+def _rim_weight(differences: np.ndarray, edge: float) -> np.ndarray:
     mismatch = np.abs(differences).max(axis=1)
-    return 1 / (1 + (mismatch / EDGE) ** 4)
+    return 1 / (1 + (mismatch / edge) ** 4)
 
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]

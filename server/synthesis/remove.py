@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
 
-from . import onion, poisson, pyramid, seams
+from . import by_shifts, onion, poisson, pyramid, seams
 from .features import PatchBasis, centres
 from .field import Bank, Field, Search, Targets
 from .pyramid import Level
-from .repeats import repeated_share
+from .repeats import SHOWS, repeated_share
 from .scaling import Scaling
+from .verdict import Verdict, judged
 
 PATCHES = (7, 7, 9, 9, 9, 9)
 LARGE_HOLE_PX = 256
@@ -27,6 +28,22 @@ FEWEST_CENTRES = 200
 OCCURRENCE = (1.0, 0.05)
 """Weight against copying the same few pixels again and again, which shows as a weave: at the
 coarsest level, where it is decided, and at the finer ones, where it costs sharpness."""
+
+PIECES_EDGE = 0.8
+"""Mismatch at the rim from which whole pieces no longer bend to it: they end at edges of their
+own."""
+LARGE = 60_000
+"""Pixels of a hole from which one try in whole pieces has to do."""
+PATCHWISE_TRIES = 3
+OTHER_SEED = 7919
+"""Most tries patch by patch, and what lies between their seeds."""
+GOOD = 0.4
+"""Fault up to which nothing else is tried: eyes do not find the place."""
+SHOWING = 1.0
+"""Fault of the best try from which on others are made: of 39 removals looked at, those below it
+were fit for a figure."""
+PATCHWISE = "patch by patch"
+PIECEWISE = "in whole pieces"
 
 OnStage = Callable[[int, int], None]
 
@@ -49,10 +66,18 @@ class RemoveSettings:
 @dataclass(frozen=True)
 class Removed:
     """A filled window. `image` (C, H, W): in the window's own units. `repeated`: share of the fill,
-    0 to 1, that is copied from the same few pixels (see repeats.py)."""
+    0 to 1, that is copied from the same few pixels (see repeats.py). `way`: how it was made, one of
+    `PATCHWISE`, `PIECEWISE`. `verdict`: how it looks beside the ground around."""
 
     image: np.ndarray
     repeated: float
+    way: str
+    verdict: Verdict
+
+    @property
+    def shows(self) -> float:
+        """How much it shows that this was filled, 0 or more: the verdict's fault, and stripes."""
+        return self.verdict.fault + 2 * max(self.repeated - SHOWS, 0)
 
 
 class Removal:
@@ -76,18 +101,44 @@ class Removal:
         return int(centres(self.level.usable, PATCHES[0], 0)[0].sum()), int(self.level.hole.sum())
 
     def filled(self, seed: int, on_stage: OnStage = lambda step, total: None) -> Removed:
-        """The window's image with its hole filled; pixels that are not usable are neither copied
-        nor leant on."""
+        """The hole filled patch by patch; pixels that are not usable are neither copied nor leant
+        on."""
         filled, repeated = _fill(
             self.level, self.known, np.random.default_rng(seed), self.settings, on_stage
         )
+        return self._made(filled, repeated, PATCHWISE)
+
+    def in_pieces(self, seed: int) -> Removed | None:
+        """The hole filled by whole pieces of ground, at the shifts at which that repeats itself;
+        None where it does not offer enough of them."""
+        field = by_shifts.laid_out(self.level, self.known, np.random.default_rng(seed))
+        if field is None:
+            return None
+        level = self.level
+        filled = poisson.blended(
+            field,
+            level.image,
+            level.hole,
+            poisson.Lean(self.settings.fidelity, PIECES_EDGE),
+            self.known,
+        )
+        return self._made(filled, repeated_share(field, level.hole), PIECEWISE)
+
+    def _made(self, filled: np.ndarray, repeated: float, way: str) -> Removed:
+        """A filled crop (C, h, w, scaled) as a window."""
         hole = self.window.hole
         crop = self.crop
         out = self.window.image.copy()
         inside = np.zeros_like(hole)
         inside[crop] = hole[crop]
         out[:, inside] = self.scaling.restored(filled)[:, hole[crop]]
-        return Removed(out, repeated)
+        return Removed(out, repeated, way, self.verdict(out))
+
+    def verdict(self, image: np.ndarray) -> Verdict:
+        """How a filled window (C, H, W) looks beside the ground that this removal copies from."""
+        crop = self.crop
+        scaled = self.scaling.scaled(image[:, crop[0], crop[1]])
+        return judged(scaled, self.level.hole, self.known, self.level.usable)
 
 
 def remove(
@@ -98,6 +149,28 @@ def remove(
 ) -> np.ndarray:
     """The window's image (C, H, W) with its hole filled once, whatever came of it."""
     return Removal(window, settings).filled(seed, on_stage).image
+
+
+def chosen(
+    removal: Removal, seed: int, on_stage: OnStage = lambda step, total: None
+) -> tuple[Removed, int]:
+    """Patch by patch and in whole pieces; where both show, pieces from twice as far; where all show
+    much, patch by patch again with other seeds: that of which least shows, and how many were
+    made."""
+    made = [removal.filled(seed, lambda step, total: on_stage(step, total + 2))]
+    far = replace(removal.settings, reach_px=2 * removal.settings.reach_px)
+    for settings in (removal.settings, far):
+        ground = removal if settings is removal.settings else Removal(removal.window, settings)
+        pieces = ground.in_pieces(seed)
+        if pieces is not None:
+            made.append(replace(pieces, verdict=removal.verdict(pieces.image)))
+        if min(one.shows for one in made) <= GOOD or removal.ground()[1] > LARGE:
+            break
+    turn = 1
+    while turn < PATCHWISE_TRIES and min(one.shows for one in made) > SHOWING:
+        made.append(removal.filled((seed + turn * OTHER_SEED) % 2**31))
+        turn += 1
+    return min(made, key=lambda one: one.shows), len(made)
 
 
 def _usable(hole: np.ndarray, valid: np.ndarray, reach: int) -> np.ndarray:
@@ -224,7 +297,7 @@ def _fill(
     plain = field.bank.image[:bands]
     field.bank = Bank(plain, field.bank.ok, field.bank.features)
     result = poisson.blended(
-        field, levels[0].image[:bands], levels[0].hole, settings.fidelity, known
+        field, levels[0].image[:bands], levels[0].hole, poisson.Lean(settings.fidelity), known
     )
     return result[:, :height, :width], repeated
 

@@ -94,6 +94,6 @@ def reinpaint(
         field.look(basis.project(filled))
     assert field is not None
     seams.assign(field, levels[0].image, levels[0].hole)
-    return poisson.blended(field, levels[0].image, levels[0].hole, fidelity, known)[
+    return poisson.blended(field, levels[0].image, levels[0].hole, poisson.Lean(fidelity), known)[
         :, :height, :width
     ]

@@ -164,7 +164,7 @@ def test_poisson_absorbs_a_tone_step_and_keeps_an_edge():
     bank = Bank(image, ~hole, np.zeros((40, 80, 1), np.float32))
     targets = Targets(hole)
     field = Field(targets, bank, targets.rows, targets.cols - 45)
-    out = poisson.blended(field, image, hole, 0.001, ~hole)
+    out = poisson.blended(field, image, hole, poisson.Lean(0.001), ~hole)
     assert abs(out[0, 20, 60] - 0.1) < 0.02
     image[:, :, 40:] = 3.0
     field = Field(
@@ -173,7 +173,7 @@ def test_poisson_absorbs_a_tone_step_and_keeps_an_edge():
         targets.rows,
         targets.cols - 45,
     )
-    assert abs(poisson.blended(field, image, hole, 0.02, ~hole)[0, 20, 60]) < 0.1
+    assert abs(poisson.blended(field, image, hole, poisson.Lean(0.02), ~hole)[0, 20, 60]) < 0.1
 
 
 def test_scaling_is_its_own_inverse():
