@@ -6,10 +6,11 @@ usage: python benchmarks/words.py [FOLDER]   (FOLDER: each result as a PNG, too)
 The judge knows hand-made features of colour, gradients and band energies alone (no network), and
 learns from chips of UC Merced's training half that are not in the library. Results are judged in
 windows of 38 m; a word is right where its kind is among the two likeliest of 21 in the mean over
-the windows. It knows that other sensors have other tones and sharpness (it learns each chip in four, and
-sees a layer in the mean colour and contrast of its own chips), and its own share right on open
+the windows. It knows that other sensors have other tones and sharpness (it learns each chip in four,
+and sees a layer in the mean colour and contrast of its own chips), and its own share right on open
 chips of other sensors is told. Controls: the same on the place as it was before, and for another
-word's result.
+word's result. Grain is that of the calmest ground inside and outside: more of a picture than that
+shows texture, which is to differ.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from landbrush.server.editing.path import Job
 from landbrush.server.editing.tries import edit_well
 from landbrush.server.ground.errors import ServerError
 from landbrush.server.library.chips import shipped, shipped_picture
-from landbrush.server.operators.light import CALM, rough
+from landbrush.server.operators.light import CALMEST, rough
 from landbrush.server.raster.rasters import Rasters
 from PIL import Image
 from rasterio.features import rasterize
@@ -280,16 +281,22 @@ def made(place: Place, word: str) -> tuple[np.ndarray, float, str]:
 
 
 def grain_ratio(place: Place, after: np.ndarray) -> float:
-    """Grain inside by that around, at the place's own ground size."""
+    """Grain inside by that outside, at the place's own ground size."""
     shape = {"type": "Polygon", "coordinates": [[*place.ring, place.ring[0]]]}
     inside = rasterize([(shape, 1)], out_shape=after.shape[1:]) > 0
     core = ndimage.binary_erosion(inside, iterations=8)
-    ring = ndimage.binary_dilation(inside, iterations=60) & ~inside
-    one, two = (
-        np.mean([np.percentile(rough(band)[where], CALM) for band in after])
-        for where in (core, ring)
-    )
+    outside = ~ndimage.binary_dilation(inside, iterations=8)
+    one, two = (_calmest(after, where) for where in (core, outside))
     return float(one / max(two, 1e-6))
+
+
+def _calmest(image: np.ndarray, where: np.ndarray) -> float:
+    found = []
+    for band in image:
+        here = rough(band)[where]
+        here = here[here > 1e-7]
+        found.append(np.percentile(here, CALMEST) if here.size else 0.0)
+    return float(np.mean(found))
 
 
 def main() -> None:
