@@ -6,11 +6,11 @@ usage: python benchmarks/words.py [FOLDER]   (FOLDER: each result as a PNG, too)
 The judge knows hand-made features of colour, gradients and band energies alone (no network), and
 learns from chips of UC Merced's training half that are not in the library. Results are judged in
 windows of 38 m; a word is right where its kind is among the two likeliest of 21 in the mean over
-the windows. It knows that other sensors have other tones and sharpness (it learns each chip in four,
-and sees a layer in the mean colour and contrast of its own chips), and its own share right on open
-chips of other sensors is told. Controls: the same on the place as it was before, and for another
-word's result. Grain is that of the calmest ground inside and outside: more of a picture than that
-shows texture, which is to differ.
+the windows. It knows that other sensors have other tones and sharpness (it learns each chip in
+four, and sees a layer in the mean colour and contrast of its own chips), and its own share right on
+open chips of other sensors is told. Controls: the same on the place as it was before, and for
+another word's result. Grain is that of the calmest ground inside and outside: more of a picture
+than that shows texture, which is to differ.
 """
 
 from __future__ import annotations
@@ -331,10 +331,8 @@ def main() -> None:
                 was.append(float(bool(set(kinds) & set(seen_before))))
                 others = [other for other in WORDS.values() if not set(other) & set(kinds)]
                 wrong.append(np.mean([bool(set(other) & set(top)) for other in others]))
-            print(
-                f"{word:22} {place.path.stem:26} {how:16} {seconds:5.1f} s  grain {grain[-1]:.2f}  {top}",
-                flush=True,
-            )
+            told = f"{how:16} {seconds:5.1f} s  grain {grain[-1]:.2f}  {top}"
+            print(f"{word:22} {place.path.stem:26} {told}", flush=True)
             if pictures:
                 shown(pictures, place, word, after)
     figure("words_acted_on", float(np.mean(acted)), "share")
