@@ -12,7 +12,7 @@ from typing import Any
 
 from ..contract.jobs import BESIDE, MANIFEST_FILE
 from ..contract.manifest import Manifest
-from ..editors.fill import EITHER, LIBRARY, Fill
+from ..editors.fill import EITHER, LIBRARY, REPEATS, Fill
 from ..editors.registry import Editors
 from ..ground.errors import ServerError
 from ..ground.files import write_json
@@ -44,7 +44,7 @@ def edit_well(job: Job, editors: Editors, folder: Path, progress: Progress) -> M
             continue
         else:
             tried += 1
-            if _share(made) > _share(best):
+            if _better(made, best):
                 _take(beside, folder)
                 best = made
         finally:
@@ -60,9 +60,23 @@ def _share(manifest: Manifest) -> float:
 
 
 def _failed(manifest: Manifest) -> bool:
-    """Whether the result does not look like the word that it was copied for."""
+    """Whether the result does not look like the word that it was copied for, or is the same few
+    pixels again and again."""
     searched = manifest.editor == FILL and manifest.search is not None
-    return searched and _share(manifest) < LEAST
+    return searched and (_share(manifest) < LEAST or _repeated(manifest) > REPEATS)
+
+
+def _repeated(manifest: Manifest) -> float:
+    return float(manifest.editor_facts.get("repeated", 0.0))
+
+
+def _better(one: Manifest, other: Manifest) -> bool:
+    """Whether one result is better than another: looks like its word, then does not repeat."""
+    if (_share(one) < LEAST) != (_share(other) < LEAST):
+        return _share(one) >= LEAST
+    if _share(one) >= LEAST:
+        return _repeated(one) < _repeated(other)
+    return _share(one) > _share(other)
 
 
 def _others(job: Job, first: Manifest) -> Iterator[Job]:
@@ -90,6 +104,8 @@ def _take(beside: Path, folder: Path) -> None:
 def _told(manifest: Manifest, tried: int, folder: Path) -> Manifest:
     """The best of all tries, with a plain word."""
     assert manifest.search is not None
+    if _share(manifest) >= LEAST:
+        return manifest  # it says by itself that it repeats
     tries = "one try" if tried == 1 else f"{tried} tries, of which this is the best"
     note = (
         f"It hardly looks like {manifest.search.word}, by its own measure, after {tries}. Look at "

@@ -13,16 +13,20 @@ from ..models.patch_denoiser import best_device
 from ..models.patch_modes import content_copied
 from ..models.patch_sampler import Draw
 from ..operators.cast_shadow import Light, with_shadow
+from ..operators.ground import Ground
 from ..scene.network import COARSEST_M
-from ..synthesis.copying import copy
+from ..synthesis.copying import Source, copy
+from ..synthesis.cut_out import alpha_of
 from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
-from .base import Editor, OnStep, Scene
+from .base import Editor, OnStep, Patch, Scene
 from .operator import MOST_SEEN_PX, ground_of, understood_of
 
 FEWEST_PIXELS = 600
+SHADED = 0.6
 MOSTLY = 0.8
 """Share of a polygon that an object should cover."""
+WHOLE, OBJECT = "all that is drawn", "the object alone"
 GRADIENTS = "gradients"
 PATCHES = "patch diffusion"
 SUN_SEEN_M = 60.0
@@ -40,8 +44,23 @@ class CopyOptions:
         0,
         unit="degrees",
         minimum=0,
-        maximum=270,
-        help="Rotates the source in steps of 90 degrees; shadows turn with it.",
+        maximum=359,
+        help="Rotates the source against the clock; its own shadows turn with it.",
+    )
+    scale: float = option(
+        "Size",
+        1.0,
+        unit="times",
+        minimum=0.25,
+        maximum=4.0,
+        help="How large the copy is beside its source.",
+    )
+    take: str = option(
+        "Take",
+        WHOLE,
+        choices=(WHOLE, OBJECT),
+        help="All that was drawn, with the ground around the object; or the object alone, cut out "
+        "of its ground, for which it casts its shadow anew.",
     )
     method: str = option(
         "Blend by",
@@ -119,17 +138,14 @@ class Copy(Editor[CopyOptions]):
                 "edited polygons. Draw "
                 "it around an object elsewhere."
             )
-        if options.turn_degrees % 90:
-            raise CannotEdit(
-                f"turn_degrees is {options.turn_degrees}; it must be 0, 90, 180 or 270."
-            )
         on_step(0, 1)
-        source = exemplars[seed % len(exemplars)]
         window = Level(scene.image, scene.mask, scene.valid)
-        turn = options.turn_degrees // 90
-        laid, hole = copy(window, source.image, source.usable, turn, options.tone)
+        chosen = exemplars[seed % len(exemplars)]
+        source = self._source(scene, chosen, options, on_step)
+        source = source.turned(options.turn_degrees, options.scale)
+        laid, hole = copy(window, source, options.tone)
         share = hole.sum() / max(int((scene.mask & scene.valid).sum()), 1)
-        if share < MOSTLY:
+        if share < MOSTLY and source.alpha is None:
             note = (
                 f"The exemplar is smaller than the polygon: it covers {share:.0%} of it, and the "
                 "rest stays as it is."
@@ -139,6 +155,7 @@ class Copy(Editor[CopyOptions]):
         # A window too small for patches to learn from is left at that.
         if (
             options.method == GRADIENTS
+            or source.alpha is not None
             or (scene.valid & ~scene.mask).sum() < FEWEST_PIXELS
             or min(hole.shape) < 24
         ):
@@ -147,6 +164,28 @@ class Copy(Editor[CopyOptions]):
         draw = Draw(AnchoredNoise(seed, scene.origin), best_device(), on_step)
         drawn = content_copied(Level(scaling.scaled(laid), hole, scene.valid), draw)
         return np.where(hole, scaling.restored(drawn), laid).astype(np.float32)
+
+    def _source(
+        self, scene: Scene, exemplar: Patch, options: CopyOptions, on_step: OnStep
+    ) -> Source:
+        """What is copied of an exemplar: all, or the object that stands out of it."""
+        whole = Source(exemplar.image, exemplar.usable)
+        if options.take == WHOLE:
+            return whole
+        shadow = np.zeros_like(exemplar.usable)
+        if scene.gsd_m <= COARSEST_M and scene.band("red") is not None:
+            ground = Ground(exemplar.image, exemplar.usable, scene.roles, scene.gsd_m)
+            parse = self.models.understanding.of(ground, {})
+            shadow = (parse.share("shadow") > SHADED) & exemplar.usable
+        alpha = alpha_of(exemplar.image, exemplar.usable, shadow)
+        if alpha is None:
+            note = (
+                "No object stands out of the ground in the exemplar, so all that was drawn is "
+                "copied. Draw it around the object with a little ground on every side."
+            )
+            on_step(0, 1, None, "", {"notes": [note]})
+            return whole
+        return replace(whole, alpha=alpha)
 
     def _shaded(
         self,

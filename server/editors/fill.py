@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from .base import Editor, OnStep, Scene, thick_enough
 
 REPEATS_FROM = 4.0
 """Times as much ground to fill as there is to copy from which repeats show."""
+REPEATS = 0.8
+"""Share of a fill that is copied from the same few pixels from which that is told."""
 FEWEST_PIXELS = 150
 EITHER, LAYER, LIBRARY = "layer, then library", "layer", "library"
 PLACES = (EITHER, LAYER, LIBRARY)
@@ -110,10 +113,24 @@ class Fill(Editor[FillOptions]):
             )
         settings = FillSettings(options.keep_objects, options.outline_px, options.mirror)
         wanted = int((scene.mask & scene.valid).sum())
-        if wanted > REPEATS_FROM * pixels:
+        small = wanted > REPEATS_FROM * pixels
+        if small:
             note = (
                 f"There are {pixels:,} pixels to copy for {wanted:,} to fill, so it repeats. Draw "
                 "a larger exemplar."
             )
             on_step(0, 1, None, "", {"notes": [note]})
-        return fill(Level(scene.image, scene.mask, scene.valid), exemplars, seed, settings, on_step)
+        window = Level(scene.image, scene.mask, scene.valid)
+        made = fill(window, exemplars, seed, settings, on_step)
+        facts: dict[str, Any] = {
+            "unlike": round(made.unlike, 2),
+            "grain": round(made.grain, 2),
+            "repeated": round(made.repeated, 3),
+        }
+        if made.repeated > REPEATS and not small:
+            facts["notes"] = [
+                f"{made.repeated:.0%} of the fill is copied from the same few pixels, which shows "
+                "as repeats. Draw a larger or more varied exemplar, or a smaller polygon."
+            ]
+        on_step(4, 4, None, "", facts)
+        return made.image

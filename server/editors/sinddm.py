@@ -15,7 +15,7 @@ from ..models.noise import AnchoredNoise
 from ..models.patch_denoiser import best_device
 from ..models.sinddm import LARGEST_PX, Pyramid, SinDDMNet, resized
 from ..models.sinddm_sampler import Known, count_steps, sample
-from ..synthesis.copying import copy
+from ..synthesis.copying import Source, copy
 from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
 from ..training.sinddm import Recipe, Trainer, network_of
@@ -225,7 +225,8 @@ def _pasted(scene: Scene, seed: int) -> tuple[np.ndarray, np.ndarray]:
     if not exemplars:
         raise CannotEdit("This mode needs a source: draw the object to copy as the exemplar.")
     source = exemplars[seed % len(exemplars)]
-    return copy(Level(scene.image, scene.mask, scene.valid), source.image, source.usable)
+    window = Level(scene.image, scene.mask, scene.valid)
+    return copy(window, Source(source.image, source.usable))
 
 
 def _holes(mask: np.ndarray, pyramid: Pyramid) -> list[np.ndarray]:

@@ -257,7 +257,7 @@ class _Candidate:
         usable = [(p.image, p.usable) for p in exemplars]
         if options.content == EXEMPLARS:
             settings = FillSettings(options.keep_objects, options.outline_px)
-            return fill(self.window, usable, self.seed, settings, self.on_step), None
+            return fill(self.window, usable, self.seed, settings, self.on_step).image, None
         ready = prepared(self.window, usable)
         shown = shown_of(self.scene, ready.scaling)
         guide = self.guidance.guide(shown, self.sentences, steering_of(options), self.seed)

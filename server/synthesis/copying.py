@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -33,25 +34,82 @@ def placements(
             yield hole, from_rows, from_cols
 
 
-def copy(
-    window: Level, source: np.ndarray, usable: np.ndarray, turn: int = 0, fidelity: float = 0.08
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lay `source` (C, h, w), where `usable`, on every part of the window's hole, middle on middle.
+@dataclass(frozen=True)
+class Source:
+    """What is copied. `image` (C, h, w): its pixels. `usable` (h, w): those that are copied.
+    `alpha` (h, w): how much of each is the object, 0 to 1; None: it is copied with its ground."""
 
-    `turn` rotates the source by that many quarter turns against the clock. What
-    does not fit into a part of the hole is cut off; what of the hole the source
+    image: np.ndarray
+    usable: np.ndarray
+    alpha: np.ndarray | None = None
+
+    def turned(self, degrees: float, scale: float = 1.0) -> Source:
+        """Turned by degrees against the clock, and that many times as large; quarter turns keep
+        every pixel as it is."""
+        if scale == 1 and degrees % 90 == 0:
+            quarters = int(degrees // 90)
+            return self._each(lambda band: np.rot90(band, quarters))
+        if not self.usable.any():
+            return self
+        near = ndimage.distance_transform_edt(
+            ~self.usable, return_distances=False, return_indices=True
+        )
+        # Splines ring at the edge of what is known: beyond it goes on what lies nearest.
+        image = np.stack(
+            [_turned(band[near[0], near[1]], degrees, scale, 3) for band in self.image]
+        )
+        usable = _turned(self.usable.astype(np.float32), degrees, scale, 1) > 0.99
+        alpha = None if self.alpha is None else _turned(self.alpha, degrees, scale, 1)
+        return Source(image, usable, alpha)
+
+    def _each(self, change: Callable[[np.ndarray], np.ndarray]) -> Source:
+        image = np.stack([change(band) for band in self.image])
+        alpha = None if self.alpha is None else change(self.alpha)
+        return Source(image, change(self.usable), alpha)
+
+
+def _turned(band: np.ndarray, degrees: float, scale: float, order: int) -> np.ndarray:
+    """A band (h, w) turned about its middle on a canvas that holds all of it; where there is
+    nothing, 0 of a mask (order 1)."""
+    angle = np.deg2rad(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    size = np.array(band.shape)
+    whole = np.ceil(np.abs(turn) @ size * scale - 1e-6).astype(int)
+    if scale < 1 and order == 3:
+        band = ndimage.gaussian_filter(band, 0.42 * (1 / scale - 0.6), mode="nearest")
+    # Rows point down, so that a turn against the clock seen from above has its sine the other way.
+    back = np.array([[turn[0, 0], -turn[0, 1]], [-turn[1, 0], turn[1, 1]]]) / scale
+    offset = (size - 1) / 2 - back @ ((whole - 1) / 2)
+    mode = "nearest" if order == 3 else "constant"
+    return np.asarray(
+        ndimage.affine_transform(
+            band.astype(np.float32), back, offset, tuple(whole), order=order, mode=mode
+        ),
+        np.float32,
+    )
+
+
+def copy(window: Level, source: Source, fidelity: float = 0.08) -> tuple[np.ndarray, np.ndarray]:
+    """Lay a source on every part of the window's hole, middle on middle.
+
+    What does not fit into a part of the hole is cut off; what of the hole the source
     does not reach stays as it is. Returns the image, and where the source lies (H, W).
     """
     image = window.image
     valid = window.usable
-    source = np.rot90(source, turn, (1, 2))
-    usable = np.rot90(usable, turn)
+    usable = source.usable
     scaling = Scaling.of(image, valid)
     scaled = scaling.scaled(image)
-    pasted = scaling.scaled(np.where(usable, source, 0))
+    pasted = scaling.scaled(np.where(usable, source.image, 0))
     out = image.copy()
     laid = np.zeros_like(window.hole)
     for hole, from_rows, from_cols in placements(window, usable):
+        if source.alpha is not None:
+            at = (from_rows[hole], from_cols[hole])
+            alpha = source.alpha[at]
+            out[:, hole] = (1 - alpha) * image[:, hole] + alpha * source.image[:, at[0], at[1]]
+            laid[hole] |= alpha > 0.5
+            continue
         bank = Bank(
             np.ascontiguousarray(pasted),
             np.ascontiguousarray(usable),

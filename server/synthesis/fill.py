@@ -14,7 +14,9 @@ from .features import PatchBasis, centres
 from .field import Bank, Field, Search, Targets
 from .pyramid import Level
 from .remove import OnStage
+from .repeats import repeated_share
 from .scaling import Scaling
+from .verdict import patches_of
 
 PATCHES = (7, 9, 11)
 ROUNDS = (1, 1, 1)
@@ -70,19 +72,54 @@ def prepared(around: Level, exemplars: Sequence[Usable], mirror: bool = False) -
     )
 
 
+@dataclass(frozen=True)
+class Filled:
+    """A filled window. `image` (C, H, W): in its own units. `unlike`, `grain`: how what was made
+    looks beside the exemplars (see verdict.py: `unlike`, `blur`). `repeated`: share of it, 0 to 1,
+    that is copied from the same few pixels (see repeats.py)."""
+
+    image: np.ndarray
+    unlike: float
+    grain: float
+    repeated: float
+
+
 def fill(
     around: Level,
     exemplars: Sequence[Usable],
     seed: int,
     settings: FillSettings = FillSettings(),
     on_stage: OnStage = lambda step, total: None,
-) -> np.ndarray:
+) -> Filled:
     """The image with its hole filled with what the exemplars show; outside it nothing changes."""
     rng = np.random.default_rng(seed)
     ready = prepared(around, exemplars, settings.mirror)
-    synthetic = _synthesised(ready.bank, around.hole[ready.box], rng, settings, on_stage)
+    hole = around.hole[ready.box]
+    synthetic, field = _synthesised(ready.bank, hole, rng, settings, on_stage)
     on_stage(3, 4)
-    return laid_into_hole(around, ready, synthetic, settings.outline_px, rng)
+    image = laid_into_hole(around, ready, synthetic, settings.outline_px, rng)
+    unlike, grain, _ = _beside_exemplars(ready.bank, synthetic, hole)
+    inside = np.zeros(field.targets.shape, bool)
+    inside[: hole.shape[0], : hole.shape[1]] = hole
+    return Filled(image, unlike, grain, repeated_share(field, inside))
+
+
+def _beside_exemplars(
+    bank: Level, synthetic: np.ndarray, hole: np.ndarray
+) -> tuple[float, float, float]:
+    """How a fill (C, h, w, scaled) in its `hole` (h, w) looks beside what it was copied from."""
+    height = max(bank.hole.shape[0], hole.shape[0])
+    parts = []
+    for image, made, usable in (
+        (bank.image, np.zeros_like(bank.usable), bank.usable),
+        (np.zeros((len(synthetic), 1, GAP_PX), np.float32), np.zeros((1, GAP_PX), bool), None),
+        (synthetic, hole, np.zeros_like(hole)),
+    ):
+        more = ((0, height - made.shape[0]), (0, 0))
+        known = made & False if usable is None else usable
+        parts.append((np.pad(image, ((0, 0), *more)), np.pad(made, more), np.pad(known, more)))
+    image, made, usable = (np.concatenate(some, axis=-1) for some in zip(*parts, strict=True))
+    return patches_of(image, made, usable)
 
 
 def laid_into_hole(
@@ -170,7 +207,8 @@ def _synthesised(
     rng: np.random.Generator,
     settings: FillSettings,
     on_stage: OnStage,
-) -> np.ndarray:
+) -> tuple[np.ndarray, Field]:
+    """What is laid into `mask` (h, w), scaled, and where each of its pixels comes from."""
     height, width = mask.shape
     side = min(height, width, _thickness(bank_level.usable))
     count = pyramid.count_levels(side, 16, len(PATCHES))
@@ -209,9 +247,9 @@ def _synthesised(
         field.look(basis.project(image))
     assert field is not None
     seams.assign(field, targets[0].image, targets[0].hole, rim=False)
-    return poisson.blended(
-        field, targets[0].image, targets[0].hole, poisson.Lean(settings.fidelity), None
-    )[:, :height, :width]
+    lean = poisson.Lean(settings.fidelity)
+    drawn = poisson.blended(field, targets[0].image, targets[0].hole, lean, None)
+    return drawn[:, :height, :width], field
 
 
 def _thickness(usable: np.ndarray) -> int:

@@ -171,11 +171,11 @@ def _offer(seen: Offered, labels: np.ndarray, alpha: int, moving: np.ndarray) ->
     np.add.at(gain, p, (left - keep)[both])
     np.add.at(gain, q, -left[both])
     joined = np.maximum((right + left - keep)[both], 0)
-    taken = _cut(gain, p, q, joined)
+    taken = cut(gain, p, q, joined)
     labels[own[taken]] = alpha
 
 
-def _cut(gain: np.ndarray, p: np.ndarray, q: np.ndarray, joined: np.ndarray) -> np.ndarray:
+def cut(gain: np.ndarray, p: np.ndarray, q: np.ndarray, joined: np.ndarray) -> np.ndarray:
     """Which nodes (n,) change, so that the sum of `gain` over them and of `joined` over the pairs
     with q changed and p not is least."""
     count = len(gain)

@@ -57,7 +57,7 @@ class Verdict:
 def judged(image: np.ndarray, hole: np.ndarray, known: np.ndarray, usable: np.ndarray) -> Verdict:
     """The verdict on `image` (C, H, W), scaled to about [-1, 1], filled in `hole` (H, W); `known`:
     true ground; `usable`: ground that belongs there, which the fill should look like."""
-    unlike, blur, repeated = _patches(image, hole, usable)
+    unlike, blur, repeated = patches_of(image, hole, usable)
     ring = known & ndimage.binary_dilation(hole, iterations=RING_PX)
     return Verdict(unlike, _grain(image, hole, ring), blur, _rim(image, hole, known), repeated)
 
@@ -103,8 +103,10 @@ def _rim(image: np.ndarray, hole: np.ndarray, known: np.ndarray) -> float:
     return float(jumps.mean() / max(usual.mean(), LEAST))
 
 
-def _patches(image: np.ndarray, hole: np.ndarray, usable: np.ndarray) -> tuple[float, float, float]:
-    """`unlike`, `blur` and `repeated` of a Verdict."""
+def patches_of(
+    image: np.ndarray, hole: np.ndarray, usable: np.ndarray
+) -> tuple[float, float, float]:
+    """`unlike`, `blur` and `repeated` of a Verdict: what fills `hole` beside `usable` ground."""
     factor = 1
     while (hole.sum() / factor**2 > HOLE or usable.sum() / factor**2 > KNOWN) and min(
         hole.shape

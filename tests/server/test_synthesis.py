@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from landbrush.server.synthesis import poisson
-from landbrush.server.synthesis.copying import copy
+from landbrush.server.synthesis.copying import Source, copy
 from landbrush.server.synthesis.features import PatchBasis, eroded
 from landbrush.server.synthesis.field import Bank, Field, Targets
 from landbrush.server.synthesis.fill import FillSettings, fill
 from landbrush.server.synthesis.pyramid import Level
 from landbrush.server.synthesis.remove import RemoveSettings, remove
 from landbrush.server.synthesis.scaling import Scaling
+from scipy import ndimage
 
 
 def stripes(height=128, width=128, bands=3):
@@ -97,7 +98,7 @@ def test_fill_takes_its_colours_from_the_exemplar():
             [(exemplar, np.ones((60, 70), bool))],
             0,
             FillSettings(keep),
-        )
+        ).image
         core = disk(mask.shape, 64, 64, 14)
         assert abs(out[:, core].mean() - 0.2) < 0.03 and 0.03 < out[:, core].std() < 0.08
         assert (out[:, ~mask] == image[:, ~mask]).all()
@@ -112,15 +113,32 @@ def test_fill_never_copies_unusable_exemplar_pixels():
     usable[20:30] = False
     exemplar[:, 20:30] = 9.0
     mask = disk(image.shape[1:], 64, 64, 26)
-    out = fill(Level(image, mask, np.ones_like(mask)), [(exemplar, usable)], 0)
+    out = fill(Level(image, mask, np.ones_like(mask)), [(exemplar, usable)], 0).image
     assert out[:, mask].max() < 1.3
+
+
+def test_a_fill_knows_how_often_it_repeats_and_how_sharp_it_is():
+    rng = np.random.default_rng(0)
+    ground = ndimage.gaussian_filter(rng.standard_normal((3, 128, 128)), (0, 1, 1))
+    mask = disk((128, 128), 64, 64, 28)
+    window = Level(ground.astype(np.float32), mask, np.ones_like(mask))
+
+    def made(side):
+        exemplar = ground[:, :side, :side].astype(np.float32)
+        return fill(window, [(exemplar, np.ones((side, side), bool))], 0)
+
+    ample = made(100)
+    small = made(20)
+    assert ample.repeated < 0.4 and small.repeated > 0.8, (ample.repeated, small.repeated)
+    assert 0.8 < ample.grain < 1.2 and ample.unlike < 1.2
 
 
 def test_tiny_and_thin_exemplars_still_fill():
     image, mask = stripes(), disk((128, 128), 64, 64, 20)
     for shape in ((12, 14), (6, 60), (60, 5)):
         exemplar = np.random.default_rng(0).random((3, *shape)).astype(np.float32)
-        out = fill(Level(image, mask, np.ones_like(mask)), [(exemplar, np.ones(shape, bool))], 0)
+        whole = np.ones(shape, bool)
+        out = fill(Level(image, mask, np.ones_like(mask)), [(exemplar, whole)], 0).image
         assert np.isfinite(out).all()
 
 
@@ -129,7 +147,9 @@ def test_copy_puts_the_source_in_the_middle_of_every_part():
     source = np.full((3, 21, 21), 0.4, np.float32)
     source[:, 7:14, 7:14] = 0.9
     mask = disk((100, 160), 50, 40, 18) | disk((100, 160), 50, 120, 18)
-    out, laid = copy(Level(image, mask, np.ones_like(mask)), source, np.ones((21, 21), bool))
+    out, laid = copy(
+        Level(image, mask, np.ones_like(mask)), Source(source, np.ones((21, 21), bool))
+    )
     assert abs(out[:, 50, 40] - 0.9).max() < 0.05 and abs(out[:, 50, 120] - 0.9).max() < 0.05
     assert abs(out[:, 50, 80] - 0.4).max() == 0 and (out[:, ~mask] == image[:, ~mask]).all()
     assert (laid <= mask).all() and 0 < laid.sum() <= 2 * 21 * 21

@@ -1,0 +1,126 @@
+"""Copies at any angle and size, and objects cut out of their ground."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from landbrush.server.synthesis.copying import Source
+from landbrush.server.synthesis.cut_out import alpha_of
+from scipy import ndimage
+
+from tests.server.conftest import in_type, ring, scene, square, write
+from tests.server.edits import made
+
+
+def drawn(side=60, bright=(0.9, 0.85, 0.8), seed=0):
+    """A bright L on rough ground (3, side, side), and where it is."""
+    rng = np.random.default_rng(seed)
+    ground = ndimage.gaussian_filter(rng.standard_normal((3, side, side)), (0, 1, 1)) * 0.12 + 0.35
+    there = np.zeros((side, side), bool)
+    there[15:45, 18:28] = True
+    there[35:45, 18:44] = True
+    image = np.where(there, np.array(bright)[:, None, None], ground)
+    return image.astype(np.float32), there
+
+
+@pytest.mark.parametrize("bright", [(0.9, 0.85, 0.8), (0.05, 0.06, 0.1), (0.7, 0.2, 0.2)])
+def test_an_object_is_cut_out_along_its_edges(bright):
+    image, there = drawn(bright=bright)
+    alpha = alpha_of(image, np.ones_like(there), np.zeros_like(there))
+    found = alpha > 0.5
+    assert (found & there).sum() / (found | there).sum() > 0.93
+    assert alpha[~ndimage.binary_dilation(there, iterations=3)].max() < 0.1
+
+
+def test_ground_alone_has_no_object_and_shadow_is_none():
+    image, there = drawn()
+    plain = np.where(there, image[:, :1, :1], image)
+    rough = drawn(seed=3)[0]
+    rough[:, there] = (
+        rough[:, 5:35, 2:12]
+        .reshape(3, -1)[:, : there.sum() // 1][:, :300]
+        .repeat(2, axis=1)[:, : there.sum()]
+    )
+    alpha = alpha_of(rough, np.ones_like(there), np.zeros_like(there))
+    assert alpha is None or (alpha > 0.5).mean() < 0.35
+    assert alpha_of(plain[:, :8, :8], np.ones((8, 8), bool), np.zeros((8, 8), bool)) is None
+    dark = image.copy()
+    shade = np.zeros_like(there)
+    shade[10:15, 18:28] = True
+    dark[:, shade] = 0.05
+    without = alpha_of(dark, np.ones_like(there), shade)
+    assert (without > 0.5)[shade].mean() < 0.1 and (without > 0.5)[there].mean() > 0.9
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_quarter_turns_keep_every_pixel(quarters):
+    image, there = drawn()
+    turned = Source(image, there).turned(90 * quarters)
+    assert np.array_equal(turned.image, np.rot90(image, quarters, (1, 2)))
+    assert np.array_equal(turned.usable, np.rot90(there, quarters))
+
+
+@pytest.mark.parametrize(("degrees", "scale"), [(30, 1.0), (45, 2.0), (217, 0.5), (359, 1.3)])
+def test_any_angle_and_size_turn_against_the_clock_about_the_middle(degrees, scale):
+    rows, cols = np.mgrid[:81, :81] - 40.0
+    # A dot to the right of the middle, seen from above with rows pointing down.
+    dot = np.exp(-((rows) ** 2 + (cols - 25) ** 2) / 30).astype(np.float32)
+    turned = Source(dot[None], np.ones(dot.shape, bool)).turned(degrees, scale)
+    height, width = turned.usable.shape
+    found = np.array(np.unravel_index(turned.image[0].argmax(), turned.usable.shape))
+    angle = np.deg2rad(degrees)
+    wanted = np.array([height - 1, width - 1]) / 2 + 25 * scale * np.array(
+        [-np.sin(angle), np.cos(angle)]
+    )
+    assert np.abs(found - wanted).max() <= 1.5
+    whole = abs(81 * scale * np.cos(angle)) + abs(81 * scale * np.sin(angle))
+    assert abs(height - whole) <= 2 and abs(width - whole) <= 2
+    assert turned.usable.sum() == pytest.approx((81 * scale) ** 2, rel=0.08)
+
+
+def with_object(tmp_path):
+    """An 8-bit layer with one bright object on rough ground."""
+    values = scene(3, 200, 200, 5)
+    values = values * 0.3 + 0.3
+    values[:, 40:60, 40:64] = 0.95
+    return write(tmp_path / "o.tif", in_type(values, "uint8"))
+
+
+def test_the_object_alone_is_copied_without_its_ground(tmp_path):
+    import rasterio
+
+    path = with_object(tmp_path)
+    with rasterio.open(path) as source:
+        before = source.read()
+    body = {
+        "polygons": {"geometry": ring(path, square(110, 110, 160, 160))},
+        "exemplar": {"polygons": {"geometry": ring(path, square(34, 34, 70, 66))}},
+        "output": {"area": "layer"},
+    }
+    options = {"take": "the object alone", "shadow": False}
+    report = made(path, tmp_path / "alone", "copy", **body, options=options)
+    assert not any("No object" in note for note in report["notes"]), report["notes"]
+    with rasterio.open(tmp_path / "alone" / "result.tif") as source:
+        after = source.read()
+    changed = (after != before).any(axis=0)
+    assert 400 < changed.sum() < 700, "the object, 20 x 24 px, and its soft edge"
+    made(
+        path,
+        tmp_path / "turned",
+        "copy",
+        **body,
+        options={**options, "turn_degrees": 40, "scale": 1.5},
+    )
+    with rasterio.open(tmp_path / "turned" / "result.tif") as source:
+        larger = (source.read() != before).any(axis=0)
+    assert larger.sum() == pytest.approx(2.25 * changed.sum(), rel=0.2)
+
+
+def test_where_nothing_stands_out_all_is_copied_and_said(tmp_path):
+    path = write(tmp_path / "p.tif", in_type(scene(3, 120, 120, 2), "uint8"))
+    body = {
+        "polygons": {"geometry": ring(path, square(70, 70, 84, 84))},
+        "exemplar": {"polygons": {"geometry": ring(path, square(10, 10, 24, 24))}},
+    }
+    report = made(path, tmp_path / "out", "copy", **body, options={"take": "the object alone"})
+    assert any("No object stands out" in note for note in report["notes"]), report["notes"]
