@@ -279,7 +279,9 @@ def judged(case, kind, remove, fill) -> tuple[float, float]:
         return cases.sharpness(out, hole, cases.ring_around(hole)), cases.rim(out, hole)
     exemplar = cases.mask_of(case.exemplar, image.shape[1:])
     cut = cases.window_of(exemplar, 0)
-    out = fill(Level(here, hole, valid), [(image[:, cut[0], cut[1]], (exemplar & ~mask)[cut])], 0).image
+    out = fill(
+        Level(here, hole, valid), [(image[:, cut[0], cut[1]], (exemplar & ~mask)[cut])], 0
+    ).image
     return cases.sharpness(out, hole, exemplar, of=image), cases.rim(out, hole)
 
 

@@ -28,6 +28,7 @@ import rasterio
 from landbrush.server.contract.requests import EditRequest
 from landbrush.server.editing.path import Job
 from landbrush.server.editing.tries import edit_well
+from landbrush.server.editors.fill import REPEATS
 from landbrush.server.ground.errors import ServerError
 from landbrush.server.library.chips import shipped, shipped_picture
 from landbrush.server.operators.light import CALMEST, rough
@@ -253,9 +254,19 @@ def place_of(name: str, gsd_m: float) -> Place:
     return Place(path, gsd_m, ring, coarse[3] > 0.5, coarse[:3])
 
 
-def made(place: Place, word: str) -> tuple[np.ndarray, float, str]:
-    """The picture after it (3, H, W) at its own ground size, CPU-seconds, and how it was found;
-    raises what the product refuses with."""
+@dataclass(frozen=True)
+class Made:
+    """A result. `picture` (3, H, W): at its own ground size. `seconds`: of the processor. `how`:
+    how its exemplar was found. `stripes`: whether it is the same few pixels again and again."""
+
+    picture: np.ndarray
+    seconds: float
+    how: str
+    stripes: bool
+
+
+def made(place: Place, word: str) -> Made:
+    """What a word makes of a place; raises what the product refuses with."""
     with rasterio.open(place.path) as source:
         placed = source.crs is not None
         transform = source.transform
@@ -277,7 +288,8 @@ def made(place: Place, word: str) -> tuple[np.ndarray, float, str]:
         spent = time.process_time() - began
         assert manifest.gate.pixels_outside_different == 0
         how = manifest.search.rule if manifest.search else manifest.editor
-        return _read(Path(folder) / "result.tif"), spent, how
+        stripes = manifest.editor_facts.get("repeated", 0.0) > REPEATS
+        return Made(_read(Path(folder) / "result.tif"), spent, how, stripes)
 
 
 def grain_ratio(place: Place, after: np.ndarray) -> float:
@@ -309,20 +321,22 @@ def main() -> None:
     figure("judge_right_on_test_chips", tested(judge), "share")
     figure("judge_right_on_other_sensors", tested_elsewhere(judge), "share")
     pictures = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    acted, right, was, wrong, grain, spent = [], [], [], [], [], []
+    acted, right, was, wrong, grain, spent, stripes = [], [], [], [], [], [], []
     for name, gsd_m in SCENES.items():
         place = place_of(name, gsd_m)
         layer = place.before
         seen_before = judge.likeliest(windows(judge.alike(layer, layer), place.mask))[:2]
         for word, kinds in WORDS.items():
             try:
-                after, seconds, how = made(place, word)
+                result = made(place, word)
             except ServerError as error:
                 acted.append(0.0)
                 print(f"{word:22} {place.path.stem:26} refused: {str(error)[:110]}", flush=True)
                 continue
             acted.append(1.0)
-            spent.append(seconds)
+            after = result.picture
+            spent.append(result.seconds)
+            stripes.append(float(result.stripes))
             grain.append(grain_ratio(place, after))
             shown_at = judge.alike(at_ground(after, gsd_m), layer)
             top = judge.likeliest(windows(shown_at, place.mask))[:2]
@@ -331,7 +345,7 @@ def main() -> None:
                 was.append(float(bool(set(kinds) & set(seen_before))))
                 others = [other for other in WORDS.values() if not set(other) & set(kinds)]
                 wrong.append(np.mean([bool(set(other) & set(top)) for other in others]))
-            told = f"{how:16} {seconds:5.1f} s  grain {grain[-1]:.2f}  {top}"
+            told = f"{result.how:16} {result.seconds:5.1f} s  grain {grain[-1]:.2f}  {top}"
             print(f"{word:22} {place.path.stem:26} {told}", flush=True)
             if pictures:
                 shown(pictures, place, word, after)
@@ -340,6 +354,7 @@ def main() -> None:
     figure("words_judged_right_before", float(np.mean(was)), "share")
     figure("words_judged_right_other_word", float(np.mean(wrong)), "share")
     figure("grain_ratio", float(np.median(grain)), "ratio")
+    figure("stripes", float(np.mean(stripes)), "share")
     figure("cpu_s_median", float(np.median(spent)), "s")
 
 

@@ -26,6 +26,7 @@ DEFAULTS = {
     "blend/feather_px": 3,
     "blend/context_px": 64,
     "blend/radiometric_match": True,
+    "blend/whole_objects": True,
 }
 
 

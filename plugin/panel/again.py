@@ -61,6 +61,7 @@ def fill(dock, layer) -> None:
     dock.feather.setValue(blend.feather_px)
     dock.context.setValue(blend.context_px)
     dock.match.setChecked(blend.radiometric_match)
+    dock.whole.setChecked(blend.whole_objects)
     dock.write.setCurrentIndex(max(0, dock.write.findData(output.area)))
     dock.compression.setCurrentIndex(max(0, dock.compression.findData(output.compression)))
     dock.cog.setChecked(output.cog)

@@ -267,6 +267,7 @@ class AskingForm(ServedForm):
                 self.feather.value(),
                 self.context.value(),
                 self.match.isChecked(),
+                self.whole.isChecked(),
             ),
             output=Output(
                 "layer" if self.go_on.isChecked() else self.write.currentData(),

@@ -263,6 +263,14 @@ class DockForm(QDockWidget):
         self.context.setValue(settings.get("blend/context_px"))
         self.match = QCheckBox()
         self.match.setChecked(settings.get("blend/radiometric_match"))
+        self.whole = QCheckBox()
+        self.whole.setChecked(settings.get("blend/whole_objects"))
+        self.whole.setToolTip(
+            tr(
+                "Where something is removed: the polygons grow to all of what they mostly cover "
+                "and to its shadow. Off: not one pixel outside of what you drew changes"
+            )
+        )
         self._make_output_fields()
         for title, field in (
             (tr("Enlarge polygons by"), self.grow),
@@ -270,6 +278,7 @@ class DockForm(QDockWidget):
             (tr("Soft edge inside"), self.feather),
             (tr("Surroundings"), self.context),
             (tr("Match tone"), self.match),
+            (tr("Whole objects"), self.whole),
             (tr("Write"), self.write),
             (tr("Compression"), self.compression),
             (tr("Cloud Optimized"), self.cog),

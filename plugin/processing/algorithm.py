@@ -229,6 +229,7 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
                 feather_px=number("FEATHER"),
                 context_px=number("CONTEXT"),
                 radiometric_match=self.parameterAsBoolean(parameters, "MATCH", context),
+                whole_objects=self.parameterAsBoolean(parameters, "WHOLE", context),
             ),
             output=self._output(parameters, context),
         )

@@ -66,6 +66,9 @@ def advanced():
             tr("Match the tone to the ring around the polygons"),
             settings.get("blend/radiometric_match"),
         ),
+        QgsProcessingParameterBoolean(
+            "WHOLE", tr("Where something is removed: whole objects, with their shadows"), False
+        ),
         QgsProcessingParameterString(
             "BAND_ROLES", tr("Bands, where the file does not say (nir=4 red=1)"), "", optional=True
         ),

@@ -162,7 +162,9 @@ def _request(given: argparse.Namespace, workers: Children) -> EditRequest:
             KnownGround(_polygons(given, file, given.raster, workers, crs=""), kind)
             for kind, file in ground_files(given)
         ),
-        blend=Blend(grow_px=given.grow, feather_px=given.feather),
+        blend=Blend(
+            grow_px=given.grow, feather_px=given.feather, whole_objects=given.whole_objects
+        ),
         output=Output(given.area, given.compression, given.cog, given.keep_request),
     )
     return EditRequest.from_json(request.to_json())  # the same limits as over HTTP

@@ -102,6 +102,12 @@ def add_output(edit: argparse.ArgumentParser) -> None:
     )
     edit.add_argument("--grow", type=int, default=0, metavar="PX", help="enlarge the polygons")
     edit.add_argument(
+        "--whole-objects",
+        action="store_true",
+        help="where something is removed: enlarge the polygons to all of what they mostly cover, "
+        "and to its shadow",
+    )
+    edit.add_argument(
         "--feather",
         type=int,
         default=Blend().feather_px,

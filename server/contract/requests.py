@@ -181,6 +181,11 @@ class Blend(Message):
     feather_px: int = declare("soft edge, inside the polygon's own rim", 3, minimum=0, maximum=128)
     context_px: int = declare("surroundings shown to the editor", 64, minimum=0, maximum=2048)
     radiometric_match: bool = declare("match each band to the ring around the polygon", True)
+    whole_objects: bool = declare(
+        "for editors that take things away: enlarge the polygons to all of what they mostly cover, "
+        "and to the shadow that falls from it",
+        False,
+    )
 
 
 BAND_ROLES = ("red", "green", "blue", "nir", "swir1", "swir2", "pan", "vv", "vh")

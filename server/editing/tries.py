@@ -16,6 +16,7 @@ from ..editors.fill import EITHER, LIBRARY, REPEATS, Fill
 from ..editors.registry import Editors
 from ..ground.errors import ServerError
 from ..ground.files import write_json
+from .growing import grown
 from .path import Job, Progress, edit
 
 LEAST = 0.15
@@ -30,7 +31,10 @@ FILL = Fill.info.id
 def edit_well(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manifest:
     """The same as `path.edit`, again from other exemplars where the result does not look like the
     word that was asked for."""
-    best = edit(job, editors, folder, progress)
+    whole = grown(job, editors, folder)
+    best = edit(whole.job, editors, folder, progress)
+    if whole.notes:
+        best = _noted(best, folder, *whole.notes)
     if not _failed(best):
         return best
     tried = 1
@@ -111,6 +115,11 @@ def _told(manifest: Manifest, tried: int, folder: Path) -> Manifest:
         f"It hardly looks like {manifest.search.word}, by its own measure, after {tries}. Look at "
         "it before you use it; draw an exemplar, or try another seed."
     )
-    told = replace(manifest, notes=(note, *manifest.notes))
+    return _noted(manifest, folder, note)
+
+
+def _noted(manifest: Manifest, folder: Path, *notes: str) -> Manifest:
+    """A result's manifest with more to tell, first."""
+    told = replace(manifest, notes=(*notes, *manifest.notes))
     write_json(folder / MANIFEST_FILE, told.to_json())
     return told

@@ -159,7 +159,8 @@ class Editor(ABC, Generic[Opt]):
     there is one, finds its exemplars. `matches_exemplars`: whether exemplars of another raster take
     on this one's tone. `spares`: what it leaves as it is inside the polygons, in words.
     `instructs`: whether it takes any instruction as it is. `keeps_classes`: whether it takes whole
-    pixels from elsewhere, so that it works where values are names.
+    pixels from elsewhere, so that it works where values are names. `takes_away`: whether it takes
+    away what stands in the polygons, so that all of that is meant.
     """
 
     Options: type = NoOptions
@@ -174,6 +175,7 @@ class Editor(ABC, Generic[Opt]):
     matches_exemplars = True
     spares = ""
     instructs = False
+    takes_away = False
 
     def __init_subclass__(cls, **more: Any) -> None:
         """The options that `Options` declares become part of `info`."""

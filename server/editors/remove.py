@@ -50,6 +50,7 @@ class Remove(Editor[RemoveOptions]):
 
     Options = RemoveOptions
     keeps_classes = True
+    takes_away = True
 
     soft_edge = False
     bytes_a_pixel = 1000
@@ -105,7 +106,8 @@ class Remove(Editor[RemoveOptions]):
         if side:
             note = (
                 f"Its shadow stays: it lies outside of the polygon, towards the {side} of the "
-                "picture. Draw the polygon around both."
+                "picture. Draw the polygon around both, or let it grow to whole objects "
+                "(whole_objects)."
             )
             on_step(0, 1, None, "", {"notes": [note]})
 
