@@ -54,7 +54,8 @@ MOST_POLYGONS = 2000
 
 @dataclass(frozen=True)
 class Grown:
-    """A job whose polygons may have been grown, and what the user should know of that."""
+    """What came of it. `job`: with the polygons as they are now. `notes`: what the user should know
+    of that."""
 
     job: Job
     notes: tuple[str, ...] = ()

@@ -10,8 +10,12 @@ import pytest
 import rasterio
 import shapely
 from landbrush.server import __main__ as command
+from landbrush.server.contract.requests import EditRequest
 from landbrush.server.editing.growing import whole_of
+from landbrush.server.editing.path import Job
+from landbrush.server.editing.tries import edit_well
 from landbrush.server.operators.ground import Ground
+from landbrush.server.raster.rasters import Rasters
 from rasterio.features import geometry_mask
 from shapely.geometry import shape
 
@@ -93,10 +97,15 @@ def street():
         return path, ring(path, square(390, 492, 440, 548)), source.crs.to_string()
 
 
-def test_whole_objects_are_taken_and_told_and_known_to_the_judge(street, tmp_path):
+def test_whole_objects_are_taken_and_told_and_known_to_the_judge(editors, street, tmp_path):
     path, box, _ = street
     body = {"polygons": {"geometry": box}, "output": {"area": "layer"}}
-    report = made(path, tmp_path / "w", "remove", **body, blend={"whole_objects": True})
+    (tmp_path / "w").mkdir()
+    request = EditRequest.from_json(
+        {"raster": {"path": str(path)}, **body, "blend": {"whole_objects": True}}
+    )
+    job = Job(request, "remove", Rasters(path))
+    report = edit_well(job, editors, tmp_path / "w", lambda *_: None).to_json()
     assert [note for note in report["notes"] if "were grown by" in note], report["notes"]
     with rasterio.open(path) as one, rasterio.open(tmp_path / "w" / "result.tif") as two:
         changed = (one.read() != two.read()).any(axis=0)
