@@ -23,6 +23,7 @@ from .models import Models
 from .patch_diffusion import Harmonise, Variation
 from .pretrained import Pretrained
 from .remove import Remove
+from .rows import RowsEditor
 from .sinddm import LearnedVariation
 from .text import TextEdit
 from .text_to_image import Generate
@@ -43,6 +44,7 @@ BEFORE: tuple[Callable[[Models], Editor[Any]], ...] = (
     LearnedWeather,
     FloodEditor,
     LakeEditor,
+    RowsEditor,
     BurnEditor,
     DamageEditor,
 )

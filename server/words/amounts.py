@@ -9,6 +9,7 @@ from typing import Any
 from ..operators.damage import CAUSES, EARTHQUAKE
 from ..operators.flood import LOWEST
 from ..operators.lake import BROWN, CLEAN, POOL
+from ..operators.rows import MIDDLE, PANELS
 from ..operators.season import AUTUMN
 from ..operators.snow import CLEARED, SNOWED_IN
 from . import lexicon
@@ -225,7 +226,21 @@ def _snow(text: str) -> dict[str, Any]:
     return {}
 
 
+def _rows(text: str) -> dict[str, Any]:
+    """What is set out, where, and how far apart."""
+    found: dict[str, Any] = {}
+    if re.search(r"\b(?:solar|pv|photovoltaic)\b", text):
+        found["thing"] = PANELS
+    elif not re.search(r"\b(?:rows|lines|orchard)\b", text):
+        found["layout"] = MIDDLE
+    spacing = re.search(r"\bevery (\d+(?:\.\d+)?) ?(?:m|metres?|meters?)\b", text)
+    if spacing:
+        found["spacing_m"] = float(spacing.group(1))
+    return found
+
+
 SAID = {
+    "rows": _rows,
     "snow": _snow,
     "water": _lake,
     "flood": _wave,

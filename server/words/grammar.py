@@ -75,6 +75,8 @@ def operation_of(text: str) -> tuple[str, str, str]:
     if lexicon.FORBIDDEN.search(text):
         return "unknown", "", ""
     for name, pattern in lexicon.EVENTS.items():
+        if name == "rows" and (GOES.search(text) or _removal(text, mentions(text))):
+            continue
         if pattern.search(text):
             return name, "", _object(text) if name == "copy" else ""
     text = lexicon.COMPOUNDS.sub(" ", text)
@@ -101,6 +103,11 @@ NONE_LEFT = re.compile(
 )
 """Turns of phrase in which what was spared is denied."""
 _UNKNOWN = ("unknown", "", "")
+GOES = re.compile(
+    r"\b(?:felled|fallen|uprooted|gone|dead|dying|snapped|blown|bare|leafless|burn\w*|storm\w*|"
+    r"autumn|without)\b"
+)
+"""What befell trees that stand there, and does not set new ones out."""
 CUTS = re.compile(r"\b(?:remov|cut|fell|clear|delet|eras|chop|get rid)\w*")
 """Verbs by which leafless trees are to go, not leaves."""
 

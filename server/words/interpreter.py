@@ -30,6 +30,7 @@ EDITOR_OF = {
     "season": "season",
     "night": "low-light",
     "damage": "damage",
+    "rows": "rows",
     "variation": "variation",
     "harmonise": "harmonise",
     **dict.fromkeys(CLASSES, "fill"),

@@ -28,6 +28,7 @@ OPERATIONS = {
     "season": "Season and drought",
     "night": "Low light",
     **land_cover.OPERATIONS,
+    "rows": "Set out in rows",
     "damage": "Damage",
     "repair": "Repair damage",
     "variation": "Another version of the same",

@@ -1,0 +1,375 @@
+"""Things set out in rows: trees along a street, orchards, solar panels, copies of an object.
+
+Rows run along the longest side of the polygon, or along its middle where it follows a street; what
+is set there stands on the ground as it is, lit by the scene's sun, with a shadow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from scipy import ndimage
+
+from ..contract.editors import option
+from ..scene.evidence import cast
+from ..scene.rules import smoothstep
+from .cast_shadow import DARKNESS, USUAL_SLOPE, Light
+from .ground import Ground
+from .light import aired, exposure, grain
+
+TREES, PANELS, OBJECT = "trees", "solar panels", "the exemplar"
+ROWS, MIDDLE, SCATTERED = "rows", "along the middle", "scattered"
+BY_KIND = 0.0
+SPACING_M = {TREES: 8.0, PANELS: 0.0, OBJECT: 10.0}
+ROW_M = {TREES: 8.0, PANELS: 7.0, OBJECT: 10.0}
+"""From one to the next in a row, and from row to row, by kind, where the user does not say."""
+CROWN_M = 5.5
+TALL = 1.15
+"""Width of a crown, and its height by that."""
+CROWNS_M = (2.5, 11.0)
+LEAST_SOLID = 0.86
+MOST_CROWNS = 12
+LEAST_PX = 3.0
+"""Width in pixels below which a thing is no more than a speck."""
+PANEL_M = 3.6
+MODULE_M = 1.1
+TABLE_M = 22.0
+PANEL_HEIGHT_M = 1.8
+FRAMES_M = 0.22
+"""Depth of a row of panels seen from above; width of a module; length of a table; height of its
+upper edge; and the pixel from which on frames no longer show."""
+KEEP_OFF = ("roof", "water")
+OFF = 0.5
+FEWEST_GREEN = 60
+LEAF = {"red": 0.20, "green": 0.27, "blue": 0.15, "nir": 0.52, "swir1": 0.22, "swir2": 0.12}
+PANEL = {"red": 0.15, "green": 0.18, "blue": 0.27, "nir": 0.16, "swir1": 0.12, "swir2": 0.11}
+FRAME = {"red": 0.52, "green": 0.53, "blue": 0.54, "nir": 0.5, "swir1": 0.4, "swir2": 0.35}
+"""Reflectance about as bright as aerial pictures show it."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is set out, and how."""
+
+    thing: str = option(
+        "Set out",
+        TREES,
+        choices=(TREES, PANELS, OBJECT),
+        help="Trees are crowns of the layer's own where it shows single ones; the exemplar is an "
+        "object that you draw, cut out of its ground.",
+    )
+    layout: str = option(
+        "Layout",
+        ROWS,
+        choices=(ROWS, MIDDLE, SCATTERED),
+        help="In rows along the polygon's longest side; in one row along its middle, as along a "
+        "street; or scattered.",
+    )
+    spacing_m: float = option(
+        "In a row every",
+        BY_KIND,
+        unit="m",
+        minimum=0.0,
+        maximum=500.0,
+        help="From middle to middle. 0: by kind (trees 8 m, objects 10 m).",
+    )
+    row_m: float = option(
+        "Rows every",
+        BY_KIND,
+        unit="m",
+        minimum=0.0,
+        maximum=500.0,
+        help="From row to row. 0: by kind (trees 8 m, solar panels 7 m, objects 10 m).",
+    )
+    irregular: float = option(
+        "Irregular",
+        0.15,
+        minimum=0.0,
+        maximum=1.0,
+        help="How far things stand off their places, and differ in size; 0: as on a drawing.",
+    )
+
+
+@dataclass(frozen=True)
+class Thing:
+    """What is set down. `image` (C, h, w), `alpha` (h, w): its pixels, and how much of each it
+    covers."""
+
+    image: np.ndarray
+    alpha: np.ndarray
+
+
+@dataclass(frozen=True)
+class SetOut:
+    """What came of it. `image` (C, H, W). `count`: how many were set down, tables of panels too.
+    `own`: whether trees are the layer's own."""
+
+    image: np.ndarray
+    count: int
+    own: bool = False
+
+
+def set_out(ground: Ground, how: Rows, seed: int, objects: Sequence[Thing] = ()) -> SetOut:
+    """The image (C, H, W) with things in rows; `objects`: what the exemplars show."""
+    light = Light.of(ground) or Light(
+        225.0, USUAL_SLOPE, np.full(len(ground.image), DARKNESS, np.float32)
+    )
+    if how.thing == PANELS:
+        return _panels(ground, how, light, seed)
+    own = list(objects) if how.thing == OBJECT else crowns_of(ground)
+    rng = np.random.default_rng(seed)
+    places = _places(ground, how, rng)
+    picture = ground.image.copy()
+    tall = np.zeros(ground.mask.shape, np.float32)
+    shown = np.zeros(ground.mask.shape, np.float32)
+    layers = picture.copy()
+    for row, col in places:
+        grow = 1 + 0.5 * how.irregular * rng.uniform(-1, 1)
+        thing = own[rng.integers(len(own))] if own else _crown(ground, light, grow, rng)
+        if own and how.thing == TREES:
+            # Its light falls as before: crowns are not turned.
+            thing = _resized(thing, grow)
+        _lay(layers, shown, thing, (row, col), ground.mask)
+        width = 2 * np.sqrt(thing.alpha.sum() / np.pi) * ground.gsd_m
+        height = TALL * width if how.thing == TREES else min(width / 2, 6.0)
+        _raise(tall, thing.alpha, (row, col), height)
+    shade = cast(tall, light.azimuth, light.slope, ground.gsd_m) * (tall == 0)
+    shade = ndimage.gaussian_filter(shade, 0.6) * (1 - ground.cover.sure("shadow")) * ground.mask
+    picture *= 1 - (1 - light.darkness)[:, None, None] * shade
+    picture += (layers - picture) * shown
+    return SetOut(np.clip(picture, 0, None).astype(np.float32), len(places), bool(own))
+
+
+def axis_of(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The middle (row, col) of a mask and the direction (row, col) of its longest side."""
+    rows, cols = np.nonzero(mask)
+    frame = shapely.minimum_rotated_rectangle(shapely.multipoints(np.column_stack([cols, rows])))
+    middle = np.array([rows.mean(), cols.mean()])
+    if frame.geom_type != "Polygon":
+        return middle, np.array([0.0, 1.0])
+    corners = np.asarray(frame.exterior.coords)[:3, ::-1]
+    sides = np.diff(corners, axis=0)
+    longest = sides[np.argmax(np.hypot(*sides.T))]
+    return middle, longest / max(float(np.hypot(*longest)), 1e-6)
+
+
+def _spaces(how: Rows) -> tuple[float, float]:
+    """From thing to thing, and from row to row, in metres."""
+    return how.spacing_m or SPACING_M[how.thing], how.row_m or ROW_M[how.thing]
+
+
+def _places(ground: Ground, how: Rows, rng: np.random.Generator) -> list[tuple[float, float]]:
+    """Where things stand (row, col), each with its middle in the mask and off what stands there."""
+    spacing, row_m = (value / ground.gsd_m for value in _spaces(how))
+    parts, count = ndimage.label(ground.mask)
+    found = []
+    off = ground.cover.share(*KEEP_OFF) > OFF
+    for number in range(1, count + 1):
+        part = parts == number
+        if how.layout == MIDDLE:
+            places = _along_middle(part, spacing)
+        else:
+            places = _grid(part, spacing, row_m)
+        loose = how.irregular if how.layout != SCATTERED else max(how.irregular, 0.9)
+        for row, col in places:
+            row += loose * 0.45 * min(spacing, row_m) * rng.uniform(-1, 1)
+            col += loose * 0.45 * min(spacing, row_m) * rng.uniform(-1, 1)
+            at = round(row), round(col)
+            inside = 0 <= at[0] < part.shape[0] and 0 <= at[1] < part.shape[1]
+            if inside and part[at] and not off[at]:
+                found.append((row, col))
+    return found
+
+
+def _grid(part: np.ndarray, spacing: float, row_m: float) -> list[tuple[float, float]]:
+    """Places in rows along the longest side of a mask, half a space off its ends."""
+    middle, along = axis_of(part)
+    across = np.array([-along[1], along[0]])
+    rows, cols = np.nonzero(part)
+    offset = np.column_stack([rows, cols]) - middle
+    u, v = offset @ along, offset @ across
+    steps = [
+        low + 0.5 * (high - low - space * max(int((high - low) // space), 0)) + space * np.arange(
+            int((high - low) // space) + 1
+        )
+        for low, high, space in ((u.min(), u.max(), spacing), (v.min(), v.max(), row_m))
+    ]  # fmt: skip
+    places = middle + steps[0][:, None, None] * along + steps[1][None, :, None] * across
+    return [(float(row), float(col)) for row, col in places.reshape(-1, 2)]
+
+
+def _along_middle(part: np.ndarray, spacing: float) -> list[tuple[float, float]]:
+    """Places along the ridge of a mask, as far from its sides as it goes there, evenly spaced."""
+    depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
+    ridge = part & (depth >= ndimage.maximum_filter(depth, 5) - 0.6)
+    rows, cols = np.nonzero(ridge)
+    _, along = axis_of(part)
+    left = np.column_stack([rows, cols]).astype(float)
+    left = left[np.argsort(left @ along, kind="stable")]
+    places: list[np.ndarray] = []
+    while len(left):
+        places.append(left[0])
+        left = left[np.hypot(*(left - left[0]).T) >= spacing]
+        if len(left):
+            nearest = np.argsort(np.hypot(*(left - places[-1]).T), kind="stable")
+            left = left[nearest]
+    return [(float(row), float(col)) for row, col in places]
+
+
+def crowns_of(ground: Ground) -> list[Thing]:
+    """Single crowns that the layer shows around the mask, cut out."""
+    trees = ndimage.binary_opening(ground.cover.sure("tree") > 0.5) & ~ground.mask
+    parts, count = ndimage.label(trees)
+    found = []
+    for number, box in enumerate(ndimage.find_objects(parts), 1):
+        here = parts[box] == number
+        height, width = here.shape
+        across = max(height, width) * ground.gsd_m
+        solid = here.sum() / max(np.pi / 4 * height * width, 1)
+        near_edge = box[0].start == 0 or box[1].start == 0
+        near_edge |= box[0].stop == parts.shape[0] or box[1].stop == parts.shape[1]
+        if not CROWNS_M[0] <= across <= CROWNS_M[1] or min(here.shape) < LEAST_PX or near_edge:
+            continue
+        if solid < LEAST_SOLID or max(height, width) > 1.6 * min(height, width):
+            continue
+        wide = tuple(slice(max(one.start - 2, 0), one.stop + 2) for one in box)
+        alpha = ndimage.gaussian_filter((parts[wide] == number).astype(np.float32), 0.6)
+        found.append((solid, Thing(ground.image[(slice(None), *wide)], alpha)))
+    found.sort(key=lambda one: -one[0])
+    return [thing for _, thing in found[:MOST_CROWNS]] if count else []
+
+
+def _crown(ground: Ground, light: Light, grow: float, rng: np.random.Generator) -> Thing:
+    """A crown drawn as a dome of leaves in the scene's light and its own green."""
+    radius = max(0.5 * CROWN_M * grow / ground.gsd_m, LEAST_PX / 2)
+    side = int(np.ceil(radius)) + 2
+    rows, cols = np.mgrid[-side : side + 1, -side : side + 1].astype(np.float32)
+    angle = np.arctan2(rows, cols)
+    waves = [rng.uniform(0.02, 0.07) * np.sin(k * angle + rng.uniform(0, 6.3)) for k in (3, 5, 7)]
+    far = np.hypot(rows, cols) / (radius * (1 + np.sum(waves, axis=0)))
+    alpha = np.clip((1 - far) * radius + 0.5, 0, 1)
+    dome = np.sqrt(np.clip(1 - far**2, 0, 1))
+    to_sun = np.deg2rad(light.azimuth)
+    lean = (cols * np.sin(to_sun) - rows * np.cos(to_sun)) / radius
+    leaves = ndimage.gaussian_filter(
+        rng.standard_normal(far.shape), max(0.35 / ground.gsd_m, 0.5), mode="wrap"
+    )
+    leaves /= max(float(leaves.std()), 1e-6)
+    shading = np.clip(0.62 + 0.38 * dome + 0.36 * lean + 0.16 * leaves, 0.25, 1.7)
+    tone = _leaf(ground)
+    return Thing((tone[:, None, None] * shading).astype(np.float32), alpha.astype(np.float32))
+
+
+def _leaf(ground: Ground) -> np.ndarray:
+    """Colour (C,) of leaves in the light of the scene: of its trees, else of its meadows, else as
+    leaves are."""
+    for kind, dim in (("tree", 1.1), ("low", 0.75)):
+        there = (ground.cover.share(kind) > 0.6) & ~ground.mask
+        if there.sum() >= FEWEST_GREEN:
+            return dim * np.median(ground.image[:, there], axis=1)
+    bright = exposure(ground)
+    return np.array(
+        [
+            aired(ground, band, LEAF.get(role, 0.25) * bright)
+            for band, role in enumerate(ground.roles)
+        ]
+    )
+
+
+def _resized(thing: Thing, grow: float) -> Thing:
+    if abs(grow - 1) < 0.02:
+        return thing
+    image = np.stack([ndimage.zoom(band, grow, order=1) for band in thing.image])
+    return Thing(image, np.clip(ndimage.zoom(thing.alpha, grow, order=1), 0, 1))
+
+
+def _window(
+    shape: tuple[int, int], size: tuple[int, int], at: tuple[float, float]
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Where a thing of a size lies whose middle is at a place: in the picture, and what of it."""
+    there, own = [], []
+    for axis in (0, 1):
+        first = round(at[axis] - size[axis] / 2)
+        start, stop = max(first, 0), min(first + size[axis], shape[axis])
+        there.append(slice(start, max(stop, start)))
+        own.append(slice(start - first, max(stop, start) - first))
+    return (there[0], there[1]), (own[0], own[1])
+
+
+def _lay(
+    image: np.ndarray,
+    shown: np.ndarray,
+    thing: Thing,
+    at: tuple[float, float],
+    mask: np.ndarray,
+) -> None:
+    """Put a thing on top; in place."""
+    there, own = _window(shown.shape, thing.alpha.shape, at)
+    alpha = thing.alpha[own] * mask[there]
+    before = shown[there]
+    both = alpha + before * (1 - alpha)
+    share = np.divide(alpha, both, out=np.zeros_like(alpha), where=both > 0)
+    image[:, there[0], there[1]] += share * (
+        thing.image[:, own[0], own[1]] - image[:, there[0], there[1]]
+    )
+    shown[there] = both
+
+
+def _raise(tall: np.ndarray, alpha: np.ndarray, at: tuple[float, float], height_m: float) -> None:
+    there, own = _window(tall.shape, alpha.shape, at)
+    tall[there] = np.maximum(tall[there], height_m * (alpha[own] > 0.5))
+
+
+def _panels(ground: Ground, how: Rows, light: Light, seed: int) -> SetOut:
+    """Rows of solar panels; half pixels at their edges are mixed."""
+    pitch = max(_spaces(how)[1], PANEL_M + 0.5)
+    inside = ground.depth() * ground.gsd_m
+    rows, cols = np.indices(ground.mask.shape)
+    cover = np.zeros(ground.mask.shape, np.float32)
+    frames = np.zeros(ground.mask.shape, np.float32)
+    count = 0
+    parts, number = ndimage.label(ground.mask)
+    for part in range(1, number + 1):
+        middle, along = axis_of(parts == part)
+        u = ((rows - middle[0]) * along[0] + (cols - middle[1]) * along[1]) * ground.gsd_m
+        v = ((rows - middle[0]) * -along[1] + (cols - middle[1]) * along[0]) * ground.gsd_m
+        table = np.floor(u / (TABLE_M + 1.0)).astype(int)
+        row = np.floor(v / pitch).astype(int)
+        # A table stands whole or not at all.
+        names = (row - row.min()) * (np.ptp(table) + 1) + table - table.min()
+        names = np.where(parts == part, names, -1)
+        off_u = np.abs(u - (table + 0.5) * (TABLE_M + 1.0)) - TABLE_M / 2
+        off_v = np.abs(v - (row + 0.5) * pitch) - PANEL_M / 2
+        body = _covered(off_u, ground.gsd_m) * _covered(off_v, ground.gsd_m)
+        body = body * smoothstep((inside - 0.8) / 0.4) * (names >= 0)
+        keep = np.zeros(names.max() + 2, bool)
+        kept, have = np.unique(names[body > 0.5], return_counts=True)
+        keep[kept[have * ground.gsd_m**2 > 12.0]] = True
+        body = body * keep[names] * (ground.cover.share(*KEEP_OFF) < OFF)
+        count += int((keep[:-1]).sum())
+        joint = np.abs((u / MODULE_M) % 1 - 0.5) > 0.5 - 0.04
+        half = np.abs(off_v + PANEL_M / 2) < 0.06
+        cover = np.maximum(cover, body)
+        fine = float(np.clip((FRAMES_M - ground.gsd_m) / 0.1, 0, 1))
+        frames = np.maximum(frames, fine * body * (joint | half))
+    tall = PANEL_HEIGHT_M * (cover > 0.5)
+    shade = cast(tall.astype(np.float32), light.azimuth, light.slope, ground.gsd_m) * (tall == 0)
+    shade = ndimage.gaussian_filter(shade, 0.5) * ground.mask
+    out = ground.image * (1 - (1 - light.darkness)[:, None, None] * shade)
+    sky = 1 + 0.10 * (ground.noise(40.0, seed, 2) - 0.5)
+    specks = grain(ground, seed + 9)
+    bright = exposure(ground)
+    for band, role in enumerate(ground.roles):
+        dark = aired(ground, band, PANEL.get(role, 0.2) * bright) * sky
+        rim = aired(ground, band, FRAME.get(role, 0.5) * bright)
+        tone = dark + (rim - dark) * 0.6 * frames + 0.5 * specks[band]
+        out[band] += (tone - out[band]) * cover
+    return SetOut(np.clip(out, 0, None).astype(np.float32), count)
+
+
+def _covered(off_m: np.ndarray, gsd_m: float) -> np.ndarray:
+    """Share of a pixel that is on the near side of an edge it lies `off_m` beyond."""
+    return np.clip(0.5 - off_m / gsd_m, 0, 1)
