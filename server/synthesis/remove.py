@@ -24,6 +24,14 @@ COARSEST_HOLE_PX = 16
 first."""
 TEXTURE_WEIGHT = 6.0
 GUARD_SHARE = 0.65
+STRANGE = 2.0
+"""Distance of a patch to the likest right around the hole, by what those have to each other, from
+which on it belongs elsewhere."""
+NEAR_RING = 5
+FEWEST_NEAR = 20
+MOST_NEAR = 1200
+"""Width of that ring, in pixels of a quarter of the size, and how many of its patches are taken."""
+LEAST_KEPT = 0.3
 FEWEST_CENTRES = 200
 OCCURRENCE = (1.0, 0.05)
 """Weight against copying the same few pixels again and again, which shows as a weave: at the
@@ -95,6 +103,8 @@ class Removal:
         level = Level(self.scaling.scaled(image[:, crop[0], crop[1]]), hole[crop], usable[crop])
         self.known = valid[crop] & ~hole[crop]
         self.level = _guarded(level, self.known) if settings.guard else level
+        # Whole pieces would bring whole objects of other places along.
+        self.plain = _without_strange(self.level, self.known) if settings.guard else level
 
     def ground(self) -> tuple[int, int]:
         """Pixels whose surroundings can be copied whole, and pixels of the hole."""
@@ -111,10 +121,10 @@ class Removal:
     def in_pieces(self, seed: int) -> Removed | None:
         """The hole filled by whole pieces of ground, at the shifts at which that repeats itself;
         None where it does not offer enough of them."""
-        field = by_shifts.laid_out(self.level, self.known, np.random.default_rng(seed))
+        level = self.plain
+        field = by_shifts.laid_out(level, self.known, np.random.default_rng(seed))
         if field is None:
             return None
-        level = self.level
         filled = poisson.blended(
             field,
             level.image,
@@ -231,6 +241,38 @@ def _guarded(level: Level, known: np.ndarray) -> Level:
     whole = np.kron(forbidden, np.ones((4, 4), bool))[: level.hole.shape[0], : level.hole.shape[1]]
     usable = level.usable & ~whole
     if usable.sum() < 0.1 * level.usable.size:
+        return level
+    return Level(level.image, level.hole, usable)
+
+
+def _without_strange(level: Level, known: np.ndarray) -> Level:
+    """Forbid what is like nothing right around the hole: objects of another place, which would be
+    copied whole."""
+    small = pyramid.padded(level, 4)
+    quarter = pyramid.halved(pyramid.halved(small.image))
+    inside = pyramid.area_share(pyramid.area_share(small.hole) > 0) > 0
+    sound = pyramid.padded(Level(level.image, ~known & ~level.hole, level.usable), 4)
+    off = pyramid.area_share(pyramid.area_share(sound.hole) > 0) > 0
+    distance = ndimage.distance_transform_edt(~inside)
+    ring = np.argwhere((distance >= 2) & (distance <= NEAR_RING) & ~off)
+    if len(ring) < FEWEST_NEAR:
+        return level
+    ring = ring[:: max(1, len(ring) // MOST_NEAR)]
+    padded = np.pad(quarter, ((0, 0), (1, 1), (1, 1)), mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+    patches = windows.transpose(1, 2, 0, 3, 4).reshape(*inside.shape, -1)
+    near = patches[ring[:, 0], ring[:, 1]]
+    norms = (near**2).sum(axis=1)
+    among = norms[:, None] + norms - 2 * near @ near.T
+    among[np.abs(ring[:, None] - ring).max(axis=2) < 3] = np.inf
+    usual = np.quantile(np.sqrt(np.maximum(among.min(axis=1), 0)), 0.75)
+    flat = patches.reshape(-1, patches.shape[-1])
+    apart = (flat**2).sum(axis=1) + (norms - 2 * flat @ near.T).min(axis=1)
+    strange = np.sqrt(np.maximum(apart, 0)).reshape(inside.shape) > STRANGE * usual
+    strange = ndimage.binary_dilation(strange & ~inside)
+    whole = np.kron(strange, np.ones((4, 4), bool))[: level.hole.shape[0], : level.hole.shape[1]]
+    usable = level.usable & ~whole
+    if usable.sum() < max(LEAST_KEPT * level.usable.sum(), level.hole.sum()):
         return level
     return Level(level.image, level.hole, usable)
 
