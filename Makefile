@@ -2,7 +2,7 @@
 PY = .venv/bin/python
 BUILD = build/landbrush
 
-.PHONY: demo demo-desktop demo-first-edit bench-queue test test-fast test-server test-qgis run lint types imports scan package bench bench-single-image bench-ground bench-words bench-remove bench-came demo-models demo-mmm demo-evaluate bench-evaluate attack bench-sandbox sbom licences install lock release clean
+.PHONY: demo demo-desktop demo-first-edit bench-queue test test-fast test-server test-qgis run lint types imports scan package bench bench-single-image bench-ground bench-words bench-remove bench-noisy bench-came demo-models demo-mmm demo-evaluate bench-evaluate attack bench-sandbox sbom licences install lock release clean
 
 demo:        ## the main job on a real image inside the QGIS desktop (RASTER= PROMPT= POLYGONS= for your own)
 	scripts/demo.sh
@@ -98,6 +98,9 @@ RIVALS := $(CURDIR)/.cache/rivals
 bench-remove: install ## Remove beside OpenCV's shift-map and Telea and PatchMatch (five minutes)
 	@test -d $(RIVALS) || $(PY) -m pip install --quiet --no-deps --target $(RIVALS) opencv-contrib-python-headless==5.0.0.93 pypatchmatch==2.2.0
 	PYTHONPATH=$(RIVALS) $(PY) benchmarks/removals.py build/removals.png build/removals.txt
+
+bench-noisy: install ## "ground after tsunami" on small noisy crops
+	$(PY) benchmarks/noisy_crops.py build/noisy_crops.png
 
 bench-came: install ## how far tornado damage and risen lakes are from what really came
 	$(PY) benchmarks/came.py
