@@ -191,6 +191,10 @@ def test_f1_of_damage_is_counted_over_all_cases(editors, models, tmp_path, monke
     assert rows["reference"]["f1_dam"] == pytest.approx(
         4 / (1 / (none + 1e-6) + 2 / 1e-6 + 1 / (destroyed + 1e-6))
     )
+    # One case, so that its own weighted F1 is that of all.
+    assert rows["reference"]["f1_weighted_of_cases"] == pytest.approx(
+        rows["reference"]["f1_weighted"]
+    )
     assert (
         rows["identity"]["f1_classes"][3] == 0
         and "F1 of damage" in (page.parent / "tables.md").read_text()

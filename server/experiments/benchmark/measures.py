@@ -10,19 +10,16 @@ Whether it does is part of every report.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import shapely
 
 from ...editing.quality import agreement_of
 from ...evaluation import change, likeness
-from ...ground.errors import BadRequest
 from ...models.scene_words import SceneWords
-from ...raster import bands, display, masks
+from ...raster import bands, display
 from ...raster.raster import opened
 from .drawing import Drawn, Seen
 from .protocol import IDENTITY, NOISE, REFERENCE, Case
@@ -35,8 +32,6 @@ ALL = ((REFERENCE, EDIT), (EDIT, IDENTITY), (EDIT, NOISE))
 CROP_PX = 8
 """Ground around the polygon that networks see."""
 TEXTURE_AT_LEAST = 1e-4
-DAMAGES = {"no-damage": 1, "minor-damage": 2, "major-damage": 3, "destroyed": 4}
-UNKNOWN = 255
 SHIFT_DIGITS = 3
 """What is less is rounding of the transform."""
 
@@ -227,39 +222,6 @@ def scenes(words: SceneWords, shot: Shot) -> Taken:
         shapes = shot.seen.place.shapes
         found = agreement_of(words, layer, shot.made.box, shapes, shot.case.land_cover)
     return {"scene_agreement": found.alike / found.windows if found else None}
-
-
-def labelled(case: Case, seen: Seen) -> np.ndarray:
-    """xBD's damage classes (H, W) on the window of a case: 0 no building, 1 ... 4, 255 not
-    classified."""
-    assert case.labels is not None
-    try:
-        data = json.loads(case.labels.read_text("utf8"))
-        features = data["features"]["xy"]
-        about = data.get("metadata", {})
-        outlines = [
-            (
-                shapely.from_wkt(one["wkt"]),
-                DAMAGES.get(one["properties"].get("subtype", ""), UNKNOWN),
-            )
-            for one in features
-        ]
-    except (OSError, ValueError, LookupError, TypeError, shapely.errors.ShapelyError) as error:
-        raise BadRequest(
-            f"{case.labels} is not in xBD's form (features.xy[].wkt, properties.subtype): {error}"
-        ) from error
-    scale = [
-        size / float(about.get(name) or size)
-        for size, name in zip(seen.size, ("width", "height"), strict=True)
-    ]
-    found = np.zeros(seen.mask.shape, np.uint8)
-    for outline, number in outlines:
-        # The labels' pixels are those of xBD's own picture, of which the case's may be a smaller
-        # one.
-        found[
-            masks.draw_mask([shapely.transform(outline, lambda xy: xy * scale)], seen.place.box)
-        ] = number
-    return found
 
 
 Taker = Callable[[Shot], Taken]

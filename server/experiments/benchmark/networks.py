@@ -13,6 +13,7 @@ from ...editors.models import Models
 from ...evaluation import f1_damage, features, likeness
 from ...models import damage_network, dino, lpips, weights
 from ...models.image_text import ImageText
+from .damage_labels import labelled
 from .measures import (
     ALL,
     HIGHER,
@@ -23,7 +24,6 @@ from .measures import (
     Taker,
     changes,
     coloured,
-    labelled,
     scenes,
 )
 
@@ -169,7 +169,9 @@ def damage(models: Models, networks: dict[str, str], shot: Shot) -> list[list[in
     is of all cases together."""
     if "damage" not in networks or shot.case.labels is None:
         return None
-    labels = labelled(shot.case, shot.seen)
+    case, seen = shot.case, shot.seen
+    picture = case.image if case.reference is None else case.reference
+    labels = labelled(shot.case.labels, picture.stem, seen.size, seen.place.box)
     pictures = [coloured(image, shot.seen.roles) for image in (shot.seen.before, shot.seen.after)]
     building, scores = _damage_network(models, networks["damage"]).forward(*pictures)
     found = f1_damage.counted(labels, f1_damage.named(building, scores)[0])

@@ -114,6 +114,10 @@ def _frechet_table(distances: Mapping[str, Mapping[str, Any] | None]) -> list[st
     return [*lines, ""]
 
 
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
 def _damage_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The scores of the systems that have one; nothing where none has."""
     if not rows:
@@ -121,13 +125,15 @@ def _damage_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [
         "## F1 of damage (↑ is better), all cases together",
         "",
-        "| system | F1_dam (harmonic) | weighted | none, minor, major, destroyed |",
-        "|---|---|---|---|",
+        "| system | F1_dam (harmonic) | weighted | weighted, mean of cases | "
+        "none, minor, major, destroyed |",
+        "|---|---|---|---|---|",
     ]
     for row in rows:
         score = row["damage"]
         lines.append(
             f"| {row['system']} | {score['f1_dam']:.4f} | {score['f1_weighted']:.4f} | "
+            f"{_number(score['f1_weighted_of_cases'])} | "
             + ", ".join(f"{one:.3f}" for one in score["f1_classes"])
             + " |"
         )

@@ -64,6 +64,7 @@ class Gathered:
         self.count: dict[str, int] = defaultdict(int)
         self.unjudged: dict[str, dict[str, int]] = defaultdict(dict)
         self.damage: dict[str, Counts] = {}
+        self.damage_of_cases: dict[str, array[float]] = defaultdict(lambda: array("d"))
 
     def add(self, records: Iterable[dict[str, Any]]) -> Gathered:
         """Those of further records."""
@@ -78,9 +79,10 @@ class Gathered:
             for reason in record.get("judged", {}).get("failures", {}).values():
                 self.unjudged[system][reason] = self.unjudged[system].get(reason, 0) + 1
             if record.get("damage"):
-                self.damage[system] = self.damage.get(system, Counts()) + Counts(
-                    *map(tuple, record["damage"])
-                )
+                counts = Counts(*map(tuple, record["damage"]))
+                self.damage[system] = self.damage.get(system, Counts()) + counts
+                if any((*counts.hit, *counts.missed)):
+                    self.damage_of_cases[system].append(counts.weighted)
             spent = self.seconds[system]
             spent[0] += record["seconds"]
             spent[1] += 1
@@ -162,19 +164,21 @@ def _row(system: str, gathered: Gathered, measures: Sequence[Measure]) -> dict[s
         "failed": sum(failures.values()),
         "failures": failures,
         "unjudged": gathered.unjudged[system],
-        "damage": _of_damage(gathered.damage.get(system)),
+        "damage": _of_damage(gathered.damage.get(system), gathered.damage_of_cases.get(system, ())),
         "seconds": spent / runs if runs else None,
     }
 
 
-def _of_damage(counts: Counts | None) -> dict[str, Any] | None:
-    """F1_dam of RSEdit over all cases together, weighted F1, and the classes' own (no, minor, major
-    damage, destroyed)."""
+def _of_damage(counts: Counts | None, each: Sequence[float]) -> dict[str, Any] | None:
+    """F1_dam of RSEdit over all cases together, weighted F1 of the same and in the mean of the
+    cases that have buildings (`each`), and the classes' own (no, minor, major damage,
+    destroyed)."""
     if counts is None:
         return None
     return {
         "f1_dam": counts.harmonic,
         "f1_weighted": counts.weighted,
+        "f1_weighted_of_cases": None if not each else float(np.mean(each)),
         "f1_classes": list(counts.f1),
     }
 

@@ -7,15 +7,17 @@ ABCD's files hold both dates in six bands; `dataset bitemporal --abcd` makes pic
 from __future__ import annotations
 
 import json
-import os
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ...ground.errors import BadRequest
+from . import rscc
 from .pairs import PARTS, TEST, TRAIN, VAL, EditPair
 
+LOG = logging.getLogger(__name__)
 OURS = "pairs.jsonl"
 XBD_PARTS = {"train": TRAIN, "tier1": TRAIN, "tier3": TRAIN, "hold": VAL, "test": TEST}
 DAMAGES = (
@@ -28,11 +30,12 @@ PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 
 
 def read(folder: Path, layout: str = "", test_list: Path | None = None) -> list[EditPair]:
-    """The pairs below a folder, in a stable order; raises BadRequest where there are none, or files
-    are missing.
+    """The pairs below a folder, in a stable order; those whose pictures are missing are left out
+    and counted in the log. Raises BadRequest where there are none.
 
     `layout`: one of LAYOUTS; empty: told from what lies there. `test_list`: file with the
-    `pre_image` paths, a line each, that are RSCC's test part.
+    `pre_image` paths or names, a line each, that are RSCC's test part; None: its test_set.txt,
+    where that lies there.
     """
     if not folder.is_dir():
         raise BadRequest(f"{folder} is no folder.")
@@ -56,20 +59,43 @@ def read(folder: Path, layout: str = "", test_list: Path | None = None) -> list[
         raise BadRequest(
             f"{folder} is not laid out as {name}: {type(error).__name__} {error}."
         ) from error
+    if test_list is None and name == "rscc" and (folder / rscc.TEST_LIST).is_file():
+        test_list = folder / rscc.TEST_LIST
     if test_list is not None:
         found = _by_list(found, folder, test_list)
     if not found:
         raise BadRequest(f"{folder} holds no pair in the layout {name}.")
-    gone = next(
-        (path for pair in found for path in (pair.control, pair.path) if not path.is_file()), None
-    )
-    if gone:
+    return _there(found, folder)
+
+
+def _there(found: list[EditPair], folder: Path) -> list[EditPair]:
+    """The pairs whose pictures are there; what is missing is told and left out. Raises BadRequest
+    where none is."""
+    lacking = [
+        next((path for path in (pair.control, pair.path) if not path.is_file()), None)
+        for pair in found
+    ]
+    gone = [path for path in lacking if path is not None]
+    if len(gone) == len(found):
         raise BadRequest(
-            f"{folder}: {gone} is listed and not there "
-            f"({sum(not p.path.is_file() for p in found)} of {len(found)} later pictures are "
-            "missing)."
+            f"{folder}: none of its {len(found)} pairs is there; {gone[0]} is listed and missing."
         )
-    return found
+    if gone:
+        LOG.warning(
+            "%s: %d of %d pairs are left out, since a picture is listed and not there (%s ...).",
+            folder, len(gone), len(found), gone[0],
+        )  # fmt: skip
+    there = [pair for pair, path in zip(found, lacking, strict=True) if path is None]
+    bare = [pair for pair in there if pair.labels is not None and not pair.labels.is_file()]
+    if bare:
+        LOG.warning(
+            "%s: the labels of %d pairs are listed and not there (%s ...).",
+            folder, len(bare), bare[0].labels,
+        )  # fmt: skip
+    return [
+        replace(pair, labels=None) if pair.labels and not pair.labels.is_file() else pair
+        for pair in there
+    ]
 
 
 def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -88,35 +114,20 @@ def _ours(folder: Path) -> Iterator[EditPair]:
         )
 
 
-def _rscc(folder: Path) -> Iterator[EditPair]:
-    """RSCC: *.jsonl with pre_image, post_image, change_caption, relative to the folder; xBD's
-    labels/ beside, where there are."""
-    for path in sorted(folder.glob("*.jsonl")):
-        for line in _lines(path):
-            labels = folder / "labels" / f"{Path(line['post_image']).stem}.json"
-            yield EditPair(
-                folder / line["post_image"],
-                str(line["change_caption"]),
-                folder / line["pre_image"],
-                labels=labels if labels.is_file() else None,
-            )
-
-
 def _by_list(pairs: list[EditPair], folder: Path, test_list: Path) -> list[EditPair]:
     try:
         wanted = {line.strip() for line in test_list.read_text("utf8").splitlines() if line.strip()}
     except (OSError, UnicodeDecodeError) as error:
         raise BadRequest(f"{test_list} cannot be read: {error}.") from error
-    names = [os.path.relpath(pair.control, folder).replace(os.sep, "/") for pair in pairs]
-    unknown = sorted(wanted - set(names))
+    meant, unknown = rscc.named(wanted, pairs, folder)
     if unknown:
         raise BadRequest(
             f"{test_list}: {len(unknown)} of {len(wanted)} pictures are not in the dataset "
-            f"({unknown[0]} ...)."
+            f"({min(unknown)} ...)."
         )
     return [
-        replace(pair, part=TEST) if name in wanted else pair
-        for name, pair in zip(names, pairs, strict=True)
+        replace(pair, part=TEST) if tested else pair
+        for pair, tested in zip(pairs, meant, strict=True)
     ]
 
 
@@ -208,7 +219,7 @@ def _magicbrush(folder: Path) -> Iterator[EditPair]:
 def _is_rscc(folder: Path) -> bool:
     first = next(iter(sorted(folder.glob("*.jsonl"))), None)
     try:
-        return first is not None and "change_caption" in next(_lines(first), {})
+        return first is not None and "change_caption" in next(rscc.lines(first), {})
     except ValueError:
         return False
 
@@ -217,7 +228,7 @@ Fits = Callable[[Path], bool]
 Reads = Callable[[Path], Iterator[EditPair]]
 LAYOUTS: dict[str, tuple[Fits, Reads]] = {
     "pairs": (lambda folder: (folder / OURS).is_file(), _ours),
-    "rscc": (_is_rscc, _rscc),
+    "rscc": (_is_rscc, rscc.pairs),
     "levir-cc": (lambda folder: (folder / "LevirCCcaptions.json").is_file(), _levir),
     "second-cc": (lambda folder: (folder / "SECOND-CC-AUG.json").is_file(), _second),
     "magicbrush": (
