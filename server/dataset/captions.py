@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from ..ground.errors import WeightsMissing
-from ..models import lazy
+from ..models import lazy, whole
 from ..models.patch_denoiser import best_device
 from ..store import headers
 from ..store.installed import config_of
@@ -49,9 +49,7 @@ class Captioner:
                 self.reader = processor.from_pretrained(
                     str(folder), local_files_only=True, backend="pil"
                 )
-                self.net = cls.from_pretrained(
-                    str(folder), local_files_only=True, use_safetensors=True, dtype=half
-                )
+                self.net = whole.read(cls, folder, dtype=half)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
             raise WeightsMissing(
                 f"{folder} cannot be loaded as {CLASSES[kind]}: {str(error)[:300]}"

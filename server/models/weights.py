@@ -19,7 +19,7 @@ KINDS = {
     "image-text": "CLIP or RemoteCLIP: a folder of transformers, or a file of open_clip (RN50, "
     "ViT-B-32, ViT-L-14)",
     "second-image-text": "another one, which shares nothing with the first, to rank candidates",
-    "dino": "folder of DINO ViT-S/16 as transformers saves it, for DINO-I",
+    "dino": "folder of DINO or DINOv2 as transformers saves it, for DINO-I",
     "lpips": "folder with AlexNet's weights and those of LPIPS 0.1",
     "damage": "ChangeStar's checkpoint for building damage (xView2, s1c5, ViT-B), for F1 of damage",
     "vision-language": "folder of a vision-language model that transformers reads, to judge "

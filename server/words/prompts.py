@@ -17,7 +17,7 @@ from typing import Any
 
 from ..contract.words import ENSEMBLE_SOURCES, Ensemble
 from ..ground.errors import BadRequest, CannotEdit, ModelNotNamed, WeightsMissing
-from ..models import lazy
+from ..models import lazy, whole
 from ..models.weights import ModelFolder
 from .endpoint import Endpoint, NoAnswer
 
@@ -192,7 +192,7 @@ def load_language_model(path: str) -> tuple[Any, Any]:
         raise WeightsMissing(f"There is no language model at {path}.")
     try:
         tokenizer = tokens.from_pretrained(path, local_files_only=True)
-        model = causal.from_pretrained(path, local_files_only=True, use_safetensors=True)
+        model = whole.read(causal, path)
     except (OSError, ValueError, KeyError) as error:
         raise WeightsMissing(
             f"{path} holds no language model that transformers reads: {error}"

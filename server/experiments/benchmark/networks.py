@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ NAMED = (
         HIGHER,
         -1,
         1,
-        "cosine of DINO v1 features with the reference's (MagicBrush)",
+        "cosine of DINO features with the reference's (MagicBrush)",
         ALL,
     ),
     Measure(
@@ -99,7 +100,16 @@ def named(models: Models) -> dict[str, str]:
 def measures_of(networks: dict[str, str]) -> tuple[Measure, ...]:
     """The measures that are taken with those networks."""
     wanted = {name for kind in networks for name in BY[kind]}
-    return (LITE0, *(measure for measure in NAMED if measure.name in wanted))
+    found = (measure for measure in NAMED if measure.name in wanted)
+    return (LITE0, *(_with_version(measure, networks) for measure in found))
+
+
+def _with_version(measure: Measure, networks: dict[str, str]) -> Measure:
+    """A measure that says which network takes it, where there are several that may."""
+    if measure.name != "dino_i":
+        return measure
+    version = dino.named_in(Path(networks["dino"]))
+    return replace(measure, source=f"cosine of {version}, with the reference's (MagicBrush)")
 
 
 def takers(models: Models, networks: dict[str, str]) -> tuple[Taker, ...]:
