@@ -53,7 +53,6 @@ class Table:
             feather_px=settings.get("blend/feather_px"),
             context_px=settings.get("blend/context_px"),
             radiometric_match=settings.get("blend/radiometric_match"),
-            whole_objects=settings.get("blend/whole_objects"),
         )
         known = known_layers(self.algorithm, self.parameters, self.context)
         rows = []

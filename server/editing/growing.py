@@ -31,8 +31,8 @@ from ..raster.composed import composed
 from ..raster.grid import Box
 from ..raster.raster import Profile
 from ..scene.evidence import cast
-from ..scene.network import COARSEST_M
-from .path import Job
+from ..scene.network import COARSEST_M, MULTIPLE
+from .path import Job, Progress
 from .plan import decide
 from .source import Source, opened_source
 
@@ -46,10 +46,14 @@ REACH_M = 1.0
 """By which the shadow that is seen may lie beside where it is reckoned."""
 RIM_M = 0.4
 """Around what is added, where its own colour still shows."""
+FINEST_M = 0.03
 LEAST_M2 = 2.0
 """Area below which nothing is added."""
 LEAST_ROOF_M2 = 8.0
-MOST_POLYGONS = 2000
+LARGEST_PX = 1200
+"""Side of a polygon from which on no single object is meant, and in which they would take long to
+find."""
+MOST_POLYGONS = 500
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Grown:
     notes: tuple[str, ...] = ()
 
 
-def grown(job: Job, editors: Editors, folder: Path) -> Grown:
+def grown(job: Job, editors: Editors, folder: Path, progress: Progress) -> Grown:
     """The job with whole objects, where its request asks for them and its editor takes things
     away."""
     request = job.request
@@ -81,7 +85,10 @@ def grown(job: Job, editors: Editors, folder: Path) -> Grown:
                 "whole objects: they are taken as drawn."
             )
             return Grown(job, (note,))
-        added = [_more(one, source, editors.models) for one in drawn]
+        added = []
+        for number, one in enumerate(drawn):
+            progress("understanding", number, len(drawn))
+            added.append(_more(one, source, editors.models))
         more = [part for part in added if part is not None]
         if not more:
             return Grown(job)
@@ -92,12 +99,16 @@ def grown(job: Job, editors: Editors, folder: Path) -> Grown:
             f"The polygons were grown by {area:,.0f} m² to all of what they mostly cover and to "
             "its shadow. To take them as drawn, leave 'Whole objects' (whole_objects) off."
         )
-        return Grown(replace(job, request=_with(request, both, profile)), (note,))
+        whole = _with(request, both, profile)
+        return Grown(replace(job, request=whole, drawn=request.polygons), (note,))
 
 
 def _can_be_told(source: Source) -> bool:
-    """Whether what stands on the ground shows: pixels are fine enough, and colours are known."""
-    return source.profile.gsd_m <= COARSEST_M and "red" in source.layer.roles.names
+    """Whether what stands on the ground shows: how large that is is known, pixels are fine enough,
+    and so are colours."""
+    profile = source.profile
+    known = not profile.is_picture and FINEST_M <= profile.gsd_m <= COARSEST_M
+    return known and "red" in source.layer.roles.names
 
 
 def _with(request: EditRequest, whole: BaseGeometry, profile: Profile) -> EditRequest:
@@ -125,10 +136,13 @@ def _more(drawn: BaseGeometry, source: Source, models: Models) -> BaseGeometry |
     """What a polygon (in pixels) is to take more; None where that is nothing."""
     profile = source.profile
     reach = min(round(SEEN_M / profile.gsd_m), MOST_SEEN_PX)
-    xmin, ymin, xmax, ymax = drawn.bounds
-    left, top = int(xmin) - reach, int(ymin) - reach
-    box = Box(left, top, int(xmax) + reach + 1 - left, int(ymax) + reach + 1 - top)
-    box = box.clipped(profile.box)
+    # On the network's own grid, and whatever a change of CRS adds in the last digits.
+    xmin, ymin, xmax, ymax = (round(value, 3) for value in drawn.bounds)
+    if max(xmax - xmin, ymax - ymin) > LARGEST_PX:
+        return None
+    left, top = ((int(value) - reach) // MULTIPLE * MULTIPLE for value in (xmin, ymin))
+    right, bottom = (-(-(int(value) + reach + 1) // MULTIPLE) * MULTIPLE for value in (xmax, ymax))
+    box = Box(left, top, right - left, bottom - top).clipped(profile.box)
     if box.width < 8 or box.height < 8:
         return None
     block = source.read(box)
@@ -172,11 +186,12 @@ def _meant(ground: Ground) -> np.ndarray:
     """All of the things (H, W) that the mask mostly covers."""
     found = np.zeros_like(ground.mask)
     for name in STANDS:
-        parts, _ = ndimage.label(_pieces(ground, name))
-        for number in np.unique(parts[ground.mask]):
-            here = parts == number
-            if number and (here & ground.mask).sum() >= MOSTLY * here.sum():
-                found |= here
+        parts, count = ndimage.label(_pieces(ground, name))
+        areas = np.bincount(parts.ravel(), minlength=count + 1)
+        covered = np.bincount(parts[ground.mask], minlength=count + 1)
+        meant = (covered > 0) & (covered >= MOSTLY * areas)
+        meant[0] = False
+        found |= meant[parts]
     return found
 
 

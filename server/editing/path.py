@@ -23,7 +23,7 @@ from ..contract.jobs import (
     SIDECAR_FILE,
 )
 from ..contract.manifest import GateReport, Manifest, Quality, ResultFile
-from ..contract.requests import EditRequest
+from ..contract.requests import EditRequest, Polygons
 from ..editors.base import Scene
 from ..editors.registry import Editors
 from ..ground.files import facts_of, whole_file, write_json
@@ -78,11 +78,13 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked for: by `request`, of the process `process_id`, on `rasters`."""
+    """What is asked for: by `request`, of the process `process_id`, on `rasters`. `drawn`: the
+    polygons as the user gave them, where the request's have been grown since."""
 
     request: EditRequest
     process_id: str
     rasters: Rasters
+    drawn: Polygons | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def edit(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manife
                 verdict = judged(job, work, place, draft, progress)
                 clock.mark("check")
                 quality = assess(work, place, parts, verdict.report, draft)
-                moved = used_for(job.request.polygons, source.profile)
+                moved = used_for(job.drawn or job.request.polygons, source.profile)
                 found = Findings(cuts.search, verdict, quality, place.beyond, moved, guess)
                 manifest = manifest_of(plan, source, place.window, parts, found)
                 manifest = replace(manifest, seconds=clock.total())

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..contract.jobs import BESIDE, MANIFEST_FILE
 from ..contract.manifest import Manifest
-from ..editors.fill import EITHER, LIBRARY, REPEATS, Fill
+from ..editors.fill import EITHER, LIBRARY, REPEATS, REPEATS_FROM, Fill
 from ..editors.registry import Editors
 from ..ground.errors import ServerError
 from ..ground.files import write_json
@@ -31,7 +31,7 @@ FILL = Fill.info.id
 def edit_well(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manifest:
     """The same as `path.edit`, again from other exemplars where the result does not look like the
     word that was asked for."""
-    whole = grown(job, editors, folder)
+    whole = grown(job, editors, folder, progress)
     best = edit(whole.job, editors, folder, progress)
     if whole.notes:
         best = _noted(best, folder, *whole.notes)
@@ -67,7 +67,16 @@ def _failed(manifest: Manifest) -> bool:
     """Whether the result does not look like the word that it was copied for, or is the same few
     pixels again and again."""
     searched = manifest.editor == FILL and manifest.search is not None
-    return searched and (_share(manifest) < LEAST or _repeated(manifest) > REPEATS)
+    if not searched:
+        return False
+    return _share(manifest) < LEAST or (_repeated(manifest) > REPEATS and _ample(manifest))
+
+
+def _ample(manifest: Manifest) -> bool:
+    """Whether there is enough to copy from that other exemplars might not repeat themselves."""
+    found = manifest.search
+    assert found is not None
+    return found.pixels * REPEATS_FROM > manifest.gate.pixels_inside
 
 
 def _repeated(manifest: Manifest) -> float:

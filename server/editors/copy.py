@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..contract.editors import EditorInfo, option
+from ..ground import memory
 from ..ground.errors import CannotEdit
 from ..models.noise import AnchoredNoise
 from ..models.patch_denoiser import best_device
@@ -23,6 +24,8 @@ from .base import Editor, OnStep, Patch, Scene
 from .operator import MOST_SEEN_PX, ground_of, understood_of
 
 FEWEST_PIXELS = 600
+TURNED_BYTES = 40
+"""What a turned pixel of a band takes."""
 SHADED = 0.6
 MOSTLY = 0.8
 """Share of a polygon that an object should cover."""
@@ -142,6 +145,8 @@ class Copy(Editor[CopyOptions]):
         window = Level(scene.image, scene.mask, scene.valid)
         chosen = exemplars[seed % len(exemplars)]
         source = self._source(scene, chosen, options, on_step)
+        side = options.scale * float(np.hypot(*source.usable.shape))
+        memory.check(int(TURNED_BYTES * side**2 * len(source.image)), "Turning the exemplar")
         source = source.turned(options.turn_degrees, options.scale)
         laid, hole = copy(window, source, options.tone)
         share = hole.sum() / max(int((scene.mask & scene.valid).sum()), 1)
@@ -204,7 +209,7 @@ class Copy(Editor[CopyOptions]):
         light = Light.of(replace(ground, parse=understood_of(scene, understanding)))
         if light is None:
             return laid
-        with_it = replace(ground, image=np.where(hole, laid, ground.image))
+        with_it = replace(ground, image=np.where(scene.mask & scene.valid, laid, ground.image))
         with_it = replace(with_it, parse=understanding.of(with_it, {}))
         shaded = with_shadow(with_it, light, hole, options.height_m)
         note = ""

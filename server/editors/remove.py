@@ -65,7 +65,7 @@ class Remove(Editor[RemoveOptions]):
 
     def context_px(self, side_px: int) -> int:
         """Enough to copy from, also where the nearest ground is no good."""
-        return max(96, side_px // 2)
+        return max(64, side_px // 2)
 
     def edit(
         self, scene: Scene, prompt: str, options: RemoveOptions, seed: int, on_step: OnStep

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from ..contract.editors import EditorInfo
 from ..ground.errors import CannotEdit
@@ -43,35 +44,56 @@ class RowsEditor(OperatorEditor[operator.Rows]):
                 f"A pixel here is {scene.gsd_m:.3g} m wide: single trees and rows of panels do not "
                 f"show from {COARSEST_M} m on. Use 'Fill like there' (solar farm, orchard, forest)."
             )
-        done = operator.set_out(ground, options, seed, self._objects(scene, options))
-        if not done.count:
+        some = operator.wanted(ground, options)
+        if some > operator.MOST:
             raise CannotEdit(
-                "There is no room in the polygon: nothing of what is set out fits in. Draw it "
-                "larger, or take smaller spaces (options spacing_m, row_m)."
+                f"About {some:,} things would stand in the polygon, more than the "
+                f"{operator.MOST:,} that are set out at once. Take larger spaces (options "
+                "spacing_m, row_m), or a smaller polygon."
             )
-        notes = []
+        objects, notes = self._objects(scene, options)
+        done = operator.set_out(ground, options, seed, objects)
         if options.thing == operator.TREES and not done.own:
             notes.append(
                 "No single trees stand around whose crowns could be taken, so crowns are drawn. "
                 "Draw one as the exemplar (option thing=the exemplar) for better ones."
             )
-        return done.image, {"set_out": done.count, "notes": notes}
+        return done.image, {"counts": {"set_out": done.count}, "notes": notes}
+
+    def summary(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        """How many were set out; raises CannotEdit where there was room for none."""
+        if "counts" not in facts:
+            return ()
+        if not facts["counts"]["set_out"]:
+            raise CannotEdit(
+                "There is no room in the polygon: nothing of what is set out fits in. Draw it "
+                "larger, or take smaller spaces (options spacing_m, row_m)."
+            )
+        return ()
 
     def apply(self, ground: Ground, scene: Scene, options: operator.Rows, seed: int) -> np.ndarray:
         """The image (C, H, W) with them."""
         return self.made(ground, scene, options, seed)[0]
 
-    def _objects(self, scene: Scene, options: operator.Rows) -> list[operator.Thing]:
-        """The exemplars' objects, cut out; as drawn where none stands out."""
+    def _objects(
+        self, scene: Scene, options: operator.Rows
+    ) -> tuple[list[operator.Thing], list[str]]:
+        """The exemplars' objects, cut out; as drawn, with a word on it, where none stands out."""
         if options.thing != operator.OBJECT:
-            return []
+            return [], []
         found = []
+        notes = []
         for patch in scene.exemplars:
             if not patch.usable.any():
                 continue
             alpha = alpha_of(patch.image, patch.usable, np.zeros_like(patch.usable))
-            soft = patch.usable.astype(np.float32) if alpha is None else alpha
-            found.append(operator.Thing(patch.image, soft))
+            if alpha is None:
+                alpha = ndimage.gaussian_filter(patch.usable.astype(np.float32), 0.8) * patch.usable
+                notes = [
+                    "No object stands out of the ground in the exemplar, so all that was drawn is "
+                    "set out. Draw it around the object with a little ground on every side."
+                ]
+            found.append(operator.Thing(patch.image, alpha))
         if not found:
             raise CannotEdit("Draw the object to set out in rows as the exemplar.")
-        return found
+        return found, notes

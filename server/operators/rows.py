@@ -34,9 +34,12 @@ LEAST_SOLID = 0.86
 MOST_CROWNS = 12
 LEAST_PX = 3.0
 """Width in pixels below which a thing is no more than a speck."""
+MOST = 20_000
+"""Things in one window, at most."""
 PANEL_M = 3.6
 MODULE_M = 1.1
 TABLE_M = 22.0
+LEAST_TABLE_M2 = 12.0
 PANEL_HEIGHT_M = 1.8
 FRAMES_M = 0.22
 """Depth of a row of panels seen from above; width of a module; length of a table; height of its
@@ -66,7 +69,7 @@ class Rows:
         ROWS,
         choices=(ROWS, MIDDLE, SCATTERED),
         help="In rows along the polygon's longest side; in one row along its middle, as along a "
-        "street; or scattered.",
+        "street; or scattered. Panels stand in rows.",
     )
     spacing_m: float = option(
         "In a row every",
@@ -161,25 +164,36 @@ def _spaces(how: Rows) -> tuple[float, float]:
     return how.spacing_m or SPACING_M[how.thing], how.row_m or ROW_M[how.thing]
 
 
+def wanted(ground: Ground, how: Rows) -> int:
+    """About how many things a mask would take."""
+    if how.thing == PANELS:
+        return 0
+    spacing, row_m = _spaces(how)
+    area = float(ground.mask.sum()) * ground.gsd_m**2 * ground.aspect
+    return int(area / max(spacing * (spacing if how.layout == MIDDLE else row_m), 1e-9))
+
+
 def _places(ground: Ground, how: Rows, rng: np.random.Generator) -> list[tuple[float, float]]:
     """Where things stand (row, col), each with its middle in the mask and off what stands there."""
     spacing, row_m = (value / ground.gsd_m for value in _spaces(how))
-    parts, count = ndimage.label(ground.mask)
+    parts, _ = ndimage.label(ground.mask)
     found = []
     off = ground.cover.share(*KEEP_OFF) > OFF
-    for number in range(1, count + 1):
-        part = parts == number
+    loose = how.irregular if how.layout != SCATTERED else max(how.irregular, 0.9)
+    for number, box in enumerate(ndimage.find_objects(parts), 1):
+        own = parts[box] == number
         if how.layout == MIDDLE:
-            places = _along_middle(part, spacing)
+            places = _along_middle(own, spacing)
         else:
-            places = _grid(part, spacing, row_m)
-        loose = how.irregular if how.layout != SCATTERED else max(how.irregular, 0.9)
+            places = _grid(own, spacing, row_m)
         for row, col in places:
+            row += box[0].start
+            col += box[1].start
             row += loose * 0.45 * min(spacing, row_m) * rng.uniform(-1, 1)
             col += loose * 0.45 * min(spacing, row_m) * rng.uniform(-1, 1)
             at = round(row), round(col)
-            inside = 0 <= at[0] < part.shape[0] and 0 <= at[1] < part.shape[1]
-            if inside and part[at] and not off[at]:
+            inside = 0 <= at[0] < parts.shape[0] and 0 <= at[1] < parts.shape[1]
+            if inside and parts[at] == number and not off[at]:
                 found.append((row, col))
     return found
 
@@ -327,34 +341,35 @@ def _panels(ground: Ground, how: Rows, light: Light, seed: int) -> SetOut:
     """Rows of solar panels; half pixels at their edges are mixed."""
     pitch = max(_spaces(how)[1], PANEL_M + 0.5)
     inside = ground.depth() * ground.gsd_m
-    rows, cols = np.indices(ground.mask.shape)
     cover = np.zeros(ground.mask.shape, np.float32)
     frames = np.zeros(ground.mask.shape, np.float32)
     count = 0
-    parts, number = ndimage.label(ground.mask)
-    for part in range(1, number + 1):
-        middle, along = axis_of(parts == part)
+    parts, _ = ndimage.label(ground.mask)
+    free = ground.cover.share(*KEEP_OFF) < OFF
+    fine = float(np.clip((FRAMES_M - ground.gsd_m) / 0.1, 0, 1))
+    for number, box in enumerate(ndimage.find_objects(parts), 1):
+        own = parts[box] == number
+        middle, along = axis_of(own)
+        rows, cols = np.indices(own.shape)
         u = ((rows - middle[0]) * along[0] + (cols - middle[1]) * along[1]) * ground.gsd_m
         v = ((rows - middle[0]) * -along[1] + (cols - middle[1]) * along[0]) * ground.gsd_m
         table = np.floor(u / (TABLE_M + 1.0)).astype(int)
         row = np.floor(v / pitch).astype(int)
         # A table stands whole or not at all.
         names = (row - row.min()) * (np.ptp(table) + 1) + table - table.min()
-        names = np.where(parts == part, names, -1)
         off_u = np.abs(u - (table + 0.5) * (TABLE_M + 1.0)) - TABLE_M / 2
         off_v = np.abs(v - (row + 0.5) * pitch) - PANEL_M / 2
         body = _covered(off_u, ground.gsd_m) * _covered(off_v, ground.gsd_m)
-        body = body * smoothstep((inside - 0.8) / 0.4) * (names >= 0)
-        keep = np.zeros(names.max() + 2, bool)
-        kept, have = np.unique(names[body > 0.5], return_counts=True)
-        keep[kept[have * ground.gsd_m**2 > 12.0]] = True
-        body = body * keep[names] * (ground.cover.share(*KEEP_OFF) < OFF)
-        count += int((keep[:-1]).sum())
-        joint = np.abs((u / MODULE_M) % 1 - 0.5) > 0.5 - 0.04
-        half = np.abs(off_v + PANEL_M / 2) < 0.06
-        cover = np.maximum(cover, body)
-        fine = float(np.clip((FRAMES_M - ground.gsd_m) / 0.1, 0, 1))
-        frames = np.maximum(frames, fine * body * (joint | half))
+        body = body * smoothstep((inside[box] - 0.8) / 0.4) * own
+        have = np.bincount(names[body > 0.5], minlength=int(names.max()) + 1)
+        keep = have * ground.gsd_m**2 > LEAST_TABLE_M2
+        body = body * keep[names] * free[box]
+        count += int(keep.sum())
+        cover[box] = np.maximum(cover[box], body)
+        if fine:
+            joint = np.abs((u / MODULE_M) % 1 - 0.5) > 0.5 - 0.04
+            half = np.abs(off_v + PANEL_M / 2) < 0.06
+            frames[box] = np.maximum(frames[box], fine * body * (joint | half))
     tall = PANEL_HEIGHT_M * (cover > 0.5)
     shade = cast(tall.astype(np.float32), light.azimuth, light.slope, ground.gsd_m) * (tall == 0)
     shade = ndimage.gaussian_filter(shade, 0.5) * ground.mask

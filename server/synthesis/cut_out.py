@@ -26,6 +26,8 @@ NEAR = 0.02
 """Least variance of a colour, in units of [-1, 1] squared."""
 JITTER = 1e-3
 FEWEST = 60
+MOST_PX = 200_000
+"""Pixels up to which an object is cut out at full size."""
 LEAST, MOST = 0.04, 0.97
 """Shares of the drawn polygon that an object has; less or more is none."""
 SOFT_PX = 0.6
@@ -38,6 +40,13 @@ def alpha_of(image: np.ndarray, usable: np.ndarray, ground: np.ndarray) -> np.nd
     `image` (C, h, w), `usable` (h, w): as drawn. `ground` (h, w): what is known to be none of it,
     such as its shadow.
     """
+    if usable.sum() > MOST_PX:
+        small = alpha_of(image[:, ::2, ::2], usable[::2, ::2], ground[::2, ::2])
+        if small is None:
+            return None
+        whole = np.kron(small, np.ones((2, 2), np.float32))
+        whole = whole[: usable.shape[0], : usable.shape[1]]
+        return np.where(usable, ndimage.gaussian_filter(whole, SOFT_PX), 0).astype(np.float32)
     inner = ndimage.binary_erosion(usable, iterations=RIM_PX)
     if inner.sum() < FEWEST:
         return None

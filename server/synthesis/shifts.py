@@ -42,6 +42,9 @@ def dominant(level: Level, rng: np.random.Generator) -> np.ndarray:
         return np.zeros((0, 2), np.int64)
     basis = PatchBasis.fit(small.image, ok, patch, rng)
     rows, cols = np.nonzero(ok)
+    if len(rows) > 4 * BANK:  # long and thin ground, which is not made smaller
+        some = np.sort(rng.permutation(len(rows))[:BANK])
+        rows, cols = rows[some], cols[some]
     found = _likest(basis.project(small.image)[rows, cols], rows, cols, max(ok.shape), rng)
     if not len(found):
         return np.zeros((0, 2), np.int64)
@@ -93,23 +96,32 @@ def _peaks(offsets: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _exact(level: Level, offsets: np.ndarray, factor: int, rng: np.random.Generator) -> np.ndarray:
-    """Each offset moved by less than `factor` to where most of the known ground agrees."""
+    """Each offset moved by less than `factor` to where most of the known ground agrees: by half as
+    much each time. Their order stays; of two that become the same the first does."""
     rows, cols = np.nonzero(level.usable)
     chosen = rng.permutation(len(rows))[:CHECKED]
     rows = rows[chosen]
     cols = cols[chosen]
     own = level.image[:, rows, cols]
-    steps = range(-factor + 1, factor)
-    out = []
+    out: dict[tuple[int, int], None] = {}
     for down, across in offsets:
-        best = (np.inf, down, across)
-        for more_down in steps:
-            for more_across in steps:
-                shift = (int(down + more_down), int(across + more_across))
-                cost = _disagreement(level, own, rows + shift[0], cols + shift[1])
-                best = min(best, (cost, *shift))
-        out.append(best[1:])
-    return np.unique(np.array(out, np.int64), axis=0) if out else offsets
+        best = (int(down), int(across))
+        least = _disagreement(level, own, rows + best[0], cols + best[1])
+        step = factor // 2
+        while step >= 1:
+            around = [
+                (best[0] + a * step, best[1] + b * step)
+                for a in (-1, 0, 1)
+                for b in (-1, 0, 1)
+                if a or b
+            ]
+            costs = [_disagreement(level, own, rows + a, cols + b) for a, b in around]
+            if min(costs) < least:
+                least = min(costs)
+                best = around[costs.index(least)]
+            step //= 2
+        out[best] = None
+    return np.array(list(out), np.int64)
 
 
 def _disagreement(level: Level, own: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> float:

@@ -23,7 +23,8 @@ HOLE = 2500
 KNOWN = 10_000
 """Most pixels of the hole and of the ground at the size at which patches are compared."""
 FEWEST = 60
-LEAST = 1e-6
+FLAT = 2e-3
+"""Differences in units of [-1, 1] below which there is nothing to see: steps of 8 bits."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,10 @@ class Verdict:
     def fault(self) -> float:
         """One number to choose by, the less the better; 0: cannot be told from the ground."""
         return float(
-            max(np.log(max(self.unlike, LEAST)), 0)
-            + 0.8 * abs(np.log(max(self.grain, LEAST)))
-            + 0.8 * abs(np.log(max(self.blur, LEAST)))
-            + max(np.log(max(self.rim, LEAST)), 0)
+            max(np.log(self.unlike), 0)
+            + 0.8 * abs(np.log(self.grain))
+            + 0.8 * abs(np.log(self.blur))
+            + max(np.log(self.rim), 0)
             + 2.0 * self.repeated
         )
 
@@ -68,7 +69,12 @@ def _grain(image: np.ndarray, hole: np.ndarray, ring: np.ndarray) -> float:
     if not inner.any() or not outer.any():
         return 1.0
     rough = _laplacian(image)
-    return float(rough[inner].mean() / max(rough[outer].mean(), LEAST))
+    return _ratio(rough[inner].mean(), rough[outer].mean())
+
+
+def _ratio(value: float, other: float) -> float:
+    """One by the other, near 1 where there is nothing to see of both; never 0."""
+    return float((value + FLAT) / (other + FLAT))
 
 
 def _laplacian(image: np.ndarray) -> np.ndarray:
@@ -100,7 +106,7 @@ def _rim(image: np.ndarray, hole: np.ndarray, known: np.ndarray) -> float:
     usual = np.concatenate(beside)
     if not len(jumps) or not len(usual):
         return 1.0
-    return float(jumps.mean() / max(usual.mean(), LEAST))
+    return _ratio(jumps.mean(), usual.mean())
 
 
 def patches_of(
@@ -115,14 +121,15 @@ def patches_of(
     fine = pyramid.padded(Level(image, hole, usable), factor)
     level = pyramid.build(fine, factor.bit_length())[-1]
     ok, patch = centres(level.usable, PATCH, FEWEST)
+    # What is long and thin is not made smaller: then a sample has to do.
+    places = _sampled(np.stack(np.nonzero(ok), axis=1), KNOWN)
+    inside = _sampled(np.stack(np.nonzero(level.hole), axis=1), HOLE)
     if ok.sum() < FEWEST or not level.hole.any():
         return 1.0, 1.0, 0.0
     rng = np.random.default_rng(0)
     features = PatchBasis.fit(level.image, ok, patch, rng).project(level.image)
-    places = np.stack(np.nonzero(ok), axis=1)
-    bank = features[ok]
-    inside = np.stack(np.nonzero(level.hole), axis=1)
-    found, source = _nearest(features[level.hole], inside, bank, places)
+    bank = features[places[:, 0], places[:, 1]]
+    found, source = _nearest(features[inside[:, 0], inside[:, 1]], inside, bank, places)
     alike = _beside(places[source], ok, rng)
     usual, usual_source = _nearest(features[alike[:, 0], alike[:, 1]], alike, bank, places)
     rough = _rough(fine.image, factor)
@@ -131,12 +138,19 @@ def patches_of(
         core[:] = True
     own = inside[core]
     theirs = places[source[core]]
-    blur = rough[own[:, 0], own[:, 1]].mean() / max(rough[theirs[:, 0], theirs[:, 1]].mean(), LEAST)
+    blur = _ratio(rough[own[:, 0], own[:, 1]].mean(), rough[theirs[:, 0], theirs[:, 1]].mean())
     return (
-        float(found.mean() / max(usual.mean(), LEAST)),
-        float(blur),
+        _ratio(found.mean(), usual.mean()),
+        blur,
         max(_shared(source) - _shared(usual_source), 0.0),
     )
+
+
+def _sampled(places: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the places (n, 2), always the same."""
+    if len(places) <= 4 * most:
+        return places
+    return places[np.sort(np.random.default_rng(1).permutation(len(places))[:most])]
 
 
 def _beside(places: np.ndarray, ok: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -235,7 +235,7 @@ def _rows(text: str) -> dict[str, Any]:
         found["layout"] = MIDDLE
     spacing = re.search(r"\bevery (\d+(?:\.\d+)?) ?(?:m|metres?|meters?)\b", text)
     if spacing:
-        found["spacing_m"] = float(spacing.group(1))
+        found["spacing_m"] = min(max(float(spacing.group(1)), 1.0), 500.0)
     return found
 
 

@@ -75,7 +75,7 @@ def operation_of(text: str) -> tuple[str, str, str]:
     if lexicon.FORBIDDEN.search(text):
         return "unknown", "", ""
     for name, pattern in lexicon.EVENTS.items():
-        if name == "rows" and (GOES.search(text) or _removal(text, mentions(text))):
+        if name == "rows" and (_elsewise(text) or _removal(text, mentions(text))):
             continue
         if pattern.search(text):
             return name, "", _object(text) if name == "copy" else ""
@@ -103,6 +103,20 @@ NONE_LEFT = re.compile(
 )
 """Turns of phrase in which what was spared is denied."""
 _UNKNOWN = ("unknown", "", "")
+
+
+def _elsewise(text: str) -> bool:
+    """Whether rows of trees or panels are spoken of, and something else is asked for."""
+    scene = any(pattern.search(text) for pattern in lexicon.SCENES.values())
+    return scene or bool(GOES.search(text) or HAPPENS.search(text))
+
+
+HAPPENS = re.compile(
+    r"\b(?:replac\w*|turn(?:s|ed|ing)?|convert\w*|chang\w*|swap\w*|instead|becom\w*|into|repair\w*|"
+    r"restor\w*|cover\w*|under|destroy\w*|damag\w*|broken|hail|spring|summer|winter|night|dusk|"
+    r"houses?|housing)\b"
+)
+"""What happens to rows that are there, or to what is called by them."""
 GOES = re.compile(
     r"\b(?:felled|fallen|uprooted|gone|dead|dying|snapped|blown|bare|leafless|burn\w*|storm\w*|"
     r"autumn|without)\b"

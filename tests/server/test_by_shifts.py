@@ -141,3 +141,38 @@ def test_blur_stripes_edges_and_what_is_nowhere_else_are_told_apart():
     assert verdict(brighter, mask).rim > 2 and verdict(brighter, mask).unlike > 1.5
     for worse in (blurred, striped, again, brighter):
         assert verdict(worse, mask).fault > true.fault + 0.3
+
+
+@pytest.mark.parametrize("value", [0.0, 0.4])
+def test_flat_ground_that_is_filled_with_itself_has_no_fault(value):
+    """Classes, calm water and clouds have no grain to compare."""
+    image = np.full((3, SIDE, SIDE), value, np.float32)
+    assert verdict(image, hole()).fault < 0.1
+    image[:, hole()] += 0.5
+    assert verdict(image, hole()).fault > 1
+
+
+def test_shifts_keep_their_order_and_are_exact_at_full_size():
+    side = 360
+    rows, cols = np.mgrid[:side, :side]
+    rng = np.random.default_rng(0)
+    cell = ndimage.gaussian_filter(rng.standard_normal((36, 44)), 2, mode="wrap")
+    image = np.repeat((cell / cell.std() * 0.4)[rows % 36, cols % 44][None], 3, axis=0)
+    image = (image + 0.01 * rng.standard_normal(image.shape)).astype(np.float32)
+    mask = np.zeros((side, side), bool)
+    mask[150:210, 150:210] = True
+    found = shifts.dominant(Level(image, mask, ~mask), np.random.default_rng(0))
+    assert len({tuple(one) for one in found}) == len(found)
+    for down, across in found[:6]:
+        assert down % 36 == 0 and across % 44 == 0, (down, across)
+
+
+def test_long_thin_ground_is_judged_by_a_sample():
+    rng = np.random.default_rng(0)
+    image = ndimage.gaussian_filter(rng.standard_normal((3, 40, 4000)), (0, 1, 1)).astype(
+        np.float32
+    )
+    mask = np.zeros((40, 4000), bool)
+    mask[:, 2000:] = True
+    seen = judged(image, mask, ~mask, ~mask)
+    assert seen.fault < 0.5

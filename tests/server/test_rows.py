@@ -161,7 +161,7 @@ def test_an_object_of_the_exemplar_is_set_out(editors, tmp_path):
         options={"thing": rows.OBJECT, "spacing_m": 22.0, "row_m": 15.0, "irregular": 0.0},
         exemplar=square(16, 26, 54, 58),
     )
-    assert manifest.editor_facts["set_out"] >= 4
+    assert manifest.editor_facts["counts"]["set_out"] >= 4
     assert manifest.gate.pixels_outside_different == 0
     with rasterio.open(tmp_path / "out" / "result.tif") as source:
         red, _, blue = source.read()
@@ -174,3 +174,51 @@ def test_what_cannot_be_set_out_is_said(editors, tmp_path):
         edited(editors, tmp_path, gsd=2.0)
     with pytest.raises(CannotEdit, match="as the exemplar"):
         edited(editors, tmp_path, options={"thing": rows.OBJECT})
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "replace the row of trees by a meadow",
+        "turn the row of trees into water",
+        "convert the tree rows to a meadow",
+        "swap the row of trees for a road",
+        "snow on the rows of trees",
+        "flood the row of trees",
+        "rows of solar panels destroyed by hail",
+        "make this a tree lined street at night",
+        "solar row houses",
+        "die Allee durch Wiese ersetzen",
+        "repair the rows of solar panels",
+    ],
+)
+def test_rows_that_are_there_are_not_set_out(prompt):
+    assert interpret(prompt, lambda text: {}).editor != "rows"
+
+
+def test_spaces_of_words_and_options_are_bounded(editors, tmp_path):
+    for said, spacing in (("0.001", 1.0), ("1000", 500.0)):
+        found = interpret(f"trees along the street every {said} m", lambda text: {})
+        assert found.options["spacing_m"] == spacing
+    with pytest.raises(CannotEdit, match="more than the 20,000"):
+        edited(editors, tmp_path, options={"spacing_m": 0.002, "row_m": 0.002})
+
+
+def test_many_small_polygons_are_set_out_and_one_without_room_stops_nothing():
+    mask = np.zeros((600, 600), bool)
+    for row in range(0, 600, 20):
+        for col in range(0, 600, 20):
+            mask[row : row + 12, col : col + 12] = True
+    ground = Ground(np.full((3, 600, 600), 0.4, np.float32), mask, ROLES[:3], 0.5)
+    ground = replace(ground, parse=told(mask.shape))
+    for how in (rows.Rows(spacing_m=6.0, row_m=6.0, irregular=0), rows.Rows(thing=rows.PANELS)):
+        done = rows.set_out(ground, how, 0)
+        assert not (done.image != ground.image).any(axis=0)[~mask].any()
+        assert done.count == (900 if how.thing == rows.TREES else done.count)
+
+
+def test_counts_of_windows_are_summed_and_none_at_all_is_refused(editors):
+    editor = editors.get("rows")
+    assert editor.summary({"counts": {"set_out": 3}}) == ()
+    with pytest.raises(CannotEdit, match="no room in the polygon"):
+        editor.summary({"counts": {"set_out": 0}})
