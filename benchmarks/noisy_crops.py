@@ -98,7 +98,7 @@ def striped(image: np.ndarray, where: np.ndarray) -> float:
 
 
 def main() -> None:
-    """All crops."""
+    """Edit all crops and print what came of them."""
     if not cases.DATA.is_dir():
         sys.exit(f"no imagery at {cases.DATA} (set LANDBRUSH_DATA)")
     warnings.simplefilter("ignore")

@@ -19,7 +19,7 @@ from scipy import ndimage
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
-from ..contract.requests import PIXELS, EditRequest, Polygons
+from ..contract.requests import EditRequest, Polygons
 from ..editors.models import Models
 from ..editors.operator import MOST_SEEN_PX, SEEN_M
 from ..editors.registry import Editors
@@ -34,6 +34,7 @@ from ..scene.evidence import cast
 from ..scene.network import COARSEST_M, MULTIPLE
 from .path import Job, Progress
 from .plan import decide
+from .region import to_ground
 from .source import Source, opened_source
 
 MOSTLY = 0.7
@@ -113,14 +114,9 @@ def _can_be_told(source: Source) -> bool:
 
 def _with(request: EditRequest, whole: BaseGeometry, profile: Profile) -> EditRequest:
     """A request with other polygons, given in pixels, as the raster's own coordinates."""
-    crs = PIXELS
-    if not profile.is_picture:
-        crs = ""
-        whole = shapely.transform(
-            whole, lambda xy: np.column_stack(profile.transform @ (xy[:, 0], xy[:, 1]))
-        )
+    ground = shapely.transform(whole, to_ground(profile))
     blend = replace(request.blend, whole_objects=False)
-    return replace(request, polygons=Polygons(_plain(mapping(whole)), crs), blend=blend)
+    return replace(request, polygons=Polygons(_plain(mapping(ground))), blend=blend)
 
 
 def _plain(geometry: dict) -> dict:

@@ -63,16 +63,16 @@ class Place:
         if len(limits) > 1 or not shapely.contains(frame, shapely.envelope(parts)).all():
             cut = shapely.get_parts(shapely.get_parts(shapely.intersection(parts, frame)))
             parts = cut[shapely.get_type_id(cut) == 3]
-        return shapely.transform(shapely.multipolygons(list(parts)), _to_ground(profile))
+        return shapely.transform(shapely.multipolygons(list(parts)), to_ground(profile))
 
     def cover(self, profile: Profile) -> BaseGeometry:
         """The rectangle of pixels around all that was edited, in the raster's CRS."""
         found = around_all([_edited_span(region) for region in self.regions])
         corner = (found.col + found.width, found.row + found.height)
-        return shapely.transform(shapely.box(found.col, found.row, *corner), _to_ground(profile))
+        return shapely.transform(shapely.box(found.col, found.row, *corner), to_ground(profile))
 
 
-def _to_ground(profile: Profile) -> Callable[[np.ndarray], np.ndarray]:
+def to_ground(profile: Profile) -> Callable[[np.ndarray], np.ndarray]:
     """From pixels (N, 2) to the raster's CRS."""
     return lambda xy: np.column_stack(profile.transform @ (xy[:, 0], xy[:, 1]))
 

@@ -145,8 +145,10 @@ class Copy(Editor[CopyOptions]):
         window = Level(scene.image, scene.mask, scene.valid)
         chosen = exemplars[seed % len(exemplars)]
         source = self._source(scene, chosen, options, on_step)
-        side = options.scale * float(np.hypot(*source.usable.shape))
-        memory.check(int(TURNED_BYTES * side**2 * len(source.image)), "Turning the exemplar")
+        height, width = source.turned_size(options.turn_degrees, options.scale)
+        if (height, width) != source.usable.shape:
+            needed = TURNED_BYTES * height * width * len(source.image)
+            memory.check(needed, "Turning the exemplar")
         source = source.turned(options.turn_degrees, options.scale)
         laid, hole = copy(window, source, options.tone)
         share = hole.sum() / max(int((scene.mask & scene.valid).sum()), 1)

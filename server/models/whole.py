@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 BUFFERS = ("position_ids", "rotary_emb.inv_freq", "attn.masked_bias", "attn.bias")
-"""Ends of names that older files hold and that are no weights: they are reckoned."""
+"""Ends of names that older files hold and that are no weights, since they are computed."""
 
 
 def read(cls: Any, folder: Path | str, spare: tuple[str, ...] = (), **how: Any) -> Any:

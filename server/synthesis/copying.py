@@ -43,6 +43,11 @@ class Source:
     usable: np.ndarray
     alpha: np.ndarray | None = None
 
+    def turned_size(self, degrees: float, scale: float = 1.0) -> tuple[int, int]:
+        """Height and width of what `turned` gives."""
+        height, width = _whole(self.usable.shape, degrees, scale)
+        return int(height), int(width)
+
     def turned(self, degrees: float, scale: float = 1.0) -> Source:
         """Turned by degrees against the clock, and that many times as large; quarter turns keep
         every pixel as it is."""
@@ -68,13 +73,22 @@ class Source:
         return Source(image, change(self.usable), alpha)
 
 
+def _turn(degrees: float) -> np.ndarray:
+    angle = np.deg2rad(degrees)
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+def _whole(shape: tuple[int, ...], degrees: float, scale: float) -> np.ndarray:
+    """Rows and columns of a canvas that holds all of a turned band of a shape."""
+    return np.ceil(np.abs(_turn(degrees)) @ np.array(shape) * scale - 1e-6).astype(int)
+
+
 def _turned(band: np.ndarray, degrees: float, scale: float, order: int) -> np.ndarray:
     """A band (h, w) turned about its middle on a canvas that holds all of it; where there is
     nothing, 0 of a mask (order 1)."""
-    angle = np.deg2rad(degrees)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    turn = _turn(degrees)
     size = np.array(band.shape)
-    whole = np.ceil(np.abs(turn) @ size * scale - 1e-6).astype(int)
+    whole = _whole(band.shape, degrees, scale)
     if scale < 1 and order == 3:
         band = ndimage.gaussian_filter(band, 0.42 * (1 / scale - 0.6), mode="nearest")
     # Rows point down, so that a turn against the clock seen from above has its sine the other way.

@@ -23,8 +23,6 @@ RIM = 2
 WHOLE = 4096
 """Costs are integers in these steps."""
 SWEEPS = 3
-OFFERS = 60
-"""Most shifts tried for what the dominant ones do not reach."""
 
 
 @dataclass(frozen=True)

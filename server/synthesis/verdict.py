@@ -147,7 +147,7 @@ def patches_of(
 
 
 def _sampled(places: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of the places (n, 2), always the same."""
+    """So many of the places (n, 2), always the same; all where there are not four times as many."""
     if len(places) <= 4 * most:
         return places
     return places[np.sort(np.random.default_rng(1).permutation(len(places))[:most])]

@@ -75,9 +75,7 @@ def operation_of(text: str) -> tuple[str, str, str]:
     if lexicon.FORBIDDEN.search(text):
         return "unknown", "", ""
     for name, pattern in lexicon.EVENTS.items():
-        if name == "rows" and (_elsewise(text) or _removal(text, mentions(text))):
-            continue
-        if pattern.search(text):
+        if pattern.search(text) and (name != "rows" or _sets_out(text, pattern)):
             return name, "", _object(text) if name == "copy" else ""
     text = lexicon.COMPOUNDS.sub(" ", text)
     if not lexicon.UNDAMAGED.search(text) or NONE_LEFT.search(text):
@@ -105,18 +103,19 @@ NONE_LEFT = re.compile(
 _UNKNOWN = ("unknown", "", "")
 
 
-def _elsewise(text: str) -> bool:
-    """Whether rows of trees or panels are spoken of, and something else is asked for."""
-    scene = any(pattern.search(text) for pattern in lexicon.SCENES.values())
-    return scene or bool(GOES.search(text) or HAPPENS.search(text))
+def _sets_out(text: str, rows: re.Pattern[str]) -> bool:
+    """Whether rows of trees or panels are what is asked for, and not what something happens to."""
+    said = wanted(text)
+    told = said if SWAPS.search(text) else text
+    scene = any(pattern.search(told) for pattern in lexicon.SCENES.values())
+    happens = scene or GOES.search(told) or HAPPENS.search(told)
+    return bool(rows.search(said)) and not happens and not _removal(text, mentions(text))
 
 
 HAPPENS = re.compile(
-    r"\b(?:replac\w*|turn(?:s|ed|ing)?|convert\w*|chang\w*|swap\w*|instead|becom\w*|into|repair\w*|"
-    r"restor\w*|cover\w*|under|destroy\w*|damag\w*|broken|hail|spring|summer|winter|night|dusk|"
-    r"houses?|housing)\b"
+    r"\b(?:repair\w*|restor\w*|destroy\w*|damag\w*|broken|hail|spring|summer|winter|replac\w*)\b"
 )
-"""What happens to rows that are there, or to what is called by them."""
+"""What happens to rows that are there."""
 GOES = re.compile(
     r"\b(?:felled|fallen|uprooted|gone|dead|dying|snapped|blown|bare|leafless|burn\w*|storm\w*|"
     r"autumn|without)\b"

@@ -130,6 +130,31 @@ def test_of_several_tries_the_one_that_shows_least_is_taken():
     assert best.shows < SHOWING and GOOD < SHOWING
 
 
+def test_a_removal_is_left_off_at_whichever_stage_it_is_dismissed():
+    from landbrush.server.ground.errors import Dismissed
+    from landbrush.server.synthesis.pyramid import Level
+    from landbrush.server.synthesis.remove import Removal, chosen
+
+    image = scene(3, 120, 120, 1).astype(np.float32)
+    hole = np.zeros((120, 120), bool)
+    hole[40:80, 40:80] = True
+    window = Level(image, hole, np.ones_like(hole))
+    stages = []
+    _, tries = chosen(Removal(window), 0, lambda *stage: stages.append(stage))
+    assert tries > 1 and len(stages) > 3
+    for last in (1, len(stages) // 2, len(stages)):
+        heard = []
+
+        def on_stage(step, total, last=last, heard=heard):
+            heard.append(step)
+            if len(heard) == last:
+                raise Dismissed
+
+        with pytest.raises(Dismissed):
+            chosen(Removal(window), 0, on_stage)
+        assert len(heard) == last
+
+
 def test_a_small_exemplar_for_much_ground_is_told(rgb, tmp_path):
     report = made(
         rgb,

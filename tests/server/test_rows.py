@@ -119,6 +119,10 @@ def test_panels_stand_in_rows_and_are_dark_in_every_band():
         ("rows of trees", {}),
         ("rows of solar panels", {"thing": rows.PANELS}),
         ("line the canal with trees", {"layout": rows.MIDDLE}),
+        ("turn this field into rows of solar panels", {"thing": rows.PANELS}),
+        ("replace the car park with rows of trees", {}),
+        ("plant trees along the street in front of the houses", {"layout": rows.MIDDLE}),
+        ("street trees between the houses", {"layout": rows.MIDDLE}),
     ],
 )
 def test_words_for_rows(prompt, options):
