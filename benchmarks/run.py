@@ -222,7 +222,11 @@ def synthesis() -> None:
     import cases
     from landbrush.server.synthesis.fill import fill
     from landbrush.server.synthesis.pyramid import Level
-    from landbrush.server.synthesis.remove import remove
+    from landbrush.server.synthesis.remove import Removal, chosen
+
+    def remove(window: Level, seed: int) -> object:
+        """As the product removes: the better of two ways."""
+        return chosen(Removal(window), seed)[0].image
 
     if not cases.DATA.is_dir():
         print(f"# synthesis: no imagery at {cases.DATA} (set LANDBRUSH_DATA)")
