@@ -30,7 +30,6 @@ from landbrush.server.contract.requests import EditRequest
 from landbrush.server.editing.path import Job, edit
 from landbrush.server.evaluation.features import lite0
 from landbrush.server.evaluation.fid import frechet
-from landbrush.server.models.scene_words import SceneWords
 from landbrush.server.raster.rasters import Rasters
 from PIL import Image
 from rasterio.enums import Resampling
@@ -158,7 +157,7 @@ def tiles(images: Sequence[np.ndarray], changed: np.ndarray) -> list[list[np.nda
 
 def features(some: list[np.ndarray]) -> np.ndarray:
     """Features (n, 1280) of tiles."""
-    network = lite0(SceneWords().network).network
+    network = lite0().network
     with torch.inference_mode():
         parts = [
             network(torch.from_numpy(np.stack(some[at : at + 16]).astype(np.float32)))[0]

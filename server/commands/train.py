@@ -185,7 +185,7 @@ def _controlnet(given: argparse.Namespace) -> int:
 
 
 def _cyclegan(given: argparse.Namespace) -> int:
-    from ..models.patch_denoiser import best_device
+    from ..ground.optional import best_device
     from ..training.cyclegan import CycleTrainer, Recipe, pictures
 
     if (

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from ..ground.errors import WeightsMissing
+from ..ground.optional import best_device
 from ..models import lazy, whole
-from ..models.patch_denoiser import best_device
 from ..store import headers
 from ..store.installed import config_of
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
+from ..ground.optional import torch
 from .guidance import FreeGuidance
 from .tiles import Tile
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
+from ..ground.optional import torch
 from .tiles import Tiling
 
 OVERLAP = 16

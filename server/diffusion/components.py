@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from ..ground.errors import ModelRefused, WeightsMissing
+from ..ground.optional import torch
 from ..models import lazy, weights, whole
 from ..store import adapters, headers
 from ..store.catalogue import Entry

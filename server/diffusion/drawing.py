@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 
+from ..ground.optional import torch
 from ..models.noise import AnchoredNoise
 from . import schedules, text
 from .branches import Branch, Words

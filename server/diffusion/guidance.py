@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
+from ..ground.optional import torch
 
 FULL = "full"
 IMAGE = "image"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import torch
 
 from ..ground.errors import CannotEdit
+from ..ground.optional import best_device, torch
 from ..store import headers
 
 GB = 1e9
@@ -23,7 +23,6 @@ WORDS = {
     LAYERS: "its layers will be brought there one after the other (offloading), which is slow",
 }
 PRECISIONS = ("automatic", "float32", "bfloat16", "float16")
-_SIZES = {torch.float32: 4, torch.bfloat16: 2, torch.float16: 2}
 HEADROOM = 0.9
 SHORT = 0.08
 """Share of the memory below which idle models are let go."""
@@ -51,11 +50,6 @@ class Placement:
         return f"needs about {self.needs_gb:.1f} GB, {self.free_gb:.1f} GB of {place} are free" + (
             f": {WORDS[self.strategy]}" if self.device.startswith("cuda") else ""
         )
-
-
-def best_device() -> str:
-    """A GPU where there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def free_bytes(device: str) -> int:
@@ -133,4 +127,4 @@ def _largest_turn(numbers: dict[str, int]) -> int:
 
 
 def _needed(numbers: dict[str, int], kind: torch.dtype, work_gb: float) -> float:
-    return sum(numbers.values()) * _SIZES[kind] + work_gb * GB
+    return sum(numbers.values()) * kind.itemsize + work_gb * GB

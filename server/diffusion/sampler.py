@@ -12,16 +12,15 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-import torch
-
+from ..ground.optional import torch
 from .tiles import Tile, Tiling
 
-Denoise = Callable[[torch.Tensor, torch.Tensor, Tile], torch.Tensor]
+Denoise: TypeAlias = "Callable[[torch.Tensor, torch.Tensor, Tile], torch.Tensor]"
 """The model's guided output for one tile (1, C, h, w) at a timestep; the tile says where it
 lies."""
-OnStep = Callable[[int, int, torch.Tensor], None]
+OnStep: TypeAlias = "Callable[[int, int, torch.Tensor], None]"
 """Called with steps done, all steps, and the canvas; raises to stop."""
 
 

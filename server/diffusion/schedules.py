@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..ground.errors import BadRequest, WeightsMissing
+from ..ground.optional import torch
 from ..models import lazy
 
 CLASSES: Mapping[str, tuple[str, Mapping[str, Any]]] = {

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..ground.errors import WeightsMissing
+from ..ground.optional import torch
 from ..models import lazy
 from .branches import Words
 

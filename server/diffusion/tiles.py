@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-
+from ..ground.optional import torch
 from ..synthesis.windows import ramp, starts
 
 SHARE = 0.9

@@ -9,8 +9,8 @@ import numpy as np
 from ..contract.editors import EditorInfo, option
 from ..ground import memory
 from ..ground.errors import CannotEdit
+from ..ground.optional import best_device
 from ..models.noise import AnchoredNoise
-from ..models.patch_denoiser import best_device
 from ..models.patch_modes import content_copied
 from ..models.patch_sampler import Draw
 from ..operators.cast_shadow import Light, with_shadow

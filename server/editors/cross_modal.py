@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-import torch.nn.functional as functional
 
 from ..contract.editors import EditorInfo, NoOptions, option
 from ..models import colours, near_infrared
 from ..operators import radar
+from ..synthesis.resampling import BILINEAR, resized
 from .base import Editor, OnStep, Scene
 
 FEWEST_PX = 64
@@ -173,20 +172,20 @@ class _Scale:
 
     def shrunk(self, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
         """Image and validity on it."""
-        valid = _resized(scene.valid[None].astype(np.float32), self.shape)[0] > 0.99
+        valid = resized(scene.valid[None].astype(np.float32), self.shape, BILINEAR)[0] > 0.99
         if not valid.any():
             valid[:] = True
-        return _resized(scene.filled(), self.shape), valid
+        return resized(scene.filled(), self.shape, BILINEAR), valid
 
     def enlarged(self, made: np.ndarray, seen: np.ndarray, small: np.ndarray) -> np.ndarray:
         """What was made, on the scene's grid; detail finer than that is that of the brightness of
         what was `seen`."""
         shape = seen.shape[1:]
-        whole = _resized(made, shape)
+        whole = resized(made, shape, BILINEAR)
         if shape == self.shape:
             return whole
         light, smooth = (
-            part.mean(axis=0, keepdims=True) for part in (seen, _resized(small, shape))
+            part.mean(axis=0, keepdims=True) for part in (seen, resized(small, shape, BILINEAR))
         )
         return whole * np.clip((light + 0.02) / (smooth + 0.02), 0.25, 4)
 
@@ -205,13 +204,3 @@ class _Scale:
                 "to tell water from meadows by their surroundings."
             )
         return found
-
-
-def _resized(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """(C, H, W) to another shape: averaged where it shrinks."""
-    if image.shape[1:] == tuple(shape):
-        return image
-    part = torch.from_numpy(np.ascontiguousarray(image, np.float32))[None]
-    return functional.interpolate(
-        part, shape, mode="bilinear", antialias=True, align_corners=False
-    )[0].numpy()

@@ -13,11 +13,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-import torch.nn.functional as functional
 from scipy import ndimage
 
 from ..ground.errors import CannotEdit
+from ..ground.optional import functional, torch
 
 KEPT_BELOW = 0.06
 """Mean change (of 1) at which half of the source's own detail is kept."""

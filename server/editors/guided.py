@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-import torch
 
 from ..contract.editors import option
 from ..contract.words import ENSEMBLE_SOURCES
 from ..ground.errors import CannotEdit
+from ..ground.optional import torch
 from ..models.guidance import Shown, Steering, TextGuide, around, similarity_loss
 from ..models.image_text import ImageText
 from ..synthesis.scaling import Scaling

@@ -6,12 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from ..contract.editors import EditorInfo, option
 from ..ground.errors import CannotEdit, WeightsMissing
-from ..models import translation
-from ..models.patch_denoiser import best_device
+from ..ground.optional import best_device, installed, needed, torch, without
 from .base import Editor, Given, OnStep, Scene
 from .frame import Frame, Grid
 
@@ -71,6 +69,8 @@ class LearnedWeather(Editor[LearnedWeatherOptions]):
 
     def missing(self) -> str:
         """What to do where there is no network."""
+        if not installed("torch"):
+            return without("torch")
         return (
             ""
             if self.models.folder.files(FOLDER)
@@ -82,7 +82,8 @@ class LearnedWeather(Editor[LearnedWeatherOptions]):
         )
 
     def check(self, prompt: str, options: LearnedWeatherOptions) -> None:
-        """Raise WeightsMissing where there is no such network."""
+        """Raise NotInstalled, WeightsMissing where there is no such network."""
+        needed("torch")
         if self.missing():
             raise WeightsMissing(self.missing())
         self.models.folder.named(FOLDER, options.checkpoint)
@@ -96,6 +97,8 @@ class LearnedWeather(Editor[LearnedWeatherOptions]):
         self, scene: Scene, prompt: str, options: LearnedWeatherOptions, seed: int, on_step: OnStep
     ) -> np.ndarray:
         """Translate the window on a grid with pixels of the wanted ground size."""
+        from ..models import translation  # its classes are PyTorch's, which not everyone has
+
         path = self.models.folder.named(FOLDER, options.checkpoint)
         on_step(0, 2)
         changed = path.stat().st_mtime_ns

@@ -10,8 +10,8 @@ from scipy import ndimage
 
 from ..contract.editors import EditorInfo, option
 from ..ground.errors import CannotEdit
+from ..ground.optional import best_device
 from ..models.noise import AnchoredNoise
-from ..models.patch_denoiser import best_device
 from ..models.patch_modes import harmonised
 from ..models.patch_sampler import Draw, Schedule, sample
 from ..synthesis.pyramid import Level

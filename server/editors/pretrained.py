@@ -8,8 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as functional
 
 from ..contract.editors import EditorInfo, options_of
 from ..diffusion.components import Model, release
@@ -17,6 +15,7 @@ from ..diffusion.drawing import Drawing, Settings
 from ..diffusion.families import Recipe, family
 from ..diffusion.guidance import FreeGuidance
 from ..ground.errors import BadRequest, CannotEdit, ModelNotNamed, ServerError, UnknownModel
+from ..ground.optional import functional, torch
 from ..store.catalogue import EditorEntry, Entry
 from ..store.installed import config_of
 from . import scenario_prompts

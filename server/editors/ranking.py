@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-import torch.nn.functional as functional
 
 from ..models.scene_words import GSD_M, WINDOW_PX
+from ..synthesis.resampling import BILINEAR, resized
 from .base import COLOURS, Scene
 from .guided import similarity
 from .models import Models
@@ -53,8 +52,5 @@ def _window(scene: Scene, picture: np.ndarray) -> np.ndarray:
         max(0, row - half) : row + half,
         max(0, col - half) : col + half,
     ]
-    side = (WINDOW_PX,) * 2
-    seen = functional.interpolate(
-        torch.from_numpy(np.ascontiguousarray(cut))[None], side, mode="bilinear", antialias=True
-    )
-    return (seen[0].clamp(0, 1) * 255).permute(1, 2, 0).numpy().astype(np.uint8)
+    seen = resized(cut, (WINDOW_PX,) * 2, BILINEAR)
+    return np.asarray((seen.clip(0, 1) * 255).transpose(1, 2, 0), np.uint8)

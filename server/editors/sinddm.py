@@ -5,22 +5,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from ..contract.editors import EditorInfo, option
 from ..ground.errors import CannotEdit
+from ..ground.optional import best_device, installed, needed, without
 from ..models.noise import AnchoredNoise
-from ..models.patch_denoiser import best_device
-from ..models.sinddm import LARGEST_PX, Pyramid, SinDDMNet, resized
-from ..models.sinddm_sampler import Known, count_steps, sample
+from ..models.sinddm import LARGEST_PX, Pyramid
 from ..synthesis.copying import Source, copy
 from ..synthesis.pyramid import Level
+from ..synthesis.resampling import BILINEAR, BOX, resized
 from ..synthesis.scaling import Scaling
-from ..training.sinddm import Recipe, Trainer, network_of
 from .base import Editor, Given, OnStep, Scene, thick_enough
 from .guided import Guidance, GuidedOptions, sentences_of, shown_of, steering_of, with_paraphrases
+
+if TYPE_CHECKING:
+    from ..models.sinddm_network import SinDDMNet
 
 NEW = "new content"
 CONTENT = "copied content"
@@ -108,6 +110,14 @@ class LearnedVariation(Editor[LearnedVariationOptions]):
         needs=("prompt?", "exemplar?"),
     )
 
+    def missing(self) -> str:
+        """What to do where networks cannot be trained."""
+        return "" if installed("torch") else without("torch")
+
+    def check(self, prompt: str, options: LearnedVariationOptions) -> None:
+        """Raise NotInstalled where networks cannot be trained."""
+        needed("torch")
+
     def resolve(self, options: LearnedVariationOptions, given: Given) -> LearnedVariationOptions:
         """With the sentences that guide."""
         return with_paraphrases(self.models, options, given.prompt)
@@ -146,6 +156,8 @@ class LearnedVariation(Editor[LearnedVariationOptions]):
             how = steering_of(options, share=options.share)
             sentences = sentences_of(prompt, options)
             guide = guidance.guide(shown_of(scene, scaling), sentences, how, seed)
+        from ..models.sinddm_sampler import Known, sample  # PyTorch's, which not everyone has
+
         mode = options.mode
         holes = scene.mask
         content: tuple[np.ndarray, ...] = ()
@@ -176,6 +188,8 @@ class LearnedVariation(Editor[LearnedVariationOptions]):
 
     def _named(self, name: str, bands: int) -> SinDDMNet:
         """A trained network of the folder for them; raises WeightsMissing."""
+        from ..training.sinddm import network_of
+
         net = network_of(self.models.folder.named("sinddm", name)).to(best_device())
         if net.final_conv[0].out_channels != bands:
             raise CannotEdit(
@@ -193,6 +207,9 @@ class LearnedVariation(Editor[LearnedVariationOptions]):
         on_step: OnStep,
     ) -> SinDDMNet:
         """The network of this window: learned so far, and on to the last step."""
+        from ..models.sinddm_sampler import Known, count_steps, sample
+        from ..training.sinddm import Recipe, Trainer
+
         recipe = Recipe(steps=options.steps, width=int(options.width))
         trainer = Trainer(pyramid, recipe, best_device())
         image = pyramid.images[-1]
@@ -207,9 +224,7 @@ class LearnedVariation(Editor[LearnedVariationOptions]):
             shown = None
             if step == first or (step > first and step % PREVIEW_EVERY == 0):
                 coarse = sample(trainer.mean, whole, AnchoredNoise(0, scene.origin), scales=1)
-                shown = _laid(
-                    scene, scaling, resized(coarse, scene.mask.shape, Image.Resampling.BILINEAR)
-                )
+                shown = _laid(scene, scaling, resized(coarse, scene.mask.shape, BILINEAR))
             on_step(step, total, shown, f"training, loss {loss:.3f}")
 
         return trainer.run(path, told)
@@ -232,6 +247,4 @@ def _pasted(scene: Scene, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def _holes(mask: np.ndarray, pyramid: Pyramid) -> list[np.ndarray]:
     """The mask at each scale: a pixel is drawn where any of what it covers is."""
     share = mask[None].astype(np.float32)
-    return [
-        resized(share, level.shape[1:], Image.Resampling.BOX)[0] > 0.01 for level in pyramid.images
-    ]
+    return [resized(share, level.shape[1:], BOX)[0] > 0.01 for level in pyramid.images]

@@ -11,10 +11,10 @@ import numpy as np
 
 from ..contract.editors import EditorInfo, option
 from ..ground.errors import CannotEdit, ModelNotNamed
+from ..ground.optional import best_device
 from ..models.guidance import TextGuide
 from ..models.image_text import WHERE
 from ..models.noise import AnchoredNoise
-from ..models.patch_denoiser import best_device
 from ..models.patch_modes import layout_kept, restyled
 from ..models.patch_sampler import Draw, Schedule, Source, sample
 from ..synthesis.fill import FillSettings, Prepared, fill, laid_into_hole, prepared

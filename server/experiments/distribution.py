@@ -14,7 +14,6 @@ from typing import Any
 from ..evaluation import features, fid, inception_score
 from ..evaluation.features import Extractor
 from ..ground.errors import BadRequest
-from ..models.scene_words import SceneWords
 
 PUBLISHED = 500
 NAMES = {
@@ -43,7 +42,7 @@ def run(
         raise BadRequest(f"--images {most}: at least two a side.")
     sides = features.pictures_in(folders[0], most), features.pictures_in(folders[1], most)
     extractors = [
-        features.lite0(SceneWords().network),
+        features.lite0(),
         *([features.of_inception(inception)] if inception else []),
     ]
     measured = [_measured(extractor, sides, say) for extractor in extractors]

@@ -113,6 +113,13 @@ class NotFoundInLayer(CannotEdit):
     title = "Not found in this layer"
 
 
+class NotInstalled(ServerError):
+    """A library that not every setup has is needed."""
+
+    status = 422
+    title = "Something is not installed"
+
+
 class Busy(ServerError):
     """All that could do this is at work for others; it can be asked again."""
 

@@ -15,15 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
-import torch
-import torch.nn.functional as functional
 
+from ..ground.optional import functional, torch
 from .image_text import ImageText
 from .views import views
 
-Loss = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
+Loss: TypeAlias = "Callable[[torch.Tensor, np.random.Generator], torch.Tensor]"
 """Of an estimate (C, H, W, scaled to about [-1, 1]); a scalar that falls as the words fit
 better."""
 

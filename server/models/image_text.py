@@ -12,12 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-import torch.nn.functional as functional
-
 from ..ground.errors import WeightsMissing
+from ..ground.optional import best_device, functional, torch
 from . import lazy, weights, whole
-from .clip import Clip
 from .clip_tokens import tokeniser
 from .views import LONGEST
 
@@ -87,6 +84,8 @@ class _OpenClip(ImageText):
 
     def __init__(self, path: Path, tensors: dict[str, torch.Tensor], device: str) -> None:
         super().__init__(path.stem, device)
+        from .clip import Clip  # its classes are PyTorch's, which not everyone has
+
         self.net = Clip(tensors, _is_quick(path)).eval().requires_grad_(False).to(device)
         self.size = self.net.visual.size
         self.patch = self.net.visual.patch
@@ -158,7 +157,7 @@ def _is_quick(path: Path) -> bool:
 
 def load(path: Path) -> ImageText:
     """The model at that path; raises WeightsMissing with what to put where."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     if not path.exists():
         raise WeightsMissing(f"There is no image-text model at {path}. {WHERE}")
     try:

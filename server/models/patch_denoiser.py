@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as functional
 from scipy import ndimage
 
 from ..ground.errors import CannotEdit
+from ..ground.optional import functional, torch
 from ..synthesis.features import PatchBasis, eroded
 
 PATCH = 15
@@ -34,11 +33,6 @@ KEPT_VALUES = 200_000_000
 """Values of all patches' centres that are kept at most: 800 MB."""
 EXACT_PATCHES = 4096
 """Up to this many patches the softmax runs over all of them on a CPU too."""
-
-
-def best_device() -> str:
-    """Where the denoiser runs: a GPU where there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @dataclass
@@ -145,7 +139,6 @@ class PatchDenoiser:
     def _nearest(self, queries: np.ndarray, signal: float, noise: float) -> np.ndarray:
         import faiss
 
-        faiss.omp_set_num_threads(torch.get_num_threads())
         if self._index is None:
             count, dimension = self.keys.shape
             quantiser = faiss.IndexFlatL2(dimension)
@@ -214,17 +207,17 @@ class PatchDenoiser:
         size = self.centre
         half = self.centre // 2
         position = (np.arange(size) - half) / (self.patch / 2)
-        window = np.exp(-0.5 * (position / 0.2) ** 2)
-        weight = np.outer(window, window).astype(np.float32).ravel()
+        window = np.exp(-0.5 * (position / 0.2) ** 2).astype(np.float32)
         bands = self.image.shape[0]
         (height, width) = asked.shape
-        places = torch.from_numpy(np.flatnonzero(asked))
-        stacked = torch.zeros((bands * size * size, height * width))
-        ones = torch.zeros((size * size, height * width))
-        parts = (values.reshape(-1, bands, size * size) * weight).reshape(len(values), -1).T
-        stacked[:, places] = torch.from_numpy(np.ascontiguousarray(parts))
-        ones[:, places] = torch.from_numpy(weight)[:, None]
-        whole = (height + 2 * half, width + 2 * half)
-        return functional.fold(stacked[None], whole, size)[0].numpy(), functional.fold(
-            ones[None], whole, size
-        )[0, 0].numpy()
+        parts = values.reshape(-1, bands, size, size)
+        total = np.zeros((bands, height + 2 * half, width + 2 * half), np.float32)
+        norm = np.zeros(total.shape[1:], np.float32)
+        laid = np.zeros((bands, height, width), np.float32)
+        for row, col in np.ndindex(size, size):
+            here = slice(row, row + height), slice(col, col + width)
+            share = window[row] * window[col]
+            laid[:, asked] = parts[:, :, row, col].T * share
+            total[:, here[0], here[1]] += laid
+            norm[here] += asked * share
+        return total, norm

@@ -16,7 +16,6 @@ from .patch_sampler import (
     Draw,
     Start,
     denoised,
-    doubled,
     matched_levels,
     noise_levels,
 )
@@ -62,7 +61,9 @@ def content_copied(window: Level, draw: Draw, start: float = 0.6) -> np.ndarray:
     for number in range(count - 1, -1, -1):
         here = levels[number]
         base = (
-            here.image if number == count - 1 else np.where(here.hole, doubled(result), here.image)
+            here.image
+            if number == count - 1
+            else np.where(here.hole, pyramid.doubled(result), here.image)
         )
         begin = Start(
             base, noise_levels(start if number else 0.3, 4), draw.noise.normal(base.shape, number)
@@ -139,7 +140,9 @@ def layout_kept(window: Level, strength: float, draw: Draw) -> np.ndarray:
         base = here.image
         if number < count - 1:
             base = np.where(
-                here.hole, here.image + doubled(result - levels[number + 1].image), here.image
+                here.hole,
+                here.image + pyramid.doubled(result - levels[number + 1].image),
+                here.image,
             )
         start = strength if number == count - 1 else 0.5 * strength
 

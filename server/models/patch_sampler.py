@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
-import torch.nn.functional as functional
 from scipy import ndimage
 
 from ..synthesis import poisson, pyramid, seams
@@ -93,14 +91,6 @@ class Source:
         return PatchDenoiser(self.image, self.usable, device, log_prior=self.log_prior, **how)
 
 
-def doubled(image: np.ndarray) -> np.ndarray:
-    """Twice the size, bicubic."""
-    tensor = torch.from_numpy(np.ascontiguousarray(image))[None]
-    return functional.interpolate(tensor, scale_factor=2, mode="bicubic", align_corners=False)[
-        0
-    ].numpy()
-
-
 def noise_levels(start: float, count: int) -> np.ndarray:
     """Noise levels from `start` (at most 1 - 1e-4) down to 0 in equal steps."""
     return np.linspace(min(start, 1 - 1e-4), 0, count + 1)
@@ -145,7 +135,7 @@ def sample(
     for number in range(depth, copied - 1, -1):
         here = levels[number]
         coarsest = number == depth
-        base = here.image if coarsest else np.where(here.hole, doubled(result), here.image)
+        base = here.image if coarsest else np.where(here.hole, pyramid.doubled(result), here.image)
         first = (1.0 if strength >= 1 else 0.75) if coarsest else how.start
         steps = noise_levels(first, how.coarse_steps if coarsest else how.fine_steps)
         start = Start(base, steps, draw.noise.normal(base.shape, number), how.turns, number)

@@ -1,27 +1,21 @@
-"""SinDDM, the learned single-image diffusion model under Han et al.'s editing: network, schedule,
+"""SinDDM, the learned single-image diffusion model under Han et al.'s editing: its schedule and
 pyramid.
 
 After Kulikov, Yadin, Kleiner, Michaeli, SinDDM: A Single Image Denoising Diffusion Model, 2023,
-whose names of tensors are kept, so that its checkpoints load. A small convolutional network without
-normalisation or attention predicts the noise of an image at any scale of its pyramid; it sees 33 x
-33 pixels. Any number of bands.
+arXiv:2211.16582. The network is in sinddm_network. Any number of bands.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-import torch.nn.functional as functional
-from PIL import Image
-from torch import nn
+
+from ..synthesis.resampling import BILINEAR, LANCZOS, resized
 
 STEPS = 100
 """Noise levels t of the schedule."""
-EMBEDDING = 32
 GAMMA_MOST = 0.55
 """At sampling gamma stays below this, so that 1 - gamma never vanishes."""
 LARGEST_PX = 50_000
@@ -31,56 +25,6 @@ out hardly depends on the image and is about this many grey levels, whatever is 
 165)."""
 REACH = 16
 """How far the network sees to each side."""
-
-
-class _Block(nn.Module):
-    """Depthwise 5 x 5, the embedding added, two 3 x 3, and the input beside it."""
-
-    def __init__(self, inner: int, outer: int) -> None:
-        super().__init__()
-        self.mlp = nn.Sequential(nn.GELU(), nn.Linear(EMBEDDING, EMBEDDING))
-        self.time_reshape = nn.Conv2d(EMBEDDING, inner, 1)
-        self.ds_conv = nn.Conv2d(inner, inner, 5, padding=2, groups=inner)
-        self.net = nn.Sequential(
-            nn.Conv2d(inner, outer, 3, padding=1), nn.GELU(), nn.Conv2d(outer, outer, 3, padding=1)
-        )
-        self.res_conv = nn.Conv2d(inner, outer, 1) if inner != outer else nn.Identity()
-
-    def forward(self, x: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
-        """x (B, C, H, W), embedding (B, 32)."""
-        condition = self.time_reshape(self.mlp(embedding)[:, :, None, None])
-        return self.net(self.ds_conv(x) + condition) + self.res_conv(x)
-
-
-def sinusoids(values: torch.Tensor) -> torch.Tensor:
-    """Sines, then cosines, of 16 frequencies from 1 down to 1/10000: (B,) to (B, 32)."""
-    half = EMBEDDING // 2
-    frequency = torch.exp(-math.log(10_000) * torch.arange(half, device=values.device) / (half - 1))
-    angle = values.float()[:, None] * frequency
-    return torch.cat([angle.sin(), angle.cos()], dim=1)
-
-
-class SinDDMNet(nn.Module):
-    """The noise of an image of `bands` bands at noise level t and scale s; 1,106,772 parameters at
-    3 bands and width 160."""
-
-    def __init__(self, bands: int = 3, width: int = 160) -> None:
-        super().__init__()
-        self.time_mlp = nn.Sequential(
-            nn.Linear(2 * EMBEDDING, 4 * EMBEDDING), nn.GELU(), nn.Linear(4 * EMBEDDING, EMBEDDING)
-        )
-        self.l1 = _Block(bands, width // 2)
-        self.l2 = _Block(width // 2, width)
-        self.l3 = _Block(width, width)
-        self.l4 = _Block(width, width // 2)
-        self.final_conv = nn.Sequential(nn.Conv2d(width // 2, bands, 1))
-
-    def forward(self, x: torch.Tensor, t: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-        """Noise (B, C, H, W) in x; t and scale (B,)."""
-        embedding = self.time_mlp(torch.cat([sinusoids(t), sinusoids(scale)], dim=1).to(x.dtype))
-        for block in (self.l1, self.l2, self.l3, self.l4):
-            x = block(x, embedding)
-        return self.final_conv(x)
 
 
 @dataclass(frozen=True)
@@ -134,17 +78,6 @@ def scale_sizes(height: int, width: int) -> list[tuple[int, int]]:
     return [(round(height / factor**k), round(width / factor**k)) for k in range(count - 1, -1, -1)]
 
 
-def resized(image: np.ndarray, size: tuple[int, int], method: Image.Resampling) -> np.ndarray:
-    """An image (C, H, W) at another size, band by band in single precision."""
-    if image.shape[1:] == size:
-        return image
-    bands = [
-        np.asarray(Image.fromarray(band, "F").resize(size[::-1], method))
-        for band in image.astype(np.float32)
-    ]
-    return np.stack(bands)
-
-
 @dataclass(frozen=True)
 class Pyramid:
     """The image at each scale, coarse to fine. `images`: (C, H, W) in [-1, 1]. `blurred`: of the
@@ -164,11 +97,11 @@ class Pyramid:
         around.
         """
         sizes = scale_sizes(*image.shape[1:])
-        images = tuple(resized(image, size, Image.Resampling.LANCZOS) for size in sizes)
+        images = tuple(resized(image, size, LANCZOS) for size in sizes)
         blurred = [images[0]]
         blurs = [0.0]
         for coarse, fine in zip(images[:-1], images[1:], strict=True):
-            blurred.append(resized(coarse, fine.shape[1:], Image.Resampling.BILINEAR))
+            blurred.append(resized(coarse, fine.shape[1:], BILINEAR))
             pixels = fine.shape[1] * fine.shape[2]
             blurs.append(
                 wrapped_error(fine, blurred[-1])
@@ -192,8 +125,3 @@ def wrapped_error(fine: np.ndarray, blurred: np.ndarray) -> float:
         np.clip((image + 1) * 127.5, 0, 255).astype(np.uint8) for image in (fine, blurred)
     )
     return float(np.linalg.norm((first - second).astype(np.float64)) / first.size)
-
-
-def enlarged(image: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """A sample (B, C, H, W) at the next scale's size, as sampling does it."""
-    return functional.interpolate(image, size=tuple(size), mode="bilinear")

@@ -11,7 +11,8 @@ import torch
 
 from .noise import AnchoredNoise
 from .patch_sampler import CONTENT_SHARE, Guide
-from .sinddm import GAMMA_MOST, STEPS, Diffusion, Pyramid, SinDDMNet, enlarged
+from .sinddm import GAMMA_MOST, STEPS, Diffusion, Pyramid
+from .sinddm_network import SinDDMNet, enlarged
 
 OnStep = Callable[[int, int], None]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
-import torch.nn.functional as functional
+
+from ..ground.optional import functional, torch
 
 SMALLEST_CROP = 0.6
 TURN_DEGREES = 15.0

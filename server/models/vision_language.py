@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from ..ground.errors import WeightsMissing
+from ..ground.optional import best_device
 from . import lazy, whole
 
 LONGEST = 200
@@ -36,7 +37,7 @@ class VisionLanguage:
         )
         if not (folder / "config.json").is_file():
             raise WeightsMissing(f"{folder} holds no config.json. {WHERE}")
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = best_device()
         kind = torch.bfloat16 if self.device == "cuda" else torch.float32
         try:
             with warnings.catch_warnings():

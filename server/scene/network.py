@@ -7,17 +7,15 @@ onnxruntime on one thread, so that the same picture always gives the same number
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
 from ..synthesis.windows import ramp, starts
 from .classes import CLASSES
+from .onnx import Network
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "resources" / "models" / "scene.onnx"
 GROUND_M = 0.5
@@ -36,28 +34,7 @@ class SceneNetwork:
     """The network, loaded when it is first asked."""
 
     def __init__(self, weights: Path = WEIGHTS) -> None:
-        self._weights = weights
-        self._lock = threading.Lock()
-        self._session: Any = None
-
-    @property
-    def session(self) -> Any:
-        """What runs it: on one thread, in one order."""
-        with self._lock:
-            if self._session is None:
-                # From 1.29 on it reports to its makers on all systems, and before on Windows: the
-                # project's versions are older, and what may be turned off is.
-                os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-                import onnxruntime
-
-                onnxruntime.disable_telemetry_events()
-                how = onnxruntime.SessionOptions()
-                how.intra_op_num_threads = how.inter_op_num_threads = 1
-                how.log_severity_level = 3
-                self._session = onnxruntime.InferenceSession(
-                    str(self._weights), how, providers=["CPUExecutionProvider"]
-                )
-            return self._session
+        self._network = Network(weights)
 
     def probabilities(self, rgb: np.ndarray, gsd_m: float, aspect: float = 1.0) -> np.ndarray:
         """Class probabilities (classes, H, W) of a picture (3, H, W) in about [0, 1]. `gsd_m`: root
@@ -101,7 +78,7 @@ class SceneNetwork:
         padded = np.pad(
             picture, ((0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE)), mode="edge"
         )
-        (logits,) = self.session.run(None, {"picture": padded[None].astype(np.float32)})
+        logits = self._network.run(padded[None].astype(np.float32))
         return np.asarray(logits[0, :, :height, :width], np.float32)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
+from ..ground.optional import torch
 from ..models.image_text import ImageText
 from ..raster.grid import Box
 from .windows import LEAST_VALID, Hit, Method, Search, View

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-import torch.nn.functional as functional
 from scipy import ndimage
+
+from .resampling import BICUBIC, resized
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,12 @@ class Level:
 
 def halved(image: np.ndarray) -> np.ndarray:
     """Half the size, bicubic with antialiasing. Sides must be even."""
-    tensor = torch.from_numpy(np.ascontiguousarray(image))[None]
-    size = (image.shape[1] // 2, image.shape[2] // 2)
-    return functional.interpolate(
-        tensor, size, mode="bicubic", antialias=True, align_corners=False
-    )[0].numpy()
+    return resized(image, (image.shape[1] // 2, image.shape[2] // 2), BICUBIC)
+
+
+def doubled(image: np.ndarray) -> np.ndarray:
+    """Twice the size, bicubic."""
+    return resized(image, (image.shape[1] * 2, image.shape[2] * 2), BICUBIC)
 
 
 def area_share(mask: np.ndarray) -> np.ndarray:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
-import torch.nn.functional as functional
 from scipy import ndimage
 
 from . import poisson, pyramid, seams
 from .features import PatchBasis, centres
 from .field import Bank, Field, Search, Targets
 from .pyramid import Level
+from .resampling import BICUBIC, resized
 
 LEVELS = 3
 PATCH = 7
@@ -30,10 +29,8 @@ def wavy(mask: np.ndarray, amplitude_px: float, rng: np.random.Generator) -> np.
     noise = np.zeros(mask.shape, np.float32)
     for cell, weight in ((24, 1.0), (11, 0.6), (5, 0.35)):
         size = (mask.shape[0] // cell + 3, mask.shape[1] // cell + 3)
-        coarse = torch.from_numpy(rng.random(size, dtype=np.float32))[None, None]
-        smooth = functional.interpolate(
-            coarse, scale_factor=cell, mode="bicubic", align_corners=False
-        )[0, 0].numpy()
+        coarse = rng.random((1, *size), dtype=np.float32)
+        smooth = resized(coarse, (size[0] * cell, size[1] * cell), BICUBIC)[0]
         noise += weight * smooth[cell : cell + mask.shape[0], cell : cell + mask.shape[1]]
     low, high = np.percentile(noise[mask], (5, 95)) if mask.any() else (0, 1)
     noise = np.clip((noise - low) / max(high - low, 1e-6), 0, 1)

@@ -21,7 +21,8 @@ import torch
 
 from ..ground.errors import WeightsMissing
 from ..models import weights
-from ..models.sinddm import REACH, Diffusion, Pyramid, SinDDMNet
+from ..models.sinddm import REACH, Diffusion, Pyramid
+from ..models.sinddm_network import SinDDMNet
 
 OnStep = Callable[[int, int, float], None]
 """Called as on_step(step, steps, loss); may raise to stop, after which the work so far is kept."""

@@ -6,27 +6,24 @@ import os
 import shutil
 from typing import Any
 
-import torch
-
 from ..contract.jobs import ACCEPTED, RUNNING
 from ..diffusion import placement
-from ..models import scene_words, sentences
+from ..ground.optional import best_device, torch
+from ..models import scene_words
 from ..raster import provenance
 from .services import Services
 
 
 def device() -> str:
     """The compute device in words."""
-    return (
-        torch.cuda.get_device_name(0)
-        if torch.cuda.is_available()
-        else f"CPU, {os.cpu_count()} threads"
-    )
+    if best_device() == "cuda":
+        return str(torch.cuda.get_device_name(0))
+    return f"CPU, {os.cpu_count()} threads"
 
 
 def free_memory_mb() -> dict[str, int | None]:
     """Free memory of this machine, and of its GPU where there is one."""
-    gpu = placement.free_bytes("cuda") // 1_000_000 if torch.cuda.is_available() else None
+    gpu = placement.free_bytes("cuda") // 1_000_000 if best_device() == "cuda" else None
     return {"memory": placement.free_bytes("cpu") // 1_000_000, "gpu": gpu}
 
 
@@ -43,7 +40,7 @@ def health(services: Services) -> dict[str, Any]:
         "damaged_jobs": sorted(services.store.damaged),
         "roots": [str(root) for root in services.settings.roots],
         "sandbox": list(services.place.held()),
-        "interpreter": "rules and sentence embedding" if sentences.available() else "rules only",
+        "interpreter": "rules and sentence embedding",
         "retrieval": "ready" if scene_words.HEADS.exists() else "the heads are missing",
         "process": os.getpid(),
     }

@@ -12,7 +12,6 @@ from landbrush.server import __main__
 from landbrush.server.evaluation import features, fid, inception_score
 from landbrush.server.ground.errors import WeightsMissing
 from landbrush.server.models import inception
-from landbrush.server.models.scene_words import SceneWords
 from PIL import Image
 from scipy import linalg
 
@@ -179,6 +178,4 @@ def test_the_command(folders, capsys):
 def test_a_file_that_is_no_picture_is_named(folders):
     (folders / "real" / "x.png").write_bytes(b"no picture")
     with pytest.raises(Exception, match="x.png cannot be read"):
-        features.described(
-            features.lite0(SceneWords().network), features.pictures_in(folders / "real")
-        )
+        features.described(features.lite0(), features.pictures_in(folders / "real"))

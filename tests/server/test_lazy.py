@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from landbrush.server.editors.models import MOST_KEPT, Models
-from landbrush.server.models import lazy, sentences
+from landbrush.server.models import lazy
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,6 @@ sys.exit(bool(failed))
 """
 
 
-@pytest.mark.skipif(not sentences.available(), reason="the sentence model is not installed")
 def test_an_interpretation_and_a_job_in_the_first_second_of_a_server():
     done = subprocess.run(
         [sys.executable, "-c", FIRST_MINUTE], capture_output=True, text=True, check=False

@@ -19,11 +19,10 @@ from landbrush.server.models.sinddm import (
     REACH,
     Diffusion,
     Pyramid,
-    SinDDMNet,
     scale_sizes,
-    sinusoids,
     working_size,
 )
+from landbrush.server.models.sinddm_network import SinDDMNet, sinusoids
 from landbrush.server.models.sinddm_sampler import Known, sample
 from landbrush.server.raster.rasters import Rasters
 from landbrush.server.training.sinddm import Recipe, Trainer, network_of

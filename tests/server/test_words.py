@@ -387,7 +387,7 @@ def test_words_without_a_land_cover_and_without_a_model_are_refused(editors, tmp
 
 
 def test_sinddm_is_guided_by_words_and_takes_a_checkpoint(models, editors, tmp_path):
-    from landbrush.server.models.sinddm import SinDDMNet
+    from landbrush.server.models.sinddm_network import SinDDMNet
 
     models.folder.give("image-text", str(tiny_clip.saved(tmp_path)))
     folder = Path(models.folder.folder) / "sinddm"
@@ -432,7 +432,7 @@ def test_a_schedule_that_is_none_is_refused(models, editors, tmp_path, schedule)
 
 @pytest.mark.parametrize("mode", ["copied content", "finest scale"])
 def test_sinddms_other_modes(models, editors, tmp_path, mode):
-    from landbrush.server.models.sinddm import SinDDMNet
+    from landbrush.server.models.sinddm_network import SinDDMNet
 
     folder = Path(models.folder.folder) / "sinddm"
     folder.mkdir(parents=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
-import torch
-import torch.nn.functional as functional
-
+from ...ground.optional import functional, torch
 from ..codec import Codec
 from ..drawing import Drawing
 
-Pictures = tuple[torch.Tensor, torch.Tensor]
+Pictures: TypeAlias = "tuple[torch.Tensor, torch.Tensor]"
 """The drawn picture, and the source after the same way through the autoencoder."""
 
 

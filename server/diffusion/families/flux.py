@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
+from ...ground.optional import torch
 from .. import schedules
 from ..branches import Words
 from ..drawing import Drawing

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
+from ...ground.optional import torch
 from ...models import lazy
 from .. import schedules
 from ..branches import Branch, Guided, Words, stacked

@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
+from ...ground.optional import torch
 from .. import schedules
 from ..branches import Branch, Guided, stacked
 from ..drawing import Drawing

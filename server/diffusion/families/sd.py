@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
+from ...ground.optional import torch
 from .. import schedules
 from ..branches import Branch, Guided, stacked
 from ..drawing import Drawing

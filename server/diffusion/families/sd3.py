@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
+from ...ground.optional import torch
 from ...store.installed import config_of
 from .. import schedules
 from ..branches import Branch, Guided, Words, stacked

@@ -131,7 +131,7 @@ def takers(models: Models, networks: dict[str, str]) -> tuple[Taker, ...]:
 def lite0_features(models: Models, picture: np.ndarray) -> np.ndarray:
     """(1280,) of a picture (3, H, W) in [0, 1]."""
     with torch.inference_mode():
-        network = features.lite0(models.scene_words.network).network
+        network = models.cached("lite0", features.lite0).network
         return network(torch.from_numpy(picture)[None])[0][0].numpy()
 
 
