@@ -2,7 +2,7 @@
 PY = .venv/bin/python
 BUILD = build/landbrush
 
-.PHONY: demo demo-desktop demo-first-edit bench-queue test test-fast test-server test-qgis run lint types imports scan package bench bench-single-image bench-ground bench-words bench-remove bench-noisy bench-came demo-models demo-mmm demo-evaluate bench-evaluate attack bench-sandbox sbom licences install lock release clean
+.PHONY: demo demo-desktop demo-first-edit bench-queue test test-fast test-server test-qgis run lint types imports scan package bench bench-single-image bench-ground bench-words bench-remove bench-noisy bench-came bench-start demo-models demo-mmm demo-evaluate bench-evaluate attack bench-sandbox sbom licences install lock release clean
 
 demo:        ## the main job on a real image inside the QGIS desktop (RASTER= PROMPT= POLYGONS= for your own)
 	scripts/demo.sh
@@ -77,6 +77,9 @@ attack: install ## hostile files, odd requests, kills, over loopback (ten minute
 
 bench-sandbox: install ## what workers cost: first and second edit, beside the same in one process
 	$(PY) benchmarks/sandbox.py
+
+bench-start: install ## what it costs to begin: an edit on the command line, a server, its first edit, a refusal (Linux)
+	$(PY) benchmarks/start.py
 
 bench-queue: install ## what a long queue of jobs costs
 	$(PY) benchmarks/long_queue.py

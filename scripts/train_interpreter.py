@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from landbrush.server.models import sentences
-from landbrush.server.words.lexicon import OPERATIONS
+from landbrush.server.words.operations import OPERATIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -209,7 +209,11 @@ def _tell(manifest: Manifest, output: Path) -> None:
 def _check_targets(
     given: argparse.Namespace, read: Sequence[Path], targets: Sequence[Path]
 ) -> None:
-    """Refuse to write over what is read, and over anything else unless that is wanted."""
+    """Refuse what can be refused before anything is loaded: files that are not there, and to write
+    over what is read, or over anything else unless that is wanted."""
+    for path in read:
+        if not path.exists():
+            raise BadRequest(f"There is no file '{path}'.")
     if not given.output.parent.is_dir():
         raise BadRequest(f"--output {given.output}: there is no folder {given.output.parent}.")
     if given.output.suffix.lower() not in (".tif", ".tiff"):

@@ -11,7 +11,7 @@ from ..contract.editors import AUTO
 from ..contract.requests import GROUND_KINDS, Blend
 from ..ground.errors import BadRequest
 from ..ground.settings import default_home
-from ..words import interpreter
+from ..words.operations import OFFERED
 from .home import ids_shipped
 
 
@@ -36,7 +36,7 @@ def add_arguments(edit: argparse.ArgumentParser) -> None:
         "--operation",
         default="",
         metavar="NAME",
-        help="what is meant, where the words are not clear: " + ", ".join(interpreter.OFFERED),
+        help="what is meant, where the words are not clear: " + ", ".join(OFFERED),
     )
     edit.add_argument(
         "--editor",

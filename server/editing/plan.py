@@ -11,7 +11,7 @@ from ..contract.words import Interpretation
 from ..editors.base import Editor, Given
 from ..editors.registry import Editors
 from ..ground.errors import BadRequest, CannotEdit, WeightsMissing
-from ..words import land_cover, lexicon
+from ..words import land_cover, operations
 from ..words.interpreter import EDITOR_OF
 from ..words.land_cover import NAMES, OBJECTS
 
@@ -173,7 +173,7 @@ def _from_words(request: EditRequest, editors: Editors) -> _Choice:
         general = editors.ready_to_instruct()
         if general is None:
             raise WeightsMissing(
-                f"{lexicon.OPERATIONS[operation]} needs a pretrained editor, and none is "
+                f"{operations.OPERATIONS[operation]} needs a pretrained editor, and none is "
                 "installed (see Models, or 'landbrush-server models list'). Without one: draw an "
                 "exemplar of how it should look and use 'Fill like there' or 'Copy'."
             )
@@ -184,12 +184,12 @@ def _from_words(request: EditRequest, editors: Editors) -> _Choice:
     editor = editors.get(understood.editor)
     options = editor.parse(_said(editor, understood, request))
     word = ""
-    named = operation in lexicon.CLASSES or bool(understood.options.get("word"))
+    named = operation in operations.CLASSES or bool(understood.options.get("word"))
     if named and not exemplar and editor.searches(options):
         word = editor.values(options).get("word", "") or operation
     if not exemplar and not word and ("exemplar" in editor.info.needs or editor.searches(options)):
         raise CannotEdit(
-            f"{lexicon.OPERATIONS[operation]}: draw the area to copy from as the exemplar."
+            f"{operations.OPERATIONS[operation]}: draw the area to copy from as the exemplar."
         )
     return _Choice(editor, options, operation, word, understood=understood)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..contract.message import ContractError
 from ..contract.words import Ensemble
-from ..editors.models import Models
 from ..ground.errors import BadRequest, ServerError
+
+if TYPE_CHECKING:
+    from ..editors.models import Models
 
 
 def answer(models: Models, asked: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 WEIGHTS = {"paved": 1.0, "tree": 0.8, "low": 0.8, "shadow": 0.8, "bare": 0.6, "roof": 0.3}
 """How alike a class looks in one place and another."""
@@ -254,7 +254,7 @@ def _in_bands(known: Mapping[str, np.ndarray], scene: Surroundings) -> np.ndarra
         there = there[::step]
         flat = scene.rgb.reshape(3, -1)[:, there].T
         wanted = np.stack([known[role] for role in ("red", "green", "blue")]).reshape(3, -1).T
-        _, near = cKDTree(flat).query(wanted, k=min(NEIGHBOURS, len(there)))
+        _, near = scipy.spatial.cKDTree(flat).query(wanted, k=min(NEIGHBOURS, len(there)))
         near = near.reshape(len(wanted), -1)
         for number in lacking:
             own = scene.image[number].ravel()[there]

@@ -21,6 +21,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from ..ground.errors import BadRequest, NoSpace
+from ..ground.optional import needed
 from . import doors
 
 KINDS = {
@@ -45,7 +46,7 @@ class Vectors:
 
 @functools.cache
 def _library() -> ModuleType:
-    """pyogrio, with the drivers of KINDS and KML alone."""
+    """pyogrio, with the drivers of KINDS and KML alone; raises NotInstalled."""
     with _loading:
         with rasterio.Env():  # the other GDAL registers its drivers first, by its own list
             pass
@@ -56,6 +57,7 @@ def _library() -> ModuleType:
         )
         os.environ["CPL_LOG"] = os.devnull  # it names each driver that it has not got
         try:
+            needed("pyogrio", "files")
             import pyogrio
             import pyogrio.raw
         finally:

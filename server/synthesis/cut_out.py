@@ -10,8 +10,8 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import scipy
 from scipy import ndimage
-from scipy.cluster.vq import kmeans2
 
 from .graph_cut import cut
 from .scaling import Scaling
@@ -97,7 +97,7 @@ def _distance(colours: np.ndarray, of: np.ndarray) -> np.ndarray:
     apart = of + np.random.default_rng(0).normal(0, JITTER, of.shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of an empty cluster, which is left out
-        centres, member = kmeans2(apart, few, seed=0, minit="++")
+        centres, member = scipy.cluster.vq.kmeans2(apart, few, seed=0, minit="++")
     best = np.full(len(colours), np.inf)
     for number in range(few):
         own = of[member == number]

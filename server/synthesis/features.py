@@ -75,7 +75,9 @@ class PatchBasis:
         # Bands last, so that a row of a patch is one run of memory.
         padded = _reflected(image, patch // 2).astype(np.float32, copy=False).transpose(1, 2, 0)
         padded = np.ascontiguousarray(padded)
-        down, across, step = padded.strides
+        step = padded.itemsize  # strides of an axis of one band may be anything
+        across = step * bands
+        down = across * padded.shape[1]
         patches = np.lib.stride_tricks.as_strided(
             padded, (height, width, patch, patch * bands), (down, across, down, step)
         )

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import breadth_first_order, maximum_flow
+import scipy
 
 from .pyramid import Level
 
@@ -185,11 +184,14 @@ def cut(gain: np.ndarray, p: np.ndarray, q: np.ndarray, joined: np.ndarray) -> n
     rows = np.concatenate([p, np.full(len(keeps), source), goes])
     cols = np.concatenate([q, keeps, np.full(len(goes), sink)])
     room = np.concatenate([np.rint(joined * WHOLE).astype(np.int64), costs[keeps], -costs[goes]])
-    graph = csr_matrix((room.astype(np.int32), (rows, cols)), shape=(count + 2, count + 2))
-    left = graph - maximum_flow(graph, source, sink).flow
+    csgraph = scipy.sparse.csgraph
+    graph = scipy.sparse.csr_matrix(
+        (room.astype(np.int32), (rows, cols)), shape=(count + 2, count + 2)
+    )
+    left = graph - csgraph.maximum_flow(graph, source, sink).flow
     left.data[left.data < 0] = 0
     left.eliminate_zeros()
-    reached = breadth_first_order(left, source, return_predecessors=False)
+    reached = csgraph.breadth_first_order(left, source, return_predecessors=False)
     taken = np.ones(count + 2, bool)
     taken[reached] = False
     return taken[:count]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sparse
-from scipy.sparse.linalg import cg
+import scipy
 
 from .field import Field
 
@@ -117,12 +116,14 @@ Pairs = list[tuple[np.ndarray, np.ndarray]]
 def _solved(pairs: Pairs, diagonal: np.ndarray, right: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Unknowns (n, C) of the system with that diagonal, -1 for every pair of neighbours, and right
     sides (n, C)."""
+    from scipy.sparse.linalg import cg  # slow to import, and not every edit solves
+
     count = len(diagonal)
     p = np.concatenate([pair[0] for pair in pairs])
     q = np.concatenate([pair[1] for pair in pairs])
-    off = sparse.coo_matrix((np.full(len(p), -1.0), (p, q)), shape=(count, count))
-    matrix = (off + off.T + sparse.diags(diagonal)).tocsr()
-    scale = sparse.diags(1 / diagonal)
+    off = scipy.sparse.coo_matrix((np.full(len(p), -1.0), (p, q)), shape=(count, count))
+    matrix = (off + off.T + scipy.sparse.diags(diagonal)).tocsr()
+    scale = scipy.sparse.diags(1 / diagonal)
     columns = [
         cg(matrix, right[:, band], x0=start[:, band], rtol=1e-4, maxiter=400, M=scale)[0]
         for band in range(right.shape[1])

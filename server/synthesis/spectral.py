@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 KEPT = "kept"
 FROM_IMAGE = "from the image"
@@ -54,7 +54,7 @@ def carried(
     if not changed.any() or not ground.size:
         return others
     picked = ground[np.linspace(0, len(ground) - 1, min(len(ground), MOST_PIXELS)).astype(int)]
-    tree = cKDTree(shown.reshape(len(shown), -1).T[picked])
+    tree = scipy.spatial.cKDTree(shown.reshape(len(shown), -1).T[picked])
     values = others.reshape(len(others), -1)[:, picked]
     out = others.copy()
     places = np.flatnonzero(changed)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 
 from . import land_cover, lexicon
-from .lexicon import CLASSES, Mention, mentions
+from .lexicon import Mention, mentions
+from .operations import CLASSES
 
 NO_THING = re.compile(r"^\s*(?:no|without|minus|zero)\s+(?!longer)")
 

@@ -17,7 +17,7 @@ from ..contract.words import Choice, Interpretation
 from ..ground.errors import BadRequest
 from ..operators.lake import POOL
 from . import amounts, grammar, land_cover, languages, lexicon
-from .lexicon import CLASSES, OPERATIONS
+from .operations import CLASSES, OFFERED, OPERATIONS
 
 EDITOR_OF = {
     "remove": "remove",
@@ -45,8 +45,6 @@ DENIES = re.compile(r"\b(?:no|not|never|without|don't|isn't|wasn't|what|which|wh
 """Where these stand nothing is put there by its name."""
 NEGATION = re.compile(r"\b(?:no|not|never|without|instead|rather|don't|isn't|wasn't)\b")
 """Where these stand, a pooled sentence vector is no witness against the rules."""
-OFFERED = tuple(name for name in OPERATIONS if name != "unknown")
-"""What can be chosen, as an operation to carry out."""
 CALLED = {
     **{OPERATIONS[name].lower(): name for name in OFFERED},
     "low-light": "night",

@@ -10,33 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import land_cover
-
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-OPERATIONS = {
-    "remove": "Remove what is there",
-    "fill_like": "Fill like a marked area",
-    "copy": "Copy from a marked area",
-    "flood": "Flood",
-    "burn": "Burn scar",
-    "snow": "Snow",
-    "fog": "Fog",
-    "season": "Season and drought",
-    "night": "Low light",
-    **land_cover.OPERATIONS,
-    "rows": "Set out in rows",
-    "damage": "Damage",
-    "repair": "Repair damage",
-    "variation": "Another version of the same",
-    "harmonise": "Blend into the surroundings",
-    "unknown": "Something else",
-}
-CLASSES = tuple(land_cover.OPERATIONS)
-"""Operations that put a kind of ground in place of another."""
 
 FILE = Path(__file__).resolve().parents[2] / "resources" / "words.toml"
 

@@ -123,11 +123,12 @@ class Children:
         raise AssertionError("unreachable")
 
     def prepare(self) -> None:
-        """Start one of each kind now, so that nobody waits for them later."""
+        """Start one of each kind now, with what nearly every edit uses, so that nobody waits for
+        them later."""
         for pool in (self._readers, self._editors, self._words):
             # What is wrong is told to whoever asks for something.
-            with contextlib.suppress(Lost, ServerError, OSError), pool.taken(None):
-                pass
+            with contextlib.suppress(Lost, ServerError, OSError), pool.taken(None) as worker:
+                worker.ask("warm up", {"edits": pool is self._editors}, _nobody, never)
 
     def unload(self, model_id: str) -> None:
         """Let idle workers drop a model now, and busy ones when their edit has ended."""

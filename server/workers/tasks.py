@@ -53,6 +53,7 @@ from ..search.find import find
 from . import messages
 from .admission import Admission
 from .child import Start
+from .warming import warm_up
 
 UPLOAD_DRIVERS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "HFA")
 """Formats taken as uploads; read again, they are opened as what `doors.FORMATS` allows, never as a
@@ -264,6 +265,15 @@ def _unload(desk: Desk, given: dict[str, Any]) -> bool:
     return desk.editors.models.warm.drop(str(given["model"]))
 
 
+def _warm_up(desk: Desk, given: dict[str, Any]) -> bool:
+    """Load what nearly every edit uses, so that the first one does not wait for it."""
+    if given["edits"]:
+        warm_up(desk.editors)
+    else:
+        desk.editors.models.interpret("snow on what is not said otherwise")
+    return True
+
+
 def _process(desk: Desk, given: dict[str, Any]) -> int:
     """Which process this is, once it has everything imported."""
     return os.getpid()
@@ -284,5 +294,6 @@ TASKS: dict[str, Callable[[Desk, dict[str, Any]], Any]] = {
     "interpret": _interpret,
     "paraphrase": _paraphrase,
     "unload": _unload,
+    "warm up": _warm_up,
     "process": _process,
 }

@@ -6,7 +6,7 @@ import pytest
 from landbrush.server.contract.requests import EditRequest
 from landbrush.server.editing.plan import decide
 from landbrush.server.ground.errors import BadRequest
-from landbrush.server.words.interpreter import OFFERED
+from landbrush.server.words.operations import OFFERED
 
 from tests.server.conftest import MODELS, inputs, ring, square
 from tests.server.edits import A, made

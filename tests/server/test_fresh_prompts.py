@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from landbrush.server.words import land_cover
 
-from tests.server.test_interpreter import MODELS, needs_model
+from tests.server.test_interpreter import MODELS
 
 FILE = Path(__file__).resolve().parents[2] / "resources" / "phrases_fresh.json"
 ROWS = json.loads(FILE.read_text("utf8"))
@@ -27,7 +27,6 @@ def acted(row):
     return names
 
 
-@needs_model
 @pytest.mark.parametrize(("seen", "least"), [(True, 0.92), (False, 0.8)])
 def test_what_is_acted_on_is_right(seen, least):
     rows = [row for row in ROWS if row["seen"] == seen]

@@ -12,7 +12,7 @@ from landbrush.server.editors.models import Models
 from landbrush.server.ground.errors import CannotEdit
 from landbrush.server.models import sentences
 from landbrush.server.words import grammar
-from landbrush.server.words.lexicon import CLASSES, OPERATIONS
+from landbrush.server.words.operations import CLASSES, OPERATIONS
 
 from tests.server.conftest import MODELS, inputs, ring, square
 
