@@ -2,7 +2,7 @@
 PY = .venv/bin/python
 BUILD = build/landbrush
 
-.PHONY: demo demo-desktop demo-first-edit bench-queue test test-fast test-server test-qgis run lint types imports scan package bench bench-single-image bench-ground bench-words bench-remove bench-noisy bench-came bench-start demo-models demo-mmm demo-evaluate bench-evaluate attack bench-sandbox sbom licences install lock release clean
+.PHONY: demo demo-desktop demo-first-edit bench-queue test test-fast test-server test-qgis run lint types imports scan package wheelhouse bench bench-single-image bench-ground bench-words bench-remove bench-noisy bench-came bench-start demo-models demo-mmm demo-evaluate bench-evaluate attack bench-sandbox sbom licences install lock release clean
 
 demo:        ## the main job on a real image inside the QGIS desktop (RASTER= PROMPT= POLYGONS= for your own)
 	scripts/demo.sh
@@ -46,6 +46,9 @@ sbom: install ## build/landbrush.cdx.json, a CycloneDX bill of materials, and do
 
 package: install ## build/landbrush.zip for plugins.qgis.org
 	$(PY) scripts/package.py
+
+wheelhouse: install ## build/wheelhouse-*.zip: the small setup for computers without a network (ARGS="--platform win_amd64 --python 3.12")
+	$(PY) scripts/wheelhouse.py $(ARGS)
 
 scan: package ## the QGIS repository's security scan on the built plugin
 	$(PY) scripts/scan.py $(BUILD)
@@ -110,7 +113,8 @@ bench-came: install ## how far tornado damage and risen lakes are from what real
 
 lock: ## the newest versions of everything that fit together, for developers and, with hashes, for servers (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.10 --no-annotate --upgrade -o requirements-dev.lock
-	uv pip compile pyproject.toml --universal --python-version 3.10 --no-annotate --generate-hashes --upgrade -o requirements-server.lock
+	uv pip compile pyproject.toml --extra files --extra pretrained --universal --python-version 3.10 --no-annotate --generate-hashes --upgrade -o requirements-server.lock
+	uv pip compile pyproject.toml --universal --python-version 3.10 --no-annotate --generate-hashes -c requirements-server.lock -o requirements-core.lock
 	uv pip compile scripts/aside.in --universal --python-version 3.10 --no-annotate --no-deps --generate-hashes --upgrade -o requirements-aside.lock
 
 release: install ## make release VERSION=0.3.0: versions, changelog, commit, tag, package

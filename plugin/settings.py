@@ -16,6 +16,7 @@ DEFAULTS = {
     "server/python": "",
     "server/package": "",
     "server/home": "",
+    "server/wheels": "",
     "models/image-text": "",
     "models/second-image-text": "",
     "models/language": "",

@@ -66,13 +66,13 @@ def first_edit():
     dock = plugins["landbrush"].dock
     done(
         "Plugins > Install from ZIP: the panel opens; its button says "
-        f"'{dock.server_button.text()}'"
+        f"'{dock.setup_card.button.text()}'"
     )
     said = []
     dock.server.changed.connect(
         lambda state, text: said.append((round(time.monotonic() - BEGAN, 1), state, text))
     )
-    QTest.mouseClick(dock.server_button, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(dock.setup_card.button, Qt.MouseButton.LeftButton)
     wait(
         lambda: (
             dock.server.state in ("running", "failed")
@@ -80,8 +80,8 @@ def first_edit():
         )
     )
     if dock.server.state == "failed":
-        raise RuntimeError(f"{dock.server_line.text()} {dock.server.errors[-1500:]}")
-    done("Install server: pressed once; the server installs itself and starts")
+        raise RuntimeError(f"{dock.setup_card.said.text()} {dock.server.errors[-1500:]}")
+    done("Set up: pressed once; the server is set up and starts")
     layer = QgsRasterLayer(os.environ["RASTER"], "scene")
     QgsProject.instance().addMapLayer(layer)
     iface.setActiveLayer(layer)

@@ -30,6 +30,7 @@ SOURCES = (
     "resources",
 )
 WHEELS = "resources/server"
+LOCK = "requirements-core.lock"
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 COMPILED = (".so", ".pyd", ".dll", ".dylib", ".exe", ".pyc")
 FOLDERS = {
@@ -110,6 +111,7 @@ def main() -> int:
     # In groups, as fingerprints are written: in one piece scanners take it for a secret.
     about = {"file": name, "sha256": " ".join(digest[at : at + 8] for at in range(0, 64, 8))}
     contents[f"{WHEELS}/wheel.json"] = (json.dumps(about, indent=1) + "\n").encode()
+    contents[f"{WHEELS}/{LOCK}"] = (ROOT / LOCK).read_bytes()
     for name, content in contents.items():
         copy = target / name
         copy.parent.mkdir(parents=True, exist_ok=True)

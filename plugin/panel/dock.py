@@ -125,7 +125,7 @@ class LandbrushDock(SeeingForm):
             self.server.start()
             if self.server.state not in (STARTING, INSTALLING):
                 raise PluginError(
-                    tr("The Landbrush server is not installed. Press 'Install server' below.")
+                    tr("The Landbrush server is not set up yet. Press 'Set up' above.")
                 )
             return self._later(tr("The server is starting; the edit begins when it answers."))
         if not self.infos:

@@ -31,6 +31,7 @@ from ..translated import tr
 from .areas import CANVAS, DRAWN, NOTHING, SELECTED, WHOLE, AreaPicker
 from .ensemble import EnsembleBox
 from .results import ResultList
+from .setup_card import SetupCard
 from .widgets import GROUND_FILTER, RASTER_FILTER, FoundList, OptionsForm, WheelGuard, narrow_form
 from .words import WordsBox
 from .wrapped import Wrapped
@@ -139,6 +140,8 @@ class DockForm(QDockWidget):
         column = QVBoxLayout(whole)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
+        self.setup_card = SetupCard()
+        column.addWidget(self.setup_card)
         column.addWidget(self.scroll, 1)
         column.addWidget(self._build_results())
         column.addWidget(self._build_footer())
@@ -232,11 +235,17 @@ class DockForm(QDockWidget):
         column.addWidget(self.bar)
         column.addWidget(said)
         column.addWidget(self.queue_line)
-        for pair in ((self.run_button, self.cancel_button), (self.server_line, self.server_button)):
-            row = QHBoxLayout()
+        self.server_row = QWidget()
+        for row, pair in (
+            (QHBoxLayout(), (self.run_button, self.cancel_button)),
+            (QHBoxLayout(self.server_row), (self.server_line, self.server_button)),
+        ):
+            row.setContentsMargins(0, 0, 0, 0)
             row.addWidget(pair[0], 1)
             row.addWidget(pair[1])
-            column.addLayout(row)
+            if pair[0] is self.run_button:
+                column.addLayout(row)
+        column.addWidget(self.server_row)
         return footer
 
     def _build_more(self):

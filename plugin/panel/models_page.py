@@ -41,10 +41,12 @@ class ModelsPage(QDialog):
     """A list of models, what is known of the chosen one, and buttons. `ask(title, call, on_answer,
     on_error)` talks to the server.
 
-    Signal `changed()`: a model came or went, so that editors may have gained or lost one.
+    Signals `changed()`: a model came or went, so that editors may have gained or lost one;
+    `libraries_wanted()`: what such editors are computed with is to be installed.
     """
 
     changed = pyqtSignal()
+    libraries_wanted = pyqtSignal()
 
     def __init__(self, ask, parent=None) -> None:
         super().__init__(parent)
@@ -63,6 +65,12 @@ class ModelsPage(QDialog):
             )
         )
         about.setWordWrap(True)
+        self.libraries = QPushButton(tr("Install what pretrained models need"))
+        self.libraries.setToolTip(
+            tr("PyTorch and its companions, 1 to 4 GB; editors without weights do without them")
+        )
+        self.libraries.hide()
+        self.libraries.clicked.connect(self.libraries_wanted)
         self.tree = QTreeWidget()
         self.tree.setHeaderLabels([tr("Model"), tr("Editor"), tr("State")])
         self.tree.setRootIsDecorated(False)
@@ -77,6 +85,7 @@ class ModelsPage(QDialog):
         self.message.setWordWrap(True)
         for widget, stretch in (
             (about, 0),
+            (self.libraries, 0),
             (self.tree, 3),
             (self.details, 2),
             (self.bar, 0),
@@ -113,8 +122,14 @@ class ModelsPage(QDialog):
 
     # ---- what is shown
 
+    def _show_libraries(self, told) -> None:
+        versions = (told.get("health") or {}).get("versions") or {}
+        self.libraries.setVisible(versions.get("torch") == "not installed")
+
     def look(self) -> None:
-        """Ask the server how its models are."""
+        """Ask the server how its models are, and whether it has what computes them."""
+        if settings.get("server/local"):
+            self.ask("Landbrush: libraries", lambda client: client.health(), self._show_libraries)
         self.ask(
             "Landbrush: models", lambda client: client.models(), self.show_models, self._no_answer
         )

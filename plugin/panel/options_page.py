@@ -77,6 +77,10 @@ class PathField(QWidget):
             self.setText(found)
 
 
+PAGE = "LandbrushOptions"
+"""The name by which QGIS finds the page."""
+
+
 class LandbrushOptionsFactory(QgsOptionsWidgetFactory):
     """Makes the page under QGIS's *Settings > Options*."""
 
@@ -93,6 +97,7 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
 
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
+        self.setObjectName(PAGE)
         form = QFormLayout(self)
         self.local = QCheckBox(tr("Run the server on this machine"))
         self.local.setChecked(settings.get("server/local"))
@@ -100,6 +105,8 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         self.python.setFilePath(settings.get("server/python"))
         self.package = PathField("Wheels (*.whl)")
         self.package.setText(settings.get("server/package"))
+        self.wheels = PathField("*.zip")
+        self.wheels.setText(settings.get("server/wheels"))
         self.home = QgsFileWidget()
         self.home.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
         self.home.setFilePath(settings.get("server/home"))
@@ -123,6 +130,7 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         form.addRow(self.local)
         form.addRow(tr("Python with the server (empty: found or installed)"), self.python)
         form.addRow(tr("Server package to install (empty: the plugin's own)"), self.package)
+        form.addRow(tr("Wheels to set up from, folder or zip (empty: from PyPI)"), self.wheels)
         form.addRow(tr("Server's folder (empty: in the QGIS profile)"), self.home)
         form.addRow(QLabel(tr("Without a local server:")))
         form.addRow(tr("Address"), self.url)
@@ -144,6 +152,7 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         settings.put("server/local", self.local.isChecked())
         settings.put("server/python", self.python.filePath())
         settings.put("server/package", self.package.text().strip())
+        settings.put("server/wheels", self.wheels.text().strip())
         settings.put("server/home", self.home.filePath())
         settings.put("server/url", self.url.text().strip())
         settings.put("server/authcfg", self.auth.configId())

@@ -10,12 +10,14 @@ from .. import settings
 from ..errors import Cancelled, ServerUnreachable
 from ..local import installer
 from ..local.server import FAILED, INSTALLED, INSTALLING, RUNNING, STARTING, STOPPED, LocalServer
+from ..local.setup import LARGE
 from ..processing.editors import remember
 from ..tasks.task import CallTask, Connection
 from ..translated import tr
 from .form import DockForm
 from .library_page import LibraryPage
 from .models_page import ModelsPage
+from .options_page import PAGE
 
 TAG = "Landbrush"
 
@@ -35,9 +37,14 @@ class ServedForm(DockForm):
         self.server.changed.connect(self._server_changed)
         self.models = ModelsPage(self._ask, self)
         self.models.changed.connect(self.load_editors)
+        self.models.libraries_wanted.connect(self._set_up_pretrained)
         self.library = LibraryPage(self._ask, self.keep_exemplar, self)
         self.library_button.clicked.connect(self.show_library)
         self.server_button.clicked.connect(self._server_pressed)
+        self.server.progressed.connect(self.setup_card.show_progress)
+        self.setup_card.wanted.connect(self._set_up)
+        self.setup_card.stopped.connect(self.server.stop)
+        self.setup_card.office_wanted.connect(self._use_office_server)
         self.models_button.clicked.connect(self.show_models)
         self._show_server(self.server.state, "")
         if not settings.get("server/local"):
@@ -112,23 +119,50 @@ class ServedForm(DockForm):
         self.woken = True  # from now on the user says when
         if self.server.state in (RUNNING, STARTING, INSTALLING):
             self.server.stop()
-        elif installer.find_python() is None:
-            self.server.install()
         else:
             self.server.start()
+
+    def _set_up(self) -> None:
+        self.woken = True
+        self.server.install(own_python=self.server.lacks_python)
+
+    def _set_up_pretrained(self) -> None:
+        self.models.hide()
+        self.server.install(LARGE)
+
+    def _use_office_server(self) -> None:
+        settings.put("server/local", False)  # as the page will show it
+        before = settings.get("server/url")
+        self.iface.showOptionsDialog(self.iface.mainWindow(), PAGE)
+        named = settings.get("server/url") != before or settings.get("server/authcfg")
+        if not (named or settings.get("server/token")):
+            settings.put("server/local", True)  # none was named
+        self._show_server(self.server.state, "")
+        if not settings.get("server/local"):
+            self.load_editors()
 
     def _show_server(self, state, text) -> None:
         if not settings.get("server/local"):
             self.server_line.setText(tr("Server: {url}", url=settings.get("server/url")))
             self.server_button.hide()
+            self.setup_card.hide()
+            self.server_row.show()
             return
-        missing = installer.find_python() is None
-        rest = tr("The server is not installed yet.") if missing else tr("Server not started")
-        self.server_line.setText(text or rest)
+        self.server_button.show()
+        self.server_line.setText(text or tr("Server not started"))
         names = {RUNNING: tr("Stop server"), STARTING: tr("Stop"), INSTALLING: tr("Stop")}
-        self.server_button.setText(
-            names.get(state, tr("Install server") if missing else tr("Start server"))
-        )
+        self.server_button.setText(names.get(state, tr("Start server")))
+        self._show_card(state, text)
+
+    def _show_card(self, state, text) -> None:
+        """The card stands above the rest until there is a server to start."""
+        missing = installer.find_python() is None
+        if state == INSTALLING:
+            self.setup_card.go_on(text)
+        elif missing:
+            self.setup_card.rest(text if state == FAILED else "")
+        self.setup_card.setVisible(state == INSTALLING or missing)
+        self.server_row.setVisible(state != INSTALLING and not missing)
 
     def _server_changed(self, state, text) -> None:
         self._show_server(state, text)

@@ -24,7 +24,7 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 256 << 20
 LARGEST_KEPT = 32 << 20
 """The most that GNU's C library takes."""
-SECRET = re.compile("KEY|TOKEN|SECRET|PASSW|CREDENTIAL")
+SECRET = re.compile("KEY|TOKEN|SECRET|PASSW|CREDENTIAL|PROXY")
 """In names of variables of the environment that a worker does not keep."""
 TASKS = f"{__package__}.tasks"
 """The module of tasks; by name, since the server itself must not import what reads rasters."""

@@ -56,6 +56,9 @@ SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # nosec B108: a folder is made
 
 def _context() -> Any:
     """Workers are forked from a process that has everything imported, where that is possible."""
+    # Sums in one order give the same bytes on any number of cores, and edits side by side do not
+    # wait for each other's cores; networks of the user's have threads of their own.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     methods = multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:

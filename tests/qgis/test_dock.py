@@ -357,7 +357,7 @@ def test_undo_of_vertices(dock, raster):
 def test_no_server_environment(dock, monkeypatch):
     monkeypatch.setattr(installer, "find_python", lambda: None)
     dock.server.start()
-    assert dock.server.state == FAILED and "not installed" in dock.server_line.text()
+    assert dock.server.state == FAILED and "not installed" in dock.setup_card.said.text()
 
 
 def test_a_layer_without_a_file_is_exported_at_a_stated_resolution(raster, tmp_path, qgis_app):

@@ -1,7 +1,9 @@
 """The plugin as it comes out of its zip: the server it carries, the steps of an installation, the
 paths in the options."""
 
+import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 from landbrush.plugin import settings
@@ -25,9 +27,9 @@ def unpacked(helpers, tmp_path, monkeypatch):
 def test_the_zip_installs_its_own_server_without_a_setting(unpacked, dock):
     assert installer.find_python() is None and not settings.get("server/package")
     dock._show_server(dock.server.state, "")
-    assert (
-        dock.server_button.text() == "Install server" and "not installed" in dock.server_line.text()
-    )
+    card = dock.setup_card
+    assert card.isVisibleTo(dock) and not dock.server_row.isVisibleTo(dock)
+    assert card.button.text() == "Set up" and "One-time setup: about 150 MB" in card.said.text()
     path, digest = installer.shipped_wheel()
     wanted = installer.requirement()
     assert (
@@ -40,18 +42,17 @@ def test_the_zip_installs_its_own_server_without_a_setting(unpacked, dock):
     assert "landbrush/server/editing/path.py" in names and not [
         n for n in names if n.endswith((".so", ".pyd", ".dll"))
     ]
-    titles = [step.title for step in installer.install_steps("/usr/bin/python3", wanted)]
-    assert titles[0] == "a Python environment" and "the server and its libraries" in titles
+    lock = installer.lock()
+    assert lock is not None and "rasterio==" in lock.read_text() and "torch" not in lock.read_text()
 
 
 def test_a_wheel_that_is_not_the_one_packed_is_not_installed(unpacked, dock, monkeypatch):
     path, _ = installer.shipped_wheel()
     path.write_bytes(path.read_bytes() + b"x")
-    monkeypatch.setattr(installer, "base_python", lambda: "/usr/bin/python3")
+    monkeypatch.setattr(installer, "base_python", lambda home=None: "/usr/bin/python3")
     dock.server.install()
-    assert (
-        dock.server.state == FAILED and "not the server that was packed" in dock.server_line.text()
-    )
+    assert dock.server.state == FAILED
+    assert "not the server that was packed" in dock.setup_card.said.text()
     assert not installer.environment_folder().exists()
 
 
@@ -62,32 +63,70 @@ def test_torch_for_the_processor_alone_where_no_gpu_is(monkeypatch, driver):
         installer.shutil, "which", lambda name: "/usr/bin/nvidia-smi" if driver else None
     )
     monkeypatch.setattr(installer.Path, "exists", lambda self: driver)
-    steps = installer.install_steps("/usr/bin/python3", "x")
+    steps = installer.pretrained_steps("/usr/bin/python3")
     small = [step for step in steps if installer.CPU_INDEX in step.command]
     assert bool(small) != driver and not any(step.needed for step in small)
-    assert installer.TORCH in (installer.Path(__file__).parents[2] / "pyproject.toml").read_text()
 
 
-def test_a_step_that_is_not_needed_may_fail_and_one_that_is_may_not(dock, helpers, monkeypatch):
-    quick = [
-        installer.Step("one", ["/bin/false"], needed=False),
-        installer.Step("two", ["/bin/sh", "-c", "echo broken >&2; exit 3"]),
-    ]
-    monkeypatch.setattr(installer, "base_python", lambda: "/usr/bin/python3")
+def test_what_pretrained_models_need_is_what_the_package_says():
+    if sys.version_info < (3, 11):
+        pytest.skip("tomllib came with Python 3.11")
+    import tomllib
+
+    root = Path(installer.__file__).resolve().parents[2]
+    told = tomllib.loads((root / "pyproject.toml").read_text("utf8"))["project"]
+    assert list(installer.PRETRAINED) == told["optional-dependencies"]["pretrained"]
+
+
+def test_pressing_the_card_sets_up_and_a_failure_is_told_there(dock, helpers, monkeypatch):
+    broken = installer.Step("one", ["/bin/sh", "-c", "echo broken >&2; exit 3"])
+    monkeypatch.setattr(installer, "find_python", lambda: None)
+    monkeypatch.setattr(installer, "base_python", lambda home=None: "/usr/bin/python3")
     monkeypatch.setattr(installer, "requirement", lambda: "x")
-    monkeypatch.setattr(installer, "install_steps", lambda base, package: list(quick))
+    monkeypatch.setattr(installer, "lock", lambda: None)
+    monkeypatch.setattr(installer, "package_step", lambda package: broken)
+    dock._show_server(dock.server.state, "")
+    card = dock.setup_card
     said = []
     dock.server.changed.connect(lambda state, text: said.append((state, text)))
-    dock.server.install()
+    card.button.click()
+    assert dock.server.state == INSTALLING and card.button.text() == "Stop"
+    assert card.bar.isVisibleTo(card) and not card.more.isVisibleTo(card)
     assert helpers.wait(lambda: dock.server.state == FAILED)
-    assert [text for state, text in said if state == INSTALLING] == [
-        "Installing, 1 of 2: one …",
-        "Installing, 2 of 2: two …",
-    ]
-    assert (
-        "broken" in said[-1][1]
-        and installer.environment_folder().with_suffix(".incomplete").exists()
-    )
+    assert any(text == "Installing one …" for state, text in said if state == INSTALLING)
+    assert "Installing failed: broken" in card.said.text() and card.button.text() == "Set up"
+    assert not installer.environment_folder().exists()
+
+
+def test_the_bar_shows_bytes_and_the_menu_other_ways(dock, tmp_path, monkeypatch):
+    card = dock.setup_card
+    card.go_on("Fetching …")
+    assert card.bar.maximum() == 0
+    card.show_progress(40e6, 160e6)
+    assert card.bar.value() == card.bar.maximum() // 4 and card.bar.format() == "40 / 160 MB"
+    card.rest()
+    began = []
+    card.wanted.disconnect()
+    card.wanted.connect(lambda: began.append(settings.get("server/wheels")))
+    picked = "landbrush.plugin.panel.setup_card.QFileDialog.getExistingDirectory"
+    monkeypatch.setattr(picked, lambda *_: str(tmp_path))
+    card.from_folder.trigger()
+    assert began == [str(tmp_path)]
+    settings.put("server/wheels", "")
+    monkeypatch.setattr(picked, lambda *_: "")
+    card.from_folder.trigger()
+    assert len(began) == 1
+
+
+def test_an_office_server_is_named_in_the_options_or_nothing_changes(dock, monkeypatch):
+    opened = []
+
+    def options(parent, page):
+        opened.append((page, settings.get("server/local")))
+
+    monkeypatch.setattr(dock.iface, "showOptionsDialog", options, raising=False)
+    dock.setup_card.office.trigger()
+    assert opened == [("LandbrushOptions", False)] and settings.get("server/local")
 
 
 def test_paths_in_the_options_are_files_or_folders(qgis_app, tmp_path, monkeypatch):

@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as in workers; before numpy
+
 import numpy as np
 import rasterio
 import torch

@@ -219,7 +219,8 @@ def test_seasons_change_what_grows_or_flows_and_nothing_built(what):
 
 def test_the_runtime_of_the_network_reports_to_nobody():
     """onnxruntime has told its makers what runs, on all systems, since 1.29."""
-    assert NETWORK.session is not None and os.environ["ORT_DISABLE_TELEMETRY"] == "1"
+    assert NETWORK.probabilities(np.zeros((3, 32, 32), np.float32), 0.5).shape[1:] == (32, 32)
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
     assert tuple(int(part) for part in version("onnxruntime").split(".")[:2]) < (1, 29)
 
 

@@ -1,0 +1,364 @@
+"""Setting up the server on this computer: a state machine that goes on where it was stopped.
+
+Small: what every editor without weights needs, in tested versions, each file checked by its hash.
+Large: in addition what networks of the user's need. Nothing here waits: programs run as child
+processes, files come over QGIS's network manager.
+"""
+
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Callable, List, Optional
+
+from qgis.PyQt.QtCore import QObject, QProcess, pyqtSignal
+
+from .. import settings
+from ..errors import PluginError
+from ..translated import tr
+from . import installer
+from .fetching import Answer, Download
+from .python import OwnPython
+from .wheels import Wanted, Wheel, of_folder, of_index, unpacked
+
+SMALL, LARGE = "small", "large"
+NEEDED_MB = {SMALL: 900, LARGE: 8000}
+"""Free space on the disk below which a setup is not begun."""
+CHOOSING = Path(__file__).with_name("choosing.py")
+LOG = "setup.log"
+FETCHED = "wheels"
+LAST_LINES = 3
+
+
+class Setup(QObject):
+    """One setup.
+
+    `own_python`: whether the user agrees that a Python is fetched where this computer has none;
+    `lacks_python`: whether it ended for that. Signals: `told(str)`: what is done now.
+    `progressed(float, float)`: bytes that are here, and all; all 0: nobody knows. `ended(str)`:
+    empty, or why it did not succeed.
+    """
+
+    told = pyqtSignal(str)
+    progressed = pyqtSignal(float, float)
+    ended = pyqtSignal(str)
+
+    def __init__(self, size: str = SMALL, own_python: bool = False, parent=None) -> None:
+        super().__init__(parent)
+        self.size = size
+        self.own_python = own_python
+        self.lacks_python = False
+        self.home = settings.home()
+        self.folder = installer.environment_folder()
+        self.package = ""
+        self.lock: Optional[Path] = None
+        self.output = self.errors = ""
+        self.process: QProcess = None  # until one is started
+        self.steps: List[installer.Step] = []
+        self.wanted: List[Wanted] = []
+        self.chosen: List[Wheel] = []
+        self.tags: List[str] = []
+        self.download: Optional[Download] = None
+        self.own: Optional[OwnPython] = None
+        self._then: Callable[[], None] = self._done
+        self._over = False
+
+    @property
+    def marker(self) -> Path:
+        """There while an environment is half made."""
+        return self.folder.with_suffix(f".{installer.INCOMPLETE}")
+
+    @property
+    def log(self) -> Path:
+        """What was done, and what programs said."""
+        return self.home / LOG
+
+    # ---- what the panel calls
+
+    def start(self) -> None:
+        """Begin, or go on."""
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            self.log.write_text(f"{sys.version}\n{sys.platform}\n", "utf8")
+            free = shutil.disk_usage(self.home).free // 1_000_000
+        except OSError as error:
+            self._end(
+                tr("{home} cannot be used: {error}", home=self.home, error=error.strerror or error)
+            )
+            return
+        if free < NEEDED_MB[self.size]:
+            self._end(
+                tr(
+                    "The disk of {home} has {free} MB free; {needed} MB are needed. Make room, or "
+                    "choose another folder in the settings (Landbrush > Server's folder).",
+                    home=self.home,
+                    free=free,
+                    needed=NEEDED_MB[self.size],
+                )
+            )
+            return
+        if self.size == LARGE:
+            self._add_pretrained()
+            return
+        try:
+            self.package = installer.requirement()
+            self.lock = installer.lock()
+        except PluginError as error:
+            self._end(error.message)
+            return
+        if not self.package:
+            self._end(
+                tr(
+                    "This copy of the plugin holds no server. Install it from its zip, or name the "
+                    "server's package in the settings (Landbrush > Server package)."
+                )
+            )
+            return
+        base = installer.base_python(self.home)
+        if base is not None:
+            self._environment(base)
+        elif self.own_python:
+            self._fetch_python()
+        else:
+            self.lacks_python = True
+            self._end(
+                tr(
+                    "No Python 3.10 to 3.13 with its module venv was found on this computer. "
+                    "Landbrush can fetch one of its own (some 60 MB, by the program uv): press "
+                    "the button again. Or install Python (on Debian and Ubuntu: python3-venv)."
+                )
+            )
+
+    def _add_pretrained(self) -> None:
+        python = installer.find_python()
+        if python is None:
+            self._end(tr("Set the server up first."))
+        else:
+            self._run_all(installer.pretrained_steps(python), self._tested)
+
+    def stop(self) -> None:
+        """Stop. What was fetched stays, a half-made environment goes."""
+        if self._over:
+            return
+        self._over = True
+        if self.own is not None:
+            self.own.stop()
+        if self.download is not None:
+            self.download.stop()
+        if self.process is not None and self.process.state() != QProcess.ProcessState.NotRunning:
+            self.process.finished.disconnect()
+            self.process.errorOccurred.disconnect()
+            self.process.kill()
+            self.process.finished.connect(self._undo)
+        else:
+            self._undo()
+
+    def _undo(self, *_) -> None:
+        if self.size == SMALL and self.marker.exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.marker.unlink()
+
+    # ---- steps
+
+    def _fetch_python(self) -> None:
+        self.own = OwnPython(self.home, self)
+        self.own.told.connect(self._tell)
+        self.own.progressed.connect(self.progressed)
+        self.own.ended.connect(self._python_came)
+        self.own.start()
+
+    def _python_came(self, python: str, error: str) -> None:
+        if error:
+            self._end(error)
+        else:
+            self._environment(python)
+
+    def _environment(self, base: str) -> None:
+        self.marker.touch()
+        make = installer.Step(
+            tr("a Python environment"), [base, "-m", "venv", "--clear", str(self.folder)]
+        )
+        self._run_all([make], self._choose)
+
+    def _choose(self) -> None:
+        if self.lock is None:  # a package of the user's, or a checkout: pip finds what it needs
+            self._run_all([installer.package_step(self.package)], self._tested)
+            return
+        look = [str(installer.python_of(self.folder)), str(CHOOSING), str(self.lock)]
+        self._run_all([installer.Step(tr("what is needed"), look)], self._look_up)
+
+    def _look_up(self) -> None:
+        """Which files are to come; from a folder of wheels where one is named."""
+        found = json.loads(self.output.strip().splitlines()[-1])
+        self.wanted = [Wanted(**one) for one in found["wanted"]]
+        self.tags = found["tags"]
+        self.chosen = []
+        given = settings.get("server/wheels")
+        if not given:
+            self._tell(tr("Looking up {n} files …", n=len(self.wanted)))
+            self._ask_next()
+            return
+        try:
+            folder = Path(given)
+            if folder.is_file():
+                folder = unpacked(folder, self.home / FETCHED)
+            self.chosen = [of_folder(one, folder, self.tags) for one in self.wanted]
+        except (PluginError, OSError) as error:
+            self._end(error.message if isinstance(error, PluginError) else str(error))
+            return
+        self._install()
+
+    def _ask_next(self) -> None:
+        if self._over:
+            return
+        if len(self.chosen) == len(self.wanted):
+            self._fetch_next()
+            return
+        wanted = self.wanted[len(self.chosen)]
+        answer = Answer(wanted.address, self)
+        answer.came.connect(self._answered)
+
+    def _answered(self, answer, error: str) -> None:
+        if self._over:
+            return
+        if answer is None:
+            # Another index may be what this computer has: pip's own settings know of it.
+            self._note(error)
+            self._run_all(installer.locked_steps(self.lock, self.package), self._tested)
+            return
+        try:
+            self.chosen.append(of_index(self.wanted[len(self.chosen)], answer, self.tags))
+        except PluginError as problem:
+            self._end(problem.message)
+            return
+        self._ask_next()
+
+    def _fetch_next(self, error: str = "") -> None:
+        if self._over:
+            return
+        if error:
+            self._end(tr("A file did not come: {error} What came is kept.", error=error))
+            return
+        folder = self.home / FETCHED
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            left = [at for at, one in enumerate(self.chosen) if one.path is None]
+            if not left:
+                self._install()
+                return
+            wheel = self.chosen[left[0]]
+            self.chosen[left[0]] = replace(wheel, path=folder / wheel.name)
+            before = sum(one.size for one in self.chosen[: left[0]])
+            total = sum(one.size for one in self.chosen)
+            self._tell(tr("Fetching {name} …", name=wheel.package))
+            self.download = Download(wheel, folder, self)
+            self.download.progressed.connect(
+                lambda here: self.progressed.emit(before + here, float(total))
+            )
+            self.download.ended.connect(self._fetch_next)
+            self.download.start()
+        except OSError as problem:
+            self._end(str(problem))
+
+    def _install(self) -> None:
+        self.progressed.emit(0.0, 0.0)
+        listed = self.home / "chosen.txt"
+        lines = [one.requirement for one in self.chosen]
+        listed.write_text("\n".join(lines) + "\n", "utf8")
+        self._run_all(installer.fetched_steps(listed, self.package), self._tested)
+
+    def _tested(self) -> None:
+        """It starts; then it counts."""
+        test = [str(installer.find_python() or ""), "-m", "landbrush.server", "--version"]
+        if self.size == SMALL:
+            test[0] = str(installer.python_of(self.folder))
+        self._run_all([installer.Step(tr("a first start"), test)], self._done)
+
+    def _done(self) -> None:
+        if self.size == SMALL:
+            self.marker.unlink()
+            shutil.rmtree(self.home / FETCHED, ignore_errors=True)
+        self._end("")
+
+    # ---- programs
+
+    def _run_all(self, steps, then) -> None:
+        self.steps = list(steps)
+        self._then = then
+        self._run_next()
+
+    def _run_next(self) -> None:
+        if self._over:
+            return
+        if not self.steps:
+            self._then()
+            return
+        step = self.steps[0]
+        self._tell(tr("Installing {title} …", title=step.title))
+        self.output = self.errors = ""
+        self.process = process = QProcess(self)
+        process.setProcessEnvironment(installer.child_environment())
+        process.setWorkingDirectory(str(Path.home()))
+        process.readyReadStandardOutput.connect(self._heard)
+        process.readyReadStandardError.connect(self._heard_errors)
+        process.finished.connect(self._step_ended)
+        process.errorOccurred.connect(self._not_started)
+        process.start(step.command[0], step.command[1:])
+
+    def _heard(self) -> None:
+        text = bytes(self.process.readAllStandardOutput()).decode("utf8", "replace")
+        self.output += text
+        self._note(text)
+        lines = text.strip().splitlines()
+        if lines and self.steps:
+            self.told.emit(
+                tr("Installing {title} …", title=self.steps[0].title) + f" {lines[-1].strip()[:60]}"
+            )
+
+    def _heard_errors(self) -> None:
+        text = bytes(self.process.readAllStandardError()).decode("utf8", "replace")
+        self.errors = (self.errors + text)[-20_000:]
+        self._note(text)
+
+    def _not_started(self, error) -> None:
+        if error == QProcess.ProcessError.FailedToStart:
+            self._end(
+                tr(
+                    "{program} could not be started: {errorString}",
+                    program=self.process.program(),
+                    errorString=self.process.errorString(),
+                )
+            )
+
+    def _step_ended(self, code, *_) -> None:
+        if self._over or not self.steps:
+            return
+        step = self.steps.pop(0)
+        if code != 0 and step.needed:
+            said = [line for line in self.errors.strip().splitlines() if line.strip()]
+            self._end(tr("Installing failed: ") + " / ".join(said[-LAST_LINES:]))
+            return
+        self._run_next()
+
+    # ---- what is told
+
+    def _tell(self, text: str) -> None:
+        self._note(text + "\n")
+        self.told.emit(text)
+
+    def _note(self, text: str) -> None:
+        try:
+            with open(self.log, "a", encoding="utf8") as stream:
+                stream.write(text)
+        except OSError:
+            return  # it goes on without a log
+
+    def _end(self, error: str) -> None:
+        if self._over:
+            return
+        self._over = True
+        if error:
+            self._note(error + "\n")
+            self._undo()
+        self.ended.emit(error)
