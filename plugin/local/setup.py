@@ -29,6 +29,8 @@ CHOOSING = Path(__file__).with_name("choosing.py")
 LOG = "setup.log"
 FETCHED = "wheels"
 LAST_LINES = 3
+LOADED = "landbrush.server.workers.tasks"
+"""The module that loads all of the server that an edit uses."""
 
 
 class Setup(QObject):
@@ -269,8 +271,8 @@ class Setup(QObject):
         self._run_all(installer.fetched_steps(listed, self.package), self._tested)
 
     def _tested(self) -> None:
-        """It starts; then it counts."""
-        test = [str(installer.find_python() or ""), "-m", "landbrush.server", "--version"]
+        """All of it can be loaded; then it counts."""
+        test = [str(installer.find_python() or ""), "-c", f"import {LOADED}"]
         if self.size == SMALL:
             test[0] = str(installer.python_of(self.folder))
         self._run_all([installer.Step(tr("a first start"), test)], self._done)

@@ -66,9 +66,10 @@ def serve(start: Start, line: Connection, alive: Connection) -> None:
     _keep_memory()
     held = confine(start.confinement)
     threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
-    messages.send(line, {"held": list(held), "process": os.getpid()})
     tasks = importlib.import_module(TASKS)
     desk = tasks.desk_of(start, line)
+    # Only now: what cannot even be loaded is no fault of a file.
+    messages.send(line, {"held": list(held), "process": os.getpid()})
     while True:
         try:
             asked = messages.receive(line)

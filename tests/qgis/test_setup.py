@@ -17,8 +17,6 @@ from landbrush.plugin.local.server import LocalServer
 from landbrush.plugin.local.setup import FETCHED, Setup
 from landbrush.plugin.local.wheels import Wanted, Wheel
 
-MAIN = "import sys\nprint('0.0')\nsys.exit(0)\n"
-
 
 def wheel(folder: Path, name: str, files: dict, version: str = "1.0") -> Path:
     """A wheel of pure Python with those files."""
@@ -107,7 +105,8 @@ def made(index, tmp_path, monkeypatch):
     one = wheel(index.folder, "one", {"one.py": "x = 1\n" + "#" * 300_000})
     two = wheel(index.folder, "two", {"two.py": "import one\n"})
     files = {"landbrush/__init__.py": "", "landbrush/server/__init__.py": "import two\n"}
-    files["landbrush/server/__main__.py"] = MAIN
+    files["landbrush/server/workers/__init__.py"] = ""
+    files["landbrush/server/workers/tasks.py"] = "print('loaded')\n"
     server = wheel(tmp_path / "plugin", "landbrush", files)
     lines = [f"{p.name[:3]}==1.0 \\\n    --hash=sha256:{wheels.sha256_of(p)}" for p in (one, two)]
     lines.append("never==1.0 ; python_version < '3' \\\n    --hash=sha256:00")
@@ -147,7 +146,7 @@ def test_from_an_index_file_by_file_with_true_bytes(made, index, helpers):
     assert not (made / "home" / FETCHED).exists() and not Setup().marker.exists()
     assert "/pypi/never/1.0/json" not in [path for path, _ in index.asked]
     log = (made / "home" / "setup.log").read_text()
-    assert "Fetching one" in log and "0.0" in log and told[0].endswith("a Python environment …")
+    assert "Fetching one" in log and "loaded" in log and told[0].endswith("a Python environment …")
 
 
 def test_what_breaks_off_goes_on_where_it_was(made, index, helpers):
