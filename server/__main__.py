@@ -13,6 +13,7 @@ from types import FrameType
 
 from .contract.message import ContractError
 from .ground.errors import Dismissed, ServerError
+from .ground.optional import as_not_installed
 
 COMMANDS = (
     "serve",
@@ -42,6 +43,12 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(arguments, first)
     except (ServerError, ContractError) as error:
         print(f"\nlandbrush-server: {error}", file=sys.stderr)
+        return 1
+    except ImportError as error:
+        lacking = as_not_installed(error)
+        if lacking is None:
+            raise
+        print(f"\nlandbrush-server: {lacking}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # whoever read has read enough
         sys.stderr.close()

@@ -18,7 +18,8 @@ SLICE = 8 << 20
 
 @dataclass(frozen=True)
 class Wanted:
-    """A package of the locked list. `hashes`: SHA-256 sums of the files that it may be."""
+    """A package of the locked list: its `name` and `version`. `hashes`: SHA-256 sums of the files
+    that it may be."""
 
     name: str
     version: str
@@ -32,8 +33,8 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Wheel:
-    """A file of a package. `size`: in bytes; 0: not told. `path`: where it lies; None: it is to
-    be fetched from `url`."""
+    """A file of a `package`, by its `name`. `sha256`: its sum. `size`: in bytes; 0: not told.
+    `path`: where it lies; None: it is to be fetched from `url`."""
 
     package: str
     name: str

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..ground.optional import LIBRARIES, installed
 from ..ground.settings import default_home
 from ..models import scene_words, sentences
 
@@ -25,7 +26,7 @@ NEEDED = (
     "pyproj",
     "shapely",
     "PIL",
-    "torch",
+    "onnxruntime",
     "faiss",
 )
 TAKEN = ("memory", "files", "connections")
@@ -46,6 +47,7 @@ def examine(home: Path) -> tuple[list[str], bool]:
     lines += _machine()
     lines.append(_workers(home))
     lines += _words()
+    lines += _extras()
     models = Models(home)
     lines += _editors(models)
     lines.append(_image_text(models))
@@ -54,6 +56,23 @@ def examine(home: Path) -> tuple[list[str], bool]:
         + (shutil.which("qgis") or "not found on this machine's PATH; the server works without it")
     )
     return _with_home(lines, home)
+
+
+def _extras() -> list[str]:
+    """Which sets of optional libraries are here."""
+    lacking: dict[str, list[str]] = {extra: [] for extra in LIBRARIES.values()}
+    for library, extra in LIBRARIES.items():
+        if not installed(library):
+            lacking[extra].append(library)
+    here = ", ".join(extra for extra, names in lacking.items() if not names) or "none"
+    return [
+        f"optional libraries: {here}",
+        *(
+            f"  without '{extra}' ({', '.join(names)}): pip install 'landbrush[{extra}]'"
+            for extra, names in lacking.items()
+            if names
+        ),
+    ]
 
 
 def _machine() -> list[str]:

@@ -95,6 +95,7 @@ def _edit(given: argparse.Namespace) -> int:
     _check_targets(given, read, (given.output, beside, *aside.values()))
     models = model_folder_of(given)
     with _beside_output(given.output.parent) as folder:
+        _check_there(read)
         files = Files(rasters, shapes, tuple(given.root), (Path(folder),))
         with workers_for(given.home, files, models.given) as workers:
             request = _request(given, workers)
@@ -209,11 +210,7 @@ def _tell(manifest: Manifest, output: Path) -> None:
 def _check_targets(
     given: argparse.Namespace, read: Sequence[Path], targets: Sequence[Path]
 ) -> None:
-    """Refuse what can be refused before anything is loaded: files that are not there, and to write
-    over what is read, or over anything else unless that is wanted."""
-    for path in read:
-        if not path.exists():
-            raise BadRequest(f"There is no file '{path}'.")
+    """Refuse to write over what is read, and over anything else unless that is wanted."""
     if not given.output.parent.is_dir():
         raise BadRequest(f"--output {given.output}: there is no folder {given.output.parent}.")
     if given.output.suffix.lower() not in (".tif", ".tiff"):
@@ -229,6 +226,13 @@ def _check_targets(
             raise BadRequest(
                 f"{target} is already there; choose another --output, or add --overwrite."
             )
+
+
+def _check_there(read: Sequence[Path]) -> None:
+    """Refuse what is not there before anything is loaded that would look for it."""
+    for path in read:
+        if not path.exists():
+            raise BadRequest(f"There is no file '{path}'.")
 
 
 def _hear(given: argparse.Namespace, told: dict[str, Any]) -> None:

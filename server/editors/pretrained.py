@@ -15,7 +15,7 @@ from ..diffusion.drawing import Drawing, Settings
 from ..diffusion.families import Recipe, family
 from ..diffusion.guidance import FreeGuidance
 from ..ground.errors import BadRequest, CannotEdit, ModelNotNamed, ServerError, UnknownModel
-from ..ground.optional import functional, torch
+from ..ground.optional import functional, installed, torch, without
 from ..store.catalogue import EditorEntry, Entry
 from ..store.installed import config_of
 from . import scenario_prompts
@@ -85,11 +85,13 @@ class Pretrained(Editor[P]):
                 replace(one, choices=names) if one.name == "model" else one
                 for one in self.info.options
             ),
-            missing="" if there else self._nothing_here(),
+            missing=self.missing(),
         )
 
     def missing(self) -> str:
-        """What to do where it has no model."""
+        """What to do where it has no model, or nothing to compute one with."""
+        if not installed("torch"):
+            return without("torch")
         return "" if self.models.store.installed(self.info.id) else self._nothing_here()
 
     def _nothing_here(self) -> str:

