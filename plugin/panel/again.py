@@ -114,6 +114,7 @@ def _words(dock, manifest, request) -> None:
     dock.words.prompt.setPlainText(request.prompt or manifest.prompt)
     if by_words:
         dock.words.chosen = request.operation
+        dock.words.parts.changed = dict(request.options)
     else:
         dock.options.reset()
         dock.options.set_values(request.options)

@@ -137,7 +137,7 @@ class AskingForm(ServedForm):
         """Put what was understood into the editor and its options, where every part can be
         changed."""
         self.editor.setCurrentIndex(self.editor.findData(meaning.editor))
-        self.options.set_values(meaning.options)
+        self.options.set_values({**meaning.options, **self.words.changed()})
         self.options_box.setCollapsed(False)
 
     def propose(self) -> None:
@@ -251,7 +251,9 @@ class AskingForm(ServedForm):
             prompt=prompt,
             operation=self.words.chosen if process_id == AUTO else "",
             process_id=process_id,
-            options=self.ensemble.put_into(self.options.values()),
+            options=self.words.changed()
+            if process_id == AUTO
+            else self.ensemble.put_into(self.options.values()),
             seed=self.seed.value(),
             exemplar=exemplar,
             exemplar_layer=self.exemplar_layer.currentLayer()

@@ -4,6 +4,8 @@ from qgis.PyQt.QtCore import QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QPlainTextEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from ..translated import tr
+from .chips import ChipRow
+from .parts import PartsLine
 from .wrapped import Wrapped
 
 LISTEN_MS = 700
@@ -30,7 +32,10 @@ class WordsBox(QWidget):
         )
         self.prompt.setMaximumHeight(54)
         self.prompt.setTabChangesFocus(True)
+        self.chips = ChipRow()
+        self.chips.picked.connect(self.pick)
         self.meaning = Wrapped()
+        self.parts = PartsLine()
         self.adjust = QPushButton(tr("Adjust …"))
         self.adjust.setToolTip(
             tr("Put it into the editor and its options, to change any part before it runs")
@@ -38,7 +43,14 @@ class WordsBox(QWidget):
         self.choices = QWidget()
         self.choices_row = QVBoxLayout(self.choices)
         self.choices_row.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.prompt, self.meaning, self.adjust, self.choices):
+        for widget in (
+            self.prompt,
+            self.chips,
+            self.meaning,
+            self.parts,
+            self.adjust,
+            self.choices,
+        ):
             column.addWidget(widget)
         self.listen = QTimer(self)
         self.listen.setSingleShot(True)
@@ -61,6 +73,7 @@ class WordsBox(QWidget):
     def hear(self) -> None:
         """Ask anew, once typing pauses."""
         self.chosen = ""
+        self.parts.forget()
         self.hear_again()
 
     def hear_again(self) -> None:
@@ -77,6 +90,20 @@ class WordsBox(QWidget):
         """The user says what was meant: that operation is carried out, whatever the words."""
         self.chosen = choice.operation
         self._ask()
+
+    def pick(self, operation, title) -> None:
+        """One of the pictures was clicked: that operation is carried out. Words that stand there
+        already stay, since they may say more."""
+        if not self.text():
+            self.prompt.setPlainText(title)
+        self.listen.stop()
+        self.chosen = operation
+        self.parts.forget()
+        self._ask()
+
+    def changed(self):
+        """Options that the user has changed by hand, over those that the words give."""
+        return dict(self.parts.changed)
 
     def give_up(self) -> None:
         """Stop waiting for what the words mean: the server has ended or cannot answer."""
@@ -107,6 +134,9 @@ class WordsBox(QWidget):
         self.understood = meaning
         self.meaning.setText(meaning.understood if meaning else "")
         self.meaning.setVisible(meaning is not None)
+        sure = meaning is not None and meaning.sure and isinstance(editors, dict)
+        info = editors.get(meaning.editor) if sure else None
+        self.parts.show_parts(info, meaning.options if sure else {})
         while self.choices_row.count():
             self.choices_row.takeAt(0).widget().deleteLater()
         for choice in (meaning.choices if meaning else ())[:4]:
