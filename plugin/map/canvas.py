@@ -25,9 +25,10 @@ CLICKS = "clicks"
 RECTANGLE = "rectangle"
 FREEHAND = "freehand"
 VERTICES = "vertices"
-MODES = (CLICKS, RECTANGLE, FREEHAND, VERTICES)
+OBJECT = "object"
+MODES = (CLICKS, RECTANGLE, FREEHAND, VERTICES, OBJECT)
 """How the tool draws: a click a vertex; dragged from corner to corner; along the pointer; moving
-the vertices of what is drawn."""
+the vertices of what is drawn; a click an object, whose outline somebody else finds."""
 
 FILL_ALPHA = 40
 REACH_PX = 10
@@ -53,6 +54,8 @@ class PolygonTool(QgsMapTool):
     held begins a hole. Where the project snaps, so do the clicks."""
 
     changed = pyqtSignal()
+    object_wanted = pyqtSignal(object)
+    """Of the place (QgsPointXY in the canvas's CRS) where an object was clicked."""
 
     def __init__(self, canvas, colour) -> None:
         super().__init__(canvas)
@@ -116,6 +119,14 @@ class PolygonTool(QgsMapTool):
         self.show_fill(True)
         self.changed.emit()
 
+    def add(self, geometry, crs) -> None:
+        """One more polygon, or several, beside what was drawn."""
+        self.before.append(list(self.shapes))
+        self.shapes += [(crs, part) for part in QgsGeometry(geometry).asGeometryCollection()]
+        self._place()
+        self.show_fill(True)
+        self.changed.emit()
+
     def use(self, mode) -> None:
         """Draw in another one of MODES; what was begun is dropped."""
         self.mode = mode
@@ -136,7 +147,7 @@ class PolygonTool(QgsMapTool):
 
     def canvasPressEvent(self, event) -> None:
         """Begin to drag a rectangle, a line, or a vertex."""
-        if event.button() != Qt.MouseButton.LeftButton or self.mode == CLICKS:
+        if event.button() != Qt.MouseButton.LeftButton or self.mode in (CLICKS, OBJECT):
             return
         self.corner = self._at(event)
         if self.mode == VERTICES:
@@ -170,20 +181,25 @@ class PolygonTool(QgsMapTool):
             elif len(self.points) >= 3:
                 self._finish()
         elif event.button() == Qt.MouseButton.LeftButton:
-            if self.mode == CLICKS:
-                self._begin_hole(event)
-                self._take([*self.points, here])
-            elif self.mode == VERTICES:
-                self._let_go()
-            elif self.corner is not None:
-                if self.mode == RECTANGLE:
-                    self._take(_corners(self.corner, here))
-                self.corner = None
-                box = QgsGeometry.fromMultiPointXY(self.points).boundingBox()
-                if len(self.points) >= 3 and box.width() > 0 and box.height() > 0:
-                    self._finish()
-                else:
-                    self._take([])
+            self._left_released(event, here)
+
+    def _left_released(self, event, here) -> None:
+        if self.mode == CLICKS:
+            self._begin_hole(event)
+            self._take([*self.points, here])
+        elif self.mode == OBJECT:
+            self.object_wanted.emit(here)
+        elif self.mode == VERTICES:
+            self._let_go()
+        elif self.corner is not None:
+            if self.mode == RECTANGLE:
+                self._take(_corners(self.corner, here))
+            self.corner = None
+            box = QgsGeometry.fromMultiPointXY(self.points).boundingBox()
+            if len(self.points) >= 3 and box.width() > 0 and box.height() > 0:
+                self._finish()
+            else:
+                self._take([])
 
     def _begin_hole(self, event) -> None:
         if not self.points:

@@ -17,7 +17,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..map.canvas import CLICKS, FREEHAND, RECTANGLE, VERTICES
+from ..map.canvas import CLICKS, FREEHAND, OBJECT, RECTANGLE, VERTICES
 from ..map.places import square_metres
 from ..tasks.request import Area, canvas_area, united
 from ..translated import tr
@@ -111,6 +111,12 @@ class AreaPicker(QWidget):
                 VERTICES,
                 tr("Move vertices"),
                 tr("Drag a vertex, or an edge for a new one. Right click: remove a vertex."),
+            ),
+            (
+                OBJECT,
+                tr("Object under the click"),
+                tr("Click a roof, a crown, a pond, a field: its outline is found. Backspace: one "
+                   "back."),
             ),
         ):  # fmt: skip
             action = menu.addAction(title)

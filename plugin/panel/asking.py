@@ -7,6 +7,7 @@ from qgis.core import Qgis, QgsGeometry
 
 from ...server.contract.editors import AUTO
 from ...server.contract.library import KeepRequest
+from ...server.contract.outlines import OutlineRequest
 from ...server.contract.requests import PIXELS_UP, Blend, Output
 from ...server.contract.words import ENSEMBLE_SOURCES, InterpretationRequest, SearchRequest
 from ..errors import PluginError
@@ -30,6 +31,15 @@ from .areas import NOTHING
 from .ensemble import PARAPHRASES, SOURCE
 from .serving import ServedForm
 
+KINDS = {
+    "Roof": tr("Roof"),
+    "Tree": tr("Tree"),
+    "Water": tr("Water"),
+    "Vehicle": tr("Vehicle"),
+}
+"""What an outline may be of, as the server calls it."""
+OBJECT_PX = 450
+"""Around a click, in which its object is looked for."""
 NEAR_PX = 512
 """Results that lie so near to an area, beyond its surroundings, are seen where it is edited."""
 
@@ -182,6 +192,45 @@ class AskingForm(ServedForm):
 
         self.status.setText(tr("Looking for {word} in {name} ...", word=word, name=layer.name()))
         self._ask("Landbrush: looking for examples", call, self._show_found)
+
+    def outline_object(self, tool, place) -> None:
+        """Have the outline of what was clicked found, and add it to what a tool has drawn."""
+        layer = self.layer.currentLayer()
+        if tool is self.exemplar_tool:
+            layer = self.exemplar_layer.currentLayer() or layer
+        if layer is None:
+            self.say(tr("Choose a raster layer first."), Qgis.MessageLevel.Warning)
+            return
+        size = self.canvas.mapUnitsPerPixel()
+        spot = Area(QgsGeometry.fromPointXY(place).buffer(size / 2, 2), tool.crs)
+        bands = self.bands.text()
+        connection = self.connection()
+        try:
+            around = in_layer_crs(spot, layer).boundingBox()
+            around.grow(OBJECT_PX * layer.rasterUnitsPerPixelX())
+            source = file_of(layer, Wanted(around))
+            there = polygons_of(spot)
+            roles = band_roles_of(bands)
+        except PluginError as error:
+            self._fail(error)
+            return
+
+        def call(client):
+            return asked_about(
+                connection,
+                client.transport.feedback,
+                [source],
+                lambda client, refs: client.outline(OutlineRequest(refs[0], there, roles)),
+            )
+
+        def found(outline) -> None:
+            tool.add(geometry_of(outline.polygons, layer), layer.crs())
+            told = KINDS.get(outline.what, tr("ground that is alike"))
+            self.status.setText(tr("Outlined: {what}", what=told))
+
+        if not self._ask("Landbrush: outlining", call, found):
+            self.wake()
+            self.status.setText(tr("The server is starting; click again when it is there."))
 
     def keep_exemplar(self, name, words, credit, on_kept, on_error) -> bool:
         """Keep what is drawn as the exemplar in the library; False where there is none to keep."""

@@ -59,6 +59,8 @@ class LandbrushDock(SeeingForm):
         self.find.clicked.connect(self.find_examples)
         self.ensemble.asked.connect(self.propose)
         self.exemplar_tool.changed.connect(self.words.hear_again)
+        for tool in self.tools:
+            tool.object_wanted.connect(lambda place, tool=tool: self.outline_object(tool, place))
         self.library.chosen.connect(self.words.prompt.setPlainText)
         self.exemplar.source.currentIndexChanged.connect(self.words.hear_again)
         self.results.job_wanted.connect(self.fetch_earlier)

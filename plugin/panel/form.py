@@ -94,6 +94,7 @@ class DockForm(QDockWidget):
             (tr("Layer"), self.layer),
             (tr("Export at"), self.resolution),
             (tr("Edit"), self.area),
+            (None, self.words.chips),
             (tr("Prompt"), self.words),
             (tr("Editor"), self.editor),
             ("", self.missing),
@@ -103,7 +104,10 @@ class DockForm(QDockWidget):
             ("", self.found),
             (tr("Elevation"), self.elevation),
         ):
-            form.addRow(title, field)
+            if title is None:
+                form.add_across(field)
+            else:
+                form.addRow(title, field)
         self.form = form
         return form
 

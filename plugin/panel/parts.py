@@ -3,7 +3,7 @@
 import html
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QVBoxLayout
+from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout
 
 from ..translated import tr
 from .widgets import OptionsForm
@@ -64,7 +64,8 @@ class PartsLine(Wrapped):
                 f"{html.escape(tr(option.title))} "
                 f'<a href="{name}"><b>{html.escape(said + unit)}</b></a>'
             )
-        self.setText(" · ".join(parts))
+        QLabel.setText(self, " · ".join(parts))  # as it is: a break after "/" would break its tags
+        self._fit()
         self.setVisible(bool(parts))
 
     def change(self, name) -> None:

@@ -58,6 +58,10 @@ class NarrowForm(QFormLayout):
                 part.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         super().addRow(label, field)
 
+    def add_across(self, field) -> None:
+        """Add a row without a title, as wide as the form."""
+        super().addRow(field)
+
 
 FIELD_PX = 60
 

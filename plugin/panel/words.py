@@ -32,7 +32,7 @@ class WordsBox(QWidget):
         )
         self.prompt.setMaximumHeight(54)
         self.prompt.setTabChangesFocus(True)
-        self.chips = ChipRow()
+        self.chips = ChipRow()  # shown by the form, as wide as the panel
         self.chips.picked.connect(self.pick)
         self.meaning = Wrapped()
         self.parts = PartsLine()
@@ -45,7 +45,6 @@ class WordsBox(QWidget):
         self.choices_row.setContentsMargins(0, 0, 0, 0)
         for widget in (
             self.prompt,
-            self.chips,
             self.meaning,
             self.parts,
             self.adjust,

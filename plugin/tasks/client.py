@@ -36,6 +36,7 @@ from ...server.contract.library import (
 from ...server.contract.manifest import Manifest
 from ...server.contract.message import ContractError
 from ...server.contract.models import MODEL_ACTION, MODELS
+from ...server.contract.outlines import OUTLINES
 from ...server.contract.requests import RASTERS
 from ...server.contract.words import ENSEMBLES, INTERPRETATIONS, SEARCHES, Ensemble
 from ..errors import Cancelled, FileNotShared, PluginError, ServerUnreachable
@@ -147,6 +148,10 @@ class EditClient:
     def search(self, request):
         """Windows that look like a word."""
         return self.call(SEARCHES, request)
+
+    def outline(self, request):
+        """The outline of the thing at a place."""
+        return self.call(OUTLINES, request)
 
     def compare(self, request):
         """What changed between two rasters."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pyproj
 import shapely
@@ -262,6 +264,23 @@ def bounds_of(profile: Profile) -> str:
     corners = [profile.transform @ (x, y) for x in (0, profile.width) for y in (0, profile.height)]
     xs, ys = zip(*corners, strict=True)
     return f"x {min(xs):.6g} ... {max(xs):.6g}, y {min(ys):.6g} ... {max(ys):.6g}"
+
+
+def middle_of(polygons: Polygons, profile: Profile) -> tuple[float, float]:
+    """Column and row of the middle of polygons, in pixels."""
+    shapes = pixel_polygons(polygons, profile, "place")
+    if not shapes:
+        raise BadRequest("place: there is no polygon at whose middle something could lie.")
+    middle = shapely.union_all(shapes).centroid
+    return float(middle.x), float(middle.y)
+
+
+def in_own_crs(shape: BaseGeometry, profile: Profile) -> Polygons:
+    """A shape in pixels as polygons in the raster's CRS."""
+    t = profile.transform
+    flat = shapely.transform(shape, lambda xy: np.column_stack(t @ (xy[:, 0], xy[:, 1])))
+    crs = "" if profile.crs is None else profile.crs.to_wkt(version="WKT2_2019")
+    return Polygons(json.loads(shapely.to_geojson(flat)), crs)
 
 
 def as_polygons(box: Box, profile: Profile) -> Polygons:

@@ -26,6 +26,7 @@ from ..contract.comparison import ComparisonRequest
 from ..contract.inspection import InspectionRequest
 from ..contract.jobs import PREVIEW_FILE
 from ..contract.library import KeepRequest
+from ..contract.outlines import Outline, OutlineRequest
 from ..contract.requests import EditRequest
 from ..contract.words import (
     Ensemble,
@@ -50,6 +51,7 @@ from ..raster.polygon_files import polygons_for
 from ..raster.raster import opened, profile_of
 from ..raster.rasters import Rasters
 from ..search.find import find
+from ..search.thing import thing_at
 from . import messages
 from .admission import Admission
 from .child import Start
@@ -206,6 +208,18 @@ def _search(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     return SearchResult(result.word, result.rule, found, result.reason).to_json()
 
 
+def _outline_at(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
+    """The outline of the thing at a place."""
+    wanted = OutlineRequest.from_json(given)
+    path = desk.admission.path_of(wanted.raster)
+    with opened(path, desk.admission.roots_of(path)) as dataset:
+        layer = Layer.of(dataset, wanted.band_roles)
+        middle = polygons.middle_of(wanted.place, layer.profile)
+        found = thing_at(desk.editors.models, layer, *middle)
+        outline = polygons.in_own_crs(found.polygon, layer.profile)
+    return Outline(outline, found.what).to_json()
+
+
 def _keep(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     """Keep a part of a raster as an exemplar, in a folder."""
     wanted = KeepRequest.from_json(given["wanted"])
@@ -285,6 +299,7 @@ TASKS: dict[str, Callable[[Desk, dict[str, Any]], Any]] = {
     "admit": _admit,
     "receive": _receive,
     "search": _search,
+    "outline at": _outline_at,
     "keep": _keep,
     "inspect": _inspect,
     "inspect file": _inspect_file,

@@ -1,8 +1,16 @@
 """Rectangle, free hand, holes and vertices of what is drawn."""
 
 from landbrush.plugin.map import canvas
-from landbrush.plugin.map.canvas import FREEHAND, RECTANGLE, VERTICES, PolygonTool
-from qgis.core import Qgis, QgsFeature, QgsGeometry, QgsProject, QgsSnappingConfig, QgsVectorLayer
+from landbrush.plugin.map.canvas import FREEHAND, OBJECT, RECTANGLE, VERTICES, PolygonTool
+from qgis.core import (
+    Qgis,
+    QgsFeature,
+    QgsGeometry,
+    QgsPointXY,
+    QgsProject,
+    QgsSnappingConfig,
+    QgsVectorLayer,
+)
 from qgis.core import QgsCoordinateReferenceSystem as Crs
 from qgis.PyQt.QtCore import QEvent, QPoint, QPointF, Qt
 from qgis.PyQt.QtGui import QMouseEvent
@@ -161,3 +169,20 @@ def test_clicks_snap_where_the_project_snaps(dock, raster):
     utils.setConfig(config)
     click(dock, 84, 78)
     assert dock.tool.points[1] != dock.tool.points[0]
+
+
+def test_a_click_takes_an_object_whose_outline_the_server_finds(served, raster, helpers):
+    """In the mode for objects a click adds what lies there, and Undo takes it back."""
+    use(served, OBJECT)
+    click(served, 40, 40)
+    assert helpers.wait(lambda: served.tool.polygons or served.last_error is not None)
+    assert served.last_error is None, served.last_error.message
+    shape = served.tool.geometry()
+    assert QgsGeometry.fromRect(raster.extent()).buffer(1, 2).contains(shape) and shape.area() > 0
+    assert "Outlined" in served.status.text()
+    before = len(served.tool.polygons)
+    served.tool.undo()
+    assert len(served.tool.polygons) == before - 1
+    served.layer.setLayer(None)
+    served.tool.object_wanted.emit(QgsPointXY(raster.extent().center()))
+    assert not served.tool.polygons

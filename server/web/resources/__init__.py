@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from . import comparisons, inspections, jobs, landing, library, models, processes, rasters, words
+from . import (
+    comparisons,
+    inspections,
+    jobs,
+    landing,
+    library,
+    models,
+    outlines,
+    processes,
+    rasters,
+    words,
+)
 from .declared import Resource
 
 RESOURCES: tuple[Resource, ...] = (
@@ -11,6 +22,7 @@ RESOURCES: tuple[Resource, ...] = (
     jobs.resource,
     rasters.resource,
     words.resource,
+    outlines.resource,
     models.resource,
     library.resource,
     comparisons.resource,

@@ -1,0 +1,159 @@
+"""The outline of what lies at a place: the piece of a class of the scene parser where that is a
+thing, else what is alike around the place up to its edges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from rasterio.features import shapes as outlines
+from rasterio.transform import Affine
+from scipy import ndimage
+from shapely.geometry import shape
+from shapely.geometry.base import BaseGeometry
+
+from ..editors.models import Models
+from ..ground.errors import NotFoundInLayer, OutsideRaster
+from ..operators.ground import Ground
+from ..raster.bands import COLOURS, Layer, stretch_of
+from ..raster.grid import Box
+from ..raster.raster import read_window
+from ..scene.classes import CLASSES, TITLES
+from ..scene.network import COARSEST_M, MULTIPLE
+
+THINGS = ("roof", "tree", "water", "vehicle")
+"""Classes whose pieces are things; ground of the others is told by its edges."""
+REACHES_M = (32.0, 96.0, 256.0)
+"""Half the side of the window that is looked at, larger while what is found reaches its border."""
+REACHES_PX = (64, 192, 448)
+"""The same where ground sizes are not known, and the most."""
+FEWEST_PX = 9
+"""Pixels of a thing that is worth an outline."""
+THREAD_PX, WIDER_PX = 3, 9
+"""Width of what joins two things by chance; of what joins two lawns."""
+LOOSER = 2.0
+STANDING = tuple(CLASSES.index(name) for name in ("roof", "tree", "shadow", "vehicle"))
+NEAR_PX = 2
+"""So far beside a thing it may be clicked."""
+APART = 3.0
+"""Times the spread of values at the place up to which others are like them ..."""
+TOLERANCE = (0.025, 0.07)
+"""... within these bounds, of values in [0, 1]."""
+SMOOTH_PX = 1.2
+STEP_PX = 0.8
+"""Corners of pixels are cut so far."""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """`polygon`: its outline in pixels of the raster. `what`: what it is taken for; empty: what is
+    alike."""
+
+    polygon: BaseGeometry
+    what: str
+
+
+def thing_at(models: Models, layer: Layer, column: float, row: float) -> Thing:
+    """The thing at a place, in pixels of the raster. Raises OutsideRaster, NotFoundInLayer."""
+    profile = layer.profile
+    if not (0 <= column < profile.width and 0 <= row < profile.height):
+        raise OutsideRaster("The place lies outside of the layer. Click on it.")
+    found = None
+    for number, (metres, most) in enumerate(zip(REACHES_M, REACHES_PX, strict=True)):
+        reach = most if profile.is_picture else min(most, round(metres / profile.gsd_m))
+        reach = -(-max(reach, 24) // MULTIPLE) * MULTIPLE
+        left, top = ((int(at) - reach) // MULTIPLE * MULTIPLE for at in (column, row))
+        box = Box(left, top, 2 * reach, 2 * reach).clipped(profile.box)
+        found = _in_window(models, layer, box, (int(row) - box.row, int(column) - box.col))
+        # Lawns and streets go on for ever: as much of them is taken as is seen at first.
+        last = found is not None and not found[1] and number > 0
+        if last or (found is not None and not _cut_off(found[0], box, profile.box)):
+            break
+    if found is None:
+        raise NotFoundInLayer(
+            "Nothing there stands out from its surroundings. Click on the middle of it, or draw it."
+        )
+    mask, what = found
+    origin = Affine.translation(box.col, box.row)
+    parts = [shape(one) for one, _ in outlines(mask.astype(np.uint8), mask, transform=origin)]
+    whole = shapely.union_all(parts)
+    smooth = shapely.make_valid(shapely.simplify(whole, STEP_PX))
+    polygons = [part for part in shapely.get_parts(smooth) if part.geom_type == "Polygon"]
+    largest = max(polygons, key=lambda part: part.area, default=whole)
+    return Thing(largest, what)
+
+
+def _in_window(
+    models: Models, layer: Layer, box: Box, at: tuple[int, int]
+) -> tuple[np.ndarray, str] | None:
+    """The pixels (H, W) of the thing at a place of a window, and what it is; None: nothing."""
+    block = read_window(layer.dataset, box)
+    stretch = stretch_of(layer.profile, layer.roles, block)
+    image = np.where(block.valid, stretch.normalise(block.values), 0).astype(np.float32)
+    if not block.valid[at]:
+        return None
+    roles = tuple(layer.roles.names)
+    profile = layer.profile
+    if not profile.is_picture and profile.gsd_m <= COARSEST_M and set(COLOURS) <= set(roles):
+        origin = (box.row, box.col)
+        ground = Ground(image, block.valid, roles, profile.gsd_m, origin, aspect=profile.aspect)
+        shares = models.understanding.of(ground, {}).shares
+        smooth = ndimage.gaussian_filter(shares, (0, SMOOTH_PX, SMOOTH_PX))
+        kinds = smooth.argmax(axis=0)
+        name = CLASSES[int(kinds[at])]
+        if name in THINGS and smooth[kinds[at]][at] > 0.4:
+            piece = _piece(kinds == kinds[at], at, THREAD_PX)
+            if piece is not None:
+                return piece & block.valid, TITLES[name]
+        # Neither over a fence into a house, nor along a kerb into a lawn.
+        alike = (_alike(image, at) | (kinds == kinds[at])) & ~np.isin(kinds, STANDING)
+        alike &= _alike(image, at, LOOSER)
+    else:
+        alike = _alike(image, at)
+    piece = _piece(alike & block.valid, at, WIDER_PX)
+    return None if piece is None else (piece, "")
+
+
+def _alike(image: np.ndarray, at: tuple[int, int], times: float = 1.0) -> np.ndarray:
+    """Pixels (H, W) whose smoothed bands (C, H, W) are near those at a place; `times`: how much
+    further than usual they may lie."""
+    smooth = ndimage.gaussian_filter(image, (0, SMOOTH_PX, SMOOTH_PX))
+    row, col = at
+    near = smooth[:, max(0, row - 4) : row + 5, max(0, col - 4) : col + 5].reshape(len(image), -1)
+    here = np.median(
+        smooth[:, max(0, row - 1) : row + 2, max(0, col - 1) : col + 2].reshape(len(image), -1),
+        axis=1,
+    )
+    apart = np.sqrt(((smooth - here[:, None, None]) ** 2).mean(axis=0))
+    spread = float(np.median(np.sqrt(((near - here[:, None]) ** 2).mean(axis=0))))
+    return np.asarray(apart <= times * np.clip(APART * spread, *TOLERANCE))
+
+
+def _piece(where: np.ndarray, at: tuple[int, int], thread_px: int) -> np.ndarray | None:
+    """The connected piece (H, W) at a place or just beside it, without holes and without what hangs
+    on it by a thread, which is up to `thread_px` wide; None where it is too small."""
+    widths = (thread_px, THREAD_PX, 0) if thread_px > THREAD_PX else (THREAD_PX, 0)
+    for width in widths:
+        chosen = ndimage.binary_opening(where, np.ones((width, width))) if width else where
+        parts, _ = ndimage.label(chosen, np.ones((3, 3)))
+        row, col = at
+        near = parts[
+            max(0, row - NEAR_PX) : row + NEAR_PX + 1, max(0, col - NEAR_PX) : col + NEAR_PX + 1
+        ]
+        numbers = np.bincount(near[near > 0]) if (near > 0).any() else np.zeros(0)
+        number = int(parts[at]) or (int(numbers.argmax()) if numbers.size else 0)
+        if number and (parts == number).sum() >= FEWEST_PX:
+            return np.asarray(ndimage.binary_fill_holes(parts == number))
+    return None
+
+
+def _cut_off(mask: np.ndarray, box: Box, whole: Box) -> bool:
+    """Whether pixels of a window reach a border of it that is none of the raster's."""
+    sides = (
+        (mask[0], box.row > whole.row),
+        (mask[-1], box.row + box.height < whole.row + whole.height),
+        (mask[:, 0], box.col > whole.col),
+        (mask[:, -1], box.col + box.width < whole.col + whole.width),
+    )
+    return any(inner and bool(side.any()) for side, inner in sides)
