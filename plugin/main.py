@@ -76,6 +76,8 @@ class LandbrushPlugin:
             ("Queue", tr("Landbrush: queue"), "mActionOpenTable.svg", dock.show_jobs),
             ("Collect", tr("Landbrush: collect results into the project folder"),
              "mActionFileSave.svg", dock.collect),
+            ("Diagnostics", tr("Landbrush: diagnostics"), "mActionPropertiesWidget.svg",
+             dock.show_diagnostics),
             ("Help", tr("Landbrush: help"), "mActionHelpContents.svg", show_help),
         ):  # fmt: skip
             action = self.menu.addAction(QgsApplication.getThemeIcon(f"/{icon}"), title)

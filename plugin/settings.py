@@ -47,7 +47,8 @@ def put(key, value):
 def home():
     """The local server's folder: jobs, uploads, token, environment."""
     given = get("server/home") or os.environ.get("LANDBRUSH_HOME", "")
-    return Path(given) if given else Path(QgsApplication.qgisSettingsDirPath()) / "landbrush"
+    profile = Path(QgsApplication.qgisSettingsDirPath())
+    return profile / (Path(given).expanduser() if given else "landbrush")
 
 
 def token():

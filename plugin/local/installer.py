@@ -253,6 +253,12 @@ def child_environment():
         "PROJ_DATA",
         "GDAL_DATA",
         "GDAL_DRIVER_PATH",
+        # Where pip of another environment puts things; its index and proxy stay.
+        "PIP_USER",
+        "PIP_TARGET",
+        "PIP_PREFIX",
+        "PIP_ROOT",
+        "PIP_REQUIRE_VIRTUALENV",
     ):
         found.remove(name)
     found.insert("HF_HUB_OFFLINE", "1")

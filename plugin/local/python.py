@@ -49,6 +49,7 @@ class OwnPython(QObject):
         self.folder = home / FOLDER
         self.download: Any = None  # a Download, once one has begun
         self.process: QProcess = None  # until it is started
+        self._stopped = False
 
     def start(self) -> None:
         """Begin."""
@@ -58,12 +59,15 @@ class OwnPython(QObject):
 
     def stop(self) -> None:
         """Stop; what is here stays."""
+        self._stopped = True
         if self.download is not None:
             self.download.stop()
         if self.process is not None:
             self.process.kill()
 
     def _answered(self, answer, error: str) -> None:
+        if self._stopped:
+            return
         files = (answer or {}).get("urls", ())
         fitting = [one for one in files if fits(one["filename"], sys.platform, platform.machine())]
         if not fitting:
@@ -85,6 +89,8 @@ class OwnPython(QObject):
             self._fail(str(problem))
 
     def _came(self, error: str) -> None:
+        if self._stopped:
+            return
         if error:
             self._fail(error)
             return
@@ -111,6 +117,8 @@ class OwnPython(QObject):
             self._fail(self.process.errorString())
 
     def _installed(self, code, *_) -> None:
+        if self._stopped:
+            return
         said = bytes(self.process.readAllStandardError()).decode("utf8", "replace")
         python = installer.python_in(self.folder)
         if code != 0 or python is None:

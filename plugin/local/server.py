@@ -83,6 +83,7 @@ class LocalServer(QObject):
         self.errors = ""
         self.setup: Optional[Setup] = None  # while the server is set up
         self.lacks_python = False  # the last setup ended for that
+        self.had_one = False  # a server ran before the setup
 
     def _set(self, state, text: str = "") -> None:
         self.state = state
@@ -190,7 +191,8 @@ class LocalServer(QObject):
         """Set the server up on this computer (see setup.Setup), then start it."""
         if self.state == INSTALLING:
             return
-        if self.state in (STARTING, RUNNING):
+        self.had_one = self.state in (STARTING, RUNNING)
+        if self.had_one:
             self.stop()  # its libraries are about to change
         self.setup = setup = Setup(size, own_python, self)
         setup.told.connect(lambda text: self._set(INSTALLING, text))
@@ -203,6 +205,8 @@ class LocalServer(QObject):
         self.setup = None
         if error:
             self._set(FAILED, error)
+            if self.had_one:
+                self.start()  # as it was
             return
         self._set(STOPPED, INSTALLED)
         self.start()

@@ -8,17 +8,20 @@ processes, files come over QGIS's network manager.
 import json
 import shutil
 import sys
+import threading
+import uuid
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, List, Optional
+from typing import List, Optional
 
-from qgis.PyQt.QtCore import QObject, QProcess, pyqtSignal
+from qgis.PyQt.QtCore import QLockFile, QObject, pyqtSignal
 
 from .. import settings
 from ..errors import PluginError
 from ..translated import tr
 from . import installer
 from .fetching import Answer, Download
+from .programs import Programs
 from .python import OwnPython
 from .wheels import Wanted, Wheel, of_folder, of_index, unpacked
 
@@ -28,7 +31,6 @@ NEEDED_MB = {SMALL: 900, LARGE: 8000}
 CHOOSING = Path(__file__).with_name("choosing.py")
 LOG = "setup.log"
 FETCHED = "wheels"
-LAST_LINES = 3
 LOADED = "landbrush.server.workers.tasks"
 """The module that loads all of the server that an edit uses."""
 
@@ -55,15 +57,19 @@ class Setup(QObject):
         self.folder = installer.environment_folder()
         self.package = ""
         self.lock: Optional[Path] = None
-        self.output = self.errors = ""
-        self.process: QProcess = None  # until one is started
-        self.steps: List[installer.Step] = []
+        self.programs = Programs(self)
+        self.programs.told.connect(self._tell)
+        self.programs.noted.connect(self._note)
+        self.programs.failed.connect(self._failed)
         self.wanted: List[Wanted] = []
         self.chosen: List[Wheel] = []
         self.tags: List[str] = []
         self.download: Optional[Download] = None
         self.own: Optional[OwnPython] = None
-        self._then: Callable[[], None] = self._done
+        self._unreached = ""  # why the index did not answer
+        self.id = uuid.uuid4().hex
+        self.alone = QLockFile(str(self.home / "setup.lock"))
+        self.alone.setStaleLockTime(0)  # by its process alone
         self._over = False
 
     @property
@@ -82,6 +88,12 @@ class Setup(QObject):
         """Begin, or go on."""
         try:
             self.home.mkdir(parents=True, exist_ok=True)
+            if not self.alone.tryLock(0):
+                self._over = True  # nothing of the other's is touched
+                self.ended.emit(
+                    tr("The server is being set up in another QGIS. Wait until that has ended.")
+                )
+                return
             self.log.write_text(f"{sys.version}\n{sys.platform}\n", "utf8")
             free = shutil.disk_usage(self.home).free // 1_000_000
         except OSError as error:
@@ -137,7 +149,7 @@ class Setup(QObject):
         if python is None:
             self._end(tr("Set the server up first."))
         else:
-            self._run_all(installer.pretrained_steps(python), self._tested)
+            self.programs.run(installer.pretrained_steps(python), self._tested)
 
     def stop(self) -> None:
         """Stop. What was fetched stays, a half-made environment goes."""
@@ -148,18 +160,24 @@ class Setup(QObject):
             self.own.stop()
         if self.download is not None:
             self.download.stop()
-        if self.process is not None and self.process.state() != QProcess.ProcessState.NotRunning:
-            self.process.finished.disconnect()
-            self.process.errorOccurred.disconnect()
-            self.process.kill()
-            self.process.finished.connect(self._undo)
-        else:
-            self._undo()
+        self.programs.stop()
+        self._undo()
+        self.alone.unlock()
 
-    def _undo(self, *_) -> None:
-        if self.size == SMALL and self.marker.exists():
-            shutil.rmtree(self.folder, ignore_errors=True)
+    def _undo(self) -> None:
+        """Put a half-made environment away; where it cannot be, it stays marked as half made. What
+        another run has begun meanwhile is left alone."""
+        try:
+            if self.size != SMALL or self.marker.read_text("ascii") != self.id:
+                return
+            if self.folder.exists():
+                away = self.folder.with_name(f"{self.folder.name}.{self.id[:8]}.old")
+                self.folder.rename(away)
+                # Deleting hundreds of megabytes takes a while.
+                threading.Thread(target=shutil.rmtree, args=(away, True), daemon=True).start()
             self.marker.unlink()
+        except OSError as error:
+            self._note(f"{error}\n")
 
     # ---- steps
 
@@ -177,24 +195,32 @@ class Setup(QObject):
             self._environment(python)
 
     def _environment(self, base: str) -> None:
-        self.marker.touch()
+        try:
+            self.marker.write_text(self.id, "ascii")
+        except OSError as error:
+            self._end(str(error))
+            return
         make = installer.Step(
             tr("a Python environment"), [base, "-m", "venv", "--clear", str(self.folder)]
         )
-        self._run_all([make], self._choose)
+        self.programs.run([make], self._choose)
 
     def _choose(self) -> None:
         if self.lock is None:  # a package of the user's, or a checkout: pip finds what it needs
-            self._run_all([installer.package_step(self.package)], self._tested)
+            self.programs.run([installer.package_step(self.package)], self._tested)
             return
         look = [str(installer.python_of(self.folder)), str(CHOOSING), str(self.lock)]
-        self._run_all([installer.Step(tr("what is needed"), look)], self._look_up)
+        self.programs.run([installer.Step(tr("what is needed"), look)], self._look_up)
 
     def _look_up(self) -> None:
         """Which files are to come; from a folder of wheels where one is named."""
-        found = json.loads(self.output.strip().splitlines()[-1])
-        self.wanted = [Wanted(**one) for one in found["wanted"]]
-        self.tags = found["tags"]
+        try:
+            found = json.loads(self.programs.output.strip().splitlines()[-1])
+            self.wanted = [Wanted(**one) for one in found["wanted"]]
+            self.tags = found["tags"]
+        except (ValueError, LookupError, TypeError):
+            self._end(tr("Installing failed: ") + self.programs.output.strip()[-200:])
+            return
         self.chosen = []
         given = settings.get("server/wheels")
         if not given:
@@ -205,9 +231,12 @@ class Setup(QObject):
             folder = Path(given)
             if folder.is_file():
                 folder = unpacked(folder, self.home / FETCHED)
+            if not folder.is_dir():
+                raise PluginError(tr("There is no folder or zip of wheels at {path}.", path=given))
             self.chosen = [of_folder(one, folder, self.tags) for one in self.wanted]
         except (PluginError, OSError) as error:
-            self._end(error.message if isinstance(error, PluginError) else str(error))
+            said = error.message if isinstance(error, PluginError) else str(error)
+            self._end(f"{said} ({given})")
             return
         self._install()
 
@@ -227,12 +256,16 @@ class Setup(QObject):
         if answer is None:
             # Another index may be what this computer has: pip's own settings know of it.
             self._note(error)
-            self._run_all(installer.locked_steps(self.lock, self.package), self._tested)
+            self._unreached = error
+            self.programs.run(installer.locked_steps(self.lock, self.package), self._tested)
             return
         try:
             self.chosen.append(of_index(self.wanted[len(self.chosen)], answer, self.tags))
         except PluginError as problem:
             self._end(problem.message)
+            return
+        except (LookupError, AttributeError, TypeError):
+            self._end(tr("The index answered what is none."))
             return
         self._ask_next()
 
@@ -267,83 +300,42 @@ class Setup(QObject):
         self.progressed.emit(0.0, 0.0)
         listed = self.home / "chosen.txt"
         lines = [one.requirement for one in self.chosen]
-        listed.write_text("\n".join(lines) + "\n", "utf8")
-        self._run_all(installer.fetched_steps(listed, self.package), self._tested)
+        try:
+            listed.write_text("\n".join(lines) + "\n", "utf8")
+        except OSError as error:
+            self._end(str(error))
+            return
+        self.programs.run(installer.fetched_steps(listed, self.package), self._tested)
 
     def _tested(self) -> None:
         """All of it can be loaded; then it counts."""
         test = [str(installer.find_python() or ""), "-c", f"import {LOADED}"]
         if self.size == SMALL:
             test[0] = str(installer.python_of(self.folder))
-        self._run_all([installer.Step(tr("a first start"), test)], self._done)
+        self.programs.run([installer.Step(tr("a first start"), test)], self._done)
 
     def _done(self) -> None:
         if self.size == SMALL:
-            self.marker.unlink()
-            shutil.rmtree(self.home / FETCHED, ignore_errors=True)
+            try:
+                self.marker.unlink()
+            except OSError as error:
+                self._end(str(error))
+                return
+            fetched = self.home / FETCHED
+            threading.Thread(target=shutil.rmtree, args=(fetched, True), daemon=True).start()
         self._end("")
 
-    # ---- programs
-
-    def _run_all(self, steps, then) -> None:
-        self.steps = list(steps)
-        self._then = then
-        self._run_next()
-
-    def _run_next(self) -> None:
-        if self._over:
-            return
-        if not self.steps:
-            self._then()
-            return
-        step = self.steps[0]
-        self._tell(tr("Installing {title} …", title=step.title))
-        self.output = self.errors = ""
-        self.process = process = QProcess(self)
-        process.setProcessEnvironment(installer.child_environment())
-        process.setWorkingDirectory(str(Path.home()))
-        process.readyReadStandardOutput.connect(self._heard)
-        process.readyReadStandardError.connect(self._heard_errors)
-        process.finished.connect(self._step_ended)
-        process.errorOccurred.connect(self._not_started)
-        process.start(step.command[0], step.command[1:])
-
-    def _heard(self) -> None:
-        text = bytes(self.process.readAllStandardOutput()).decode("utf8", "replace")
-        self.output += text
-        self._note(text)
-        lines = text.strip().splitlines()
-        if lines and self.steps:
-            self.told.emit(
-                tr("Installing {title} …", title=self.steps[0].title) + f" {lines[-1].strip()[:60]}"
-            )
-
-    def _heard_errors(self) -> None:
-        text = bytes(self.process.readAllStandardError()).decode("utf8", "replace")
-        self.errors = (self.errors + text)[-20_000:]
-        self._note(text)
-
-    def _not_started(self, error) -> None:
-        if error == QProcess.ProcessError.FailedToStart:
-            self._end(
-                tr(
-                    "{program} could not be started: {errorString}",
-                    program=self.process.program(),
-                    errorString=self.process.errorString(),
-                )
-            )
-
-    def _step_ended(self, code, *_) -> None:
-        if self._over or not self.steps:
-            return
-        step = self.steps.pop(0)
-        if code != 0 and step.needed:
-            said = [line for line in self.errors.strip().splitlines() if line.strip()]
-            self._end(tr("Installing failed: ") + " / ".join(said[-LAST_LINES:]))
-            return
-        self._run_next()
-
     # ---- what is told
+
+    def _failed(self, why: str) -> None:
+        """A program did not do what it should."""
+        if self._unreached:
+            why = tr(
+                "PyPI could not be reached ({why}). Without a network, set it up from a zip of "
+                "wheels (the button “…”).",
+                why=self._unreached,
+            )
+        self._end(why)
 
     def _tell(self, text: str) -> None:
         self._note(text + "\n")
@@ -363,4 +355,5 @@ class Setup(QObject):
         if error:
             self._note(error + "\n")
             self._undo()
+        self.alone.unlock()
         self.ended.emit(error)

@@ -11,6 +11,7 @@ from ...server.contract.outlines import OutlineRequest
 from ...server.contract.requests import PIXELS_UP, Blend, Output
 from ...server.contract.words import ENSEMBLE_SOURCES, InterpretationRequest, SearchRequest
 from ..errors import PluginError
+from ..local.server import STOPPED
 from ..map.places import geometry_of, own_coordinates, pixel_metres
 from ..map.results import seen_over
 from ..map.sources import Wanted, file_of, is_painted
@@ -67,6 +68,7 @@ class AskingForm(ServedForm):
         )
         self._show_row(self.elevation, auto or bool(info and info.takes("elevation")))
         self.ground_box.setVisible(auto or bool(info and info.takes("ground")))
+        self.words.parts.setVisible(auto and bool(self.words.parts.options))
         word = self.words.sought(self.editor.currentData())
         self._show_row(self.find, bool(word) and copies)
         if not word:
@@ -129,6 +131,8 @@ class AskingForm(ServedForm):
         if not asked:
             self.words.give_up()
             self.wake()
+            if self.server.state == STOPPED:
+                self.status.setText(tr("The server is stopped; it starts when you press Run."))
 
     def _has_exemplar(self) -> bool:
         layer = self.layer.currentLayer()

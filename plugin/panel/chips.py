@@ -10,23 +10,23 @@ from ..translated import tr
 
 ICONS = Path(__file__).resolve().parents[2] / "resources" / "icons"
 CHIPS = (
-    ("remove", tr("Remove what is there")),
-    ("fill_like", tr("Fill like a marked area")),
-    ("forest", tr("Forest")),
-    ("water", tr("Water body")),
-    ("parking", tr("Parking")),
-    ("solar", tr("Solar panels")),
-    ("flood", tr("Flood")),
-    ("snow", tr("Snow")),
-    ("burn", tr("Burn scar")),
-    ("damage", tr("Damage")),
+    ("remove", tr("Remove what is there"), tr("remove this")),
+    ("fill_like", tr("Fill like a marked area"), tr("like there")),
+    ("forest", tr("Forest"), tr("forest")),
+    ("water", tr("Water body"), tr("a lake")),
+    ("parking", tr("Parking"), tr("parking lot")),
+    ("solar", tr("Solar panels"), tr("solar panels")),
+    ("flood", tr("Flood"), tr("flooded")),
+    ("snow", tr("Snow"), tr("snow")),
+    ("burn", tr("Burn scar"), tr("burnt down")),
+    ("damage", tr("Damage"), tr("destroyed buildings")),
 )
-"""Operations by name, and what they are called."""
+"""Operations by name, what they are called, and the words that ask for them."""
 SIDE_PX = 20
 
 
 class ChipRow(QWidget):
-    """`picked(operation, title)`: one was clicked."""
+    """`picked(operation, words)`: one was clicked."""
 
     picked = pyqtSignal(str, str)
 
@@ -36,15 +36,22 @@ class ChipRow(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
         self.buttons = {}
-        for name, title in CHIPS:
+        self.setAccessibleName(tr("What is asked for most"))
+        for name, title, words in CHIPS:
             button = QToolButton()
+            button.setCheckable(True)
             button.setIcon(QIcon(str(ICONS / f"op_{name}.svg")))
             button.setIconSize(QSize(SIDE_PX, SIDE_PX))
             button.setAutoRaise(True)
             button.setToolTip(title)
             button.setAccessibleName(title)
             button.setMinimumWidth(1)
-            button.clicked.connect(lambda _=False, n=name, t=title: self.picked.emit(n, t))
+            button.clicked.connect(lambda _=False, n=name, w=words: self.picked.emit(n, w))
             row.addWidget(button)
             self.buttons[name] = button
         row.addStretch(1)
+
+    def mark(self, operation) -> None:
+        """Show which one is asked for; none where it is another operation."""
+        for name, button in self.buttons.items():
+            button.setChecked(name == operation)

@@ -44,6 +44,7 @@ class LandbrushDock(SeeingForm):
         self.words.asked.connect(self._ask_meaning)
         self.words.understood_changed.connect(self._understood)
         self.words.adjust_wanted.connect(self.take_over)
+        self.words.picked.connect(lambda: self.editor.setCurrentIndex(self.editor.findData(AUTO)))
         self.editor.currentIndexChanged.connect(self._update)
         self.layer.layerChanged.connect(self._layer_changed)
         for field in (self.grow, self.beyond, self.feather, self.context):

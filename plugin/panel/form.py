@@ -1,12 +1,11 @@
 """The panel's widgets and their layout; what they do is in dock.py."""
 
 from qgis.core import QgsApplication
-from qgis.gui import QgsCollapsibleGroupBox, QgsMapLayerComboBox
+from qgis.gui import QgsCollapsibleGroupBox, QgsDockWidget, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDockWidget,
     QDoubleSpinBox,
     QFrame,
     QHBoxLayout,
@@ -31,6 +30,7 @@ from ..translated import tr
 from .areas import CANVAS, DRAWN, NOTHING, SELECTED, WHOLE, AreaPicker
 from .ensemble import EnsembleBox
 from .results import ResultList
+from .searching import ResultSearch
 from .setup_card import SetupCard
 from .widgets import GROUND_FILTER, RASTER_FILTER, FoundList, OptionsForm, WheelGuard, narrow_form
 from .words import WordsBox
@@ -48,7 +48,7 @@ STATUS_LINES = 3
 SERVER_LINES = 2
 
 
-class DockForm(QDockWidget):
+class DockForm(QgsDockWidget):
     """A dock with everything the user sees, not yet connected."""
 
     def __init__(self, canvas, parent=None) -> None:
@@ -202,6 +202,8 @@ class DockForm(QDockWidget):
             button.setMinimumWidth(40)
             row.addWidget(button)
         column.addLayout(row)
+        self.search = ResultSearch(self.results)
+        column.addWidget(self.search)
         column.addWidget(self.results)
         self.results.filled.connect(whole.setVisible)
         whole.setVisible(self.results.count() > 0)

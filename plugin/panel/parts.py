@@ -80,7 +80,7 @@ class PartsLine(Wrapped):
         form.set_values({name: self.value(name)})
         column = QVBoxLayout(asked)
         column.addWidget(form)
-        about = Wrapped(option.help)
+        about = Wrapped(tr(option.help))
         column.addWidget(about)
         buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
@@ -92,7 +92,10 @@ class PartsLine(Wrapped):
             self.set_value(name, form.values().get(name, option.default))
 
     def set_value(self, name, value) -> None:
-        """Use that value, whatever the words say."""
+        """Use that value, whatever the words say; not where they have come to mean something
+        else."""
+        if name not in self.options:
+            return
         if value == self.values.get(name, self.options[name].default):
             self.changed.pop(name, None)
         else:

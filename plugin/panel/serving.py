@@ -14,6 +14,7 @@ from ..local.setup import LARGE
 from ..processing.editors import remember
 from ..tasks.task import CallTask, Connection
 from ..translated import tr
+from .diagnostics import Diagnostics, report
 from .form import DockForm
 from .library_page import LibraryPage
 from .models_page import ModelsPage
@@ -210,6 +211,21 @@ class ServedForm(DockForm):
             return
         self.models.show()
         self.models.look()
+
+    def show_diagnostics(self) -> None:
+        """What somebody who helps needs to know."""
+
+        def told(health) -> None:
+            self.diagnostics = Diagnostics(report(self.server, health), self)
+            self.diagnostics.show()
+
+        if not self._ask(
+            "Landbrush: diagnostics",
+            lambda client: client.health(),
+            lambda answer: told(answer.get("health")),
+            lambda error: told(None),
+        ):
+            told(None)
 
     def show_library(self) -> None:
         """The page of exemplars."""

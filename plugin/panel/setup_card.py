@@ -46,6 +46,7 @@ class SetupCard(QFrame):
         self.more.setToolTip(tr("Other ways to set it up"))
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self)
+        self.from_index = menu.addAction(tr("From the internet (PyPI)"))
         self.from_folder = menu.addAction(tr("From a folder of wheels …"))
         self.from_zip = menu.addAction(tr("From a zip of wheels …"))
         self.office = menu.addAction(tr("Use an office server …"))
@@ -57,6 +58,7 @@ class SetupCard(QFrame):
             column.addWidget(widget)
         column.addLayout(row)
         self.button.clicked.connect(self._pressed)
+        self.from_index.triggered.connect(self._take_index)
         self.from_folder.triggered.connect(self._take_folder)
         self.from_zip.triggered.connect(self._take_zip)
         self.office.triggered.connect(self.office_wanted)
@@ -75,6 +77,10 @@ class SetupCard(QFrame):
             download=DOWNLOAD_MB,
             disk=DISK_MB,
         )
+        given = settings.get("server/wheels")
+        if given and not error:
+            text += " " + tr("From {path}.", path=given)
+        self.from_index.setVisible(bool(given))
         self.said.setText(text)
         self.button.setToolTip(
             tr("Needs {needed} MB of free space while it is set up", needed=NEEDED_MB[SMALL])
@@ -99,6 +105,10 @@ class SetupCard(QFrame):
 
     def _pressed(self) -> None:
         (self.stopped if self.going else self.wanted).emit()
+
+    def _take_index(self) -> None:
+        settings.put("server/wheels", "")
+        self.wanted.emit()
 
     def _take_folder(self) -> None:
         self._take(QFileDialog.getExistingDirectory(self, tr("Folder of wheels")))

@@ -13,17 +13,20 @@ LISTEN_MS = 700
 
 class WordsBox(QWidget):
     """Signals: `asked(text)` some time after the last key, `understood_changed()`,
-    `adjust_wanted(Interpretation)`."""
+    `adjust_wanted(Interpretation)`, `picked()`: a picture says what is wanted."""
 
     asked = pyqtSignal(str)
     understood_changed = pyqtSignal()
     adjust_wanted = pyqtSignal(object)
+    picked = pyqtSignal()
 
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
         self.understood = None
         self.chosen = ""
         self.awaited = ""
+        self.by_picture = ""  # words that a picture has written
+        self.offered: tuple = ()  # choices for these words
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         self.prompt = QPlainTextEdit()
@@ -72,7 +75,9 @@ class WordsBox(QWidget):
     def hear(self) -> None:
         """Ask anew, once typing pauses."""
         self.chosen = ""
+        self.offered = ()
         self.parts.forget()
+        self.chips.mark("")
         self.hear_again()
 
     def hear_again(self) -> None:
@@ -88,16 +93,21 @@ class WordsBox(QWidget):
     def choose(self, choice) -> None:
         """The user says what was meant: that operation is carried out, whatever the words."""
         self.chosen = choice.operation
+        self.parts.forget()
         self._ask()
 
-    def pick(self, operation, title) -> None:
-        """One of the pictures was clicked: that operation is carried out. Words that stand there
-        already stay, since they may say more."""
-        if not self.text():
-            self.prompt.setPlainText(title)
+    def pick(self, operation, words) -> None:
+        """One of the pictures was clicked: that operation is carried out. Words that the user has
+        written stay, since they may say more; those of another picture do not."""
+        if self.text() in ("", self.by_picture):
+            self.prompt.setPlainText(words)
+            self.by_picture = words
         self.listen.stop()
         self.chosen = operation
+        self.offered = ()
         self.parts.forget()
+        self.chips.mark(operation)
+        self.picked.emit()
         self._ask()
 
     def changed(self):
@@ -138,12 +148,18 @@ class WordsBox(QWidget):
         self.parts.show_parts(info, meaning.options if sure else {})
         while self.choices_row.count():
             self.choices_row.takeAt(0).widget().deleteLater()
-        for choice in (meaning.choices if meaning else ())[:4]:
+        if meaning is not None and meaning.choices:
+            self.offered = meaning.choices
+        # What was not meant can still be chosen, until other words are said.
+        offered = self.offered[:4] if meaning else ()
+        for choice in offered:
             button = QPushButton(choice.title)
+            button.setEnabled(choice.operation != self.chosen)
             button.clicked.connect(lambda _=False, choice=choice: self.choose(choice))
             button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             button.setToolTip(choice.title)
             self.choices_row.addWidget(button)
-        self.choices.setVisible(bool(meaning and meaning.choices))
+        self.choices.setVisible(bool(offered))
+        self.chips.mark(meaning.operation if meaning is not None and meaning.sure else self.chosen)
         self.adjust.setVisible(bool(meaning and meaning.editor in editors))
         self.understood_changed.emit()

@@ -53,7 +53,7 @@ class Frame:
             scale = max(scale, min(grid.native_px / max(height, width), most))
         if height * width * scale**2 > LARGEST_PX:
             raise CannotEdit(
-                f"At {gsd_m / scale:.2g} m a pixel the window has {height * width * scale**2:.2g} "
+                f"At {gsd_m / scale:.3g} m a pixel the window has {height * width * scale**2:.2g} "
                 f"pixels; at most {LARGEST_PX:,} can be drawn. Choose a larger 'Ground size it "
                 "works at', or smaller polygons."
             )
@@ -145,7 +145,7 @@ class Grid:
     def note(self, gsd_m: float, worked_at: float) -> str:
         """What to tell the user; empty where the raster fits the model."""
         low, high = self.gsd_m
-        at = f"Drawn at {worked_at:.2g} m a pixel, the raster has {gsd_m:.2g} m"
+        at = f"Drawn at {worked_at:.3g} m a pixel, the raster has {gsd_m:.3g} m"
         if worked_at > gsd_m * 1.05:
             if self.asked_gsd_m:
                 return f"{at}."
@@ -155,7 +155,7 @@ class Grid:
             )
         if high and gsd_m > high * 1.05:
             return (
-                f"The raster has {gsd_m:.2g} m a pixel; the model was trained at {low:g} to "
+                f"The raster has {gsd_m:.3g} m a pixel; the model was trained at {low:g} to "
                 f"{high:g} m and may draw the wrong things."
             )
         return ""

@@ -50,7 +50,7 @@ def find_word(
         return _voted(models, layer, by_rule(name, rule, view))
     if gsd_m > FINEST_NETWORK_GSD_M:
         without = "" if layer.roles.index("nir") is not None else " without a near-infrared band"
-        reason = f"At {gsd_m:.2g} m a pixel '{name}' cannot be told apart{without}. {ELSEWHERE}"
+        reason = f"At {gsd_m:.3g} m a pixel '{name}' cannot be told apart{without}. {ELSEWHERE}"
         return Search(name, Method.NONE, reason=reason)
     if name not in models.scene_words.words:
         reason = f"There is no detector for '{name}' on this layer. {ELSEWHERE}"

@@ -28,7 +28,7 @@ def by_heads(models: Models, name: str, view: View) -> Search:
             name,
             Method.HEADS,
             (),
-            f"The layer is too small: {width} x {height} pixels at {view.gsd_m:.2g} m, one window "
+            f"The layer is too small: {width} x {height} pixels at {view.gsd_m:.3g} m, one window "
             f"needs {WINDOW_PX}.",
         )
     corners = [

@@ -39,7 +39,7 @@ def by_image_text(model: ImageText, texts: Sequence[str], view: View) -> Search:
     if side > min(view.valid.shape):
         height, width = view.valid.shape
         reason = f"The layer is too small to look in: {width} x {height} pixels"
-        return replace(nothing, reason=f"{reason} at {view.gsd_m:.2g} m.")
+        return replace(nothing, reason=f"{reason} at {view.gsd_m:.3g} m.")
     asked = torch.stack([model.mean_text(group) for group in (texts, NEUTRAL)])
     rgb = torch.from_numpy(np.ascontiguousarray(view.rgb.transpose(2, 0, 1), np.float32)) / 255
     judge = _Judge(model, asked, rgb)

@@ -13,9 +13,10 @@ from landbrush.plugin import settings
 from landbrush.plugin.errors import PluginError
 from landbrush.plugin.local import installer, wheels
 from landbrush.plugin.local.fetching import Download
-from landbrush.plugin.local.server import LocalServer
+from landbrush.plugin.local.server import INSTALLED, INSTALLING, LocalServer
 from landbrush.plugin.local.setup import FETCHED, Setup
 from landbrush.plugin.local.wheels import Wanted, Wheel
+from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 
 def wheel(folder: Path, name: str, files: dict, version: str = "1.0") -> Path:
@@ -193,7 +194,7 @@ def test_an_index_that_cannot_be_reached_leaves_it_to_pip(made, monkeypatch, hel
 
     monkeypatch.setattr(installer, "locked_steps", locked)
     error, _, _ = run(Setup(), helpers)
-    assert tried and error.startswith("Installing failed")
+    assert tried and error.startswith("PyPI could not be reached") and "zip of wheels" in error
 
 
 def test_stopped_in_the_midst_nothing_half_made_stays(made, index, helpers):
@@ -206,6 +207,70 @@ def test_stopped_in_the_midst_nothing_half_made_stays(made, index, helpers):
     server.stop()
     assert helpers.wait(lambda: not setup.marker.exists())
     assert server.state == "stopped" and not (made / "home" / "environment").exists()
+
+
+def test_stopped_and_begun_again_at_once(made, index, helpers):
+    server = LocalServer()
+    server.install()
+    assert helpers.wait(lambda: server.setup is not None and server.setup.marker.exists())
+    server.stop()
+    server.install()
+    ended = []
+    server.changed.connect(lambda state, text: ended.append(text) if state != INSTALLING else None)
+    assert helpers.wait(lambda: bool(ended))
+    assert ended[0] == INSTALLED and python(made).is_file()
+    server.stop(closing=True)
+
+
+def test_only_one_qgis_sets_up_at_a_time(made, helpers):
+    first, second = Setup(), Setup()
+    ends = []
+    first.ended.connect(ends.append)
+    first.start()
+    error, told, _ = run(second, helpers)
+    assert "in another QGIS" in error and not told
+    assert helpers.wait(lambda: bool(ends)) and ends == [""] and python(made).is_file()
+
+
+def test_what_another_run_has_begun_is_left_alone(made, helpers):
+    folder = made / "home" / "environment"
+    folder.mkdir(parents=True)
+    setup = Setup()
+    setup.marker.write_text("of another run")
+    setup._undo()
+    assert folder.is_dir() and setup.marker.exists()
+
+
+@pytest.mark.parametrize("answer", [{}, {"urls": [{}]}, {"urls": 3}, [], "x"])
+def test_an_index_that_answers_something_else_is_told(made, monkeypatch, helpers, answer):
+    class Strange(QObject):
+        came = pyqtSignal(object, str)
+
+        def __init__(self, url, parent=None):
+            super().__init__(parent)
+            QTimer.singleShot(0, lambda: self.came.emit(answer, ""))
+
+    monkeypatch.setattr("landbrush.plugin.local.setup.Answer", Strange)
+    error, _, _ = run(Setup(), helpers)
+    assert error and not (made / "home" / "environment").exists()
+
+
+def test_no_wheels_where_they_were_said_to_be(made, helpers):
+    settings.put("server/wheels", str(made / "gone"))
+    error, _, _ = run(Setup(), helpers)
+    assert "There is no folder or zip of wheels" in error and "gone" in error
+
+
+def test_settings_of_the_users_pip_do_not_count(made, index, monkeypatch, helpers):
+    monkeypatch.setenv("PIP_USER", "1")
+    monkeypatch.setenv("PIP_TARGET", str(made / "elsewhere"))
+    error, _, _ = run(Setup(), helpers)
+    assert error == "" and not (made / "elsewhere").exists()
+
+
+def test_a_relative_folder_lies_in_the_profile(made):
+    settings.put("server/home", "here")
+    assert settings.home().is_absolute() and settings.home().name == "here"
 
 
 def test_no_python_is_told_before_one_is_fetched(made, monkeypatch, helpers):
