@@ -6,7 +6,6 @@ from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout
 
 from ..translated import tr
-from .widgets import OptionsForm
 from .wrapped import Wrapped
 
 SHOWN = 3
@@ -70,6 +69,8 @@ class PartsLine(Wrapped):
 
     def change(self, name) -> None:
         """Ask for another value."""
+        from .widgets import OptionsForm  # of QGIS's classes, which what only shows needs not
+
         option = self.options.get(name)
         if option is None:
             return

@@ -75,6 +75,7 @@ sys.modules["plugin_alone"] = package
 words = importlib.import_module("plugin_alone.panel.words")
 from PyQt6.QtWidgets import QApplication
 from PyQt6.QtTest import QTest
+from landbrush.server.contract.editors import EditorInfo, Option
 from landbrush.server.contract.words import Choice, Interpretation
 app = QApplication([])
 words.LISTEN_MS = 1
@@ -95,8 +96,11 @@ assert box.chosen == "snow" and box.pending()
 assert heard == ["make it nicer"] * 2
 wanted = []
 box.adjust_wanted.connect(wanted.append)
-box.show_meaning(Interpretation("make it nicer", "snow", "snow", "Snow", sure=True), {"snow": 1})
-assert not box.pending() and not box.choices_row.count()
+snow = EditorInfo("snow", "Snow", "", "", options=(Option("depth_cm", "number", 12.0, "Depth"),))
+meaning = Interpretation("make it nicer", "snow", "snow", "Snow", sure=True)
+box.show_meaning(meaning, {"snow": snow})
+assert not box.pending() and "<b>12</b>" in box.parts.text()
+assert [box.choices_row.itemAt(n).widget().isEnabled() for n in (0, 1)] == [True, False]
 box.adjust.click()
 assert [w.editor for w in wanted] == ["snow"]
 print("works on Qt", app.applicationVersion() or "6")
