@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From the plugin's zip to a first edit in a fresh QGIS profile, with no setting touched: see docs/first-edit.md.
-# Installs the server as the panel does, some gigabytes, into .cache/first-edit, which is removed before and after.
+# Installs the server as the panel does, half a gigabyte, into .cache/first-edit, which is removed before and after.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(pwd)/.cache/first-edit

@@ -299,7 +299,11 @@ def files_of_result(layer):
     path = file_of_result(layer)
     if not path.is_file():
         return []
-    own = (path.with_suffix(".manifest.json"), path.with_name(path.name + ".aux.xml"))
+    own = (
+        path.with_suffix(".manifest.json"),
+        path.with_suffix(".stac.json"),
+        path.with_name(path.name + ".aux.xml"),
+    )
     others = [one for one in path.parent.iterdir() if is_beside(one.name, path.name) or one in own]
     return [path, *sorted(set(others) - {path})]
 

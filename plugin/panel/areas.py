@@ -1,8 +1,15 @@
 """Where an edit takes place: drawn on the map, selected features, the canvas, the whole layer."""
 
 import contextlib
+from typing import Any
 
-from qgis.core import QgsApplication, QgsFeatureRequest, QgsGeometry, QgsWkbTypes
+from qgis.core import (
+    QgsApplication,
+    QgsFeatureRequest,
+    QgsGeometry,
+    QgsVectorLayer,
+    QgsWkbTypes,
+)
 from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import (
@@ -78,6 +85,12 @@ class AreaPicker(QWidget):
         self.layers.setFilters(POLYGON_FILTER)
         self.stack.addWidget(self.layers)
         column.addWidget(self.stack)
+        self.offer = QPushButton()
+        self.offer.setMinimumWidth(40)
+        self.offer.hide()
+        self.offered: Any = None  # the layer whose selection can be taken
+        self.offer.clicked.connect(self._take_offer)
+        column.addWidget(self.offer)
         self.size = Wrapped()
         column.addWidget(self.size)
         self.followed = None  # the layer whose selection is counted
@@ -137,6 +150,39 @@ class AreaPicker(QWidget):
         self.draw.setText(tr("Draw") if mode == CLICKS else action.text())
         self.draw.setChecked(True)
 
+    def suggest(self, layer) -> None:
+        """Offer what is selected in a layer: the one that the user has just clicked."""
+        if self.offered is not None:
+            with contextlib.suppress(RuntimeError, TypeError):  # it was deleted meanwhile
+                self.offered.selectionChanged.disconnect(self._show_offer)
+        polygons = (
+            isinstance(layer, QgsVectorLayer)
+            and layer.geometryType() == QgsWkbTypes.GeometryType.PolygonGeometry
+        )
+        self.offered = layer if polygons else None
+        if self.offered is not None:
+            self.offered.selectionChanged.connect(self._show_offer)
+        self._show_offer()
+
+    def _show_offer(self, *_) -> None:
+        count = 0
+        with contextlib.suppress(RuntimeError):
+            count = self.offered.selectedFeatureCount() if self.offered is not None else 0
+        taken = self.source.currentData() == SELECTED and self.layers.currentLayer() is self.offered
+        known = self.source.findData(SELECTED) >= 0
+        self.offer.setVisible(bool(count) and known and not taken)
+        if count:
+            self.offer.setText(
+                tr("Use the {n} selected of {name}", n=f"{count:,}", name=self.offered.name())
+            )
+            self.offer.setToolTip(self.offer.text())
+
+    def _take_offer(self) -> None:
+        if self.offered is not None:
+            self.layers.setLayer(self.offered)
+            self.choose(SELECTED)
+            self._show_offer()
+
     def _follow(self, *_) -> None:
         """Count what is selected in the layer that was chosen."""
         layer = self.layers.currentLayer()
@@ -171,6 +217,7 @@ class AreaPicker(QWidget):
         self.stack.setCurrentIndex(page)
         self.stack.setVisible(page != 0)
         self.show_size()
+        self._show_offer()
 
     def area(self, canvas, layer):
         """The Area chosen; None where nothing is."""

@@ -53,6 +53,8 @@ class LandbrushDock(SeeingForm):
         for picker in (self.area, self.exemplar, self.protect):
             picker.draw_toggled.connect(lambda on, tool=picker.tool: self._use_tool(tool, on))
         self.canvas.mapToolSet.connect(self._tool_changed)
+        self.iface.currentLayerChanged.connect(self.area.suggest)
+        self.area.suggest(self.iface.activeLayer())
         self.dice.clicked.connect(lambda: self.seed.setValue(secrets.randbelow(2**31)))
         self.run_button.clicked.connect(self.run)
         self.run_wanted.connect(self.run)
@@ -311,6 +313,8 @@ class LandbrushDock(SeeingForm):
             task.ended.disconnect()
             task.cancel()
         self.canvas.mapToolSet.disconnect(self._tool_changed)
+        self.iface.currentLayerChanged.disconnect(self.area.suggest)
+        self.area.suggest(None)
         self.dispose_seeing()
         for tool in self.tools:
             self.canvas.unsetMapTool(tool)

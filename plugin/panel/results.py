@@ -53,6 +53,7 @@ def actions():
         Action("share", tr("Page with slider, for a mail …")),
         Action("layout", tr("Print layout Before | After")),
         Action("areas", tr("Changed areas as a layer")),
+        Action("stac", tr("STAC item beside the file")),
         Action("delete", tr("Delete with its file …")),
     )
 

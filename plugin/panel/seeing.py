@@ -23,6 +23,7 @@ from ..products.areas import write_areas
 from ..products.layout import make_layout
 from ..products.page import write_page
 from ..products.pictures import Pictures, ground
+from ..products.stac import write_item
 from ..tasks.copying import CopyTask
 from ..translated import tr
 from .again import fill
@@ -61,6 +62,7 @@ class SeeingForm(AskingForm):
             "share": self._share,
             "layout": self._layout,
             "areas": self._areas,
+            "stac": self._stac,
             "delete": self._delete,
         }
         QgsProject.instance().projectSaved.connect(self._saved)
@@ -201,6 +203,9 @@ class SeeingForm(AskingForm):
         layers = [one for one in family(layer) if one.isValid()]
         found = write_areas(layers, settings.output_folder(), "changed-areas")
         QgsProject.instance().addMapLayer(found)
+
+    def _stac(self, layer) -> None:
+        self.say(tr("Written: {path}", path=write_item(layer)))
 
     def _delete(self, layer) -> None:
         shared = others_of_file(layer)

@@ -4,13 +4,13 @@ results."""
 import base64
 
 from qgis.core import QgsMapLayerProxyModel
+from qgis.gui import QgsDoubleSpinBox, QgsSpinBox
 from qgis.PyQt.QtCore import QEvent, QObject, QSize, Qt
 from qgis.PyQt.QtGui import QIcon, QPixmap
 from qgis.PyQt.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QFormLayout,
     QLineEdit,
     QListWidget,
@@ -144,13 +144,14 @@ class OptionsForm(QWidget):
         most = 2**31 - 1 if whole else 1e9
         low = -most if option.minimum is None else option.minimum
         high = most if option.maximum is None else option.maximum
-        field = QSpinBox() if whole else QDoubleSpinBox()
+        field = QgsSpinBox() if whole else QgsDoubleSpinBox()
         if whole:
             field.setRange(int(low), int(high))
         else:
             field.setDecimals(3 if option.maximum is None or high <= 10 else 1)
             field.setRange(low, high)
             field.setSingleStep(0.05 if high <= 1 else 1.0)
+        field.setClearValue(option.default)
         field.setValue(option.default)
         if option.unit:
             field.setSuffix(f" {option.unit}")

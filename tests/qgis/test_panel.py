@@ -271,7 +271,10 @@ def test_a_choice_is_carried_out_and_never_asked_again(served, raster, helpers):
     assert helpers.wait(lambda: not served.words.pending())
     assert served.words.text() == "make it nicer somehow", "the words stay the user's"
     assert served.words.understood.sure and served.words.understood.operation == offered[number]
-    assert not served.words.choices_row.count() and served.words.chosen == offered[number]
+    row = served.words.choices_row
+    able = [row.itemAt(at).widget().isEnabled() for at in range(row.count())]
+    assert able == [at != number for at in range(len(offered))], "another one can be taken"
+    assert served.words.chosen == offered[number]
     if weather:
         layer = run(served, helpers)
         assert json.loads(layer.customProperty("landbrush/manifest"))["operation"] == weather
