@@ -15,6 +15,7 @@ from ...server.contract.jobs import PREVIEW_FILE
 from .. import settings
 from ..errors import PluginError
 from ..local.server import INSTALLING, STARTING
+from ..map.live import LivePicture
 from ..map.results import add_result, file_of_result, source_of
 from ..tasks.request import key_of, located
 from ..tasks.task import EditTask, fetch, inputs_of
@@ -37,6 +38,7 @@ class LandbrushDock(SeeingForm):
         self.look_again = 0.0
         self.made: list = []  # (key of a form, seed, id of the layer) of this session
         self.told_where = False
+        self.live = LivePicture(self.canvas)
         self._connect()
         self._layer_changed()
 
@@ -223,8 +225,12 @@ class LandbrushDock(SeeingForm):
             )  # the job has just ended
 
     def _show_preview(self, content) -> None:
+        if self.task is None:
+            return
+        if self.live.show_on(content, self.task.form.layer):
+            return  # in its place on the map
         picture = QPixmap()
-        if self.task is not None and picture.loadFromData(content):
+        if picture.loadFromData(content):
             side = min(self.preview.parentWidget().width(), PREVIEW_PX)
             self.preview.setPixmap(picture.scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio))
             self.preview.show()
@@ -232,6 +238,7 @@ class LandbrushDock(SeeingForm):
 
     def _ended(self, task) -> None:
         self.task = None
+        self.live.forget()
         self.preview.hide()
         self.tasks.remove(task)
         if task.error is None:
@@ -313,6 +320,7 @@ class LandbrushDock(SeeingForm):
             task.ended.disconnect()
             task.cancel()
         self.canvas.mapToolSet.disconnect(self._tool_changed)
+        self.live.dispose()
         self.iface.currentLayerChanged.disconnect(self.area.suggest)
         self.area.suggest(None)
         self.dispose_seeing()

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -56,9 +56,13 @@ class StepOfRegion(Protocol):
     """Who hears how far a region has come."""
 
     def __call__(
-        self, done: int, steps: int, picture: np.ndarray | None = None, note: str = ""
+        self, done: int, steps: int, picture: display.Preview | None = None, note: str = ""
     ) -> None:
-        """`done` of `steps`, with an unfinished picture for the eye where there is one."""
+        """`done` of `steps`, with an unfinished picture where there is one."""
+
+
+StepOfEditor: TypeAlias = "Callable[[int, int, np.ndarray | None, str], None]"
+"""The same of a window's editor, whose picture is bytes (H, W, 3)."""
 
 
 class Progress(Protocol):
@@ -69,11 +73,11 @@ class Progress(Protocol):
         stage: str,
         step: int,
         steps: int,
-        picture: np.ndarray | None = None,
+        picture: display.Preview | None = None,
         note: str = "",
     ) -> None:
         """`step` of `steps` of a stage; while editing, where there is one, an unfinished picture
-        (H, W, 3, bytes) and a note."""
+        and a note."""
 
 
 @dataclass(frozen=True)
@@ -157,11 +161,23 @@ def repaint(region: Region, work: Work, step: StepOfRegion) -> Repainted:
     copied = [cut.values[:, cut.usable] for cut in work.cuts.patches]
     shown = work.view.show(block, out.stretch_for(block).including(copied))
     drawn = Drawn(region.box, block, mask, reach, shown)
-    image, facts = run_tiled(plan, scene_of(region, work, drawn), step)
+    image, facts = run_tiled(plan, scene_of(region, work, drawn), _placed(step, region, work))
     made = out.lay_back(replace(drawn, image=image), plan, work.view, lambda *_: step(1, 1))
     notes = (work.view.note, *facts.pop("notes", ()))
     only = region.mask if region.divided else None
     return replace(made, left=left, facts=facts, notes=tuple(filter(None, notes)), only=only)
+
+
+def _placed(step: StepOfRegion, region: Region, work: Work) -> StepOfEditor:
+    """Hears an editor's steps, and tells where the pictures lie that it shows."""
+
+    def told(done: int, steps: int, picture: np.ndarray | None = None, note: str = "") -> None:
+        seen = None
+        if picture is not None:
+            seen = display.Preview.of(picture, region.box, work.source.profile)
+        step(done, steps, seen, note)
+
+    return told
 
 
 def scene_of(region: Region, work: Work, drawn: Drawn) -> Scene:
@@ -187,7 +203,7 @@ def scene_of(region: Region, work: Work, drawn: Drawn) -> Scene:
     )
 
 
-def run_tiled(plan: Plan, scene: Scene, hear: StepOfRegion) -> tuple[np.ndarray, dict[str, Any]]:
+def run_tiled(plan: Plan, scene: Scene, hear: StepOfEditor) -> tuple[np.ndarray, dict[str, Any]]:
     """The scene's image edited tile by tile, and what the editor says of its work."""
     editor = plan.editor
     tiles = tiling.cut(scene, editor.tiled_by(plan.options), editor.overlap_px)
@@ -342,7 +358,7 @@ def _over(place: Place, progress: Progress) -> Iterator[tuple[Region, StepOfRegi
         def step(
             done: int,
             steps: int,
-            picture: np.ndarray | None = None,
+            picture: display.Preview | None = None,
             note: str = "",
             before: int = index,
         ) -> None:

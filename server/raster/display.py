@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import colorsys
 import io
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from rasterio.enums import Resampling
 
 from ..ground.files import whole_file
@@ -92,7 +95,32 @@ def write_class_preview(
     write_picture(colours[place.reshape(shape)], path)
 
 
-def write_picture(pixels: np.ndarray, path: Path) -> None:
-    """Bytes (H, W, 3) as a PNG, whole or not at all."""
+CORNERS = "landbrush:corners"
+"""Text of a PNG: where its corners lie, as Preview has them."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """An unfinished picture. `pixels`: bytes (H, W, 3) for the eye. `corners`: where its upper
+    left, upper right, lower right and lower left corners lie, x and y in the raster's CRS."""
+
+    pixels: np.ndarray
+    corners: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def of(cls, pixels: np.ndarray, box: Box, profile: Profile) -> Preview:
+        """A picture of a window."""
+        sides = ((0, 0), (box.width, 0), (box.width, box.height), (0, box.height))
+        t = profile.transform
+        return cls(pixels, tuple(t @ (box.col + x, box.row + y) for x, y in sides))
+
+
+def write_picture(
+    pixels: np.ndarray, path: Path, corners: Sequence[Sequence[float]] | None = None
+) -> None:
+    """Bytes (H, W, 3) as a PNG, whole or not at all; `corners`: to be told in it."""
+    told = PngInfo()
+    if corners is not None:
+        told.add_text(CORNERS, json.dumps([[float(v) for v in corner] for corner in corners]))
     with whole_file(path, lasting=False) as draft:
-        Image.fromarray(pixels).save(draft, "PNG", compress_level=1)
+        Image.fromarray(pixels).save(draft, "PNG", compress_level=1, pnginfo=told)

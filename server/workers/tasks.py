@@ -20,7 +20,6 @@ try:
 except ImportError:  # Windows, where a worker ends with its server at once
     fcntl = None  # type: ignore[assignment]
 
-import numpy as np
 
 from ..contract.comparison import ComparisonRequest
 from ..contract.inspection import InspectionRequest
@@ -45,7 +44,7 @@ from ..jobs.folder import is_dismissed, load_job
 from ..library.keeping import kept
 from ..raster import bundle, display, polygons
 from ..raster.bands import Layer
-from ..raster.display import write_picture
+from ..raster.display import Preview, write_picture
 from ..raster.inspection import inspected
 from ..raster.polygon_files import polygons_for
 from ..raster.raster import opened, profile_of
@@ -116,7 +115,7 @@ class _Progress:
         self.shown = -PREVIEW_EVERY_S
 
     def __call__(
-        self, stage: str, step: int, steps: int, picture: np.ndarray | None = None, note: str = ""
+        self, stage: str, step: int, steps: int, picture: Preview | None = None, note: str = ""
     ) -> None:
         """Tell, at most each tenth of a second or when a stage begins; raises Dismissed."""
         if is_dismissed(self.folder):
@@ -125,7 +124,7 @@ class _Progress:
         if picture is not None and now - self.shown > PREVIEW_EVERY_S:
             self.shown = now
             with contextlib.suppress(OSError):  # a full disk ends the edit where it writes
-                write_picture(picture, self.folder / PREVIEW_FILE)
+                write_picture(picture.pixels, self.folder / PREVIEW_FILE, picture.corners)
         if stage != self.stage or now - self.told > TELL_EVERY_S:
             self.stage = stage
             self.told = now

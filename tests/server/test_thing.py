@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import shapely
@@ -98,3 +100,22 @@ def test_roofs_of_a_town(place, least_m2, most_m2):
         area = found.polygon.area * layer.profile.gsd_m**2 * layer.profile.aspect
     assert found.what == "Roof" and found.polygon.contains(shapely.Point(place))
     assert least_m2 < area < most_m2
+
+
+def test_an_unfinished_picture_tells_its_corners(tmp_path):
+    from affine import Affine
+    from landbrush.server.raster.display import CORNERS, Preview, write_picture
+    from landbrush.server.raster.grid import Box
+    from landbrush.server.raster.raster import profile_of
+    from PIL import Image
+
+    turned = Affine.translation(500_000, 5_000_000) @ Affine.rotation(30) @ Affine.scale(2, -2)
+    path = write(tmp_path / "e.tif", in_type(meadow(40, 50), "uint8"), transform=turned)
+    with opened(path, None) as dataset:
+        made = Preview.of(np.zeros((8, 9, 3), np.uint8), Box(10, 5, 20, 16), profile_of(dataset))
+    write_picture(made.pixels, tmp_path / "p.png", made.corners)
+    with Image.open(tmp_path / "p.png") as picture:
+        told = json.loads(picture.text[CORNERS])
+        assert picture.size == (9, 8)
+    wanted = [turned @ at for at in ((10, 5), (30, 5), (30, 21), (10, 21))]
+    assert np.allclose(told, wanted)
