@@ -11,6 +11,7 @@ when it is made, and again when it is installed.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import subprocess
 import sys
 import sysconfig
@@ -20,6 +21,29 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements-core.lock"
+CHOOSING = ROOT / "plugin" / "local" / "choosing.py"
+
+
+def listed_for(platforms: list[str], version: str) -> str:
+    """The locked list for a system and a Python, without conditions: pip would judge them by the
+    Python that it runs in."""
+    spec = importlib.util.spec_from_file_location("choosing", CHOOSING)
+    assert spec is not None and spec.loader is not None
+    choosing = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(choosing)
+    other: dict[str, str] = {}
+    if version:
+        other |= {"python_version": version, "python_full_version": f"{version}.0"}
+    if platforms:
+        names = {"win": "win32", "macosx": "darwin"}
+        found = (name for start, name in names.items() if platforms[0].startswith(start))
+        other["sys_platform"] = next(found, "linux")
+    wanted = choosing.wanted(LOCK.read_text("utf8"), other or None)
+    lines = (
+        f"{one['name']}=={one['version']} " + " ".join(f"--hash=sha256:{h}" for h in one["hashes"])
+        for one in wanted
+    )
+    return "\n".join(lines) + "\n"
 
 
 def main() -> int:
@@ -33,6 +57,8 @@ def main() -> int:
     target = ROOT / "build" / f"wheelhouse-{system}-py{version}.zip"
     target.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
+        listed = Path(folder) / "listed.txt"
+        listed.write_text(listed_for(given.platform, given.python), "utf8")
         command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
         command += ["download", "--require-hashes", "--no-deps", "--dest", folder]
         for platform in given.platform:
@@ -41,7 +67,7 @@ def main() -> int:
             command += ["--python-version", given.python]
         if other:
             command += ["--only-binary", ":all:"]
-        subprocess.run([*command, "-r", str(LOCK)], check=True)
+        subprocess.run([*command, "-r", str(listed)], check=True)
         wheels = sorted(Path(folder).glob("*.whl"))
         with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
             for wheel in wheels:

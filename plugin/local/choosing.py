@@ -15,8 +15,9 @@ from pip._vendor.packaging.tags import sys_tags
 HASH = "--hash=sha256:"
 
 
-def wanted(lock):
-    """The packages of a locked list that this Python needs."""
+def wanted(lock, environment=None):
+    """The packages of a locked list that this Python needs, or that of another `environment`
+    (values of markers that differ)."""
     found = []
     for line in lock.replace("\\\n", " ").splitlines():
         text = line.partition("#")[0].strip()
@@ -24,7 +25,7 @@ def wanted(lock):
             continue
         said, *hashes = text.split(HASH)
         requirement = Requirement(said.strip())
-        if requirement.marker is None or requirement.marker.evaluate():
+        if requirement.marker is None or requirement.marker.evaluate(environment):
             version = str(requirement.specifier).lstrip("=")
             sums = [one.strip() for one in hashes]
             found.append({"name": requirement.name, "version": version, "hashes": sums})

@@ -1,6 +1,7 @@
 """Files and answers over QGIS's own network manager, so that proxies and certificates are the
 user's; nothing waits for them."""
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -68,8 +69,8 @@ class Download(QObject):
     def __init__(self, wheel: Wheel, folder: Path, parent=None) -> None:
         super().__init__(parent)
         self.wheel = wheel
-        self.target = folder / wheel.name
-        self.part = folder / f"{wheel.name}{PART}"
+        self.target = folder / Path(wheel.name).name
+        self.part = folder / f"{self.target.name}{PART}"
         self.reply: QNetworkReply = None  # until it is asked for
         self._sum = hashlib.sha256()
         self._have = 0
@@ -89,7 +90,11 @@ class Download(QObject):
         """Sum what is here already, a slice at a time; then ask for the rest."""
         if self._stopped:
             return
-        found = self._stream.read(SLICE)
+        try:
+            found = self._stream.read(SLICE)
+        except OSError as error:
+            self.ended.emit(str(error))
+            return
         if found:
             self._take(found)
             QTimer.singleShot(0, self._look)
@@ -119,6 +124,7 @@ class Download(QObject):
         found = bytes(self.reply.readAll())
         try:
             self._stream.write(found)
+            self._stream.flush()
         except OSError as error:
             self.stop()
             self.ended.emit(str(error))
@@ -131,13 +137,25 @@ class Download(QObject):
         if self._stopped:
             return
         if reply.error() != QNetworkReply.NetworkError.NoError:
-            self._stream.close()
+            self._close()
             self.ended.emit(reply.errorString())
             return
         self._finish()
 
+    def _close(self) -> None:
+        if self._stream is not None:
+            with contextlib.suppress(OSError):  # what could not be written is seen by its sum
+                self._stream.close()
+
     def _finish(self) -> None:
-        self._stream.close()
+        """Keep what came whole."""
+        try:
+            self._keep()
+        except OSError as error:
+            self.ended.emit(str(error))
+
+    def _keep(self) -> None:
+        self._close()
         if self._sum.hexdigest() != self.wheel.sha256:
             self.part.unlink()
             self.ended.emit(
@@ -153,5 +171,4 @@ class Download(QObject):
         self._stopped = True
         if self.reply is not None:
             self.reply.abort()
-        if self._stream is not None:
-            self._stream.close()
+        self._close()

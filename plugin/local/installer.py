@@ -118,6 +118,7 @@ def requirement():
     return shipped and f"landbrush @ {shipped[0].as_uri()}#sha256={shipped[1]}"
 
 
+LOOPBACK = ("localhost", "127.0.0.1")
 TORCH = "torch>=2.4,<2.14"
 PRETRAINED = (
     TORCH,
@@ -226,15 +227,10 @@ def pretrained_steps(python):
 def proxy():
     """The proxy that QGIS is told to use, as an address; empty where there is none."""
     found = QgsNetworkAccessManager.instance().fallbackProxy()
-    kinds = {
-        QNetworkProxy.ProxyType.HttpProxy: "http",
-        QNetworkProxy.ProxyType.Socks5Proxy: "socks5",
-    }
-    kind = kinds.get(found.type())
-    if kind is None or not found.hostName():
-        return ""
+    if found.type() != QNetworkProxy.ProxyType.HttpProxy or not found.hostName():
+        return ""  # pip knows no other kind
     user = f"{quote(found.user(), '')}:{quote(found.password(), '')}@" if found.user() else ""
-    return f"{kind}://{user}{found.hostName()}:{found.port()}"
+    return f"http://{user}{found.hostName()}:{found.port()}"
 
 
 def child_environment():
@@ -263,7 +259,22 @@ def child_environment():
         found.remove(name)
     found.insert("HF_HUB_OFFLINE", "1")
     found.insert("PYTHONUNBUFFERED", "1")
+    found.insert("PYTHONSAFEPATH", "1")  # nothing of the folder it is started in
+    return found
+
+
+def setup_environment():
+    """The same for what fetches libraries: with the proxy that QGIS uses."""
+    found = child_environment()
     through = proxy()
-    for name in ("HTTP_PROXY", "HTTPS_PROXY") if through else ():
-        found.insert(name, through)
+    if through:
+        manager = QgsNetworkAccessManager.instance()
+        direct = ",".join([*manager.excludeList(), *manager.noProxyList(), *LOOPBACK])
+        for name, value in (
+            ("HTTP_PROXY", through),
+            ("HTTPS_PROXY", through),
+            ("NO_PROXY", direct),
+        ):
+            found.insert(name, value)
+            found.insert(name.lower(), value)
     return found

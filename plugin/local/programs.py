@@ -1,10 +1,10 @@
 """Programs that run one after the other as child processes, and what they say."""
 
-from pathlib import Path
 from typing import Any, List
 
 from qgis.PyQt.QtCore import QObject, QProcess, pyqtSignal
 
+from .. import settings
 from ..translated import tr
 from . import installer
 
@@ -57,8 +57,8 @@ class Programs(QObject):
         self.told.emit(tr("Installing {title} …", title=step.title))
         self.output = self.errors = ""
         self.process = process = QProcess(self)
-        process.setProcessEnvironment(installer.child_environment())
-        process.setWorkingDirectory(str(Path.home()))
+        process.setProcessEnvironment(installer.setup_environment())
+        process.setWorkingDirectory(str(settings.home()))
         process.readyReadStandardOutput.connect(self._heard)
         process.readyReadStandardError.connect(self._heard_errors)
         process.finished.connect(self._ended)

@@ -104,7 +104,7 @@ class OwnPython(QObject):
             self._fail(str(problem))
             return
         self.process = process = QProcess(self)
-        environment = installer.child_environment()
+        environment = installer.setup_environment()
         environment.insert("UV_PYTHON_INSTALL_DIR", str(self.folder))
         process.setProcessEnvironment(environment)
         process.finished.connect(self._installed)

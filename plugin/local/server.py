@@ -191,6 +191,11 @@ class LocalServer(QObject):
         """Set the server up on this computer (see setup.Setup), then start it."""
         if self.state == INSTALLING:
             return
+        owned = self.process is not None
+        owned = owned and self.process.state() != QProcess.ProcessState.NotRunning
+        if self.state == RUNNING and not owned:
+            self._set(RUNNING, tr("The server belongs to another QGIS. Set it up there."))
+            return
         self.had_one = self.state in (STARTING, RUNNING)
         if self.had_one:
             self.stop()  # its libraries are about to change

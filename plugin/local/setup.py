@@ -26,7 +26,7 @@ from .python import OwnPython
 from .wheels import Wanted, Wheel, of_folder, of_index, unpacked
 
 SMALL, LARGE = "small", "large"
-NEEDED_MB = {SMALL: 900, LARGE: 8000}
+NEEDED_MB = {SMALL: 900, LARGE: 5000}
 """Free space on the disk below which a setup is not begun."""
 CHOOSING = Path(__file__).with_name("choosing.py")
 LOG = "setup.log"
@@ -94,6 +94,7 @@ class Setup(QObject):
                     tr("The server is being set up in another QGIS. Wait until that has ended.")
                 )
                 return
+            self._sweep()
             self.log.write_text(f"{sys.version}\n{sys.platform}\n", "utf8")
             free = shutil.disk_usage(self.home).free // 1_000_000
         except OSError as error:
@@ -146,8 +147,17 @@ class Setup(QObject):
 
     def _add_pretrained(self) -> None:
         python = installer.find_python()
+        ours = (self.folder, installer.ROOT / ".venv")
         if python is None:
             self._end(tr("Set the server up first."))
+        elif not any(folder in python.parents for folder in ours):
+            self._end(
+                tr(
+                    "The server runs in a Python of yours, {python}. Install there what is needed: "
+                    "pip install 'landbrush[pretrained]'.",
+                    python=python,
+                )
+            )
         else:
             self.programs.run(installer.pretrained_steps(python), self._tested)
 
@@ -178,6 +188,17 @@ class Setup(QObject):
             self.marker.unlink()
         except OSError as error:
             self._note(f"{error}\n")
+
+    @staticmethod
+    def _is_users(folder: Path) -> bool:
+        """Whether a folder is the one that the user keeps wheels in."""
+        given = settings.get("server/wheels")
+        return bool(given) and Path(given).expanduser().absolute() == folder.absolute()
+
+    def _sweep(self) -> None:
+        """Half-made environments that were put away and could not be deleted in time."""
+        for old in self.folder.parent.glob(f"{self.folder.name}.*.old"):
+            threading.Thread(target=shutil.rmtree, args=(old, True), daemon=True).start()
 
     # ---- steps
 
@@ -228,7 +249,7 @@ class Setup(QObject):
             self._ask_next()
             return
         try:
-            folder = Path(given)
+            folder = self.home / Path(given).expanduser()  # as it is, where it is absolute
             if folder.is_file():
                 folder = unpacked(folder, self.home / FETCHED)
             if not folder.is_dir():
@@ -299,19 +320,22 @@ class Setup(QObject):
     def _install(self) -> None:
         self.progressed.emit(0.0, 0.0)
         listed = self.home / "chosen.txt"
-        lines = [one.requirement for one in self.chosen]
         try:
+            lines = [one.requirement for one in self.chosen]
             listed.write_text("\n".join(lines) + "\n", "utf8")
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._end(str(error))
             return
         self.programs.run(installer.fetched_steps(listed, self.package), self._tested)
 
     def _tested(self) -> None:
         """All of it can be loaded; then it counts."""
+        self._unreached = ""  # what was needed came
         test = [str(installer.find_python() or ""), "-c", f"import {LOADED}"]
         if self.size == SMALL:
             test[0] = str(installer.python_of(self.folder))
+        else:
+            test[2] += ", torch, transformers, diffusers"
         self.programs.run([installer.Step(tr("a first start"), test)], self._done)
 
     def _done(self) -> None:
@@ -322,6 +346,9 @@ class Setup(QObject):
                 self._end(str(error))
                 return
             fetched = self.home / FETCHED
+            if self._is_users(fetched):
+                self._end("")
+                return
             threading.Thread(target=shutil.rmtree, args=(fetched, True), daemon=True).start()
         self._end("")
 

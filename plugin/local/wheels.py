@@ -3,6 +3,7 @@
 import hashlib
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Optional
@@ -137,7 +138,7 @@ def unpacked(archive: Path, folder: Path) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             for name in names:
                 (folder / Path(name).name).write_bytes(opened.read(name))
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise PluginError(
             tr("{path} is no zip of wheels: {error}", path=archive, error=error)
         ) from error

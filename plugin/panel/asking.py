@@ -11,6 +11,7 @@ from ...server.contract.outlines import OutlineRequest
 from ...server.contract.requests import PIXELS_UP, Blend, Output
 from ...server.contract.words import ENSEMBLE_SOURCES, InterpretationRequest, SearchRequest
 from ..errors import PluginError
+from ..local.installer import find_python
 from ..local.server import STOPPED
 from ..map.places import geometry_of, own_coordinates, pixel_metres
 from ..map.results import seen_over
@@ -47,6 +48,9 @@ NEAR_PX = 512
 
 class AskingForm(ServedForm):
     """What is asked for, gathered from the form; what can be done now is shown."""
+
+    outlining = False
+    """Whether an outline is being looked for."""
 
     def _show_row(self, field, visible) -> None:
         field.setVisible(visible)
@@ -131,7 +135,7 @@ class AskingForm(ServedForm):
         if not asked:
             self.words.give_up()
             self.wake()
-            if self.server.state == STOPPED:
+            if self.server.state == STOPPED and find_python() is not None:
                 self.status.setText(tr("The server is stopped; it starts when you press Run."))
 
     def _has_exemplar(self) -> bool:
@@ -205,15 +209,18 @@ class AskingForm(ServedForm):
         if layer is None:
             self.say(tr("Choose a raster layer first."), Qgis.MessageLevel.Warning)
             return
+        if self.outlining:
+            return  # one click after the other
         size = self.canvas.mapUnitsPerPixel()
         spot = Area(QgsGeometry.fromPointXY(place).buffer(size / 2, 2), tool.crs)
         bands = self.bands.text()
         connection = self.connection()
         try:
-            around = in_layer_crs(spot, layer).boundingBox()
+            here = in_layer_crs(spot, layer)
+            around = here.boundingBox()
             around.grow(OBJECT_PX * layer.rasterUnitsPerPixelX())
             source = file_of(layer, Wanted(around))
-            there = polygons_of(spot)
+            there = polygons_of(Area(here, layer.crs(), own_coordinates(layer)))
             roles = band_roles_of(bands)
         except PluginError as error:
             self._fail(error)
@@ -228,11 +235,19 @@ class AskingForm(ServedForm):
             )
 
         def found(outline) -> None:
+            self.outlining = False
             tool.add(geometry_of(outline.polygons, layer), layer.crs())
             told = KINDS.get(outline.what, tr("ground that is alike"))
             self.status.setText(tr("Outlined: {what}", what=told))
 
-        if not self._ask("Landbrush: outlining", call, found):
+        def failed(error) -> None:
+            self.outlining = False
+            self._fail(error)
+
+        self.outlining = self._ask("Landbrush: outlining", call, found, failed)
+        if self.outlining:
+            self.status.setText(tr("Looking for what lies there …"))
+        else:
             self.wake()
             self.status.setText(tr("The server is starting; click again when it is there."))
 
@@ -250,7 +265,7 @@ class AskingForm(ServedForm):
         connection = self.connection()
         try:
             source = file_of(of, Wanted(in_layer_crs(area, of).boundingBox()))
-            shapes = polygons_of(area)
+            shapes = polygons_of(Area(in_layer_crs(area, of), of.crs(), own_coordinates(of)))
             roles = band_roles_of(bands)
         except PluginError as error:
             on_error(error)

@@ -25,12 +25,20 @@ from .wrapped import Wrapped
 
 LAST_LINES = 40
 ABOUT = Path(__file__).resolve().parents[2] / "metadata.txt"
+FOLDERS = re.compile(
+    r"(?<![\w:/.…])(?:file:/+)?(?:~|[A-Za-z]:)?[\\/]{1,2}(?:[^\\/:*?\"'<>|\n]+[\\/])*"
+    r"(?P<name>[^\\/\s:\"'<>|,;)]+)"
+)
+"""An absolute path, and what it ends with."""
+TECHNICAL = (".py", ".whl", ".so", ".pyd", ".dll", ".lock", ".log", ".txt", ".json")
+CREDENTIALS = re.compile(r"//[^/@\s]+@")
 SECRET = re.compile(r"(?i)((?:token|key|password|authorization)\W{1,3}(?:bearer\s+)?)\S+")
 
 
 def anonymous(text: str) -> str:
     """A text without the user's folder, name and secrets."""
-    text = text.replace(str(Path.home()), "~")
+    text = CREDENTIALS.sub("//…@", text.replace(str(Path.home()), "~"))
+    text = FOLDERS.sub(_last_part, text)
     try:
         name = getpass.getuser()
     except (OSError, KeyError, ImportError):
@@ -38,6 +46,16 @@ def anonymous(text: str) -> str:
     if len(name) > 2:
         text = re.sub(rf"\b{re.escape(name)}\b", "USER", text)
     return SECRET.sub(r"\1…", text)
+
+
+def _last_part(found) -> str:
+    """A path's end: a name where it is one of a program's, else its kind alone."""
+    name = found["name"].rstrip(".")
+    end = found["name"][len(name) :]
+    _, dot, kind = name.rpartition(".")
+    if not dot or name.endswith(TECHNICAL) or name.startswith("python"):
+        return f"…/{name}{end}"
+    return f"…/FILE.{kind}{end}"
 
 
 def version() -> str:

@@ -95,6 +95,9 @@ class LandbrushOptionsFactory(QgsOptionsWidgetFactory):
 class LandbrushOptionsPage(QgsOptionsPageWidget):
     """Server, folders and defaults."""
 
+    applied = 0
+    """How often a page was accepted."""
+
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
         self.setObjectName(PAGE)
@@ -149,6 +152,7 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
 
     def apply(self) -> None:
         """Called by QGIS when the user accepts."""
+        LandbrushOptionsPage.applied += 1
         settings.put("server/local", self.local.isChecked())
         settings.put("server/python", self.python.filePath())
         settings.put("server/package", self.package.text().strip())

@@ -1,4 +1,4 @@
-"""Looking through the film strip: by words, editor, date or place, whatever a result tells."""
+"""Looking through the film strip: by words, editor or date, whatever a result tells."""
 
 import contextlib
 import datetime

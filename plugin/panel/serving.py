@@ -18,7 +18,7 @@ from .diagnostics import Diagnostics, report
 from .form import DockForm
 from .library_page import LibraryPage
 from .models_page import ModelsPage
-from .options_page import PAGE
+from .options_page import PAGE, LandbrushOptionsPage
 
 TAG = "Landbrush"
 
@@ -133,11 +133,10 @@ class ServedForm(DockForm):
 
     def _use_office_server(self) -> None:
         settings.put("server/local", False)  # as the page will show it
-        before = settings.get("server/url")
+        before = LandbrushOptionsPage.applied
         self.iface.showOptionsDialog(self.iface.mainWindow(), PAGE)
-        named = settings.get("server/url") != before or settings.get("server/authcfg")
-        if not (named or settings.get("server/token")):
-            settings.put("server/local", True)  # none was named
+        if LandbrushOptionsPage.applied == before:
+            settings.put("server/local", True)  # it was left without a word
         self._show_server(self.server.state, "")
         if not settings.get("server/local"):
             self.load_editors()

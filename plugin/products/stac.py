@@ -3,11 +3,13 @@
 import datetime
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsCsException,
+    QgsGeometry,
     QgsProject,
 )
 
@@ -44,8 +46,9 @@ def item_of(layer):
     PluginError."""
     path = file_of_result(layer)
     manifest = manifest_of(layer)
-    base = base_of(layer) or layer
-    shape = _on_the_globe(edited_area(layer), base.crs())
+    shape = _on_the_globe(QgsGeometry.fromRect(layer.extent()), layer.crs())
+    base = base_of(layer)
+    edited = None if base is None else _on_the_globe(edited_area(layer), base.crs())
     box = shape.boundingBox()
     changed = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.timezone.utc)
     made = changed.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -64,12 +67,10 @@ def item_of(layer):
         "landbrush:engine": manifest.engine if manifest else None,
         "landbrush:seed": manifest.seed if manifest else None,
     }
-    known = {entry.name: entry for entry in manifest.files} if manifest else {}
-    own = next((one for one in known.values() if one.bytes == path.stat().st_size), None)
-    asset = {"href": f"./{path.name}", "type": GEOTIFF, "roles": ["data"]}
+    if edited is not None:
+        properties["landbrush:edited"] = json.loads(edited.asJson(DIGITS))
+    asset = {"href": f"./{quote(path.name)}", "type": GEOTIFF, "roles": ["data"]}
     asset["file:size"] = path.stat().st_size
-    if own is not None:
-        asset["file:checksum"] = f"1220{own.sha256}"  # multihash: SHA-256 of 32 bytes
     return {
         "type": "Feature",
         "stac_version": VERSION,

@@ -231,7 +231,9 @@ def _check_targets(
 def _check_there(read: Sequence[Path]) -> None:
     """Refuse what is not there before anything is loaded that would look for it."""
     for path in read:
-        if not path.exists():
+        # GDAL's own names (NETCDF:a.nc:x, /vsizip/...) are no files, and refused with their reason.
+        plain = not (path.parts[:2] and path.as_posix().startswith("/vsi")) and ":" not in path.name
+        if plain and not path.exists():
             raise BadRequest(f"There is no file '{path}'.")
 
 

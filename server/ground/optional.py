@@ -76,9 +76,11 @@ def needed(name: str) -> str:
 
 
 def as_not_installed(error: ImportError) -> NotInstalled | None:
-    """The same error with what to do, where a library of an extra is missing."""
+    """The same error with what to do, where a library of an extra is missing; None where it is here
+    and is broken, or too old."""
     library = (error.name or "").partition(".")[0]
-    return NotInstalled(without(library)) if library in LIBRARIES else None
+    missing = isinstance(error, ModuleNotFoundError) and library in LIBRARIES
+    return NotInstalled(without(library)) if missing and not installed(library) else None
 
 
 def without(library: str = "torch") -> str:

@@ -3,7 +3,7 @@ thing, else what is alike around the place up to its edges."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -28,12 +28,16 @@ REACHES_M = (32.0, 96.0, 256.0)
 """Half the side of the window that is looked at, larger while what is found reaches its border."""
 REACHES_PX = (64, 192, 448)
 """The same where ground sizes are not known, and the most."""
+LEAST_PX = (48, 128, 192)
+"""The same where pixels are so large that few lie in those metres."""
 FEWEST_PX = 9
 """Pixels of a thing that is worth an outline."""
 THREAD_PX, WIDER_PX = 3, 9
 """Width of what joins two things by chance; of what joins two lawns."""
 LOOSER = 2.0
 STANDING = tuple(CLASSES.index(name) for name in ("roof", "tree", "shadow", "vehicle"))
+MOST_BANDS = 6
+"""Bands by which ground is told to be alike; of hundreds the first would say the same."""
 NEAR_PX = 2
 """So far beside a thing it may be clicked."""
 APART = 3.0
@@ -59,22 +63,32 @@ def thing_at(models: Models, layer: Layer, column: float, row: float) -> Thing:
     profile = layer.profile
     if not (0 <= column < profile.width and 0 <= row < profile.height):
         raise OutsideRaster("The place lies outside of the layer. Click on it.")
-    found = None
-    for number, (metres, most) in enumerate(zip(REACHES_M, REACHES_PX, strict=True)):
+    if profile.crs is None and not profile.is_picture:
+        profile = replace(profile, is_picture=True)  # in units that nobody knows
+        layer = replace(layer, profile=profile)
+    found = best = None
+    for number, (metres, least, most) in enumerate(
+        zip(REACHES_M, LEAST_PX, REACHES_PX, strict=True)
+    ):
         reach = most if profile.is_picture else min(most, round(metres / profile.gsd_m))
-        reach = -(-max(reach, 24) // MULTIPLE) * MULTIPLE
+        reach = -(-max(reach, least) // MULTIPLE) * MULTIPLE
         left, top = ((int(at) - reach) // MULTIPLE * MULTIPLE for at in (column, row))
         box = Box(left, top, 2 * reach, 2 * reach).clipped(profile.box)
-        found = _in_window(models, layer, box, (int(row) - box.row, int(column) - box.col))
+        at = int(row) - box.row, int(column) - box.col
+        found = _in_window(models, layer, box, at)
+        if found is not None:
+            best = found, box
         # Lawns and streets go on for ever: as much of them is taken as is seen at first.
         last = found is not None and not found[1] and number > 0
         if last or (found is not None and not _cut_off(found[0], box, profile.box)):
             break
-    if found is None:
+        if found is None and best is not None:
+            break
+    if best is None:
         raise NotFoundInLayer(
             "Nothing there stands out from its surroundings. Click on the middle of it, or draw it."
         )
-    mask, what = found
+    (mask, what), box = best
     origin = Affine.translation(box.col, box.row)
     parts = [shape(one) for one, _ in outlines(mask.astype(np.uint8), mask, transform=origin)]
     whole = shapely.union_all(parts)
@@ -92,7 +106,7 @@ def _in_window(
     stretch = stretch_of(layer.profile, layer.roles, block)
     image = np.where(block.valid, stretch.normalise(block.values), 0).astype(np.float32)
     if not block.valid[at]:
-        return None
+        raise NotFoundInLayer("The layer has no data there. Click beside it.")
     roles = tuple(layer.roles.names)
     profile = layer.profile
     if not profile.is_picture and profile.gsd_m <= COARSEST_M and set(COLOURS) <= set(roles):
@@ -107,10 +121,11 @@ def _in_window(
             if piece is not None:
                 return piece & block.valid, TITLES[name]
         # Neither over a fence into a house, nor along a kerb into a lawn.
-        alike = (_alike(image, at) | (kinds == kinds[at])) & ~np.isin(kinds, STANDING)
-        alike &= _alike(image, at, LOOSER)
+        few = image[:MOST_BANDS]
+        alike = (_alike(few, at) | (kinds == kinds[at])) & ~np.isin(kinds, STANDING)
+        alike &= _alike(few, at, LOOSER)
     else:
-        alike = _alike(image, at)
+        alike = _alike(image[:MOST_BANDS], at)
     piece = _piece(alike & block.valid, at, WIDER_PX)
     return None if piece is None else (piece, "")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import logging
 import os
 import shutil
 import tempfile
@@ -15,10 +16,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..contract.message import ContractError
 from ..ground import memory
 from ..ground.errors import Busy, RasterUnreadable, ServerError
 from ..ground.settings import ENVIRONMENT_PREFIX, Settings
-from ..jobs.workplace import Lost, Stop, Told
+from ..jobs.workplace import Fault, Lost, Stop, Told
 from ..models.weights import PATHS, ModelFolder
 from .child import SECRET, Start
 from .confine import Confinement
@@ -126,9 +128,12 @@ class Children:
         """Start one of each kind now, with what nearly every edit uses, so that nobody waits for
         them later."""
         for pool in (self._readers, self._editors, self._words):
-            # What is wrong is told to whoever asks for something.
-            with contextlib.suppress(Lost, ServerError, OSError), pool.taken(None) as worker:
-                worker.ask("warm up", {"edits": pool is self._editors}, _nobody, never)
+            try:
+                with pool.taken(None) as worker:
+                    worker.ask("warm up", {"edits": pool is self._editors}, _nobody, never)
+            except (Lost, Fault, ServerError, ContractError, OSError, MemoryError) as error:
+                # What is wrong is told to whoever asks for something.
+                logging.getLogger(__name__).warning("a worker could not be prepared: %s", error)
 
     def unload(self, model_id: str) -> None:
         """Let idle workers drop a model now, and busy ones when their edit has ended."""

@@ -20,9 +20,31 @@ def test_no_folder_name_or_secret_is_told(dock, monkeypatch):
     settings.home().mkdir(parents=True, exist_ok=True)
     (settings.home() / LOG).write_text("token=xyz pip said something\n")
     text = diagnostics.report(dock.server, {"device": "CPU", "roots": [home]})
-    assert "~/secret.tif" in text and "USER could not" in text and "pip said something" in text
+    assert (
+        "…/FILE.tif" in text
+        and "secret" not in text
+        and "USER could not" in text
+        and "pip said something" in text
+    )
     assert "device: CPU" in text and "QGIS 3" in text
     assert not [one for one in (home, "annabell", "abc123", "xyz", "roots") if one in text]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (r"D:\Clients\Smith\ortho.tif is damaged", "…/FILE.tif is damaged"),
+        ("cannot read /srv/Müller & Sons/plan.gpkg.", "…/FILE.gpkg."),
+        ("file:///C:/Users/anna/map.tif", "…/FILE.tif"),
+        ('File "/opt/x/site-packages/landbrush/server/jobs/store.py", line 3', "…/store.py"),
+        ("proxy http://anna:geheim@proxy.example:80", "http://…@proxy.example:80"),
+        ("at http://127.0.0.1:8765/jobs/1", "at http://127.0.0.1:8765/jobs/1"),
+    ],
+)
+def test_paths_are_told_by_their_end_alone(said, told):
+    found = diagnostics.anonymous(said)
+    assert told in found, found
+    assert not [one for one in ("Smith", "Müller", "anna", "geheim", "/opt") if one in found]
 
 
 def test_what_the_server_says_is_in_it_and_it_is_copied(served, helpers):

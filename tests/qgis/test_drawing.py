@@ -186,3 +186,28 @@ def test_a_click_takes_an_object_whose_outline_the_server_finds(served, raster, 
     served.layer.setLayer(None)
     served.tool.object_wanted.emit(QgsPointXY(raster.extent().center()))
     assert not served.tool.polygons
+
+
+def test_an_object_of_a_picture_without_georeference(served, tmp_path, helpers):
+    """Its rows count downwards for the server, upwards for QGIS, whatever CRS the project has."""
+    from qgis.core import QgsRasterLayer
+    from qgis.PyQt.QtGui import QColor, QImage
+
+    photo = QImage(200, 160, QImage.Format.Format_RGB32)
+    photo.fill(QColor(90, 110, 70))
+    for col in range(60, 120):
+        for row in range(40, 90):
+            photo.setPixelColor(col, row, QColor(200, 180, 160))
+    photo.save(str(tmp_path / "photo.png"))
+    layer = QgsRasterLayer(str(tmp_path / "photo.png"), "photo")
+    QgsProject.instance().addMapLayer(layer)
+    served.layer.setLayer(layer)
+    for crs in (Crs(), Crs("EPSG:3857")):
+        served.canvas.setDestinationCrs(crs)
+        served.tool.clear()
+        served.outline_object(served.tool, QgsPointXY(90, -65))
+        assert helpers.wait(lambda: served.tool.polygons or served.last_error is not None)
+        assert served.last_error is None, served.last_error.message
+        box = served.tool.geometry().boundingBox()
+        assert abs(box.xMinimum() - 60) < 4 and abs(box.yMaximum() + 40) < 4
+    QgsProject.instance().removeMapLayer(layer.id())

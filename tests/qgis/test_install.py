@@ -9,6 +9,7 @@ import pytest
 from landbrush.plugin import settings
 from landbrush.plugin.local import installer
 from landbrush.plugin.local.server import FAILED, INSTALLING
+from landbrush.plugin.panel.options_page import LandbrushOptionsPage
 
 
 @pytest.fixture
@@ -118,15 +119,22 @@ def test_the_bar_shows_bytes_and_the_menu_other_ways(dock, tmp_path, monkeypatch
     assert len(began) == 1
 
 
-def test_an_office_server_is_named_in_the_options_or_nothing_changes(dock, monkeypatch):
+@pytest.mark.parametrize("accepted", [False, True])
+def test_an_office_server_is_named_in_the_options_or_nothing_changes(dock, monkeypatch, accepted):
     opened = []
 
     def options(parent, page):
         opened.append((page, settings.get("server/local")))
+        if accepted:
+            LandbrushOptionsPage().apply()
 
     monkeypatch.setattr(dock.iface, "showOptionsDialog", options, raising=False)
+    settings.put("server/token", "of an office")  # that was used before
     dock.setup_card.office.trigger()
-    assert opened == [("LandbrushOptions", False)] and settings.get("server/local")
+    assert opened == [("LandbrushOptions", False)]
+    assert settings.get("server/local") is not accepted
+    settings.put("server/local", True)
+    settings.put("server/token", "")
 
 
 def test_paths_in_the_options_are_files_or_folders(qgis_app, tmp_path, monkeypatch):

@@ -8,7 +8,15 @@ from landbrush.plugin.map.results import file_of_result, files_of_result
 from landbrush.plugin.panel.areas import DRAWN, SELECTED
 from landbrush.plugin.products import stac
 from qgis.core import QgsCoordinateReferenceSystem as Crs
-from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import (
+    QgsCoordinateTransform,
+    QgsFeature,
+    QgsGeometry,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsVectorLayer,
+)
 
 
 @pytest.fixture
@@ -38,6 +46,9 @@ def test_an_item_for_catalogues_without_prompt_and_folder(result):
     assert item["properties"]["proj:code"] == result.crs().authid()
     assert "Mr X" not in text and str(path.parent) not in text
     assert not list(path.parent.glob("*.part"))
+    inside = QgsCoordinateTransform(Crs("EPSG:4326"), result.crs(), QgsProject.instance())
+    box = inside.transformBoundingBox(QgsRectangle(west, south, east, north))
+    assert box.contains(result.extent()), "the place is that of the file, not of what was edited"
 
 
 def test_a_layer_without_a_place_has_no_item(result):

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import http.server
+import io
 import json
 import threading
 import zipfile
@@ -14,7 +15,7 @@ from landbrush.plugin.errors import PluginError
 from landbrush.plugin.local import installer, wheels
 from landbrush.plugin.local.fetching import Download
 from landbrush.plugin.local.server import INSTALLED, INSTALLING, LocalServer
-from landbrush.plugin.local.setup import FETCHED, Setup
+from landbrush.plugin.local.setup import FETCHED, LARGE, Setup
 from landbrush.plugin.local.wheels import Wanted, Wheel
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
@@ -303,6 +304,40 @@ def test_a_download_that_is_not_what_was_promised_is_deleted(index, tmp_path, he
     assert "damaged" in ends[0] and not list(tmp_path.glob("*.whl*"))
 
 
+def test_a_disk_that_is_full_ends_a_download(index, tmp_path, monkeypatch, helpers):
+    path = wheel(index.folder, "one", {"one.py": "#" * 100_000})
+    good = Wheel("one", path.name, wheels.sha256_of(path), f"{index.url}/files/{path.name}")
+
+    class Full(io.BytesIO):
+        def write(self, content):
+            raise OSError(28, "No space left on device")
+
+        def close(self):
+            raise OSError(28, "No space left on device")
+
+    ends = []
+    download = Download(good, tmp_path)
+    download.ended.connect(ends.append)
+    download.start()
+    download._stream.close()
+    download._stream = Full()
+    assert helpers.wait(lambda: bool(ends))
+    assert "No space left" in ends[0]
+
+
+def test_pretrained_libraries_go_into_no_python_of_the_users(made, monkeypatch, helpers):
+    monkeypatch.setattr(installer, "find_python", lambda: Path("/usr/bin/python3"))
+    error, _, _ = run(Setup(LARGE), helpers)
+    assert "a Python of yours, /usr/bin/python3" in error
+
+
+def test_what_was_put_away_is_deleted_later(made, index, helpers):
+    old = made / "home" / "environment.12345678.old"
+    (old / "lib").mkdir(parents=True)
+    error, _, _ = run(Setup(), helpers)
+    assert error == "" and helpers.wait(lambda: not old.exists())
+
+
 def test_the_file_that_fits_best_is_taken_and_no_other():
     tags = ["cp311-cp311-manylinux_2_28_x86_64", "cp311-cp311-linux_x86_64", "py3-none-any"]
     names = {
@@ -348,9 +383,11 @@ def test_a_proxy_of_qgis_goes_to_what_is_started(monkeypatch):
         manager.noProxyList(),
     )
     proxy = QNetworkProxy(QNetworkProxy.ProxyType.HttpProxy, "proxy.example", 8080, "a", "p@ss")
-    manager.setFallbackProxyAndExcludes(proxy, [], [])
+    manager.setFallbackProxyAndExcludes(proxy, ["inside.example"], [])
     try:
-        told = installer.child_environment()
+        told = installer.setup_environment()
         assert told.value("HTTPS_PROXY") == "http://a:p%40ss@proxy.example:8080"
+        assert "inside.example" in told.value("NO_PROXY")
+        assert "proxy.example" not in installer.child_environment().value("HTTPS_PROXY")
     finally:
         manager.setFallbackProxyAndExcludes(before, excluded, without)

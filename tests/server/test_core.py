@@ -126,6 +126,30 @@ def test_who_lacks_a_library_is_told_how_to_get_it(monkeypatch):
         optional.needed("pyogrio")
 
 
+def test_a_library_that_is_here_and_broken_is_not_called_missing():
+    too_old = ImportError("cannot import name 'x' from 'torch'", name="torch")
+    assert optional.as_not_installed(too_old) is None
+    gone = ModuleNotFoundError("No module named 'peft.x'", name="nothing_such")
+    assert optional.as_not_installed(gone) is None
+
+
+def test_wheels_for_another_system_are_those_that_it_needs():
+    pytest.importorskip("pip")
+    root = Path(optional.__file__).resolve().parents[2]
+    spec = importlib.util.spec_from_file_location("wheelhouse", root / "scripts" / "wheelhouse.py")
+    house = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(house)
+
+    def names(*given):
+        return {line.split(" ")[0] for line in house.listed_for(*given).splitlines()}
+
+    windows, old = names(["win_amd64"], "3.12"), names(["manylinux_2_28_x86_64"], "3.10")
+    assert {one for one in windows if one.startswith("colorama")}
+    assert not {one for one in old if one.startswith("colorama")}
+    assert {one for one in old if one.startswith("tomli")} and windows - old
+    assert not [line for line in house.listed_for([], "").splitlines() if ";" in line]
+
+
 @pytest.mark.parametrize("bands", [1, 3, 7])
 @pytest.mark.parametrize("patch", [3, 7])
 def test_projections_are_a_convolution(bands, patch):

@@ -7,10 +7,13 @@ import json
 import numpy as np
 import pytest
 import shapely
+from affine import Affine
+from landbrush.server.contract.requests import PIXELS_UP
 from landbrush.server.ground.errors import NotFoundInLayer, OutsideRaster
 from landbrush.server.raster.bands import Layer
 from landbrush.server.raster.raster import opened
 from landbrush.server.search.thing import thing_at
+from PIL import Image
 
 from tests.conftest import DATA
 from tests.server.conftest import MODELS, RGB, in_type, ring, square, write
@@ -51,11 +54,52 @@ def test_one_band_and_a_picture_without_a_place(tmp_path):
     assert likeness(found.polygon, shapely.box(30, 40, 110, 100)) > 0.85 and found.what == ""
 
 
+GRIDS = {
+    "rotated": Affine.translation(500_000, 5_000_000) @ Affine.rotation(30) @ Affine.scale(2, -2),
+    "south up": Affine.translation(500_000, 5_000_000) @ Affine.scale(2, 2),
+    "not square": Affine.translation(500_000, 5_000_000) @ Affine.scale(2, -3),
+}
+
+
+@pytest.mark.parametrize("grid", sorted(GRIDS))
+def test_every_grid_over_http(client, tmp_path, grid):
+    image = meadow()
+    image[:, 90:150, 120:200] = 0.7
+    colours = in_type(image, "uint8")
+    path = write(tmp_path / "g.tif", colours, colorinterp=RGB, transform=GRIDS[grid])
+    place = {"geometry": ring(path, square(158, 118, 162, 122))}
+    answer = client.post("/outlines", json={"raster": {"path": str(path)}, "place": place})
+    found = shapely.geometry.shape(answer.get_json()["polygons"]["geometry"])
+    wanted = shapely.geometry.shape(ring(path, square(120, 90, 200, 150)))
+    assert likeness(found, wanted) > 0.85
+
+
+def test_a_picture_of_pixels_that_count_upwards(client, tmp_path):
+    image = np.full((160, 200, 3), (90, 110, 70), np.uint8)
+    image[40:90, 60:120] = 200
+    path = tmp_path / "photo.png"
+    Image.fromarray(image).save(path)
+    corners = [[88, -63], [92, -63], [92, -67], [88, -67], [88, -63]]
+    place = {"geometry": {"type": "Polygon", "coordinates": [corners]}, "crs": PIXELS_UP}
+    answer = client.post("/outlines", json={"raster": {"path": str(path)}, "place": place})
+    found = shapely.geometry.shape(answer.get_json()["polygons"]["geometry"])
+    assert likeness(found, shapely.box(60, 40, 120, 90)) > 0.85
+
+
+def test_a_layer_in_units_that_nobody_knows_takes_no_longer(tmp_path):
+    image = meadow()
+    image[:, 90:150, 120:200] = 0.7
+    tiny = Affine.translation(7, 46) @ Affine.scale(1e-6, -1e-6)
+    path = write(tmp_path / "w.tif", in_type(image, "uint8"), crs=None, transform=tiny)
+    found = at(path, 160, 120)
+    assert likeness(found.polygon, shapely.box(120, 90, 200, 150)) > 0.85 and found.what == ""
+
+
 def test_places_with_nothing_to_outline(tmp_path):
     image = in_type(meadow(), "uint8")
     image[:, :60] = 0
     path = write(tmp_path / "c.tif", image, colorinterp=RGB, nodata=0)
-    with pytest.raises(NotFoundInLayer, match="Click on the middle of it, or draw it"):
+    with pytest.raises(NotFoundInLayer, match="no data there"):
         at(path, 100, 20)
     with pytest.raises(OutsideRaster, match="outside of the layer"):
         at(path, 400, 20)
@@ -103,11 +147,9 @@ def test_roofs_of_a_town(place, least_m2, most_m2):
 
 
 def test_an_unfinished_picture_tells_its_corners(tmp_path):
-    from affine import Affine
     from landbrush.server.raster.display import CORNERS, Preview, write_picture
     from landbrush.server.raster.grid import Box
     from landbrush.server.raster.raster import profile_of
-    from PIL import Image
 
     turned = Affine.translation(500_000, 5_000_000) @ Affine.rotation(30) @ Affine.scale(2, -2)
     path = write(tmp_path / "e.tif", in_type(meadow(40, 50), "uint8"), transform=turned)
