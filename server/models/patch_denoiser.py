@@ -139,6 +139,7 @@ class PatchDenoiser:
     def _nearest(self, queries: np.ndarray, signal: float, noise: float) -> np.ndarray:
         import faiss
 
+        faiss.omp_set_num_threads(1)  # the same bytes on any number of cores
         if self._index is None:
             count, dimension = self.keys.shape
             quantiser = faiss.IndexFlatL2(dimension)
