@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List
@@ -28,6 +29,13 @@ PYTHONS = ((3, 10), (3, 13))
 def environment_folder():
     """Where the plugin makes the server's environment."""
     return settings.home() / "environment"
+
+
+def sweep():
+    """Delete half-made environments that were put away and could not be deleted in time."""
+    folder = environment_folder()
+    for old in folder.parent.glob(f"{folder.name}.*.old"):
+        threading.Thread(target=shutil.rmtree, args=(old, True), daemon=True).start()
 
 
 def python_of(folder):

@@ -20,6 +20,7 @@ from .. import settings
 from ..errors import PluginError
 from ..translated import tr
 from . import installer
+from .aside import Aside
 from .fetching import Answer, Download
 from .programs import Programs
 from .python import OwnPython
@@ -94,7 +95,7 @@ class Setup(QObject):
                     tr("The server is being set up in another QGIS. Wait until that has ended.")
                 )
                 return
-            self._sweep()
+            installer.sweep()
             self.log.write_text(f"{sys.version}\n{sys.platform}\n", "utf8")
             free = shutil.disk_usage(self.home).free // 1_000_000
         except OSError as error:
@@ -130,8 +131,15 @@ class Setup(QObject):
                 )
             )
             return
-        base = installer.base_python(self.home)
-        if base is not None:
+        self._tell(tr("Looking for a Python …"))
+        Aside(lambda: installer.base_python(self.home), self._base_found, self)
+
+    def _base_found(self, base, error) -> None:
+        if self._over:
+            return
+        if error is not None:
+            self._end(str(error))
+        elif base is not None:
             self._environment(base)
         elif self.own_python:
             self._fetch_python()
@@ -195,11 +203,6 @@ class Setup(QObject):
         given = settings.get("server/wheels")
         return bool(given) and Path(given).expanduser().absolute() == folder.absolute()
 
-    def _sweep(self) -> None:
-        """Half-made environments that were put away and could not be deleted in time."""
-        for old in self.folder.parent.glob(f"{self.folder.name}.*.old"):
-            threading.Thread(target=shutil.rmtree, args=(old, True), daemon=True).start()
-
     # ---- steps
 
     def _fetch_python(self) -> None:
@@ -248,17 +251,26 @@ class Setup(QObject):
             self._tell(tr("Looking up {n} files …", n=len(self.wanted)))
             self._ask_next()
             return
-        try:
-            folder = self.home / Path(given).expanduser()  # as it is, where it is absolute
-            if folder.is_file():
-                folder = unpacked(folder, self.home / FETCHED)
-            if not folder.is_dir():
-                raise PluginError(tr("There is no folder or zip of wheels at {path}.", path=given))
-            self.chosen = [of_folder(one, folder, self.tags) for one in self.wanted]
-        except (PluginError, OSError) as error:
-            said = error.message if isinstance(error, PluginError) else str(error)
-            self._end(f"{said} ({given})")
+        self._tell(tr("Looking through the wheels …"))
+        Aside(lambda: self._from_wheels(given), self._taken_from_wheels, self)
+
+    def _from_wheels(self, given: str) -> List[Wheel]:
+        """The files of a folder or zip, unpacked and summed; raises PluginError, OSError."""
+        folder = self.home / Path(given).expanduser()  # as it is, where it is absolute
+        if folder.is_file():
+            folder = unpacked(folder, self.home / FETCHED)
+        if not folder.is_dir():
+            raise PluginError(tr("There is no folder or zip of wheels at {path}.", path=given))
+        return [of_folder(one, folder, self.tags) for one in self.wanted]
+
+    def _taken_from_wheels(self, chosen, error) -> None:
+        if self._over:
             return
+        if error is not None:
+            said = error.message if isinstance(error, PluginError) else str(error)
+            self._end(f"{said} ({settings.get('server/wheels')})")
+            return
+        self.chosen = chosen
         self._install()
 
     def _ask_next(self) -> None:
