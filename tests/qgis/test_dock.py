@@ -282,11 +282,12 @@ def test_a_long_training_shows_its_loss_and_a_picture(served, raster, helpers):
     served.options.set_values({"width": "32", "steps": 100_000})
     draw(served, raster)
     QTest.mouseClick(served.run_button, Qt.MouseButton.LeftButton)
-    assert helpers.wait(lambda: served.preview.isVisibleTo(served)), served.status.text()
-    assert "training, loss" in served.status.text() and served.preview.pixmap().width() > 50
+    assert helpers.wait(lambda: served.live.isVisible()), served.status.text()
+    assert "training, loss" in served.status.text() and served.live.picture.width() > 50
+    assert raster.extent().buffered(1).contains(served.live.corners[0]), "in its place on the map"
     QTest.mouseClick(served.cancel_button, Qt.MouseButton.LeftButton)
     assert helpers.wait(lambda: served.task is None)
-    assert served.status.text() == "Cancelled." and not served.preview.isVisibleTo(served)
+    assert served.status.text() == "Cancelled." and not served.live.isVisible()
 
 
 def test_examples_are_looked_for_around_the_area(served, raster, helpers, monkeypatch):
