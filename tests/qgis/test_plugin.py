@@ -22,6 +22,7 @@ import landbrush
 class Iface:
     def __init__(self):
         self.window, self.canvas, self.calls = QMainWindow(), QgsMapCanvas(), []
+        self.currentLayerChanged = self.canvas.currentLayerChanged
     def mainWindow(self): return self.window
     def mapCanvas(self): return self.canvas
     def addToolBar(self, name): return self.window.addToolBar(name)
