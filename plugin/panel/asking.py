@@ -24,6 +24,7 @@ from ..tasks.request import (
     canvas_area,
     in_layer_crs,
     known_ground,
+    on_layer,
     polygons_of,
     searched_extent,
 )
@@ -178,28 +179,36 @@ class AskingForm(ServedForm):
             self.say(tr("Choose a raster layer first."), Qgis.MessageLevel.Warning)
             return
         word = self.words.sought(self.editor.currentData())
-        bands = self.bands.text()
-        connection = self.connection()
         area = self.area.area(self.canvas, layer) or canvas_area(self.canvas)
         try:
             extent = searched_extent(area, layer)
             source = file_of(layer, Wanted(in_layer_crs(area, layer).boundingBox()))
+            roles = band_roles_of(self.bands.text())
         except PluginError as error:
             self._fail(error)
             return
+        self.status.setText(tr("Looking for {word} in {name} ...", word=word, name=layer.name()))
+        self._ask_about(
+            "Landbrush: looking for examples",
+            source,
+            lambda client, raster: client.search(SearchRequest(raster, word, extent, roles)),
+            self._show_found,
+        )
+
+    def _ask_about(self, title, source, question, on_answer, on_error=None) -> bool:
+        """Put a question about a raster, `question(client, RasterRef)`, to the server in the
+        background; False where no server is known. `source`: as file_of has it."""
+        connection = self.connection()
 
         def call(client):
             return asked_about(
                 connection,
                 client.transport.feedback,
                 [source],
-                lambda client, refs: client.search(
-                    SearchRequest(refs[0], word, extent, band_roles_of(bands))
-                ),
+                lambda client, refs: question(client, refs[0]),
             )
 
-        self.status.setText(tr("Looking for {word} in {name} ...", word=word, name=layer.name()))
-        self._ask("Landbrush: looking for examples", call, self._show_found)
+        return self._ask(title, call, on_answer, on_error)
 
     def outline_object(self, tool, place) -> None:
         """Have the outline of what was clicked found, and add it to what a tool has drawn."""
@@ -213,26 +222,16 @@ class AskingForm(ServedForm):
             return  # one click after the other
         size = self.canvas.mapUnitsPerPixel()
         spot = Area(QgsGeometry.fromPointXY(place).buffer(size / 2, 2), tool.crs)
-        bands = self.bands.text()
-        connection = self.connection()
         try:
-            here = in_layer_crs(spot, layer)
-            around = here.boundingBox()
+            here = on_layer(spot, layer)
+            around = here.geometry.boundingBox()
             around.grow(OBJECT_PX * layer.rasterUnitsPerPixelX())
             source = file_of(layer, Wanted(around))
-            there = polygons_of(Area(here, layer.crs(), own_coordinates(layer)))
-            roles = band_roles_of(bands)
+            there = polygons_of(here)
+            roles = band_roles_of(self.bands.text())
         except PluginError as error:
             self._fail(error)
             return
-
-        def call(client):
-            return asked_about(
-                connection,
-                client.transport.feedback,
-                [source],
-                lambda client, refs: client.outline(OutlineRequest(refs[0], there, roles)),
-            )
 
         def found(outline) -> None:
             self.outlining = False
@@ -244,7 +243,13 @@ class AskingForm(ServedForm):
             self.outlining = False
             self._fail(error)
 
-        self.outlining = self._ask("Landbrush: outlining", call, found, failed)
+        self.outlining = self._ask_about(
+            "Landbrush: outlining",
+            source,
+            lambda client, raster: client.outline(OutlineRequest(raster, there, roles)),
+            found,
+            failed,
+        )
         if self.outlining:
             self.status.setText(tr("Looking for what lies there …"))
         else:
@@ -261,27 +266,23 @@ class AskingForm(ServedForm):
                 tr("Draw what is to be kept: 'Copy from' in the panel, then Draw.")
             )
             return False
-        bands = self.bands.text()
-        connection = self.connection()
         try:
-            source = file_of(of, Wanted(in_layer_crs(area, of).boundingBox()))
-            shapes = polygons_of(Area(in_layer_crs(area, of), of.crs(), own_coordinates(of)))
-            roles = band_roles_of(bands)
+            there = on_layer(area, of)
+            source = file_of(of, Wanted(there.geometry.boundingBox()))
+            shapes = polygons_of(there)
+            roles = band_roles_of(self.bands.text())
         except PluginError as error:
             on_error(error)
             return False
-
-        def call(client):
-            return asked_about(
-                connection,
-                client.transport.feedback,
-                [source],
-                lambda client, refs: client.keep_exemplar(
-                    KeepRequest(refs[0], shapes, name, words, credit, roles)
-                ),
-            )
-
-        return self._ask("Landbrush: keeping an exemplar", call, on_kept, on_error)
+        return self._ask_about(
+            "Landbrush: keeping an exemplar",
+            source,
+            lambda client, raster: client.keep_exemplar(
+                KeepRequest(raster, shapes, name, words, credit, roles)
+            ),
+            on_kept,
+            on_error,
+        )
 
     def _show_found(self, result) -> None:
         self.found.show_found(result)

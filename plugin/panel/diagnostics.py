@@ -59,7 +59,7 @@ def _last_part(found) -> str:
 
 
 def version() -> str:
-    """The plugin's."""
+    """The plugin's version, as its metadata have it."""
     lines = ABOUT.read_text("utf8").splitlines()
     return next((line[8:] for line in lines if line.startswith("version=")), "?")
 

@@ -20,7 +20,7 @@ from .wrapped import Wrapped
 DOWNLOAD_MB = 150
 DISK_MB = 500
 STEPS = 1000
-"""Of the bar."""
+"""Steps of the bar: it counts no further than whole numbers of 31 bits, bytes may."""
 
 
 class SetupCard(QFrame):

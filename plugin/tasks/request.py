@@ -258,6 +258,14 @@ def transformation(area, layer, context=None):
     return f"{details.name or change.coordinateOperation()} (by QGIS)"
 
 
+def on_layer(area, layer, context=None):
+    """An area in a layer's own coordinates, which the server takes as they are; None stays None.
+    Raises PluginError where it has no place there."""
+    if area is None:
+        return None
+    return Area(in_layer_crs(area, layer, context), layer.crs(), own_coordinates(layer))
+
+
 def located(form, context=None):
     """The form with its areas in the coordinates of the layers that they were drawn on, which the
     server takes as they are: so what is edited is what was seen, whatever CRS the file itself
@@ -266,9 +274,7 @@ def located(form, context=None):
         return form
 
     def on(area, layer):
-        if area is None:
-            return None
-        return Area(in_layer_crs(area, layer, context), layer.crs(), own_coordinates(layer))
+        return on_layer(area, layer, context)
 
     shown = form.exemplar_layer or form.layer
     return replace(

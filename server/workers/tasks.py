@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -26,7 +26,7 @@ from ..contract.inspection import InspectionRequest
 from ..contract.jobs import PREVIEW_FILE
 from ..contract.library import KeepRequest
 from ..contract.outlines import Outline, OutlineRequest
-from ..contract.requests import EditRequest
+from ..contract.requests import EditRequest, RasterRef
 from ..contract.words import (
     Ensemble,
     Found,
@@ -80,6 +80,13 @@ class Desk:
     def admission(self) -> Admission:
         """What is let in."""
         return Admission(self.editors, self.roots or (), self.uploads)
+
+    @contextlib.contextmanager
+    def layer(self, raster: RasterRef, roles: Mapping[str, int]) -> Iterator[Layer]:
+        """A raster that was named, open; `roles`: bands that the user states."""
+        path = self.admission.path_of(raster)
+        with opened(path, self.admission.roots_of(path)) as dataset:
+            yield Layer.of(dataset, roles)
 
     def warm(self) -> list[str]:
         """Pretrained models that are ready to draw."""
@@ -191,9 +198,7 @@ def _receive(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
 
 def _search(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     wanted = SearchRequest.from_json(given)
-    path = desk.admission.path_of(wanted.raster)
-    with opened(path, desk.admission.roots_of(path)) as dataset:
-        layer = Layer.of(dataset, wanted.band_roles)
+    with desk.layer(wanted.raster, wanted.band_roles) as layer:
         area = polygons.extent_box(wanted.extent, layer.profile)
         result = find(desk.editors.models, layer, wanted.word, area)
         found = tuple(
@@ -210,9 +215,7 @@ def _search(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
 def _outline_at(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     """The outline of the thing at a place."""
     wanted = OutlineRequest.from_json(given)
-    path = desk.admission.path_of(wanted.raster)
-    with opened(path, desk.admission.roots_of(path)) as dataset:
-        layer = Layer.of(dataset, wanted.band_roles)
+    with desk.layer(wanted.raster, wanted.band_roles) as layer:
         middle = polygons.middle_of(wanted.place, layer.profile)
         found = thing_at(desk.editors.models, layer, *middle)
         outline = polygons.in_own_crs(found.polygon, layer.profile)

@@ -34,6 +34,14 @@ items = len(iface.canvas.scene().items())
 plugin = landbrush.classFactory(iface)
 plugin.initGui()
 assert QgsApplication.processingRegistry().algorithmById("landbrush:edit") is not None
+plugin.dock.hide()
+plugin._edit_layer(None)
+assert not plugin.dock.isHidden(), "the menu of a layer opens the panel"
+plugin.dock.hide()
+plugin.dock.do_to_result = lambda name, layer: asked.append(name)
+asked = []
+plugin._edit_again(None)
+assert asked == ["again"] and not plugin.dock.isHidden()
 plugin.unload()
 assert QgsApplication.processingRegistry().providerById("landbrush") is None
 assert len(iface.canvas.scene().items()) == items, "something is left on the canvas"

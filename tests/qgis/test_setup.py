@@ -86,7 +86,7 @@ class Index(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_):
-        """Nothing is printed."""
+        """Keep requests out of the output of the tests."""
 
 
 @pytest.fixture

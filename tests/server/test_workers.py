@@ -54,6 +54,44 @@ def test_a_worker_is_kept_and_confined(workers, rgb, tmp_path):
         outside.unlink()
 
 
+def test_what_is_prepared_is_confined_edits_and_leaves_nothing(workers):
+    workers.prepare()
+    (editor,) = workers.editing()
+    assert editor.living
+    left = [path for path in workers.scratch.rglob("*") if path.is_file()]
+    assert not left, "the made-up ground is deleted"
+    assert workers.read("process", {}) not in (os.getpid(), editor._pid), "a reader is there too"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Fault("ImportError", "a trace"),
+        MemoryError(),
+        CannotEdit("too little memory"),
+        Lost("gone", False),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_worker_that_cannot_be_prepared_is_told_and_asked_all_the_same(
+    workers, monkeypatch, caplog, error
+):
+    plain = process.Process.ask
+    failed = []
+
+    def ask(self, task, *given):
+        if task == "warm up":
+            failed.append(task)
+            raise error
+        return plain(self, task, *given)
+
+    monkeypatch.setattr(process.Process, "ask", ask)
+    workers.prepare()
+    assert len(failed) == 3, "each kind is tried, whatever happened to the one before"
+    assert caplog.text.count("could not be prepared") == 3
+    assert workers.read("process", {}) != os.getpid()
+
+
 @posix
 def test_a_reader_that_is_killed_is_replaced_without_a_word(workers):
     first = workers.read("process", {})
