@@ -5,7 +5,7 @@ import secrets
 import time
 from dataclasses import replace
 
-from qgis.core import Qgis, QgsProject
+from qgis.core import Qgis, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QKeySequence, QPixmap
 from qgis.PyQt.QtWidgets import QMenu
@@ -16,7 +16,7 @@ from .. import settings
 from ..errors import PluginError
 from ..local.server import INSTALLING, STARTING
 from ..map.live import LivePicture
-from ..map.results import add_result, file_of_result, source_of
+from ..map.results import add_result, file_of_result, is_result, source_of
 from ..tasks.request import key_of, located
 from ..tasks.task import EditTask, fetch, inputs_of
 from ..translated import tr
@@ -55,8 +55,8 @@ class LandbrushDock(SeeingForm):
         for picker in (self.area, self.exemplar, self.protect):
             picker.draw_toggled.connect(lambda on, tool=picker.tool: self._use_tool(tool, on))
         self.canvas.mapToolSet.connect(self._tool_changed)
-        self.iface.currentLayerChanged.connect(self.area.suggest)
-        self.area.suggest(self.iface.activeLayer())
+        self.iface.currentLayerChanged.connect(self._layer_clicked)
+        self._layer_clicked(self.iface.activeLayer())
         self.dice.clicked.connect(lambda: self.seed.setValue(secrets.randbelow(2**31)))
         self.run_button.clicked.connect(self.run)
         self.run_wanted.connect(self.run)
@@ -75,6 +75,14 @@ class LandbrushDock(SeeingForm):
         shortcut.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         shortcut.triggered.connect(self.run)
         self.addAction(shortcut)
+
+    def _layer_clicked(self, layer) -> None:
+        """The layer that is edited follows the one that the user has clicked, until something is
+        drawn on it; of a polygon layer what is selected is offered."""
+        drawn = not self.tool.geometry().isEmpty()
+        if isinstance(layer, QgsRasterLayer) and not (drawn or is_result(layer)):
+            self.layer.setLayer(layer)
+        self.area.suggest(layer)
 
     # ---- running
 
@@ -321,7 +329,7 @@ class LandbrushDock(SeeingForm):
             task.cancel()
         self.canvas.mapToolSet.disconnect(self._tool_changed)
         self.live.dispose()
-        self.iface.currentLayerChanged.disconnect(self.area.suggest)
+        self.iface.currentLayerChanged.disconnect(self._layer_clicked)
         self.area.suggest(None)
         self.dispose_seeing()
         for tool in self.tools:

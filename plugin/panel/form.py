@@ -1,12 +1,17 @@
 """The panel's widgets and their layout; what they do is in dock.py."""
 
 from qgis.core import QgsApplication
-from qgis.gui import QgsCollapsibleGroupBox, QgsDockWidget, QgsMapLayerComboBox
+from qgis.gui import (
+    QgsCollapsibleGroupBox,
+    QgsDockWidget,
+    QgsDoubleSpinBox,
+    QgsMapLayerComboBox,
+    QgsSpinBox,
+)
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -14,7 +19,6 @@ from qgis.PyQt.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -65,7 +69,7 @@ class DockForm(QgsDockWidget):
     def _make_fields(self) -> None:
         self.layer = QgsMapLayerComboBox()
         self.layer.setFilters(RASTER_FILTER)
-        self.resolution = QDoubleSpinBox()
+        self.resolution = QgsDoubleSpinBox()
         self.resolution.setDecimals(6)
         self.resolution.setRange(1e-6, 1e6)
         self.resolution.setSuffix(tr(" map units / pixel"))
@@ -259,10 +263,10 @@ class DockForm(QgsDockWidget):
         more.setCollapsed(True)
         form = narrow_form(more)
         form.addRow(tr("Leave as it is"), self.protect)
-        self.grow = QSpinBox()
-        self.beyond = QSpinBox()
-        self.feather = QSpinBox()
-        self.context = QSpinBox()
+        self.grow = QgsSpinBox()
+        self.beyond = QgsSpinBox()
+        self.feather = QgsSpinBox()
+        self.context = QgsSpinBox()
         for field, name in (
             (self.grow, "grow_px"),
             (self.beyond, "beyond_px"),
@@ -276,6 +280,8 @@ class DockForm(QgsDockWidget):
         )
         self.feather.setValue(settings.get("blend/feather_px"))
         self.context.setValue(settings.get("blend/context_px"))
+        for field in (self.grow, self.beyond, self.feather, self.context):
+            field.setClearValue(field.value())  # the way back to how it was
         self.match = QCheckBox()
         self.match.setChecked(settings.get("blend/radiometric_match"))
         self.whole = QCheckBox()
@@ -334,13 +340,13 @@ class DockForm(QgsDockWidget):
 
     def _build_seed(self):
         row = QHBoxLayout()
-        self.seed = QSpinBox()
+        self.seed = QgsSpinBox()
         self.seed.setRange(0, 2**31 - 1)
         self.seed.setMinimumWidth(60)
         self.dice = QPushButton(QgsApplication.getThemeIcon("/mActionRefresh.svg"), "")
         self.dice.setToolTip(tr("Roll the dice: another seed"))
         self.dice.setMaximumWidth(36)
-        self.variants = QSpinBox()
+        self.variants = QgsSpinBox()
         self.variants.setRange(1, 8)
         self.variants.setPrefix("x ")
         self.variants.setToolTip(tr("Variants: so many results, each with the next seed"))

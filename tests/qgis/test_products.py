@@ -4,7 +4,7 @@ import json
 
 import pytest
 from landbrush.plugin.errors import PluginError
-from landbrush.plugin.map.results import file_of_result, files_of_result
+from landbrush.plugin.map.results import MANIFEST, file_of_result, files_of_result
 from landbrush.plugin.panel.areas import DRAWN, SELECTED
 from landbrush.plugin.products import stac
 from qgis.core import QgsCoordinateReferenceSystem as Crs
@@ -88,3 +88,22 @@ def test_what_is_selected_in_the_layer_just_clicked_is_offered(dock):
     QgsProject.instance().removeMapLayers([houses.id(), lines.id()])
     area.suggest(None)
     assert not area.offer.isVisibleTo(area)
+
+
+def test_the_layer_follows_the_one_clicked_until_something_is_drawn(dock, raster, tmp_path):
+    path = tmp_path / "other.tif"
+    path.write_bytes(file_of_result(raster).read_bytes())
+    other, made = (QgsRasterLayer(str(path), name) for name in ("other", "snow"))
+    made.setCustomProperty(MANIFEST, "{}")
+    QgsProject.instance().addMapLayers([other, made])
+    dock.iface.currentLayerChanged.emit(other)
+    assert dock.layer.currentLayer() is other
+    dock.iface.currentLayerChanged.emit(made)
+    assert dock.layer.currentLayer() is other, "a result is looked at, not edited"
+    dock.iface.currentLayerChanged.emit(raster)
+    assert dock.layer.currentLayer() is raster
+    dock.tool.take(QgsGeometry.fromRect(raster.extent()), raster.crs())
+    dock.iface.currentLayerChanged.emit(other)
+    assert dock.layer.currentLayer() is raster, "what is drawn was drawn on that one"
+    dock.tool.clear()
+    QgsProject.instance().removeMapLayers([other.id(), made.id()])
