@@ -349,6 +349,9 @@ class DockForm(QgsDockWidget):
         self.variants = QgsSpinBox()
         self.variants.setRange(1, 8)
         self.variants.setPrefix("x ")
+        # Room for the words of every language in the narrowest panel; 1 is one step away.
+        self.variants.setShowClearButton(False)
+        self.variants.setMinimumWidth(56)
         self.variants.setToolTip(tr("Variants: so many results, each with the next seed"))
         self.models_button = QPushButton(tr("Models …"))
         self.models_button.setToolTip(
