@@ -49,7 +49,7 @@ from landbrush.server.editors.models import Models  # noqa: E402
 from landbrush.server.editors.registry import Editors  # noqa: E402
 from landbrush.server.experiments import benchmark  # noqa: E402
 from landbrush.server.experiments.benchmark import protocol, runs, summary  # noqa: E402
-from landbrush.server.experiments.benchmark.protocol import IDENTITY, NOISE, REFERENCE  # noqa: E402
+from landbrush.server.experiments.benchmark.systems import IDENTITY, NOISE, REFERENCE  # noqa: E402
 from landbrush.server.store import own  # noqa: E402
 from landbrush.server.store.importing import Arrival, import_model  # noqa: E402
 from landbrush.server.training import samples  # noqa: E402

@@ -14,6 +14,7 @@ from ..editors.registry import Editors
 from ..ground.errors import BadRequest
 from ..ground.settings import default_home
 from ..raster.polygon_files import polygons_for
+from .edit_arguments import option
 from .home import add_models, models_of
 
 MOST_WORKERS = 64
@@ -109,9 +110,28 @@ def _add_change_detection(kinds: argparse._SubParsersAction) -> None:
     change.add_argument(
         "--data", type=Path, required=True, help="folder of pairs in the layout of ABCD or xBD"
     )
-    change.add_argument("--pairs", default="5,10,30,50", help="numbers of real pairs to train on")
+    change.add_argument(
+        "--pairs", default="5,10,30,50", help="numbers of real damaged pairs to train on"
+    )
     change.add_argument("--seeds", type=int, default=3, help="trainings a number")
-    change.add_argument("--generated", type=float, default=1.0, help="edited pairs a real one")
+    change.add_argument(
+        "--undamaged", type=int, default=30, help="intact pairs in each training (published: 30)"
+    )
+    change.add_argument(
+        "--generated", type=float, default=1.0, help="edited pairs a real damaged one"
+    )
+    change.add_argument(
+        "--editor",
+        default="text",
+        help="makes the edited pairs from intact ones by the prompt, as published (text); sinddm, "
+        "damage or any other; 'pasted' lays real damaged ground in, without words",
+    )
+    change.add_argument(
+        "--prompt", default="a picture of ground after tsunami", help="the default is the paper's"
+    )
+    change.add_argument(
+        "--option", action="append", default=[], metavar="NAME=VALUE", help="of the editor"
+    )
     change.add_argument("--steps", type=int, default=150, help="of each training, 16 pairs a step")
     change.add_argument(
         "--size", type=int, default=128, help="side of a pair's pictures, in pixels"
@@ -280,13 +300,22 @@ def _change_detection(given: argparse.Namespace) -> int:
         counts = tuple(int(number) for number in given.pairs.split(","))
     except ValueError as error:
         raise BadRequest(f"--pairs {given.pairs}: write whole numbers, as 5,10,30,50.") from error
-    if min(counts) < 2 or given.seeds < 1 or given.steps < 1:
-        raise BadRequest("--pairs must be at least 2 each, --seeds and --steps at least 1.")
+    if min(counts) < 2 or min(given.seeds, given.steps, given.undamaged) < 1:
+        raise BadRequest(
+            "--pairs must be at least 2 each, --seeds, --steps and --undamaged at least 1."
+        )
+    editors = Editors(models_of(given))
+    options = dict(option(text) for text in given.option)
+    maker = augmentation.Maker(given.editor, given.prompt, options, given.generated)
+    if given.editor != augmentation.PASTED:
+        editor = editors.get(given.editor)
+        editor.check(given.prompt, editor.parse(options))
     how = augmentation.Experiment(
-        Editors(models_of(given)),
+        editors,
+        maker,
         counts,
+        given.undamaged,
         given.seeds,
-        given.generated,
         given.steps,
         (given.size, given.width, given.test_pairs),
     )

@@ -61,12 +61,12 @@ class Model:
             return self.folder(beside).parent / name
         return self.store.part(self.entry, name)
 
-    def part(self, name: str) -> Any:
-        """A network, loaded once; raises WeightsMissing, ModelRefused."""
-        if name not in self._parts:
-            net = loaded(
-                self.store.part(self.entry, name), self.placement.kind, self.family.classes
-            )
+    def part(self, name: str, beside: str = "") -> Any:
+        """A network, loaded once; `beside`: that of the model which has the other part too, where
+        both have one of the name. Raises WeightsMissing, ModelRefused."""
+        kept = f"{beside}/{name}" if beside else name
+        if kept not in self._parts:
+            net = loaded(self.folder(name, beside), self.placement.kind, self.family.classes)
             if self.entry.lora and name in (self.entry.lora, "text_encoder"):
                 merge_adapter(
                     net,
@@ -74,17 +74,17 @@ class Model:
                     self.entry.title,
                     name == "text_encoder",
                 )
-            self._parts[name] = net.eval().requires_grad_(False)
-        return self._parts[name]
+            self._parts[kept] = net.eval().requires_grad_(False)
+        return self._parts[kept]
 
     @contextlib.contextmanager
-    def using(self, name: str) -> Iterator[Any]:
-        """A network on the device, for as long as it is needed there."""
-        net = self.part(name)
+    def using(self, name: str, beside: str = "") -> Iterator[Any]:
+        """A network on the device, for as long as it is needed there; `beside` as in `part`."""
+        net = self.part(name, beside)
         device = self.placement.device
         strategy = self.placement.strategy
         if strategy == LAYERS and name not in ("vae", "movq") and device != "cpu":
-            self._bring_layers(name, net)
+            self._bring_layers(f"{beside}/{name}", net)
             yield net
             return
         net.to(device)

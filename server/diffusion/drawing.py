@@ -71,6 +71,9 @@ class Drawing:
     """Collects what the user should know."""
     latent: torch.Tensor | None = None
     """The source's scaled latent (1, C, h, w); None until `encoded` has run."""
+    keeps: bool = True
+    """Whether the source is put back at every step where nothing is drawn; False: as code that
+    leaves that to a network which is told the mask."""
     origin: tuple[int, int] = (0, 0)
     """(row, column) of the canvas's corner in the raster's latents, to which noise is fixed."""
 
@@ -181,7 +184,7 @@ class Drawing:
             start = noise * getattr(scheduler, "init_noise_sigma", 1.0)
         drawn = (
             None
-            if self.drawn is None or bool((self.drawn > 0).all())
+            if not self.keeps or self.drawn is None or bool((self.drawn > 0).all())
             else self.drawn.to(self.device)
         )
         known = None

@@ -36,6 +36,32 @@ class OnStep(Protocol):
 
 
 @dataclass(frozen=True)
+class Facts:
+    """An OnStep that keeps the facts, in `kept`, and hears nothing else."""
+
+    kept: dict[str, Any]
+
+    def __call__(
+        self,
+        step: int,
+        total: int,
+        preview: np.ndarray | None = None,
+        note: str = "",
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        """As OnStep."""
+        self.kept.update(facts or {})
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What an editor draws by itself. `picture`: (C, h, w) in [0, 1]. `facts`: how."""
+
+    picture: np.ndarray
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Given:
     """What an editor may go by when it resolves its options.
 
@@ -261,6 +287,13 @@ class Editor(ABC, Generic[Opt]):
         """Sentences for the user on all windows together, by what they recorded: numbers under
         `counts` are summed. Raises CannotEdit where all of them came to nothing."""
         return ()
+
+    def own_picture(self, scene: Scene, prompt: str, options: Opt, seed: int) -> Drawn:
+        """What it draws by itself, as its paper's code gives it: nothing of the source is laid over
+        it afterwards, and the canvas may be another than the scene's."""
+        facts: dict[str, Any] = {}
+        made = self.edit(scene, prompt, options, seed, Facts(facts))
+        return Drawn(np.clip(made, 0, 1), facts)
 
     @abstractmethod
     def edit(

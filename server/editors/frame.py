@@ -26,6 +26,12 @@ LARGEST_PX = 48_000_000
 REACH = 2
 """Pixels around one whose change counts as its own."""
 STRIP = 256
+SQUARE = "square"
+WIDTH = "width"
+FIT = "fit"
+CANVASES = (SQUARE, WIDTH, FIT)
+"""How papers' own code brings a picture to a model: squashed to a square; to the native width; or
+made smaller where its longer side is beyond the native one."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,27 @@ class Frame:
         least = grid.native_px if grid.square else grid.native_px // 2
         outer = tuple(max(least, math.ceil(side / grid.cell_px) * grid.cell_px) for side in inner)
         return cls(shape, inner, (outer[0], outer[1]), gsd_m / scale)
+
+    @classmethod
+    def published(cls, shape: tuple[int, int], gsd_m: float, grid: Grid, canvas: str) -> Frame:
+        """The canvas that a paper's own code draws on: all of the picture on it, one tile.
+
+        `canvas`: of CANVASES. Nothing is enlarged for a model of a larger native side.
+        """
+        height, width = shape
+        if canvas == SQUARE:
+            # RSEdit: pictures of any shape are squashed to squares.
+            side = max(min(height, width), grid.native_px)
+            wanted = (side, side)
+        elif canvas == WIDTH:
+            # ICEdit: the width it was trained on, the height in proportion.
+            wanted = (round(height * grid.native_px / width), grid.native_px)
+        else:
+            scale = min(1.0, grid.native_px / max(height, width))
+            wanted = (round(height * scale), round(width * scale))
+        sides = tuple(max(round(side / grid.cell_px), 1) * grid.cell_px for side in wanted)
+        worked_at = gsd_m * math.sqrt(height * width / (sides[0] * sides[1]))
+        return cls(shape, (sides[0], sides[1]), (sides[0], sides[1]), worked_at)
 
     def shown(self, image: np.ndarray) -> torch.Tensor:
         """An image (3, H, W) in [0, 1] as the model sees it: (1, 3, h, w) in [-1, 1]."""

@@ -37,12 +37,13 @@ class GuidedOptions:
     )
     momentum: float = option(
         "Weight of the new estimate",
-        0.2,
+        0.05,
         minimum=0.01,
         maximum=1.0,
         help=(
             "Lambda: at each guided step so much is of the new estimate, the rest of the one "
-            "before; 1: no momentum. Published: 0.2; a style takes a quarter of it."
+            "before; 1: no momentum. Published: 0.05 (Han et al., equation 13); SinDDM's code has "
+            "0.2, and 0.05 for a style."
         ),
     )
     schedule: str = option(

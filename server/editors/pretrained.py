@@ -4,7 +4,7 @@ back, the run, the record. Which there are is in the catalogue; how each draws, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,27 @@ from ..ground.optional import functional, installed, torch, without
 from ..store.catalogue import EditorEntry, Entry
 from ..store.installed import config_of
 from . import scenario_prompts
-from .base import Editor, Given, OnStep, Scene
-from .frame import Frame, Grid, widened
+from .base import Drawn, Editor, Facts, Given, OnStep, Scene
+from .frame import FIT, Frame, Grid, widened
 from .models import Models
 from .pretrained_options import AS_PUBLISHED, FAST, NOT_FOR_ALL, P, PretrainedOptions
 
 FEWEST_PX = 16
 FINER_STRENGTH = 0.6
 """How much ground that is made finer may change, 0 to 1: what is coarser stays, detail comes."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What is drawn on. `scene`: the window. `frame`: its way to the model's grid. `words`: the
+    prompt and the scenario's. `seed`: same seed, same noise. `lays_over`: whether the source is
+    kept around the polygons, as the product does; else as papers' code."""
+
+    scene: Scene
+    frame: Frame
+    words: str
+    seed: int
+    lays_over: bool
 
 
 class Pretrained(Editor[P]):
@@ -175,38 +188,61 @@ class Pretrained(Editor[P]):
         entry = self.model_of(options)
         grid = self.grid(entry, options)
         frame = Frame.of(scene.mask.shape, scene.gsd_m, scene.aspect, grid)
-        settings = replace(self.settings(entry, options, seed), gsd_m=frame.gsd_m)
-        words = self.composed(self.worded(prompt, options), options, scene.gsd_m)
-        notes = [note for note in (grid.note(scene.gsd_m, frame.gsd_m),) if note]
+        sheet = Sheet(scene, frame, self.worded(prompt, options), seed, True)
+        made, seen = self._on(sheet, entry, options, on_step)
+        detail = seen if options.keep_detail and "keep_detail" not in self.hides else None
+        return self.returned(frame.back(made, detail, scene.image), scene)
+
+    def own_picture(self, scene: Scene, prompt: str, options: P, seed: int) -> Drawn:
+        """On the canvas of its paper's code (frame.CANVASES), all of it drawn; the mask is shown to
+        networks that take one, and nothing of the source is laid over what they draw."""
+        entry = self.model_of(options)
+        canvas = str(entry.paper.get("canvas", FIT))
+        frame = Frame.published(scene.mask.shape, scene.gsd_m, self.grid(entry, options), canvas)
+        facts: dict[str, Any] = {"canvas": list(frame.outer)}
+
+        sheet = Sheet(scene, frame, self.worded(prompt, options), seed, False)
+        made, _ = self._on(sheet, entry, options, Facts(facts))
+        return Drawn(np.asarray((made / 2 + 0.5).clamp(0, 1)[0].numpy(), np.float32), facts)
+
+    def _on(
+        self, sheet: Sheet, entry: Entry, options: P, on_step: OnStep
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw on a frame, and say how: what was drawn, and the source after the same way through
+        the autoencoder (1, 3, h, w), both in [-1, 1]."""
+        scene, frame = sheet.scene, sheet.frame
+        settings = replace(self.settings(entry, options, sheet.seed), gsd_m=frame.gsd_m)
+        words = self.composed(sheet.words, options, scene.gsd_m)
+        found = self.grid(entry, options).note(scene.gsd_m, frame.gsd_m) if sheet.lays_over else ""
+        notes = [found] if found else []
         model = self.models.warm.acquire(
             entry, options.precision, lambda note: on_step(0, settings.steps, None, note)
         )
         seen_as = self.pictured(scene)
+        recipe = self._recipe_of(entry)
         with model.lock, torch.inference_mode():
             pixels = vae_scale_factor(model)
+            around = 1 if sheet.lays_over else 0
+            native = entry.native_px if sheet.lays_over else max(frame.outer)
             drawing = Drawing(
                 model,
                 words,
                 frame.shown(seen_as),
-                None if self.redraws_all else widened(frame.mask(scene.mask), pixels),
+                None if self.redraws_all else widened(frame.mask(scene.mask), pixels, around),
                 settings,
-                entry.native_px // pixels,
+                native // pixels,
                 _shown(scene.mask, seen_as, frame, on_step),
                 notes,
+                keeps=sheet.lays_over or recipe.puts_back,
                 origin=frame.place(scene.origin, pixels),
             )
             if options.compile and model.placement.device != "cpu":
                 model.compiled(entry.lora if entry.parts[0] == "lora" else entry.parts[0])
             made, seen = self._drawn(drawing)
         self.models.warm.evict_idle()
-        facts = {
-            "prompt_used": words,
-            **_record(settings, model, frame, scene),
-            "notes": notes,
-        }
+        facts = {"prompt_used": words, **_record(settings, model, frame, scene), "notes": notes}
         on_step(1, 1, None, "", facts)
-        detail = seen if options.keep_detail and "keep_detail" not in self.hides else None
-        return self.returned(frame.back(made, detail, scene.image), scene)
+        return made, seen
 
     def _drawn(self, drawing: Drawing) -> tuple[torch.Tensor, torch.Tensor]:
         """What the recipe draws; raises CannotEdit where memory runs out, or numbers overflow."""

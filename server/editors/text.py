@@ -292,7 +292,6 @@ class _Candidate:
             strength=options.guidance * (3 if style else 1),
             share=options.share,
             patience=0,
-            momentum=options.momentum * (0.25 if style else 1),
             fade_from=strength if style else 0.0,
         )
         sentences = (

@@ -60,7 +60,7 @@ class Generate(Pretrained[GenerateOptions]):
                 "you bring (Models).",
                 engine="text-to-image latent diffusion",
                 native_size_px=512,
-                weights=("mmm-rs", "text2earth", "sd15", "sd21"),
+                weights=("mmm-rs", "text2earth", "sd15", "sd20", "sd21", "sdxl"),
             ),
         )
 

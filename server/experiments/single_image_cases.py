@@ -26,7 +26,7 @@ from ..models import image_text
 from ..models.image_text import ImageText
 from ..raster import bands, display, provenance
 from ..raster.raster import opened, read_window
-from .benchmark import drawing
+from .benchmark import drawing, seen
 from .benchmark.asked import Asked
 from .benchmark.protocol import Case, Protocol, plain
 
@@ -103,9 +103,9 @@ def _about(
         "seeds": ", ".join(map(str, protocol.seeds)),
         "not run": failures or "nothing",
         **{f"not run: {what}": why for what, why in failures.items()},
-        **{f"baseline {name}": model for name, model in protocol.baselines.items()},
+        **{f"model of {name}": one.model for name, one in protocol.named.items() if one.model},
         **{f"version of {name}": version for name, version in provenance.versions().items()},
-        "options": dict(protocol.options),
+        "options": {name: dict(one.options) for name, one in protocol.named.items()},
         "cases": [json.loads(json.dumps(vars(case), default=str)) for case in protocol.cases],
     }
 
@@ -117,8 +117,11 @@ def _shown(dataset: rasterio.DatasetReader) -> np.ndarray:
     return display.picture(stretch.normalise(block.values), layer.roles.names)
 
 
-def _laid(case: Case, made: drawing.Drawn) -> np.ndarray:
+def _laid(case: Case, made: seen.Drawn) -> np.ndarray:
     """The whole picture (H, W, 3) with the result in it."""
+    if made.path.suffix == ".png":  # the editor's own picture
+        with Image.open(made.path) as own:
+            return np.asarray(own.convert("RGB"))
     with opened(case.image) as dataset, opened(made.path) as window:
         layer = bands.Layer.of(dataset, {})
         block = read_window(dataset, layer.profile.box)

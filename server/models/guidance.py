@@ -44,7 +44,7 @@ class Steering:
     finer ones (the reference's are 0, 1: nothing at the coarsest)."""
 
     strength: float = 0.3
-    momentum: float = 0.2
+    momentum: float = 0.05
     share: float = 1.0
     least_noise: float = 0.1
     patience: int = 6

@@ -48,6 +48,8 @@ class Entry:
     """Ground sizes of a pixel it was trained on, from and to; (0, 0): no matter."""
     work_gb: float = 2.5
     """Memory beside the weights, about, in 10^9 bytes."""
+    about_gb: float = 0.0
+    """Size of its own parts, about, in 10^9 bytes; 0: not known."""
     revision: str = ""
     """Commit of the repository; empty: none is pinned, the user names one."""
     subfolder: str = ""
@@ -59,7 +61,8 @@ class Entry:
     lora: str = ""
     """The part that its adapter changes (unet, transformer); empty: it is no adapter."""
     paper: Mapping[str, Any] = field(default_factory=dict)
-    """Published settings: scheduler, steps, guidance and strength."""
+    """Published settings: scheduler, steps, guidance and strength, and the canvas that its code
+    draws on (editors.frame.CANVASES)."""
     generate: Mapping[str, Any] = field(default_factory=dict)
     """What of `paper` is otherwise where it draws from words alone."""
     fast: Mapping[str, Any] = field(default_factory=dict)

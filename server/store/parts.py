@@ -108,25 +108,33 @@ def _check_config(entry: Entry, part: str, config: dict[str, Any]) -> None:
 
 def _check_words(store: Store, entry: Entry, stage: Path) -> None:
     """Raise ModelRefused where a U-Net reads words of another size than its text encoder gives."""
-    if not (stage / "unet" / "config.json").is_file() or entry.repo.startswith("kandinsky"):
-        return
+    if not (stage / "unet" / "config.json").is_file() or entry.family.startswith("kandinsky"):
+        return  # whose decoder reads what a prior, or a projection of its own, makes of the words
     places = [stage, *(store.folder / one.id for one in store.lineage(entry)[1:])]
     reader = next(
         (place / "text_encoder" for place in places if (place / "text_encoder").is_dir()), None
     )
     if reader is None:
         return
-    if (reader / "config.json").is_file():
-        config = config_of(reader)
-        gives = config.get("hidden_size") or config.get("text_config", {}).get("hidden_size")
-    else:
-        gives = headers.of_part(reader)["token_embedding.weight"].shape[1]
+    # Stable Diffusion XL reads two encoders' states side by side.
+    readers = (reader, reader.parent / "text_encoder_2")
+    widths = [_width_of(one) for one in readers if one.is_dir()]
+    gives = sum(width for width in widths if width is not None) if all(widths) else None
     reads = config_of(stage / "unet").get("cross_attention_dim")
     if isinstance(gives, int) and isinstance(reads, int) and gives != reads:
         raise ModelRefused(
             f"unet reads words of {reads} numbers, the text encoder of {reader.parent.name} gives "
             f"{gives}: they are of different models."
         )
+
+
+def _width_of(reader: Path) -> int | None:
+    """How many numbers a text encoder gives for a token; None where that is not known."""
+    if (reader / "config.json").is_file():
+        config = config_of(reader)
+        found = config.get("hidden_size") or config.get("text_config", {}).get("hidden_size")
+        return found if isinstance(found, int) else None
+    return int(headers.of_part(reader)["token_embedding.weight"].shape[1])
 
 
 def check_adapter(store: Store, entry: Entry, place: Path) -> None:

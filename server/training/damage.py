@@ -49,8 +49,17 @@ def trained(pairs: Sequence[Pair], steps: int, width: int, seed: int) -> Siamese
     return net.eval()
 
 
-def accuracy(net: SiameseResNet18, pairs: Sequence[Pair]) -> float:
-    """Per cent of the pairs that are named rightly, both classes alike (balanced accuracy)."""
+@dataclass(frozen=True)
+class Accuracy:
+    """Per cent of pairs that are named rightly. `plain`: of all of them. `balanced`: the mean over
+    both classes."""
+
+    plain: float
+    balanced: float
+
+
+def accuracy(net: SiameseResNet18, pairs: Sequence[Pair]) -> Accuracy:
+    """Of a network on pairs."""
     before, after, labels = tensors(pairs)
     with torch.inference_mode():
         named = torch.cat(
@@ -64,7 +73,7 @@ def accuracy(net: SiameseResNet18, pairs: Sequence[Pair]) -> float:
         for label in (0, 1)
         if (labels == label).any()
     ]
-    return 100 * float(np.mean(right))
+    return Accuracy(100 * float((named == labels).float().mean()), 100 * float(np.mean(right)))
 
 
 def tensors(pairs: Sequence[Pair]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -230,7 +230,7 @@ def kandinsky_inpaint(models, folder):
         ndimage.binary_dilation(cells[0, 0].numpy() > 0, around).astype(np.float32)
     )[None, None]
     work = drawing(model, "DDPM", 4.0, drawn=grown)
-    words = kandinsky.embeddings(work)
+    words = kandinsky.embeddings(work, "KandinskyV22PriorPipeline")
     mask = torch.nn.functional.interpolate(cells, (SIDE, SIDE), mode="nearest")
     theirs = pipe(
         image_embeds=words["full"].pooled,

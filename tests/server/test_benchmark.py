@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -277,9 +278,8 @@ def test_the_key_knows_words_seed_options_and_pixels(editors, plan):
             (wanted.cases[1], Asked("remove", 0)),
         )
     }
-    changed = protocol.Protocol(
-        wanted.cases, wanted.systems, {}, (0,), {"remove": {"keep_shadow": True}}
-    )
+    other = replace(wanted.named["remove"], options={"keep_shadow": True})
+    changed = replace(wanted, named={"remove": other})
     keys.add(key_of(editors, changed, case, Asked("remove", 0)))
     assert len(keys) == 6
 

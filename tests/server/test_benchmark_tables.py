@@ -36,7 +36,7 @@ def test_each_table_names_models_and_settings_that_there_are(models, editors, na
     for system in found.systems:
         if system in protocol.REFERENCES:
             continue
-        editor, options = editor_of(models.store, found, found.cases[0], Asked(system, 0))
+        editor, options = editor_of(found, found.cases[0], Asked(system, 0))
         known = {option.name: option for option in editors.get(editor).info.options}
         editors.get(editor).parse(options)
         assert set(options) <= set(known), (system, set(options) - set(known))

@@ -4,6 +4,7 @@ layouts of ABCD and xBD."""
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from landbrush.server import __main__
 from landbrush.server.evaluation import tables
 from landbrush.server.experiments import augmentation, damage_pairs
 from landbrush.server.experiments.benchmark import protocol as protocols
-from landbrush.server.ground.errors import BadRequest
+from landbrush.server.ground.errors import BadRequest, ModelNotNamed
 from landbrush.server.models.siamese import SiameseResNet18
 from landbrush.server.store.importing import Arrival, import_model
 from landbrush.server.training.damage import Pair, accuracy, trained
@@ -241,12 +242,21 @@ def test_the_network_is_resnet18_twice():
 
 def test_training_finds_what_is_damaged():
     net = trained(pairs_of(32), 50, 8, 0)
-    assert accuracy(net, pairs_of(32, seed=1)) > 80
+    assert accuracy(net, pairs_of(32, seed=1)).balanced > 80
+
+
+def test_accuracy_is_plain_and_balanced():
+    class Always(torch.nn.Module):
+        def forward(self, before, after):
+            return torch.tensor([[1.0, 0.0]]).expand(len(before), -1)
+
+    found = accuracy(Always(), [replace(pair, damaged=n < 2) for n, pair in enumerate(pairs_of(8))])
+    assert (found.plain, found.balanced) == (75, 50)  # 6 of 8, and one class of two
 
 
 def test_edited_pairs_are_real_edits(editors):
     pairs = pairs_of(8)
-    made = augmentation.edited(editors, pairs, 4, 0)
+    made = augmentation.edited(editors, augmentation.Maker(augmentation.PASTED), pairs, 4, 0)
     assert [p.damaged for p in made] == [True, False, True, False] and all(p.made for p in made)
     known = [p.after for p in pairs]
     for pair in made:
@@ -256,8 +266,28 @@ def test_edited_pairs_are_real_edits(editors):
     assert any(np.array_equal(made[0].after[rim], other[rim]) for other in known)
 
 
-@pytest.mark.parametrize("layout", [abcd, xbd])
-def test_table_two_runs_from_the_command_line(tmp_path, layout):
+def test_the_text_guided_editor_makes_the_damaged_pairs(models, editors, tmp_path):
+    """As published: the picture before of an undamaged pair, all of it drawn after the words."""
+    models.folder.choose("image-text", str(tiny_clip.saved(tmp_path)))
+    pairs = pairs_of(6)
+    how = augmentation.Maker(options={"views": 1})
+    made = augmentation.edited(editors, how, pairs, 2, 0)
+    assert [p.damaged for p in made] == [True, True] and all(p.made for p in made)
+    for pair in made:
+        source = next(p for p in pairs if np.array_equal(p.before, pair.before))
+        assert not source.damaged and pair.after.shape == source.after.shape
+        assert not np.array_equal(pair.after, source.before)
+    again = augmentation.edited(editors, how, pairs, 2, 0)
+    assert np.array_equal(again[0].after, made[0].after)
+
+
+def test_words_need_a_model_that_reads_them(editors):
+    with pytest.raises(ModelNotNamed, match="image-text"):
+        augmentation.edited(editors, augmentation.Maker(), pairs_of(6), 2, 0)
+
+
+@pytest.mark.parametrize("layout, maker", [(abcd, "pasted"), (xbd, "pasted"), (abcd, "text")])
+def test_table_two_runs_from_the_command_line(tmp_path, layout, maker):
     out = tmp_path / "out"
     data = [
         "--data",
@@ -267,14 +297,21 @@ def test_table_two_runs_from_the_command_line(tmp_path, layout):
         "--home",
         str(tmp_path / "home"),
     ]
-    how = ["--pairs", "2,4", "--seeds", "2", "--steps", "4", "--size", "64", "--width", "8"]
+    counts = "2,4" if layout is abcd else "2"
+    how = ["--pairs", counts, "--seeds", "2", "--steps", "4", "--size", "64", "--width", "8"]
+    how += ["--undamaged", "2", "--editor", maker]
+    if maker == "text":
+        how += ["--option", "views=1", "--model", f"image-text={tiny_clip.saved(tmp_path)}"]
     assert __main__.main(["evaluate", "change-detection", *data, *how]) == 0
-    scores = json.loads((out / "table.json").read_text())["scores"]
+    found = json.loads((out / "table.json").read_text())
     assert all(
-        len(scores[row][count]) == 2
-        for row in ("real pairs", "with edited pairs")
-        for count in ("2", "4")
+        len(found["scores"][f"{row}, {score}"][f"{count} pairs"]) == 2
+        for row in ("only observed pairs", "with edited pairs")
+        for score in ("plain", "balanced")
+        for count in counts.split(",")
     )
+    assert found["about"]["undamaged pairs in each training"] == 2
+    assert ("ground after tsunami" in found["about"]["prompt"]) == (maker == "text")
     assert list((out / "pictures").glob("*.png"))
 
 

@@ -25,14 +25,20 @@ EDITORS = {
     "rsedit-dit": ["rsedit-dit"],
     "instruct-pix2pix": ["instruct-pix2pix", "magicbrush"],
     "ultraedit": ["ultraedit-mask", "ultraedit-freeform"],
-    "sdedit": ["text2earth", "sd15"],
-    "inpaint": ["sd15-inpainting", "text2earth-inpainting", "kandinsky22-inpainting"],
+    "sdedit": ["text2earth", "sd15", "sdxl"],
+    "inpaint": [
+        "sd15-inpainting",
+        "sdxl-inpainting",
+        "text2earth-inpainting",
+        "kandinsky21-inpainting",
+        "kandinsky22-inpainting",
+    ],
     "icedit": ["icedit"],
     "flux-kontext": ["flux-kontext"],
     "flux2-klein": ["flux2-klein-4b"],
     "generate": ["mmm-rs"],
 }
-BASES = ["kandinsky22-prior", "flux-fill"]
+BASES = ["kandinsky21-prior", "kandinsky22-prior", "flux-fill"]
 FIRST = {
     "rsedit-unet": "rsedit-unet-dgtrs",
     "ultraedit": "ultraedit-mask",

@@ -164,6 +164,31 @@ def stable_diffusion(folder, channels, limit=77, seed=0, **more):
     return folder
 
 
+def sdxl(folder, channels, seed=0):
+    """Stable Diffusion XL's layout, with 4 or 9 channels."""
+    from diffusers import EulerDiscreteScheduler
+
+    torch.manual_seed(seed)
+    unet(
+        channels,
+        cross=64,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + 32,
+        transformer_layers_per_block=(1, 2),
+        use_linear_projection=True,
+    ).save_pretrained(folder / "unet")
+    vae(factor=0.13025).save_pretrained(folder / "vae")
+    clip().save_pretrained(folder / "text_encoder")
+    clip(projection=32).save_pretrained(folder / "text_encoder_2")
+    for name in ("tokenizer", "tokenizer_2"):
+        clip_tokens().save_pretrained(folder / name)
+    EulerDiscreteScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
+    ).save_pretrained(folder / "scheduler")
+    return folder
+
+
 def pixart(folder, transformer=True, seed=0):
     """PixArt-alpha's layout; without its transformer the base that RSEdit-DiT needs."""
     from diffusers import DPMSolverMultistepScheduler, PixArtTransformer2DModel
@@ -323,27 +348,62 @@ def flux2(folder, seed=0):
     return folder
 
 
-def kandinsky_decoder(folder, seed=0):
+def worded_decoder(folder, seed=0):
+    """Kandinsky 2.1's inpainting decoder, with its multilingual text encoder."""
+    from diffusers.pipelines.kandinsky.text_encoder import MCLIPConfig, MultilingualCLIP
+    from transformers import XLMRobertaTokenizerFast
+
+    kandinsky_decoder(
+        folder,
+        seed,
+        encoder_hid_dim_type="text_image_proj",
+        addition_embed_type="text_image",
+        cross_attention_dim=32,
+    )
+    MultilingualCLIP(
+        MCLIPConfig(
+            numDims=32,
+            transformerDimensions=32,
+            transformerDimSize=32,
+            imageDimSize=32,
+            hidden_size=32,
+            intermediate_size=37,
+            num_attention_heads=4,
+            num_hidden_layers=2,
+            vocab_size=300,
+        )
+    ).save_pretrained(folder / "text_encoder")
+    words = sorted({letter for sentence in SENTENCES for letter in sentence if letter != " "})
+    signs = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+    XLMRobertaTokenizerFast(
+        vocab=[*((sign, 0.0) for sign in signs), *((one, -3.0) for one in ("\u2581", *words))]
+    ).save_pretrained(folder / "tokenizer")
+    return folder
+
+
+def kandinsky_decoder(folder, seed=0, **more):
     """Kandinsky 2.2's inpainting decoder."""
     from diffusers import DDPMScheduler, UNet2DConditionModel, VQModel
 
     torch.manual_seed(seed)
-    UNet2DConditionModel(
-        sample_size=16,
-        in_channels=9,
-        out_channels=8,
-        layers_per_block=1,
-        block_out_channels=(32, 64),
-        cross_attention_dim=32,
-        down_block_types=("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
-        mid_block_type="UNetMidBlock2DSimpleCrossAttn",
-        up_block_types=("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
-        attention_head_dim=4,
-        encoder_hid_dim=32,
-        encoder_hid_dim_type="image_proj",
-        addition_embed_type="image",
-        resnet_time_scale_shift="scale_shift",
-    ).save_pretrained(folder / "unet")
+    wanted = {
+        "sample_size": 16,
+        "in_channels": 9,
+        "out_channels": 8,
+        "layers_per_block": 1,
+        "block_out_channels": (32, 64),
+        "cross_attention_dim": 32,
+        "down_block_types": ("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
+        "mid_block_type": "UNetMidBlock2DSimpleCrossAttn",
+        "up_block_types": ("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
+        "attention_head_dim": 4,
+        "encoder_hid_dim": 32,
+        "encoder_hid_dim_type": "image_proj",
+        "addition_embed_type": "image",
+        "resnet_time_scale_shift": "scale_shift",
+        **more,
+    }
+    UNet2DConditionModel(**wanted).save_pretrained(folder / "unet")
     VQModel(
         block_out_channels=(32,) * 4,
         down_block_types=("DownEncoderBlock2D",) * 3 + ("AttnDownEncoderBlock2D",),
@@ -476,6 +536,11 @@ def build(model_id, folder):
         "flux2-klein-4b": lambda: flux2(folder),
         "kandinsky22-inpainting": lambda: kandinsky_decoder(folder),
         "kandinsky22-prior": lambda: kandinsky_prior(folder),
+        "kandinsky21-inpainting": lambda: worded_decoder(folder),
+        "kandinsky21-prior": lambda: kandinsky_prior(folder, seed=1),
+        "sd20": lambda: stable_diffusion(folder, 4, seed=2),
+        "sdxl": lambda: sdxl(folder, 4),
+        "sdxl-inpainting": lambda: sdxl(folder, 9),
     }
     if model_id == "icedit":
         base = FluxTransformer2DModel.from_pretrained(folder.parent / "flux-fill" / "transformer")

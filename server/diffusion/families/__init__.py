@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ...ground.errors import BadRequest
-from . import flux, flux2, kandinsky, pixart, sd, sd3
+from . import flux, flux2, kandinsky, kandinsky21, pixart, sd, sd3, sdxl
 from .family import Family, Recipe
 
 FAMILIES: dict[str, Family] = {
-    one.FAMILY.id: one.FAMILY for one in (sd, kandinsky, pixart, sd3, flux, flux2)
+    one.FAMILY.id: one.FAMILY
+    for one in (sd, sdxl, kandinsky, kandinsky21, pixart, sd3, flux, flux2)
 }
 
 

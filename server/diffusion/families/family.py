@@ -21,7 +21,8 @@ class Recipe:
 
     `draw`: gives the pictures of a drawing. `takes`: options beyond those that all have, by name.
     `instructs`: whether it reads what to change, or what to show. `cell_px`: what the sides of its
-    pictures are multiples of. `square`: whether tiles must have the native shape.
+    pictures are multiples of. `square`: whether tiles must have the native shape. `puts_back`:
+    whether its published code puts the source back at every step where nothing is drawn.
     """
 
     draw: Callable[[Drawing], Pictures]
@@ -29,6 +30,7 @@ class Recipe:
     instructs: bool = False
     cell_px: int = 64
     square: bool = False
+    puts_back: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...ground.optional import torch
@@ -14,6 +14,8 @@ from ..guidance import FULL, NONE, FreeGuidance
 from ..text import Reader, tokens_in
 from ..tiles import Tile
 from .family import Family, Pictures, Recipe, pictures_of
+
+TOKENS = 77
 
 
 class KandinskyDenoiser(Guided):
@@ -39,14 +41,20 @@ class KandinskyDenoiser(Guided):
         self, batch: Sequence[Branch], noisy: torch.Tensor, t: torch.Tensor, tile: Tile
     ) -> torch.Tensor:
         inputs = torch.cat([branch.with_condition(noisy, tile) for branch in batch])
-        told = stacked([branch.words.pooled for branch in batch], inputs)
+        states, told = self._told(batch, inputs)
         return self.net(
             sample=inputs,
             timestep=t.to(inputs.device),
-            encoder_hidden_states=None,
-            added_cond_kwargs={"image_embeds": told},
+            encoder_hidden_states=states,
+            added_cond_kwargs=told,
             return_dict=False,
         )[0]
+
+    def _told(
+        self, batch: Sequence[Branch], like: torch.Tensor
+    ) -> tuple[torch.Tensor | None, dict[str, Any]]:
+        """What the network reads of the words: states of tokens, and vectors for all of them."""
+        return None, {"image_embeds": stacked([branch.words.pooled for branch in batch], like)}
 
     def _combined(self, made: torch.Tensor) -> torch.Tensor:
         noise, variance = made.chunk(2, dim=1)
@@ -57,7 +65,13 @@ class KandinskyDenoiser(Guided):
 def inpainted(drawing: Drawing) -> Pictures:
     """Kandinsky 2.2: its prior makes an image embedding of the words; known ground, and which it is
     (1), behind the noise."""
-    words = embeddings(drawing)
+    return filled(drawing, embeddings(drawing, "KandinskyV22PriorPipeline"), KandinskyDenoiser)
+
+
+def filled(
+    drawing: Drawing, words: Mapping[str, Words], denoiser: type[KandinskyDenoiser]
+) -> Pictures:
+    """The masked ground drawn with a decoder that reads the words so."""
     source = drawing.encoded(name="movq")
     cells = drawing.drawn if drawing.drawn is not None else torch.ones_like(source[:, :1])
     known = 1 - cells.to(source)
@@ -67,34 +81,34 @@ def inpainted(drawing: Drawing) -> Pictures:
     with drawing.model.using("unet") as net:
         branches = drawing.branches(words, dict.fromkeys((FULL, NONE), shown))
         made = drawing.sampled(
-            KandinskyDenoiser(
-                net, branches, drawing.settings.guidance, learned, drawing.batched_guidance
-            ),
+            denoiser(net, branches, drawing.settings.guidance, learned, drawing.batched_guidance),
             scheduler,
         )
     return pictures_of(drawing, made, name="movq")
 
 
-def embeddings(drawing: Drawing) -> dict[str, Words]:
-    """Image embeddings of the words, by diffusers' pipeline of Kandinsky's prior."""
-    pipeline, schedule = lazy.parts("diffusers", "KandinskyV22PriorPipeline", "UnCLIPScheduler")
+def embeddings(drawing: Drawing, prior_class: str) -> dict[str, Words]:
+    """Image embeddings of the words, by diffusers' pipeline of Kandinsky's prior (its class by
+    name), whose parts lie together."""
+    pipeline, schedule = lazy.parts("diffusers", prior_class, "UnCLIPScheduler")
     processor = lazy.parts("transformers", "CLIPImageProcessor")
     lazy.quiet_transformers()
     model = drawing.model
     how = drawing.settings
-    drawing.told_of_cut(Reader(None, tokens_in(model.folder("tokenizer"), 77), 77))
+    tokens = tokens_in(model.folder("tokenizer", "prior"), TOKENS)
+    drawing.told_of_cut(Reader(None, tokens, TOKENS))
     with (
         model.using("prior") as prior,
         model.using("image_encoder") as inputs,
-        model.using("text_encoder") as read,
+        model.using("text_encoder", "prior") as read,
     ):
         pipe = pipeline(
             prior=prior,
             image_encoder=inputs,
             text_encoder=read,
-            tokenizer=tokens_in(model.folder("tokenizer"), 77),
+            tokenizer=tokens,
             scheduler=schedule.from_pretrained(
-                str(model.folder("scheduler", beside="prior")), local_files_only=True
+                str(model.folder("scheduler", "prior")), local_files_only=True
             ),
             image_processor=processor.from_pretrained(
                 str(model.folder("image_processor")), local_files_only=True
@@ -113,16 +127,17 @@ def embeddings(drawing: Drawing) -> dict[str, Words]:
     }
 
 
+CLASSES = {
+    "UNet2DConditionModel": "diffusers",
+    "VQModel": "diffusers",
+    "PriorTransformer": "diffusers",
+    "CLIPTextModelWithProjection": "transformers",
+    "CLIPVisionModelWithProjection": "transformers",
+}
 FAMILY = Family(
     id="kandinsky",
-    classes={
-        "UNet2DConditionModel": "diffusers",
-        "VQModel": "diffusers",
-        "PriorTransformer": "diffusers",
-        "CLIPTextModelWithProjection": "transformers",
-        "CLIPVisionModelWithProjection": "transformers",
-    },
-    recipes={"inpaint": Recipe(inpainted, ("negative_prompt",))},
+    classes=CLASSES,
+    recipes={"inpaint": Recipe(inpainted, ("negative_prompt",), puts_back=True)},
     solvers=schedules.DIFFUSION,
     codec="movq",
 )

@@ -148,21 +148,27 @@ def inpainted(drawing: Drawing, gsd_m: float) -> Pictures:
     """Stable Diffusion's inpainting: the mask and the latent of the source without the masked
     ground, behind the noise."""
     words = drawing.clip_words()
-    hole = hole_of(drawing)
-    drawing.encoded()
-    with drawing.coder() as codec:
-        masked = codec.scaled(codec.encoded(drawing.picture * (1 - hole)))
-    cells = drawing.drawn if drawing.drawn is not None else torch.ones_like(masked[:, :1])
-    shown = torch.cat([cells.to(masked), masked], 1)
+    shown = masked_ground(drawing)
     with drawing.model.using("unet") as net:
         denoise = UNetDenoiser(
             net,
-            drawing.branches(words, dict.fromkeys((FULL, NONE), shown), level_of(gsd_m)),
+            drawing.branches(words, shown, level_of(gsd_m)),
             drawing.settings.guidance,
             drawing.batched_guidance,
         )
         made = drawing.sampled(denoise, drawing.model.scheduler(drawing.settings.scheduler))
     return pictures_of(drawing, made)
+
+
+def masked_ground(drawing: Drawing) -> dict[str, torch.Tensor]:
+    """What networks with nine channels are shown by every branch: the mask, and the latent of the
+    source without the masked ground. The source's own latent is made too."""
+    hole = hole_of(drawing)
+    drawing.encoded()
+    with drawing.coder() as codec:
+        masked = codec.scaled(codec.encoded(drawing.picture * (1 - hole)))
+    cells = drawing.drawn if drawing.drawn is not None else torch.ones_like(masked[:, :1])
+    return dict.fromkeys((FULL, NONE), torch.cat([cells.to(masked), masked], 1))
 
 
 def level_of(gsd_m: float) -> int:

@@ -48,12 +48,12 @@ def lacking(store: Store, wanted: Protocol) -> list[str]:
     the models are brought."""
     gone = [
         name
-        for name, model in wanted.baselines.items()
-        if name in wanted.systems and store.missing_reason(store.entry(model))
+        for name, system in wanted.named.items()
+        if system.model and store.missing_reason(store.entry(system.model))
     ]
     if not gone:
         return []
-    models = ", ".join(dict.fromkeys(wanted.baselines[name] for name in gone))
+    models = ", ".join(dict.fromkeys(wanted.named[name].model for name in gone))
     return [
         f"{len(gone)} of {len(wanted.systems)} systems have no model here ({', '.join(gone)}); "
         f"their runs will fail. Bring {models} ('landbrush-server models list') and run this "

@@ -13,16 +13,14 @@ from ...editors.registry import Editors
 from ...models import weights
 from ...raster import provenance
 from ...raster.raster import opened
-from ...store.installed import Store, sha256
-from .protocol import REFERENCE, REFERENCES, Case, Protocol
-
-STEERING = ("image-text", "second-image-text", "language")
-"""Kinds of models that the user names once, and that choose or guide what some editors draw."""
+from ...store.installed import sha256
+from .protocol import Case, Protocol
+from .systems import REFERENCE, REFERENCES, STEERING
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One edit. `system`: who makes it: one of REFERENCES, an editor or a baseline. `seed`: the
+    """One edit. `system`: who makes it: one of REFERENCES, or a row of the protocol. `seed`: the
     same gives the same result."""
 
     system: str
@@ -32,8 +30,10 @@ class Asked:
 def key_of(editors: Editors, protocol: Protocol, case: Case, asked: Asked) -> str:
     """The hash of all that a result depends on: pixels, words, polygons, editor, options, model,
     seed, version."""
-    editor, options = editor_of(editors.models.store, protocol, case, asked)
+    editor, options = editor_of(protocol, case, asked)
     models = editors.models
+    if asked.system in protocol.named:
+        models = protocol.named[asked.system].editors(editors).models
     model = models.store.record(options["model"]) if options.get("model") else None
     parts: list[Any] = [
         _digest(case.image),
@@ -43,6 +43,7 @@ def key_of(editors: Editors, protocol: Protocol, case: Case, asked: Asked) -> st
         editor,
         options,
         asked.seed,
+        protocol.way(asked.system),
         provenance.version(),
         sorted((name, kept.sha256) for name, kept in model.files.items()) if model else None,
     ]
@@ -71,15 +72,14 @@ def _hashed(path: Path, changed: int, size: int) -> str:
     return sha256(path)
 
 
-def editor_of(
-    store: Store, protocol: Protocol, case: Case, asked: Asked
-) -> tuple[str, dict[str, Any]]:
-    """The editor of a system, and its options for a case."""
-    system = asked.system
-    options = {**protocol.options.get(system, {}), **(case.options if system == "text" else {})}
-    if system in protocol.baselines:
-        model = protocol.baselines[system]
-        return store.entry(model).editors[0], {"model": model, **options}
-    if system == "text" and case.polygon is None:
+def editor_of(protocol: Protocol, case: Case, asked: Asked) -> tuple[str, dict[str, Any]]:
+    """The editor of a row, and its options for a case; of REFERENCES their name and none."""
+    if asked.system in REFERENCES:
+        return asked.system, {}
+    system = protocol.named[asked.system]
+    options = {**system.options, **(case.options if system.editor == "text" else {})}
+    if system.model:
+        options = {"model": system.model, **options}
+    if system.editor == "text" and case.polygon is None:
         options.setdefault("mode", "same layout")
-    return system, options
+    return system.editor, options

@@ -5,84 +5,27 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...contract.requests import EditRequest, Exemplar, Output, Polygons, RasterRef
+from ...contract.requests import EditRequest, Exemplar, Output, RasterRef
 from ...editing.path import Job, edit
 from ...editors.registry import Editors
 from ...ground.errors import BadRequest, ServerError
 from ...ground.files import write_json
-from ...raster import bands, masks, polygons
+from ...raster import bands
 from ...raster.bands import Layer, Stretch
 from ...raster.geotiff import Mosaic, Patch, WriteOptions, write_geotiff
 from ...raster.grid import Box, Grid, onto
-from ...raster.polygons import as_polygons
 from ...raster.raster import Block, opened, read_window
 from ...raster.rasters import Rasters
+from . import own_canvas
 from .asked import Asked, editor_of, key_of
-from .protocol import IDENTITY, REFERENCE, REFERENCES, Case, Protocol, Ring
-
-MARGIN_PX = 48
-"""Ground around the polygon that is measured too."""
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A result. `path`: its GeoTIFF. `box`: the window that this covers, in pixels of the case's
-    image. `seconds`: how long it took to make. `report`: the editor's manifest, or what stands for
-    it with REFERENCES."""
-
-    path: Path
-    box: Box
-    seconds: float
-    report: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a case asks for change. `box`: the window that is measured, in pixels of the image.
-    `mask` (H, W): what of it may change. `shapes`: the polygons (shapely) in pixels of the
-    image."""
-
-    box: Box
-    mask: np.ndarray
-    shapes: list
-
-    @classmethod
-    def of(cls, case: Case, layer: Layer) -> Place:
-        """Raises BadRequest where the polygon misses the image."""
-        profile = layer.profile
-        shapes = polygons.pixel_polygons(asked_polygons(case, layer), profile)
-        left, top, right, bottom = (round(value) for value in _bounds(shapes))
-        box = Box(left, top, max(right - left, 1), max(bottom - top, 1)).grown(
-            MARGIN_PX, profile.box
-        )
-        mask = masks.draw_mask(shapes, box)
-        if not mask.any():
-            raise BadRequest(f"case {case.name}: its polygon covers no pixel of {case.image.name}.")
-        return cls(box, mask, shapes)
-
-
-def _bounds(shapes: list) -> tuple[float, float, float, float]:
-    found = np.array([shape.bounds for shape in shapes])
-    return (*found[:, :2].min(axis=0), *found[:, 2:].max(axis=0))
-
-
-def asked_polygons(case: Case, layer: Layer) -> Polygons:
-    """In the image's own CRS."""
-    if case.polygon is None:
-        return as_polygons(layer.profile.box, layer.profile)
-    return polygons_of(case.polygon, layer.profile.transform)
-
-
-def polygons_of(ring: Ring, transform: Any) -> Polygons:
-    """A ring of pixels on the ground."""
-    corners = [list(transform @ (float(x), float(y))) for x, y in ring]
-    return Polygons({"type": "Polygon", "coordinates": [[*corners, corners[0]]]})
+from .protocol import Case, Protocol
+from .seen import Drawn, Place, Seen, asked_polygons, polygons_of
+from .systems import IDENTITY, PUBLISHED, REFERENCE, REFERENCES
 
 
 def draw_case(
@@ -90,13 +33,16 @@ def draw_case(
 ) -> Drawn:
     """What a system makes of a case, from the folder where it lies there."""
     key = key_of(editors, protocol, case, asked)
-    path = folder / f"{key}.tif"
+    published = protocol.way(asked.system) == PUBLISHED
+    path = folder / f"{key}.{'png' if published else 'tif'}"
     about = folder / f"{key}.json"
     if not (path.is_file() and about.is_file()):
         folder.mkdir(parents=True, exist_ok=True)
         began = time.perf_counter()
         if asked.system in REFERENCES:
             report = _pasted(protocol, case, asked, path)
+        elif published:
+            report = own_canvas.draw(editors, protocol, case, asked, path)
         else:
             report = _edited(editors, protocol, case, asked, path)
         write_json(about, {"seconds": round(time.perf_counter() - began, 3), "report": report})
@@ -108,7 +54,8 @@ def _edited(
     editors: Editors, protocol: Protocol, case: Case, asked: Asked, path: Path
 ) -> dict[str, Any]:
     """By an editor, through the main path."""
-    editor, options = editor_of(editors.models.store, protocol, case, asked)
+    editor, options = editor_of(protocol, case, asked)
+    editors = protocol.named[asked.system].editors(editors)
     with opened(case.image) as dataset:
         layer = Layer.of(dataset, {})
         polygons = asked_polygons(case, layer)
@@ -182,29 +129,10 @@ def _noise(layer: Layer, block: Block, mask: np.ndarray, seed: int) -> np.ndarra
     return values
 
 
-@dataclass(frozen=True)
-class Seen:
-    """A case and a result as pictures (C, H, W) in [0, 1] by one stretch, on the window of the
-    place.
-
-    `place`: where change is asked for. `before`, `after`: the source as it is, and with the result
-    laid over it. `reference`: its pixels in the polygon, the source's around; None where there is
-    none; `mask`: of the place, where all of them are no nodata, as `valid` is; `roles` name the
-    bands; `size`: width and height of the case's whole image.
-    """
-
-    place: Place
-    size: tuple[int, int]
-    before: np.ndarray
-    after: np.ndarray
-    reference: np.ndarray | None
-    mask: np.ndarray
-    valid: np.ndarray
-    roles: bands.Roles
-
-
 def read_beside(case: Case, made: Drawn) -> Seen:
     """Read a case beside a result."""
+    if made.path.suffix == ".png":
+        return own_canvas.beside(case, made)
     with opened(case.image) as dataset:
         layer = Layer.of(dataset, {})
         place = Place.of(case, layer)

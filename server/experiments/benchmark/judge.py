@@ -24,7 +24,7 @@ from ...models import vision_language, weights
 from ...raster import display
 from ...words.endpoint import Answer, Endpoint, NoAnswer, key_of
 from .measures import EDIT, HIGHER, Measure, Shot
-from .protocol import IDENTITY, NOISE, REFERENCE
+from .systems import IDENTITY, NOISE, REFERENCE
 
 PAUSES_S = (0.0, 2.0, 8.0, 30.0)
 """Before each try."""

@@ -21,8 +21,9 @@ from ...evaluation import change, likeness
 from ...models.scene_words import SceneWords
 from ...raster import bands, display
 from ...raster.raster import opened
-from .drawing import Drawn, Seen
-from .protocol import IDENTITY, NOISE, REFERENCE, Case
+from .protocol import Case
+from .seen import Drawn, Seen
+from .systems import IDENTITY, NOISE, REFERENCE
 
 EDIT = "edit"
 """The sensible edit of a case."""
@@ -215,8 +216,8 @@ def _texture(image: np.ndarray, mask: np.ndarray) -> float:
 
 def scenes(words: SceneWords, shot: Shot) -> Taken:
     """Whether what was drawn looks like the land cover that the case names."""
-    if not shot.case.land_cover:
-        return {}
+    if not shot.case.land_cover or shot.made.path.suffix == ".png":
+        return {}  # a picture on a canvas of its own has no ground size to look at it by
     with opened(shot.made.path) as written:
         layer = bands.Layer.of(written, {})
         shapes = shot.seen.place.shapes

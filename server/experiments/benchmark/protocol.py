@@ -1,34 +1,36 @@
-"""What a benchmark runs, as a TOML file says it: cases, systems, seeds, and what judges them.
+"""What a benchmark runs, as a TOML file says it: cases, systems (systems.py), seeds, and what
+judges them.
 
 seeds = [0, 1, 2]
-systems = ["reference", "identity", "noise", "auto", "sd"]   # REFERENCES, editors of this server,
-names under [baselines] sensible = "auto"                            # the system that is expected
-to do well, for the check of the measures [baselines] sd = "sd15-inpainting"                       #
-a model of the store ('landbrush-server models list') [options.sd]                                 #
-of any system, for all cases steps = 50 [[case]] name = "river" image = "river.tif"
-# beside the TOML file, any raster prompt = "a flooded river" polygon = [[10, 10], [90, 10], [90,
-80]]     # in pixels; without it the whole picture exemplar = [[0, 0], [40, 0], [40, 40]]       # to
-copy from reference = "river-flooded.tif"              # what a perfect edit would give, on any grid
-caption = "a river out of its banks"         # of the finished picture, for CLIP-T land_cover =
-"water"                         # what the polygon should look like systems = ["auto"]
-# of those above, if not all options = { mode = "new content" }           # of the editor "text",
-for this case
+systems = ["reference", "identity", "noise", "auto", "sd"]
+sensible = "auto"                     # the system that is expected to do well
+[[case]]
+name = "river"
+image = "river.tif"                   # beside the TOML file, any raster
+prompt = "a flooded river"
+polygon = [[10, 10], [90, 10], [90, 80]]     # in pixels; without it the whole picture
+exemplar = [[0, 0], [40, 0], [40, 40]]       # to copy from
+reference = "river-flooded.tif"       # what a perfect edit would give, on any grid
+caption = "a river out of its banks"  # of the finished picture, for CLIP-T
+land_cover = "water"                  # what the polygon should look like
+systems = ["auto"]                    # of those above, if not all
+options = { mode = "new content" }    # of the editor "text", for this case
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...contract.editors import AUTO
 from ...editors.registry import Editors
 from ...ground.errors import BadRequest
-from ...store.installed import Store
 from ...training.data import layouts
 from ...words.land_cover import SEARCHABLE
+from . import folders, systems
+from .systems import IDENTITY, REFERENCE, REFERENCES, System
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -36,16 +38,22 @@ else:
     import tomli as tomllib
 
 Ring = Sequence[Sequence[float]]
-REFERENCE = "reference"
-IDENTITY = "identity"
-NOISE = "noise"
-REFERENCES = (REFERENCE, IDENTITY, NOISE)
-"""Systems that are no editors: the pixels of the reference, the source as it is, random numbers;
-each in the polygon."""
 TABLES = Path(__file__).resolve().parents[3] / "resources" / "tables"
-TOP_KEYS = {"title", "seeds", "systems", "sensible", "baselines", "options", "case"}
+TOP_KEYS = {
+    "title",
+    "seeds",
+    "systems",
+    "sensible",
+    "baselines",
+    "options",
+    "case",
+    "system",
+    "ways",
+}
+FORMS = {"baselines": dict, "options": dict, "case": list, "systems": list, "system": list}
 TEXTS = ("caption", "land_cover")
 KEYS = {"name", "image", "prompt", "polygon", "exemplar", "options", "reference", "systems", *TEXTS}
+OF_FOLDERS = {"pictures", "object", "middle"}
 
 
 @dataclass(frozen=True)
@@ -116,25 +124,32 @@ class Data:
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is run. `cases`: in the order they are run. `systems`: REFERENCES, editors or baselines.
-    `baselines`: models of the store by the baselines' names. `seeds`: with each of which every
-    system draws. `options`: by system, for all cases. `title`: of the page. `sensible`: the system
-    that is expected to do well, for the check of the measures; empty: none."""
+    """What is run. `cases`: in the order they are run. `systems`: the rows' names, REFERENCES among
+    them. `named`: those that are no references, by their names. `seeds`: with each of which every
+    system draws. `title`: of the page. `sensible`: the row that is expected to do well, for the
+    check of the measures; empty: none."""
 
     cases: tuple[Case, ...]
     systems: tuple[str, ...]
-    baselines: Mapping[str, str]
+    named: Mapping[str, System]
     seeds: tuple[int, ...]
-    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     title: str = "Benchmark of editors"
     sensible: str = ""
 
+    def base(self, system: str) -> str:
+        """A row's system, as cases and tables name it."""
+        return self.named[system].base if system in self.named else system
+
+    def way(self, system: str) -> str:
+        """Of systems.WAYS; empty for REFERENCES."""
+        return self.named[system].way if system in self.named else ""
+
     def of(self, case: Case) -> list[str]:
-        """The systems that a case asks; without a reference it has none to show."""
+        """The rows that a case asks; without a reference it has none to show."""
         return [
             system
             for system in self.systems
-            if (case.systems is None or system in case.systems or system in REFERENCES)
+            if (case.systems is None or self.base(system) in (*case.systems, *REFERENCES))
             and not (system == REFERENCE and case.reference is None)
         ]
 
@@ -163,43 +178,57 @@ def read(path: Path, editors: Editors, pairs: Data | None = None) -> Protocol:
     except (OSError, ValueError) as error:
         raise BadRequest(f"{path} cannot be read as TOML: {error}") from error
     _check_form(data, path)
-    entries = data.get("case", [])
-    if entries and pairs:
+    named = systems.read(data, editors, path.parent)
+    rows = systems.rows(data, named)
+    cases = _cases(data.get("case", []), path, pairs)
+    _check_cases(cases, {*REFERENCES, *(one.base for one in named.values())})
+    return Protocol(
+        cases,
+        rows,
+        named,
+        _seeds(data.get("seeds", [0, 1, 2])),
+        str(data.get("title", Protocol.title)),
+        systems.sensible(str(data.get("sensible", "")), rows, named),
+    )
+
+
+def _cases(
+    entries: Sequence[Mapping[str, Any]], path: Path, pairs: Data | None
+) -> tuple[Case, ...]:
+    """Those of the file, of a dataset of pairs, or of a folder of pictures of the kinds that the
+    file names."""
+    of_kinds = [entry for entry in entries if "pictures" in entry]
+    if of_kinds and not pairs:
+        raise BadRequest(f"{path} asks pictures of kinds; give their folder (--data).")
+    if len(of_kinds) < len(entries) and pairs:
         raise BadRequest(f"{path} names cases of its own; leave out --data, or the cases.")
     if not entries and not pairs:
         raise BadRequest(f"{path} names no [[case]], and no dataset is given (--data).")
-    cases = (
-        pairs.cases()
-        if pairs
-        else tuple(_case(entry, number, path.parent) for number, entry in enumerate(entries, 1))
-    )
-    seeds = _seeds(data.get("seeds", [0, 1, 2]))
-    baselines = {
-        str(name): _baseline(editors.models.store, str(name), model)
-        for name, model in data.get("baselines", {}).items()
-    }
-    systems = tuple(data.get("systems", ["text", *baselines]))
-    known = (*REFERENCES, AUTO, *editors.ids)
-    for system in systems:
-        if system not in known and system not in baselines:
-            raise BadRequest(
-                f"systems: '{system}' is no system ({', '.join(known)}) and not under [baselines]."
-            )
-    _check_cases(cases, systems)
-    sensible = str(
-        data.get("sensible", next((system for system in systems if system not in REFERENCES), ""))
-    )
-    if sensible and sensible not in systems:
-        raise BadRequest(f"sensible: '{sensible}' is none of systems = [{', '.join(systems)}].")
-    return Protocol(
-        cases,
-        systems,
-        baselines,
-        seeds,
-        data.get("options", {}),
-        str(data.get("title", Protocol.title)),
-        sensible,
-    )
+    if pairs and not entries:
+        return pairs.cases()
+    found: list[Case] = []
+    for number, entry in enumerate(entries, 1):
+        if pairs:
+            found += _of_kind(entry, number, pairs)
+        else:
+            found.append(_case(entry, number, path.parent))
+    return tuple(found)
+
+
+def _of_kind(entry: Mapping[str, Any], number: int, pairs: Data) -> list[Case]:
+    """The cases of one kind of picture."""
+    kinds = entry["pictures"]
+    if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
+        raise BadRequest(f"case {number}: pictures is a list of folders' names, not {kinds!r:.60}.")
+    plainly = {key: value for key, value in entry.items() if key not in OF_FOLDERS}
+    found = []
+    for at, picture in enumerate(folders.pictures_of(pairs.folder, kinds, pairs.most), 1):
+        ring = folders.polygon_of(picture, entry)
+        name = str(entry.get("name", kinds[0]))
+        more = {"polygon": ring} if ring else {}
+        one = {**plainly, "image": str(picture), "name": f"{name} {at}", **more}
+        found.append(_case(one, number, pairs.folder))
+    return found
 
 
 def _check_form(data: Mapping[str, Any], path: Path) -> None:
@@ -208,39 +237,30 @@ def _check_form(data: Mapping[str, Any], path: Path) -> None:
             f"{path} has the key '{sorted(set(data) - TOP_KEYS)[0]}'; known are "
             f"{', '.join(sorted(TOP_KEYS))}."
         )
-    for key, kind in (("baselines", dict), ("options", dict), ("case", list), ("systems", list)):
+    for key, kind in FORMS.items():
         if not isinstance(data.get(key, kind()), kind):
             raise BadRequest(
                 f"{path}: {key} must be a {'table' if kind is dict else 'list'}, not "
                 f"{data[key]!r:.60}."
             )
-    if not all(isinstance(entry, dict) for entry in data.get("case", [])):
-        raise BadRequest(f"{path}: each case is a table of its own ([[case]]).")
+    for key in ("case", "system"):
+        if not all(isinstance(entry, dict) for entry in data.get(key, [])):
+            raise BadRequest(f"{path}: each {key} is a table of its own ([[{key}]]).")
 
 
-def _check_cases(cases: Sequence[Case], systems: Sequence[str]) -> None:
+def _check_cases(cases: Sequence[Case], known: Collection[str]) -> None:
     names: set[str] = set()
     for case in cases:
         name = plain(case.name)
         if name in names:
             raise BadRequest(f"Two cases are called '{name}'; give each a name of its own.")
         names.add(name)
-        other = next((system for system in case.systems or () if system not in systems), None)
+        other = next((system for system in case.systems or () if system not in known), None)
         if other:
             raise BadRequest(
                 f"case {case.name}: its system '{other}' is none of systems = "
-                f"[{', '.join(systems)}]."
+                f"[{', '.join(sorted(known))}]."
             )
-
-
-def _baseline(store: Store, name: str, model_id: Any) -> str:
-    """A model that an editor can work with; whether it is here shows when it is run."""
-    if not isinstance(model_id, str) or not store.entry(model_id).editors:
-        raise BadRequest(
-            f"baselines.{name}: {model_id!r:.60} is no model of an editor. See 'landbrush-server "
-            "models list'."
-        )
-    return model_id
 
 
 def _case(entry: Mapping[str, Any], number: int, folder: Path) -> Case:
@@ -274,7 +294,7 @@ def _case(entry: Mapping[str, Any], number: int, folder: Path) -> Case:
         raise BadRequest(
             f"{where}: land_cover '{texts['land_cover']}' is none of {', '.join(SEARCHABLE)}."
         )
-    systems = entry.get("systems")
+    asked = entry.get("systems")
     return Case(
         str(entry.get("name", files["image"].stem)),
         files["image"],
@@ -285,7 +305,7 @@ def _case(entry: Mapping[str, Any], number: int, folder: Path) -> Case:
         files.get("reference"),
         texts["caption"],
         texts["land_cover"],
-        systems=None if systems is None else tuple(map(str, systems)),
+        systems=None if asked is None else tuple(map(str, asked)),
     )
 
 

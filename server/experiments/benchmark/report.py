@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,7 @@ def write(
         "sensible": protocol.sensible,
         "seeds": list(protocol.seeds),
         "cases": len(protocol.cases),
-        "baselines": dict(protocol.baselines),
-        "options": dict(protocol.options),
+        "named": {name: asdict(system) for name, system in protocol.named.items()},
         "versions": provenance.versions(),
         "measures": {measure.name: _described(measure) for measure in measures},
     }

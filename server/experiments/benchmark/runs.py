@@ -28,8 +28,9 @@ from ...models import weights
 from ...raster import display
 from . import drawing, measures, networks
 from .asked import Asked, key_of
-from .drawing import Seen
-from .protocol import REFERENCE, Case, Protocol, plain
+from .protocol import Case, Protocol, plain
+from .seen import Seen
+from .systems import REFERENCE
 
 RESULTS = "results.jsonl"
 AHEAD = 4

@@ -19,7 +19,8 @@ import numpy as np
 from ...evaluation import fid
 from ...evaluation.f1_damage import Counts
 from .measures import EDIT, Measure
-from .protocol import IDENTITY, NOISE, REFERENCE, Protocol
+from .protocol import Protocol
+from .systems import IDENTITY, NOISE, REFERENCE
 
 RESAMPLES = 1000
 MOST_NAMED = 12

@@ -1,0 +1,140 @@
+"""Parity cases of the baselines that papers' tables name: Stable Diffusion XL and Kandinsky 2.1,
+beside diffusers' pipelines; as parity.py."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from landbrush.server.diffusion.families import kandinsky21, sdxl
+from scipy import ndimage
+
+from tests.server.parity import (
+    COMMON,
+    SEED,
+    SIDE,
+    STEPS,
+    _tokens,
+    _unblended,
+    _with_noise,
+    brought,
+    drawing,
+    gap,
+    hole,
+    noise,
+    picture,
+)
+
+
+def _pipe(model, cls, solver):
+    pipe = cls(
+        vae=model.part("vae"),
+        text_encoder=model.part("text_encoder"),
+        text_encoder_2=model.part("text_encoder_2"),
+        tokenizer=_tokens(model),
+        tokenizer_2=_tokens(model, "tokenizer_2"),
+        unet=model.part("unet"),
+        scheduler=model.scheduler(solver),
+        add_watermarker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@torch.no_grad()
+def sdxl_from_words(models, folder):
+    """From noise, with nothing unwanted named: the guiding branch reads zeros."""
+    from diffusers import StableDiffusionXLPipeline
+
+    model = brought(models, folder, "sdxl")
+    pipe = _pipe(model, StableDiffusionXLPipeline, "Euler")
+    given = {**COMMON, "negative_prompt": None}
+    theirs = pipe(height=SIDE, width=SIDE, guidance_scale=5.0, latents=noise(4), **given).images
+    ours, _ = sdxl.redrawn(drawing(model, "Euler", 5.0, negative=""))
+    return gap(ours / 2 + 0.5, theirs)
+
+
+@torch.no_grad()
+def sdxl_image_to_image(models, folder):
+    from diffusers import StableDiffusionXLImg2ImgPipeline
+
+    model = brought(models, folder, "sdxl")
+    pipe = _pipe(model, StableDiffusionXLImg2ImgPipeline, "Euler")
+    work = drawing(model, "Euler", 5.0, strength=0.75)
+    work.encoded()
+    theirs = _with_noise(
+        lambda: (
+            pipe(
+                image=work.latent,
+                strength=0.75,
+                guidance_scale=5.0,
+                original_size=(SIDE, SIDE),
+                target_size=(SIDE, SIDE),
+                **COMMON,
+            ).images
+        )
+    )
+    ours, _ = sdxl.redrawn(work)
+    return gap(ours / 2 + 0.5, theirs)
+
+
+@torch.no_grad()
+def sdxl_inpaint(models, folder):
+    from diffusers import StableDiffusionXLInpaintPipeline
+
+    model, cells = brought(models, folder, "sdxl-inpainting"), hole()
+    pipe = _pipe(model, StableDiffusionXLInpaintPipeline, "Euler")
+    mask = torch.nn.functional.interpolate(cells, (SIDE, SIDE), mode="nearest")
+    theirs = pipe(
+        image=picture(),
+        mask_image=mask,
+        height=SIDE,
+        width=SIDE,
+        guidance_scale=8.0,
+        strength=1.0,
+        latents=noise(4),
+        **COMMON,
+    ).images
+    work = drawing(model, "Euler", 8.0, drawn=cells)
+    ours, _ = sdxl.inpainted(_unblended(work))
+    return gap(ours / 2 + 0.5, theirs)
+
+
+@torch.no_grad()
+def kandinsky_2_1_inpaint(models, folder):
+    from diffusers import KandinskyInpaintPipeline
+
+    model = brought(models, folder, "kandinsky21-prior", "kandinsky21-inpainting")
+    cells = hole()
+    pipe = KandinskyInpaintPipeline(
+        text_encoder=model.part("text_encoder"),
+        tokenizer=_tokens(model),
+        unet=model.part("unet"),
+        scheduler=model.scheduler("DDPM"),
+        movq=model.part("movq"),
+    )
+    pipe.set_progress_bar_config(disable=True)
+    # The pipeline grows the hole by one cell, but along one diagonal only.
+    around = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]])
+    grown = torch.from_numpy(
+        ndimage.binary_dilation(cells[0, 0].numpy() > 0, around).astype(np.float32)
+    )[None, None]
+    work = drawing(model, "DDPM", 4.0, drawn=grown)
+    words = kandinsky21.embeddings(work, "KandinskyPriorPipeline")
+    mask = torch.nn.functional.interpolate(cells, (SIDE, SIDE), mode="nearest")
+    theirs = pipe(
+        image=picture() * 2 - 1,
+        mask_image=mask,
+        image_embeds=words["full"].pooled,
+        negative_image_embeds=words["none"].pooled,
+        height=SIDE,
+        width=SIDE,
+        guidance_scale=4.0,
+        latents=noise(4),
+        generator=torch.Generator().manual_seed(SEED),
+        **{**COMMON, "num_inference_steps": STEPS},
+    ).images
+    ours, _ = kandinsky21.inpainted(_unblended(work))
+    return gap(ours, theirs.clamp(-1, 1))
+
+
+CASES = (sdxl_from_words, sdxl_image_to_image, sdxl_inpaint, kandinsky_2_1_inpaint)
