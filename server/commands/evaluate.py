@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import shutil
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from ..editors.registry import Editors
 from ..ground.errors import BadRequest
-from ..ground.settings import default_home
 from ..raster.polygon_files import polygons_for
+from . import evaluate_cases, evaluate_pictures
 from .edit_arguments import option
-from .home import add_models, models_of
-
-MOST_WORKERS = 64
+from .evaluate_folder import add_folder_and_models, new_folder, say
+from .home import models_of
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -25,10 +20,11 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     evaluate = commands.add_parser("evaluate", help="run a published experiment on your own data")
     kinds = evaluate.add_subparsers(required=True, metavar="EXPERIMENT")
     _add_single_image(kinds)
-    _add_cases(kinds)
+    evaluate_cases.add_command(kinds)
     _add_change_detection(kinds)
     _add_distribution(kinds)
     _add_layers(kinds)
+    evaluate_pictures.add_commands(kinds)
 
 
 def _add_single_image(kinds: argparse._SubParsersAction) -> None:
@@ -43,63 +39,7 @@ def _add_single_image(kinds: argparse._SubParsersAction) -> None:
         help="TOML file: images, prompts, polygons; see docs/evaluate.md",
     )
     single.set_defaults(run=_single_image)
-    _add_folder_and_models(single)
-
-
-def _add_cases(kinds: argparse._SubParsersAction) -> None:
-    cases = kinds.add_parser(
-        "cases", help="systems on cases with seeds: tables, pictures, a page; may be stopped"
-    )
-    what = cases.add_mutually_exclusive_group(required=True)
-    what.add_argument(
-        "--cases", type=Path, help="TOML file: images, prompts, polygons; see docs/evaluate.md"
-    )
-    what.add_argument(
-        "--table",
-        metavar="NAME",
-        help="systems and settings of a paper's table, on --data: rsedit-1, rsedit-2, "
-        "rsedit-3, icedit-magicbrush, han-1",
-    )
-    cases.add_argument(
-        "--data", type=Path, help="dataset of pairs whose test part is asked (docs/evaluate.md)"
-    )
-    cases.add_argument(
-        "--layout", default="", help="of the dataset, if it is not told from its files"
-    )
-    cases.add_argument("--part", default="test", choices=("train", "val", "test"))
-    cases.add_argument(
-        "--test-list",
-        type=Path,
-        help="RSCC: file with the pre_image paths of its test part, a line each",
-    )
-    cases.add_argument(
-        "--most", type=int, default=0, help="of the dataset's cases, evenly taken; 0: all"
-    )
-    cases.add_argument(
-        "--workers",
-        type=int,
-        default=1,
-        help="runs at a time, in processes of their own where more than one",
-    )
-    cases.add_argument(
-        "--judge",
-        choices=("judge", "vision-language"),
-        default="",
-        help="also VIEScore, by the service or the "
-        "model on this machine that 'models set' names so",
-    )
-    cases.add_argument(
-        "--price",
-        type=float,
-        nargs=2,
-        metavar=("IN", "OUT"),
-        help="of a million tokens, for the estimate",
-    )
-    cases.add_argument(
-        "--accept-cost", action="store_true", help="agree to what the service will cost"
-    )
-    cases.set_defaults(run=_cases)
-    _add_folder_and_models(cases)
+    add_folder_and_models(single)
 
 
 def _add_change_detection(kinds: argparse._SubParsersAction) -> None:
@@ -143,7 +83,7 @@ def _add_change_detection(kinds: argparse._SubParsersAction) -> None:
         "--test-pairs", type=int, default=400, help="at most so many pairs to test on"
     )
     change.set_defaults(run=_change_detection)
-    _add_folder_and_models(change)
+    add_folder_and_models(change)
 
 
 def _add_distribution(kinds: argparse._SubParsersAction) -> None:
@@ -162,7 +102,7 @@ def _add_distribution(kinds: argparse._SubParsersAction) -> None:
         help="at most so many a side, at random; 500 as published",
     )
     spread.set_defaults(run=_distribution)
-    _add_folder_and_models(spread)
+    add_folder_and_models(spread)
 
 
 def _add_layers(kinds: argparse._SubParsersAction) -> None:
@@ -184,20 +124,6 @@ def _add_layers(kinds: argparse._SubParsersAction) -> None:
     layers.set_defaults(run=_layers)
 
 
-def _add_folder_and_models(parser: argparse.ArgumentParser) -> None:
-    """What every experiment takes that writes a folder."""
-    parser.add_argument(
-        "--output", type=Path, required=True, help="folder for the table, pictures and settings"
-    )
-    parser.add_argument(
-        "--home",
-        type=Path,
-        default=default_home(),
-        help="folder in which models are named and kept",
-    )
-    add_models(parser)
-
-
 def _layers(given: argparse.Namespace) -> int:
     from ..experiments import compare
 
@@ -206,88 +132,24 @@ def _layers(given: argparse.Namespace) -> int:
     return 0
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-@contextlib.contextmanager
-def _folder(path: Path) -> Iterator[Path]:
-    """A new folder, which goes again if nothing came of it."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise BadRequest(
-            f"--output {path} is there and not empty; choose a new folder, so that nothing is lost."
-        )
-    path.mkdir(parents=True, exist_ok=True)
-    try:
-        yield path
-    finally:
-        if not any(p.is_file() for p in path.rglob("*")):
-            shutil.rmtree(path)
-
-
 def _single_image(given: argparse.Namespace) -> int:
     from ..experiments import single_image_cases
     from ..experiments.benchmark import protocol as protocols
 
     editors = Editors(models_of(given))
     protocol = protocols.read(given.cases, editors)
-    with _folder(given.output) as folder:
-        path = single_image_cases.run(editors, protocol, folder, _say)
+    with new_folder(given.output) as folder:
+        path = single_image_cases.run(editors, protocol, folder, say)
     print(path.read_text("utf8"))
     return 0
-
-
-def _cases(given: argparse.Namespace) -> int:
-    from ..experiments import benchmark
-    from ..experiments.benchmark import protocol
-
-    if not 1 <= given.workers <= MOST_WORKERS:
-        raise BadRequest(f"--workers {given.workers}: 1 to {MOST_WORKERS} are taken.")
-    terms = benchmark.Terms(
-        Editors(models_of(given)),
-        given.workers,
-        None,
-        given.judge,
-        tuple(given.price) if given.price else None,
-        given.accept_cost,
-    )
-    tables = protocol.tables()
-    if given.table and given.table not in tables:
-        raise BadRequest(f"--table {given.table}: there are {', '.join(tables)}.")
-    if given.most < 0:
-        raise BadRequest(f"--most {given.most}: not negative.")
-    pairs = (
-        protocol.Data(given.data, given.layout, given.part, given.most, given.test_list)
-        if given.data
-        else None
-    )
-    page = benchmark.run(
-        tables[given.table] if given.table else given.cases, given.output, terms, _say, pairs
-    )
-    found = json.loads((page.parent / "results.json").read_text("utf8"))
-    for row in found["rows"]:
-        print(
-            f"{row['system']}: {row['runs'] - row['failed']} of {row['runs']} runs, on "
-            f"{row['cases']} cases"
-        )
-    if not found["checks"]:
-        print(
-            "No measure could be checked: that needs a reference, or identity and noise, beside a "
-            "sensible edit."
-        )
-    for check in found["checks"]:
-        print(f"{check['measure']}, {check['better']} before {check['worse']}: {check['verdict']}")
-    print(f"tables: {page.parent / 'tables.md'}\nthe page: {page}")
-    edited = [row for row in found["rows"] if row["system"] not in protocol.REFERENCES]
-    return int(bool(edited) and all(row["failed"] == row["runs"] for row in edited))
 
 
 def _distribution(given: argparse.Namespace) -> int:
     from ..experiments import distribution
 
-    with _folder(given.output) as folder:
+    with new_folder(given.output) as folder:
         path = distribution.run(
-            (given.real, given.made), given.inception, given.images, folder, _say
+            (given.real, given.made), given.inception, given.images, folder, say
         )
     print(path.read_text("utf8"))
     return 0
@@ -300,18 +162,11 @@ def _change_detection(given: argparse.Namespace) -> int:
         counts = tuple(int(number) for number in given.pairs.split(","))
     except ValueError as error:
         raise BadRequest(f"--pairs {given.pairs}: write whole numbers, as 5,10,30,50.") from error
-    if min(counts) < 2 or min(given.seeds, given.steps, given.undamaged) < 1:
-        raise BadRequest(
-            "--pairs must be at least 2 each, --seeds, --steps and --undamaged at least 1."
-        )
-    editors = Editors(models_of(given))
-    options = dict(option(text) for text in given.option)
-    maker = augmentation.Maker(given.editor, given.prompt, options, given.generated)
-    if given.editor != augmentation.PASTED:
-        editor = editors.get(given.editor)
-        editor.check(given.prompt, editor.parse(options))
+    maker = augmentation.Maker(
+        given.editor, given.prompt, dict(option(text) for text in given.option), given.generated
+    )
     how = augmentation.Experiment(
-        editors,
+        Editors(models_of(given)),
         maker,
         counts,
         given.undamaged,
@@ -319,7 +174,7 @@ def _change_detection(given: argparse.Namespace) -> int:
         given.steps,
         (given.size, given.width, given.test_pairs),
     )
-    with _folder(given.output) as folder:
-        path = augmentation.run(given.data, how, folder, _say)
+    with new_folder(given.output) as folder:
+        path = augmentation.run(given.data, how, folder, say)
     print(path.read_text("utf8"))
     return 0

@@ -71,6 +71,7 @@ class Experiment:
 def run(data: Path, how: Experiment, folder: Path, say: Callable[[str], None]) -> Path:
     """The table, and some of the edited pairs as pictures, in the folder; returns the table's
     path."""
+    _check(how)
     side, width, most = how.sizes
     train, test = damage_pairs.read(data, side)
     damaged = [pair for pair in train if pair.damaged]
@@ -123,6 +124,17 @@ def run(data: Path, how: Experiment, folder: Path, say: Callable[[str], None]) -
 
 
 SCORES = ("plain", "balanced")
+
+
+def _check(how: Experiment) -> None:
+    """Raise for what can be known to be wrong before anything is read."""
+    if min(how.counts, default=0) < 2 or min(how.seeds, how.steps, how.undamaged) < 1:
+        raise BadRequest(
+            "--pairs must be at least 2 each, --seeds, --steps and --undamaged at least 1."
+        )
+    if how.maker.editor != PASTED:
+        editor = how.editors.get(how.maker.editor)
+        editor.check(how.maker.prompt, editor.parse(_options(how.maker)))
 
 
 def _drawn(pairs: Sequence[Pair], count: int, rng: np.random.Generator) -> list[Pair]:

@@ -52,8 +52,9 @@ class VisionLanguage:
             ) from error
         self.net = self.net.to(self.device).eval()
 
-    def answer(self, question: str, pictures: Sequence[bytes]) -> str:
-        """To a question about pictures (JPEG), always the same to the same."""
+    def answer(self, question: str, pictures: Sequence[bytes], temperature: float = 0.0) -> str:
+        """To a question about pictures (JPEG), always the same to the same; at a temperature above
+        0 a sample, whose seed is fixed."""
         shown = [Image.open(io.BytesIO(one)).convert("RGB") for one in pictures]
         content = [*({"type": "image"} for _ in shown), {"type": "text", "text": question}]
         text = self.reader.apply_chat_template(
@@ -62,7 +63,11 @@ class VisionLanguage:
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             given = self.reader(images=shown, text=text, return_tensors="pt").to(self.device)
-            made = self.net.generate(**given, max_new_tokens=LONGEST, do_sample=False)
+            how: dict[str, Any] = {"do_sample": False}
+            if temperature > 0:
+                torch.manual_seed(0)
+                how = {"do_sample": True, "temperature": temperature}
+            made = self.net.generate(**given, max_new_tokens=LONGEST, **how)
         said = made[:, given["input_ids"].shape[1] :]
         return str(self.reader.batch_decode(said, skip_special_tokens=True)[0]).strip()
 

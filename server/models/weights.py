@@ -27,6 +27,11 @@ KINDS = {
     "judge": "URL of an OpenAI-compatible service that sees pictures, to judge edits (VIEScore)",
     "judge-model": "name of the model there",
     "judge-key-file": "file with the key for it (or the environment's LANDBRUSH_JUDGE_KEY)",
+    "image-service": "URL of an OpenAI-compatible service that draws pictures from words, to "
+    "compare with (MMM-RS, Table 2)",
+    "image-service-model": "name of the model there",
+    "image-service-key-file": "file with the key for it (or the environment's "
+    "LANDBRUSH_IMAGE_SERVICE_KEY)",
     "language": "folder of an instruction model that transformers reads, to paraphrase prompts",
     "endpoint": "URL of an OpenAI-compatible service, to paraphrase prompts "
     "(http://127.0.0.1:11434/v1)",
@@ -43,6 +48,7 @@ PATHS = (
     "damage",
     "vision-language",
     "judge-key-file",
+    "image-service-key-file",
     "language",
     "endpoint-key-file",
 )

@@ -24,9 +24,9 @@ class WithWords(Model):
         """Of the other model where it reads."""
         return self.other.folder(name) if name in self.SWAPPED else super().folder(name, beside)
 
-    def part(self, name: str) -> Any:
+    def part(self, name: str, beside: str = "") -> Any:
         """Of the other model where it reads."""
-        return self.other.part(name) if name in self.SWAPPED else super().part(name)
+        return self.other.part(name) if name in self.SWAPPED else super().part(name, beside)
 
     @contextlib.contextmanager
     def reader(self, encoder: str, tokens: str, limit: int = 0) -> Iterator[Reader]:

@@ -6,15 +6,16 @@ The key goes to the named host and to no other, and not without encryption beyon
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..ground.errors import BadRequest, CannotEdit
@@ -22,7 +23,9 @@ from ..ground.settings import LOOPBACK
 from ..models.weights import ModelFolder
 
 TIMEOUT_S = 60
-LARGEST_ANSWER = 1_000_000
+LARGEST_ANSWER = 64_000_000
+"""Bytes; a picture of 2048 pixels is 20 million as text."""
+T = TypeVar("T")
 
 
 class NoAnswer(CannotEdit):
@@ -83,18 +86,8 @@ class Endpoint:
     ) -> Answer:
         """The answer to a conversation; raises NoAnswer."""
         body = {"model": self.model, "temperature": temperature, "messages": list(messages)}
-        headers = {
-            "Content-Type": "application/json",
-            **({"Authorization": f"Bearer {self.key}"} if self.key else {}),
-        }
-        request = urllib.request.Request(
-            f"{self.url}/chat/completions", json.dumps(body).encode(), headers
-        )
-        try:
-            with _opener(urlsplit(self.url).hostname or "").open(
-                request, timeout=timeout_s
-            ) as stream:
-                found = json.loads(stream.read(LARGEST_ANSWER))
+
+        def read(found: Any) -> Answer:
             used = found.get("usage") or {}
             text = found["choices"][0]["message"].get("content")
             if not isinstance(text, str):
@@ -104,6 +97,44 @@ class Endpoint:
             return Answer(
                 text, int(used.get("prompt_tokens") or 0), int(used.get("completion_tokens") or 0)
             )
+
+        return self._asked("chat/completions", body, read, timeout_s)
+
+    def picture(self, prompt: str, size: str = "1024x1024", timeout_s: float = 300) -> bytes:
+        """A picture of a text, as the bytes of its file (/images/generations); raises NoAnswer."""
+        body = {
+            "model": self.model,
+            "prompt": prompt,
+            "n": 1,
+            "size": size,
+            "response_format": "b64_json",
+        }
+
+        def read(found: Any) -> bytes:
+            coded = found["data"][0].get("b64_json")
+            if not isinstance(coded, str):
+                raise NoAnswer(
+                    f"The {self.name} {self.url} gave no picture in its answer (b64_json); what "
+                    "lies elsewhere is not fetched."
+                )
+            return base64.b64decode(coded, validate=True)
+
+        return self._asked("images/generations", body, read, timeout_s)
+
+    def _asked(
+        self, path: str, body: dict[str, Any], read: Callable[[Any], T], timeout_s: float
+    ) -> T:
+        """What is read from the answer to a body; raises NoAnswer."""
+        headers = {
+            "Content-Type": "application/json",
+            **({"Authorization": f"Bearer {self.key}"} if self.key else {}),
+        }
+        request = urllib.request.Request(f"{self.url}/{path}", json.dumps(body).encode(), headers)
+        try:
+            with _opener(urlsplit(self.url).hostname or "").open(
+                request, timeout=timeout_s
+            ) as stream:
+                return read(json.loads(stream.read(LARGEST_ANSWER)))
         except urllib.error.HTTPError as error:
             raise NoAnswer(
                 f"The {self.name} {self.url} answered {error.code}: "
@@ -137,7 +168,7 @@ def _opener(host: str) -> urllib.request.OpenerDirector:
 def key_of(folder: ModelFolder, kind: str) -> str:
     """The key for a kind of service, from the environment or the file that the user named; raises
     BadRequest."""
-    variable = f"LANDBRUSH_{kind.upper()}_KEY"
+    variable = f"LANDBRUSH_{kind.upper().replace('-', '_')}_KEY"
     path = folder.chosen(f"{kind}-key-file")
     try:
         found = (os.environ.get(variable) or (Path(path).read_text("utf8") if path else "")).strip()

@@ -112,11 +112,29 @@ def test_a_judge_sees_both_pictures_and_its_scores_are_viescores(editors, servic
     assert rows["snow"]["cells"]["vie_o"]["mean"] == pytest.approx(6) and len(service.asked) == 6
     contents = [body["messages"][0]["content"] for _, body in service.asked]
     assert sorted(len(content) for content in contents) == [2, 2, 2, 3, 3, 3]
-    assert all(body["model"] == "eyes" and body["temperature"] == 0 for _, body in service.asked)
+    # In VIEScore's structure and at its temperature: role and form first, the instruction last.
+    assert all(body["model"] == "eyes" and body["temperature"] == 1 for _, body in service.asked)
+    texts = [content[0]["text"] for content in contents]
+    assert all(text.startswith("Act as") and '{"score": [' in text for text in texts)
+    assert sum(text.endswith("let it snow") for text in texts) == 3
     first = base64.b64decode(contents[0][1]["image_url"]["url"].split(",")[1])
     with Image.open(io.BytesIO(first)) as picture:
         assert picture.format == "JPEG" and min(picture.size) > 80
-    assert "let it snow" in contents[0][0]["text"]
+
+
+def test_a_score_is_named_by_how_it_was_asked(editors, service, plan, tmp_path):
+    """Never VIEScore: that is its authors' sentences. Another wording is another judge."""
+    rows, page = run(editors, plan, tmp_path / "out")
+    measures = json.loads((page.parent / "results.json").read_text())["measures"]
+    assert "structure in other words" in measures["vie_sc"]["source"]
+    assert not measures["vie_sc"]["title"].startswith("VIEScore")
+    asked = len(service.asked)
+    _, page = run(editors, plan, tmp_path / "out", questions="viescore-landbrush")
+    assert len(service.asked) == 2 * asked and service.asked[-1][1]["temperature"] == 0
+    measures = json.loads((page.parent / "results.json").read_text())["measures"]
+    assert "Landbrush" in measures["vie_sc"]["source"]
+    with pytest.raises(BadRequest, match="vie-like"):
+        run(editors, plan, tmp_path / "other", questions="nicely")
 
 
 def test_nothing_is_asked_twice_and_keys_go_nowhere_else(
@@ -310,7 +328,7 @@ def test_a_model_on_this_machine_is_asked_and_its_babble_is_no_score(
         assert set(record["judged"]["failures"]) == {"vie_sc", "vie_pq"}
         assert all("no two scores" in reason for reason in record["judged"]["failures"].values())
     net = judge._vision_language(editors.models, str(eyes))
-    monkeypatch.setattr(net, "answer", lambda question, shown: '{"score": [5, 4]}')
+    monkeypatch.setattr(net, "answer", lambda question, shown, temperature: '{"score": [5, 4]}')
     page = benchmark.run(
         plan, tmp_path / "out", Terms(editors, judge=judge.HERE), lambda text: None
     )

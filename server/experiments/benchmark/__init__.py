@@ -24,13 +24,15 @@ class Terms:
     """How it is run. `editors`: of this server, with its models. `workers`: runs at a time, each in
     a process of its own where there are more than one. `executor`: what runs them in place of
     those; None: there is none. `judge`: judge.SERVICE or judge.HERE; empty: nobody judges.
-    `prices`: of a million tokens in and out; None: not given. `agreed`: whether the user has agreed
-    to what the judge will cost."""
+    `questions`: how it is asked, of viescore.QUESTIONS; empty: in VIEScore's structure. `prices`:
+    of a million tokens in and out; None: not given. `agreed`: whether the user has agreed to what
+    the judge will cost."""
 
     editors: Editors
     workers: int = 1
     executor: Executor | None = None
     judge: str = ""
+    questions: str = ""
     prices: tuple[float, float] | None = None
     agreed: bool = False
 
@@ -70,7 +72,11 @@ def carried_out(wanted: Protocol, folder: Path, terms: Terms, say: Callable[[str
         raise BadRequest("No case asks any system: 'reference' needs a case with a reference.")
     for sentence in lacking(models.store, wanted):
         say(sentence)
-    asked = Judge.named(models, terms.judge, folder / "judged") if terms.judge else None
+    asked = (
+        Judge.named(models, terms.judge, folder / "judged", terms.questions)
+        if terms.judge
+        else None
+    )
     if asked:
         judge.agreed(
             sum(1 for _ in runs.tasks(terms.editors, wanted, folder)),
@@ -90,7 +96,7 @@ def carried_out(wanted: Protocol, folder: Path, terms: Terms, say: Callable[[str
             wanted, folder, say, RunConfig(terms.editors, terms.executor, terms.workers, asked)
         )
     found = summary.Gathered(folder).add(runs.records(listed))
-    measures = (*CHANGES, *networks.measures_of(named), *(judge.MEASURES if asked else ()))
+    measures = (*CHANGES, *networks.measures_of(named), *(asked.measures() if asked else ()))
     return report.write(
         folder, wanted, measures, summary.summed(found, wanted, measures), runs.records(listed)
     )

@@ -1,5 +1,5 @@
-"""VIEScore by a vision-language model: an OpenAI-compatible service that the user has named, or a
-model on this machine.
+"""Scores by a vision-language model (evaluation.viescore): an OpenAI-compatible service that the
+user has named, or a model on this machine.
 
 What the judge fails at (no answer, no score in it, a refusal) is a missing value with its reason,
 never a 0 and never a guess. Answers are kept by what was asked, so that a run that goes on asks
@@ -28,40 +28,40 @@ from .systems import IDENTITY, NOISE, REFERENCE
 
 PAUSES_S = (0.0, 2.0, 8.0, 30.0)
 """Before each try."""
-TEMPERATURE = 0.0
 SERVICE = "judge"
 HERE = "vision-language"
 PICTURE_TOKENS = 800
-TEXT_TOKENS = 160
+TEXT_TOKENS = 260
 SAID_TOKENS = 120
 """About, of a picture of 768 pixels, a question, an answer: for the estimate."""
 MEASURES = (
     Measure(
         "vie_sc",
-        "VIEScore, semantic consistency",
+        "VIE-like, semantic consistency",
         HIGHER,
         0,
         10,
-        "lower of: instruction followed, rest kept, as a vision-language model says (Ku et al. "
-        "2024)",
+        "lower of: instruction followed, rest kept, as a vision-language model says; after "
+        "VIEScore (Ku et al. 2024)",
         ((REFERENCE, IDENTITY), (EDIT, IDENTITY), (EDIT, NOISE)),
     ),
     Measure(
         "vie_pq",
-        "VIEScore, perceptual quality",
+        "VIE-like, perceptual quality",
         HIGHER,
         0,
         10,
-        "lower of: natural, free of artefacts, as a vision-language model says (Ku et al. 2024)",
+        "lower of: natural, free of artefacts, as a vision-language model says; after VIEScore "
+        "(Ku et al. 2024)",
         ((REFERENCE, NOISE), (EDIT, NOISE)),
     ),
     Measure(
         "vie_o",
-        "VIEScore, overall",
+        "VIE-like, overall",
         HIGHER,
         0,
         10,
-        "root of consistency times quality (Ku et al. 2024)",
+        "root of consistency times quality; after VIEScore (Ku et al. 2024)",
         ((REFERENCE, EDIT), (EDIT, IDENTITY), (EDIT, NOISE)),
     ),
 )
@@ -113,15 +113,19 @@ def agreed(
 class Judge:
     """Who judges. `folder`: keeps the answers. `endpoint`: a service, without its key, which does
     not travel to workers; None: a model of this machine. `path`: that model's folder; empty with a
-    service."""
+    service. `asked`: how, an id of viescore.QUESTIONS."""
 
     folder: Path
     endpoint: Endpoint | None = None
     path: str = ""
+    asked: str = viescore.VIE_LIKE.id
 
     @classmethod
-    def named(cls, models: Models, kind: str, folder: Path) -> Judge:
+    def named(cls, models: Models, kind: str, folder: Path, asked: str = "") -> Judge:
         """Raises ModelNotNamed, WeightsMissing, BadRequest."""
+        asked = asked or viescore.VIE_LIKE.id
+        if asked not in viescore.QUESTIONS:
+            raise BadRequest(f"--questions {asked}: there are {', '.join(viescore.QUESTIONS)}.")
         if kind == HERE:
             path = models.chosen(HERE)
             if not path:
@@ -130,20 +134,28 @@ class Judge:
                     "vision-language FOLDER."
                 )
             _vision_language(models, path)
-            return cls(folder, path=path)
+            return cls(folder, path=path, asked=asked)
         endpoint = Endpoint.named(models.folder, SERVICE)
         if endpoint is None:
             raise ModelNotNamed(
                 "No judge is named: landbrush-server models set judge URL, set judge-model NAME "
                 "and, if it needs one, set judge-key-file FILE."
             )
-        return cls(folder, replace(endpoint, key=""))
+        return cls(folder, replace(endpoint, key=""), asked=asked)
 
     def identity(self) -> str:
         """By which its numbers are known again."""
         if self.endpoint is not None:
-            return f"{self.endpoint.model} at {self.endpoint.url}"
-        return f"{self.path} {weights.state_of(Path(self.path))}"
+            return f"{self.endpoint.model} at {self.endpoint.url}, {self.asked}"
+        return f"{self.path} {weights.state_of(Path(self.path))}, {self.asked}"
+
+    def measures(self) -> tuple[Measure, ...]:
+        """What it measures, with how it was asked."""
+        how = viescore.QUESTIONS[self.asked]
+        return tuple(
+            replace(one, source=f"{how.title}, temperature {how.temperature:g}: {one.source}")
+            for one in MEASURES
+        )
 
     def judged(self, models: Models, shot: Shot) -> dict[str, Any]:
         """Scores of a result (those there are), and why others are missing."""
@@ -151,11 +163,12 @@ class Judge:
             pictures.jpeg(display.picture(image, shot.seen.roles.names))
             for image in (shot.seen.before, shot.seen.after)
         )
+        questions = viescore.QUESTIONS[self.asked]
         found: dict[str, float] = {}
         failures = {}
         for name, question, shown in (
-            ("vie_sc", viescore.FOLLOWED.format(shot.case.prompt), (before, after)),
-            ("vie_pq", viescore.LOOKS, (after,)),
+            ("vie_sc", questions.followed.format(shot.case.prompt), (before, after)),
+            ("vie_pq", questions.looks, (after,)),
         ):
             try:
                 found[name] = viescore.read(self._answered(models, question, shown))
@@ -182,8 +195,10 @@ class Judge:
         return answer.text
 
     def _asked(self, models: Models, question: str, shown: tuple[bytes, ...]) -> Answer:
+        temperature = viescore.QUESTIONS[self.asked].temperature
         if self.endpoint is None:
-            return Answer(_vision_language(models, self.path).answer(question, shown))
+            here = _vision_language(models, self.path)
+            return Answer(here.answer(question, shown, temperature))
         messages = [
             {
                 "role": "user",
@@ -194,7 +209,7 @@ class Judge:
         for number, pause in enumerate(PAUSES_S):
             time.sleep(pause)
             try:
-                return endpoint.complete(messages, TEMPERATURE)
+                return endpoint.complete(messages, temperature)
             except NoAnswer as error:
                 if not error.again or number == len(PAUSES_S) - 1:
                     raise

@@ -38,7 +38,6 @@ else:
     import tomli as tomllib
 
 Ring = Sequence[Sequence[float]]
-TABLES = Path(__file__).resolve().parents[3] / "resources" / "tables"
 TOP_KEYS = {
     "title",
     "seeds",
@@ -49,6 +48,9 @@ TOP_KEYS = {
     "case",
     "system",
     "ways",
+    "kind",
+    "needs",
+    "data",
 }
 FORMS = {"baselines": dict, "options": dict, "case": list, "systems": list, "system": list}
 TEXTS = ("caption", "land_cover")
@@ -156,11 +158,6 @@ class Protocol:
     def seeds_of(self, system: str) -> tuple[int, ...]:
         """The source and the reference are the same with every seed."""
         return self.seeds[:1] if system in (REFERENCE, IDENTITY) else self.seeds
-
-
-def tables() -> dict[str, Path]:
-    """The papers' tables by name."""
-    return {path.stem: path for path in sorted(TABLES.glob("*.toml"))}
 
 
 def _seeds(given: Any) -> tuple[int, ...]:
