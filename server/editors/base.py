@@ -288,9 +288,12 @@ class Editor(ABC, Generic[Opt]):
         `counts` are summed. Raises CannotEdit where all of them came to nothing."""
         return ()
 
-    def own_picture(self, scene: Scene, prompt: str, options: Opt, seed: int) -> Drawn:
+    def own_picture(
+        self, scene: Scene, prompt: str, options: Opt, seed: int, canvas: str = ""
+    ) -> Drawn:
         """What it draws by itself, as its paper's code gives it: nothing of the source is laid over
-        it afterwards, and the canvas may be another than the scene's."""
+        it afterwards, and the canvas may be another than the scene's. `canvas`: of frame.CANVASES;
+        empty: as its paper."""
         facts: dict[str, Any] = {}
         made = self.edit(scene, prompt, options, seed, Facts(facts))
         return Drawn(np.clip(made, 0, 1), facts)

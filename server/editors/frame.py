@@ -29,9 +29,10 @@ STRIP = 256
 SQUARE = "square"
 WIDTH = "width"
 FIT = "fit"
-CANVASES = (SQUARE, WIDTH, FIT)
-"""How papers' own code brings a picture to a model: squashed to a square; to the native width; or
-made smaller where its longer side is beyond the native one."""
+GIVEN = "given"
+CANVASES = (SQUARE, WIDTH, FIT, GIVEN)
+"""How papers' own code brings a picture to a model: squashed to a square; to the native width;
+made smaller where its longer side is beyond the native one; or as it is."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Frame:
             # ICEdit: the width it was trained on, the height in proportion.
             wanted = (round(height * grid.native_px / width), grid.native_px)
         else:
-            scale = min(1.0, grid.native_px / max(height, width))
+            scale = 1.0 if canvas == GIVEN else min(1.0, grid.native_px / max(height, width))
             wanted = (round(height * scale), round(width * scale))
         sides = tuple(max(round(side / grid.cell_px), 1) * grid.cell_px for side in wanted)
         worked_at = gsd_m * math.sqrt(height * width / (sides[0] * sides[1]))

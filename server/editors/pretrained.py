@@ -193,11 +193,13 @@ class Pretrained(Editor[P]):
         detail = seen if options.keep_detail and "keep_detail" not in self.hides else None
         return self.returned(frame.back(made, detail, scene.image), scene)
 
-    def own_picture(self, scene: Scene, prompt: str, options: P, seed: int) -> Drawn:
+    def own_picture(
+        self, scene: Scene, prompt: str, options: P, seed: int, canvas: str = ""
+    ) -> Drawn:
         """On the canvas of its paper's code (frame.CANVASES), all of it drawn; the mask is shown to
         networks that take one, and nothing of the source is laid over what they draw."""
         entry = self.model_of(options)
-        canvas = str(entry.paper.get("canvas", FIT))
+        canvas = canvas or str(entry.paper.get("canvas", FIT))
         frame = Frame.published(scene.mask.shape, scene.gsd_m, self.grid(entry, options), canvas)
         facts: dict[str, Any] = {"canvas": list(frame.outer)}
 

@@ -81,9 +81,17 @@ LANDBRUSH = Questions(
     "impossible shapes (10: none).",
     0.0,
 )
+LOW_TEMPERATURE = {"qwen": 0.01}
+"""What RSEdit's benchmark takes in place of 1 for judges with that in their names."""
 QUESTIONS = {one.id: one for one in (VIE_LIKE, LANDBRUSH)}
 LOWEST = 0.0
 HIGHEST = 10.0
+
+
+def temperature_of(questions: Questions, model: str) -> float:
+    """At which a model answers."""
+    lower = [low for part, low in LOW_TEMPERATURE.items() if part in model.lower()]
+    return min([questions.temperature, *lower])
 
 
 class Unreadable(ValueError):

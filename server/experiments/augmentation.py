@@ -36,6 +36,7 @@ UNDAMAGED = 30
 """Intact pairs in each of the paper's trainings."""
 OBSERVED = "only observed pairs"
 WITH_EDITED = "with edited pairs"
+SCORES = ("plain", "balanced")
 WHOLE = {"text": {"mode": "same layout"}}
 """Options by which editors take a whole picture, where the user says nothing else."""
 
@@ -72,18 +73,7 @@ def run(data: Path, how: Experiment, folder: Path, say: Callable[[str], None]) -
     """The table, and some of the edited pairs as pictures, in the folder; returns the table's
     path."""
     _check(how)
-    side, width, most = how.sizes
-    train, test = damage_pairs.read(data, side)
-    damaged = [pair for pair in train if pair.damaged]
-    intact = [pair for pair in train if not pair.damaged]
-    if len(damaged) < max(how.counts) or len(intact) < how.undamaged:
-        raise BadRequest(
-            f"--pairs asks for {max(how.counts)} damaged pairs and --undamaged for "
-            f"{how.undamaged}; {data} gives {len(damaged)} and {len(intact)} to train on. Ask for "
-            "fewer."
-        )
-    # As they come, so that plain accuracy means what it says.
-    test = _drawn(test, most, np.random.default_rng(0))
+    damaged, intact, test = _parts(data, how)
     say(
         f"{len(damaged)} damaged and {len(intact)} intact pairs to train on, {len(test)} to test on"
     )
@@ -99,31 +89,49 @@ def run(data: Path, how: Experiment, folder: Path, say: Callable[[str], None]) -
             failed += wanted - len(made)
             _keep(made, folder, f"{count}-{seed}")
             for name, pairs in ((OBSERVED, chosen), (WITH_EDITED, [*chosen, *made])):
-                found = accuracy(trained(pairs, how.steps, width, seed), test)
+                found = accuracy(trained(pairs, how.steps, how.sizes[1], seed), test)
                 for score in SCORES:
                     value = getattr(found, score)
                     scores[f"{name}, {score}"].setdefault(f"{count} pairs", []).append(value)
                 say(f"{count} pairs, seed {seed}, {name}: {found.plain:.1f}")
-    about = {
+    about = {"data": str(data), **_about(how, test), "edits that failed": failed}
+    return tables.write(folder, "Finding damage with edited pairs", scores, about, "trained on")
+
+
+def _parts(data: Path, how: Experiment) -> tuple[list[Pair], list[Pair], list[Pair]]:
+    """Damaged and intact pairs to train on, and those to test on; raises BadRequest where there are
+    too few."""
+    train, test = damage_pairs.read(data, how.sizes[0])
+    damaged = [pair for pair in train if pair.damaged]
+    intact = [pair for pair in train if not pair.damaged]
+    if len(damaged) < max(how.counts) or len(intact) < how.undamaged:
+        raise BadRequest(
+            f"--pairs asks for {max(how.counts)} damaged pairs and --undamaged for "
+            f"{how.undamaged}; {data} gives {len(damaged)} and {len(intact)} to train on. Ask for "
+            "fewer."
+        )
+    # As they come, so that plain accuracy means what it says.
+    return damaged, intact, _drawn(test, how.sizes[2], np.random.default_rng(0))
+
+
+def _about(how: Experiment, test: Sequence[Pair]) -> dict[str, Any]:
+    """The settings, for the table."""
+    side, width, _ = how.sizes
+    maker = how.maker
+    return {
         "score": "accuracy in per cent on scenes not trained on: plain (as published), and "
         "balanced (both classes alike)",
-        "data": str(data),
         "pairs tested on": f"{len(test)}, {sum(pair.damaged for pair in test)} of them damaged",
         "undamaged pairs in each training": how.undamaged,
-        "edited pairs by": how.maker.editor,
-        "prompt": how.maker.prompt if how.maker.editor != PASTED else "none",
-        "options": ", ".join(f"{k} = {v}" for k, v in _options(how.maker).items()) or "none",
-        "edited pairs a real damaged one": how.maker.generated,
-        "edits that failed": failed,
+        "edited pairs by": maker.editor,
+        "prompt": maker.prompt if maker.editor != PASTED else "none",
+        "options": ", ".join(f"{k} = {v}" for k, v in _options(maker).items()) or "none",
+        "edited pairs a real damaged one": maker.generated,
         "steps a training": how.steps,
         "trainings each": how.seeds,
         "network": f"Siamese ResNet-18 of width {width}, from random weights",
         "pictures": f"{side} x {side} pixels",
     }
-    return tables.write(folder, "Finding damage with edited pairs", scores, about, "trained on")
-
-
-SCORES = ("plain", "balanced")
 
 
 def _check(how: Experiment) -> None:

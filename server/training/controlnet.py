@@ -38,8 +38,8 @@ class ControlNetTrainer(NoisedTrainer[Paired]):
         return dict(self.control.named_parameters())
 
     def make_optimiser(self, values: Any) -> torch.optim.Optimizer:
-        """AdamW with little decay, as is usual for it; the paper states the rate alone."""
-        return torch.optim.AdamW(values, lr=self.recipe.rate, weight_decay=1e-2)
+        """Adam, as MMM-RS states it (section 4.2: a rate of 5e-5)."""
+        return torch.optim.Adam(values, lr=self.recipe.rate)
 
     def pixels(
         self, chosen: Sequence[Paired], rng: np.random.Generator

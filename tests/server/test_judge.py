@@ -114,10 +114,10 @@ def test_a_judge_sees_both_pictures_and_its_scores_are_viescores(editors, servic
     assert sorted(len(content) for content in contents) == [2, 2, 2, 3, 3, 3]
     # In VIEScore's structure and at its temperature: role and form first, the instruction last.
     assert all(body["model"] == "eyes" and body["temperature"] == 1 for _, body in service.asked)
-    texts = [content[0]["text"] for content in contents]
+    texts = [content[-1]["text"] for content in contents]
     assert all(text.startswith("Act as") and '{"score": [' in text for text in texts)
     assert sum(text.endswith("let it snow") for text in texts) == 3
-    first = base64.b64decode(contents[0][1]["image_url"]["url"].split(",")[1])
+    first = base64.b64decode(contents[0][0]["image_url"]["url"].split(",")[1])
     with Image.open(io.BytesIO(first)) as picture:
         assert picture.format == "JPEG" and min(picture.size) > 80
 

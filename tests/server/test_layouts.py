@@ -54,7 +54,7 @@ def karpathy(folder, name, place):
     return [
         (said, part)
         for part in ("train", "val", "test")
-        for said in ("a road was built", "trees are gone")
+        for said in ("a road was built .", "trees are gone .")
     ]
 
 

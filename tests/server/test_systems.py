@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 from landbrush.server import __main__
-from landbrush.server.editors.frame import FIT, SQUARE, WIDTH, Frame, Grid
+from landbrush.server.editors.frame import FIT, GIVEN, SQUARE, WIDTH, Frame, Grid
 from landbrush.server.experiments import benchmark, paper_tables
 from landbrush.server.experiments.benchmark import Terms, folders, protocol, runs, systems
 from landbrush.server.experiments.benchmark.asked import Asked, editor_of, key_of
@@ -139,6 +139,7 @@ def test_rows_say_which_way_they_are_and_the_sensible_one_is_the_products(editor
         ((1300, 1500), SQUARE, (1280, 1280)),
         ((600, 900), WIDTH, (704, 1024)),
         ((30, 40), FIT, (64, 64)),
+        ((1500, 1280), GIVEN, (1472, 1280)),
     ],
 )
 def test_canvases_of_papers(shape, rule, sides):
@@ -183,6 +184,51 @@ steps = 2
     about = json.loads((page.parent / "results.json").read_text())
     assert about["named"]["redraw, as published"]["way"] == "as published"
     assert "redraw, as published" in (page.parent / "tables.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_table_may_fix_the_canvas_of_all_models(editors, models, tmp_path):
+    """As RSEdit's benchmark: squares of 512, whatever the picture and the model."""
+    brought(models, tmp_path, "instruct-pix2pix", "text2earth")
+    head = """
+canvas_px = 128
+seeds = [0]
+systems = ["instruct", "earth"]
+ways = ["as published"]
+[baselines]
+instruct = "instruct-pix2pix"
+earth = "text2earth"
+[options.instruct]
+steps = 2
+[options.earth]
+steps = 2
+"""
+    page = benchmark.run(plan(tmp_path, head), tmp_path / "out", Terms(editors), said)
+    assert not any(one["failure"] for one in runs.records(page.parent / "results.jsonl"))
+    drawn = [Image.open(one).size for one in (tmp_path / "out" / "drawn").glob("*.png")]
+    assert drawn == [(128, 128)] * 2
+    with pytest.raises(BadRequest, match="canvas_px"):
+        protocol.read(plan(tmp_path, "canvas_px = -1\n" + head.split("\n", 2)[2]), editors)
+
+
+def test_rsedits_tables_take_the_first_sentence_and_squares_of_512(editors, tmp_path):
+    place = tmp_path / "images" / "test"
+    for side in ("A", "B"):
+        (place / side).mkdir(parents=True)
+        for name in ("a", "b"):
+            Image.new("RGB", (256, 256)).save(place / side / f"{name}.png")
+    said = [{"raw": f" {text} . "} for text in ("a road is built", "there is a road", "x")]
+    images = [
+        {"filename": "a.png", "split": "test", "sentences": said},
+        {"filename": "b.png", "split": "test", "sentences": []},
+    ]
+    (tmp_path / "LevirCCcaptions.json").write_text(json.dumps({"images": images}))
+    found = protocol.read(paper_tables.path_of("rsedit-3"), editors, protocol.Data(tmp_path))
+    assert [case.prompt for case in found.cases] == [
+        "a road is built .",
+        "Apply the change described in the image pair.",
+    ]
+    assert found.canvas_px == 512
 
 
 # ---- pictures of kinds

@@ -43,7 +43,7 @@ def key_of(editors: Editors, protocol: Protocol, case: Case, asked: Asked) -> st
         editor,
         options,
         asked.seed,
-        protocol.way(asked.system),
+        [protocol.way(asked.system), protocol.canvas_px],
         provenance.version(),
         sorted((name, kept.sha256) for name, kept in model.files.items()) if model else None,
     ]

@@ -195,14 +195,15 @@ class Judge:
         return answer.text
 
     def _asked(self, models: Models, question: str, shown: tuple[bytes, ...]) -> Answer:
-        temperature = viescore.QUESTIONS[self.asked].temperature
+        named = self.endpoint.model if self.endpoint else Path(self.path).name
+        temperature = viescore.temperature_of(viescore.QUESTIONS[self.asked], named)
         if self.endpoint is None:
             here = _vision_language(models, self.path)
             return Answer(here.answer(question, shown, temperature))
         messages = [
             {
                 "role": "user",
-                "content": [{"type": "text", "text": question}, *map(pictures.part, shown)],
+                "content": [*map(pictures.part, shown), {"type": "text", "text": question}],
             }
         ]
         endpoint = replace(self.endpoint, key=key_of(models.folder, SERVICE))

@@ -11,6 +11,7 @@ import shapely
 from PIL import Image
 
 from ...editors.base import COLOURS, Scene
+from ...editors.frame import GIVEN
 from ...editors.registry import Editors
 from ...ground.errors import BadRequest
 from ...ground.files import whole_file
@@ -37,8 +38,12 @@ def draw(editors: Editors, protocol: Protocol, case: Case, asked: Asked, path: P
         gsd_m = layer.profile.gsd_m
     if not mask.any():
         raise BadRequest(f"case {case.name}: its polygon covers no pixel of {case.image.name}.")
+    canvas = ""
+    if protocol.canvas_px:
+        picture, mask = _squared(picture, mask, max(min(mask.shape), protocol.canvas_px))
+        canvas = GIVEN
     scene = Scene(_planes(picture), np.ones_like(mask), mask, COLOURS, gsd_m)
-    made = editor.own_picture(scene, case.prompt, editor.parse(options), asked.seed)
+    made = editor.own_picture(scene, case.prompt, editor.parse(options), asked.seed, canvas)
     pixels = (made.picture[:3] * 255).round().astype(np.uint8).transpose(1, 2, 0)
     with whole_file(path) as draft:
         Image.fromarray(pixels).save(draft, "PNG")
@@ -88,6 +93,14 @@ def _shown(layer: Layer) -> np.ndarray:
     block = read_window(layer.dataset, layer.profile.box)
     stretch = bands.stretch_of(layer.profile, layer.roles, block)
     return display.picture(stretch.normalise(block.values), layer.roles.names)
+
+
+def _squared(picture: np.ndarray, mask: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """A picture and its mask squashed to a square, as RSEdit's benchmark does it."""
+    resample = Image.Resampling
+    small = Image.fromarray(picture).resize((side, side), resample.BICUBIC)
+    where = Image.fromarray(mask).resize((side, side), resample.NEAREST)
+    return np.asarray(small), np.asarray(where)
 
 
 def _sized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -48,6 +48,7 @@ TOP_KEYS = {
     "case",
     "system",
     "ways",
+    "canvas_px",
     "kind",
     "needs",
     "data",
@@ -100,13 +101,13 @@ class Data:
     test_list: Path | None = None
 
     def cases(self) -> tuple[Case, ...]:
-        """A case a pair: the instruction is the caption, the reference what came, all of the
-        picture may change."""
-        found = [
-            pair
-            for pair in layouts.read(self.folder, self.layout, self.test_list)
-            if pair.part == self.part
-        ]
+        """A case a pair, its first of several sentences alone, as RSEdit's benchmark takes it: the
+        instruction is the caption, the reference what came, all of the picture may change."""
+        pairs = layouts.read(self.folder, self.layout, self.test_list)
+        if layouts.told(self.folder, self.layout) in layouts.CAPTIONED:
+            one = {(pair.control, pair.path): pair for pair in reversed(pairs)}
+            pairs = list(reversed(one.values()))
+        found = [pair for pair in pairs if pair.part == self.part]
         if not found:
             raise BadRequest(f"{self.folder} has no pairs to {self.part}.")
         most = min(self.most, len(found)) or len(found)
@@ -129,7 +130,8 @@ class Protocol:
     """What is run. `cases`: in the order they are run. `systems`: the rows' names, REFERENCES among
     them. `named`: those that are no references, by their names. `seeds`: with each of which every
     system draws. `title`: of the page. `sensible`: the row that is expected to do well, for the
-    check of the measures; empty: none."""
+    check of the measures; empty: none. `canvas_px`: side of the squares that all pictures as
+    published are drawn on, which larger ones keep; 0: each model's own."""
 
     cases: tuple[Case, ...]
     systems: tuple[str, ...]
@@ -137,6 +139,7 @@ class Protocol:
     seeds: tuple[int, ...]
     title: str = "Benchmark of editors"
     sensible: str = ""
+    canvas_px: int = 0
 
     def base(self, system: str) -> str:
         """A row's system, as cases and tables name it."""
@@ -186,7 +189,14 @@ def read(path: Path, editors: Editors, pairs: Data | None = None) -> Protocol:
         _seeds(data.get("seeds", [0, 1, 2])),
         str(data.get("title", Protocol.title)),
         systems.sensible(str(data.get("sensible", "")), rows, named),
+        _canvas(data.get("canvas_px", 0)),
     )
+
+
+def _canvas(given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= 4096:
+        raise BadRequest(f"canvas_px: {given!r:.40} is no side of a square from 1 to 4096 pixels.")
+    return given
 
 
 def _cases(

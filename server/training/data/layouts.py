@@ -26,6 +26,8 @@ DAMAGES = (
     ("minor-damage", "slightly damaged"),
     ("no-damage", "unharmed"),
 )
+UNTOLD = "Apply the change described in the image pair."
+"""The instruction that RSEdit's benchmark takes for a pair without a sentence."""
 PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 
 
@@ -37,15 +39,7 @@ def read(folder: Path, layout: str = "", test_list: Path | None = None) -> list[
     `pre_image` paths or names, a line each, that are RSCC's test part; None: its test_set.txt,
     where that lies there.
     """
-    if not folder.is_dir():
-        raise BadRequest(f"{folder} is no folder.")
-    name = layout or next((name for name, (fits, _) in LAYOUTS.items() if fits(folder)), "")
-    if name not in LAYOUTS:
-        raise BadRequest(
-            f"{folder} is laid out as none of {', '.join(LAYOUTS)}"
-            + (f" ('{name[:40]}')." if name else ".")
-            + " 'dataset bitemporal' makes pairs of two rasters."
-        )
+    name = told(folder, layout)
     try:
         found = list(LAYOUTS[name][1](folder))
     except (
@@ -66,6 +60,20 @@ def read(folder: Path, layout: str = "", test_list: Path | None = None) -> list[
     if not found:
         raise BadRequest(f"{folder} holds no pair in the layout {name}.")
     return _there(found, folder)
+
+
+def told(folder: Path, layout: str = "") -> str:
+    """The layout of a folder, as it is named or by what lies there; raises BadRequest."""
+    if not folder.is_dir():
+        raise BadRequest(f"{folder} is no folder.")
+    name = layout or next((name for name, (fits, _) in LAYOUTS.items() if fits(folder)), "")
+    if name not in LAYOUTS:
+        raise BadRequest(
+            f"{folder} is laid out as none of {', '.join(LAYOUTS)}"
+            + (f" ('{name[:40]}')." if name else ".")
+            + " 'dataset bitemporal' makes pairs of two rasters."
+        )
+    return name
 
 
 def _there(found: list[EditPair], folder: Path) -> list[EditPair]:
@@ -168,13 +176,15 @@ def _captioned(
     folder: Path, listed: Path, place: Callable[[Mapping[str, Any]], Path]
 ) -> Iterator[EditPair]:
     """A list in Karpathy's form: images[].filename, split, sentences[].raw; one pair for each
-    different sentence."""
+    different sentence, as it stands but for blanks at its ends. The first is the one that RSEdit's
+    benchmark takes (its Table 3)."""
     for one in json.loads(listed.read_text("utf8"))["images"]:
         where = place(one)
-        said = dict.fromkeys(
-            " ".join(str(sentence["raw"]).split()).rstrip(" .") for sentence in one["sentences"]
-        )
-        for sentence in said:
+        said: dict[str, str] = {}
+        for sentence in one["sentences"]:
+            raw = str(sentence["raw"]).strip()
+            said.setdefault(" ".join(raw.split()).rstrip(" ."), raw)
+        for sentence in said.values() or (UNTOLD,):
             yield EditPair(
                 where / "B" / one["filename"],
                 sentence,
@@ -224,6 +234,8 @@ def _is_rscc(folder: Path) -> bool:
         return False
 
 
+CAPTIONED = ("levir-cc", "second-cc")
+"""Layouts that say the same change in several sentences."""
 Fits = Callable[[Path], bool]
 Reads = Callable[[Path], Iterator[EditPair]]
 LAYOUTS: dict[str, tuple[Fits, Reads]] = {
