@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..ground.errors import BadRequest, ModelNotNamed
 from ..ground.settings import default_home
-from . import train_editors
+from . import train_editors, train_sinddm
 from .home import models_of
 from .train_run import say as _say
 from .train_run import trained
@@ -43,6 +43,7 @@ def add_commands(commands: Any) -> None:
     control.add_argument("--dropped", type=float, default=0.5, help="share of captions left out")
     control.set_defaults(run=_controlnet)
     train_editors.add_commands(kinds)
+    train_sinddm.add_command(kinds)
     cycle = kinds.add_parser(
         "cyclegan",
         help="weather or light from two heaps of pictures, for 'learned-weather' (MMM-RS)",

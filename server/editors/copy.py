@@ -16,7 +16,7 @@ from ..models.patch_sampler import Draw
 from ..operators.cast_shadow import Light, with_shadow
 from ..operators.ground import Ground
 from ..scene.network import COARSEST_M
-from ..synthesis.copying import Source, copy
+from ..synthesis.copying import Source, copy, spread
 from ..synthesis.cut_out import alpha_of
 from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
@@ -57,6 +57,13 @@ class CopyOptions:
         minimum=0.25,
         maximum=4.0,
         help="How large the copy is beside its source.",
+    )
+    count: int = option(
+        "Copies",
+        1,
+        minimum=1,
+        maximum=64,
+        help="So many, in rows inside each polygon as far as they fit whole; 1: in its middle.",
     )
     take: str = option(
         "Take",
@@ -150,9 +157,16 @@ class Copy(Editor[CopyOptions]):
             needed = TURNED_BYTES * height * width * len(source.image)
             memory.check(needed, "Turning the exemplar")
         source = source.turned(options.turn_degrees, options.scale)
+        if options.count > 1:
+            window = replace(window, hole=spread(scene.mask, source.usable, options.count))
+            if not window.hole.any():
+                raise CannotEdit(
+                    "Not one whole copy fits into the polygon: draw it larger, or choose a smaller "
+                    "size."
+                )
         laid, hole = copy(window, source, options.tone)
         share = hole.sum() / max(int((scene.mask & scene.valid).sum()), 1)
-        if share < MOSTLY and source.alpha is None:
+        if share < MOSTLY and source.alpha is None and options.count == 1:
             note = (
                 f"The exemplar is smaller than the polygon: it covers {share:.0%} of it, and the "
                 "rest stays as it is."

@@ -4,14 +4,14 @@ there, guide each step."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 from ..contract.editors import EditorInfo, option
-from ..ground.errors import CannotEdit, ModelNotNamed
-from ..ground.optional import best_device
+from ..ground.errors import BadRequest, CannotEdit, ModelNotNamed
+from ..ground.optional import best_device, needed
 from ..models.guidance import TextGuide
 from ..models.image_text import WHERE
 from ..models.noise import AnchoredNoise
@@ -21,14 +21,18 @@ from ..synthesis.fill import FillSettings, Prepared, fill, laid_into_hole, prepa
 from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
 from ..words.land_cover import SEARCHABLE
-from .base import Editor, Given, OnStep, Patch, Scene, thick_enough
+from .base import AUTOMATIC, Editor, Given, OnStep, Patch, Scene, thick_enough
 from .guided import Guidance, GuidedOptions, sentences_of, shown_of, steering_of, with_paraphrases
+from .learned import FINEST, Learned, LearnedVariationOptions
+from .learned import NEW as WHOLE
 from .ranking import has_judge, ranked
 
 NEW = "new content"
 LAYOUT = "same layout"
 STYLE = "style"
 EXEMPLARS = "exemplars"
+CLOSED = "closed form"
+LEARNED = "learned"
 DIFFUSION = "patch diffusion"
 FEWEST_PIXELS = 600
 APART = 7919
@@ -106,6 +110,17 @@ class _OwnOptions:
             "How far the new content may stay inside the polygon, so that its shape does not show."
         ),
     )
+    engine: str = option(
+        "Drawn by",
+        AUTOMATIC,
+        choices=(AUTOMATIC, CLOSED, LEARNED),
+        help=(
+            "Closed form: the denoiser of the picture's own patches, in seconds. Learned: SinDDM "
+            "as published, a network trained on the window first (minutes to days); the words "
+            "guide it, and of these options those of guidance count. Automatic: as 'models set "
+            "text-engine' says, else the closed form."
+        ),
+    )
     resampling: int = option(
         "Turns a step",
         1,
@@ -153,8 +168,20 @@ class TextEdit(Editor[TextOptions]):
         return options.mode != NEW
 
     def searches(self, options: TextOptions) -> bool:
-        """Whether windows that fit the words are looked for: for new content alone."""
-        return options.mode == NEW
+        """Whether windows that fit the words are looked for: for new content alone, which is not
+        what a network of the window draws."""
+        return options.mode == NEW and self._engine(options) != LEARNED
+
+    def _engine(self, options: TextOptions) -> str:
+        """What draws, by the option or by the setting; raises BadRequest for one there is not."""
+        if options.engine != AUTOMATIC:
+            return options.engine
+        engine = self.models.chosen("text-engine") or CLOSED
+        if engine not in (CLOSED, LEARNED):
+            raise BadRequest(
+                f"models set text-engine: '{engine[:40]}' is neither '{CLOSED}' nor '{LEARNED}'."
+            )
+        return engine
 
     def with_word(self, options: TextOptions, word: str, objects: bool | None) -> TextOptions:
         """The land cover that is looked for, and whether its objects are kept whole."""
@@ -162,8 +189,11 @@ class TextEdit(Editor[TextOptions]):
         return replace(options, word=word, keep_objects=keep)
 
     def resolve(self, options: TextOptions, given: Given) -> TextOptions:
-        """With the sentences that guide."""
-        return with_paraphrases(self.models, options, given.prompt)
+        """With the sentences that guide, and what draws."""
+        engine = self._engine(options)
+        if engine == LEARNED:
+            needed("torch")
+        return with_paraphrases(self.models, replace(options, engine=engine), given.prompt)
 
     def context_px(self, side_px: int) -> int:
         """Enough to find transitions like the one the rim needs."""
@@ -173,6 +203,8 @@ class TextEdit(Editor[TextOptions]):
         self, scene: Scene, prompt: str, options: TextOptions, seed: int, on_step: OnStep
     ) -> np.ndarray:
         """Draw the candidates and return the best."""
+        if self._engine(options) == LEARNED:
+            return self._learned(scene, prompt, options, seed, on_step)
         sentences = sentences_of(prompt, options)
         mode = options.mode
         # More than one only where they differ and something can tell which is best.
@@ -208,6 +240,15 @@ class TextEdit(Editor[TextOptions]):
             facts |= {"candidates": [round(score, 4) for score in scores], "ranked_by": judge}
         on_step(1, 1, drawn[best], "", facts)
         return drawn[best]
+
+    def _learned(
+        self, scene: Scene, prompt: str, options: TextOptions, seed: int, on_step: OnStep
+    ) -> np.ndarray:
+        """By SinDDM itself, guided by the same words."""
+        shared = {one.name: getattr(options, one.name) for one in fields(GuidedOptions)}
+        mode = FINEST if options.mode == STYLE else WHOLE
+        learned = LearnedVariationOptions(**shared, mode=mode, share=options.share)
+        return Learned(self.models, self.info.title).edit(scene, prompt, learned, seed, on_step)
 
     def _check(self, exemplars: Sequence[Patch], scene: Scene, options: TextOptions) -> None:
         """Raise where there is too little ground, or nothing that guides a mode that needs it."""

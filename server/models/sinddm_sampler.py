@@ -23,9 +23,9 @@ class Known:
     (H, W) to draw. `guide`: steers the estimates above the coarsest scale; None: nothing does.
 
     `content`: pictures at each scale whose holes are to be settled (Han et al., eq. 15): at every
-    step of every scale but the finest the estimate there becomes 0.8 of it and 0.2 of itself;
-    empty: none. `first`: the scale that is begun with, from the image at the one before; 0: from
-    noise.
+    step of every scale but the finest the estimate there becomes `eta` of it and the rest of
+    itself; empty: none. `first`: the scale that is begun with, from the image at the one before; 0:
+    from noise.
     """
 
     pyramid: Pyramid
@@ -33,6 +33,7 @@ class Known:
     guide: Guide | None = None
     content: tuple[np.ndarray, ...] = ()
     first: int = 0
+    eta: float = CONTENT_SHARE
 
 
 def count_steps(pyramid: Pyramid) -> int:
@@ -113,6 +114,7 @@ class _Scale:
     hole: torch.Tensor
     eps: torch.Tensor
     content: torch.Tensor
+    eta: float
 
     @classmethod
     def of(cls, known: Known, scale: int, noise: AnchoredNoise, device: torch.device) -> _Scale:
@@ -121,13 +123,12 @@ class _Scale:
         eps = AnchoredNoise(noise.seed + 7919 * scale, noise.origin).normal(image.shape)
         content = known.content[scale] if known.content else image
         parts = (image, known.pyramid.blurred[scale], known.holes[scale][None], eps, content)
-        return cls(*(torch.from_numpy(np.array(part))[None].to(device) for part in parts))
+        tensors = [torch.from_numpy(np.array(part))[None].to(device) for part in parts]
+        return cls(tensors[0], tensors[1], tensors[2], tensors[3], tensors[4], known.eta)
 
     def settle(self, clean: torch.Tensor) -> torch.Tensor:
         """The estimate drawn to the content inside the hole."""
-        return torch.where(
-            self.hole, CONTENT_SHARE * self.content + (1 - CONTENT_SHARE) * clean, clean
-        )
+        return torch.where(self.hole, self.eta * self.content + (1 - self.eta) * clean, clean)
 
     def with_known(
         self, x: torch.Tensor, diffusion: Diffusion, level: int, gamma: float

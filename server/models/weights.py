@@ -32,6 +32,8 @@ KINDS = {
     "image-service-model": "name of the model there",
     "image-service-key-file": "file with the key for it (or the environment's "
     "LANDBRUSH_IMAGE_SERVICE_KEY)",
+    "text-engine": "what draws for 'text' where its option 'engine' is automatic: closed form (as "
+    "delivered), or learned (SinDDM, trained on each window)",
     "language": "folder of an instruction model that transformers reads, to paraphrase prompts",
     "endpoint": "URL of an OpenAI-compatible service, to paraphrase prompts "
     "(http://127.0.0.1:11434/v1)",

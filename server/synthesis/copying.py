@@ -34,6 +34,38 @@ def placements(
             yield hole, from_rows, from_cols
 
 
+def spread(mask: np.ndarray, usable: np.ndarray, count: int, gap_px: int = 2) -> np.ndarray:
+    """Where `count` sources lie side by side in a mask (H, W): in rows and columns, whole, nearest
+    to its middle, so many fewer as do not fit. A hole of one part each for `placements`."""
+    rows = np.flatnonzero(usable.any(1))
+    cols = np.flatnonzero(usable.any(0))
+    out = np.zeros_like(mask)
+    if not len(rows):
+        return out
+    shape = usable[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+    size = np.array(shape.shape)
+    if (size > mask.shape).any():
+        return out
+    room = ndimage.binary_erosion(np.pad(mask, 1), np.ones(size))[1:-1, 1:-1]
+    spots = _lattice(room, size + gap_px)
+    middle = np.array(ndimage.center_of_mass(mask))
+    order = np.argsort(((spots - middle) ** 2).sum(1), kind="stable")
+    for top, left in (spots[order[:count]] - size // 2).astype(int):
+        out[top : top + size[0], left : left + size[1]] |= shape
+    return out
+
+
+def _lattice(room: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """The points (n, 2) of that grid of steps that has most in the room, of some shifts."""
+    best = np.zeros((0, 2), int)
+    for down in range(0, int(step[0]), max(int(step[0]) // 8, 1)):
+        for right in range(0, int(step[1]), max(int(step[1]) // 8, 1)):
+            here = np.argwhere(room[down :: step[0], right :: step[1]]) * step + (down, right)
+            if len(here) > len(best):
+                best = here
+    return best
+
+
 @dataclass(frozen=True)
 class Source:
     """What is copied. `image` (C, h, w): its pixels. `usable` (h, w): those that are copied.

@@ -15,13 +15,14 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from ..ground.errors import WeightsMissing
 from ..models import weights
-from ..models.sinddm import REACH, Diffusion, Pyramid
+from ..models.sinddm import REACH, STEPS, Diffusion, Pyramid
 from ..models.sinddm_network import SinDDMNet
 
 OnStep = Callable[[int, int, float], None]
@@ -34,13 +35,33 @@ LOSS_MEMORY = 0.98
 @dataclass(frozen=True)
 class Recipe:
     """`steps` of training, `width` of the network, `rate`: the highest learning rate, `decay` of
-    the mean of weights, `seed`: the same learns the same from an image."""
+    the mean of weights, `seed`: the same learns the same from an image. `published`: as SinDDM's
+    released code trains, see PUBLISHED."""
 
     steps: int = 1000
     width: int = 64
     rate: float = 2e-3
     decay: float = 0.995
     seed: int = 0
+    published: bool = False
+
+    def told(self) -> dict[str, Any]:
+        """For records, by which a training is known again; as before there were published ones."""
+        found = asdict(self)
+        if not self.published:
+            del found["published"]
+        return found
+
+
+PUBLISHED = Recipe(120_000, 160, 1e-3, 0.995, published=True)
+"""SinDDM's: each step 32 copies of the whole image at one scale, every one of the 100 noise levels
+at every scale; the rate halves at MILESTONES; the mean of weights follows every tenth step, and is
+a copy before step MEAN_FROM."""
+COPIES = 32
+MILESTONES = (20_000, 40_000, 70_000, 80_000, 90_000, 110_000)
+MEAN_EVERY = 10
+MEAN_FROM = 2000
+PRESETS = {"published": PUBLISHED, "fast": Recipe(30_000)}
 
 
 def one_cycle(step: int, steps: int, highest: float) -> float:
@@ -107,7 +128,15 @@ class Trainer:
         self.step += 1
         self.pixels += x.shape[0] * x.shape[2] * x.shape[3]
         self.loss = LOSS_MEMORY * self.loss + (1 - LOSS_MEMORY) * float(loss.detach())
+        self._averaged()
+
+    def _averaged(self) -> None:
+        """The mean of weights after a step."""
         decay = min(self.recipe.decay, (1 + self.step) / (10 + self.step))
+        if self.recipe.published:
+            if self.step % MEAN_EVERY:
+                return
+            decay = self.recipe.decay if self.step >= MEAN_FROM else 0.0
         for kept, new in zip(self.mean.parameters(), self.net.parameters(), strict=True):
             kept.lerp_(new.detach(), 1 - decay)
 
@@ -124,6 +153,9 @@ class Trainer:
 
     def rate(self) -> float:
         """The learning rate of this step."""
+        if self.recipe.published:
+            halved = sum(self.step >= milestone for milestone in MILESTONES)
+            return self.recipe.rate * 0.5**halved
         return one_cycle(self.step, self.recipe.steps, self.recipe.rate)
 
     def batch(
@@ -134,7 +166,10 @@ class Trainer:
         height, width = self.pyramid.images[scale].shape[1:]
         size = (min(height, CROP_PX), min(width, CROP_PX))
         count = max(1, CROP_PX * CROP_PX // (size[0] * size[1]))
-        levels = rng.integers(0, max(self.levels[scale], 1), count)
+        most = max(self.levels[scale], 1)
+        if self.recipe.published:
+            size, count, most = (height, width), COPIES, STEPS
+        levels = rng.integers(0, most, count)
         noisy = []
         noises = []
         counted = []
@@ -166,7 +201,7 @@ class Trainer:
         for number, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{k}": torch.as_tensor(v) for k, v in moments.items()}
         about = {
-            "recipe": json.dumps(asdict(self.recipe)),
+            "recipe": json.dumps(self.recipe.told()),
             "step": str(self.step),
             "pixels": str(self.pixels),
             "loss": f"{self.loss:.6f}",
@@ -178,7 +213,7 @@ class Trainer:
         if not path.is_file():
             return False
         tensors, about = weights.load(path)
-        if about.get("recipe") != json.dumps(asdict(self.recipe)):
+        if about.get("recipe") != json.dumps(self.recipe.told()):
             return False
         for name, net in (("model", self.net), ("ema", self.mean)):
             net.load_state_dict(_below(tensors, f"{name}.denoise_fn."))

@@ -231,7 +231,7 @@ def test_samples_keep_what_is_known_and_follow_their_seed():
     net = SinDDMNet(3, 8)
     hole = np.zeros(image.shape[1:], bool)
     hole[20:50, 20:60] = True
-    from landbrush.server.editors.sinddm import _holes
+    from landbrush.server.editors.learned import _holes
 
     known = Known(pyramid, tuple(_holes(hole, pyramid)))
     steps = []
@@ -274,7 +274,7 @@ def test_through_the_main_path(editors, tmp_path, folder, bands):
 def test_training_shows_its_loss_and_a_preview(client, app, tmp_path, monkeypatch):
     """While it runs the job has a link to an unfinished picture; dismissed, it keeps what it
     learned."""
-    monkeypatch.setattr("landbrush.server.editors.sinddm.PREVIEW_EVERY", 2)
+    monkeypatch.setattr("landbrush.server.editors.learned.PREVIEW_EVERY", 2)
     path = write(tmp_path / "a.tif", in_type(scene(3, 160, 160), "uint8"), colorinterp=RGB)
     body = inputs(path, square(60, 60, 100, 100), options={"steps": 100_000, "width": "32"})
     job = client.post("/processes/sinddm/execution", json={"inputs": body}).get_json()["jobID"]
