@@ -10,7 +10,7 @@ from typing import Any
 
 from ..editors.registry import Editors
 from ..ground.errors import BadRequest
-from .evaluate_folder import add_folder_and_models, say
+from .evaluate_folder import add_folder_and_models, new_folder, say
 from .home import models_of
 
 
@@ -47,6 +47,88 @@ def add_commands(kinds: Any) -> None:
     )
     made.set_defaults(run=_generation)
     add_folder_and_models(made)
+    _add_questionnaire(kinds)
+
+
+def _add_questionnaire(kinds: Any) -> None:
+    parser = kinds.add_parser(
+        "questionnaire",
+        help="blind ratings of an evaluation's pictures by people: a page, its server, the results "
+        "(Han et al., subjective score)",
+    )
+    steps = parser.add_subparsers(required=True, metavar="STEP")
+    make = steps.add_parser("make", help="the page, one file, and the key that names the systems")
+    make.add_argument(
+        "results", type=Path, help="folder of 'evaluate cases' or 'evaluate generation'"
+    )
+    make.add_argument("--output", type=Path, required=True, help="new folder for page and key")
+    make.add_argument("--most", type=int, default=0, help="cases at most, evenly taken; 0: all")
+    make.add_argument("--title", default="How good are these pictures?")
+    make.add_argument("--seed", type=int, default=0, help="of the pictures' names")
+    make.set_defaults(run=_make)
+    serve = steps.add_parser("serve", help="the page at an address, where answers come in")
+    serve.add_argument("questionnaire", type=Path, help="folder of 'questionnaire make'")
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="0.0.0.0: also for others in this network"
+    )
+    serve.add_argument("--port", type=int, default=5081)
+    serve.set_defaults(run=_serve)
+    total = steps.add_parser("sum", help="means with intervals, by system, group and case")
+    total.add_argument("questionnaire", type=Path, help="folder of 'questionnaire make'")
+    total.add_argument(
+        "answers", type=Path, nargs="*", help="CSV files that people saved; those sent are read too"
+    )
+    total.set_defaults(run=_sum)
+
+
+def _make(given: argparse.Namespace) -> int:
+    from ..experiments.questionnaire.make import Asked, make
+
+    if given.most < 0:
+        raise BadRequest(f"--most {given.most}: not negative.")
+    with new_folder(given.output) as folder:
+        page = make(given.results, folder, Asked(given.most, given.seed, given.title))
+    print(
+        f"{page}\nOpen it in a browser, or send it; answers are saved as a file. Or: "
+        f"landbrush-server evaluate questionnaire serve {given.output}\nKeep key.json to yourself: "
+        "it names the systems."
+    )
+    return 0
+
+
+def _serve(given: argparse.Namespace) -> int:
+    import secrets
+
+    from waitress import serve
+
+    from ..experiments.questionnaire.serving import app_of
+
+    code = secrets.token_urlsafe(12)
+    app = app_of(given.questionnaire, code)
+    say(f"http://{given.host}:{given.port}/{code}/   (whoever has this address may answer; Ctrl+C)")
+    try:
+        serve(app, host=given.host, port=given.port, threads=4)
+    except OSError as error:
+        raise BadRequest(f"--port {given.port} cannot be listened at: {error}.") from error
+    return 0
+
+
+def _sum(given: argparse.Namespace) -> int:
+    from ..experiments.questionnaire import ANSWERS
+    from ..experiments.questionnaire.answers import key_in, read, summed
+
+    key = key_in(given.questionnaire)
+    files = [*given.answers, *sorted((given.questionnaire / ANSWERS).glob("*.csv"))]
+    ratings = {}
+    for path in files:
+        try:
+            text = path.read_text("utf8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadRequest(f"{path} cannot be read: {error}.") from error
+        for one in read(text, key, str(path)):
+            ratings[one.respondent, one.case, one.system] = one
+    print(summed(list(ratings.values()), given.questionnaire, key["title"]).read_text("utf8"))
+    return 0
 
 
 def _generation(given: argparse.Namespace) -> int:

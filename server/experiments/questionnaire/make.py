@@ -1,0 +1,147 @@
+"""Making the page: one file that holds all of its pictures, and beside it the key."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ...ground.errors import BadRequest
+from ...ground.files import write_json, write_text
+from ..benchmark import runs
+from ..benchmark.systems import IDENTITY, NOISE, REFERENCE
+from . import GROUPS, HIGHEST, KEY, LOWEST, PAGE, QUESTIONS
+
+TEMPLATE = Path(__file__).with_name("page.html")
+HIDDEN = (IDENTITY, NOISE, REFERENCE)
+"""Systems that nobody is asked about."""
+LONGEST_PX = 480
+LARGEST_BYTES = 40_000_000
+"""Of a page, so that it can be sent by mail and opens anywhere."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One case. `name`, `request`: what was asked. `source`: path of the picture before; None where
+    there was none. `pictures`: paths by system."""
+
+    name: str
+    request: str
+    source: Path | None
+    pictures: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a questionnaire asks. `most`: cases at most, evenly taken; 0: all. `seed`: of names and
+    order. `title`: of the page."""
+
+    most: int = 0
+    seed: int = 0
+    title: str = "How good are these pictures?"
+
+
+def make(results: Path, folder: Path, asked: Asked) -> Path:
+    """The page and its key in a new folder, of the results of 'evaluate cases' or 'evaluate
+    generation'; returns the page. Raises BadRequest."""
+    cases = [case for case in _cases(results) if len(case.pictures) > 0]
+    if not cases:
+        raise BadRequest(
+            f"{results} holds no pictures to ask about: give the folder of 'evaluate cases' or "
+            "'evaluate generation'."
+        )
+    if asked.most and asked.most < len(cases):
+        cases = [cases[number * len(cases) // asked.most] for number in range(asked.most)]
+    rng = np.random.default_rng((asked.seed, 11))
+    key: dict[str, dict[str, str]] = {}
+    shown = []
+    for number, case in enumerate(cases, 1):
+        # Names that tell nothing, in an order that tells nothing; the page shuffles again for each
+        # respondent.
+        pictures = []
+        for system in rng.permutation(sorted(case.pictures)):
+            token = f"{int(rng.integers(36**6)):06d}"[-6:] + f"{int(rng.integers(36**6)):x}"
+            key[token] = {"case": case.name, "system": str(system)}
+            pictures.append({"id": token, "data": _embedded(case.pictures[str(system)])})
+        source = _embedded(case.source) if case.source else ""
+        shown.append(
+            {"id": str(number), "request": case.request, "source": source, "pictures": pictures}
+        )
+    data = {
+        "title": asked.title,
+        "cases": shown,
+        "questions": list(QUESTIONS),
+        "groups": list(GROUPS),
+        "range": [LOWEST, HIGHEST],
+    }
+    text = TEMPLATE.read_text("utf8").replace("@TITLE@", escape(asked.title))
+    text = text.replace("@DATA@", json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"))
+    if len(text) > LARGEST_BYTES:
+        raise BadRequest(
+            f"The page would have {len(text) / 1e6:.0f} MB of {LARGEST_BYTES / 1e6:.0f}; ask fewer "
+            "cases (--most)."
+        )
+    numbers = {str(number): case.name for number, case in enumerate(cases, 1)}
+    write_json(folder / KEY, {"title": asked.title, "cases": numbers, "pictures": key})
+    write_text(folder / PAGE, text)
+    return folder / PAGE
+
+
+def _embedded(path: Path) -> str:
+    with Image.open(path) as picture:
+        seen = picture.convert("RGB")
+    seen.thumbnail((LONGEST_PX, LONGEST_PX))
+    coded = io.BytesIO()
+    # Of the pixels alone: a comment or tag of the file could name its system.
+    Image.fromarray(np.asarray(seen)).save(coded, "JPEG", quality=88)
+    return base64.b64encode(coded.getvalue()).decode()
+
+
+def _cases(results: Path) -> Iterator[Shown]:
+    if (results / runs.RESULTS).is_file():
+        yield from _of_benchmark(results)
+    elif (results / "report.json").is_file():
+        yield from _of_generation(results)
+
+
+def _of_benchmark(results: Path) -> Iterator[Shown]:
+    """The first seed of each system, case by case."""
+    prompts = _prompts(results)
+    found: dict[str, dict[str, Any]] = {}
+    for record in runs.records(results / runs.RESULTS):
+        if record["failure"] or record["system"] in HIDDEN:
+            continue
+        one = found.setdefault(record["case"], {"source": record["beside"], "pictures": {}})
+        one["pictures"].setdefault(record["system"], results / record["picture"])
+    for name, one in found.items():
+        yield Shown(
+            name, prompts.get(name, name), results / f"{one['source']}-before.jpg", one["pictures"]
+        )
+
+
+def _prompts(results: Path) -> dict[str, str]:
+    """What was asked, by case, as the benchmark's own page has it."""
+    text = (results / "index.html").read_text("utf8")
+    begin = text.index('<script id="data" type="application/json">')
+    data = text[text.index(">", begin) + 1 : text.index("</script>", begin)]
+    return {name: str(one["prompt"]) for name, one in json.loads(data)["prompts"].items()}
+
+
+def _of_generation(results: Path) -> Iterator[Shown]:
+    """The first picture of each prompt."""
+    folders = sorted(p for p in (results / "made").iterdir() if p.is_dir())
+    names = {folder: folder.name.rsplit("-", 1)[0] for folder in folders}
+    first = sorted({path.name for folder in folders for path in folder.glob("*-0000.png")})
+    for name in first:
+        there = {names[folder]: folder / name for folder in folders if (folder / name).is_file()}
+        with Image.open(next(iter(there.values()))) as picture:
+            told = getattr(picture, "text", {})
+        yield Shown(name.removesuffix("-0000.png"), told.get("landbrush:prompt", ""), None, there)
