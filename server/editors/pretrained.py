@@ -20,9 +20,11 @@ from ..store.catalogue import EditorEntry, Entry
 from ..store.installed import config_of
 from . import scenario_prompts
 from .base import Drawn, Editor, Facts, Given, OnStep, Scene
+from .candidates import best_of
 from .frame import FIT, Frame, Grid, widened
 from .models import Models
 from .pretrained_options import AS_PUBLISHED, FAST, NOT_FOR_ALL, P, PretrainedOptions
+from .ranking import check_judge, judged
 
 FEWEST_PX = 16
 FINER_STRENGTH = 0.6
@@ -160,6 +162,8 @@ class Pretrained(Editor[P]):
         """Raise where there is no model, or no word."""
         self.worded(prompt, options)
         self.model_of(options)
+        if options.candidates > 1:
+            check_judge(self.models, options.ranked_by)
 
     def resolve(self, options: P, given: Given) -> P:
         """With the model's name, by which the edit can be made again; ground that is made finer
@@ -189,9 +193,27 @@ class Pretrained(Editor[P]):
         grid = self.grid(entry, options)
         frame = Frame.of(scene.mask.shape, scene.gsd_m, scene.aspect, grid)
         sheet = Sheet(scene, frame, self.worded(prompt, options), seed, True)
-        made, seen = self._on(sheet, entry, options, on_step)
+        made, seen = self._best(sheet, entry, options, on_step)
         detail = seen if options.keep_detail and "keep_detail" not in self.hides else None
         return self.returned(frame.back(made, detail, scene.image), scene)
+
+    def _best(
+        self, sheet: Sheet, entry: Entry, options: P, on_step: OnStep
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is drawn; of several candidates the best, by the named judge, who sees them as the
+        model drew them."""
+        if options.candidates == 1:
+            return self._on(sheet, entry, options, on_step)
+        mask = sheet.frame.mask(sheet.scene.mask)[0, 0].numpy() > 0
+
+        def draw(seed: int, told: OnStep) -> tuple[torch.Tensor, torch.Tensor]:
+            return self._on(replace(sheet, seed=seed), entry, options, told)
+
+        def scored(drawn: tuple[torch.Tensor, torch.Tensor]) -> tuple[float | None, str]:
+            after, before = ((part / 2 + 0.5).clamp(0, 1)[0].numpy() for part in drawn)
+            return judged(self.models, options.ranked_by, (before, after, mask), sheet.words)
+
+        return best_of(draw, scored, (sheet.seed, options.candidates), on_step)
 
     def own_picture(
         self, scene: Scene, prompt: str, options: P, seed: int, canvas: str = ""
@@ -204,7 +226,7 @@ class Pretrained(Editor[P]):
         facts: dict[str, Any] = {"canvas": list(frame.outer)}
 
         sheet = Sheet(scene, frame, self.worded(prompt, options), seed, False)
-        made, _ = self._on(sheet, entry, options, Facts(facts))
+        made, _ = self._best(sheet, entry, options, Facts(facts))
         return Drawn(np.asarray((made / 2 + 0.5).clamp(0, 1)[0].numpy(), np.float32), facts)
 
     def _on(

@@ -10,7 +10,8 @@ from ..diffusion import schedules
 from ..diffusion.placement import PRECISIONS
 from ..synthesis.spectral import FROM_IMAGE, KEPT
 from . import scenario_prompts
-from .scenario_prompts import GRADES, SCENARIOS
+from .ranking import JUDGES, WORDS_AND_REST
+from .scenario_prompts import GRADES, REPORTS, SCENARIOS
 
 PAPER = "paper"
 
@@ -36,7 +37,7 @@ class PretrainedOptions:
         "Scenario",
         scenario_prompts.NONE,
         "Words for the model, in the style of damage reports; a prompt of yours is added to them.",
-        choices=(scenario_prompts.NONE, *SCENARIOS),
+        choices=(scenario_prompts.NONE, *SCENARIOS, *REPORTS),
     )
     grade: str = option(
         "Grade", "major", "Of the scenario.", choices=GRADES, formerly=("severity",)
@@ -68,6 +69,21 @@ class PretrainedOptions:
         "How much noise the picture gets before it is redrawn; 0: as published, 1: all new.",
         minimum=0,
         maximum=1,
+    )
+    candidates: int = option(
+        "Candidates",
+        1,
+        minimum=1,
+        maximum=16,
+        help="So many are drawn, each with another seed, and the best is kept (RSEdit's future "
+        "work): as many times as long.",
+    )
+    ranked_by: str = option(
+        "Best by",
+        WORDS_AND_REST,
+        choices=JUDGES,
+        help="Of several candidates: how well an image-text model says the words fit, times how "
+        "much of the rest the model kept; or what a vision-language model says of them.",
     )
     negative_prompt: str = option("Not wanted", "", "What should not be there.")
     gsd_m: float = option(

@@ -141,8 +141,48 @@ SCENARIOS = {
 }
 
 
+REPORTS = {
+    "report: volcano": (
+        "An eruption has turned the green golf course into grey, ash-covered ground, and swollen "
+        "ponds stand on its low parts. Five buildings are lightly damaged, with singed and cracked "
+        "roofs and volcanic debris on them; six have largely collapsed under lava or mud; two are "
+        "gone but for scorched foundations."
+    ),
+    "report: tornado": (
+        "A tornado has razed the neighbourhood: 43 houses are wiped off their foundations, 8 have "
+        "lost part of roof or walls and stand amid debris, 3 show cracked or singed fronts, and no "
+        "property is untouched."
+    ),
+    "report: wildfire": (
+        "After the wildfire three buildings are lightly damaged, with burn marks, torn roofing and "
+        "scattered debris, and one is unharmed. The vegetation around them is charred and thinner, "
+        "with patches of ash; thin smoke hangs over the roads, and water from the firefighting has "
+        "washed out ground beside them."
+    ),
+    "report: hurricane": (
+        "A hurricane has flooded the area up to the eaves: all six buildings stand in water to "
+        "their roofs and have partly fallen walls. The plants along the shore are torn away down "
+        "to bare soil and debris, and mud has cut the roads to the settlement."
+    ),
+    "report: earthquake without damage": (
+        "After the earthquake none of the 89 buildings is damaged: roofs, walls and foundations "
+        "are whole, roads and vegetation as before, and nothing has collapsed, burned or flooded."
+    ),
+    "report: tsunami": (
+        "A tsunami has destroyed the coastal settlement: of 82 houses 66 are gone, leaving bare "
+        "lots and remains of walls, 7 near the water have fallen roofs and walls with mud in them, "
+        "and 9 on higher ground are unharmed. The shoreline is torn, boats and debris lie about, "
+        "and brown water stands on the low ground."
+    ),
+}
+"""The six samples of RSEdit's Table 6, in words of our own: whole reports, which grades do not
+change."""
+
+
 def words_for(scenario: str, grade: str, instruct: bool) -> str:
-    """The prompt of a scenario; empty for none."""
+    """The prompt of a scenario or report; empty for none."""
+    if scenario in REPORTS:
+        return REPORTS[scenario]
     if scenario not in SCENARIOS:
         return ""
     found = SCENARIOS[scenario]
