@@ -79,6 +79,23 @@ def _add_questionnaire(kinds: Any) -> None:
         "answers", type=Path, nargs="*", help="CSV files that people saved; those sent are read too"
     )
     total.set_defaults(run=_sum)
+    liked = steps.add_parser(
+        "preferences", help="pairs of edits, the better one first, for 'train preferences'"
+    )
+    liked.add_argument("questionnaire", type=Path, help="folder of 'questionnaire make'")
+    liked.add_argument(
+        "answers", type=Path, nargs="*", help="CSV files that people saved; those sent are read too"
+    )
+    liked.add_argument(
+        "--results", type=Path, required=True, help="the folder that the questionnaire was made of"
+    )
+    liked.add_argument(
+        "--output", type=Path, required=True, help="new folder for list and pictures"
+    )
+    liked.add_argument(
+        "--margin", type=float, default=1.0, help="least difference of mean scores, 0 to 4"
+    )
+    liked.set_defaults(run=_preferences)
 
 
 def _make(given: argparse.Namespace) -> int:
@@ -114,10 +131,35 @@ def _serve(given: argparse.Namespace) -> int:
 
 
 def _sum(given: argparse.Namespace) -> int:
-    from ..experiments.questionnaire import ANSWERS
-    from ..experiments.questionnaire.answers import key_in, read, summed
+    from ..experiments.questionnaire.answers import key_in, summed
 
     key = key_in(given.questionnaire)
+    path = summed(_ratings(given, key), given.questionnaire, key["title"])
+    print(path.read_text("utf8"))
+    return 0
+
+
+def _preferences(given: argparse.Namespace) -> int:
+    from ..experiments.questionnaire import preferences
+    from ..experiments.questionnaire.answers import key_in
+
+    if not 0 < given.margin <= 4:
+        raise BadRequest(f"--margin {given.margin:g}: more than 0, at most 4.")
+    ratings = _ratings(given, key_in(given.questionnaire))
+    with new_folder(given.output) as folder:
+        count = preferences.write(ratings, given.results, folder, given.margin)
+    print(
+        f"{count} preferences in {given.output}\nTrain: landbrush-server train preferences --data "
+        f"{given.output} --output RUN --base MODEL"
+    )
+    return 0
+
+
+def _ratings(given: argparse.Namespace, key: dict[str, Any]) -> list[Any]:
+    """Of all files and all that was sent; who rated a picture twice counts once."""
+    from ..experiments.questionnaire import ANSWERS
+    from ..experiments.questionnaire.answers import read
+
     files = [*given.answers, *sorted((given.questionnaire / ANSWERS).glob("*.csv"))]
     ratings = {}
     for path in files:
@@ -127,8 +169,7 @@ def _sum(given: argparse.Namespace) -> int:
             raise BadRequest(f"{path} cannot be read: {error}.") from error
         for one in read(text, key, str(path)):
             ratings[one.respondent, one.case, one.system] = one
-    print(summed(list(ratings.values()), given.questionnaire, key["title"]).read_text("utf8"))
-    return 0
+    return list(ratings.values())
 
 
 def _generation(given: argparse.Namespace) -> int:

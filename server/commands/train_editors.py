@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..ground.errors import BadRequest, ModelNotNamed
 from ..ground.settings import default_home
 from ..store.installed import config_of
+from . import train_preferences
 from .home import models_of
 from .train_list import run_list
 from .train_run import say
@@ -46,8 +47,21 @@ def add_commands(kinds: Any) -> None:
         action="store_true",
         help="random squares, turned and mirrored, instead of whole pictures",
     )
+    rsedit.add_argument(
+        "--clip-loss",
+        type=float,
+        default=0.0,
+        help="weight of a loss by the image-text model of 'models set', of picture and caption",
+    )
+    rsedit.add_argument(
+        "--dino-loss",
+        type=float,
+        default=0.0,
+        help="weight of a loss by the DINO of 'models set', of the picture and what really came",
+    )
     _common(rsedit, 30_000, 32, 0.05)
     rsedit.set_defaults(run=_rsedit)
+    train_preferences.add_command(kinds)
     icedit = kinds.add_parser(
         "icedit", help="an adapter of FLUX.1 Fill that edits by instruction (ICEdit)"
     )
@@ -128,11 +142,15 @@ def _rsedit(given: argparse.Namespace) -> int:
     part = {"unet": "unet", "dit": "transformer"}[given.network]
     base = given.base or {"unet": "sd15", "dit": "pixart-alpha-transformer"}[given.network]
     pairs, held = _pairs(given)
-    model = _model(given, base, part)
+    model = model_at(given, base, part)
     if given.text_encoder:
-        model = WithWords(model, _model(given, given.text_encoder, "text_encoder"))
+        model = WithWords(model, model_at(given, given.text_encoder, "text_encoder"))
     recipe = Recipe(
-        **_settings(given, model), slip=given.slip, augmented=given.augmented, saving=given.saving
+        **_settings(given, model),
+        slip=given.slip,
+        augmented=given.augmented,
+        saving=given.saving,
+        beside=_beside(given),
     )
     cls = {"unet": UNetTrainer, "dit": DiTTrainer}[given.network]
     trainer = cls(model, pairs, recipe, given.output, held)
@@ -154,6 +172,21 @@ def _rsedit(given: argparse.Namespace) -> int:
     return 0
 
 
+def _beside(given: argparse.Namespace) -> Any:
+    """The losses by CLIP and DINO; raises BadRequest, ModelNotNamed."""
+    from ..training.perceptual import Weights
+
+    if min(given.clip_loss, given.dino_loss) < 0:
+        raise BadRequest("--clip-loss and --dino-loss are not negative.")
+    chosen = models_of(given).chosen
+    for weight, kind in ((given.clip_loss, "image-text"), (given.dino_loss, "dino")):
+        if weight and not chosen(kind):
+            raise ModelNotNamed(
+                f"A loss by {kind} needs it: landbrush-server models set {kind} PATH."
+            )
+    return Weights(given.clip_loss, given.dino_loss, chosen("image-text"), chosen("dino"))
+
+
 def _like(model: Model, like: str) -> str:
     """The published model that reads as many tokens."""
 
@@ -172,7 +205,7 @@ def _icedit(given: argparse.Namespace) -> int:
     if given.rank < 1:
         raise BadRequest(f"--rank {given.rank}: at least 1.")
     pairs, held = _pairs(given)
-    model = _model(given, given.base, "transformer")
+    model = model_at(given, given.base, "transformer")
     recipe = Recipe(
         **_settings(given, model), rank=given.rank, alpha=given.rank, saving=given.saving
     )
@@ -212,7 +245,8 @@ def _pairs(given: argparse.Namespace) -> tuple[list[EditPair], list[EditPair]]:
     return parts["train"], parts["val"]
 
 
-def _model(given: argparse.Namespace, name: str, part: str) -> Model:
+def model_at(given: argparse.Namespace, name: str, part: str) -> Model:
+    """A model of the store with a part to train; raises ModelNotNamed, BadRequest."""
     from ..diffusion.components import Model
     from ..diffusion.families import family
     from ..training.process_group import ProcessGroup

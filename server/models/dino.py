@@ -59,6 +59,11 @@ class Dino:
     def features(self, picture: torch.Tensor) -> torch.Tensor:
         """(d,) of a picture (3, H, W) in [0, 1]: the shorter side at 256 by bicubic interpolation,
         the middle 224 of it."""
+        with torch.inference_mode():
+            return self.described(picture)
+
+    def described(self, picture: torch.Tensor) -> torch.Tensor:
+        """The same, differentiable."""
         height, width = picture.shape[1:]
         factor = SHORTER_PX / min(height, width)
         size = max(round(height * factor), SHORTER_PX), max(round(width * factor), SHORTER_PX)
@@ -66,12 +71,13 @@ class Dino:
             picture[None], size, mode="bicubic", antialias=True, align_corners=False
         )
         top, left = ((side - CROP_PX) // 2 for side in size)
-        mean, deviation = (torch.tensor(part)[:, None, None] for part in (MEAN, DEVIATION))
+        mean, deviation = (
+            torch.tensor(part, device=picture.device)[:, None, None] for part in (MEAN, DEVIATION)
+        )
         given = (shown[..., top : top + CROP_PX, left : left + CROP_PX] - mean) / deviation
         # DINOv2 fits its positions to the picture by itself.
         more = {"interpolate_pos_encoding": True} if self.net.config.model_type == "vit" else {}
-        with torch.inference_mode():
-            return self.net(given, **more).last_hidden_state[0, 0]
+        return self.net(given, **more).last_hidden_state[0, 0]
 
 
 def named_in(folder: Path) -> str:

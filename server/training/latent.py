@@ -146,6 +146,17 @@ class LatentTrainer(KeptTraining, Generic[Kind]):
             return (codec.scaled(found) if scaled else found).to(self.device)
 
 
+@dataclass(frozen=True)
+class Compared:
+    """One prediction, all (B, C, h, w) but `levels` (B,). `output`: of the network. `wanted`: what
+    it is to predict. `noisy`: what it saw. `levels`: of noise."""
+
+    output: torch.Tensor
+    wanted: torch.Tensor
+    noisy: torch.Tensor
+    levels: torch.Tensor
+
+
 class NoisedTrainer(LatentTrainer[Kind]):
     """What a network predicts of pictures that were noised by the base's schedule. Subclasses say
     what it is shown."""
@@ -217,6 +228,17 @@ class NoisedTrainer(LatentTrainer[Kind]):
         rng: np.random.Generator,
     ) -> torch.Tensor:
         """The loss at random levels with random noise."""
+        made = self.compared(latents, words, shown, rng)
+        return functional.mse_loss(made.output, made.wanted)
+
+    def compared(
+        self,
+        latents: torch.Tensor,
+        words: torch.Tensor,
+        shown: torch.Tensor | None,
+        rng: np.random.Generator,
+    ) -> Compared:
+        """What the network gives at random levels with random noise, and what it should."""
         noise = torch.from_numpy(rng.standard_normal(latents.shape, np.float32)).to(self.device)
         levels = torch.from_numpy(
             rng.integers(0, self.schedule.config.num_train_timesteps, len(latents))
@@ -226,4 +248,4 @@ class NoisedTrainer(LatentTrainer[Kind]):
         wanted = self.schedule.get_velocity(latents, noise, levels) if velocity else noise
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             made = self.predicted(noisy.to(self.net.dtype), levels, words.to(self.net.dtype), shown)
-        return functional.mse_loss(made.float(), wanted.float())
+        return Compared(made.float(), wanted.float(), noisy.float(), levels)

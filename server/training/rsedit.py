@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from ..diffusion import text
+from ..diffusion.codec import Codec
 from ..diffusion.components import Model
 from ..diffusion.text import T5_TOKENS
 from ..ground.errors import BadRequest
@@ -30,9 +31,10 @@ from ..store.importing import TAKEN
 from ..store.installed import config_of
 from .data.pairs import EditPair
 from .judging import held_loss
-from .latent import NoisedTrainer
+from .latent import Compared, NoisedTrainer
 from .latent import Recipe as LatentRecipe
 from .other_words import WithWords
+from .perceptual import Perceptual, Weights
 from .prodigy import prodigy
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -47,7 +49,8 @@ class Recipe(LatentRecipe):
     weights; `average`: most that the moving average keeps of itself; `longest`: norm to which all
     gradients together are cut; `slip`: as the released code began, with a fresh random bias in the
     U-Net's first layer instead of the base's; `augmented`: random squares, turned and mirrored,
-    instead of the whole picture; `saving`: recompute instead of keeping."""
+    instead of the whole picture; `saving`: recompute instead of keeping; `beside`: losses by CLIP
+    and DINO beside the noise's."""
 
     steps: int = 30_000
     rate: float = 1.0
@@ -61,6 +64,7 @@ class Recipe(LatentRecipe):
     slip: bool = False
     augmented: bool = False
     saving: bool = False
+    beside: Weights = Weights()
 
 
 class RSEditTrainer(NoisedTrainer[EditPair]):
@@ -82,6 +86,35 @@ class RSEditTrainer(NoisedTrainer[EditPair]):
         self.average = {name: value.detach().clone() for name, value in self.learned.items()}
         if recipe.saving:
             self.net.enable_gradient_checkpointing()
+        beside = recipe.beside
+        self.perceptual = Perceptual(beside, self.device) if beside.clip or beside.dino else None
+
+    def loss(self, rng: np.random.Generator) -> torch.Tensor:
+        """The noise's, and those by CLIP and DINO where the recipe has them."""
+        if self.perceptual is None:
+            return super().loss(rng)
+        chosen = [
+            self.pictures[int(n)] for n in rng.integers(0, len(self.pictures), self.recipe.batch)
+        ]
+        pictures, shown = self.pixels(chosen, rng)
+        latents = torch.cat([self.latent(one[None]) for one in pictures])
+        words, sources = self.conditions(chosen, shown, rng)
+        made = self.compared(latents, words, sources, rng)
+        told = [one.caption for one in chosen], pictures.to(self.device)
+        share = self.schedule.alphas_cumprod.to(self.device)[made.levels]
+        with self.model.using("vae") as net:
+            net.requires_grad_(False)
+            found = self.perceptual.loss(
+                Codec(net, self.recipe.side_px), self._clean(made, share), share, told
+            )
+        return torch.nn.functional.mse_loss(made.output, made.wanted) + found
+
+    def _clean(self, made: Compared, share: torch.Tensor) -> torch.Tensor:
+        """The clean latents that a prediction leads to (equation 15 of DDPM, or of a velocity)."""
+        signal, noise = (part.sqrt()[:, None, None, None] for part in (share, 1 - share))
+        if self.schedule.config.prediction_type == "v_prediction":
+            return signal * made.noisy - noise * made.output
+        return (made.noisy - noise * made.output) / signal
 
     def learnable(self) -> dict[str, torch.nn.Parameter]:
         """All of the network."""

@@ -52,7 +52,7 @@ class Asked:
 def make(results: Path, folder: Path, asked: Asked) -> Path:
     """The page and its key in a new folder, of the results of 'evaluate cases' or 'evaluate
     generation'; returns the page. Raises BadRequest."""
-    cases = [case for case in _cases(results) if len(case.pictures) > 0]
+    cases = [case for case in shown_cases(results) if len(case.pictures) > 0]
     if not cases:
         raise BadRequest(
             f"{results} holds no pictures to ask about: give the folder of 'evaluate cases' or "
@@ -105,7 +105,8 @@ def _embedded(path: Path) -> str:
     return base64.b64encode(coded.getvalue()).decode()
 
 
-def _cases(results: Path) -> Iterator[Shown]:
+def shown_cases(results: Path) -> Iterator[Shown]:
+    """What an evaluation's folder shows, case by case; nothing where it is none."""
     if (results / runs.RESULTS).is_file():
         yield from _of_benchmark(results)
     elif (results / "report.json").is_file():

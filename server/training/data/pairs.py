@@ -29,10 +29,11 @@ class EditPair(Paired):
     def squares(self, side: int) -> tuple[np.ndarray, np.ndarray]:
         """After and before as (3, side, side) in [-1, 1]: all of the picture, whatever its aspect,
         without turns or crops, as RSEdit was trained."""
-        return _whole(opened(self.path), side), _whole(opened(self.control), side)
+        return whole(opened(self.path), side), whole(opened(self.control), side)
 
 
-def _whole(picture: Image.Image, side: int) -> np.ndarray:
+def whole(picture: Image.Image, side: int) -> np.ndarray:
+    """All of a picture as (3, side, side) in [-1, 1], whatever its aspect."""
     pixels = (
         np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC), np.float32) / 127.5 - 1
     )
