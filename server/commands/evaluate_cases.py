@@ -180,8 +180,9 @@ def _change_detection(given: argparse.Namespace, path: Path) -> int:
     how = augmentation.Experiment(
         Editors(models_of(given)), maker, tuple(found["pairs"]), int(found["undamaged"])
     )
+    data = _data_of(given)
     with new_folder(given.output) as folder:
-        print(augmentation.run(_data_of(given), how, folder, say).read_text("utf8"))
+        print(augmentation.run(data, how, folder, say).read_text("utf8"))
     return 0
 
 
