@@ -18,6 +18,7 @@ from ..contract.requests import (
     LAYER_NAME,
     Blend,
     EditRequest,
+    ExamplePair,
     Exemplar,
     KnownGround,
     Output,
@@ -28,7 +29,7 @@ from ..contract.words import Interpretation
 from ..ground.errors import BadRequest, NoSpace
 from ..jobs.asked import answer
 from ..workers.children import Children
-from .edit_arguments import add_arguments, add_output, ground_files, option
+from .edit_arguments import add_arguments, add_output, examples_of, ground_files, option
 from .home import add_models, model_folder_of, models_of, shipped_editors
 from .reading import Files, add_roots, ask, workers_for
 
@@ -91,6 +92,8 @@ def _edit(given: argparse.Namespace) -> int:
         )
         if path is not None
     )
+    rasters += tuple(path for one in examples_of(given) for path in one[:2])
+    shapes += tuple(one[2] for one in examples_of(given) if len(one) > 2)
     read = [path for path in (*rasters, *shapes) if path is not None]
     _check_targets(given, read, (given.output, beside, *aside.values()))
     models = model_folder_of(given)
@@ -110,6 +113,7 @@ def _edit(given: argparse.Namespace) -> int:
                     "raster": str(given.raster),
                     "exemplar": str(given.exemplar_raster or ""),
                     "elevation": str(given.elevation or ""),
+                    "examples": [[str(path) for path in one[:2]] for one in examples_of(given)],
                 },
                 functools.partial(_hear, given),
             )
@@ -158,6 +162,7 @@ def _request(given: argparse.Namespace, workers: Children) -> EditRequest:
         seed=given.seed,
         exemplar=exemplar,
         elevation=RasterRef(path=str(given.elevation)) if given.elevation else None,
+        examples=tuple(_example(given, one, workers) for one in examples_of(given)),
         protect=protect,
         known=tuple(
             KnownGround(_polygons(given, file, given.raster, workers, crs=""), kind)
@@ -169,6 +174,13 @@ def _request(given: argparse.Namespace, workers: Children) -> EditRequest:
         output=Output(given.area, given.compression, given.cog, given.keep_request),
     )
     return EditRequest.from_json(request.to_json())  # the same limits as over HTTP
+
+
+def _example(given: argparse.Namespace, files: Sequence[Path], workers: Children) -> ExamplePair:
+    """An edit to go by, of a raster before, one after, and perhaps polygons."""
+    around = _polygons(given, files[2], files[0], workers, crs="") if len(files) > 2 else None
+    before, after = (RasterRef(path=str(path)) for path in files[:2])
+    return ExamplePair(before, after, around)
 
 
 def _tell_meaning(request: EditRequest, workers: Children) -> None:

@@ -61,6 +61,16 @@ def add_arguments(edit: argparse.ArgumentParser) -> None:
         + ", ".join(f"{kind}=FILE" for kind in GROUND_KINDS),
     )
     edit.add_argument("--elevation", type=Path, help="elevation model in metres")
+    edit.add_argument(
+        "--example",
+        type=Path,
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="an edit to go by: a raster before, one after, and perhaps polygons around what is "
+        "shown of them (ICEdit); several, each again",
+    )
     _add_details(edit)
 
 
@@ -135,6 +145,18 @@ def option(text: str, form: str = "--option NAME") -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+def examples_of(given: argparse.Namespace) -> list[list[Path]]:
+    """What --example gave: raster before, raster after, and perhaps a file of polygons; raises
+    BadRequest."""
+    for one in given.example:
+        if not 2 <= len(one) <= 3:
+            raise BadRequest(
+                f"--example {' '.join(map(str, one))}: a raster before, one after, and perhaps "
+                "polygons."
+            )
+    return list(given.example)
 
 
 def ground_files(given: argparse.Namespace) -> list[tuple[str, Path]]:

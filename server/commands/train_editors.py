@@ -67,6 +67,12 @@ def add_commands(kinds: Any) -> None:
     )
     icedit.add_argument("--base", default="flux-fill", help="model of the store to start from")
     icedit.add_argument("--rank", type=int, default=32)
+    icedit.add_argument(
+        "--examples",
+        type=int,
+        default=0,
+        help="show a pair below so many others of its kind at most, to learn from examples",
+    )
     _common(icedit, 25_000, 2, 0.1)
     icedit.set_defaults(run=_icedit)
     listed = kinds.add_parser(
@@ -202,12 +208,16 @@ def _icedit(given: argparse.Namespace) -> int:
     from ..diffusion.families import flux
     from ..training.icedit import ICEditTrainer, Recipe
 
-    if given.rank < 1:
-        raise BadRequest(f"--rank {given.rank}: at least 1.")
+    if given.rank < 1 or not 0 <= given.examples <= 4:
+        raise BadRequest("--rank is at least 1, --examples 0 to 4.")
     pairs, held = _pairs(given)
     model = model_at(given, given.base, "transformer")
     recipe = Recipe(
-        **_settings(given, model), rank=given.rank, alpha=given.rank, saving=given.saving
+        **_settings(given, model),
+        rank=given.rank,
+        alpha=given.rank,
+        saving=given.saving,
+        examples=given.examples,
     )
     trainer = ICEditTrainer(model, pairs, recipe, given.output, held)
     path = watch(given, trainer, flux.diptych, "icedit")

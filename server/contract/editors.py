@@ -85,7 +85,7 @@ class EditorInfo(Message):
     )
     options: Tuple[Option, ...] = ()
     needs: Tuple[str, ...] = declare(
-        "prompt, exemplar, elevation, ground; with '?', also raster: can do without", ()
+        "prompt, exemplar, examples, elevation, ground; with '?', also raster: can do without", ()
     )
     native_size_px: int = 0
     licence: str = "GPL-2.0-or-later"

@@ -118,6 +118,18 @@ class Exemplar(Message):
     raster: Optional[RasterRef] = declare("another raster; none: the edited one", None)
 
 
+@dataclass(frozen=True)
+class ExamplePair(Message):
+    """An edit as an example: the same ground `before` and `after`, for editors that go by such."""
+
+    before: RasterRef
+    after: RasterRef
+    polygons: Optional[Polygons] = declare(
+        "around what is shown of it, in the raster before; none: all of it", None
+    )
+
+
+MOST_EXAMPLES = 4
 GROUND_KINDS = ("roof", "paved", "tree", "low", "bare", "water")
 """What a layer of the user's may tell of the ground."""
 MOST_KNOWN = 50
@@ -211,6 +223,11 @@ class EditRequest(Message):
     options: dict = declare("the editor's own options, see its description", dict)
     seed: int = declare("same seed, same result", 0, minimum=0, maximum=2**31 - 1)
     exemplar: Optional[Exemplar] = declare("what to copy from", None)
+    examples: Tuple[ExamplePair, ...] = declare(
+        "edits of the kind that is wanted, before and after, for editors that learn from them in "
+        "context",
+        (),
+    )
     extent: Optional[Extent] = declare("edit only inside this rectangle", None)
     elevation: Optional[RasterRef] = declare("elevation model, in metres", None)
     over: Tuple[RasterRef, ...] = declare(
@@ -233,6 +250,11 @@ class EditRequest(Message):
             raise ContractError(
                 "EditRequest.api_version",
                 f"'{self.api_version}' is not {API_VERSION}. Update the older side.",
+            )
+        if len(self.examples) > MOST_EXAMPLES:
+            raise ContractError(
+                "EditRequest.examples",
+                f"{len(self.examples)} pairs are more than the {MOST_EXAMPLES} that are shown",
             )
         if len(self.known) > MOST_KNOWN:
             raise ContractError(

@@ -74,6 +74,8 @@ class Drawing:
     keeps: bool = True
     """Whether the source is put back at every step where nothing is drawn; False: as code that
     leaves that to a network which is told the mask."""
+    examples: tuple[tuple[torch.Tensor, torch.Tensor], ...] = ()
+    """Edits to go by, pictures before and after (1, 3, h, w) in [-1, 1] of any size."""
     origin: tuple[int, int] = (0, 0)
     """(row, column) of the canvas's corner in the raster's latents, to which noise is fixed."""
 

@@ -200,6 +200,7 @@ def scene_of(region: Region, work: Work, drawn: Drawn) -> Scene:
         known=work.known.on(region.box),
         even=work.source.even(drawn.block, shown.roles),
         alone=work.windows == 1,
+        examples=work.source.examples,
     )
 
 

@@ -114,6 +114,10 @@ def _of_process(request: EditRequest, process_id: str, editors: Editors) -> _Cho
         raise BadRequest(
             f"prompt: empty. {editor.info.title} needs words: say what should be there."
         )
+    if request.examples and not editor.info.takes("examples"):
+        raise BadRequest(
+            f"examples: {editor.info.title} does not go by edits before and after; ICEdit does."
+        )
     editor.check(request.prompt, options)
     if request.exemplar is not None or not editor.info.takes("exemplar"):
         return _Choice(editor, options, name)

@@ -19,6 +19,7 @@ from ..raster.grid import Box
 from ..raster.heights import heights_on, unit_of
 from ..raster.raster import Block, Profile, opened, read_window
 from ..raster.rasters import Rasters
+from . import examples
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Source:
 
     `layer`: what is edited. `path`: its file. `classes`: that its values are names; None: they
     are quantities. `exemplar`: another raster to copy from.
-    `elevation`: heights in its first band.
+    `elevation`: heights in its first band. `examples`: edits to go by, as pictures.
     """
 
     layer: Layer
@@ -35,6 +36,7 @@ class Source:
     classes: Classes | None = None
     exemplar: rasterio.DatasetReader | None = None
     elevation: rasterio.DatasetReader | None = None
+    examples: tuple[examples.Pictures, ...] = ()
 
     @property
     def profile(self) -> Profile:
@@ -94,4 +96,5 @@ def opened_source(request: EditRequest, rasters: Rasters) -> Iterator[Source]:
         stated = given and layer.profile.palette is None
         classes = None if stated else classes_of(dataset, layer.profile)
         other, heights = reader(rasters.exemplar), reader(rasters.elevation)
-        yield Source(layer, rasters.raster, classes, other, heights)
+        shown = examples.read(request.examples, rasters.examples, rasters.roots)
+        yield Source(layer, rasters.raster, classes, other, heights, shown)

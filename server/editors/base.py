@@ -107,7 +107,8 @@ class Scene:
     lies in from 1, 0 outside, where heights are given. `known`: by class of the ground
     (scene.classes), where the user's own layers have it (H, W, bool). `even`: the
     image on a scale that is the same for all bands, from no light on, where `image` is on another.
-    `alone`: whether it is the only window of its edit.
+    `alone`: whether it is the only window of its edit. `examples`: edits to go by, pictures before
+    and after (3, h, w) in [0, 1] of any size.
     """
 
     image: np.ndarray
@@ -124,6 +125,7 @@ class Scene:
     known: Mapping[str, np.ndarray] = field(default_factory=dict)
     even: np.ndarray | None = None
     alone: bool = True
+    examples: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
 
     def filled(self) -> np.ndarray:
         """The image with what is nodata taken from the nearest valid pixel, so that no hole is

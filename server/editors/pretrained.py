@@ -3,7 +3,7 @@ back, the run, the record. Which there are is in the catalogue; how each draws, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,7 +78,7 @@ class Pretrained(Editor[P]):
             description=entry.description,
             engine=entry.engine,
             bands="rgb",
-            needs=("prompt?",),
+            needs=("prompt?", "examples?") if self.recipe.by_example else ("prompt?",),
             licence=entry.licence,
             native_size_px=entry.native_size_px,
             weights=entry.weights,
@@ -258,6 +258,7 @@ class Pretrained(Editor[P]):
                 _shown(scene.mask, seen_as, frame, on_step),
                 notes,
                 keeps=sheet.lays_over or recipe.puts_back,
+                examples=_as_canvases(scene.examples),
                 origin=frame.place(scene.origin, pixels),
             )
             if options.compile and model.placement.device != "cpu":
@@ -331,6 +332,17 @@ class Pretrained(Editor[P]):
             options.negative_prompt,
             text_mask=options.text_mask,
         )
+
+
+def _as_canvases(
+    examples: Sequence[tuple[np.ndarray, np.ndarray]],
+) -> tuple[tuple[torch.Tensor, torch.Tensor], ...]:
+    """Pictures (3, h, w) in [0, 1] as (1, 3, h, w) in [-1, 1]."""
+
+    def seen(picture: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(picture, np.float32))[None] * 2 - 1
+
+    return tuple((seen(before), seen(after)) for before, after in examples)
 
 
 def vae_scale_factor(model: Model) -> int:

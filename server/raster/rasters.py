@@ -16,6 +16,7 @@ class Rasters:
     `elevation`: heights, None: none. `over`: results that lie over the raster, the lowest first.
     `roots`: folders below which they lie with all they refer to, looked at whenever one is opened;
     None: anywhere. `beneath`: what the results lie over, where `raster` is all of them in one.
+    `examples`: edits to go by, before and after.
     """
 
     raster: Path
@@ -24,11 +25,13 @@ class Rasters:
     over: tuple[Path, ...] = ()
     roots: tuple[Path, ...] | None = None
     beneath: Path | None = None
+    examples: tuple[tuple[Path, Path], ...] = ()
 
     def allowed(self, roots: tuple[Path, ...], uploads: Path) -> tuple[Path, ...]:
         """Where the files may lie, with all they refer to: the roots, and what was sent, each for
         itself."""
-        named = (self.raster, self.exemplar, self.elevation, *self.over)
+        shown = (path for pair in self.examples for path in pair)
+        named = (self.raster, self.exemplar, self.elevation, *self.over, *shown)
         return (*roots, *(path for path in named if path is not None and path.parent == uploads))
 
     def to_json(self) -> dict[str, Any]:
@@ -38,6 +41,7 @@ class Rasters:
             "exemplar": str(self.exemplar or ""),
             "elevation": str(self.elevation or ""),
             "over": [str(path) for path in self.over],
+            "examples": [[str(path) for path in pair] for pair in self.examples],
         }
 
     @classmethod
@@ -50,4 +54,12 @@ class Rasters:
             return Path(paths[name]) if paths.get(name) else None
 
         over = tuple(map(Path, paths.get("over", ())))
-        return cls(Path(paths["raster"]), path("exemplar"), path("elevation"), over, roots)
+        examples = tuple((Path(a), Path(b)) for a, b in paths.get("examples", ()))
+        return cls(
+            Path(paths["raster"]),
+            path("exemplar"),
+            path("elevation"),
+            over,
+            roots,
+            examples=examples,
+        )

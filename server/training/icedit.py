@@ -19,11 +19,19 @@ import torch.nn.functional as functional
 
 from ..diffusion.branches import Words
 from ..diffusion.components import Model
-from ..diffusion.families.flux import DIPTYCH, FillDenoiser, flux_words, packed, packed_mask
+from ..diffusion.families.flux import (
+    FillDenoiser,
+    flux_words,
+    laid_out,
+    packed,
+    packed_mask,
+    sentence,
+)
 from ..diffusion.text import T5_TOKENS
 from ..diffusion.tiles import Tile
 from ..models import weights
 from .data.pairs import EditPair
+from .instruction_class import Examples
 from .judging import held_loss
 from .latent import LatentTrainer
 from .latent import Recipe as LatentRecipe
@@ -63,6 +71,8 @@ class Recipe(LatentRecipe):
     """Weight decay, as Prodigy applies it."""
     saving: bool = False
     """Recompute instead of keeping, which takes less memory."""
+    examples: int = 0
+    """Other pairs of the same kind that a pair is shown with, at most: so many rows above it."""
 
 
 class ICEditTrainer(LatentTrainer[EditPair]):
@@ -84,7 +94,8 @@ class ICEditTrainer(LatentTrainer[EditPair]):
         if recipe.saving:
             self.net.enable_gradient_checkpointing()
             self.net.train()
-        self._read: dict[str, Words] = {}
+        self.shown = Examples(self.pictures)
+        self._read: dict[tuple[str, int], Words] = {}
 
     def learnable(self) -> dict[str, torch.nn.Parameter]:
         """The factors beside the named layers."""
@@ -102,20 +113,22 @@ class ICEditTrainer(LatentTrainer[EditPair]):
         after, before = (torch.from_numpy(np.stack(part)) for part in zip(*both, strict=True))
         return after, before
 
-    def said(self, caption: str) -> Words:
-        """An instruction as FLUX reads it, in ICEdit's sentence; empty where it is left out."""
-        if caption not in self._read:
-            words = DIPTYCH.format(caption) if caption else ""
+    def said(self, caption: str, rows: int = 1) -> Words:
+        """An instruction as FLUX reads it, in ICEdit's sentence, or the one for examples; empty
+        where it is left out."""
+        key = caption, rows
+        if key not in self._read:
+            words = sentence(caption, rows) if caption else ""
             with (
                 torch.no_grad(),
                 self.model.reader("text_encoder", "tokenizer", 77) as clip,
                 self.model.reader("text_encoder_2", "tokenizer_2", T5_TOKENS["flux"]) as t5,
             ):
                 self._read = {
-                    caption: flux_words(clip, t5, words),
+                    key: flux_words(clip, t5, words),
                     **dict(list(self._read.items())[:255]),
                 }
-        return self._read[caption]
+        return self._read[key]
 
     def loss(self, rng: np.random.Generator) -> torch.Tensor:
         """Mean squared error of the velocity over a batch."""
@@ -129,18 +142,27 @@ class ICEditTrainer(LatentTrainer[EditPair]):
         return torch.stack(found).mean()
 
     def of_pair(self, pair: EditPair, caption: str, rng: np.random.Generator) -> torch.Tensor:
-        """The loss of one pair at a random time with random noise."""
+        """The loss of one pair at a random time with random noise, below examples of its kind where
+        the recipe has them (as many as are drawn, so that fewer are learned too)."""
         after, before = self.pixels([pair], rng)
-        clean = self.latent(torch.cat([before, after], 3))
-        masked = self.latent(torch.cat([before, torch.zeros_like(after)], 3))
-        mask = torch.cat([torch.zeros_like(before[:, :1]), torch.ones_like(after[:, :1])], 3)
+        panels: list[torch.Tensor] = []
+        if self.recipe.examples:
+            count = int(rng.integers(0, self.recipe.examples + 1))
+            for one in self.shown.for_one(pair, count, rng):
+                later, earlier = self.pixels([one], rng)
+                panels += [earlier, later]
+        rows = len(panels) // 2 + 1
+        clean = self.latent(laid_out([*panels, before, after]))
+        masked = self.latent(laid_out([*panels, before, torch.zeros_like(after)]))
+        empty = torch.zeros_like(before[:, :1])
+        mask = laid_out([*[empty] * (len(panels) + 1), torch.ones_like(empty)])
         pixels = mask.shape[3] // clean.shape[3]
         tile = Tile(0, 0, clean.shape[2], clean.shape[3])
         shown = torch.cat([packed(masked), packed_mask(mask, pixels).to(masked)], 2)
         noise = torch.from_numpy(rng.standard_normal(clean.shape, np.float32)).to(clean)
         time = 1 / (1 + float(np.exp(-rng.standard_normal())))
         noisy = (1 - time) * clean + time * noise
-        net = FillDenoiser(self.net, self.said(caption), GUIDANCE, {tile: shown})
+        net = FillDenoiser(self.net, self.said(caption, rows), GUIDANCE, {tile: shown})
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             made = net(noisy, torch.tensor([1000 * time]), tile)
         return functional.mse_loss(made.float(), (noise - clean).float())

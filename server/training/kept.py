@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +137,9 @@ class KeptTraining(ABC):
         tensors, about = weights.load(path)
         free = dict.fromkeys(self.free)
         mine = self.identity()
-        same = {**json.loads(about["recipe"]), **free} == {**asdict(self.recipe), **free}
+        # A setting that there was not yet when the training began was as it is by default.
+        before = {**_defaults(self.recipe), **json.loads(about["recipe"])}
+        same = {**before, **free} == {**asdict(self.recipe), **free}
         if not same or {name: about.get(name) for name in mine} != mine:
             raise BadRequest(
                 f"{self.folder} holds a training with other settings or pictures ({about['recipe']}"
@@ -159,3 +161,12 @@ class KeptTraining(ABC):
         self.step = int(about["step"])
         self.losses = json.loads(about["losses"])
         return True
+
+
+def _defaults(recipe: Any) -> dict[str, Any]:
+    """The settings of a recipe's class that have a default, as `asdict` gives them."""
+    found = {one.name: one.default for one in fields(recipe) if one.default is not MISSING}
+    return {
+        name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        for name, value in found.items()
+    }

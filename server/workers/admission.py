@@ -37,6 +37,7 @@ class Admission:
             request.polygons,
             request.protect,
             request.exemplar and request.exemplar.polygons,
+            *(pair.polygons for pair in request.examples),
         ):
             if polygons:
                 check_crs(polygons.crs, "polygons.crs")
@@ -48,7 +49,8 @@ class Admission:
                 with opened(over, files.roots) as result:
                     box_over(dataset, result, over.name)
         extent_box(request.extent, profile)
-        for path in (files.exemplar, files.elevation):
+        shown = [path for pair in files.examples for path in pair]
+        for path in (files.exemplar, files.elevation, *shown):
             if path is not None:
                 with opened(path, files.roots) as dataset:
                     profile_of(dataset)
@@ -77,6 +79,9 @@ class Admission:
             self.path_of(exemplar) if exemplar else None,
             self.path_of(request.elevation) if request.elevation else None,
             tuple(self.path_of(one) for one in request.over),
+            examples=tuple(
+                (self.path_of(pair.before), self.path_of(pair.after)) for pair in request.examples
+            ),
         )
         return replace(files, roots=files.allowed(self.roots, self.uploads))
 

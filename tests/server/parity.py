@@ -391,6 +391,42 @@ def flux_fill_diptych(models, folder):
 
 
 @torch.no_grad()
+def flux_fill_with_examples(models, folder):
+    """Two examples above the pair: FLUX Fill's pipeline on a canvas of three rows, the last panel
+    masked."""
+    from diffusers import FluxFillPipeline
+    from landbrush.server.diffusion.families.flux import packed, unpacked
+
+    model = brought(models, folder, "flux-fill", "icedit")
+    pipe = _flux(model, FluxFillPipeline)
+    pictures = [picture(SIDE, SIDE) * factor for factor in (0.3, 0.9, 0.6, 0.1)]
+    examples = tuple((pictures[n] * 2 - 1, pictures[n + 1] * 2 - 1) for n in (0, 2))
+    panels = [*pictures, picture(), torch.full_like(picture(), 0.5)]
+    canvas = torch.cat([torch.cat(panels[n : n + 2], 3) for n in (0, 2, 4)], 2)
+    mask = torch.zeros(1, 1, 3 * SIDE, 2 * SIDE)
+    mask[..., 2 * SIDE :, SIDE:] = 1
+    rows = [torch.cat(noise(96).chunk(6, 1)[n : n + 2], 3) for n in (0, 2, 4)]
+    theirs = pipe(
+        prompt=flux.sentence(PROMPT, 3),
+        image=canvas,
+        mask_image=mask,
+        height=3 * SIDE,
+        width=2 * SIDE,
+        guidance_scale=50,
+        num_inference_steps=STEPS,
+        latents=packed(torch.cat(rows, 2)),
+        output_type="latent",
+    ).images
+    made = []
+    work = dataclasses.replace(drawing(model, "flow Euler", 50.0), examples=examples)
+    sampled = work.sampled
+    work.sampled = lambda *given, **more: made.append(sampled(*given, **more)) or made[0]
+    flux.diptych(work)
+    cells = SIDE // 8
+    return gap(made[0], unpacked(theirs, 3 * cells, 2 * cells)[..., 2 * cells :, cells:])
+
+
+@torch.no_grad()
 def flux_kontext(models, folder):
     from diffusers import FluxKontextPipeline
     from landbrush.server.diffusion.families.flux import packed
@@ -588,6 +624,7 @@ CASES = (
     stable_diffusion_3,
     plain_pixart,
     flux_fill_diptych,
+    flux_fill_with_examples,
     flux_kontext,
     flux2_klein,
     rsedit_dit,

@@ -23,6 +23,7 @@ class Recipe:
     `instructs`: whether it reads what to change, or what to show. `cell_px`: what the sides of its
     pictures are multiples of. `square`: whether tiles must have the native shape. `puts_back`:
     whether its published code puts the source back at every step where nothing is drawn.
+    `by_example`: whether it goes by edits before and after that it is shown.
     """
 
     draw: Callable[[Drawing], Pictures]
@@ -31,6 +32,7 @@ class Recipe:
     cell_px: int = 64
     square: bool = False
     puts_back: bool = False
+    by_example: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ three position ids.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...ground.optional import torch
+from ...ground.optional import functional, torch
 from .. import schedules
 from ..branches import Words
 from ..drawing import Drawing
@@ -24,6 +24,11 @@ DIPTYCH = (
     "the same as on the left but {}"
 )
 """The sentence ICEdit's adapter was trained with."""
+GRID = (
+    "A grid of {} rows, each with two side-by-side images of the same scene. On the right of every "
+    "row the scene is exactly the same as on the left, but for the same kind of change: {}"
+)
+"""The same for examples above it: ours, since the report that names them prints no sentence."""
 
 
 def packed(latent: torch.Tensor) -> torch.Tensor:
@@ -96,8 +101,9 @@ class _Flux:
 class FillDenoiser(_Flux):
     """FLUX.1 Fill. `shown`: for each tile the tokens of masked source and mask.
 
-    `diptych`: the canvas holds two pictures, the left in the first half of its channels and the
-    right in the second; the model sees them side by side (ICEdit).
+    `rows`: of pairs on the canvas, whose panels the model sees as one picture: examples before and
+    after, then source and drawing (ICEdit's diptych: 1). The panels lie one after the other in the
+    channels of what is drawn. 0: the canvas is one picture.
     """
 
     def __init__(
@@ -106,20 +112,29 @@ class FillDenoiser(_Flux):
         words: Words,
         guidance: float,
         shown: Mapping[Tile, torch.Tensor],
-        diptych: bool = False,
+        rows: int = 0,
     ) -> None:
         super().__init__(net, words, guidance)
         self.shown = shown
-        self.diptych = diptych
+        self.rows = rows
 
     def __call__(self, noisy: torch.Tensor, t: torch.Tensor, tile: Tile) -> torch.Tensor:
         """The velocity for one tile."""
-        wide = torch.cat(noisy.chunk(2, dim=1), 3) if self.diptych else noisy
-        height, width = wide.shape[2:]
-        tokens = packed(wide)
+        whole = laid_out(noisy.chunk(2 * self.rows, 1)) if self.rows else noisy
+        height, width = whole.shape[2:]
+        tokens = packed(whole)
         tokens = torch.cat([tokens, self.shown[tile].to(tokens)], 2)
         made = unpacked(self._predicted(tokens, position_ids(height, width), t), height, width)
-        return torch.cat(made.chunk(2, dim=3), 1) if self.diptych else made
+        if not self.rows:
+            return made
+        panels = [panel for row in made.chunk(self.rows, 2) for panel in row.chunk(2, 3)]
+        return torch.cat(panels, 1)
+
+
+def laid_out(panels: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Panels of one size (1, C, h, w), left and right of each row in turn, as one picture."""
+    rows = [torch.cat(list(panels[at : at + 2]), 3) for at in range(0, len(panels), 2)]
+    return torch.cat(rows, 2)
 
 
 class KontextDenoiser(_Flux):
@@ -141,27 +156,48 @@ class KontextDenoiser(_Flux):
 
 def diptych(drawing: Drawing) -> Pictures:
     """ICEdit: FLUX Fill sees source and drawing as one picture twice as wide, its right half
-    masked."""
-    words = words_of(drawing, DIPTYCH.format(drawing.prompt))
+    masked; above them, a row each, edits before and after that it is to go by."""
+    rows = len(drawing.examples) + 1
+    words = words_of(drawing, sentence(drawing.prompt, rows))
     drawing.encoded()
     with drawing.coder() as codec:
         pixels = codec.pixels
 
         def shown(tile: Tile) -> torch.Tensor:
             left = tile.of(drawing.picture, pixels)
-            right = torch.zeros_like(left)
-            mask = torch.cat([torch.zeros_like(left[:, :1]), torch.ones_like(left[:, :1])], 3)
-            masked = codec.scaled(codec.encoded_whole(torch.cat([left, right], 3)))
+            size = (left.shape[2], left.shape[3])
+            panels = [fitted(part, size) for pair in drawing.examples for part in pair]
+            panels += [left, torch.zeros_like(left)]
+            empty = torch.zeros_like(left[:, :1])
+            mask = laid_out([*[empty] * (len(panels) - 1), torch.ones_like(empty)])
+            masked = codec.scaled(codec.encoded_whole(laid_out(panels)))
             return torch.cat([packed(masked), packed_mask(mask, pixels).to(masked)], 2)
 
         tiles = {tile: shown(tile) for tile in drawing.tiling().tiles}
     with drawing.model.using("transformer") as net:
-        denoise = FillDenoiser(net, words, drawing.settings.guidance.text, tiles, diptych=True)
-        tokens = drawing.tile_tokens(2)
+        denoise = FillDenoiser(net, words, drawing.settings.guidance.text, tiles, rows)
         made = drawing.sampled(
-            denoise, drawing.model.scheduler(drawing.settings.scheduler), tokens, copies=2
+            denoise,
+            drawing.model.scheduler(drawing.settings.scheduler),
+            drawing.tile_tokens(2 * rows),
+            copies=2 * rows,
         )
     return pictures_of(drawing, made)
+
+
+def sentence(prompt: str, rows: int) -> str:
+    """What ICEdit is told, of one pair or of several."""
+    return DIPTYCH.format(prompt) if rows == 1 else GRID.format(rows, prompt)
+
+
+def fitted(picture: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """All of a picture (1, 3, h, w) at a panel's size, whatever its aspect."""
+    if tuple(picture.shape[2:]) == size:
+        return picture
+    found = functional.interpolate(
+        picture, size, mode="bicubic", antialias=True, align_corners=False
+    )
+    return found.clamp(-1, 1)
 
 
 def kontext(drawing: Drawing) -> Pictures:
@@ -203,7 +239,7 @@ FAMILY = Family(
         "T5EncoderModel": "transformers",
     },
     recipes={
-        "diptych": Recipe(diptych, instructs=True, cell_px=16),
+        "diptych": Recipe(diptych, instructs=True, cell_px=16, by_example=True),
         "kontext": Recipe(kontext, instructs=True, cell_px=16),
     },
     solvers=schedules.FLOW,
