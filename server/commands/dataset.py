@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,25 @@ def add_commands(commands: Any) -> None:
     _add_build(kinds)
     _add_pairs(kinds)
     _add_bitemporal(kinds)
+    _add_screen(kinds)
+
+
+def _add_screen(kinds: argparse._SubParsersAction) -> None:
+    screen = kinds.add_parser(
+        "screen",
+        help="look a built dataset over: a page on which a person keeps or rejects samples and "
+        "mends categories (MMM-RS, section 3), and what comes of it",
+    )
+    screen.add_argument("dataset", type=Path, help="folder of 'dataset build'")
+    screen.add_argument(
+        "--select", type=int, default=0, help="look at so many, evenly of all kinds; 0: all"
+    )
+    screen.add_argument("--page", type=Path, default=Path("screening.html"), help="file to write")
+    screen.add_argument("--seed", type=int, default=0, help="of the selection")
+    screen.add_argument(
+        "--answers", type=Path, help="screening.json that the page saved: apply it to the dataset"
+    )
+    screen.set_defaults(run=_screen)
 
 
 def _add_build(kinds: argparse._SubParsersAction) -> None:
@@ -56,14 +76,15 @@ def _add_build(kinds: argparse._SubParsersAction) -> None:
         default="plain",
         metavar="NAME",
         help="of a known dataset: mrssc2, inria, nasc-tg2, gid, whu-opt-sar, hrsc2016, "
-        "tgrs-hrrsd, fmow, sen1-2; "
+        "tgrs-hrrsd, fmow, sen1-2, samrs, rsicd, ucm-captions, nwpu-captions, rs5m, skyscript; "
         "automatic: by its folders; plain: any folder",
     )
     build.add_argument(
         "--enlarge",
-        default="bicubic",
-        choices=("bicubic", "realesrgan"),
-        help="what is smaller than 512 pixels",
+        default="automatic",
+        choices=("automatic", "bicubic", "realesrgan"),
+        help="what is smaller than 512 pixels; automatic: Real-ESRGAN, as published, where the "
+        "extra 'enlarge' is installed",
     )
     build.add_argument(
         "--scenes",
@@ -71,6 +92,26 @@ def _add_build(kinds: argparse._SubParsersAction) -> None:
         default=(),
         choices=SCENES,
         help="also each sample in that weather or light",
+    )
+    build.add_argument(
+        "--scenes-by",
+        nargs="*",
+        default=(),
+        metavar="SCENE=FILE",
+        help="make a scene by a trained generator (train cyclegan, or CUT's and TPSeNCE's) instead "
+        "of the operator: snow=forward.safetensors",
+    )
+    build.add_argument(
+        "--pairs",
+        default="sar",
+        metavar="KINDS",
+        help="other modalities of the same ground, where the dataset has them: sar, nir, or both "
+        "(sar,nir); none: leave them out",
+    )
+    build.add_argument(
+        "--both-ways",
+        action="store_true",
+        help="also colours as what is shown and the other modality as what is drawn",
     )
     build.add_argument(
         "--captioner", default="", metavar="FOLDER", help="BLIP-2 or BLIP, for sources without text"
@@ -179,6 +220,7 @@ def _build(given: argparse.Namespace) -> int:
         part: getattr(given, part)
         for part in ("modality", "weather", "category", "satellite", "dataset")
     }
+    by = _generators(given.scenes_by)
     config = build.DatasetConfig(
         given.gsd,
         given.nested,
@@ -187,8 +229,11 @@ def _build(given: argparse.Namespace) -> int:
         parts,
         given.layout,
         given.enlarge,
-        tuple(given.scenes),
+        tuple(dict.fromkeys([*given.scenes, *by])),
         given.captioner,
+        by,
+        _kinds(given.pairs),
+        given.both_ways,
     )
     counts = build.build(
         given.source, given.output, config, lambda text: print(text, file=sys.stderr, flush=True)
@@ -204,6 +249,45 @@ def _build(given: argparse.Namespace) -> int:
     if given.parquet and counts.samples + counts.before:
         made = shards.parquet(given.output, given.parquet)
         print(f"{len(made)} Parquet files, {made[0].name} ...")
+    return 0
+
+
+def _generators(given: Sequence[str]) -> dict[str, str]:
+    """Paths of generators by scene; raises BadRequest."""
+    found = {}
+    for text in given:
+        scene, sign, path = text.partition("=")
+        if scene not in SCENES or not sign or not Path(path).is_file():
+            raise BadRequest(
+                f"--scenes-by {text}: SCENE=FILE is needed, SCENE one of {', '.join(SCENES)}, and "
+                "a file that is there."
+            )
+        found[scene] = str(Path(path).resolve())
+    return found
+
+
+def _kinds(given: str) -> tuple[str, ...]:
+    """The modalities of --pairs; raises BadRequest."""
+    kinds = tuple(kind.strip() for kind in given.split(",") if kind.strip() not in ("", "none"))
+    if set(kinds) - {"sar", "nir"}:
+        raise BadRequest(f"--pairs {given}: sar, nir, or sar,nir.")
+    return tuple(dict.fromkeys(kinds))
+
+
+def _screen(given: argparse.Namespace) -> int:
+    from ..dataset import screening
+
+    if given.select < 0:
+        raise BadRequest(f"--select {given.select}: not negative.")
+    if given.answers is None:
+        page = screening.page(given.dataset, given.page, given.select, given.seed)
+        print(
+            f"{page}\nOpen it in a browser, keep or reject, mend categories, save; then: "
+            f"landbrush-server dataset screen {given.dataset} --answers screening.json"
+        )
+        return 0
+    kept, rejected, mended = screening.applied(given.dataset, given.answers)
+    print(f"{kept} samples kept, {rejected} rejected, {mended} categories mended.")
     return 0
 
 

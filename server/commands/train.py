@@ -24,24 +24,7 @@ def add_commands(commands: Any) -> None:
     kinds = commands.add_parser("train", help="train models on your own pictures").add_subparsers(
         required=True, metavar="KIND"
     )
-    lora = kinds.add_parser(
-        "lora", help="low-rank adapter of Stable Diffusion, for the editor 'generate' (MMM-RS)"
-    )
-    _common(lora, "pictures with captions: NAME.txt beside each, or metadata.jsonl", 1e-4, 1, 4)
-    lora.add_argument("--rank", type=int, default=16)
-    lora.add_argument(
-        "--sample-every", type=int, default=200, help="steps between sample pictures; 0: none"
-    )
-    lora.add_argument(
-        "--prompt", default="", help="of the sample pictures; empty: captions of the data"
-    )
-    lora.set_defaults(run=_lora)
-    control = kinds.add_parser(
-        "controlnet", help="ControlNet on Stable Diffusion, from one modality to another (MMM-RS)"
-    )
-    _common(control, "pairs, as 'dataset pairs' makes them", 5e-5, 4, 1)
-    control.add_argument("--dropped", type=float, default=0.5, help="share of captions left out")
-    control.set_defaults(run=_controlnet)
+    add_of_pictures(kinds)
     train_editors.add_commands(kinds)
     train_sinddm.add_command(kinds)
     cycle = kinds.add_parser(
@@ -67,6 +50,31 @@ def add_commands(commands: Any) -> None:
     cycle.add_argument("--seed", type=int, default=0)
     cycle.add_argument("--home", type=Path, default=default_home())
     cycle.set_defaults(run=_cyclegan)
+
+
+def add_of_pictures(kinds: Any) -> None:
+    """The parsers of `lora` and `controlnet`."""
+    lora = kinds.add_parser(
+        "lora", help="low-rank adapter of Stable Diffusion, for the editor 'generate' (MMM-RS)"
+    )
+    _common(lora, "pictures with captions: NAME.txt beside each, or metadata.jsonl", 1e-4, 1, 4)
+    lora.add_argument("--rank", type=int, default=16)
+    lora.add_argument(
+        "--sample-every", type=int, default=200, help="steps between sample pictures; 0: none"
+    )
+    lora.add_argument(
+        "--prompt", default="", help="of the sample pictures; empty: captions of the data"
+    )
+    lora.set_defaults(run=_lora)
+    control = kinds.add_parser(
+        "controlnet", help="ControlNet on Stable Diffusion, from one modality to another (MMM-RS)"
+    )
+    _common(control, "pairs, as 'dataset pairs' makes them", 5e-5, 4, 1)
+    control.add_argument("--dropped", type=float, default=0.5, help="share of captions left out")
+    control.add_argument(
+        "--way", default="", help="of pairs of several: sar-rgb, rgb-sar, nir-rgb, rgb-nir"
+    )
+    control.set_defaults(run=_controlnet)
 
 
 def _common(
@@ -158,7 +166,7 @@ def _controlnet(given: argparse.Namespace) -> int:
     if not 0 <= given.dropped <= 1:
         raise BadRequest("--dropped lies between 0 and 1.")
     model = _model(given)
-    found = captioned.read_pairs(given.data)
+    found = captioned.read_pairs(given.data, given.way)
     recipe = Recipe(
         steps=given.steps,
         rate=given.rate,

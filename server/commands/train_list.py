@@ -15,6 +15,7 @@ else:
     import tomli as tomllib
 
 RUN_KEYS = ("name", "kind")
+KINDS = ("rsedit", "icedit", "lora", "controlnet")
 
 
 def run_list(given: argparse.Namespace) -> int:
@@ -37,9 +38,9 @@ def run_list(given: argparse.Namespace) -> int:
         ) from error
     parsed: list[tuple[str, argparse.Namespace]] = []
     for name, kind, options in wanted:
-        if kind not in ("rsedit", "icedit"):
+        if kind not in KINDS:
             raise BadRequest(
-                f"{given.list}: run '{name}' is of kind '{kind}'; rsedit and icedit are known."
+                f"{given.list}: run '{name}' is of kind '{kind}'; {', '.join(KINDS)} are known."
             )
         command = [
             kind,
@@ -68,10 +69,12 @@ def run_list(given: argparse.Namespace) -> int:
 
 def _parsed(command: Sequence[str], where: str) -> argparse.Namespace:
     """A training's arguments; raises BadRequest with the place."""
-    from .train_editors import add_commands
+    from . import train, train_editors
 
     parser = argparse.ArgumentParser(prog="train", exit_on_error=False)
-    add_commands(parser.add_subparsers())
+    kinds = parser.add_subparsers()
+    train_editors.add_commands(kinds)
+    train.add_of_pictures(kinds)
     try:
         return parser.parse_args(command)
     except (argparse.ArgumentError, SystemExit) as error:

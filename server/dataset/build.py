@@ -10,26 +10,25 @@ sha256, the pixels it was taken from, CRS and affine where there are any, and it
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import rasterio
 from rasterio.errors import RasterioError
 
-from ..editors.base import AUTOMATIC
-from ..editors.prompt_parts import MODALITIES, NONE, PARTS, composed, level_of
+from ..editors.prompt_parts import MODALITIES
 from ..ground.errors import BadRequest, NoSpace, ServerError
 from ..raster import bands, provenance, sensor
 from ..raster.bands import Layer
 from ..raster.raster import opened
 from ..store.installed import sha256
-from . import captions, cuts, enlarge, files, layouts, pairs, scenes
-from .cuts import SIDE
+from . import captions, cuts, enlarge, files, layouts, pairs
 from .files import LEDGER, LISTED
 from .layouts import Known
+from .samples import NIR, OTHERS, SAR, DatasetConfig, Making, Sample, kept, lines
 from .sources import Source, sources
 
 Say = Callable[[str], None]
@@ -38,25 +37,6 @@ Say = Callable[[str], None]
 
 def quietly(line: str) -> None:
     """A Say that tells nobody."""
-
-
-@dataclass(frozen=True)
-class DatasetConfig:
-    """`gsd_m` of sources that do not tell theirs (0: unknown); `nested`: crops in several ground
-    sizes beside the tiles; `most_nodata`: share of a sample that may be nodata; `parts` of the
-    prompt; `licence` of the sources; `layout` of a known dataset; `enlarged`: how what is small is
-    doubled; `scenes` made of each sample beside it; `captioner`: folder of a model that says what a
-    picture shows where no text lies beside it."""
-
-    gsd_m: float = 0.0
-    nested: bool = False
-    most_nodata: float = 0.1
-    licence: str = ""
-    parts: Mapping[str, str] | None = None
-    layout: str = layouts.PLAIN
-    enlarged: str = enlarge.BICUBIC
-    scenes: tuple[str, ...] = ()
-    captioner: str = ""
 
 
 @dataclass
@@ -82,7 +62,7 @@ def build(folder: Path, output: Path, config: DatasetConfig, say: Say = quietly)
     if config.layout == layouts.AUTOMATIC:
         found = (name for name, one in layouts.LAYOUTS.items() if one is layout)
         say(f"layout: {next(found, layouts.PLAIN)}")
-    enlarge.check(config.enlarged)
+    config = replace(config, enlarged=enlarge.resolved(config.enlarged))
     captioner = captions.Captioner(Path(config.captioner)) if config.captioner else None
     try:
         (output / "images").mkdir(parents=True, exist_ok=True)
@@ -107,7 +87,7 @@ def build(folder: Path, output: Path, config: DatasetConfig, say: Say = quietly)
                     counts.before += done[source.sha256]
                 continue
             try:
-                made = list(_samples(source, _Making(output, config, captioner), counts))
+                made = list(_samples(source, Making(output, config, captioner), counts))
             except (ServerError, RasterioError, UnicodeDecodeError) as error:
                 counts.refused += 1
                 say(f"{name}: left out. {error}")
@@ -152,37 +132,14 @@ def _recounted(output: Path, counts: Counts) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Making:
-    """What the samples of all sources share."""
-
-    output: Path
-    config: DatasetConfig
-    captioner: captions.Captioner | None
-
-    def sized(self, pixels: np.ndarray) -> tuple[np.ndarray, str]:
-        """A square as 512 x 512, and how it was enlarged: doubled first where that is wished
-        (Algorithm 1)."""
-        if len(pixels) >= SIDE:
-            return cuts.squared(pixels), ""
-        if self.config.enlarged == enlarge.LEARNED:
-            return cuts.squared(enlarge.doubled(pixels)), f"{enlarge.MODEL}, halved, then bicubic"
-        return cuts.squared(pixels), "bicubic"
-
-    def captioned(self, path: Path, pixels: np.ndarray) -> tuple[str, str]:
-        """What a picture shows, and who says so."""
-        beside = path.with_suffix(".txt")
-        if beside.is_file():
-            return beside.read_text("utf8").strip(), "text beside the source"
-        return (
-            (self.captioner.of(pixels), Path(self.config.captioner).name)
-            if self.captioner
-            else ("", "")
-        )
-
-
 def _of(config: DatasetConfig) -> dict[str, Any]:
-    return {**asdict(config), "parts": dict(config.parts or {}), "scenes": list(config.scenes)}
+    return {
+        **asdict(config),
+        "parts": dict(config.parts or {}),
+        "scenes": list(config.scenes),
+        "scenes_by": dict(config.scenes_by),
+        "pairs": list(config.pairs),
+    }
 
 
 def _ledger(output: Path, config: DatasetConfig) -> dict[str, int]:
@@ -192,7 +149,16 @@ def _ledger(output: Path, config: DatasetConfig) -> dict[str, int]:
     ledger = files.lines(path)
     # Version 0.1 called the settings a wish.
     built_with = (line.get("config", line.get("wish")) for line in ledger)
-    other = next((settings for settings in built_with if settings != _of(config)), None)
+    # A setting that there was not yet when the build began was as it is by default.
+    before = _of(DatasetConfig())
+    other = next(
+        (
+            settings
+            for settings in built_with
+            if {**before, **(settings or {})} != {**before, **_of(config)}
+        ),
+        None,
+    )
     if other:
         raise BadRequest(
             f"{output} was built with other settings ({other}). Choose another folder, or the same "
@@ -220,14 +186,15 @@ def _ledger(output: Path, config: DatasetConfig) -> dict[str, int]:
     return done
 
 
-def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[str, Any]]:
+def _samples(source: Source, making: Making, counts: Counts) -> Iterator[dict[str, Any]]:
     config = making.config
     known = source.known
-    with (
-        opened(source.path) as dataset,
-        pairs.radar_views(pairs.Side(Path(known.pair), "radar", {}), dataset, known.pair) as other,
-    ):
-        layer = Layer.of(dataset, {})
+    with opened(source.path) as file, contextlib.ExitStack() as stack:
+        own = known.infrared == str(source.path) and file.count >= len(known.roles)
+        roles = dict(known.roles) if own else {}
+        dataset = stack.enter_context(pairs.as_data(file, roles))
+        others = stack.enter_context(_beside(source, dataset, config))
+        layer = Layer.of(dataset, roles)
         if not known.parts.get("satellite"):
             satellite = sensor.satellite_of(layer.profile, source.name)
             known = replace(known, parts={**known.parts, "satellite": satellite})
@@ -250,7 +217,7 @@ def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[s
                 counts.empty += 1
                 continue
             sample, enlarged_by = making.sized(pixels)
-            caption, said_by = making.captioned(source.path, sample)
+            caption, said_by = making.captioned(source, sample)
             about = {
                 **cuts.placed(layer, cut, gsd_m),
                 "source": source.name,
@@ -263,52 +230,32 @@ def _samples(source: Source, making: _Making, counts: Counts) -> Iterator[dict[s
                 "landbrush": provenance.version(),
             }
             stem = f"{source.sha256[:16]}-{number:05d}"
-            if other is not None:
-                name = _control(making, stem, cuts.squared(other.picture(cut.box)[0]))
-                about["conditioning_image"] = name
-            yield _kept(making, sample, stem, about, known)
+            one = Sample(making, sample, stem, about, known)
+            yield from lines(
+                one,
+                {kind: cuts.squared(seen.picture(cut.box)[0]) for kind, seen in others.items()},
+            )
             for scene in config.scenes if gsd_m and not radar else ():
-                changed = scenes.render_scene(
-                    sample, gsd_m * cut.scale, scene, zlib.crc32(f"{stem}-{scene}".encode()) % 2**31
-                )
-                yield _kept(
-                    making,
-                    changed,
-                    f"{stem}-{scene}",
-                    {**about, "synthetic": f"{scene}, by an operator"},
-                    known,
-                    scene,
-                )
+                changed, by = making.scene(sample, gsd_m * cut.scale, scene, stem)
+                told = {**about, "synthetic": f"{scene}, by {by}"}
+                yield kept(Sample(making, changed, f"{stem}-{scene}", told, known), scene)
 
 
-def _control(making: _Making, stem: str, picture: np.ndarray) -> str:
-    name = f"control/{stem}.png"
-    (making.output / "control").mkdir(exist_ok=True)
-    files.written(picture, making.output / name)
-    return name
-
-
-def _kept(
-    making: _Making,
-    pixels: np.ndarray,
-    stem: str,
-    about: dict[str, Any],
-    known: Known,
-    *weather: str,
-) -> dict[str, Any]:
-    """Write a sample; its line in the list, with a prompt of the user's parts before the source's
-    own."""
-    file = f"images/{stem}.png"
-    files.written(pixels, making.output / file)
-    wished = making.config.parts or {}
-    parts = {part: wished.get(part) or known.parts.get(part, "") for part in PARTS}
-    if parts["modality"] == AUTOMATIC:
-        parts["modality"] = known.parts.get("modality", MODALITIES["rgb"])
-    if weather:
-        parts["weather"] = weather[0]
-    if not parts["gsd_level"] and about["gsd_m"]:
-        parts["gsd_level"] = level_of(about["gsd_m"])
-    text = composed(
-        about["caption"], {**parts, "gsd_level": parts["gsd_level"] or NONE}, about["gsd_m"] or 1.0
-    )
-    return {"file_name": file, "text": text, "parts": parts, **about}
+@contextlib.contextmanager
+def _beside(
+    source: Source, dataset: rasterio.DatasetReader, config: DatasetConfig
+) -> Iterator[dict[str, pairs.View]]:
+    """The pictures of the same ground in the modalities that are wanted and there."""
+    known = source.known
+    with contextlib.ExitStack() as stack:
+        found = {}
+        for kind in config.pairs:
+            path = known.pair if kind == SAR else known.infrared
+            if not path:
+                continue
+            side = pairs.Side(Path(path), OTHERS[kind], dict(known.roles) if kind == NIR else {})
+            if kind == NIR and Path(path) == source.path and dataset.count < len(known.roles):
+                continue  # a picture of three bands where the dataset has four
+            view = stack.enter_context(pairs.beside_views(side, dataset))
+            found[kind] = view
+        yield found

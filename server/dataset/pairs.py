@@ -8,7 +8,8 @@ training: colours and near infrared in proportion to light, radar as a grey pict
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ from typing import Any
 
 import numpy as np
 import rasterio
+import rasterio.shutil
 from affine import Affine
+from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
 from ..contract.editors import EditorInfo
@@ -153,11 +156,33 @@ def _line(
 
 
 @contextmanager
-def radar_views(side: Side, other: rasterio.DatasetReader, path: str) -> Iterator[View | None]:
-    """The picture of the same ground by radar; None where there is no path."""
-    if not path:
-        yield None
+def as_data(
+    dataset: rasterio.DatasetReader, roles: Mapping[str, int]
+) -> Iterator[rasterio.DatasetReader]:
+    """A raster whose bands of those roles are data: GDAL takes the fourth of four bands of bytes
+    for opacity, where WHU-OPT-SAR and GID have near infrared in it."""
+    shown = dataset.colorinterp
+    wrong = [n for n in roles.values() if n <= len(shown) and shown[n - 1] == ColorInterp.alpha]
+    if not wrong:
+        yield dataset
         return
+    path = f"/vsimem/{uuid.uuid4().hex}.vrt"
+    rasterio.shutil.copy(dataset, path, driver="VRT")
+    try:
+        with rasterio.open(path, "r+") as draft:
+            draft.colorinterp = [
+                ColorInterp.undefined if number in wrong else one
+                for number, one in enumerate(shown, 1)
+            ]
+        with rasterio.open(path) as found:
+            yield found
+    finally:
+        rasterio.shutil.delete(path)
+
+
+@contextmanager
+def beside_views(side: Side, other: rasterio.DatasetReader) -> Iterator[View]:
+    """The picture of another raster of the same ground, on this one's grid."""
     with _seen(side, other) as view:
         yield view
 
@@ -166,7 +191,8 @@ def radar_views(side: Side, other: rasterio.DatasetReader, path: str) -> Iterato
 def _seen(side: Side, other: rasterio.DatasetReader | None = None) -> Iterator[View]:
     """A raster as a picture, on another's grid where one is given."""
     with (
-        opened(side.path) as dataset,
+        opened(side.path) as source,
+        as_data(source, side.roles) as dataset,
         onto(dataset, Grid.of(dataset if other is None else other)) as brought,
     ):
         yield view_of(brought, side)

@@ -3,6 +3,10 @@ operators (MMM-RS, section 3.4)."""
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from ..ground.errors import BadRequest
@@ -10,6 +14,30 @@ from ..operators.fog import Fog, fog
 from ..operators.ground import Ground
 from ..operators.low_light import LowLight, low_light
 from ..operators.snow import Snow, snow
+
+
+def translated(pixels: np.ndarray, generator: Path) -> np.ndarray:
+    """Bytes (H, W, 3) as a trained generator (CycleGAN, or CUT's and TPSeNCE's) translates them;
+    raises WeightsMissing."""
+    import torch
+
+    from ..models import translation
+
+    net = _generator(generator, generator.stat().st_mtime_ns if generator.is_file() else 0)
+    height, width = (side // translation.CELL_PX * translation.CELL_PX for side in pixels.shape[:2])
+    shown = torch.from_numpy(pixels[:height, :width].copy()).permute(2, 0, 1)[None].float()
+    with torch.inference_mode():
+        made = net(shown / 127.5 - 1)[0].cpu().numpy()
+    out = pixels.copy()
+    out[:height, :width] = ((made + 1) * 127.5).clip(0, 255).round().transpose(1, 2, 0)
+    return out
+
+
+@functools.lru_cache(maxsize=4)
+def _generator(path: Path, changed: int) -> Any:
+    from ..models import translation
+
+    return translation.load(path).eval()
 
 
 def render_scene(pixels: np.ndarray, gsd_m: float, scene: str, seed: int) -> np.ndarray:

@@ -78,21 +78,31 @@ def _squared(pictures: list[Image.Image], side: int, rng: np.random.Generator) -
     return found
 
 
-def read_pairs(folder: Path) -> list[Paired]:
-    """The pairs of a folder, by its list; raises BadRequest where there is none."""
+def read_pairs(folder: Path, way: str = "") -> list[Paired]:
+    """The pairs of a folder, by its list, that go one way (sar-rgb; empty: there is but one).
+    Raises BadRequest where there is none, or several ways and none is named."""
     found = []
+    ways: dict[str, int] = {}
     for data in _lines(
         folder / LISTED, ("file_name", "text"), ("conditioning_image", "control", "target")
     ):
         if not data["conditioning_image"]:
             continue  # a sample of which the other modality is not there
-        way = f"{data['control']}-{data['target']}".replace("radar", "sar").strip("-")
+        mine = f"{data['control']}-{data['target']}".replace("radar", "sar").strip("-")
+        ways[mine] = ways.get(mine, 0) + 1
+        if way and mine != way:
+            continue
         pair = Paired(
-            folder / data["file_name"], data["text"], folder / data["conditioning_image"], way
+            folder / data["file_name"], data["text"], folder / data["conditioning_image"], mine
         )
         for path in (pair.path, pair.control):
             check(path)
         found.append(pair)
+    if not way and len(ways) > 1:
+        told = ", ".join(f"{name} ({count})" for name, count in ways.items())
+        raise BadRequest(f"{folder} holds pairs of several ways: {told}. Name one (--way).")
+    if way and not found and ways:
+        raise BadRequest(f"{folder} holds no pairs {way}; there are {', '.join(ways)}.")
     if not found:
         raise BadRequest(
             f'{folder} holds no pairs: a {LISTED} with lines like {{"file_name": "images/a.png", '
