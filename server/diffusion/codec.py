@@ -7,6 +7,7 @@ MoVQ's, which has no factor.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..ground.optional import torch
@@ -28,10 +29,15 @@ class Codec:
         self.tile = tile
         config = net.config
         self.channels: int = config.latent_channels
-        self.pixels: int = self.patch * 2 ** (len(config.block_out_channels) - 1)
+        self.pixels: int = self.side_of(dict(config))
         self.quantised = not hasattr(config, "scaling_factor") or type(net).__name__ == "VQModel"
         self.factor: float = 1.0 if self.quantised else config.scaling_factor
         self.shift: float = (getattr(config, "shift_factor", None) or 0.0) if shifted else 0.0
+
+    @classmethod
+    def side_of(cls, config: Mapping[str, Any]) -> int:
+        """Pixels along a side of a latent, by the autoencoder's config."""
+        return int(cls.patch * 2 ** (len(config["block_out_channels"]) - 1))
 
     @property
     def kind(self) -> torch.dtype:

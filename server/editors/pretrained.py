@@ -347,9 +347,7 @@ def _as_canvases(
 
 def vae_scale_factor(model: Model) -> int:
     """Pixels along a side of a latent of the model."""
-    config = config_of(model.folder(model.family.codec))
-    sides = int(2 ** (len(config["block_out_channels"]) - 1))
-    return sides * model.family.codec_class.patch
+    return model.family.codec_class.side_of(config_of(model.folder(model.family.codec)))
 
 
 def _record(settings: Settings, model: Model, frame: Frame, scene: Scene) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def _check_part(store: Store, entry: Entry, part: str, place: Path) -> None:
         if not any((place / name).is_file() for name in TOKENS):
             raise ModelRefused(f"{part} holds none of {', '.join(TOKENS)}.")
         return
-    if part in ("scheduler", "image_processor"):
+    if part in ("scheduler", "image_processor", "processor"):
         return
     files = headers.weight_files(place)
     if not files:

@@ -3,13 +3,20 @@ beside diffusers' pipelines; as parity.py."""
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import torch
-from landbrush.server.diffusion.families import kandinsky21, sdxl
+import transformers
+from landbrush.server.diffusion.families import kandinsky21, qwen, sdxl
+from landbrush.server.diffusion.families.flux import packed
+from PIL import Image
 from scipy import ndimage
 
 from tests.server.parity import (
     COMMON,
+    NEGATIVE,
+    PROMPT,
     SEED,
     SIDE,
     STEPS,
@@ -137,4 +144,56 @@ def kandinsky_2_1_inpaint(models, folder):
     return gap(ours, theirs.clamp(-1, 1))
 
 
-CASES = (sdxl_from_words, sdxl_image_to_image, sdxl_inpaint, kandinsky_2_1_inpaint)
+class _Processor:
+    """Stands for Qwen2VLProcessor, which needs a library of videos: tokens and patches."""
+
+    def __init__(self, tokens, pictures):
+        self.tokens, self.pictures = tokens, pictures
+
+    def __call__(self, text, images, padding, return_tensors):
+        seen = self.pictures(images=[images], return_tensors="pt")
+        count = int(seen["image_grid_thw"][0].prod()) // 4
+        asked = [one.replace(qwen.IMAGE, qwen.IMAGE * count) for one in text]
+        found = self.tokens(asked, return_tensors="pt")
+        return transformers.BatchFeature({**found, **seen})
+
+
+@torch.no_grad()
+def qwen_image_edit(models, folder):
+    from diffusers import QwenImageEditPipeline
+    from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit as module
+
+    model = brought(models, folder, "qwen-image-edit")
+    pictures = transformers.Qwen2VLImageProcessorPil.from_pretrained(model.folder("processor"))
+    tokens = _tokens(model, limit=qwen.TOKENS)
+    pipe = QwenImageEditPipeline(
+        scheduler=model.scheduler("flow Euler"),
+        vae=model.part("vae"),
+        text_encoder=model.part("text_encoder"),
+        tokenizer=tokens,
+        processor=_Processor(tokens, pictures),
+        transformer=model.part("transformer"),
+    )
+    pipe.set_progress_bar_config(disable=True)
+    pixels = (picture()[0] * 255).round().byte().permute(1, 2, 0).numpy()
+    shown = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+    whole = module.calculate_dimensions
+    module.calculate_dimensions = lambda area, ratio: (SIDE, SIDE, None)  # not a million pixels
+    try:
+        theirs = pipe(
+            image=Image.fromarray(pixels),
+            prompt=PROMPT,
+            negative_prompt=NEGATIVE,
+            true_cfg_scale=4.0,
+            num_inference_steps=STEPS,
+            latents=packed(noise(4)),
+            output_type="pt",
+        ).images
+    finally:
+        module.calculate_dimensions = whole
+    work = dataclasses.replace(drawing(model, "flow Euler", 4.0), picture=shown * 2 - 1)
+    ours, _ = qwen.edited(work)
+    return gap(ours / 2 + 0.5, theirs)
+
+
+CASES = (qwen_image_edit, sdxl_from_words, sdxl_image_to_image, sdxl_inpaint, kandinsky_2_1_inpaint)

@@ -36,6 +36,7 @@ EDITORS = {
     "icedit": ["icedit"],
     "flux-kontext": ["flux-kontext"],
     "flux2-klein": ["flux2-klein-4b"],
+    "qwen-image-edit": ["qwen-image-edit"],
     "generate": ["mmm-rs"],
 }
 BASES = ["kandinsky21-prior", "kandinsky22-prior", "flux-fill"]

@@ -425,6 +425,84 @@ def kandinsky_decoder(folder, seed=0, **more):
     return folder
 
 
+def qwen_tokens():
+    """As chat_tokens, with the signs of a picture."""
+    from transformers import Qwen2Tokenizer
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    special += ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>"]
+    words = {token: at for at, token in enumerate([*bytes_to_unicode().values(), *special])}
+    return Qwen2Tokenizer(
+        vocab=words, merges=[], pad_token=special[0], additional_special_tokens=special[1:]
+    )
+
+
+def qwen(folder, seed=0):
+    """Qwen-Image-Edit's layout."""
+    from diffusers import (
+        AutoencoderKLQwenImage,
+        FlowMatchEulerDiscreteScheduler,
+        QwenImageTransformer2DModel,
+    )
+    from transformers import (
+        Qwen2_5_VLConfig,
+        Qwen2_5_VLForConditionalGeneration,
+        Qwen2VLImageProcessorPil,
+    )
+
+    torch.manual_seed(seed)
+    QwenImageTransformer2DModel(
+        patch_size=2,
+        in_channels=16,
+        out_channels=4,
+        num_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=3,
+        joint_attention_dim=16,
+        axes_dims_rope=(8, 4, 4),
+    ).save_pretrained(folder / "transformer")
+    AutoencoderKLQwenImage(
+        base_dim=8,
+        z_dim=4,
+        dim_mult=[1, 2, 4, 4],
+        num_res_blocks=1,
+        temperal_downsample=[False, True, True],
+        latents_mean=[0.1, -0.2, 0.0, 0.3],
+        latents_std=[1.5, 0.8, 1.0, 2.0],
+    ).save_pretrained(folder / "vae")
+    tokens = qwen_tokens()
+    small = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "vocab_size": 300,
+        "rope_scaling": {"type": "mrope", "mrope_section": [1, 1, 2]},
+    }
+    config = Qwen2_5_VLConfig(
+        text_config=small,
+        vision_config={
+            "depth": 2,
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_heads": 2,
+            "out_hidden_size": 16,
+        },
+        image_token_id=tokens.convert_tokens_to_ids("<|image_pad|>"),
+        vision_start_token_id=tokens.convert_tokens_to_ids("<|vision_start|>"),
+        vision_end_token_id=tokens.convert_tokens_to_ids("<|vision_end|>"),
+    )
+    Qwen2_5_VLForConditionalGeneration(config).save_pretrained(folder / "text_encoder")
+    tokens.save_pretrained(folder / "tokenizer")
+    Qwen2VLImageProcessorPil().save_pretrained(folder / "processor")
+    FlowMatchEulerDiscreteScheduler(shift=1.0, use_dynamic_shifting=True).save_pretrained(
+        folder / "scheduler"
+    )
+    return folder
+
+
 def kandinsky_prior(folder, seed=0):
     """Kandinsky 2.2's prior."""
     from diffusers import PriorTransformer, UnCLIPScheduler
@@ -538,6 +616,7 @@ def build(model_id, folder):
         "kandinsky22-prior": lambda: kandinsky_prior(folder),
         "kandinsky21-inpainting": lambda: worded_decoder(folder),
         "kandinsky21-prior": lambda: kandinsky_prior(folder, seed=1),
+        "qwen-image-edit": lambda: qwen(folder),
         "sd20": lambda: stable_diffusion(folder, 4, seed=2),
         "sdxl": lambda: sdxl(folder, 4),
         "sdxl-inpainting": lambda: sdxl(folder, 9),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ...ground.errors import BadRequest
-from . import flux, flux2, kandinsky, kandinsky21, pixart, sd, sd3, sdxl
+from . import flux, flux2, kandinsky, kandinsky21, pixart, qwen, sd, sd3, sdxl
 from .family import Family, Recipe
 
 FAMILIES: dict[str, Family] = {
     one.FAMILY.id: one.FAMILY
-    for one in (sd, sdxl, kandinsky, kandinsky21, pixart, sd3, flux, flux2)
+    for one in (sd, sdxl, kandinsky, kandinsky21, pixart, sd3, flux, flux2, qwen)
 }
 
 
