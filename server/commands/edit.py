@@ -83,17 +83,7 @@ def _edit(given: argparse.Namespace) -> int:
         name: given.output.with_name(given.output.name + name.removeprefix(RESULT_FILE))
         for name in BESIDE.values()
     }
-    rasters = (given.raster, given.exemplar_raster, given.elevation)
-    shapes = tuple(
-        Path(str(path).partition(LAYER_NAME)[0])
-        for path in (
-            *(given.polygons, given.exemplar, given.protect),
-            *(file for _, file in ground_files(given)),
-        )
-        if path is not None
-    )
-    rasters += tuple(path for one in examples_of(given) for path in one[:2])
-    shapes += tuple(one[2] for one in examples_of(given) if len(one) > 2)
+    rasters, shapes = _named(given)
     read = [path for path in (*rasters, *shapes) if path is not None]
     _check_targets(given, read, (given.output, beside, *aside.values()))
     models = model_folder_of(given)
@@ -125,6 +115,17 @@ def _edit(given: argparse.Namespace) -> int:
         if target.is_file():
             print(f"{target}: {ASIDE[name]}")
     return 0
+
+
+def _named(given: argparse.Namespace) -> tuple[tuple[Path | None, ...], tuple[Path, ...]]:
+    """The rasters and the files of polygons that the command names."""
+    shown = examples_of(given)
+    rasters = (given.raster, given.exemplar_raster, given.elevation)
+    named = [given.polygons, given.exemplar, given.protect]
+    named += [file for _, file in ground_files(given)]
+    shapes = tuple(Path(str(path).partition(LAYER_NAME)[0]) for path in named if path is not None)
+    shapes += tuple(one[2] for one in shown if len(one) > 2)
+    return (*rasters, *(path for one in shown for path in one[:2])), shapes
 
 
 @contextlib.contextmanager

@@ -50,7 +50,8 @@ class DatasetConfig:
 
 @dataclass(frozen=True)
 class Making:
-    """What the samples of all sources share."""
+    """What the samples of all sources share. `output`: folder of the dataset. `config`: how it is
+    built. `captioner`: says what a picture shows; None: nobody does."""
 
     output: Path
     config: DatasetConfig

@@ -47,7 +47,8 @@ class Preference(EditPair):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(EditorRecipe):
-    """As the paper has it for Stable Diffusion 1.5. `beta`: how strictly it stays near the network
+    """As the paper has it for Stable Diffusion 1.5. `steps`: changes of the weights. `batch`
+    preferences are drawn `accumulate` times a step. `beta`: how strictly it stays near the network
     as it was; `rate`: of AdamW."""
 
     steps: int = 2000

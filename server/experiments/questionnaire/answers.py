@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,22 +93,8 @@ def summed(ratings: Sequence[Rating], folder: Path, title: str) -> Path:
     """results.json and results.md in the folder; returns the second."""
     if not ratings:
         raise BadRequest("Nobody has answered yet.")
-    systems = sorted({one.system for one in ratings})
-    rows = {
-        system: {
-            "fidelity": _mean(ratings, system, lambda one: one.fidelity),
-            "satisfaction": _mean(ratings, system, lambda one: one.satisfaction),
-            "score": _mean(ratings, system, lambda one: one.score),
-            **{
-                f"score, {group}": _mean(
-                    [one for one in ratings if one.group == group], system, lambda one: one.score
-                )
-                for group in GROUPS
-            },
-        }
-        for system in systems
-    }
-    cases: dict[str, dict[str, list[float]]] = {system: defaultdict(list) for system in systems}
+    rows = {one: _row(ratings, one) for one in sorted({one.system for one in ratings})}
+    cases: dict[str, dict[str, list[float]]] = {system: defaultdict(list) for system in rows}
     for one in ratings:
         cases[one.system][one.case].append(one.score)
     people = {group: {one.respondent for one in ratings if one.group == group} for group in GROUPS}
@@ -120,7 +106,6 @@ def summed(ratings: Sequence[Rating], folder: Path, title: str) -> Path:
         "cases": cases,
     }
     write_json(folder / "results.json", about)
-    columns = ("fidelity", "satisfaction", "score", *(f"score, {group}" for group in GROUPS))
     lines = [
         f"# {title}",
         "",
@@ -128,12 +113,7 @@ def summed(ratings: Sequence[Rating], folder: Path, title: str) -> Path:
         f"others, {LOWEST} to {HIGHEST}; score: mean of fidelity and satisfaction. In brackets the "
         "middle 95 % of the mean over resampled respondents and cases.",
         "",
-        "| system | " + " | ".join(columns) + " |",
-        "|---" * (len(columns) + 1) + "|",
-        *(
-            f"| {system} | " + " | ".join(_cell(row[name]) for name in columns) + " |"
-            for system, row in rows.items()
-        ),
+        *_table(rows),
         "",
         "## Score by case",
         "",
@@ -142,6 +122,31 @@ def summed(ratings: Sequence[Rating], folder: Path, title: str) -> Path:
     path = folder / "results.md"
     write_text(path, "\n".join(lines))
     return path
+
+
+def _row(ratings: Sequence[Rating], system: str) -> dict[str, dict[str, Any] | None]:
+    """A system's means: of both questions, of their mean, and of that by group."""
+    found = {
+        "fidelity": _mean(ratings, system, lambda one: one.fidelity),
+        "satisfaction": _mean(ratings, system, lambda one: one.satisfaction),
+        "score": _mean(ratings, system, lambda one: one.score),
+    }
+    for group in GROUPS:
+        mine = [one for one in ratings if one.group == group]
+        found[f"score, {group}"] = _mean(mine, system, lambda one: one.score)
+    return found
+
+
+def _table(rows: Mapping[str, Mapping[str, dict[str, Any] | None]]) -> list[str]:
+    columns = list(next(iter(rows.values())))
+    return [
+        "| system | " + " | ".join(columns) + " |",
+        "|---" * (len(columns) + 1) + "|",
+        *(
+            f"| {system} | " + " | ".join(_cell(row[name]) for name in columns) + " |"
+            for system, row in rows.items()
+        ),
+    ]
 
 
 def _mean(ratings: Iterable[Rating], system: str, value: Any) -> dict[str, Any] | None:

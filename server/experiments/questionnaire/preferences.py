@@ -6,15 +6,16 @@ import itertools
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ...ground.errors import BadRequest
 from ...ground.files import write_text
 from ...training.preferences import LIST
 from ..benchmark.protocol import plain
 from .answers import Rating
-from .make import shown_cases
+from .make import Shown, shown_cases
 
 HELD_EVERY = 10
 """Of so many cases one is kept to validate on."""
@@ -30,30 +31,12 @@ def write(ratings: Sequence[Rating], results: Path, folder: Path, margin: float)
     for one in ratings:
         scores[one.case, one.system].append(one.score)
     mean = {key: sum(found) / len(found) for key, found in scores.items()}
-    lines = []
+    lines: list[dict[str, Any]] = []
     cases = [case for case in shown_cases(results) if case.source is not None]
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
     for number, case in enumerate(cases):
-        rated = [system for system in case.pictures if (case.name, system) in mean]
-        for first, second in itertools.combinations(sorted(rated), 2):
-            gap = mean[case.name, first] - mean[case.name, second]
-            if abs(gap) < margin:
-                continue
-            better, worse = (first, second) if gap > 0 else (second, first)
-            assert case.source is not None
-            files = {
-                "before": case.source,
-                "better": case.pictures[better],
-                "worse": case.pictures[worse],
-            }
-            lines.append(
-                {
-                    **{role: _copied(path, folder, case.name) for role, path in files.items()},
-                    "caption": case.request,
-                    "part": "val" if number % HELD_EVERY == HELD_EVERY - 1 else "train",
-                    "margin": round(abs(gap), 3),
-                }
-            )
+        part = "val" if number % HELD_EVERY == HELD_EVERY - 1 else "train"
+        lines += [{**line, "part": part} for line in _of_case(case, mean, folder, margin)]
     if not lines:
         raise BadRequest(
             f"No two edits of one picture differ by {margin:g} in their mean score; ask more "
@@ -61,6 +44,29 @@ def write(ratings: Sequence[Rating], results: Path, folder: Path, margin: float)
         )
     write_text(folder / LIST, "".join(json.dumps(line) + "\n" for line in lines))
     return len(lines)
+
+
+def _of_case(
+    case: Shown, mean: Mapping[tuple[str, str], float], folder: Path, margin: float
+) -> Iterator[dict[str, Any]]:
+    """A line for each two edits of a case that differ enough."""
+    assert case.source is not None
+    rated = sorted(system for system in case.pictures if (case.name, system) in mean)
+    for first, second in itertools.combinations(rated, 2):
+        gap = mean[case.name, first] - mean[case.name, second]
+        if abs(gap) < margin:
+            continue
+        better, worse = (first, second) if gap > 0 else (second, first)
+        files = {
+            "before": case.source,
+            "better": case.pictures[better],
+            "worse": case.pictures[worse],
+        }
+        yield {
+            **{role: _copied(path, folder, case.name) for role, path in files.items()},
+            "caption": case.request,
+            "margin": round(abs(gap), 3),
+        }
 
 
 def _copied(path: Path, folder: Path, case: str) -> str:
