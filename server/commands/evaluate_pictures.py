@@ -45,6 +45,9 @@ def add_commands(kinds: Any) -> None:
         default=1,
         help="processes that draw; with several GPUs each takes its own",
     )
+    made.add_argument(
+        "--accept-cost", action="store_true", help="agree to what a service will cost"
+    )
     made.set_defaults(run=_generation)
     add_folder_and_models(made)
     _add_questionnaire(kinds)
@@ -202,7 +205,7 @@ def compared(
         raise BadRequest(f"There is no folder of real pictures at {real}.")
     editors = Editors(models_of(given))
     wanted = asked.read(path, editors, more)
-    terms = generation.Terms(editors, real, given.inception, given.workers)
+    terms = generation.Terms(editors, real, given.inception, given.workers, given.accept_cost)
     page = generation.run(wanted, given.output, terms, say)
     print((page.parent / "tables.md").read_text("utf8"))
     print(f"the page: {page}")

@@ -190,7 +190,10 @@ def _beside(given: argparse.Namespace) -> Any:
             raise ModelNotNamed(
                 f"A loss by {kind} needs it: landbrush-server models set {kind} PATH."
             )
-    return Weights(given.clip_loss, given.dino_loss, chosen("image-text"), chosen("dino"))
+    clip = chosen("image-text") if given.clip_loss else ""
+    return Weights(
+        given.clip_loss, given.dino_loss, clip, chosen("dino") if given.dino_loss else ""
+    )
 
 
 def _like(model: Model, like: str) -> str:

@@ -1,5 +1,5 @@
-"""`landbrush-server train sinddm`: the network of one picture, for the editors 'sinddm' and 'text'
-(Han et al.; SinDDM, Kulikov et al. 2023)."""
+"""`landbrush-server train sinddm`: the network of one picture, for the editor 'sinddm' (Han et al.;
+SinDDM, Kulikov et al. 2023)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def _run(given: argparse.Namespace) -> int:
     path = folder / f"{name.removesuffix('.safetensors')}.safetensors"
     trainer = Trainer(Pyramid.of(image, given.as_released), recipe, best_device())
     if path.is_file() and not trainer.resume(path):
-        raise BadRequest(f"{path} is there, of another recipe; choose another --name.")
+        raise BadRequest(
+            f"{path} is there, of another recipe or another picture; choose another --name."
+        )
     if trainer.step:
         say(f"going on after step {trainer.step}")
 

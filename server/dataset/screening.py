@@ -31,7 +31,7 @@ KEEP, REJECT = "keep", "reject"
 
 def page(dataset: Path, target: Path, select: int, seed: int) -> Path:
     """Write the page of so many samples (0: all), evenly of all kinds; returns it."""
-    listed = _listed(dataset)
+    listed = list({line["file_name"]: line for line in _listed(dataset)}.values())
     chosen = listed if not select or select >= len(listed) else _evenly(listed, select, seed)
     samples = [
         {
@@ -41,7 +41,7 @@ def page(dataset: Path, target: Path, select: int, seed: int) -> Path:
             "text": line["text"],
             "data": _small(dataset / line["file_name"]),
         }
-        for line in {line["file_name"]: line for line in chosen}.values()
+        for line in chosen
     ]
     data = json.dumps(samples, separators=(",", ":")).replace("<", "\\u003c")
     text = TEMPLATE.read_text("utf8").replace("@DATA@", data)
@@ -98,11 +98,13 @@ def applied(dataset: Path, answers: Path) -> tuple[int, int, int]:
     rejected = []
     mended = 0
     for line in listed:
-        one = decided.get(line["file_name"], {})
-        if one.get("decision") == REJECT:
+        # A pair falls with either of its pictures, and a category is of the ground of both.
+        mine = decided.get(line["file_name"], {})
+        shown = decided.get(line.get("conditioning_image", ""), {})
+        if REJECT in (mine.get("decision"), shown.get("decision")):
             rejected.append(line)
             continue
-        category = one.get("category")
+        category = mine.get("category", shown.get("category"))
         parts = line.get("parts", {})
         if category is not None and category != parts.get("category", ""):
             parts = {**parts, "category": category}

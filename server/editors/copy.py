@@ -158,7 +158,11 @@ class Copy(Editor[CopyOptions]):
             memory.check(needed, "Turning the exemplar")
         source = source.turned(options.turn_degrees, options.scale)
         if options.count > 1:
-            window = replace(window, hole=spread(scene.mask, source.usable, options.count))
+            hole, fitted = spread(scene.mask, source.usable, options.count)
+            window = replace(window, hole=hole)
+            if fitted < options.count:
+                note = f"{fitted} of {options.count} copies fit whole into a polygon."
+                on_step(0, 1, None, "", {"notes": [note]})
             if not window.hole.any():
                 raise CannotEdit(
                     "Not one whole copy fits into the polygon: draw it larger, or choose a smaller "

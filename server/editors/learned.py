@@ -13,10 +13,10 @@ from ..contract.editors import option
 from ..ground.errors import CannotEdit
 from ..ground.optional import best_device
 from ..models.noise import AnchoredNoise
-from ..models.sinddm import LARGEST_PX, Pyramid
+from ..models.sinddm import LARGEST_PX, Pyramid, working_size
 from ..synthesis.copying import Source, copy, spread
 from ..synthesis.pyramid import Level
-from ..synthesis.resampling import BILINEAR, BOX, resized
+from ..synthesis.resampling import BILINEAR, BOX, LANCZOS, resized
 from ..synthesis.scaling import Scaling
 from .base import OnStep, Scene, thick_enough
 from .guided import Guidance, GuidedOptions, sentences_of, shown_of, steering_of
@@ -251,6 +251,22 @@ class Learned:
         return trainer.run(path, told)
 
 
+def shrunk(scene: Scene) -> Scene:
+    """A scene at the size that is learned; exemplars stay as they are."""
+    shape = scene.mask.shape
+    size = working_size(*shape)
+    if size == shape:
+        return scene
+    share = resized(np.stack([scene.valid, scene.mask]).astype(np.float32), size, BOX)
+    return replace(
+        scene,
+        image=resized(scene.filled(), size, LANCZOS),
+        valid=share[0] > 0.5,
+        mask=share[1] > 0.01,
+        gsd_m=scene.gsd_m * (shape[0] * shape[1] / (size[0] * size[1])) ** 0.5,
+    )
+
+
 def _laid(scene: Scene, scaling: Scaling, drawn: np.ndarray) -> np.ndarray:
     return np.where(scene.mask, scaling.restored(drawn), scene.image).astype(np.float32)
 
@@ -266,7 +282,7 @@ def _pasted(
     source = Source(chosen.image, chosen.usable).turned(options.turn_degrees, options.scale)
     window = Level(scene.image, scene.mask, scene.valid)
     if options.count > 1:
-        window = replace(window, hole=spread(scene.mask, source.usable, options.count))
+        window = replace(window, hole=spread(scene.mask, source.usable, options.count)[0])
         if not window.hole.any():
             raise CannotEdit(
                 "Not one whole copy fits into the polygon: draw it larger, or choose a smaller "

@@ -7,9 +7,9 @@ import numpy as np
 
 from ..contract.editors import EditorInfo
 from ..ground.optional import installed, needed, without
-from .base import Editor, Given, OnStep, Scene
+from .base import Drawn, Editor, Given, OnStep, Scene
 from .guided import with_paraphrases
-from .learned import Learned, LearnedVariationOptions
+from .learned import Learned, LearnedVariationOptions, shrunk
 
 
 class LearnedVariation(Editor[LearnedVariationOptions]):
@@ -55,3 +55,14 @@ class LearnedVariation(Editor[LearnedVariationOptions]):
     ) -> np.ndarray:
         """Train or go on training, then sample inside the mask."""
         return Learned(self.models, self.info.title).edit(scene, prompt, options, seed, on_step)
+
+    def own_picture(
+        self,
+        scene: Scene,
+        prompt: str,
+        options: LearnedVariationOptions,
+        seed: int,
+        canvas: str = "",
+    ) -> Drawn:
+        """On the picture as SinDDM brings it to the size that it learns (at most 50,000 pixels)."""
+        return super().own_picture(shrunk(scene), prompt, options, seed)

@@ -115,10 +115,11 @@ class _OwnOptions:
         AUTOMATIC,
         choices=(AUTOMATIC, CLOSED, LEARNED),
         help=(
-            "Closed form: the denoiser of the picture's own patches, in seconds. Learned: SinDDM "
-            "as published, a network trained on the window first (minutes to days); the words "
-            "guide it, and of these options those of guidance count. Automatic: as 'models set "
-            "text-engine' says, else the closed form."
+            "Closed form: the denoiser of the picture's own patches, in seconds. Learned: SinDDM, "
+            "a network trained on the window first (minutes to hours, by its fast recipe); the "
+            "words guide it, and of these options those of guidance count. 'Variation, learned' "
+            "has all of its options. Automatic: as 'models set text-engine' says, else the closed "
+            "form."
         ),
     )
     resampling: int = option(

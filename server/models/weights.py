@@ -23,8 +23,9 @@ KINDS = {
     "lpips": "folder with AlexNet's weights and those of LPIPS 0.1",
     "damage": "ChangeStar's checkpoint for building damage (xView2, s1c5, ViT-B), for F1 of damage",
     "vision-language": "folder of a vision-language model that transformers reads, to judge "
-    "edits (VIEScore)",
-    "judge": "URL of an OpenAI-compatible service that sees pictures, to judge edits (VIEScore)",
+    "edits (after VIEScore)",
+    "judge": "URL of an OpenAI-compatible service that sees pictures, to judge edits "
+    "(after VIEScore)",
     "judge-model": "name of the model there",
     "judge-key-file": "file with the key for it (or the environment's LANDBRUSH_JUDGE_KEY)",
     "image-service": "URL of an OpenAI-compatible service that draws pictures from words, to "

@@ -34,25 +34,42 @@ def placements(
             yield hole, from_rows, from_cols
 
 
-def spread(mask: np.ndarray, usable: np.ndarray, count: int, gap_px: int = 2) -> np.ndarray:
-    """Where `count` sources lie side by side in a mask (H, W): in rows and columns, whole, nearest
-    to its middle, so many fewer as do not fit. A hole of one part each for `placements`."""
+def spread(
+    mask: np.ndarray, usable: np.ndarray, count: int, gap_px: int = 2
+) -> tuple[np.ndarray, int]:
+    """Where `count` sources lie side by side in each part of a mask (H, W): in rows and columns,
+    whole, nearest to its middle, so many fewer as do not fit. A hole of one part each for
+    `placements`, and the fewest that a part has room for."""
     rows = np.flatnonzero(usable.any(1))
     cols = np.flatnonzero(usable.any(0))
     out = np.zeros_like(mask)
     if not len(rows):
-        return out
+        return out, 0
     shape = usable[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+    if ndimage.label(shape, np.ones((3, 3)))[1] > 1:
+        shape = np.ones_like(shape)
+    parts, number = ndimage.label(mask, np.ones((3, 3)))
+    least = count
+    for part in range(1, number + 1):
+        least = min(least, _laid_in(out, parts == part, shape, (count, gap_px)))
+    return out, least
+
+
+def _laid_in(out: np.ndarray, mask: np.ndarray, shape: np.ndarray, how: tuple[int, int]) -> int:
+    """Lay so many footprints into one part, with a gap; how many fitted."""
+    count, gap_px = how
     size = np.array(shape.shape)
     if (size > mask.shape).any():
-        return out
-    room = ndimage.binary_erosion(np.pad(mask, 1), np.ones(size))[1:-1, 1:-1]
+        return 0
+    padded = np.pad(mask, 1)
+    room = ndimage.minimum_filter(padded, tuple(size), mode="constant", cval=0)[1:-1, 1:-1]
     spots = _lattice(room, size + gap_px)
     middle = np.array(ndimage.center_of_mass(mask))
     order = np.argsort(((spots - middle) ** 2).sum(1), kind="stable")
-    for top, left in (spots[order[:count]] - size // 2).astype(int):
+    chosen = spots[order[:count]]
+    for top, left in (chosen - size // 2).astype(int):
         out[top : top + size[0], left : left + size[1]] |= shape
-    return out
+    return len(chosen)
 
 
 def _lattice(room: np.ndarray, step: np.ndarray) -> np.ndarray:

@@ -1,10 +1,11 @@
 """Preference tuning of an editor by instruction (Diffusion-DPO, Wallace et al. 2023): of two edits
 of one picture by one instruction, the one that people liked better becomes the likelier.
 
-The loss of a pair at one level with one noise is -log sigmoid(-beta (gap of the learned network -
-gap of the network as it was)), where a gap is the noise's squared error on the preferred edit less
-that on the other (equation 14, its time's weight taken as constant, and the number of steps in
-beta, as its authors do).
+The loss of a pair at one level with one noise is -log sigmoid(-beta / 2 (gap of the learned network
+- gap of the network as it was)), where a gap is the noise's squared error on the preferred edit
+less that on the other (equation 14; its time's weight is constant, the number of steps is in beta,
+and the half is its authors' code's). They trained with thousands of pairs a step at a rate far
+lower; rate and batch here are this project's, for some hundred preferences.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Preference(EditPair):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(EditorRecipe):
-    """As the paper has it for Stable Diffusion 1.5. `steps`: changes of the weights. `batch`
+    """With the paper's beta for Stable Diffusion 1.5. `steps`: changes of the weights. `batch`
     preferences are drawn `accumulate` times a step. `beta`: how strictly it stays near the network
     as it was; `rate`: of AdamW."""
 
@@ -113,7 +114,7 @@ class PreferenceTrainer(UNetTrainer):
         """Nothing is widened: what is compared must be an editor already."""
 
     def make_optimiser(self, values: Any) -> torch.optim.Optimizer:
-        """AdamW, as published."""
+        """AdamW."""
         return torch.optim.AdamW(values, lr=self.recipe.rate, weight_decay=self.recipe.decay)
 
     def loss(self, rng: np.random.Generator) -> torch.Tensor:
@@ -142,7 +143,7 @@ class PreferenceTrainer(UNetTrainer):
             - self._error(net, self.latent(worse), (words, source, noise, level))
             for net in (self.net, self.before)
         ]
-        return -functional.logsigmoid(-self.recipe.beta * (gaps[0] - gaps[1].detach()))
+        return -functional.logsigmoid(-self.recipe.beta / 2 * (gaps[0] - gaps[1].detach()))
 
     def _error(self, net: Any, latent: torch.Tensor, given: tuple[torch.Tensor, ...]) -> Any:
         words, source, noise, level = given

@@ -10,6 +10,7 @@ the noise; an exponential mean of the weights is what samples.
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import math
 from collections.abc import Callable
@@ -90,6 +91,9 @@ class Trainer:
         # Bytes of bfloat16 and a compiled graph pay on a GPU only; on a CPU both are slower.
         self.predict = torch.compile(self.net, dynamic=True) if self.on_gpu else self.net
         self.optimiser = torch.optim.Adam(self.net.parameters(), lr=recipe.rate)
+        digest = hashlib.sha256(json.dumps([list(pyramid.blurs)]).encode())
+        digest.update(np.ascontiguousarray(pyramid.images[-1], np.float32).tobytes())
+        self.picture = digest.hexdigest()
         self.step = 0
         self.pixels = 0
         self.loss = 1.0
@@ -134,7 +138,7 @@ class Trainer:
         """The mean of weights after a step."""
         decay = min(self.recipe.decay, (1 + self.step) / (10 + self.step))
         if self.recipe.published:
-            if self.step % MEAN_EVERY:
+            if self.step % MEAN_EVERY and self.step < self.recipe.steps:
                 return
             decay = self.recipe.decay if self.step >= MEAN_FROM else 0.0
         for kept, new in zip(self.mean.parameters(), self.net.parameters(), strict=True):
@@ -202,6 +206,7 @@ class Trainer:
             tensors |= {f"optimiser.{number}.{k}": torch.as_tensor(v) for k, v in moments.items()}
         about = {
             "recipe": json.dumps(self.recipe.told()),
+            "picture": self.picture,
             "step": str(self.step),
             "pixels": str(self.pixels),
             "loss": f"{self.loss:.6f}",
@@ -214,6 +219,8 @@ class Trainer:
             return False
         tensors, about = weights.load(path)
         if about.get("recipe") != json.dumps(self.recipe.told()):
+            return False
+        if about.get("picture", self.picture) != self.picture:
             return False
         for name, net in (("model", self.net), ("ema", self.mean)):
             net.load_state_dict(_below(tensors, f"{name}.denoise_fn."))

@@ -15,6 +15,7 @@ from landbrush.server.experiments import paper_tables
 from landbrush.server.experiments.generation import asked, drawing
 from landbrush.server.ground.errors import BadRequest
 from landbrush.server.store.importing import Arrival, import_model
+from landbrush.server.words.endpoint import Endpoint, NoAnswer
 from PIL import Image
 
 from tests.server import tiny_pipelines
@@ -80,7 +81,7 @@ def small(folder):
 
 
 @pytest.mark.slow
-def test_table_two_runs_and_goes_on(models, painter, tmp_path, capsys):
+def test_table_two_runs_and_goes_on(models, painter, tmp_path, monkeypatch, capsys):
     brought(models, tmp_path)
     real, elsewhere = photos(tmp_path / "real"), photos(tmp_path / "elsewhere", 2)
     table = small(tmp_path)
@@ -88,11 +89,16 @@ def test_table_two_runs_and_goes_on(models, painter, tmp_path, capsys):
     table.write_text(table.read_text() + more)
     given = ["evaluate", "generation", "--systems", str(table), "--real", str(real)]
     given += ["--output", str(tmp_path / "out"), "--home", str(tmp_path / "home")]
-    painter.script = [500, 500]
+    assert __main__.main(given) == 1
+    assert "--accept-cost" in capsys.readouterr().err and not painter.asked
+    given.append("--accept-cost")
+    monkeypatch.setattr(drawing, "PAUSES_S", (0.0, 0.0))
+    painter.script = [500] * 4
     assert __main__.main(given) == 0
     first = json.loads((tmp_path / "out" / "report.json").read_text())
     assert "500" in first["not run"]["DALL-E 3"] and first["pictures"]["DALL-E 3"] == 0
     assert all(first["pictures"][name] == 2 for name in ("SD1.5", "SD2.0", "SDXL", "MMM-RS"))
+    assert len(first["files"]["SDXL"]) == 2 and first["asked"][1] == "fog, a harbour"
     made = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "made").rglob("*.png")}
     assert len(made) == 8
     with Image.open(next(p for p in made if "SDXL" in str(p))) as picture:
@@ -123,6 +129,9 @@ def test_table_two_runs_and_goes_on(models, painter, tmp_path, capsys):
 def test_it_is_a_table_of_the_papers_too(models, tmp_path, monkeypatch, capsys):
     brought(models, tmp_path)
     table = small(tmp_path)
+    begin, *systems = table.read_text().split("[[system]]")
+    few = [one for one in systems if not any(name in one for name in ("SDXL", "SD2.0"))]
+    table.write_text("[[system]]".join([begin, *few]))
     monkeypatch.setattr(paper_tables, "path_of", lambda name: table)
     given = ["--table", "mmm-rs-2", "--data", str(photos(tmp_path / "real")), "--most", "2"]
     given += ["--output", str(tmp_path / "out"), "--home", str(tmp_path / "home")]
@@ -130,15 +139,33 @@ def test_it_is_a_table_of_the_papers_too(models, tmp_path, monkeypatch, capsys):
     found = json.loads((tmp_path / "out" / "report.json").read_text())
     assert found["pictures"]["MMM-RS"] == 4 and "image-service" in found["not run"]["DALL-E 3"]
     with_others = list((tmp_path / "out" / "made").rglob("00000-0001.png"))
-    assert len(with_others) == 4
+    assert len(with_others) == 2
     capsys.readouterr()
+
+
+def test_a_service_that_is_busy_or_knows_fewer_settings_is_asked_again(
+    models, painter, monkeypatch
+):
+    monkeypatch.setattr(drawing, "PAUSES_S", (0.0, 0.0, 0.0))
+    named = Endpoint.named(models.folder, "image-service")
+    painter.script = [503, 429]
+    assert drawing._asked(named, "a town").startswith(b"\x89PNG")
+    assert len(painter.asked) == 3
+    painter.script = [400]  # its pictures are coded always: it refuses to be told so
+    assert drawing._asked(named, "a lake").startswith(b"\x89PNG")
+    first, second = (body for _, body in painter.asked[-2:])
+    assert set(first) - set(second) == {"response_format"}
+    painter.script = [401] * 9
+    with pytest.raises(NoAnswer, match="401"):
+        drawing._asked(named, "a lake")
+    assert len(painter.script) == 8  # a refusal is not asked again
 
 
 def test_another_prompt_is_drawn_anew(tmp_path):
     path = tmp_path / "a.png"
     Image.new("RGB", (8, 8)).save(path, pnginfo=drawing._about("a town", 3))
-    assert drawing._is_of(path, "a town", 3)
-    assert not drawing._is_of(path, "a lake", 3) and not drawing._is_of(path, "a town", 4)
+    assert drawing.is_of(path, "a town", 3)
+    assert not drawing.is_of(path, "a lake", 3) and not drawing.is_of(path, "a town", 4)
 
 
 @pytest.mark.parametrize(

@@ -175,18 +175,32 @@ def test_the_server_gives_the_page_alone_and_keeps_what_is_right(results, tmp_pa
 
 
 def test_pictures_of_a_generation_are_asked_about_too(tmp_path):
-    from landbrush.server.experiments.generation import drawing
+    from pathlib import Path
+
+    from landbrush.server.experiments.generation import _place, drawing
 
     made = tmp_path / "results" / "made"
+    files: dict[str, list[Path]] = {}
     for system in ("SDXL-abcdef12", "MMM-RS-12345678"):
         for number, prompt in enumerate(("a town", "a lake")):
             path = made / system / f"{number:05d}-0000.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (64, 64)).save(path, pnginfo=drawing._about(prompt, 0))
-    (tmp_path / "results" / "report.json").write_text("{}")
+            files.setdefault(system[:-9], []).append(path)
+    # One of another maker, whose order is that of the prompts; it has one picture too few.
+    Image.new("RGB", (64, 64)).save(tmp_path / "x.jpg")
+    files["by hand"] = [tmp_path / "x.jpg"]
+    told = {
+        name: [_place(path, tmp_path / "results") for path in paths]
+        for name, paths in files.items()
+    }
+    assert told["SDXL"][0] == "made/SDXL-abcdef12/00000-0000.png"
+    report = {"asked": ["a town", "a lake"], "files": told}
+    (tmp_path / "results" / "report.json").write_text(json.dumps(report))
     page = make.make(tmp_path / "results", tmp_path / "q", make.Asked())
     _, data = shown(page)
     assert [case["request"] for case in data["cases"]] == ["a town", "a lake"]
-    assert all(case["source"] == "" and len(case["pictures"]) == 2 for case in data["cases"])
+    assert all(case["source"] == "" for case in data["cases"])
+    assert [len(case["pictures"]) for case in data["cases"]] == [3, 2]
     key = answers.key_in(page.parent)
-    assert {one["system"] for one in key["pictures"].values()} == {"SDXL", "MMM-RS"}
+    assert {one["system"] for one in key["pictures"].values()} == {"SDXL", "MMM-RS", "by hand"}

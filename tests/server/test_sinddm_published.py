@@ -140,13 +140,24 @@ def test_objects_lie_side_by_side_whole_and_apart():
     usable = np.zeros((20, 20), bool)
     usable[4:16, 5:15] = True  # 12 x 10
     for count in (1, 4, 9):
-        hole = spread(mask, usable, count)
+        hole, fitted = spread(mask, usable, count)
         parts, found = ndimage.label(hole, np.ones((3, 3)))
-        assert found == count and not (hole & ~mask).any()
+        assert found == count == fitted and not (hole & ~mask).any()
         assert set(np.bincount(parts.ravel())[1:]) == {120}
-    assert 15 <= ndimage.label(spread(mask, usable, 500))[1] <= (50 // 14) * (90 // 12) + 8
-    assert not spread(mask, np.ones((58, 20), bool), 3).any()  # not one fits
-    assert not spread(mask, np.zeros((5, 5), bool), 3).any()
+    assert 15 <= ndimage.label(spread(mask, usable, 500)[0])[1] <= (50 // 14) * (90 // 12) + 8
+    for none in (np.ones((58, 20), bool), np.zeros((5, 5), bool)):  # not one fits; nothing
+        hole, fitted = spread(mask, none, 3)
+        assert fitted == 0 and not hole.any()
+
+
+def test_each_polygon_gets_its_number_of_objects():
+    mask = np.zeros((60, 140), bool)
+    mask[5:55, 5:60] = mask[20:40, 80:120] = True
+    usable = np.zeros((20, 20), bool)
+    usable[3:13, 3:13] = usable[3, 16] = True  # in pieces: by their common rectangle, 10 x 14
+    hole, fitted = spread(mask, usable, 4)
+    assert ndimage.label(hole[:, :70])[1] == 4
+    assert ndimage.label(hole[:, 70:])[1] == fitted < 4
 
 
 @pytest.mark.parametrize("editor", ["copy", "sinddm"])

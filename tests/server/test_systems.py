@@ -10,7 +10,7 @@ import pytest
 from landbrush.server import __main__
 from landbrush.server.editors.frame import FIT, GIVEN, SQUARE, WIDTH, Frame, Grid
 from landbrush.server.experiments import benchmark, paper_tables
-from landbrush.server.experiments.benchmark import Terms, folders, protocol, runs, systems
+from landbrush.server.experiments.benchmark import Terms, folders, protocol, runs
 from landbrush.server.experiments.benchmark.asked import Asked, editor_of, key_of
 from landbrush.server.ground.errors import BadRequest
 from landbrush.server.store.importing import Arrival, import_model
@@ -268,9 +268,9 @@ def test_han_1_asks_its_six_cases_of_folders(editors, tmp_path):
     assert found.cases[5].polygon == [[20, 30], [60, 30], [60, 50], [20, 50]]
     assert found.cases[3].polygon[0] == pytest.approx([72 * 0.325] * 2)
     names = {one.base for one in found.named.values()}
-    assert names == {"sinddm", "text", "stable-diffusion", "kandinsky"}  # not Text2Earth
+    assert names == {"Han et al.", "text", "stable-diffusion", "kandinsky"}  # not Text2Earth
     assert found.named["kandinsky, as published"].model == "kandinsky21-inpainting"
-    assert found.named["sinddm, as published"].options["momentum"] == 0.05
+    assert found.named["Han et al."].options["momentum"] == 0.05
     more = protocol.read(table, editors, protocol.Data(tmp_path, most=2))
     assert len(more.cases) == 11  # of one ship there is one
 
@@ -298,7 +298,10 @@ def test_han_1_runs_on_tiny_weights(models, tmp_path, capsys):
     brought(models, tmp_path, "sd15-inpainting", "kandinsky21-prior", "kandinsky21-inpainting")
     models.folder.choose("image-text", str(tiny_clip.saved(tmp_path)))
     text = paper_tables.path_of("han-1").read_text().replace("seeds = [0, 1, 2]", "seeds = [0]")
-    text = text.replace('steps = 12000, width = "160"', 'steps = 2, width = "32", views = 1')
+    text = text.replace(
+        '"published", steps = 12000, width = "160"', '"fast", steps = 2, width = "32", views = 1'
+    )
+    text = text.replace('["as published", "product"]', '["as published"]')
     text = text.replace("{ steps = 50 }", "{ steps = 2 }").replace(
         "{ steps = 100 }", "{ steps = 2 }"
     )
@@ -309,11 +312,8 @@ def test_han_1_runs_on_tiny_weights(models, tmp_path, capsys):
     assert __main__.main(["evaluate", "cases", *given]) == 0
     records = list(runs.records(tmp_path / "out" / "results.jsonl"))
     made = {(one["case"], one["system"]) for one in records if not one["failure"]}
-    for system in ("sinddm", "stable-diffusion", "kandinsky"):
-        for way in systems.WAYS:
-            assert ("ship 1", f"{system}, {way}") in made, [
-                one for one in records if one["failure"]
-            ]
+    for system in ("Han et al.", "stable-diffusion", "kandinsky"):
+        assert ("ship 1", system) in made, [one for one in records if one["failure"]]
     assert all("clip_score" in one["values"] for one in records if not one["failure"])
     capsys.readouterr()
 

@@ -99,7 +99,8 @@ def test_figure_8_runs(models, tmp_path, capsys):
     models.folder.choose("image-text", str(tiny_clip.saved(tmp_path / "a")))
     models.folder.choose("second-image-text", str(tiny_clip.saved(tmp_path / "b", seed=1)))
     path = small(paper_tables.path_of("han-8"), tmp_path)
-    text = path.read_text().replace("seeds = [0, 1, 2]", "seeds = [0]").replace('"160"', '"32"')
+    text = path.read_text().replace("seeds = [0, 1, 2]", "seeds = [0]")
+    text = text.replace('"published", steps', '"fast", steps').replace('"160"', '"32"')
     path.write_text(text.replace("ensemble =", "views = 1, ensemble ="))
     given = ["--cases", str(path), "--data", str(aid(tmp_path / "data"))]
     given += ["--output", str(tmp_path / "out"), "--home", str(tmp_path / "home")]

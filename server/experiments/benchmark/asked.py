@@ -17,6 +17,9 @@ from ...store.installed import sha256
 from .protocol import Case, Protocol
 from .systems import REFERENCE, REFERENCES, STEERING
 
+DRAWN_BY = ("text-engine", "vision-language")
+"""Further settings that a result may depend on: what draws for 'text', and who ranks candidates."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -50,7 +53,7 @@ def key_of(editors: Editors, protocol: Protocol, case: Case, asked: Asked) -> st
     if asked.system not in REFERENCES:
         parts += [
             [kind, models.chosen(kind), weights.state_of(Path(models.chosen(kind)))]
-            for kind in STEERING
+            for kind in (*STEERING, *DRAWN_BY)
             if models.chosen(kind)
         ]
     if asked.system == REFERENCE:

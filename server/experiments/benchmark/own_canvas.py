@@ -10,10 +10,10 @@ import numpy as np
 import shapely
 from PIL import Image
 
-from ...editors.base import COLOURS, Scene
+from ...editors.base import COLOURS, Given, Scene
 from ...editors.frame import GIVEN
 from ...editors.registry import Editors
-from ...ground.errors import BadRequest
+from ...ground.errors import BadRequest, ServerError
 from ...ground.files import whole_file
 from ...raster import bands, display, masks, polygons
 from ...raster.bands import Layer, Roles
@@ -43,7 +43,10 @@ def draw(editors: Editors, protocol: Protocol, case: Case, asked: Asked, path: P
         picture, mask = _squared(picture, mask, max(min(mask.shape), protocol.canvas_px))
         canvas = GIVEN
     scene = Scene(_planes(picture), np.ones_like(mask), mask, COLOURS, gsd_m)
-    made = editor.own_picture(scene, case.prompt, editor.parse(options), asked.seed, canvas)
+    chosen = editor.parse(options)
+    editor.check(case.prompt, chosen)
+    chosen = editor.resolve(chosen, Given(case.prompt))
+    made = editor.own_picture(scene, case.prompt, chosen, asked.seed, canvas)
     pixels = (made.picture[:3] * 255).round().astype(np.uint8).transpose(1, 2, 0)
     with whole_file(path) as draft:
         Image.fromarray(pixels).save(draft, "PNG")
@@ -69,10 +72,7 @@ def beside(case: Case, made: Drawn) -> Seen:
         before = _sized(_shown(layer), (width, height))
         factor = np.array([width / dataset.width, height / dataset.height])
         shapes = polygons.pixel_polygons(asked_polygons(case, layer), layer.profile)
-        reference = None
-        if case.reference is not None:
-            with opened(case.reference) as second, onto(second, Grid.of(dataset)) as brought:
-                reference = _sized(_shown(Layer.of(brought, {})), (width, height))
+        reference = _referred(case, layer, (width, height))
     scaled = [shapely.transform(shape, lambda xy: xy * factor) for shape in shapes]
     box = Box(0, 0, width, height)
     mask = masks.draw_mask(scaled, box)
@@ -93,6 +93,24 @@ def _shown(layer: Layer) -> np.ndarray:
     block = read_window(layer.dataset, layer.profile.box)
     stretch = bands.stretch_of(layer.profile, layer.roles, block)
     return display.picture(stretch.normalise(block.values), layer.roles.names)
+
+
+def _referred(case: Case, layer: Layer, size: tuple[int, int]) -> np.ndarray | None:
+    """The reference by the source's stretch, on the canvas; None where there is none, or one that
+    cannot be laid beside."""
+    if case.reference is None:
+        return None
+    block = read_window(layer.dataset, layer.profile.box)
+    stretch = bands.stretch_of(layer.profile, layer.roles, block)
+    try:
+        with opened(case.reference) as second, onto(second, Grid.of(layer.dataset)) as brought:
+            values = read_window(brought, layer.profile.box).values
+    except ServerError:
+        return None
+    if len(values) < len(block.values):
+        return None
+    seen = stretch.normalise(values[: len(block.values)])
+    return _sized(display.picture(seen, layer.roles.names), size)
 
 
 def _squared(picture: np.ndarray, mask: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:

@@ -23,18 +23,21 @@ Say = Callable[[str], None]
 class Terms:
     """How it is run. `editors`: of this server. `real`: folder of real pictures; None: nothing is
     measured. `inception`: weights of Inception v3 of 2015; None: figures by EfficientNet-Lite0
-    alone. `workers`: processes that draw, each on a device of its own where there are several."""
+    alone. `workers`: processes that draw, each on a device of its own where there are several.
+    `agreed`: whether the user has agreed to what services will cost."""
 
     editors: Editors
     real: Path | None = None
     inception: Path | None = None
     workers: int = 1
+    agreed: bool = False
 
 
 def run(wanted: Request, folder: Path, terms: Terms, say: Say) -> Path:
     """Draw what is not there yet, measure, and write tables and page; returns the page. Raises
     BadRequest where no system could draw anything."""
     folder.mkdir(parents=True, exist_ok=True)
+    _agreed(wanted, folder, terms, say)
     failures: dict[str, str] = {}
     with _pool(terms.workers) as pool:
         jobs = {
@@ -61,8 +64,30 @@ def run(wanted: Request, folder: Path, terms: Terms, say: Say) -> Path:
         "pictures a prompt": wanted.each,
         "seed": wanted.seed,
         "not run": failures or "nothing",
+        "files": {name: [_place(path, folder) for path in paths] for name, paths in there.items()},
+        "asked": list(wanted.prompts),
     }
     return report.write(wanted, folder, there, rows, facts)
+
+
+def _agreed(wanted: Request, folder: Path, terms: Terms, say: Say) -> None:
+    """Say how many pictures services will be asked for; raises BadRequest where the user has not
+    agreed to that."""
+    for system in wanted.systems:
+        named = terms.editors.models.chosen(system.service) if system.service else ""
+        if not named:
+            continue
+        asked = sum(
+            not drawing.is_of(
+                drawing.path_of(folder, system, number, turn), prompt, wanted.seed + turn
+            )
+            for number, prompt in enumerate(wanted.prompts)
+            for turn in range(wanted.each)
+        )
+        told = f"{system.name}: {asked} pictures will be asked of {named}, which may cost money."
+        say(told)
+        if asked and not terms.agreed:
+            raise BadRequest(f"{told} Agree to that with --accept-cost.")
 
 
 def _pictures(wanted: Request, folder: Path, system: SystemAsked) -> Iterator[Path]:
@@ -73,8 +98,14 @@ def _pictures(wanted: Request, folder: Path, system: SystemAsked) -> Iterator[Pa
     for number in range(len(wanted.prompts)):
         for turn in range(wanted.each):
             path = drawing.path_of(folder, system, number, turn)
-            if path.is_file():
+            if drawing.is_of(path, wanted.prompts[number], wanted.seed + turn):
                 yield path
+
+
+def _place(path: Path, folder: Path) -> str:
+    """Where a picture lies: from the results' folder, where it is in it, which may be moved."""
+    whole, root = path.resolve(), folder.resolve()
+    return str(whole.relative_to(root) if root in whole.parents else whole)
 
 
 def _pool(workers: int) -> Executor:

@@ -20,6 +20,7 @@ folder = "pictures-made-elsewhere"
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from typing import Any
 
 from ...editors.registry import Editors
 from ...ground.errors import BadRequest
+from ...models import weights
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -46,13 +48,15 @@ MOST_EACH = 10_000
 class SystemAsked:
     """One column. `name`: of it. `model`: of the store; `options`: of the editor `generate`.
     `service`: kind of a service that draws; `folder`: of pictures made elsewhere. One of model,
-    service and folder is given."""
+    service and folder is given. `identity`: who draws, as far as it is known: hashes of a model's
+    files, a service's address and model."""
 
     name: str
     model: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     service: str = ""
     folder: Path | None = None
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,24 @@ def _prompts(given: Any, folder: Path) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def _service(name: str, service: str, where: str, editors: Editors) -> SystemAsked:
+    if f"{service}-model" not in weights.KINDS:
+        raise BadRequest(f"{where} ({name}): '{service[:40]}' is no service; image-service is.")
+    chosen = editors.models.chosen
+    told = f"{chosen(f'{service}-model')} at {chosen(service)}"
+    return SystemAsked(name, service=service, identity=told)
+
+
+def _files_of(editors: Editors, model: str) -> str:
+    """The hashes of a model's files and its bases', as one; empty: it is not here."""
+    store = editors.models.store
+    records = [store.record(one.id) for one in store.lineage(store.entry(model))]
+    if None in records:
+        return ""
+    hashes = sorted(kept.sha256 for record in records if record for kept in record.files.values())
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
+
+
 def _system(entry: Any, number: int, folder: Path, editors: Editors) -> SystemAsked:
     where = f"system {number}"
     ways = {"model", "service", "folder"}
@@ -133,10 +155,12 @@ def _system(entry: Any, number: int, folder: Path, editors: Editors) -> SystemAs
         if EDITOR not in found.editors:
             raise BadRequest(f"{where} ({name}): {found.title} does not draw from words alone.")
         options = entry.get("options", {})
+        if not isinstance(options, dict):
+            raise BadRequest(f"{where} ({name}): options is a table, as {{ steps = 30 }}.")
         editors.get(EDITOR).parse(options)
-        return SystemAsked(name, found.id, options)
+        return SystemAsked(name, found.id, options, identity=_files_of(editors, found.id))
     if "service" in entry:
-        return SystemAsked(name, service=str(entry["service"]))
+        return _service(name, str(entry["service"]), where, editors)
     place = Path(str(entry["folder"])).expanduser()
     place = place if place.is_absolute() else folder / place
     if not place.is_dir():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from dataclasses import replace
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,15 @@ GSD_M = 1.0
 AS_WRITTEN = {"modality": "", "gsd_level": "none", "satellite": ""}
 """Options by which nothing is put around a prompt."""
 LARGEST_SIDE = 8192
+PAUSES_S = (0.0, 2.0, 8.0, 30.0)
+"""Before each try of a service."""
 
 
 def path_of(folder: Path, system: SystemAsked, number: int, turn: int) -> Path:
-    """Where a picture of a prompt lies; a folder for each way in which a system is asked."""
-    asked = json.dumps([system.model, dict(system.options), system.service], sort_keys=True)
+    """Where a picture of a prompt lies; a folder for each way in which a system is asked, and for
+    each state of who draws."""
+    parts = [system.model, dict(system.options), system.service, system.identity]
+    asked = json.dumps(parts, sort_keys=True)
     key = hashlib.sha256(asked.encode()).hexdigest()[:8]
     return folder / "made" / f"{plain(system.name)}-{key}" / f"{number:05d}-{turn:04d}.png"
 
@@ -47,7 +51,7 @@ def drawn(editors: Editors, wanted: Request, folder: Path, system: SystemAsked, 
     prompt = wanted.prompts[number]
     for turn in range(wanted.each):
         path = path_of(folder, system, number, turn)
-        if _is_of(path, prompt, wanted.seed + turn):
+        if is_of(path, prompt, wanted.seed + turn):
             continue
         try:
             picture = (
@@ -73,7 +77,7 @@ def _about(prompt: str, seed: int) -> Any:
     return found
 
 
-def _is_of(path: Path, prompt: str, seed: int) -> bool:
+def is_of(path: Path, prompt: str, seed: int) -> bool:
     """Whether the file there is that prompt's: another list may have been drawn here before."""
     if not path.is_file():
         return False
@@ -88,8 +92,21 @@ def _by_model(editors: Editors, system: SystemAsked, prompt: str, seed: int) -> 
     options = editor.parse({**AS_WRITTEN, **system.options, "model": system.model})
     whole = np.ones((side, side), bool)
     blank = Scene(np.full((3, side, side), 0.5, np.float32), whole, whole, COLOURS, GSD_M)
+    editor.check(prompt, options)
     made = editor.own_picture(blank, prompt, options, seed).picture
     return Image.fromarray((made * 255).round().astype(np.uint8).transpose(1, 2, 0))
+
+
+def _asked(named: Endpoint, prompt: str) -> bytes:
+    """A picture's file, tried again where the service is busy."""
+    for number, pause in enumerate(PAUSES_S):
+        time.sleep(pause)
+        try:
+            return named.picture(prompt)
+        except NoAnswer as error:
+            if not error.again or number == len(PAUSES_S) - 1:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _by_service(editors: Editors, system: SystemAsked, prompt: str) -> Image.Image:
@@ -100,7 +117,7 @@ def _by_service(editors: Editors, system: SystemAsked, prompt: str) -> Image.Ima
             f"{system.service}-model NAME."
         )
     try:
-        with Image.open(io.BytesIO(replace(named).picture(prompt))) as picture:
+        with Image.open(io.BytesIO(_asked(named, prompt))) as picture:
             if max(picture.size) > LARGEST_SIDE:
                 raise NoAnswer(f"{system.name} gave a picture of {picture.size} pixels.")
             return picture.convert("RGB")

@@ -55,7 +55,14 @@ def key_in(folder: Path) -> dict[str, Any]:
 def read(text: str, key: dict[str, Any], where: str) -> list[Rating]:
     """The ratings of a CSV; raises BadRequest that names the line. A picture that one person rated
     twice counts as rated last."""
-    reader = csv.DictReader(io.StringIO(text))
+    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
+    try:
+        return _ratings(reader, key, where)
+    except csv.Error as error:
+        raise BadRequest(f"{where} is no CSV: {error}.") from error
+
+
+def _ratings(reader: csv.DictReader[str], key: dict[str, Any], where: str) -> list[Rating]:
     if reader.fieldnames is None or not set(COLUMNS) <= set(reader.fieldnames):
         raise BadRequest(f"{where}: the columns {', '.join(COLUMNS)} are needed.")
     found: dict[tuple[str, str], Rating] = {}
@@ -82,7 +89,11 @@ def read(text: str, key: dict[str, Any], where: str) -> list[Rating]:
 
 
 def _value(text: str | None, where: str) -> int:
-    if text is None or not text.strip().isdigit() or not LOWEST <= int(text) <= HIGHEST:
+    if (
+        text is None
+        or not (text.strip().isascii() and text.strip().isdigit())
+        or not LOWEST <= int(text) <= HIGHEST
+    ):
         raise BadRequest(
             f"{where}: '{str(text)[:20]}' is no whole number from {LOWEST} to {HIGHEST}."
         )

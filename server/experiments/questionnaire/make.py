@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,14 @@ LARGEST_BYTES = 40_000_000
 @dataclass(frozen=True)
 class Shown:
     """One case. `name`, `request`: what was asked. `source`: path of the picture before; None where
-    there was none. `pictures`: paths by system."""
+    there was none. `pictures`: paths by system. `sources`: what each was made of, where systems
+    were shown the case on canvases of their own."""
 
     name: str
     request: str
     source: Path | None
     pictures: Mapping[str, Path]
+    sources: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -120,12 +122,14 @@ def _of_benchmark(results: Path) -> Iterator[Shown]:
     for record in runs.records(results / runs.RESULTS):
         if record["failure"] or record["system"] in HIDDEN:
             continue
-        one = found.setdefault(record["case"], {"source": record["beside"], "pictures": {}})
+        one = found.setdefault(record["case"], {"pictures": {}, "sources": {}})
         one["pictures"].setdefault(record["system"], results / record["picture"])
+        before = results / f"{record['beside']}-before.jpg"
+        one["sources"].setdefault(record["system"], before)
     for name, one in found.items():
-        yield Shown(
-            name, prompts.get(name, name), results / f"{one['source']}-before.jpg", one["pictures"]
-        )
+        # Of the product's way and the papers' canvases the one that shows most of the ground.
+        source = max(one["sources"].values(), key=lambda path: path.stat().st_size)
+        yield Shown(name, prompts.get(name, name), source, one["pictures"], one["sources"])
 
 
 def _prompts(results: Path) -> dict[str, str]:
@@ -137,12 +141,24 @@ def _prompts(results: Path) -> dict[str, str]:
 
 
 def _of_generation(results: Path) -> Iterator[Shown]:
-    """The first picture of each prompt."""
-    folders = sorted(p for p in (results / "made").iterdir() if p.is_dir())
-    names = {folder: folder.name.rsplit("-", 1)[0] for folder in folders}
-    first = sorted({path.name for folder in folders for path in folder.glob("*-0000.png")})
-    for name in first:
-        there = {names[folder]: folder / name for folder in folders if (folder / name).is_file()}
-        with Image.open(next(iter(there.values()))) as picture:
-            told = getattr(picture, "text", {})
-        yield Shown(name.removesuffix("-0000.png"), told.get("landbrush:prompt", ""), None, there)
+    """The first picture of each prompt by each system; of folders made elsewhere the one whose
+    place is that prompt's."""
+    report = json.loads((results / "report.json").read_text("utf8"))
+    for number, prompt in enumerate(report["asked"]):
+        there = {
+            system: path
+            for system, files in report["files"].items()
+            if (path := _of_prompt(results, files, number)) is not None
+        }
+        yield Shown(f"{number:05d}", prompt, None, there)
+
+
+def _of_prompt(results: Path, files: Sequence[str], number: int) -> Path | None:
+    """A system's picture of a prompt, where it has one."""
+    paths = [results / file for file in files]
+    mine = [path for path in paths if path.name.startswith(f"{number:05d}-")]
+    made_here = any(results.resolve() in path.resolve().parents for path in paths)
+    found = mine[0] if mine else None
+    if found is None and not made_here and number < len(paths):
+        found = paths[number]
+    return found if found is not None and found.is_file() else None

@@ -54,11 +54,12 @@ def _of_case(
     rated = sorted(system for system in case.pictures if (case.name, system) in mean)
     for first, second in itertools.combinations(rated, 2):
         gap = mean[case.name, first] - mean[case.name, second]
-        if abs(gap) < margin:
+        # Of one canvas alone: else before and after would show different ground.
+        if abs(gap) < margin or case.sources.get(first) != case.sources.get(second):
             continue
         better, worse = (first, second) if gap > 0 else (second, first)
         files = {
-            "before": case.source,
+            "before": case.sources.get(first, case.source),
             "better": case.pictures[better],
             "worse": case.pictures[worse],
         }
