@@ -84,19 +84,43 @@ def needs(models: Models, path: Path, data: Path | None, inception: Path | None)
     """All that a table takes: libraries, models, networks and services, data. Nothing is run or
     fetched."""
     found = content(path)
+    wanted, data_of = _strings(found, "needs", path), found.get("data", {})
+    unknown = [kind for kind in wanted if kind not in (*NETWORKS_GB, *weights.KINDS)]
+    if unknown or not isinstance(data_of, dict):
+        what = f"needs: '{unknown[0]}' is no kind" if unknown else "data is a table"
+        raise BadRequest(f"{path}: {what} ({', '.join(('inception', *weights.KINDS))}).")
+    own_cases = any("pictures" not in case for case in _tables(found, "case", path))
     return [
         Need("PyTorch and diffusers", installed("torch"), 0, without("torch"))
         if not installed("torch")
         else Need("PyTorch and diffusers", True, 0, "installed"),
-        *_models(models, _models_in(found)),
-        *(_network(models, str(kind), inception) for kind in found.get("needs", ())),
-        _data(found.get("data", {}), data),
+        *_models(models, _models_in(found, path)),
+        *(_network(models, kind, inception) for kind in wanted),
+        # Cases that name their pictures bring them; a table that says nothing of data asks pairs.
+        *([] if own_cases and not data_of else [_data(data_of, data)]),
     ]
 
 
-def _models_in(table: Mapping[str, Any]) -> list[str]:
-    listed = [*table.get("baselines", {}).values()]
-    listed += [entry["model"] for entry in table.get("system", ()) if "model" in entry]
+def _strings(table: Mapping[str, Any], key: str, path: Path) -> list[str]:
+    found = table.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise BadRequest(f'{path}: {key} is a list of names, as ["dino"], not {found!r:.60}.')
+    return found
+
+
+def _tables(table: Mapping[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
+    found = table.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise BadRequest(f"{path}: each {key} is a table of its own ([[{key}]]).")
+    return found
+
+
+def _models_in(table: Mapping[str, Any], path: Path) -> list[str]:
+    baselines = table.get("baselines", {})
+    if not isinstance(baselines, dict):
+        raise BadRequest(f"{path}: baselines is a table of models by name, not {baselines!r:.60}.")
+    listed = [*baselines.values()]
+    listed += [entry["model"] for entry in _tables(table, "system", path) if "model" in entry]
     return list(dict.fromkeys(map(str, listed)))
 
 

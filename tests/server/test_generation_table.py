@@ -171,6 +171,7 @@ def test_another_prompt_is_drawn_anew(tmp_path):
 @pytest.mark.parametrize(
     "text, sentence",
     [
+        ("system = 3", r"needs a \[\[system\]\]"),
         ('prompts = "p.txt"', r"needs a \[\[system\]\]"),
         ('prompts = "p.txt"\n[[system]]\nname = "a"', "one of model, service, folder"),
         ('prompts = "p.txt"\n[[system]]\nname = "a"\nmodel = "sd15-inpainting"', "words alone"),
@@ -178,6 +179,7 @@ def test_another_prompt_is_drawn_anew(tmp_path):
         ('prompts = "p.txt"\n[[system]]\nname = "a"\nfolder = "no"', "there is no folder"),
         ('prompts = "no.txt"\n[[system]]\nname = "a"\nmodel = "sd15"', "there is no file"),
         ('[[system]]\nname = "a"\nmodel = "sd15"', "--prompts"),
+        ('prompts = "latin.txt"\n[[system]]\nname = "a"\nmodel = "sd15"', "no text in UTF-8"),
         ('each = 0\nprompts = "p.txt"\n[[system]]\nname = "a"\nmodel = "sd15"', "each: 0"),
         (
             'prompts = "p.txt"\n' + '[[system]]\nname = "a"\nmodel = "sd15"\n' * 2,
@@ -191,6 +193,7 @@ def test_another_prompt_is_drawn_anew(tmp_path):
 )
 def test_a_wrong_request_is_refused_with_its_place(editors, tmp_path, text, sentence):
     (tmp_path / "p.txt").write_text("a town\n")
+    (tmp_path / "latin.txt").write_bytes(b"a caf\xe9\n")
     (tmp_path / "t.toml").write_text(text)
     with pytest.raises(BadRequest, match=sentence):
         asked.read(tmp_path / "t.toml", editors, {})

@@ -104,6 +104,17 @@ uses = {{ image-text = {json.dumps(str(first))} }}
         ('ways = ["both"]', "no list of"),
         ('ways = ["product", "product"]', "no list of"),
         ('systems = ["snow"]\nsensible = "text"', "none of systems"),
+        ('[baselines]\nsnow = "sd15"', "baselines.snow: the name 'snow' is taken"),
+        ('[baselines]\nsd = "sd15"\n[options.ds]\nsteps = 2', "options.ds: there is no such"),
+        ("[options]\nsnow = 3", "options.snow is a table"),
+        ('[baselines]\nsd = "sd15"\n[options.sd]\nstep = 2', "options.sd: .*no such option"),
+        ("seeds = [true]", "seeds"),
+        ("seeds = [1, 1]", "different whole numbers"),
+        (
+            'systems = ["sd", "sd, product"]\nways = ["product", "as published"]\n[baselines]\n'
+            'sd = "sd15"\n[[system]]\nname = "sd, product"\nmodel = "sd15"\nway = "product"\n',
+            "two rows would be called",
+        ),
     ],
 )
 def test_a_system_that_makes_no_sense_is_refused(editors, tmp_path, text, sentence):
@@ -291,6 +302,11 @@ def test_folders_that_do_not_fit_are_refused(editors, tmp_path):
     assert found.cases[5].polygon[0] == pytest.approx([96 * 0.325, 80 * 0.325])
     with pytest.raises(BadRequest, match="--data"):
         protocol.read(paper_tables.path_of("han-1"), editors)
+    for wrong in ('"a"', "true", "0", "1.5"):
+        text = paper_tables.path_of("han-1").read_text().replace("0.35", wrong)
+        (tmp_path / "wrong.toml").write_text(text)
+        with pytest.raises(BadRequest, match="middle = "):
+            protocol.read(tmp_path / "wrong.toml", editors, protocol.Data(tmp_path))
 
 
 @pytest.mark.slow
@@ -319,6 +335,29 @@ def test_han_1_runs_on_tiny_weights(models, tmp_path, capsys):
 
 
 # ---- what a table takes
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        ('needs = "dino"', "needs is a list"),
+        ('needs = ["dinosaur"]', "'dinosaur' is no kind"),
+        ("system = 3", "each system is a table"),
+        ("baselines = 3", "baselines is a table"),
+        ("data = 3", "data is a table"),
+    ],
+)
+def test_a_dry_run_of_a_wrong_table_says_what_is_wrong(models, tmp_path, text, sentence):
+    (tmp_path / "t.toml").write_text(text)
+    with pytest.raises(BadRequest, match=sentence):
+        paper_tables.needs(models, tmp_path / "t.toml", None, None)
+
+
+def test_cases_that_bring_their_pictures_need_no_data(models, tmp_path):
+    (tmp_path / "t.toml").write_text(CASE)
+    assert not any(
+        "data" in one.what for one in paper_tables.needs(models, tmp_path / "t.toml", None, None)
+    )
 
 
 @pytest.mark.parametrize("name", sorted(paper_tables.names()))

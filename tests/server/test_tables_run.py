@@ -41,7 +41,7 @@ def brought(models, folder, path):
     """All models that a table names, with their bases."""
     table = paper_tables.content(path)
     store = models.store
-    for name in paper_tables._models_in(table):
+    for name in paper_tables._models_in(table, path):
         for entry in reversed(store.lineage(store.entry(name))):
             if store.record(entry.id) is None:
                 made = _built(entry.id, folder)

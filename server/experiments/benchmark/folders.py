@@ -57,9 +57,9 @@ def polygon_of(picture: Path, entry: Mapping[str, Any]) -> list[list[float]] | N
     if box is None and "middle" not in entry:
         return None
     if box is None:
-        share = float(entry["middle"])
-        if not 0 < share <= 1:
-            raise BadRequest(f"middle = {share:g}: more than 0, at most 1.")
+        share = entry["middle"]
+        if type(share) not in (int, float) or not 0 < share <= 1:
+            raise BadRequest(f"middle = {share!r:.40}: a number of more than 0, at most 1.")
         with opened(picture) as dataset:
             width, height = dataset.width, dataset.height
         box = (

@@ -54,6 +54,7 @@ TOP_KEYS = {
     "data",
 }
 FORMS = {"baselines": dict, "options": dict, "case": list, "systems": list, "system": list}
+OF_CASES = {"options": dict, "systems": list}
 TEXTS = ("caption", "land_cover")
 KEYS = {"name", "image", "prompt", "polygon", "exemplar", "options", "reference", "systems", *TEXTS}
 OF_FOLDERS = {"pictures", "object", "middle"}
@@ -164,9 +165,9 @@ class Protocol:
 
 
 def _seeds(given: Any) -> tuple[int, ...]:
-    whole = isinstance(given, list) and all(isinstance(seed, int) and seed >= 0 for seed in given)
-    if not whole or not given:
-        raise BadRequest(f"seeds: {given!r} is no list of whole numbers, as [0, 1, 2].")
+    whole = isinstance(given, list) and all(type(seed) is int and seed >= 0 for seed in given)
+    if not whole or not given or len(set(given)) < len(given):
+        raise BadRequest(f"seeds: {given!r} is no list of different whole numbers, as [0, 1, 2].")
     return tuple(given)
 
 
@@ -244,15 +245,19 @@ def _check_form(data: Mapping[str, Any], path: Path) -> None:
             f"{path} has the key '{sorted(set(data) - TOP_KEYS)[0]}'; known are "
             f"{', '.join(sorted(TOP_KEYS))}."
         )
-    for key, kind in FORMS.items():
-        if not isinstance(data.get(key, kind()), kind):
-            raise BadRequest(
-                f"{path}: {key} must be a {'table' if kind is dict else 'list'}, not "
-                f"{data[key]!r:.60}."
-            )
+    _check_kinds(data, FORMS, str(path))
     for key in ("case", "system"):
         if not all(isinstance(entry, dict) for entry in data.get(key, [])):
             raise BadRequest(f"{path}: each {key} is a table of its own ([[{key}]]).")
+
+
+def _check_kinds(entry: Mapping[str, Any], forms: Mapping[str, type], where: str) -> None:
+    for key, kind in forms.items():
+        if not isinstance(entry.get(key, kind()), kind):
+            raise BadRequest(
+                f"{where}: {key} must be a {'table' if kind is dict else 'list'}, not "
+                f"{entry[key]!r:.60}."
+            )
 
 
 def _check_cases(cases: Sequence[Case], known: Collection[str]) -> None:
@@ -288,7 +293,7 @@ def _case(entry: Mapping[str, Any], number: int, folder: Path) -> Case:
             isinstance(ring, list)
             and len(ring) >= 3
             and all(
-                isinstance(p, list) and len(p) == 2 and all(isinstance(n, (int, float)) for n in p)
+                isinstance(p, list) and len(p) == 2 and all(type(n) in (int, float) for n in p)
                 for p in ring
             )
         )
@@ -296,6 +301,7 @@ def _case(entry: Mapping[str, Any], number: int, folder: Path) -> Case:
             raise BadRequest(
                 f"{where}: {key} is no ring of pixels, as [[10, 10], [90, 10], [90, 80]]."
             )
+    _check_kinds(entry, OF_CASES, where)
     texts = {key: str(entry.get(key, "")) for key in TEXTS}
     if texts["land_cover"] and texts["land_cover"] not in SEARCHABLE:
         raise BadRequest(

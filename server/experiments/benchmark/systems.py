@@ -81,18 +81,15 @@ def read(data: Mapping[str, Any], editors: Editors, folder: Path) -> dict[str, S
     names the place. `folder`: what paths are relative to."""
     ways = _ways(data.get("ways", [PRODUCT]))
     options = data.get("options", {})
-    named = {
-        str(name): _of_model(str(name), model, options.get(name, {}), editors)
-        for name, model in data.get("baselines", {}).items()
-    }
+    named = _baselines(data.get("baselines", {}), options, editors)
     fixed: dict[str, str] = {}
     for number, entry in enumerate(data.get("system", []), 1):
         one = _variant(entry, f"system {number}", editors, folder)
-        if one.base in named or one.base in (*REFERENCES, AUTO, *editors.ids):
-            raise BadRequest(f"system {number}: the name '{one.base}' is taken; choose another.")
+        _free(one.base, f"system {number}", named, editors)
         named[one.base] = one
         if "way" in entry:
             fixed[one.base] = one.way
+    _check_options(options, named, editors)
     wanted = data.get("systems", [*({} if data.get("system") else {"text": 0}), *named])
     found: dict[str, System] = {}
     for base in map(str, wanted):
@@ -104,8 +101,46 @@ def read(data: Mapping[str, Any], editors: Editors, folder: Path) -> dict[str, S
             mine = (PRODUCT,)
         for way in mine:
             name = f"{base}, {way}" if len(mine) > 1 else base
+            if name in found and found[name].base != base:
+                raise BadRequest(f"systems: two rows would be called '{name}'; rename one.")
             found[name] = System(name, base, one.editor, one.model, one.options, one.uses, way)
     return found
+
+
+def _baselines(
+    given: Mapping[str, Any], options: Mapping[str, Any], editors: Editors
+) -> dict[str, System]:
+    found: dict[str, System] = {}
+    for name, model in given.items():
+        one = _of_model(name, model, options.get(name, {}), editors)
+        if one.editor != name:  # a model may be called as the one editor that runs it
+            _free(name, f"baselines.{name}", found, editors)
+        found[name] = one
+    return found
+
+
+def _free(name: str, where: str, named: Mapping[str, System], editors: Editors) -> None:
+    """Raises BadRequest where a row's name says something else already."""
+    if name in named or name in (*REFERENCES, AUTO, *editors.ids):
+        raise BadRequest(f"{where}: the name '{name}' is taken; choose another.")
+
+
+def _check_options(
+    options: Mapping[str, Any], named: Mapping[str, System], editors: Editors
+) -> None:
+    """All options of all systems before the first of them runs; raises BadRequest."""
+    for name, values in options.items():
+        if name not in (AUTO, *editors.ids, *named):
+            known = ", ".join((AUTO, *editors.ids, *named))
+            raise BadRequest(f"options.{name}: there is no such system; there are {known}.")
+        if not isinstance(values, dict):
+            raise BadRequest(f"options.{name} is a table, as {{ steps = 50 }}, not {values!r:.40}.")
+        editor = named[name].editor if name in named else name
+        if editor != AUTO:
+            try:
+                editors.get(editor).parse(values)
+            except BadRequest as error:
+                raise BadRequest(f"options.{name}: {error}") from error
 
 
 def rows(data: Mapping[str, Any], found: Mapping[str, System]) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ def read(path: Path, editors: Editors, more: Mapping[str, Any]) -> Request:
         data = tomllib.loads(path.read_text("utf8"))
     except (OSError, ValueError) as error:
         raise BadRequest(f"{path} cannot be read as TOML: {error}") from error
-    if set(data) - KEYS or not data.get("system"):
+    if set(data) - KEYS or not data.get("system") or not isinstance(data["system"], list):
         raise BadRequest(
             f"{path} needs a [[system]], and may have {', '.join(sorted(KEYS))}; it has "
             f"{', '.join(data)}."
@@ -115,7 +115,10 @@ def _prompts(given: Any, folder: Path) -> tuple[str, ...]:
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise BadRequest(f"prompts: there is no file {given}.")
-    lines = [line.strip() for line in found.read_text("utf8").splitlines()]
+    try:
+        lines = [line.strip() for line in found.read_text("utf8").splitlines()]
+    except ValueError as error:
+        raise BadRequest(f"{found} is no text in UTF-8: {error}.") from error
     lines = [line for line in lines if line and not line.startswith("#")]
     if not 1 <= len(lines) <= MOST_PROMPTS:
         raise BadRequest(f"{found} holds {len(lines)} prompts; 1 to {MOST_PROMPTS:,} are taken.")
