@@ -14,6 +14,19 @@ from .evaluate_folder import add_folder_and_models, new_folder, say
 from .home import models_of
 
 MOST_WORKERS = 64
+DEFAULTS = {
+    "inception": None,
+    "layout": "",
+    "part": "test",
+    "test_list": None,
+    "most": 0,
+    "workers": 1,
+    "judge": "",
+    "questions": "",
+    "price": None,
+    "accept_cost": False,
+}
+"""Of options that not every kind of table takes."""
 
 
 def add_command(kinds: argparse._SubParsersAction) -> None:
@@ -28,8 +41,8 @@ def add_command(kinds: argparse._SubParsersAction) -> None:
     what.add_argument(
         "--table",
         metavar="NAME",
-        help="a paper's table, on --data: rsedit-1, rsedit-2, rsedit-3, han-1, han-2, icedit, "
-        "mmm-rs-2 (docs/papers.md)",
+        help="a paper's table, on --data: rsedit-1, rsedit-2, rsedit-3, rsedit-grades, "
+        "han-1, han-2, han-8, icedit, mmm-rs-2 (docs/papers.md)",
     )
     cases.add_argument(
         "--dry-run",
@@ -45,35 +58,28 @@ def add_command(kinds: argparse._SubParsersAction) -> None:
     cases.add_argument(
         "--inception", type=Path, help="mmm-rs-2: Inception v3 weights (pt_inception-2015-12-05)"
     )
-    cases.add_argument(
-        "--layout", default="", help="of the dataset, if it is not told from its files"
-    )
-    cases.add_argument("--part", default="test", choices=("train", "val", "test"))
+    cases.add_argument("--layout", help="of the dataset, if it is not told from its files")
+    cases.add_argument("--part", choices=("train", "val", "test"))
     cases.add_argument(
         "--test-list",
         type=Path,
         help="RSCC: file with the pre_image paths of its test part, a line each",
     )
-    cases.add_argument(
-        "--most", type=int, default=0, help="of the dataset's cases, evenly taken; 0: all"
-    )
+    cases.add_argument("--most", type=int, help="of the dataset's cases, evenly taken; 0: all")
     cases.add_argument(
         "--workers",
         type=int,
-        default=1,
         help="runs at a time, in processes of their own where more than one",
     )
     cases.add_argument(
         "--judge",
         choices=("judge", "vision-language"),
-        default="",
         help="also scores after VIEScore, by the service or the "
         "model on this machine that 'models set' names so",
     )
     cases.add_argument(
         "--questions",
         choices=("vie-like", "viescore-landbrush"),
-        default="",
         help="how the judge is asked: in VIEScore's structure and at its temperature, in other "
         "words (default), or shortly and of satellite pictures",
     )
@@ -87,7 +93,7 @@ def add_command(kinds: argparse._SubParsersAction) -> None:
     cases.add_argument(
         "--accept-cost", action="store_true", help="agree to what the service will cost"
     )
-    cases.set_defaults(run=_cases)
+    cases.set_defaults(run=_cases, **DEFAULTS)
     add_folder_and_models(cases, required=False)
 
 
@@ -111,7 +117,28 @@ def _cases(given: argparse.Namespace) -> int:
     kind = paper_tables.kind_of(path)
     if kind not in run:
         raise BadRequest(f"{path}: kind = '{kind}' is none of {', '.join(run)}.")
+    _check_goes_with(given, path, kind)
     return run[kind](given, path)
+
+
+OF_PAIRS = ("layout", "part", "test_list")
+OF_JUDGE = ("judge", "questions", "price")
+NOT_OF = {
+    "cases": ("inception",),
+    "change-detection": (*OF_PAIRS, *OF_JUDGE, "inception", "most", "workers", "accept_cost"),
+    "generation": (*OF_PAIRS, *OF_JUDGE),
+}
+"""Options that a kind of table has no use for."""
+
+
+def _check_goes_with(given: argparse.Namespace, path: Path, kind: str) -> None:
+    """Raises BadRequest where an option would be passed over in silence."""
+    for name in NOT_OF[kind]:
+        if getattr(given, name) != DEFAULTS[name]:
+            raise BadRequest(
+                f"--{name.replace('_', '-')} does not go with {path.name}, which is a table of the "
+                f"kind '{kind}'; leave it out."
+            )
 
 
 def _told(given: argparse.Namespace, path: Path) -> int:

@@ -353,6 +353,23 @@ def test_a_dry_run_of_a_wrong_table_says_what_is_wrong(models, tmp_path, text, s
         paper_tables.needs(models, tmp_path / "t.toml", None, None)
 
 
+@pytest.mark.parametrize(
+    "table, option",
+    [
+        ("rsedit-1", ["--inception", "a.pth"]),
+        ("han-2", ["--judge", "judge"]),
+        ("han-2", ["--most", "3"]),
+        ("mmm-rs-2", ["--part", "val"]),
+        ("mmm-rs-2", ["--price", "1", "2"]),
+    ],
+)
+def test_an_option_that_a_table_has_no_use_for_is_refused(tmp_path, capsys, table, option):
+    given = ["--table", table, "--data", str(tmp_path), "--home", str(tmp_path / "home"), *option]
+    assert __main__.main(["evaluate", "cases", *given, "--output", str(tmp_path / "out")]) == 1
+    assert f"{option[0]} does not go with {table}.toml" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_cases_that_bring_their_pictures_need_no_data(models, tmp_path):
     (tmp_path / "t.toml").write_text(CASE)
     assert not any(
