@@ -96,6 +96,7 @@ def needs(models: Models, path: Path, data: Path | None, inception: Path | None)
         else Need("PyTorch and diffusers", True, 0, "installed"),
         *_models(models, _models_in(found, path)),
         *(_network(models, kind, inception) for kind in wanted),
+        *(_with_it(models, wanted)),
         # Cases that name their pictures bring them; a table that says nothing of data asks pairs.
         *([] if own_cases and not data_of else [_data(data_of, data)]),
     ]
@@ -160,9 +161,21 @@ def _network(models: Models, kind: str, inception: Path | None) -> Need:
             "https://github.com/mseitzer/pytorch-fid; without it figures by EfficientNet-Lite0",
         )
     chosen = models.chosen(kind)
-    there = bool(chosen) and (chosen.startswith("http") or Path(chosen).exists())
+    a_name = kind.endswith("-model")
+    there = bool(chosen) and (a_name or chosen.startswith("http") or Path(chosen).exists())
     how = chosen if there else f"landbrush-server models set {kind} ...  ({weights.KINDS[kind]})"
     return Need(kind, there, NETWORKS_GB.get(kind, 0.0), how)
+
+
+def _with_it(models: Models, wanted: list[str]) -> Iterator[Need]:
+    """What goes with a network or a service: its package, the model that is asked there."""
+    if "damage" in wanted:
+        there = installed("torchange")
+        how = "installed" if there else "pip install torchange ever-beta"
+        yield Need("the package torchange, for F1 of damage", there, 0, how)
+    for kind in wanted:
+        if f"{kind}-model" in weights.KINDS:
+            yield _network(models, f"{kind}-model", None)
 
 
 def _data(wanted: Mapping[str, Any], given: Path | None) -> Need:

@@ -370,6 +370,17 @@ def test_an_option_that_a_table_has_no_use_for_is_refused(tmp_path, capsys, tabl
     assert not (tmp_path / "out").exists()
 
 
+def test_what_goes_with_a_network_or_a_service_is_told(models, tmp_path):
+    (tmp_path / "t.toml").write_text('needs = ["damage", "judge"]\n[data]\nname = "pairs"\n')
+    models.folder.choose("judge", "http://127.0.0.1:9/v1")
+    told = {one.what: one for one in paper_tables.needs(models, tmp_path / "t.toml", None, None)}
+    assert not told["the package torchange, for F1 of damage"].here
+    assert told["judge"].here and not told["judge-model"].here
+    models.folder.choose("judge-model", "a-name-7b")
+    found = paper_tables.needs(models, tmp_path / "t.toml", None, None)
+    assert next(one for one in found if one.what == "judge-model").here
+
+
 def test_cases_that_bring_their_pictures_need_no_data(models, tmp_path):
     (tmp_path / "t.toml").write_text(CASE)
     assert not any(
