@@ -194,6 +194,7 @@ def test_pictures_of_a_generation_are_asked_about_too(tmp_path):
         name: [_place(path, tmp_path / "results") for path in paths]
         for name, paths in files.items()
     }
+    assert told["by hand"] == ["../x.jpg"]
     assert told["SDXL"][0] == "made/SDXL-abcdef12/00000-0000.png"
     report = {"asked": ["a town", "a lake"], "files": told}
     (tmp_path / "results" / "report.json").write_text(json.dumps(report))

@@ -5,6 +5,7 @@ and side by side on a page. It may be stopped and gone on with."""
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -103,9 +104,12 @@ def _pictures(wanted: Request, folder: Path, system: SystemAsked) -> Iterator[Pa
 
 
 def _place(path: Path, folder: Path) -> str:
-    """Where a picture lies: from the results' folder, where it is in it, which may be moved."""
-    whole, root = path.resolve(), folder.resolve()
-    return str(whole.relative_to(root) if root in whole.parents else whole)
+    """Where a picture lies from the results' folder, which may be moved; no more of the machine's
+    folders is told than that takes."""
+    try:
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    except ValueError:  # on another drive of Windows
+        return str(path.resolve())
 
 
 def _pool(workers: int) -> Executor:
