@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from affine import Affine
+from diffusers.configuration_utils import FrozenDict
 from landbrush.server.diffusion import placement, schedules
 from landbrush.server.diffusion.codec import Codec
 from landbrush.server.diffusion.placement import LAYERS, PARTS, WHOLE
@@ -168,11 +169,7 @@ def test_a_network_sees_a_tile_at_a_time_whatever_the_extent():
     assert max(h * w for h, w in seen) == 64 * 64
 
     class Net(torch.nn.Module):
-        config = type(
-            "Config",
-            (),
-            {"latent_channels": 4, "block_out_channels": (1, 1, 1, 1), "scaling_factor": 1.0},
-        )
+        config = FrozenDict(latent_channels=4, block_out_channels=(1, 1, 1, 1), scaling_factor=1.0)
         dtype, device = torch.float32, "cpu"
 
         def encode(self, picture):

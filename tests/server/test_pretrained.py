@@ -171,6 +171,7 @@ def test_an_edit_over_http_keeps_the_promise(models, desk, chip, editor, model):
     assert min(drawn["model_grid"]) >= models.store.entry(model).native_px // 2
 
 
+@pytest.mark.in_process  # the way through workers is tested above; each would load PyTorch anew
 @pytest.mark.parametrize(("editor", "model"), [(e, m[0]) for e, m in EDITORS.items()])
 def test_prompt_seed_guidance_and_mask_change_the_inside_alone(desk, chip, editor, model):
     small = f"tiny-{model}"
@@ -424,6 +425,7 @@ def test_the_manifest_is_enough_to_do_it_again(desk, chip):
         assert np.array_equal(dataset.read(), first)
 
 
+@pytest.mark.in_process
 @pytest.mark.parametrize(("editor", "model"), [(e, m[0]) for e, m in EDITORS.items()])
 def test_half_precision_draws_too(desk, chip, editor, model):
     made, manifest = edited(
