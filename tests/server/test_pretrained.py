@@ -47,7 +47,12 @@ FIRST = {
     "icedit": "icedit",
 }
 """What an editor takes where no model is named."""
-CASES = [(editor, model) for editor, models in EDITORS.items() for model in models]
+CASES = [
+    # One model of each editor through workers, which load PyTorch anew; the others beside them.
+    pytest.param(editor, model, marks=[pytest.mark.in_process] * (model != models[0]))
+    for editor, models in EDITORS.items()
+    for model in models
+]
 
 
 @pytest.fixture(scope="session")
