@@ -27,6 +27,14 @@ DEFAULTS = {
     "accept_cost": False,
 }
 """Of options that not every kind of table takes."""
+OF_PAIRS = ("layout", "part", "test_list")
+OF_JUDGE = ("judge", "questions", "price")
+NOT_OF = {
+    "cases": ("inception",),
+    "change-detection": (*OF_PAIRS, *OF_JUDGE, "inception", "most", "workers", "accept_cost"),
+    "generation": (*OF_PAIRS, *OF_JUDGE),
+}
+"""Options that a kind of table has no use for."""
 
 
 def add_command(kinds: argparse._SubParsersAction) -> None:
@@ -115,20 +123,8 @@ def _cases(given: argparse.Namespace) -> int:
         paper_tables.GENERATION: _generation,
     }
     kind = paper_tables.kind_of(path)
-    if kind not in run:
-        raise BadRequest(f"{path}: kind = '{kind}' is none of {', '.join(run)}.")
     _check_goes_with(given, path, kind)
     return run[kind](given, path)
-
-
-OF_PAIRS = ("layout", "part", "test_list")
-OF_JUDGE = ("judge", "questions", "price")
-NOT_OF = {
-    "cases": ("inception",),
-    "change-detection": (*OF_PAIRS, *OF_JUDGE, "inception", "most", "workers", "accept_cost"),
-    "generation": (*OF_PAIRS, *OF_JUDGE),
-}
-"""Options that a kind of table has no use for."""
 
 
 def _check_goes_with(given: argparse.Namespace, path: Path, kind: str) -> None:
@@ -198,16 +194,10 @@ def _benchmark(given: argparse.Namespace, path: Path) -> int:
 
 def _change_detection(given: argparse.Namespace, path: Path) -> int:
     """Han et al.'s Table II with the table's values; 'evaluate change-detection' takes others."""
-    from ..experiments import augmentation, paper_tables
+    from ..experiments import augmentation
 
-    found = paper_tables.content(path)
-    maker = augmentation.Maker(
-        str(found["editor"]), str(found["prompt"]), {}, float(found["generated"])
-    )
-    how = augmentation.Experiment(
-        Editors(models_of(given)), maker, tuple(found["pairs"]), int(found["undamaged"])
-    )
-    data = _data_of(given)
+    how = augmentation.of_table(path, Editors(models_of(given)))
+    data = _data_of(given, path)
     with new_folder(given.output) as folder:
         print(augmentation.run(data, how, folder, say).read_text("utf8"))
     return 0
@@ -218,13 +208,11 @@ def _generation(given: argparse.Namespace, path: Path) -> int:
     from .evaluate_pictures import compared
 
     more: dict[str, Any] = {"each": given.most or None}
-    real = _data_of(given)
+    real = _data_of(given, path)
     return compared(given, path, more, real)
 
 
-def _data_of(given: argparse.Namespace) -> Path:
+def _data_of(given: argparse.Namespace, path: Path) -> Path:
     if given.data is None or not given.data.is_dir():
-        raise BadRequest(
-            f"--table {given.table} needs --data FOLDER; --dry-run says which, and where from."
-        )
+        raise BadRequest(f"{path.stem} needs --data FOLDER; --dry-run says which, and where from.")
     return Path(given.data)

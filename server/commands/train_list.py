@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from ..ground.errors import BadRequest
+from ..ground.files import read_toml
 from .train_run import say
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 RUN_KEYS = ("name", "kind")
 KINDS = ("rsedit", "icedit", "lora", "controlnet")
@@ -21,8 +16,7 @@ KINDS = ("rsedit", "icedit", "lora", "controlnet")
 def run_list(given: argparse.Namespace) -> int:
     """Every [[run]] of `given.list`; raises BadRequest before the first where one is wrong."""
     try:
-        data = tomllib.loads(given.list.read_text("utf8"))
-        runs = data["run"]
+        runs = read_toml(given.list)["run"]
         wanted = [
             (
                 str(run["name"]),
@@ -31,7 +25,7 @@ def run_list(given: argparse.Namespace) -> int:
             )
             for run in runs
         ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise BadRequest(
             f"{given.list}: a TOML file with [[run]] tables that have name and kind is needed "
             f"({error})."

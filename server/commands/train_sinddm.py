@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from ..editors.learned import SMALLEST_SIDE_PX
 from ..ground.errors import BadRequest
 from ..ground.settings import default_home
 from .home import models_of
 from .train_run import say
 
-SMALLEST_SIDE_PX = 64
 SAY_EVERY = 50
 
 
@@ -90,8 +90,8 @@ def _run(given: argparse.Namespace) -> int:
         say(f"stopped after step {trainer.step}; the same command goes on")
         return 130
     print(
-        f"{path}\nUse it: landbrush-server edit {given.raster} OUT --editor sinddm --polygons "
-        f"FILE --option checkpoint={path.name}"
+        f"{path}\nUse it: landbrush-server edit {given.raster} --editor sinddm --polygons "
+        f"FILE --option checkpoint={path.name} --output OUT"
     )
     return 0
 

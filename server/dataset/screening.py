@@ -7,17 +7,15 @@ Rejected samples leave the list for another; their pictures stay, so that nothin
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ..editors.prompt_parts import NONE, composed
+from ..evaluation import pictures
 from ..ground.errors import BadRequest
 from ..ground.files import write_text
 from . import files
@@ -39,7 +37,7 @@ def page(dataset: Path, target: Path, select: int, seed: int) -> Path:
             "category": line.get("parts", {}).get("category", ""),
             "weather": line.get("parts", {}).get("weather", ""),
             "text": line["text"],
-            "data": _small(dataset / line["file_name"]),
+            "data": pictures.coded(pictures.small(dataset / line["file_name"], SHOWN_PX)),
         }
         for line in chosen
     ]
@@ -78,15 +76,6 @@ def _evenly(listed: list[dict[str, Any]], count: int, seed: int) -> list[dict[st
             if heap and len(out) < count:
                 out.append(heap.pop())
     return out
-
-
-def _small(path: Path) -> str:
-    with Image.open(path) as picture:
-        seen = picture.convert("RGB")
-    seen.thumbnail((SHOWN_PX, SHOWN_PX))
-    coded = io.BytesIO()
-    seen.save(coded, "JPEG", quality=80)
-    return base64.b64encode(coded.getvalue()).decode()
 
 
 def applied(dataset: Path, answers: Path) -> tuple[int, int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,11 +145,3 @@ def _copied(search: SearchReport | None) -> list[str]:
         f"'{search.word}' was copied from the library of exemplars, fitted to this layer: "
         f"{', '.join(search.chips)}.{whose}"
     ]
-
-
-def record_facts(facts: dict[str, Any], more: Mapping[str, Any]) -> None:
-    """Add facts to those there are; sentences are gathered, all else is replaced."""
-    notes = [*facts.get("notes", ()), *more.get("notes", ())]
-    facts.update(more)
-    if notes:
-        facts["notes"] = list(dict.fromkeys(notes))

@@ -24,7 +24,7 @@ from ..contract.jobs import (
 )
 from ..contract.manifest import GateReport, Manifest, Quality, ResultFile
 from ..contract.requests import EditRequest, Polygons
-from ..editors.base import Scene
+from ..editors.base import Scene, record_facts
 from ..editors.registry import Editors
 from ..ground.files import facts_of, whole_file, write_json
 from ..promise.case import Case
@@ -43,7 +43,7 @@ from ..words import land_cover
 from . import tiling
 from .exemplars import Cuts, find_exemplars
 from .ground_size import ground_size
-from .manifest import Findings, editor_facts, manifest_of, record_facts
+from .manifest import Findings, editor_facts, manifest_of
 from .output import Drawn, Output, Repainted, output_for
 from .plan import Plan, decide
 from .quality import agreement_of, quality_of

@@ -35,6 +35,14 @@ class OnStep(Protocol):
         user; facts to record with the result, `notes` among them as sentences for the user."""
 
 
+def record_facts(facts: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Add facts to those there are; sentences are gathered, all else is replaced."""
+    notes = [*facts.get("notes", ()), *more.get("notes", ())]
+    facts.update(more)
+    if notes:
+        facts["notes"] = list(dict.fromkeys(notes))
+
+
 @dataclass(frozen=True)
 class Facts:
     """An OnStep that keeps the facts, in `kept`, and hears nothing else."""
@@ -49,8 +57,8 @@ class Facts:
         note: str = "",
         facts: Mapping[str, Any] | None = None,
     ) -> None:
-        """As OnStep."""
-        self.kept.update(facts or {})
+        """Keep what is told of how it is drawn; the rest goes unheard."""
+        record_facts(self.kept, facts or {})
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .base import OnStep
+from .base import OnStep, record_facts
 
 T = TypeVar("T")
 APART = 7919
@@ -34,8 +34,8 @@ class Turn:
         note: str = "",
         facts: Mapping[str, Any] | None = None,
     ) -> None:
-        """As OnStep."""
-        self.facts.update(facts or {})
+        """Tell the step as one of all candidates' steps."""
+        record_facts(self.facts, facts or {})
         said = note or f"candidate {self.number + 1} of {self.count}"
         self.on_step(self.number * total + step, self.count * total, preview, said)
 

@@ -16,12 +16,13 @@ from ..models.patch_sampler import Draw
 from ..operators.cast_shadow import Light, with_shadow
 from ..operators.ground import Ground
 from ..scene.network import COARSEST_M
-from ..synthesis.copying import Source, copy, spread
+from ..synthesis.copying import Source, copy
 from ..synthesis.cut_out import alpha_of
 from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
 from .base import Editor, OnStep, Patch, Scene
 from .operator import MOST_SEEN_PX, ground_of, understood_of
+from .placing import PlacedOptions, set_out
 
 FEWEST_PIXELS = 600
 TURNED_BYTES = 40
@@ -39,32 +40,9 @@ SHORT = 0.4
 
 
 @dataclass(frozen=True)
-class CopyOptions:
-    """How the source is turned and blended in."""
+class CopyOptions(PlacedOptions):
+    """How the source is turned, set out and blended in."""
 
-    turn_degrees: int = option(
-        "Turn",
-        0,
-        unit="degrees",
-        minimum=0,
-        maximum=359,
-        help="Rotates the source against the clock; its own shadows turn with it.",
-    )
-    scale: float = option(
-        "Size",
-        1.0,
-        unit="times",
-        minimum=0.25,
-        maximum=4.0,
-        help="How large the copy is beside its source.",
-    )
-    count: int = option(
-        "Copies",
-        1,
-        minimum=1,
-        maximum=64,
-        help="So many, in rows inside each polygon as far as they fit whole; 1: in its middle.",
-    )
     take: str = option(
         "Take",
         WHOLE,
@@ -157,17 +135,7 @@ class Copy(Editor[CopyOptions]):
             needed = TURNED_BYTES * height * width * len(source.image)
             memory.check(needed, "Turning the exemplar")
         source = source.turned(options.turn_degrees, options.scale)
-        if options.count > 1:
-            hole, fitted = spread(scene.mask, source.usable, options.count)
-            window = replace(window, hole=hole)
-            if fitted < options.count:
-                note = f"{fitted} of {options.count} copies fit whole into a polygon."
-                on_step(0, 1, None, "", {"notes": [note]})
-            if not window.hole.any():
-                raise CannotEdit(
-                    "Not one whole copy fits into the polygon: draw it larger, or choose a smaller "
-                    "size."
-                )
+        window = set_out(window, source, options.count, on_step)
         laid, hole = copy(window, source, options.tone)
         share = hole.sum() / max(int((scene.mask & scene.valid).sum()), 1)
         if share < MOSTLY and source.alpha is None and options.count == 1:

@@ -14,13 +14,14 @@ from ..ground.errors import CannotEdit
 from ..ground.optional import best_device
 from ..models.noise import AnchoredNoise
 from ..models.sinddm import LARGEST_PX, Pyramid, working_size
-from ..synthesis.copying import Source, copy, spread
+from ..synthesis.copying import Source, copy
 from ..synthesis.pyramid import Level
 from ..synthesis.resampling import BILINEAR, BOX, LANCZOS, resized
 from ..synthesis.scaling import Scaling
 from .base import OnStep, Scene, thick_enough
 from .guided import Guidance, GuidedOptions, sentences_of, shown_of, steering_of
 from .models import Models
+from .placing import PlacedOptions, set_out
 
 if TYPE_CHECKING:
     from ..models.sinddm_network import SinDDMNet
@@ -33,8 +34,6 @@ PREVIEW_EVERY = 100
 """Training steps between two samples of the coarsest scale, which cost some seconds."""
 FIRST_PREVIEW = 10
 """The step of the first one at the latest; a short training shows it within its first percent."""
-
-
 FAST = "fast"
 PUBLISHED = "published"
 
@@ -100,29 +99,6 @@ class _OwnOptions:
         maximum=1.0,
         help="Eta: how much of the estimate becomes the copied content at each step (equation 15).",
     )
-    turn_degrees: int = option(
-        "Turn",
-        0,
-        unit="degrees",
-        minimum=0,
-        maximum=359,
-        help="Rotates copied content against the clock.",
-    )
-    scale: float = option(
-        "Size",
-        1.0,
-        unit="times",
-        minimum=0.25,
-        maximum=4.0,
-        help="How large copied content is beside its source.",
-    )
-    count: int = option(
-        "Copies",
-        1,
-        minimum=1,
-        maximum=64,
-        help="So many objects, in rows inside the polygon as far as they fit whole.",
-    )
     checkpoint: str = option(
         "Trained network",
         "",
@@ -134,8 +110,9 @@ class _OwnOptions:
 
 
 @dataclass(frozen=True)
-class LearnedVariationOptions(GuidedOptions, _OwnOptions):
-    """Its own options, which come first in a form, and those of words that guide."""
+class LearnedVariationOptions(GuidedOptions, PlacedOptions, _OwnOptions):
+    """Its own options, which come first in a form, those of what is copied, and of words that
+    guide."""
 
 
 class Learned:
@@ -182,7 +159,7 @@ class Learned:
         holes = scene.mask
         content: tuple[np.ndarray, ...] = ()
         if mode == CONTENT:
-            laid, holes = _pasted(scene, options, seed)
+            laid, holes = _pasted(scene, options, seed, on_step)
             content = Pyramid.of(np.clip(scaling.scaled(laid), -1, 1), options.as_released).images
         known = Known(
             pyramid,
@@ -272,7 +249,7 @@ def _laid(scene: Scene, scaling: Scaling, drawn: np.ndarray) -> np.ndarray:
 
 
 def _pasted(
-    scene: Scene, options: LearnedVariationOptions, seed: int
+    scene: Scene, options: LearnedVariationOptions, seed: int, on_step: OnStep
 ) -> tuple[np.ndarray, np.ndarray]:
     """The image with an exemplar's content in the mask, and where it lies."""
     exemplars = thick_enough(scene.exemplars)
@@ -281,14 +258,7 @@ def _pasted(
     chosen = exemplars[seed % len(exemplars)]
     source = Source(chosen.image, chosen.usable).turned(options.turn_degrees, options.scale)
     window = Level(scene.image, scene.mask, scene.valid)
-    if options.count > 1:
-        window = replace(window, hole=spread(scene.mask, source.usable, options.count)[0])
-        if not window.hole.any():
-            raise CannotEdit(
-                "Not one whole copy fits into the polygon: draw it larger, or choose a smaller "
-                "size."
-            )
-    return copy(window, source)
+    return copy(set_out(window, source, options.count, on_step), source)
 
 
 def _holes(mask: np.ndarray, pyramid: Pyramid) -> list[np.ndarray]:

@@ -22,6 +22,7 @@ from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
 from ..words.land_cover import SEARCHABLE
 from .base import AUTOMATIC, Editor, Given, OnStep, Patch, Scene, thick_enough
+from .candidates import APART
 from .guided import Guidance, GuidedOptions, sentences_of, shown_of, steering_of, with_paraphrases
 from .learned import FINEST, Learned, LearnedVariationOptions
 from .learned import NEW as WHOLE
@@ -35,7 +36,6 @@ CLOSED = "closed form"
 LEARNED = "learned"
 DIFFUSION = "patch diffusion"
 FEWEST_PIXELS = 600
-APART = 7919
 """Between the seeds of candidates."""
 
 

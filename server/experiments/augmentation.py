@@ -10,7 +10,7 @@ laid into an intact one's picture after (fill), and intact pictures are drawn li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,11 @@ from ..editors.base import Given, Patch, Scene
 from ..editors.registry import Editors
 from ..evaluation import tables
 from ..ground.errors import BadRequest, CannotEdit, ServerError
+from ..ground.files import read_toml
 from ..synthesis import rim
 from ..training.damage import Pair, accuracy, trained
 from . import damage_pairs
+from .paper_tables import TABLE_KEYS
 
 MIDDLE = 0.5
 """Share of a picture's side that its building takes, with its surroundings."""
@@ -52,6 +54,17 @@ class Maker:
     generated: float = 1.0
 
 
+FORMS: Mapping[str, type | tuple[type, ...]] = {
+    "editor": str,
+    "prompt": str,
+    "options": dict,
+    "generated": (int, float),
+    "pairs": list,
+    "undamaged": int,
+}
+"""What a table's file says of it, beside what paper_tables reads."""
+
+
 @dataclass(frozen=True)
 class Experiment:
     """What is compared. `editors`: those that make the edited pairs; `maker`: how. `counts`:
@@ -67,6 +80,21 @@ class Experiment:
     seeds: int = 3
     steps: int = 150
     sizes: tuple[int, int, int] = (128, 64, 400)
+
+
+def of_table(path: Path, editors: Editors) -> Experiment:
+    """The experiment that a table's file asks for; what it leaves out is as published. Raises
+    BadRequest."""
+    found = {key: value for key, value in read_toml(path).items() if key not in TABLE_KEYS}
+    for key, value in found.items():
+        if not isinstance(value, FORMS.get(key, ())) or isinstance(value, bool):
+            known = ", ".join(FORMS)
+            raise BadRequest(f"{path}: {key} = {value!r:.60} makes no sense; known are {known}.")
+    counts = found.pop("pairs", list(Experiment.counts))
+    if not all(type(count) is int for count in counts):
+        raise BadRequest(f"{path}: pairs = {counts!r:.60} is no list of whole numbers.")
+    undamaged = found.pop("undamaged", UNDAMAGED)
+    return Experiment(editors, Maker(**found), tuple(counts), undamaged)
 
 
 def run(data: Path, how: Experiment, folder: Path, say: Callable[[str], None]) -> Path:

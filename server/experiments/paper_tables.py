@@ -7,7 +7,6 @@ figures take, "inception" among them. `[data]`: the dataset's name, about_gb, wh
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +14,16 @@ from typing import Any
 
 from ..editors.models import Models
 from ..ground.errors import BadRequest
+from ..ground.files import read_toml
 from ..ground.optional import installed, without
 from ..models import weights
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 TABLES = Path(__file__).resolve().parents[2] / "resources" / "tables"
 CASES = "cases"
 CHANGE = "change-detection"
 GENERATION = "generation"
+TABLE_KEYS = ("kind", "title", "needs", "data")
+"""What a table's file may say whatever its kind."""
 NETWORKS_GB = {
     "image-text": 1.7,
     "second-image-text": 1.7,
@@ -67,23 +64,19 @@ def path_of(name: str) -> Path:
     return found[name]
 
 
-def content(path: Path) -> dict[str, Any]:
-    """A table's file; raises BadRequest where it is no TOML."""
-    try:
-        return tomllib.loads(path.read_text("utf8"))
-    except (OSError, ValueError) as error:
-        raise BadRequest(f"{path} cannot be read as TOML: {error}") from error
-
-
 def kind_of(path: Path) -> str:
-    """CASES, CHANGE or GENERATION."""
-    return str(content(path).get("kind", CASES))
+    """CASES, CHANGE or GENERATION; raises BadRequest where it is another."""
+    kind = read_toml(path).get("kind", CASES)
+    if kind not in (CASES, CHANGE, GENERATION):
+        raise BadRequest(f"{path}: kind = {kind!r:.60} is none of {CASES}, {CHANGE}, {GENERATION}.")
+    return str(kind)
 
 
 def needs(models: Models, path: Path, data: Path | None, inception: Path | None) -> list[Need]:
     """All that a table takes: libraries, models, networks and services, data. Nothing is run or
     fetched."""
-    found = content(path)
+    kind_of(path)
+    found = read_toml(path)
     wanted, data_of = _strings(found, "needs", path), found.get("data", {})
     unknown = [kind for kind in wanted if kind not in (*NETWORKS_GB, *weights.KINDS)]
     if unknown or not isinstance(data_of, dict):

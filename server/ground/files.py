@@ -7,10 +7,18 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from .errors import BadRequest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 @contextlib.contextmanager
@@ -62,6 +70,14 @@ def facts_of(path: Path) -> tuple[int, str]:
         while chunk := stream.read(1 << 20):
             digest.update(chunk)
         return stream.tell(), digest.hexdigest()
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file; raises BadRequest where it is none."""
+    try:
+        return tomllib.loads(path.read_text("utf8"))
+    except (OSError, ValueError) as error:
+        raise BadRequest(f"{path} cannot be read as TOML: {error}") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -63,7 +63,7 @@ class Dino:
             return self.described(picture)
 
     def described(self, picture: torch.Tensor) -> torch.Tensor:
-        """The same, differentiable."""
+        """As `features`, but with its gradient, for losses."""
         height, width = picture.shape[1:]
         factor = SHORTER_PX / min(height, width)
         size = max(round(height * factor), SHORTER_PX), max(round(width * factor), SHORTER_PX)

@@ -48,10 +48,10 @@ def spread(
     shape = usable[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
     if ndimage.label(shape, np.ones((3, 3)))[1] > 1:
         shape = np.ones_like(shape)
-    parts, number = ndimage.label(mask, np.ones((3, 3)))
+    parts, _ = ndimage.label(mask, np.ones((3, 3)))
     least = count
-    for part in range(1, number + 1):
-        least = min(least, _laid_in(out, parts == part, shape, (count, gap_px)))
+    for part, box in enumerate(ndimage.find_objects(parts), 1):
+        least = min(least, _laid_in(out[box], parts[box] == part, shape, (count, gap_px)))
     return out, least
 
 

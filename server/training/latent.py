@@ -218,7 +218,15 @@ class NoisedTrainer(LatentTrainer[Kind]):
         pictures, shown = self.pixels(chosen, rng)
         latents = torch.cat([self.latent(one[None]) for one in pictures])
         words, shown = self.conditions(chosen, shown, rng)
-        return self.judged(latents, words, shown, rng)
+        made = self.compared(latents, words, shown, rng)
+        return functional.mse_loss(made.output, made.wanted) + self.beside(made, chosen, pictures)
+
+    def beside(
+        self, made: Compared, chosen: Sequence[Kind], pictures: torch.Tensor
+    ) -> torch.Tensor | float:
+        """Further losses of a prediction, of what was chosen and its pictures (B, 3, S, S); 0 where
+        there are none."""
+        return 0.0
 
     def judged(
         self,

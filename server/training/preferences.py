@@ -107,14 +107,14 @@ class PreferenceTrainer(UNetTrainer):
 
     @property
     def latent_channels(self) -> int:
-        """Of the autoencoder."""
+        """Channels of the autoencoder's latents, half of what an editor by instruction is shown."""
         return int(self.model.part("vae").config.latent_channels)
 
     def _fit(self) -> None:
         """Nothing is widened: what is compared must be an editor already."""
 
     def make_optimiser(self, values: Any) -> torch.optim.Optimizer:
-        """AdamW."""
+        """AdamW, at the rate that the recipe has, in place of RSEdit's Prodigy."""
         return torch.optim.AdamW(values, lr=self.recipe.rate, weight_decay=self.recipe.decay)
 
     def loss(self, rng: np.random.Generator) -> torch.Tensor:

@@ -89,25 +89,18 @@ class RSEditTrainer(NoisedTrainer[EditPair]):
         beside = recipe.beside
         self.perceptual = Perceptual(beside, self.device) if beside.clip or beside.dino else None
 
-    def loss(self, rng: np.random.Generator) -> torch.Tensor:
-        """The noise's, and those by CLIP and DINO where the recipe has them."""
+    def beside(
+        self, made: Compared, chosen: Sequence[EditPair], pictures: torch.Tensor
+    ) -> torch.Tensor | float:
+        """Those by CLIP and DINO, where the recipe has them."""
         if self.perceptual is None:
-            return super().loss(rng)
-        chosen = [
-            self.pictures[int(n)] for n in rng.integers(0, len(self.pictures), self.recipe.batch)
-        ]
-        pictures, shown = self.pixels(chosen, rng)
-        latents = torch.cat([self.latent(one[None]) for one in pictures])
-        words, sources = self.conditions(chosen, shown, rng)
-        made = self.compared(latents, words, sources, rng)
+            return 0.0
         told = [one.caption for one in chosen], pictures.to(self.device)
         share = self.schedule.alphas_cumprod.to(self.device)[made.levels]
         with self.model.using("vae") as net:
             net.requires_grad_(False)
-            found = self.perceptual.loss(
-                Codec(net, self.recipe.side_px), self._clean(made, share), share, told
-            )
-        return torch.nn.functional.mse_loss(made.output, made.wanted) + found
+            codec = Codec(net, self.recipe.side_px)
+            return self.perceptual.loss(codec, self._clean(made, share), share, told)
 
     def _clean(self, made: Compared, share: torch.Tensor) -> torch.Tensor:
         """The clean latents that a prediction leads to (equation 15 of DDPM, or of a velocity)."""

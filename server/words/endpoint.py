@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -25,6 +26,8 @@ from ..models.weights import ModelFolder
 TIMEOUT_S = 60
 LARGEST_ANSWER = 64_000_000
 """Bytes; a picture of 2048 pixels is 20 million as text."""
+PAUSES_S = (0.0, 2.0, 8.0, 30.0)
+"""Before each try of a service that may be busy."""
 T = TypeVar("T")
 
 
@@ -36,6 +39,20 @@ class NoAnswer(CannotEdit):
         super().__init__(text)
         self.answered = answered
         self.again = again
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """What a service gives, asked again where it was busy; raises NoAnswer."""
+    *before, last = PAUSES_S
+    for pause in before:
+        time.sleep(pause)
+        try:
+            return ask()
+        except NoAnswer as error:
+            if not error.again:
+                raise
+    time.sleep(last)
+    return ask()
 
 
 @dataclass(frozen=True)

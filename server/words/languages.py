@@ -5,23 +5,19 @@ from __future__ import annotations
 
 import functools
 import re
-import sys
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from ..ground.files import read_toml
 
 FILE = Path(__file__).resolve().parents[2] / "resources" / "languages.toml"
 
 LETTERS = r"[^\W\d_]"
 CHINESE = re.compile(r"[\u3400-\u9fff]")
 PART = re.compile(rf"{LETTERS}+(?:[-.]{LETTERS}+)*|\d+(?:[.,]\d+)?|%|\S")
-_TOLD = tomllib.loads(FILE.read_text("utf8"))
+_TOLD = read_toml(FILE)
 ENGLISH = frozenset(_TOLD.pop("english").split())
 """Words by which a sentence is known to be English."""
 

@@ -4,16 +4,12 @@ part."""
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from ..ground.files import read_toml
 
 FILE = Path(__file__).resolve().parents[2] / "resources" / "words.toml"
 
@@ -26,7 +22,7 @@ def _pattern(entry: Mapping[str, Any]) -> re.Pattern[str]:
     return re.compile(rf"\b{entry.get('before', '')}(?:{words}){end}{more}")
 
 
-_FILE = tomllib.loads(FILE.read_text("utf8"))
+_FILE = read_toml(FILE)
 EVENTS = {name: _pattern(entry) for name, entry in _FILE["events"].items()}
 """What is done to what is there, in the order in which it counts."""
 SCENES = {name: _pattern(entry) for name, entry in _FILE["scenes"].items()}

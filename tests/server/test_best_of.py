@@ -7,6 +7,7 @@ import pytest
 from landbrush.server.contract.requests import EditRequest
 from landbrush.server.editing.path import Job, edit
 from landbrush.server.editors import ranking
+from landbrush.server.editors.base import Facts
 from landbrush.server.editors.candidates import APART, best_of
 from landbrush.server.editors.scenario_prompts import REPORTS
 from landbrush.server.ground.errors import ModelNotNamed
@@ -147,3 +148,20 @@ def test_reports_are_presets(editors, name):
     # In words of our own, not the paper's.
     for sentence in ("post-event analysis reveals", "entirely obliterated", "Level 2"):
         assert sentence not in words
+
+
+def test_sentences_told_while_drawing_are_gathered():
+    kept = {}
+    told = Facts(kept)
+    told(0, 1, None, "", {"notes": ["a"], "steps": 1})
+    told(1, 1, None, "", {"notes": ["b", "a"], "steps": 2})
+    assert kept == {"notes": ["a", "b"], "steps": 2}
+    seen = []
+
+    def draw(seed, on_step):
+        on_step(0, 2, None, "", {"notes": [f"first of {seed}"]})
+        on_step(2, 2, None, "", {"notes": ["then"]})
+        return seed
+
+    best_of(draw, lambda _: (1.0, "a judge"), (5, 2), lambda *given: seen.append(given))
+    assert seen[-1][4]["notes"] == ["first of 5", "then"]

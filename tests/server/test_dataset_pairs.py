@@ -300,10 +300,11 @@ def test_the_selection_is_even_over_kinds(tmp_path):
 
 
 def test_the_published_trainings_are_understood():
-    from landbrush.server.commands.train_list import _parsed, tomllib
+    from landbrush.server.commands.train_list import _parsed
+    from landbrush.server.ground.files import read_toml
 
     path = ROOT / "resources" / "training" / "mmm-rs.toml"
-    runs = tomllib.loads(path.read_text())["run"]
+    runs = read_toml(path)["run"]
     found = {}
     for run in runs:
         more = [

@@ -12,7 +12,7 @@ import rasterio
 import torch
 from landbrush.server import __main__
 from landbrush.server.evaluation import tables
-from landbrush.server.experiments import augmentation, damage_pairs
+from landbrush.server.experiments import augmentation, damage_pairs, paper_tables
 from landbrush.server.experiments.benchmark import protocol as protocols
 from landbrush.server.ground.errors import BadRequest, ModelNotNamed
 from landbrush.server.models.siamese import SiameseResNet18
@@ -346,3 +346,32 @@ def test_numbers_of_pairs_that_cannot_be_had(tmp_path, capsys, pairs, sentence):
         == 1
     )
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        ('editor = "text"\npairs = 5', "pairs = 5 makes no sense"),
+        ("pairs = [5, true]", "no list of whole numbers"),
+        ('generated = "one"', "generated = 'one' makes no sense"),
+        ("undamaged = true", "undamaged = True makes no sense"),
+        ("prompts = 3", "prompts = 3 makes no sense"),
+        ('kind = "change"', "none of cases, change-detection, generation"),
+    ],
+)
+def test_a_wrong_table_of_change_detection_is_refused(tmp_path, capsys, text, sentence):
+    kind = "" if "kind" in text else 'kind = "change-detection"\n'
+    (tmp_path / "t.toml").write_text(kind + text)
+    given = ["--cases", str(tmp_path / "t.toml"), "--output", str(tmp_path / "out")]
+    given += ["--data", str(tmp_path), "--home", str(tmp_path / "home")]
+    assert __main__.main(["evaluate", "cases", *given]) == 1
+    assert sentence in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_a_table_of_change_detection_is_as_published_where_it_says_nothing(editors, tmp_path):
+    (tmp_path / "t.toml").write_text('kind = "change-detection"\nundamaged = 7\n')
+    found = augmentation.of_table(tmp_path / "t.toml", editors)
+    assert found.undamaged == 7 and found.counts == (5, 10, 30, 50)
+    assert found.maker.prompt == "a picture of ground after tsunami"
+    published = augmentation.of_table(paper_tables.path_of("han-2"), editors)
+    assert published == augmentation.Experiment(editors)

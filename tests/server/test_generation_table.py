@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from landbrush.server import __main__
 from landbrush.server.experiments import paper_tables
-from landbrush.server.experiments.generation import asked, drawing
+from landbrush.server.experiments.generation import asked, drawing, report
 from landbrush.server.ground.errors import BadRequest
 from landbrush.server.store.importing import Arrival, import_model
-from landbrush.server.words.endpoint import Endpoint, NoAnswer
+from landbrush.server.words import endpoint
+from landbrush.server.words.endpoint import Endpoint, NoAnswer, patiently
 from PIL import Image
 
 from tests.server import tiny_pipelines
@@ -92,13 +93,17 @@ def test_table_two_runs_and_goes_on(models, painter, tmp_path, monkeypatch, caps
     assert __main__.main(given) == 1
     assert "--accept-cost" in capsys.readouterr().err and not painter.asked
     given.append("--accept-cost")
-    monkeypatch.setattr(drawing, "PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr(endpoint, "PAUSES_S", (0.0, 0.0))
     painter.script = [500] * 4
     assert __main__.main(given) == 0
     first = json.loads((tmp_path / "out" / "report.json").read_text())
     assert "500" in first["not run"]["DALL-E 3"] and first["pictures"]["DALL-E 3"] == 0
     assert all(first["pictures"][name] == 2 for name in ("SD1.5", "SD2.0", "SDXL", "MMM-RS"))
-    assert len(first["files"]["SDXL"]) == 2 and first["asked"][1] == "fog, a harbour"
+    assert (
+        all(first["shown"]["SDXL"])
+        and len(first["shown"]["SDXL"]) == 2
+        and first["asked"][1] == "fog, a harbour"
+    )
     made = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "made").rglob("*.png")}
     assert len(made) == 8
     with Image.open(next(p for p in made if "SDXL" in str(p))) as picture:
@@ -146,18 +151,18 @@ def test_it_is_a_table_of_the_papers_too(models, tmp_path, monkeypatch, capsys):
 def test_a_service_that_is_busy_or_knows_fewer_settings_is_asked_again(
     models, painter, monkeypatch
 ):
-    monkeypatch.setattr(drawing, "PAUSES_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(endpoint, "PAUSES_S", (0.0, 0.0, 0.0))
     named = Endpoint.named(models.folder, "image-service")
     painter.script = [503, 429]
-    assert drawing._asked(named, "a town").startswith(b"\x89PNG")
+    assert patiently(lambda: named.picture("a town")).startswith(b"\x89PNG")
     assert len(painter.asked) == 3
     painter.script = [400]  # its pictures are coded always: it refuses to be told so
-    assert drawing._asked(named, "a lake").startswith(b"\x89PNG")
+    assert patiently(lambda: named.picture("a lake")).startswith(b"\x89PNG")
     first, second = (body for _, body in painter.asked[-2:])
     assert set(first) - set(second) == {"response_format"}
     painter.script = [401] * 9
     with pytest.raises(NoAnswer, match="401"):
-        drawing._asked(named, "a lake")
+        patiently(lambda: named.picture("a lake"))
     assert len(painter.script) == 8  # a refusal is not asked again
 
 
@@ -213,3 +218,13 @@ def test_nothing_is_made_where_nobody_can_draw(tmp_path, capsys):
     assert "No system drew anything" in capsys.readouterr().err
     assert __main__.main([*given, "--real", str(tmp_path / "no")]) == 1
     assert "no folder of real pictures" in capsys.readouterr().err
+
+
+def test_the_first_picture_of_a_prompt_is_told_by_name_or_by_place(tmp_path):
+    made = [
+        tmp_path / "made" / f"{name}.png" for name in ("00000-0000", "00002-0000", "00002-0001")
+    ]
+    assert report.firsts(tmp_path, made, 4) == [made[0], None, made[1], None]
+    others = [tmp_path.parent / "by-hand" / name for name in ("b.jpg", "c.jpg")]
+    assert report.firsts(tmp_path, others, 3) == [*others, None]
+    assert report.firsts(tmp_path, [], 2) == [None, None]

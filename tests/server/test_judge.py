@@ -78,7 +78,7 @@ class Service(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def service(models, monkeypatch, tmp_path):
-    monkeypatch.setattr(judge, "PAUSES_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(endpoint, "PAUSES_S", (0.0, 0.0, 0.0))
     server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
     server.asked, server.script = [], []
     threading.Thread(target=server.serve_forever, daemon=True).start()

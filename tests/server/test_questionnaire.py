@@ -25,7 +25,7 @@ def results(tmp_path):
     records = []
     prompts = {}
     for case, prompt in (("forest", "A fire in the </script> forest"), ("ship", "Holes on deck")):
-        prompts[case] = {"prompt": prompt, "reference": False}
+        prompts[case] = prompt
         Image.new("RGB", (600, 400), (90, 90, 90)).save(folder / f"pictures/{case}-before.jpg")
         for system, colour in {**COLOURS, "reference": (1, 1, 1), "noise": (2, 2, 2)}.items():
             for seed in (0, 1):
@@ -42,10 +42,7 @@ def results(tmp_path):
                     }
                 )
     (folder / "results.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records))
-    data = json.dumps({"prompts": prompts}).replace("<", "\\u003c")
-    (folder / "index.html").write_text(
-        f'<html><script id="data" type="application/json">{data}</script></html>'
-    )
+    (folder / "results.json").write_text(json.dumps({"prompts": prompts}))
     return folder
 
 
@@ -178,6 +175,7 @@ def test_pictures_of_a_generation_are_asked_about_too(tmp_path):
     from pathlib import Path
 
     from landbrush.server.experiments.generation import _place, drawing
+    from landbrush.server.experiments.generation.report import firsts
 
     made = tmp_path / "results" / "made"
     files: dict[str, list[Path]] = {}
@@ -191,12 +189,15 @@ def test_pictures_of_a_generation_are_asked_about_too(tmp_path):
     Image.new("RGB", (64, 64)).save(tmp_path / "x.jpg")
     files["by hand"] = [tmp_path / "x.jpg"]
     told = {
-        name: [_place(path, tmp_path / "results") for path in paths]
+        name: [
+            _place(path, tmp_path / "results") if path else ""
+            for path in firsts(tmp_path / "results", paths, 2)
+        ]
         for name, paths in files.items()
     }
-    assert told["by hand"] == ["../x.jpg"]
+    assert told["by hand"] == ["../x.jpg", ""]
     assert told["SDXL"][0] == "made/SDXL-abcdef12/00000-0000.png"
-    report = {"asked": ["a town", "a lake"], "files": told}
+    report = {"asked": ["a town", "a lake"], "shown": told}
     (tmp_path / "results" / "report.json").write_text(json.dumps(report))
     page = make.make(tmp_path / "results", tmp_path / "q", make.Asked())
     _, data = shown(page)

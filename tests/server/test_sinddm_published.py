@@ -13,6 +13,8 @@ import torch
 from landbrush.server import __main__
 from landbrush.server.contract.requests import EditRequest
 from landbrush.server.editing.path import Job, edit
+from landbrush.server.editors.base import COLOURS, Facts, Patch, Scene
+from landbrush.server.editors.learned import LearnedVariationOptions, _pasted
 from landbrush.server.ground.errors import BadRequest
 from landbrush.server.models.sinddm import STEPS, Pyramid
 from landbrush.server.raster.rasters import Rasters
@@ -182,19 +184,52 @@ def test_several_turned_copies_of_an_object(editors, tmp_path, editor):
         seen = made.read(1, window=place.round())
     bright = seen > 170
     assert seen.shape == (40, 80)
-    if editor == "copy":  # what a network of two steps draws is not looked at
+    if editor == "copy":  # what a network of two steps draws is not looked at, but see below
         parts, found = ndimage.label(ndimage.binary_opening(bright))
         assert found == 3
         for box in ndimage.find_objects(parts):
             assert box[1].stop - box[1].start > box[0].stop - box[0].start  # lying now
 
 
-def test_copies_that_do_not_fit_are_refused(editors, tmp_path):
+def test_what_the_learned_editor_settles_are_the_copies():
+    image = np.full((3, 60, 90), 0.2, np.float32)
+    mask = np.zeros((60, 90), bool)
+    mask[5:55, 30:85] = True
+    bar = Patch(np.full((3, 18, 9), 0.9, np.float32), np.ones((18, 9), bool))
+    given = Scene(image, np.ones_like(mask), mask, COLOURS, 0.5, exemplars=(bar,))
+    options = LearnedVariationOptions(mode="copied content", turn_degrees=90, count=3)
+    laid, holes = _pasted(given, options, 0, Facts({}))
+    parts, found = ndimage.label(holes)
+    assert found == 3 and not (holes & ~mask).any()
+    for box in ndimage.find_objects(parts):
+        assert box[1].stop - box[1].start > box[0].stop - box[0].start  # lying now
+    assert laid[:, holes].mean() > laid[:, mask & ~holes].mean()
+
+
+@pytest.mark.parametrize("editor", ["copy", "sinddm"])
+@pytest.mark.slow
+def test_fewer_copies_than_were_asked_for_are_said(editors, tmp_path, editor):
+    path = write(tmp_path / "a.tif", in_type(scene(3, 160, 160), "uint8"), colorinterp=RGB)
+    more = {"mode": "copied content", "steps": 2, "width": "32"} if editor == "sinddm" else {}
+    shown = {"polygons": {"geometry": ring(path, square(20, 20, 32, 32))}}
+    options = {"count": 64, **more}
+    body = inputs(path, square(60, 60, 100, 100), options=options, exemplar=shown)
+    out = tmp_path / "out"
+    out.mkdir()
+    job = Job(EditRequest.from_json(body), editor, Rasters(path))
+    notes = edit(job, editors, out, lambda *_: None).to_json()["notes"]
+    assert [note for note in notes if "of 64 copies fit whole into a polygon" in note]
+
+
+@pytest.mark.parametrize("editor", ["copy", "sinddm"])
+def test_copies_that_do_not_fit_are_refused(editors, tmp_path, editor):
     path = write(tmp_path / "a.tif", in_type(scene(3, 200, 200), "uint8"), colorinterp=RGB)
     shown = {"polygons": {"geometry": ring(path, square(20, 20, 40, 40))}}
     options = {"count": 2, "scale": 4.0}
+    if editor == "sinddm":
+        options["mode"] = "copied content"
     body = inputs(path, square(100, 100, 120, 120), options=options, exemplar=shown)
     out = tmp_path / "out"
     out.mkdir()
     with pytest.raises(Exception, match="Not one whole copy fits"):
-        edit(Job(EditRequest.from_json(body), "copy", Rasters(path)), editors, out, lambda *_: None)
+        edit(Job(EditRequest.from_json(body), editor, Rasters(path)), editors, out, lambda *_: None)

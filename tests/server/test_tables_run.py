@@ -9,6 +9,7 @@ import pytest
 from landbrush.server import __main__
 from landbrush.server.experiments import paper_tables
 from landbrush.server.experiments.benchmark import runs
+from landbrush.server.ground.files import read_toml
 from landbrush.server.store.importing import Arrival, import_model
 
 from tests.server import test_layouts, tiny_clip, tiny_pipelines
@@ -39,7 +40,7 @@ DATA = {
 
 def brought(models, folder, path):
     """All models that a table names, with their bases."""
-    table = paper_tables.content(path)
+    table = read_toml(path)
     store = models.store
     for name in paper_tables._models_in(table, path):
         for entry in reversed(store.lineage(store.entry(name))):

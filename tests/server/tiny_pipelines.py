@@ -439,7 +439,7 @@ def qwen_tokens():
 
 
 def qwen(folder, seed=0):
-    """Qwen-Image-Edit's layout."""
+    """Qwen-Image-Edit's layout: a tokenizer, a processor and four networks."""
     from diffusers import (
         AutoencoderKLQwenImage,
         FlowMatchEulerDiscreteScheduler,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,12 +21,10 @@ from ...ground.errors import BadRequest, ModelNotNamed
 from ...ground.files import write_json
 from ...models import vision_language, weights
 from ...raster import display
-from ...words.endpoint import Answer, Endpoint, NoAnswer, key_of
+from ...words.endpoint import Answer, Endpoint, NoAnswer, key_of, patiently
 from .measures import EDIT, HIGHER, Measure, Shot
 from .systems import IDENTITY, NOISE, REFERENCE
 
-PAUSES_S = (0.0, 2.0, 8.0, 30.0)
-"""Before each try."""
 SERVICE = "judge"
 HERE = "vision-language"
 PICTURE_TOKENS = 800
@@ -149,11 +146,17 @@ class Judge:
             return f"{self.endpoint.model} at {self.endpoint.url}, {self.asked}"
         return f"{self.path} {weights.state_of(Path(self.path))}, {self.asked}"
 
+    @property
+    def temperature(self) -> float:
+        """At which its model answers."""
+        named = self.endpoint.model if self.endpoint else Path(self.path).name
+        return viescore.temperature_of(viescore.QUESTIONS[self.asked], named)
+
     def measures(self) -> tuple[Measure, ...]:
         """What it measures, with how it was asked."""
-        how = viescore.QUESTIONS[self.asked]
+        title = viescore.QUESTIONS[self.asked].title
         return tuple(
-            replace(one, source=f"{how.title}, temperature {how.temperature:g}: {one.source}")
+            replace(one, source=f"{title}, temperature {self.temperature:g}: {one.source}")
             for one in MEASURES
         )
 
@@ -195,8 +198,7 @@ class Judge:
         return answer.text
 
     def _asked(self, models: Models, question: str, shown: tuple[bytes, ...]) -> Answer:
-        named = self.endpoint.model if self.endpoint else Path(self.path).name
-        temperature = viescore.temperature_of(viescore.QUESTIONS[self.asked], named)
+        temperature = self.temperature
         if self.endpoint is None:
             here = _vision_language(models, self.path)
             return Answer(here.answer(question, shown, temperature))
@@ -207,14 +209,7 @@ class Judge:
             }
         ]
         endpoint = replace(self.endpoint, key=key_of(models.folder, SERVICE))
-        for number, pause in enumerate(PAUSES_S):
-            time.sleep(pause)
-            try:
-                return endpoint.complete(messages, temperature)
-            except NoAnswer as error:
-                if not error.again or number == len(PAUSES_S) - 1:
-                    raise
-        raise AssertionError("unreachable")
+        return patiently(lambda: endpoint.complete(messages, temperature))
 
 
 def _vision_language(models: Models, path: str) -> vision_language.VisionLanguage:

@@ -19,7 +19,6 @@ options = { mode = "new content" }    # of the editor "text", for this case
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,15 +26,11 @@ from typing import Any
 
 from ...editors.registry import Editors
 from ...ground.errors import BadRequest
+from ...ground.files import read_toml
 from ...training.data import layouts
 from ...words.land_cover import SEARCHABLE
 from . import folders, systems
 from .systems import IDENTITY, REFERENCE, REFERENCES, System
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 Ring = Sequence[Sequence[float]]
 TOP_KEYS = {
@@ -174,10 +169,7 @@ def _seeds(given: Any) -> tuple[int, ...]:
 def read(path: Path, editors: Editors, pairs: Data | None = None) -> Protocol:
     """The protocol in a TOML file, its cases those of a dataset where one is given; raises
     BadRequest that names the place."""
-    try:
-        data = tomllib.loads(path.read_text("utf8"))
-    except (OSError, ValueError) as error:
-        raise BadRequest(f"{path} cannot be read as TOML: {error}") from error
+    data = read_toml(path)
     _check_form(data, path)
     named = systems.read(data, editors, path.parent)
     rows = systems.rows(data, named)

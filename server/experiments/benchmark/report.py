@@ -36,6 +36,7 @@ def write(
         "sensible": protocol.sensible,
         "seeds": list(protocol.seeds),
         "cases": len(protocol.cases),
+        "prompts": {case.name: case.prompt for case in protocol.cases},
         "named": {name: asdict(system) for name, system in protocol.named.items()},
         "versions": provenance.versions(),
         "measures": {measure.name: _described(measure) for measure in measures},

@@ -39,6 +39,32 @@ def run(wanted: Request, folder: Path, terms: Terms, say: Say) -> Path:
     BadRequest where no system could draw anything."""
     folder.mkdir(parents=True, exist_ok=True)
     _agreed(wanted, folder, terms, say)
+    failures = _drawn(wanted, folder, terms, say)
+    there = {system.name: list(_pictures(wanted, folder, system)) for system in wanted.systems}
+    if not any(there.values()):
+        raise BadRequest(f"No system drew anything: {'; '.join(failures.values())}")
+    shown = {
+        name: report.firsts(folder, paths, len(wanted.prompts)) for name, paths in there.items()
+    }
+    rows = report.measured(wanted, there, (terms.real, terms.inception), say)
+    facts = {
+        "title": wanted.title,
+        "prompts": len(wanted.prompts),
+        "pictures a prompt": wanted.each,
+        "seed": wanted.seed,
+        "not run": failures or "nothing",
+        "asked": list(wanted.prompts),
+        "shown": {
+            name: [_place(path, folder) if path else "" for path in paths]
+            for name, paths in shown.items()
+        },
+        "pictures": {name: len(paths) for name, paths in there.items()},
+    }
+    return report.write(wanted, folder, shown, rows, facts)
+
+
+def _drawn(wanted: Request, folder: Path, terms: Terms, say: Say) -> dict[str, str]:
+    """Draw what is not there yet; by system, why something could not be drawn."""
     failures: dict[str, str] = {}
     with _pool(terms.workers) as pool:
         jobs = {
@@ -55,20 +81,7 @@ def run(wanted: Request, folder: Path, terms: Terms, say: Say) -> Path:
                 failures[system.name] = why
             elif not why:
                 say(f"[{done}/{len(jobs)}] {system.name}")
-    there = {system.name: list(_pictures(wanted, folder, system)) for system in wanted.systems}
-    if not any(there.values()):
-        raise BadRequest(f"No system drew anything: {'; '.join(failures.values())}")
-    rows = report.measured(wanted, there, (terms.real, terms.inception), say)
-    facts = {
-        "title": wanted.title,
-        "prompts": len(wanted.prompts),
-        "pictures a prompt": wanted.each,
-        "seed": wanted.seed,
-        "not run": failures or "nothing",
-        "files": {name: [_place(path, folder) for path in paths] for name, paths in there.items()},
-        "asked": list(wanted.prompts),
-    }
-    return report.write(wanted, folder, there, rows, facts)
+    return failures
 
 
 def _agreed(wanted: Request, folder: Path, terms: Terms, say: Say) -> None:
@@ -85,9 +98,11 @@ def _agreed(wanted: Request, folder: Path, terms: Terms, say: Say) -> None:
             for number, prompt in enumerate(wanted.prompts)
             for turn in range(wanted.each)
         )
+        if not asked:
+            continue
         told = f"{system.name}: {asked} pictures will be asked of {named}, which may cost money."
         say(told)
-        if asked and not terms.agreed:
+        if not terms.agreed:
             raise BadRequest(f"{told} Agree to that with --accept-cost.")
 
 

@@ -21,7 +21,6 @@ folder = "pictures-made-elsewhere"
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,12 +28,8 @@ from typing import Any
 
 from ...editors.registry import Editors
 from ...ground.errors import BadRequest
+from ...ground.files import read_toml
 from ...models import weights
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 PROMPTS = Path(__file__).resolve().parents[3] / "resources" / "prompts"
 EDITOR = "generate"
@@ -74,10 +69,7 @@ class Request:
 def read(path: Path, editors: Editors, more: Mapping[str, Any]) -> Request:
     """The request in a TOML file; `more`: values by key that stand in place of the file's
     (`prompts`, `each`, `seed`). Raises BadRequest that names the place."""
-    try:
-        data = tomllib.loads(path.read_text("utf8"))
-    except (OSError, ValueError) as error:
-        raise BadRequest(f"{path} cannot be read as TOML: {error}") from error
+    data = read_toml(path)
     if set(data) - KEYS or not data.get("system") or not isinstance(data["system"], list):
         raise BadRequest(
             f"{path} needs a [[system]], and may have {', '.join(sorted(KEYS))}; it has "

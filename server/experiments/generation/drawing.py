@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from ...editors.registry import Editors
 from ...ground.errors import ServerError
 from ...ground.files import whole_file
 from ...ground.optional import torch
-from ...words.endpoint import Endpoint, NoAnswer
+from ...words.endpoint import Endpoint, NoAnswer, patiently
 from ..benchmark.protocol import plain
 from .asked import EDITOR, Request, SystemAsked
 
@@ -26,8 +25,6 @@ GSD_M = 1.0
 AS_WRITTEN = {"modality": "", "gsd_level": "none", "satellite": ""}
 """Options by which nothing is put around a prompt."""
 LARGEST_SIDE = 8192
-PAUSES_S = (0.0, 2.0, 8.0, 30.0)
-"""Before each try of a service."""
 
 
 def path_of(folder: Path, system: SystemAsked, number: int, turn: int) -> Path:
@@ -97,18 +94,6 @@ def _by_model(editors: Editors, system: SystemAsked, prompt: str, seed: int) -> 
     return Image.fromarray((made * 255).round().astype(np.uint8).transpose(1, 2, 0))
 
 
-def _asked(named: Endpoint, prompt: str) -> bytes:
-    """A picture's file, tried again where the service is busy."""
-    for number, pause in enumerate(PAUSES_S):
-        time.sleep(pause)
-        try:
-            return named.picture(prompt)
-        except NoAnswer as error:
-            if not error.again or number == len(PAUSES_S) - 1:
-                raise
-    raise AssertionError("unreachable")
-
-
 def _by_service(editors: Editors, system: SystemAsked, prompt: str) -> Image.Image:
     named = Endpoint.named(editors.models.folder, system.service)
     if named is None:
@@ -117,7 +102,7 @@ def _by_service(editors: Editors, system: SystemAsked, prompt: str) -> Image.Ima
             f"{system.service}-model NAME."
         )
     try:
-        with Image.open(io.BytesIO(_asked(named, prompt))) as picture:
+        with Image.open(io.BytesIO(patiently(lambda: named.picture(prompt)))) as picture:
             if max(picture.size) > LARGEST_SIDE:
                 raise NoAnswer(f"{system.name} gave a picture of {picture.size} pixels.")
             return picture.convert("RGB")

@@ -7,10 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from ...evaluation import features, fid, inception_score
-from ...ground.errors import BadRequest
+from ...evaluation import features, fid, inception_score, pictures
 from ...ground.files import whole_file, write_json, write_text
 from ..distribution import NAMES
 from .asked import Request
@@ -65,21 +62,21 @@ def measured(
 def write(
     wanted: Request,
     folder: Path,
-    there: Mapping[str, Sequence[Path]],
+    shown: Mapping[str, Sequence[Path | None]],
     rows: Mapping[str, Mapping[str, Any]],
     facts: Mapping[str, Any],
 ) -> Path:
-    """report.json, tables.md and index.html; returns the page."""
-    counts = {name: len(paths) for name, paths in there.items()}
-    write_json(folder / "report.json", {**facts, "pictures": counts, "rows": rows})
-    table = _table(rows, counts)
+    """report.json, tables.md and index.html; returns the page. `shown`: the first picture of each
+    prompt, by system. `facts`: the settings, and `pictures`: their number by system."""
+    write_json(folder / "report.json", {**facts, "rows": rows})
+    table = _table(rows, facts["pictures"])
     warnings = sorted(
         {cell["warning"] for row in rows.values() for cell in row.values() if cell.get("warning")}
     )
     lines = [f"# {wanted.title}", "", *_markdown(table), "", *warnings, ""]
     write_text(folder / "tables.md", "\n".join(lines))
     page = folder / "index.html"
-    write_text(page, _page(wanted, folder, there, (table, warnings)))
+    write_text(page, _page(wanted, folder, shown, (table, warnings)))
     return page
 
 
@@ -111,7 +108,7 @@ def _markdown(table: Sequence[Sequence[str]]) -> list[str]:
 def _page(
     wanted: Request,
     folder: Path,
-    there: Mapping[str, Sequence[Path]],
+    shown: Mapping[str, Sequence[Path | None]],
     found: tuple[list[list[str]], list[str]],
 ) -> str:
     """Figures, then a row a prompt with each system's first picture of it."""
@@ -125,7 +122,7 @@ def _page(
     for number in range(0, len(wanted.prompts), every):
         cells = [f'<td class="prompt">{escape(wanted.prompts[number])}</td>']
         for system in wanted.systems:
-            cells.append(f"<td>{_shown(folder, there[system.name], system.name, number)}</td>")
+            cells.append(_cell_of(folder, shown[system.name][number], system.name))
         rows.append(f"<tr>{''.join(cells)}</tr>")
     names = "".join(f"<th>{escape(system.name)}</th>" for system in wanted.systems)
     notes = "".join(f"<p>{escape(text)}</p>" for text in warnings)
@@ -138,22 +135,24 @@ def _page(
     )
 
 
-def _shown(folder: Path, paths: Sequence[Path], system: str, number: int) -> str:
-    """The system's first picture of a prompt, small; of a folder made elsewhere the one whose place
-    is that prompt's."""
-    mine = [path for path in paths if path.name.startswith(f"{number:05d}-")]
+def firsts(folder: Path, paths: Sequence[Path], count: int) -> list[Path | None]:
+    """A system's first picture of each of `count` prompts, None where there is none; of a folder
+    made elsewhere, whose files do not tell, the one whose place is that prompt's."""
+    numbered: dict[str, Path] = {}
+    for path in paths:
+        numbered.setdefault(path.name.partition("-")[0], path)
     elsewhere = not any(folder in path.parents for path in paths)
-    path = mine[0] if mine else (paths[number] if elsewhere and number < len(paths) else None)
+    by_place: list[Path | None] = list(paths[:count]) if elsewhere else []
+    by_place += [None] * (count - len(by_place))
+    return [numbered.get(f"{number:05d}", by_place[number]) for number in range(count)]
+
+
+def _cell_of(folder: Path, path: Path | None, system: str) -> str:
+    """A picture on the page, small."""
     if path is None:
-        return ""
-    small = folder / "shown" / f"{path.parent.name}-{path.stem}.jpg"
-    small.parent.mkdir(exist_ok=True)
-    try:
-        with Image.open(path) as picture:
-            seen = picture.convert("RGB")
-    except OSError as error:
-        raise BadRequest(f"{path} cannot be read as a picture: {error}") from error
-    seen.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    with whole_file(small, lasting=False) as draft:
-        seen.save(draft, "JPEG", quality=85)
-    return f'<img src="shown/{escape(small.name)}" alt="{escape(system)}" loading="lazy">'
+        return "<td></td>"
+    name = f"{path.parent.name}-{path.stem}.jpg"
+    (folder / "shown").mkdir(exist_ok=True)
+    with whole_file(folder / "shown" / name, lasting=False) as draft:
+        draft.write_bytes(pictures.small(path, THUMBNAIL_PX))
+    return f'<td><img src="shown/{escape(name)}" alt="{escape(system)}" loading="lazy"></td>'

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from ...evaluation import pictures
 from ...ground.errors import BadRequest
 from ...ground.files import write_json, write_text
 from ..benchmark import runs
@@ -68,14 +66,14 @@ def make(results: Path, folder: Path, asked: Asked) -> Path:
     for number, case in enumerate(cases, 1):
         # Names that tell nothing, in an order that tells nothing; the page shuffles again for each
         # respondent.
-        pictures = []
+        mine = []
         for system in rng.permutation(sorted(case.pictures)):
             token = f"{int(rng.integers(36**6)):06d}"[-6:] + f"{int(rng.integers(36**6)):x}"
             key[token] = {"case": case.name, "system": str(system)}
-            pictures.append({"id": token, "data": _embedded(case.pictures[str(system)])})
+            mine.append({"id": token, "data": _embedded(case.pictures[str(system)])})
         source = _embedded(case.source) if case.source else ""
         shown.append(
-            {"id": str(number), "request": case.request, "source": source, "pictures": pictures}
+            {"id": str(number), "request": case.request, "source": source, "pictures": mine}
         )
     data = {
         "title": asked.title,
@@ -98,13 +96,8 @@ def make(results: Path, folder: Path, asked: Asked) -> Path:
 
 
 def _embedded(path: Path) -> str:
-    with Image.open(path) as picture:
-        seen = picture.convert("RGB")
-    seen.thumbnail((LONGEST_PX, LONGEST_PX))
-    coded = io.BytesIO()
-    # Of the pixels alone: a comment or tag of the file could name its system.
-    Image.fromarray(np.asarray(seen)).save(coded, "JPEG", quality=88)
-    return base64.b64encode(coded.getvalue()).decode()
+    """Of the pixels alone: a comment or tag of the file could name its system."""
+    return pictures.coded(pictures.small(path, LONGEST_PX, 88))
 
 
 def shown_cases(results: Path) -> Iterator[Shown]:
@@ -133,32 +126,24 @@ def _of_benchmark(results: Path) -> Iterator[Shown]:
 
 
 def _prompts(results: Path) -> dict[str, str]:
-    """What was asked, by case, as the benchmark's own page has it."""
-    text = (results / "index.html").read_text("utf8")
-    begin = text.index('<script id="data" type="application/json">')
-    data = text[text.index(">", begin) + 1 : text.index("</script>", begin)]
-    return {name: str(one["prompt"]) for name, one in json.loads(data)["prompts"].items()}
+    """What was asked, by case; raises BadRequest."""
+    try:
+        found: dict[str, str] = json.loads((results / "results.json").read_text("utf8"))["prompts"]
+        return found
+    except (OSError, ValueError, KeyError) as error:
+        raise BadRequest(
+            f"{results} does not say what was asked ({error}): call 'evaluate cases' for it again, "
+            "which goes on with what is there."
+        ) from error
 
 
 def _of_generation(results: Path) -> Iterator[Shown]:
-    """The first picture of each prompt by each system; of folders made elsewhere the one whose
-    place is that prompt's."""
+    """The first picture of each prompt by each system."""
     report = json.loads((results / "report.json").read_text("utf8"))
     for number, prompt in enumerate(report["asked"]):
         there = {
-            system: path
-            for system, files in report["files"].items()
-            if (path := _of_prompt(results, files, number)) is not None
+            system: results / places[number]
+            for system, places in report["shown"].items()
+            if places[number] and (results / places[number]).is_file()
         }
         yield Shown(f"{number:05d}", prompt, None, there)
-
-
-def _of_prompt(results: Path, files: Sequence[str], number: int) -> Path | None:
-    """A system's picture of a prompt, where it has one."""
-    paths = [results / file for file in files]
-    mine = [path for path in paths if path.name.startswith(f"{number:05d}-")]
-    made_here = any(results.resolve() in path.resolve().parents for path in paths)
-    found = mine[0] if mine else None
-    if found is None and not made_here and number < len(paths):
-        found = paths[number]
-    return found if found is not None and found.is_file() else None
