@@ -49,15 +49,20 @@ MODELS = (
     "ultraedit-freeform",
     "ultraedit-mask",
     "sd15",
+    "sdxl",
     "text2earth",
     "sd15-inpainting",
+    "sdxl-inpainting",
     "text2earth-inpainting",
+    "kandinsky21-inpainting",
     "kandinsky22-inpainting",
     "icedit",
     "flux-kontext",
+    "flux2-klein-4b",
+    "qwen-image-edit",
     "mmm-rs",
 )
-BASES = ("kandinsky22-prior", "flux-fill")
+BASES = ("kandinsky21-prior", "kandinsky22-prior", "flux-fill")
 STEPS = 3
 
 

@@ -34,8 +34,10 @@ GSD_M = 0.5
 PASTED = "pasted"
 PROMPT = "a picture of ground after tsunami"
 """Of the paper."""
+PAIRS = (5, 10, 30, 50)
+"""Real damaged pairs in the paper's trainings."""
 UNDAMAGED = 30
-"""Intact pairs in each of the paper's trainings."""
+"""Intact pairs in each of them."""
 OBSERVED = "only observed pairs"
 WITH_EDITED = "with edited pairs"
 SCORES = ("plain", "balanced")
@@ -75,7 +77,7 @@ class Experiment:
 
     editors: Editors
     maker: Maker = Maker()
-    counts: tuple[int, ...] = (5, 10, 30, 50)
+    counts: tuple[int, ...] = PAIRS
     undamaged: int = UNDAMAGED
     seeds: int = 3
     steps: int = 150
@@ -90,7 +92,7 @@ def of_table(path: Path, editors: Editors) -> Experiment:
         if not isinstance(value, FORMS.get(key, ())) or isinstance(value, bool):
             known = ", ".join(FORMS)
             raise BadRequest(f"{path}: {key} = {value!r:.60} makes no sense; known are {known}.")
-    counts = found.pop("pairs", list(Experiment.counts))
+    counts = found.pop("pairs", list(PAIRS))
     if not all(type(count) is int for count in counts):
         raise BadRequest(f"{path}: pairs = {counts!r:.60} is no list of whole numbers.")
     undamaged = found.pop("undamaged", UNDAMAGED)

@@ -1,5 +1,5 @@
-"""Parity cases of the baselines that papers' tables name: Stable Diffusion XL and Kandinsky 2.1,
-beside diffusers' pipelines; as parity.py."""
+"""Parity cases of the baselines that papers' tables name: Stable Diffusion XL, Kandinsky,
+Qwen-Image-Edit, beside diffusers' pipelines; as parity.py."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import dataclasses
 import numpy as np
 import torch
 import transformers
-from landbrush.server.diffusion.families import kandinsky21, qwen, sdxl
+from landbrush.server.diffusion.families import kandinsky, kandinsky21, qwen, sdxl
 from landbrush.server.diffusion.families.flux import packed
 from PIL import Image
 from scipy import ndimage
 
-from tests.server.parity import (
+from tests.server.parity_setup import (
     COMMON,
     NEGATIVE,
     PROMPT,
     SEED,
     SIDE,
     STEPS,
-    _tokens,
-    _unblended,
-    _with_noise,
     brought,
     drawing,
     gap,
     hole,
     noise,
     picture,
+    tokens_of,
+    unblended,
+    with_noise,
 )
 
 
@@ -37,8 +37,8 @@ def _pipe(model, cls, solver):
         vae=model.part("vae"),
         text_encoder=model.part("text_encoder"),
         text_encoder_2=model.part("text_encoder_2"),
-        tokenizer=_tokens(model),
-        tokenizer_2=_tokens(model, "tokenizer_2"),
+        tokenizer=tokens_of(model),
+        tokenizer_2=tokens_of(model, "tokenizer_2"),
         unet=model.part("unet"),
         scheduler=model.scheduler(solver),
         add_watermarker=False,
@@ -68,7 +68,7 @@ def sdxl_image_to_image(models, folder):
     pipe = _pipe(model, StableDiffusionXLImg2ImgPipeline, "Euler")
     work = drawing(model, "Euler", 5.0, strength=0.75)
     work.encoded()
-    theirs = _with_noise(
+    theirs = with_noise(
         lambda: (
             pipe(
                 image=work.latent,
@@ -102,8 +102,44 @@ def sdxl_inpaint(models, folder):
         **COMMON,
     ).images
     work = drawing(model, "Euler", 8.0, drawn=cells)
-    ours, _ = sdxl.inpainted(_unblended(work))
+    ours, _ = sdxl.inpainted(unblended(work))
     return gap(ours / 2 + 0.5, theirs)
+
+
+def _grown(cells):
+    """As Kandinsky's pipelines grow a hole: by one cell, but along one diagonal only."""
+    around = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]])
+    grown = ndimage.binary_dilation(cells[0, 0].numpy() > 0, around)
+    return torch.from_numpy(grown.astype(np.float32))[None, None]
+
+
+@torch.no_grad()
+def kandinsky_inpaint(models, folder):
+    from diffusers import KandinskyV22InpaintPipeline
+
+    model, cells = brought(models, folder, "kandinsky22-prior", "kandinsky22-inpainting"), hole()
+    pipe = KandinskyV22InpaintPipeline(
+        unet=model.part("unet"), scheduler=model.scheduler("DDPM"), movq=model.part("movq")
+    )
+    pipe.set_progress_bar_config(disable=True)
+    work = drawing(model, "DDPM", 4.0, drawn=_grown(cells))
+    words = kandinsky.embeddings(work, "KandinskyV22PriorPipeline")
+    mask = torch.nn.functional.interpolate(cells, (SIDE, SIDE), mode="nearest")
+    theirs = pipe(
+        image_embeds=words["full"].pooled,
+        negative_image_embeds=words["none"].pooled,
+        image=picture() * 2 - 1,
+        mask_image=mask[0, 0],
+        height=SIDE,
+        width=SIDE,
+        num_inference_steps=STEPS,
+        guidance_scale=4.0,
+        latents=noise(4),
+        generator=torch.Generator().manual_seed(SEED),
+        output_type="pt",
+    ).images
+    ours, _ = kandinsky.inpainted(work)
+    return gap(ours, theirs.clamp(-1, 1))
 
 
 @torch.no_grad()
@@ -114,18 +150,13 @@ def kandinsky_2_1_inpaint(models, folder):
     cells = hole()
     pipe = KandinskyInpaintPipeline(
         text_encoder=model.part("text_encoder"),
-        tokenizer=_tokens(model),
+        tokenizer=tokens_of(model),
         unet=model.part("unet"),
         scheduler=model.scheduler("DDPM"),
         movq=model.part("movq"),
     )
     pipe.set_progress_bar_config(disable=True)
-    # The pipeline grows the hole by one cell, but along one diagonal only.
-    around = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]])
-    grown = torch.from_numpy(
-        ndimage.binary_dilation(cells[0, 0].numpy() > 0, around).astype(np.float32)
-    )[None, None]
-    work = drawing(model, "DDPM", 4.0, drawn=grown)
+    work = drawing(model, "DDPM", 4.0, drawn=_grown(cells))
     words = kandinsky21.embeddings(work, "KandinskyPriorPipeline")
     mask = torch.nn.functional.interpolate(cells, (SIDE, SIDE), mode="nearest")
     theirs = pipe(
@@ -140,7 +171,7 @@ def kandinsky_2_1_inpaint(models, folder):
         generator=torch.Generator().manual_seed(SEED),
         **{**COMMON, "num_inference_steps": STEPS},
     ).images
-    ours, _ = kandinsky21.inpainted(_unblended(work))
+    ours, _ = kandinsky21.inpainted(unblended(work))
     return gap(ours, theirs.clamp(-1, 1))
 
 
@@ -165,7 +196,7 @@ def qwen_image_edit(models, folder):
 
     model = brought(models, folder, "qwen-image-edit")
     pictures = transformers.Qwen2VLImageProcessorPil.from_pretrained(model.folder("processor"))
-    tokens = _tokens(model, limit=qwen.TOKENS)
+    tokens = tokens_of(model, limit=qwen.TOKENS)
     pipe = QwenImageEditPipeline(
         scheduler=model.scheduler("flow Euler"),
         vae=model.part("vae"),
@@ -196,4 +227,11 @@ def qwen_image_edit(models, folder):
     return gap(ours / 2 + 0.5, theirs)
 
 
-CASES = (qwen_image_edit, sdxl_from_words, sdxl_image_to_image, sdxl_inpaint, kandinsky_2_1_inpaint)
+CASES = (
+    qwen_image_edit,
+    sdxl_from_words,
+    sdxl_image_to_image,
+    sdxl_inpaint,
+    kandinsky_inpaint,
+    kandinsky_2_1_inpaint,
+)

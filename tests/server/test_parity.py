@@ -9,7 +9,7 @@ from landbrush.server.diffusion.families import sd
 from landbrush.server.editors.models import Models
 from landbrush.server.models import weights
 
-from tests.server import parity, parity_of_baselines, tiny_clip
+from tests.server import parity, tiny_clip
 from tests.server.conftest import model_of
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
@@ -27,9 +27,7 @@ def models(folder):
     return Models(folder.parent / "home")
 
 
-@pytest.mark.parametrize(
-    "case", (*parity.CASES, *parity_of_baselines.CASES), ids=lambda case: case.__name__
-)
+@pytest.mark.parametrize("case", parity.CASES, ids=lambda case: case.__name__)
 def test_the_loop_agrees(models, folder, case):
     assert case(models, folder) < 1e-4
 
