@@ -1,16 +1,15 @@
-"""Where an edit takes place: drawn on the map, selected features, the canvas, the whole layer."""
+"""Where an edit takes place: drawn on the map, features of a layer, values of a raster, the canvas,
+the whole layer."""
 
 import contextlib
 from typing import Any
 
 from qgis.core import (
     QgsApplication,
-    QgsFeatureRequest,
     QgsGeometry,
     QgsVectorLayer,
     QgsWkbTypes,
 )
-from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QComboBox,
@@ -24,25 +23,28 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ..errors import PluginError
 from ..map.canvas import CLICKS, FREEHAND, OBJECT, RECTANGLE, VERTICES
 from ..map.places import square_metres
-from ..tasks.request import Area, canvas_area, united
+from ..tasks.request import Area, canvas_area
 from ..translated import tr
-from .widgets import POLYGON_FILTER
+from .area_pages import FeaturesPage, ValuesPage
 from .wrapped import Wrapped
 
 DRAWN = "drawn"
 SELECTED = "selected"
+VALUES = "values"
 CANVAS = "canvas"
 WHOLE = "layer"
 NOTHING = "nothing"
 
 
 class AreaPicker(QWidget):
-    """Where an area comes from: drawn on the map, selected features, the canvas, the whole
-    layer."""
+    """Where an area comes from. Signals: `draw_toggled(on)`; `values_wanted()`: the ground of a
+    raster's values is to be found and added to what is drawn."""
 
     draw_toggled = pyqtSignal(bool)
+    values_wanted = pyqtSignal()
 
     def __init__(self, tool, sources, parent=None) -> None:
         super().__init__(parent)
@@ -55,6 +57,7 @@ class AreaPicker(QWidget):
             NOTHING: tr("none"),
             DRAWN: tr("drawn on the map"),
             SELECTED: tr("selected features of"),
+            VALUES: tr("values of a raster"),
             CANVAS: tr("the map canvas"),
             WHOLE: tr("the whole layer"),
         }
@@ -81,9 +84,10 @@ class AreaPicker(QWidget):
         buttons.addWidget(self.undo)
         buttons.addWidget(self.clear)
         self.stack.addWidget(drawing)
-        self.layers = QgsMapLayerComboBox()
-        self.layers.setFilters(POLYGON_FILTER)
-        self.stack.addWidget(self.layers)
+        self.features, self.values = FeaturesPage(), ValuesPage()
+        self.layers = self.features.layers
+        self.stack.addWidget(self.features)
+        self.stack.addWidget(self.values)
         column.addWidget(self.stack)
         self.offer = QPushButton()
         self.offer.setMinimumWidth(40)
@@ -93,14 +97,13 @@ class AreaPicker(QWidget):
         column.addWidget(self.offer)
         self.size = Wrapped()
         column.addWidget(self.size)
-        self.followed = None  # the layer whose selection is counted
         self.source.currentIndexChanged.connect(self._show_source)
-        self.layers.layerChanged.connect(self._follow)
+        self.features.changed.connect(self.show_size)
+        self.values.wanted.connect(self.values_wanted)
         tool.changed.connect(self.show_size)
         self.draw.toggled.connect(self._drawing)
         self.undo.clicked.connect(tool.undo)
         self.clear.clicked.connect(tool.clear)
-        self._follow()
         self._show_source()
 
     def _draw_button(self):
@@ -155,11 +158,11 @@ class AreaPicker(QWidget):
         if self.offered is not None:
             with contextlib.suppress(RuntimeError, TypeError):  # it was deleted meanwhile
                 self.offered.selectionChanged.disconnect(self._show_offer)
-        polygons = (
+        on_map = (
             isinstance(layer, QgsVectorLayer)
-            and layer.geometryType() == QgsWkbTypes.GeometryType.PolygonGeometry
+            and layer.geometryType() != QgsWkbTypes.GeometryType.NullGeometry
         )
-        self.offered = layer if polygons else None
+        self.offered = layer if on_map else None
         if self.offered is not None:
             self.offered.selectionChanged.connect(self._show_offer)
         self._show_offer()
@@ -183,25 +186,20 @@ class AreaPicker(QWidget):
             self.choose(SELECTED)
             self._show_offer()
 
-    def _follow(self, *_) -> None:
-        """Count what is selected in the layer that was chosen."""
-        layer = self.layers.currentLayer()
-        if self.followed is not None:
-            with contextlib.suppress(RuntimeError, TypeError):  # it was deleted meanwhile
-                self.followed.selectionChanged.disconnect(self.show_size)
-        self.followed = layer
-        if layer is not None:
-            layer.selectionChanged.connect(self.show_size)
-        self.show_size()
-
     def show_size(self, *_) -> None:
-        """Say how many polygons there are, and how much ground on the ellipsoid."""
-        area = None
-        if self.source.currentData() in (DRAWN, SELECTED, NOTHING):
-            area = self.area(None, None)
-        self.size.setVisible(area is not None)
-        if area is not None:
-            self.size.setText(size_text(area))
+        """Say how many polygons there are, and how much ground on the ellipsoid; or what is
+        missing."""
+        text = ""
+        try:
+            if self.source.currentData() == SELECTED and self.features.many():
+                text = tr("{n} features", n=f"{self.features.many():,}")
+            elif self.source.currentData() in (DRAWN, SELECTED, NOTHING):
+                area = self.area(None, None)
+                text = size_text(area) if area is not None else ""
+        except PluginError as error:
+            text = error.message
+        self.size.setVisible(bool(text))
+        self.size.setText(text)
 
     def _drawing(self, on) -> None:
         if on:
@@ -213,36 +211,38 @@ class AreaPicker(QWidget):
         self.source.setCurrentIndex(max(0, self.source.findData(name)))
 
     def _show_source(self) -> None:
-        page = {DRAWN: 1, NOTHING: 1, SELECTED: 2}.get(self.source.currentData(), 0)
-        self.stack.setCurrentIndex(page)
+        page = {DRAWN: 1, NOTHING: 1, SELECTED: 2, VALUES: 3}.get(self.source.currentData(), 0)
+        self._fit_stack(page)
         self.stack.setVisible(page != 0)
         self.show_size()
         self._show_offer()
 
+    def _fit_stack(self, page) -> None:
+        """Show a page; the others, which may be higher, take no room."""
+        for number in range(self.stack.count()):
+            policy = QSizePolicy.Policy.Preferred if number == page else QSizePolicy.Policy.Ignored
+            self.stack.widget(number).setSizePolicy(QSizePolicy.Policy.Preferred, policy)
+        self.stack.setCurrentIndex(page)
+        self.stack.adjustSize()
+
     def area(self, canvas, layer):
-        """The Area chosen; None where nothing is."""
+        """The Area chosen; None where nothing is. Raises PluginError where what was chosen is no
+        ground."""
         name = self.source.currentData()
         if name == DRAWN:
             geometry = self.tool.geometry()
             return None if geometry.isEmpty() else Area(geometry, self.tool.crs)
         if name == SELECTED:
-            return self._selected()
+            return self.features.area()
+        if name == VALUES:
+            raise PluginError(
+                tr("Press 'Find' first: where the raster has these values is not known yet.")
+            )
         if name == CANVAS:
             return canvas_area(canvas)
         if name == WHOLE and layer is not None:
             return Area(QgsGeometry.fromRect(layer.extent()), layer.crs())
         return None
-
-    def _selected(self):
-        layer = self.layers.currentLayer()
-        if layer is None or layer.geometryType() != QgsWkbTypes.GeometryType.PolygonGeometry:
-            return None
-        features = layer.selectedFeatures() or list(
-            layer.getFeatures(QgsFeatureRequest().setLimit(2))
-        )
-        if not layer.selectedFeatureCount() and len(features) != 1:
-            return None
-        return Area(united([feature.geometry() for feature in features]), layer.crs())
 
 
 def size_text(area):

@@ -7,9 +7,8 @@ from qgis.core import Qgis, QgsGeometry
 
 from ...server.contract.editors import AUTO
 from ...server.contract.library import KeepRequest
-from ...server.contract.outlines import OutlineRequest
 from ...server.contract.requests import PIXELS_UP, Blend, Output
-from ...server.contract.words import ENSEMBLE_SOURCES, InterpretationRequest, SearchRequest
+from ...server.contract.words import ENSEMBLE_SOURCES, InterpretationRequest
 from ..errors import PluginError
 from ..local.installer import find_python
 from ..local.server import STOPPED
@@ -26,32 +25,19 @@ from ..tasks.request import (
     known_ground,
     on_layer,
     polygons_of,
-    searched_extent,
 )
-from ..tasks.task import asked_about
 from ..translated import tr
 from .areas import NOTHING
 from .ensemble import PARAPHRASES, SOURCE
-from .serving import ServedForm
+from .finding import FindingForm
+from .level import has_level
 
-KINDS = {
-    "Roof": tr("Roof"),
-    "Tree": tr("Tree"),
-    "Water": tr("Water"),
-    "Vehicle": tr("Vehicle"),
-}
-"""What an outline may be of, as the server calls it."""
-OBJECT_PX = 450
-"""Around a click, in which its object is looked for."""
 NEAR_PX = 512
 """Results that lie so near to an area, beyond its surroundings, are seen where it is edited."""
 
 
-class AskingForm(ServedForm):
+class AskingForm(FindingForm):
     """What is asked for, gathered from the form; what can be done now is shown."""
-
-    outlining = False
-    """Whether an outline is being looked for."""
 
     def _show_row(self, field, visible) -> None:
         field.setVisible(visible)
@@ -72,6 +58,9 @@ class AskingForm(ServedForm):
             copies and self.exemplar.source.currentData() not in (NOTHING, None),
         )
         self._show_row(self.elevation, auto or bool(info and info.takes("elevation")))
+        self._show_row(self.level, self._has_level())
+        if not self._has_level():
+            self.forget_heights()
         self.ground_box.setVisible(auto or bool(info and info.takes("ground")))
         self.words.parts.setVisible(auto and bool(self.words.parts.options))
         word = self.words.sought(self.editor.currentData())
@@ -86,6 +75,15 @@ class AskingForm(ServedForm):
         self.ensemble.setVisible(
             info is not None and any(option.name == PARAPHRASES for option in info.options)
         )
+
+    def _has_level(self) -> bool:
+        """Whether a level of water over a model of heights is asked for."""
+        if self.elevation.currentLayer() is None:
+            return False
+        chosen, meaning = self.editor.currentData(), self.words.understood
+        if chosen != AUTO:
+            return has_level(self.infos.get(chosen))
+        return meaning is not None and meaning.sure and has_level(self.infos.get(meaning.editor))
 
     def show_metres(self, *_) -> None:
         """Say beside each number of pixels how far that is on the ground."""
@@ -141,7 +139,9 @@ class AskingForm(ServedForm):
 
     def _has_exemplar(self) -> bool:
         layer = self.layer.currentLayer()
-        return layer is not None and self._exemplar(layer) is not None
+        with contextlib.suppress(PluginError):  # which is told once it is run
+            return layer is not None and self._exemplar(layer) is not None
+        return False
 
     def _not_understood(self, error) -> None:
         self.words.give_up()
@@ -172,101 +172,17 @@ class AskingForm(ServedForm):
         else:
             self.say(tr("Say what should be there first."), Qgis.MessageLevel.Warning)
 
-    def find_examples(self) -> None:
-        """Windows of the layer that look like the word, to tick."""
-        layer = self.layer.currentLayer()
-        if layer is None:
-            self.say(tr("Choose a raster layer first."), Qgis.MessageLevel.Warning)
-            return
-        word = self.words.sought(self.editor.currentData())
-        area = self.area.area(self.canvas, layer) or canvas_area(self.canvas)
-        try:
-            extent = searched_extent(area, layer)
-            source = file_of(layer, Wanted(in_layer_crs(area, layer).boundingBox()))
-            roles = band_roles_of(self.bands.text())
-        except PluginError as error:
-            self._fail(error)
-            return
-        self.status.setText(tr("Looking for {word} in {name} ...", word=word, name=layer.name()))
-        self._ask_about(
-            "Landbrush: looking for examples",
-            source,
-            lambda client, raster: client.search(SearchRequest(raster, word, extent, roles)),
-            self._show_found,
-        )
-
-    def _ask_about(self, title, source, question, on_answer, on_error=None) -> bool:
-        """Put a question about a raster, `question(client, RasterRef)`, to the server in the
-        background; False where no server is known. `source`: as file_of has it."""
-        connection = self.connection()
-
-        def call(client):
-            return asked_about(
-                connection,
-                client.transport.feedback,
-                [source],
-                lambda client, refs: question(client, refs[0]),
-            )
-
-        return self._ask(title, call, on_answer, on_error)
-
-    def outline_object(self, tool, place) -> None:
-        """Have the outline of what was clicked found, and add it to what a tool has drawn."""
-        layer = self.layer.currentLayer()
-        if tool is self.exemplar_tool:
-            layer = self.exemplar_layer.currentLayer() or layer
-        if layer is None:
-            self.say(tr("Choose a raster layer first."), Qgis.MessageLevel.Warning)
-            return
-        if self.outlining:
-            return  # one click after the other
-        size = self.canvas.mapUnitsPerPixel()
-        spot = Area(QgsGeometry.fromPointXY(place).buffer(size / 2, 2), tool.crs)
-        try:
-            here = on_layer(spot, layer)
-            around = here.geometry.boundingBox()
-            around.grow(OBJECT_PX * layer.rasterUnitsPerPixelX())
-            source = file_of(layer, Wanted(around))
-            there = polygons_of(here)
-            roles = band_roles_of(self.bands.text())
-        except PluginError as error:
-            self._fail(error)
-            return
-
-        def found(outline) -> None:
-            self.outlining = False
-            tool.add(geometry_of(outline.polygons, layer), layer.crs())
-            told = KINDS.get(outline.what, tr("ground that is alike"))
-            self.status.setText(tr("Outlined: {what}", what=told))
-
-        def failed(error) -> None:
-            self.outlining = False
-            self._fail(error)
-
-        self.outlining = self._ask_about(
-            "Landbrush: outlining",
-            source,
-            lambda client, raster: client.outline(OutlineRequest(raster, there, roles)),
-            found,
-            failed,
-        )
-        if self.outlining:
-            self.status.setText(tr("Looking for what lies there …"))
-        else:
-            self.wake()
-            self.status.setText(tr("The server is starting; click again when it is there."))
-
     def keep_exemplar(self, name, words, credit, on_kept, on_error) -> bool:
         """Keep what is drawn as the exemplar in the library; False where there is none to keep."""
         layer = self.layer.currentLayer()
         of = self.exemplar_layer.currentLayer() or layer
-        area = self._exemplar(layer) if layer is not None else None
-        if area is None:
-            self.library.message.setText(
-                tr("Draw what is to be kept: 'Copy from' in the panel, then Draw.")
-            )
-            return False
         try:
+            area = self._exemplar(layer) if layer is not None else None
+            if area is None:
+                self.library.message.setText(
+                    tr("Draw what is to be kept: 'Copy from' in the panel, then Draw.")
+                )
+                return False
             there = on_layer(area, of)
             source = file_of(of, Wanted(there.geometry.boundingBox()))
             shapes = polygons_of(there)
@@ -282,17 +198,6 @@ class AskingForm(ServedForm):
             ),
             on_kept,
             on_error,
-        )
-
-    def _show_found(self, result) -> None:
-        self.found.show_found(result)
-        self.status.setText(
-            result.reason
-            or tr(
-                "{value} windows look like {word}; untick what does not.",
-                value=len(result.found),
-                word=result.word,
-            )
         )
 
     def edit_form(self):

@@ -52,8 +52,20 @@ class LandbrushDock(SeeingForm):
         for field in (self.grow, self.beyond, self.feather, self.context):
             field.valueChanged.connect(self.show_metres)
         self.exemplar.source.currentIndexChanged.connect(self._update)
+        self.elevation.layerChanged.connect(self._update)
+        self.level.wanted.connect(self.measure_heights)
+        self.level.chosen.connect(self.use_level)
+        for other in (
+            self.elevation.layerChanged,
+            self.tool.changed,
+            self.area.features.changed,
+            self.area.source.currentIndexChanged,
+            self.canvas.destinationCrsChanged,
+        ):
+            other.connect(self.forget_heights)
         for picker in (self.area, self.exemplar, self.protect):
             picker.draw_toggled.connect(lambda on, tool=picker.tool: self._use_tool(tool, on))
+            picker.values_wanted.connect(lambda picker=picker: self.find_values(picker))
         self.canvas.mapToolSet.connect(self._tool_changed)
         self.iface.currentLayerChanged.connect(self._layer_clicked)
         self._layer_clicked(self.iface.activeLayer())
@@ -108,6 +120,7 @@ class LandbrushDock(SeeingForm):
             task.batch = form  # variants of one form end together
             task.key = key_of(replace(form, over=()))
             self.waiting.append(task)
+        self.forget_heights()
         self.tool.show_fill(False)  # which would colour what comes of it
         self._show_running(True)
         if self.task is None:
@@ -329,6 +342,8 @@ class LandbrushDock(SeeingForm):
             task.cancel()
         self.canvas.mapToolSet.disconnect(self._tool_changed)
         self.live.dispose()
+        self.canvas.destinationCrsChanged.disconnect(self.forget_heights)
+        self.level.preview.dispose()
         self.iface.currentLayerChanged.disconnect(self._layer_clicked)
         self.area.suggest(None)
         self.dispose_seeing()

@@ -31,8 +31,9 @@ from ..map.canvas import PolygonTool
 from ..map.known import KINDS
 from ..map.swipe import SwipeTool
 from ..translated import tr
-from .areas import CANVAS, DRAWN, NOTHING, SELECTED, WHOLE, AreaPicker
+from .areas import CANVAS, DRAWN, NOTHING, SELECTED, VALUES, WHOLE, AreaPicker
 from .ensemble import EnsembleBox
+from .level import LevelSlider
 from .results import ResultList
 from .searching import ResultSearch
 from .setup_card import SetupCard
@@ -73,14 +74,14 @@ class DockForm(QgsDockWidget):
         self.resolution.setDecimals(6)
         self.resolution.setRange(1e-6, 1e6)
         self.resolution.setSuffix(tr(" map units / pixel"))
-        self.area = AreaPicker(self.tool, (DRAWN, SELECTED, CANVAS, WHOLE))
+        self.area = AreaPicker(self.tool, (DRAWN, SELECTED, VALUES, CANVAS, WHOLE))
         self.area.setObjectName("area")
-        self.exemplar = AreaPicker(self.exemplar_tool, (NOTHING, DRAWN, SELECTED))
+        self.exemplar = AreaPicker(self.exemplar_tool, (NOTHING, DRAWN, SELECTED, VALUES))
         self.exemplar_layer = QgsMapLayerComboBox()
         self.exemplar_layer.setFilters(RASTER_FILTER)
         self.exemplar_layer.setAllowEmptyLayer(True)
         self.exemplar_layer.setCurrentIndex(0)
-        self.protect = AreaPicker(self.protect_tool, (NOTHING, DRAWN, SELECTED))
+        self.protect = AreaPicker(self.protect_tool, (NOTHING, DRAWN, SELECTED, VALUES))
         self.words = WordsBox()
         self.editor = QComboBox()
         self.editor.addItem(tr("Say what should be there"), AUTO)
@@ -91,6 +92,7 @@ class DockForm(QgsDockWidget):
         self.elevation.setFilters(RASTER_FILTER)
         self.elevation.setAllowEmptyLayer(True)
         self.elevation.setCurrentIndex(0)
+        self.level = LevelSlider(self.canvas)
 
     def _lay_out_fields(self):
         form = narrow_form()
@@ -107,6 +109,7 @@ class DockForm(QgsDockWidget):
             ("", self.find),
             ("", self.found),
             (tr("Elevation"), self.elevation),
+            ("", self.level),
         ):
             if title is None:
                 form.add_across(field)

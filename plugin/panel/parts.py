@@ -104,6 +104,12 @@ class PartsLine(Wrapped):
         self._tell()
         self.changed_by_user.emit()
 
+    def take(self, values) -> None:
+        """Use these values, also of options that are not shown."""
+        self.changed.update(values)
+        self._tell()
+        self.changed_by_user.emit()
+
     def forget(self) -> None:
         """Nothing is changed by hand any more: other words are said."""
         self.changed = {}

@@ -51,6 +51,7 @@ def actions():
         Action("base", tr("Use as base of the next edit")),
         Action("export", tr("Export …")),
         Action("share", tr("Page with slider, for a mail …")),
+        Action("sheet", tr("Sheet Before | After as PDF …")),
         Action("layout", tr("Print layout Before | After")),
         Action("areas", tr("Changed areas as a layer")),
         Action("stac", tr("STAC item beside the file")),

@@ -11,6 +11,8 @@ from qgis.PyQt.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 from .. import settings
 from ..errors import PluginError
 from ..map.results import (
+    SYNTHETIC,
+    base_of,
     collected,
     delete_result,
     family,
@@ -22,7 +24,8 @@ from ..map.results import (
 from ..products.areas import write_areas
 from ..products.layout import make_layout
 from ..products.page import write_page
-from ..products.pictures import Pictures, ground
+from ..products.pictures import Pictures, ground, layers_of
+from ..products.sheet import Sheet, SheetTask, rights_of, width_m
 from ..products.stac import write_item
 from ..tasks.copying import CopyTask
 from ..translated import tr
@@ -31,6 +34,11 @@ from .asking import AskingForm
 from .jobs_page import JobsPage
 
 FLICKER_MS = 800
+
+
+def place_text(box, crs) -> str:
+    """Where a picture lies, in words."""
+    return f"{crs.authid()} · {box.toString(6 if crs.isGeographic() else 1)}"
 
 
 class SeeingForm(AskingForm):
@@ -60,6 +68,7 @@ class SeeingForm(AskingForm):
             "base": self._use_as_base,
             "export": self._export,
             "share": self._share,
+            "sheet": self._sheet,
             "layout": self._layout,
             "areas": self._areas,
             "stac": self._stac,
@@ -181,7 +190,7 @@ class SeeingForm(AskingForm):
         if not target:
             return
         box, crs = ground(layer)
-        about = f"{crs.authid()} · {box.toString(6 if crs.isGeographic() else 1)}"
+        about = place_text(box, crs)
         self.pictures = pictures = Pictures(layer, box, crs, self)
 
         def made(before, after) -> None:
@@ -191,6 +200,33 @@ class SeeingForm(AskingForm):
                 self._fail(PluginError(tr("A file could not be written: {why}", why=error)))
                 return
             self.say(tr("Written: {path}", path=target))
+
+        pictures.made.connect(made)
+        pictures.start()
+
+    def _sheet(self, layer) -> None:
+        """One press: where to, and the PDF is written in the background."""
+        target = self._asked_for_file(tr("Sheet Before | After"), "before-after.pdf", "PDF (*.pdf)")
+        if target is None:
+            return
+        box, crs = ground(layer)
+        base = base_of(layer) or layer
+        rights = rights_of(layers_of(layer)[1]) or tr(SYNTHETIC)
+        title = tr("Before | After: {name}", name=base.name())
+        sheet = Sheet(title, rights, place_text(box, crs), width_m(box, crs))
+        self.pictures = pictures = Pictures(layer, box, crs, self)
+
+        def ended(done) -> None:
+            self.tasks.remove(done)
+            if done.error is not None:
+                self._fail(done.error)
+            else:
+                self.say(tr("Written: {path}", path=target))
+
+        def made(before, after) -> None:
+            task = SheetTask(target, sheet, (before, after))
+            task.ended.connect(ended)
+            self._start_task(task)
 
         pictures.made.connect(made)
         pictures.start()

@@ -28,14 +28,14 @@ try:
     from qgis.core import Qgis
 
     RASTER_FILTER = Qgis.LayerFilter.RasterLayer
-    POLYGON_FILTER = Qgis.LayerFilter.PolygonLayer
     GROUND_FILTER = Qgis.LayerFilter.PolygonLayer | Qgis.LayerFilter.LineLayer
+    FEATURE_FILTER = Qgis.LayerFilter.HasGeometry
 except AttributeError:
     RASTER_FILTER = QgsMapLayerProxyModel.Filter.RasterLayer
-    POLYGON_FILTER = QgsMapLayerProxyModel.Filter.PolygonLayer
     GROUND_FILTER = (
         QgsMapLayerProxyModel.Filter.PolygonLayer | QgsMapLayerProxyModel.Filter.LineLayer
     )
+    FEATURE_FILTER = QgsMapLayerProxyModel.Filter.HasGeometry
 
 
 class NarrowForm(QFormLayout):
@@ -148,7 +148,8 @@ class OptionsForm(QWidget):
         if whole:
             field.setRange(int(low), int(high))
         else:
-            field.setDecimals(3 if option.maximum is None or high <= 10 else 1)
+            fine = 2 if option.unit == "m" else 1
+            field.setDecimals(3 if option.maximum is None or high <= 10 else fine)
             field.setRange(low, high)
             field.setSingleStep(0.05 if high <= 1 else 1.0)
         field.setClearValue(option.default)

@@ -1,5 +1,7 @@
 """The prompt, what was understood of it, and choices where that is not clear."""
 
+from typing import Any
+
 from qgis.PyQt.QtCore import QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QPlainTextEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
@@ -22,7 +24,7 @@ class WordsBox(QWidget):
 
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
-        self.understood = None
+        self.understood: Any = None  # Interpretation
         self.chosen = ""
         self.awaited = ""
         self.by_picture = ""  # words that a picture has written

@@ -10,6 +10,7 @@ from .replay import ReplayAlgorithm
 from .running import ICON
 from .scenario import ScenarioAlgorithm
 from .synthetic import IsSyntheticAlgorithm
+from .valued import AreasOfValuesAlgorithm
 
 
 class LandbrushProvider(QgsProcessingProvider):
@@ -22,6 +23,7 @@ class LandbrushProvider(QgsProcessingProvider):
         self.addAlgorithm(ReplayAlgorithm())
         self.addAlgorithm(EvaluateAlgorithm())
         self.addAlgorithm(IsSyntheticAlgorithm())
+        self.addAlgorithm(AreasOfValuesAlgorithm())
         for info in editors.known_editors():
             self.addAlgorithm(EditorAlgorithm(info))
 

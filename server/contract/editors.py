@@ -15,6 +15,11 @@ from .routes import Route
 
 AUTO = "auto"
 """The process that lets the interpreter choose the editor from the prompt."""
+LEVEL, LEVEL_FROM = "level_m", "counts_from"
+"""Options by which an editor takes a level of water over an elevation model, and what it counts
+from."""
+LOWEST_GROUND = "the lowest ground"
+"""Value of LEVEL_FROM: of each polygon."""
 TYPE_NAMES = {bool: "boolean", str: "string", int: "integer", float: "number"}
 """What the types of options are called on the wire (JSON schema's words)."""
 

@@ -9,6 +9,11 @@ from .message import Message, declare
 from .requests import RasterRef
 from .routes import Route
 
+SOURCE_TERMS = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+"""IPTC's terms for how a picture came to be (Photo Metadata Standard 2023.1)."""
+SOURCE_EDITED = "compositeSynthetic"
+"""The term of a picture of which parts were made by a program."""
+
 
 @dataclass(frozen=True)
 class InspectionRequest(Message):

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import re
 
-TERMS = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-EDITED = "compositeSynthetic"
+from ..contract.inspection import SOURCE_EDITED, SOURCE_TERMS
+
+TERMS = SOURCE_TERMS
+EDITED = SOURCE_EDITED
 """A picture of which parts were made by a program."""
 MADE = "trainedAlgorithmicMedia"
 """A picture that a trained network made from nothing."""

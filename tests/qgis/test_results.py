@@ -20,10 +20,12 @@ from landbrush.plugin.products.areas import write_areas
 from landbrush.plugin.products.layout import make_layout
 from landbrush.plugin.products.page import write_page
 from landbrush.plugin.products.pictures import Pictures, ground
+from landbrush.plugin.products.sheet import bar_of, width_m
+from qgis.core import QgsCoordinateReferenceSystem as Crs
 from qgis.core import QgsLayoutItemMap, QgsPointXY, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QMessageBox
+from qgis.PyQt.QtWidgets import QFileDialog, QMessageBox
 
 LEFT = [(20, 20), (60, 20), (60, 60), (20, 60)]
 RIGHT = [(150, 110), (190, 110), (190, 150), (150, 150)]
@@ -345,3 +347,28 @@ def test_options_that_were_typed_stay(served, raster, helpers):
     served.options.fields["cover"][1].setValue(0.5)
     served.results.do("again", layer)
     assert served.options.values() == {"depth_cm": 33}, "and nothing of what was typed since"
+
+
+def test_a_sheet_for_a_report_is_one_pdf(edited, helpers, raster, tmp_path, monkeypatch):
+    dock, (first, _) = edited
+    target = tmp_path / "Bericht über Mr X.pdf"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), ""))
+    dock.results.do("sheet", first)
+    assert helpers.wait(lambda: target.exists() and not dock.tasks)
+    content = target.read_bytes()
+    assert content.startswith(b"%PDF") and b"%%EOF" in content[-16:]
+    assert b"compositeSynthetic" in content and not list(tmp_path.glob("*.part"))
+    assert b"snow" not in content.lower() and str(tmp_path).encode() not in content
+    monkeypatch.setattr(
+        QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "no" / "x.pdf"), "")
+    )
+    dock.results.do("sheet", first)
+    assert helpers.wait(lambda: "could not be written" in dock.status.text()) and not dock.tasks
+
+
+def test_a_scale_bar_is_a_round_length(qgis_app, raster):
+    assert bar_of(100, 100) == (50, 50) and bar_of(133, 133) == (50, 50)
+    assert bar_of(1000, 133.5)[0] == 200 and bar_of(3, 130)[0] == 1
+    assert bar_of(1.2e6, 130)[0] == 200_000
+    found = width_m(raster.extent(), raster.crs())
+    assert abs(found / 120 - 1) < 0.001 and width_m(raster.extent(), Crs()) is None

@@ -1,0 +1,264 @@
+"""The part of the panel that finds ground: windows that look like a word, the outline of what is
+clicked, values of a raster."""
+
+from typing import Any
+
+from qgis.core import Qgis, QgsCoordinateTransform, QgsCsException, QgsGeometry, QgsProject
+
+from ...server.contract.editors import AUTO, LEVEL
+from ...server.contract.outlines import OutlineRequest
+from ...server.contract.words import SearchRequest
+from ..errors import PluginError
+from ..map.flooded import Heights
+from ..map.places import geometry_of
+from ..map.sources import Wanted, file_of
+from ..map.values import ValuedGround, ranges_of
+from ..tasks.request import (
+    Area,
+    band_roles_of,
+    canvas_area,
+    in_layer_crs,
+    on_layer,
+    polygons_of,
+    searched_extent,
+)
+from ..tasks.task import asked_about
+from ..tasks.values import ValuesTask
+from ..translated import tr
+from .areas import DRAWN
+from .level import HeightsTask
+from .serving import ServedForm
+
+KINDS = {
+    "Roof": tr("Roof"),
+    "Tree": tr("Tree"),
+    "Water": tr("Water"),
+    "Vehicle": tr("Vehicle"),
+}
+"""What an outline may be of, as the server calls it."""
+OBJECT_PX = 450
+"""Around a click, in which its object is looked for."""
+
+
+class FindingForm(ServedForm):
+    """Ground that is found rather than drawn."""
+
+    outlining = False
+    """Whether an outline is being looked for."""
+    valuing: Any = None
+    """The ValuesTask that looks at values; None: none does."""
+    measuring: Any = None
+    """The HeightsTask whose heights are waited for; None: none are."""
+
+    def find_examples(self) -> None:
+        """Windows of the layer that look like the word, to tick."""
+        layer = self.layer.currentLayer()
+        if layer is None:
+            self.say(tr("Choose a raster layer first."), Qgis.MessageLevel.Warning)
+            return
+        word = self.words.sought(self.editor.currentData())
+        try:
+            area = self.area.area(self.canvas, layer) or canvas_area(self.canvas)
+            extent = searched_extent(area, layer)
+            source = file_of(layer, Wanted(in_layer_crs(area, layer).boundingBox()))
+            roles = band_roles_of(self.bands.text())
+        except PluginError as error:
+            self._fail(error)
+            return
+        self.status.setText(tr("Looking for {word} in {name} ...", word=word, name=layer.name()))
+        self._ask_about(
+            "Landbrush: looking for examples",
+            source,
+            lambda client, raster: client.search(SearchRequest(raster, word, extent, roles)),
+            self._show_found,
+        )
+
+    def _show_found(self, result) -> None:
+        self.found.show_found(result)
+        self.status.setText(
+            result.reason
+            or tr(
+                "{value} windows look like {word}; untick what does not.",
+                value=len(result.found),
+                word=result.word,
+            )
+        )
+
+    def _ask_about(self, title, source, question, on_answer, on_error=None) -> bool:
+        """Put a question about a raster, `question(client, RasterRef)`, to the server in the
+        background; False where no server is known. `source`: as file_of has it."""
+        connection = self.connection()
+
+        def call(client):
+            return asked_about(
+                connection,
+                client.transport.feedback,
+                [source],
+                lambda client, refs: question(client, refs[0]),
+            )
+
+        return self._ask(title, call, on_answer, on_error)
+
+    def outline_object(self, tool, place) -> None:
+        """Have the outline of what was clicked found, and add it to what a tool has drawn."""
+        layer = self.layer.currentLayer()
+        if tool is self.exemplar_tool:
+            layer = self.exemplar_layer.currentLayer() or layer
+        if layer is None:
+            self.say(tr("Choose a raster layer first."), Qgis.MessageLevel.Warning)
+            return
+        if self.outlining:
+            return  # one click after the other
+        size = self.canvas.mapUnitsPerPixel()
+        spot = Area(QgsGeometry.fromPointXY(place).buffer(size / 2, 2), tool.crs)
+        try:
+            here = on_layer(spot, layer)
+            around = here.geometry.boundingBox()
+            around.grow(OBJECT_PX * layer.rasterUnitsPerPixelX())
+            source = file_of(layer, Wanted(around))
+            there = polygons_of(here)
+            roles = band_roles_of(self.bands.text())
+        except PluginError as error:
+            self._fail(error)
+            return
+
+        def found(outline) -> None:
+            self.outlining = False
+            tool.add(geometry_of(outline.polygons, layer), layer.crs())
+            told = KINDS.get(outline.what, tr("ground that is alike"))
+            self.status.setText(tr("Outlined: {what}", what=told))
+
+        def failed(error) -> None:
+            self.outlining = False
+            self._fail(error)
+
+        self.outlining = self._ask_about(
+            "Landbrush: outlining",
+            source,
+            lambda client, raster: client.outline(OutlineRequest(raster, there, roles)),
+            found,
+            failed,
+        )
+        if self.outlining:
+            self.status.setText(tr("Looking for what lies there …"))
+        else:
+            self.wake()
+            self.status.setText(tr("The server is starting; click again when it is there."))
+
+    def find_values(self, picker) -> None:
+        """Have the ground found where a raster has the values that a picker names, and add it to
+        what is drawn there."""
+        page = picker.values
+        layer = page.raster.currentLayer()
+        if layer is None:
+            self.say(tr("Choose a raster layer first."), Qgis.MessageLevel.Warning)
+            return
+        if self.valuing is not None:
+            return  # one search after the other
+        try:
+            ranges = ranges_of(page.values.text())
+            box = _seen(self.canvas, layer)
+            task = ValuesTask(ValuedGround(layer, page.band.currentBand(), ranges, box))
+        except PluginError as error:
+            self._fail(error)
+            return
+
+        def ended(done) -> None:
+            self.valuing = None
+            self.tasks.remove(done)
+            if done.error is not None:
+                self._fail(done.error)
+                return
+            picker.tool.add(done.geometry, done.ground.crs)
+            picker.choose(DRAWN)
+            self.forget_error()
+            self.status.setText(
+                tr("Found in '{name}': {size}", name=done.ground.name, size=picker.size.text())
+            )
+
+        task.ended.connect(ended)
+        self.valuing = task
+        self.status.setText(tr("Looking at the values of '{name}' …", name=layer.name()))
+        self._start_task(task)
+
+    def measure_heights(self) -> None:
+        """Have the elevation model read over the area, so that a level can be chosen on the
+        map."""
+        heights = self.elevation.currentLayer()
+        crs = self.canvas.mapSettings().destinationCrs()
+        try:
+            area = self.area.area(self.canvas, self.layer.currentLayer())
+            if area is None:
+                raise PluginError(tr("Draw first where the water shall stand."))
+            task = HeightsTask(Heights(heights, _on_map(area, crs), crs))
+        except PluginError as error:
+            self.level.forget()
+            self._fail(error)
+            return
+
+        def ended(done) -> None:
+            self.tasks.remove(done)
+            if done is not self.measuring:
+                return  # the area is another by now
+            self.measuring = None
+            if done.error is not None:
+                self.level.forget()
+                self._fail(done.error)
+            elif self.level.button.isChecked():
+                self.level.show_basins(done.basins, self.level_wanted())
+
+        task.ended.connect(ended)
+        self.measuring = task
+        self._start_task(task)
+
+    def level_wanted(self) -> float:
+        """The level that would be used now, in metres."""
+        chosen = self.editor.currentData()
+        if chosen != AUTO:
+            info, said = self.infos[chosen], self.options.values()
+        else:
+            meaning = self.words.understood
+            info = self.infos[meaning.editor]
+            said = {**meaning.options, **self.words.changed()}
+        (default,) = (one.default for one in info.options if one.name == LEVEL)
+        return float(said.get(LEVEL, default))
+
+    def use_level(self, options) -> None:
+        """Ask for the level that was chosen on the map."""
+        if self.editor.currentData() == AUTO:
+            self.words.parts.take(options)
+        else:
+            self.options.set_values(options)
+
+    def forget_heights(self, *_) -> None:
+        """The area is another, or the model: what was read is of no use."""
+        self.measuring = None
+        self.level.forget()
+
+
+def _on_map(area, crs):
+    """An area's geometry in the map's CRS; raises PluginError where it has no place there."""
+    geometry = QgsGeometry(area.geometry)
+    if area.crs == crs or not (area.crs.isValid() and crs.isValid()):
+        return geometry
+    try:
+        geometry.transform(QgsCoordinateTransform(area.crs, crs, QgsProject.instance()))
+    except QgsCsException as error:
+        raise PluginError(tr("The area has no place in the map's CRS."), str(error)) from error
+    return geometry
+
+
+def _seen(canvas, layer):
+    """What the map shows, in a layer's CRS; raises PluginError where it has no place there."""
+    crs = canvas.mapSettings().destinationCrs()
+    if crs == layer.crs() or not (crs.isValid() and layer.crs().isValid()):
+        return canvas.extent()
+    try:
+        return QgsCoordinateTransform(crs, layer.crs(), QgsProject.instance()).transformBoundingBox(
+            canvas.extent()
+        )
+    except QgsCsException as error:
+        raise PluginError(
+            tr("What the map shows has no place in the CRS of '{name}'.", name=layer.name()),
+            str(error),
+        ) from error
