@@ -14,6 +14,7 @@ from qgis.core import (
     QgsProcessingParameterBoolean,
     QgsProcessingParameterExpression,
     QgsProcessingParameterFeatureSink,
+    QgsProcessingParameterFileDestination,
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
@@ -25,10 +26,11 @@ from ..map.places import fields_of, square_metres
 from ..map.sources import Wanted, file_of, layer_path
 from ..tasks.request import located
 from ..tasks.scenario import Journal, Scenario, held
+from ..tasks.tally import Buildings, by_kind, tally_of, write_table
 from ..tasks.task import inputs_of, run_edit
 from ..translated import tr
 from .algorithm import checked_target, put_at
-from .parameters import elevation, ground, polygons, server_address
+from .parameters import GROUND, elevation, ground, polygons, server_address
 from .running import AskingAlgorithm, layer_of, with_server
 from .table import EXPRESSIONS, Table
 
@@ -41,8 +43,28 @@ STATUS = {
     "area_m2": 0.5,
     "result": "file",
     "synthetic": True,
+    "kind": "snow",
+    "changed_m2": 0.5,
+    "buildings": 1,
+    "ndvi_before": 0.5,
+    "ndvi_after": 0.5,
+    "ndwi_before": 0.5,
+    "ndwi_after": 0.5,
 }
 """Columns of the layer that says what became of each row, with a value of their type."""
+
+
+COMMON = list(STATUS).index("kind")
+"""Columns before those of what was changed."""
+
+
+def _tally(row, done, buildings):
+    """What a row changed; None where it failed."""
+    if done.said:
+        return None
+    area = row.form.area
+    count = buildings.touched(area.geometry) if buildings is not None else None
+    return tally_of(done.about, square_metres(area.geometry, area.crs), count)
 
 
 class ScenarioAlgorithm(AskingAlgorithm):
@@ -76,7 +98,10 @@ class ScenarioAlgorithm(AskingAlgorithm):
             "the server was ended half-way. A polygon that cannot be edited is told in STATUS and "
             "does not keep the others.\n\n"
             "OUTPUT is one layer with all of them, on the same pixel grid; outside the polygons "
-            "not one bit changes."
+            "not one bit changes.\n\n"
+            "STATUS and TABLE say what was changed: area, buildings of the layer of buildings "
+            "that a polygon touches, and the mean NDVI and NDWI before and after where the raster "
+            "has a band of near infrared; TABLE adds up all of a kind."
         )
 
     def initAlgorithm(self, config=None) -> None:
@@ -108,6 +133,15 @@ class ScenarioAlgorithm(AskingAlgorithm):
                 QgsProcessing.SourceType.TypeVectorPolygon,
                 optional=True,
                 createByDefault=True,
+            )
+        )
+        self.addParameter(
+            QgsProcessingParameterFileDestination(
+                "TABLE",
+                tr("What was changed, by kind"),
+                "CSV (*.csv)",
+                optional=True,
+                createByDefault=False,
             )
         )
         for name, title in (
@@ -152,7 +186,15 @@ class ScenarioAlgorithm(AskingAlgorithm):
             return running.run(connection, Path(target) if target else None, whole)
 
         dones, flat = with_server(self, parameters, context, feedback, run)
-        status = self._status(parameters, context, zip(features, rows, dones), folder)
+        known = self.parameterAsVectorLayer(parameters, GROUND["roof"], context)
+        crs = rows[0].form.area.crs
+        counted = Buildings(known, crs, context.transformContext()) if known else None
+        tallies = [_tally(row, done, counted) for row, done in zip(rows, dones)]
+        told = zip(features, rows, dones, tallies)
+        status = self._status(parameters, context, told, folder)
+        listed = self.parameterAsFileOutput(parameters, "TABLE", context)
+        if listed:
+            write_table(listed, by_kind(one for one in tallies if one is not None))
         failed = sum(bool(one.said) for one in dones)
         if failed == len(dones):
             raise PluginError(
@@ -162,6 +204,7 @@ class ScenarioAlgorithm(AskingAlgorithm):
             "FOLDER": str(folder),
             **({"OUTPUT": target} if flat else {}),
             **({"STATUS": status} if status else {}),
+            **({"TABLE": listed} if listed else {}),
             "DONE": len(dones) - failed,
             "FAILED": failed,
             "MADE": sum(one.again and not one.said for one in dones),
@@ -170,17 +213,18 @@ class ScenarioAlgorithm(AskingAlgorithm):
     # ---- what became of them
 
     def _status(self, parameters, context, told, folder):
-        """A layer of what became of each; `told`: its feature, Row and Done."""
+        """A layer of what became of each; `told`: its feature, Row, Done and Tally."""
         fields, told = fields_of(STATUS), list(told)
-        feature, row, _ = told[0]
+        feature, row, *_ = told[0]
         crs = row.form.area.crs
         sink, target = self.parameterAsSink(
             parameters, "STATUS", context, fields, feature.geometry().wkbType(), crs
         )
         if sink is None:
             return ""
-        for feature, row, done in told:
+        for feature, row, done, tally in told:
             one = QgsFeature(fields)
+            changed = tally.values() if tally is not None else {}
             one.setGeometry(feature.geometry())
             one.setAttributes(
                 [
@@ -192,6 +236,7 @@ class ScenarioAlgorithm(AskingAlgorithm):
                     square_metres(row.form.area.geometry, crs),
                     str(folder / done.file) if done.file else "",
                     not done.said,
+                    *(changed.get(name) for name in list(STATUS)[COMMON:]),
                 ]
             )
             sink.addFeature(one, QgsFeatureSink.Flag.FastInsert)

@@ -18,6 +18,7 @@ from ..errors import Cancelled, PluginError
 from ..map.sources import layer_path
 from ..translated import tr
 from .request import EditForm, in_layer_crs
+from .tally import about
 
 JOURNAL = "scenario.json"
 LOCK = ".scenario.lock"
@@ -41,7 +42,7 @@ class Done:
     """What came of a row. `key`: of all that it was made of. `file`: name of its result in the
     folder; empty: none. `box`: of the result, in the layer's coordinates. `said`: why there is
     none. `again`: whether it was made anew this time. `attempt`: counts failures, so that a row
-    that failed is asked for anew."""
+    that failed is asked for anew. `about`: what it changed, for the table."""
 
     key: str
     file: str = ""
@@ -49,11 +50,12 @@ class Done:
     said: str = ""
     again: bool = True
     attempt: int = 0
+    about: dict = field(default_factory=dict)
 
     def to_json(self):
         """As the journal keeps it: without whether it was made this time."""
         return {"key": self.key, "file": self.file, "box": list(self.box), "said": self.said,
-                "attempt": self.attempt}  # fmt: skip
+                "attempt": self.attempt, "about": self.about}  # fmt: skip
 
 
 @dataclass
@@ -73,7 +75,7 @@ class Journal:
             for place, row in told["rows"].items():
                 found.rows[int(place)] = Done(
                     str(row["key"]), str(row["file"]), tuple(row["box"]), str(row["said"]),
-                    attempt=int(row["attempt"]),
+                    attempt=int(row["attempt"]), about=dict(row.get("about", {})),
                 )  # fmt: skip
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             found.rows = {}
@@ -159,9 +161,9 @@ class Scenario:
                     self.journal.put(place, same)
                     return same
                 over = [self.journal.path(one) for one in beneath]
-                path, _ = self.run(row.form, over, _job_key(key, attempt, over), place)
+                path, manifest = self.run(row.form, over, _job_key(key, attempt, over), place)
                 made = _box_of(path)
-                done = Done(key, path.name, made, attempt=attempt)
+                done = Done(key, path.name, made, attempt=attempt, about=about(manifest))
                 if all(one in beneath for one in self._beneath(QgsRectangle(*made), before)):
                     break
                 box = QgsRectangle(*made)  # it reaches further than was thought

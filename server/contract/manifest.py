@@ -74,7 +74,8 @@ class Quality(Message):
     `outside_changed`: pixels outside the polygons that differ. `rim_colour`: step of colour at the
     edge, 0 to 1. `rim_gradient`: jumps at the edge by those beside it. `changed_inside`: share of
     the polygons that changed visibly. `scene_agreement`: share of the places inside that look like
-    the word. `said`: the same in sentences.
+    the word. `said`: the same in sentences. `indices`: mean of `ndvi` and `ndwi` over the edited
+    pixels, before and after, where the bands are there; of the file's numbers.
     """
 
     outside_changed: int
@@ -83,6 +84,7 @@ class Quality(Message):
     changed_inside: Optional[float] = None
     scene_agreement: Optional[float] = None
     said: Tuple[str, ...] = ()
+    indices: dict = field(default_factory=dict)
 
     KEEPS_ALL = True
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import rasterio
 
+from ..evaluation.indices import Change, changes
 from ..ground.errors import CannotEdit
 from ..raster import bands
 from ..raster.bands import Layer, Stretch
@@ -60,7 +61,8 @@ class Repainted:
     `box`: its window. `pixels` (bands, H, W): native, of the target. `left`: pixels of the mask
     that are nodata and stay so. `changed`: indices of bands that changed. `facts`: what the editor
     said of its work. `notes`: sentences for the user. `quality`: how the edge shows, None where it
-    was not measured. `only` (H, W): pixels that are laid over the layer; None: all.
+    was not measured. `only` (H, W): pixels that are laid over the layer; None: all. `indices`: how
+    NDVI and NDWI changed, where the bands are there.
     """
 
     box: Box
@@ -71,6 +73,7 @@ class Repainted:
     notes: tuple[str, ...] = ()
     quality: RegionQuality | None = None
     only: np.ndarray | None = None
+    indices: Mapping[str, Change] = field(default_factory=dict)
 
 
 class Output(ABC):
@@ -158,7 +161,10 @@ class InPlace(Output):
         ]
         found = measured(drawn.shown.whole, mixed, mask, drawn.shown.stretch)
         pixels = bands.away_from_nodata(mixed, mask, profile)
-        return Repainted(drawn.box, pixels, changed=frozenset(changed), quality=found)
+        indices = changes(block.values, pixels, mask, self.target.roles.names)
+        return Repainted(
+            drawn.box, pixels, changed=frozenset(changed), quality=found, indices=indices
+        )
 
 
 class InPlaceClasses(InPlace):
@@ -182,7 +188,7 @@ class InPlaceClasses(InPlace):
         hard = replace(plan.blend, feather_px=0, radiometric_match=False)
         # How an edge shows is measured in brightness, which there is none of here.
         laid = super().lay_back(drawn, replace(plan, blend=hard), view, told)
-        return replace(laid, quality=None)
+        return replace(laid, quality=None, indices={})
 
 
 class MadeBands(Output):

@@ -26,6 +26,7 @@ from ..contract.manifest import GateReport, Manifest, Quality, ResultFile
 from ..contract.requests import EditRequest, Polygons
 from ..editors.base import Scene, record_facts
 from ..editors.registry import Editors
+from ..evaluation.indices import together
 from ..ground.files import facts_of, whole_file, write_json
 from ..promise.case import Case
 from ..promise.judge import Verdict, judge
@@ -331,7 +332,8 @@ def assess(
             network = work.plan.editor.models.scene_words
             name = land_cover.canonical(word)
             agreement = agreement_of(network, layer, place.window, place.shapes, name)
-    return quality_of(measured, checked.pixels_outside_different, agreement)
+    found = quality_of(measured, checked.pixels_outside_different, agreement)
+    return replace(found, indices=together(part.indices for part in parts))
 
 
 @contextlib.contextmanager

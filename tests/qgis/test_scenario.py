@@ -304,3 +304,76 @@ def test_a_scenario_goes_by_what_layers_know_and_makes_anew_what_they_change(
     assert known["MADE"] == 1, "another flood"
     again = run(raster, layer, tmp_path / "one", KNOWN_BUILDINGS=house)
     assert again["MADE"] == 0 and again["DONE"] == 1
+
+
+MAKE_NIR = """
+import sys, numpy as np, rasterio
+from affine import Affine
+rng = np.random.default_rng(1)
+green = rng.normal(90, 8, (200, 240))
+bands = np.stack([green * 0.7, green, green * 0.6, green * 2.2]).clip(1, 254).astype("uint8")
+grid = {"crs": "EPSG:32617", "transform": Affine(0.5, 0, 400000, 0, -0.5, 3285000)}
+profile = {"driver": "GTiff", "width": 240, "height": 200, "count": 4, "dtype": "uint8"}
+profile["photometric"] = "MINISBLACK"  # else the fourth is taken for alpha
+with rasterio.open(sys.argv[1], "w", **profile, **grid) as out:
+    out.write(bands)
+    out.descriptions = ("red", "green", "blue", "nir")
+"""
+
+
+def test_a_table_says_what_was_changed_by_kind(provider, raster, helpers, tmp_path):
+    from qgis.core import QgsRasterLayer
+
+    path = tmp_path / "nir.tif"
+    helpers.server_python(MAKE_NIR, path)
+    meadow = QgsRasterLayer(str(path), "meadow")
+    QgsProject.instance().addMapLayer(meadow)
+    buildings = QgsVectorLayer("Polygon?crs=EPSG:32617", "buildings", "memory")
+    for col, row in ((25, 25), (45, 30), (110, 30), (200, 150)):  # two, one, and one elsewhere
+        feature = QgsFeature()
+        feature.setGeometry(QgsGeometry.fromWkt(square_at(col, row, 10)))
+        buildings.dataProvider().addFeatures([feature])
+    QgsProject.instance().addMapLayer(buildings)
+    layer = table(
+        [
+            (square_at(20, 20), ["snow", "", 1, "", 1]),
+            (square_at(100, 20), ["snow", "", 2, "", 2]),
+            (square_at(20, 120), ["", "fog", 3, '{"visibility_m": 300}', 3]),
+            (square_at(5000, 20), ["snow", "", 4, "", 4]),  # beside the raster
+        ]
+    )
+    listed = tmp_path / "kinds.csv"
+    more = {"KNOWN_BUILDINGS": buildings, "TABLE": str(listed)}
+    found = run(meadow, layer, tmp_path, **more)
+    assert found["DONE"] == 3 and found["TABLE"] == str(listed)
+    rows = list(found["STATUS"].getFeatures())
+    assert [row["buildings"] for row in rows[:3]] == [2, 1, 0]
+    assert rows[0]["kind"] == "snow" and rows[0]["ndvi_before"] > 0.4 > rows[0]["ndvi_after"] + 0.1
+    assert 0 < rows[0]["changed_m2"] <= rows[0]["area_m2"] * 1.001
+    assert rows[3]["status"] == "failed" and not rows[3]["kind"]
+    text = listed.read_text("utf-8-sig").splitlines()
+    assert text[0].startswith("kind,edits,area_m2,changed_m2,buildings,ndvi_before,ndvi_after")
+    kinds = {line.split(",")[0]: line.split(",") for line in text[1:]}
+    assert set(kinds) == {"snow", "fog"} and kinds["snow"][1] == "2" and kinds["snow"][4] == "3"
+    assert abs(float(kinds["snow"][2]) - 450) < 2 and float(kinds["snow"][5]) > 0.4
+    assert not list(tmp_path.glob("*.part"))
+    # What is not made again is told again, from the journal.
+    again = run(meadow, layer, tmp_path, **more)
+    assert again["MADE"] == 0 and listed.read_text("utf-8-sig").splitlines() == text
+    # Without near infrared and buildings these columns are empty.
+    plain = run(raster, table(ROWS[:1]), tmp_path / "plain", TABLE=str(tmp_path / "plain.csv"))
+    (row,) = plain["STATUS"].getFeatures()
+    assert not row["ndvi_before"] and not row["buildings"]
+    assert (tmp_path / "plain.csv").read_text("utf-8-sig").splitlines()[1].endswith(",,,,,")
+
+
+def test_a_journal_of_an_older_version_is_read(provider, raster, tmp_path):
+    layer = table(ROWS[:1])
+    run(raster, layer, tmp_path)
+    path = tmp_path / "rows" / "scenario.json"
+    told = json.loads(path.read_text())
+    assert told["rows"]["0"]["about"]["kind"] == "snow"
+    del told["rows"]["0"]["about"]
+    path.write_text(json.dumps(told))
+    found = run(raster, layer, tmp_path, TABLE=str(tmp_path / "kinds.csv"))
+    assert found["MADE"] == 0 and next(found["STATUS"].getFeatures())["area_m2"] > 200
