@@ -235,14 +235,14 @@ def seams() -> None:
     editors = Editors(shelved(place, ("flux-fill", *SEAM_MODELS)))
     worst = 0.0
     for model in SEAM_MODELS:
-        ratios = [seam(editors, model, seed) for seed in range(SEEDS)]
+        ratios = [seam(editors, model, ground(seed)) for seed in range(SEEDS)]
         print(f"# seam at tile borders, {model}: {statistics.mean(ratios):.3f}", flush=True)
         worst = max(worst, statistics.mean(ratios))
     figure("seam_tile", worst, "x")
     for toned in ("blended", "side by side"):
         print(
             f"# tiles made to disagree, {toned}: "
-            f"{seam(editors, SEAM_MODELS[0], 0, toned=toned):.3f}",
+            f"{seam(editors, SEAM_MODELS[0], ground(0), toned=toned):.3f}",
             flush=True,
         )
 
@@ -253,29 +253,28 @@ the same in each."""
 RUN = 32
 
 
-def seam(editors, model: str, seed: int, steps: int = STEPS, toned: str = "") -> float:
+def seam(editors, model: str, scene, steps: int = STEPS, toned: str = "") -> float:
     """Gradient at the tiles' borders over elsewhere, against the same drawn in one piece.
 
-    `toned`: neighbouring tiles are made to disagree, and "blended" as they are in use or laid "side
-    by side"; the gradients are then those of means over RUN pixels along the border, in which noise
-    averages out and a step does not.
+    `scene`: of `ground`. `toned`: neighbouring tiles are made to disagree, and "blended" as they
+    are in use or laid "side by side"; the gradients are then those of means over RUN pixels along
+    the border, in which noise averages out and a step does not.
     """
     from landbrush.server.diffusion import sampler, tiles
     from landbrush.server.editors.frame import Frame
 
-    entry = catalogue.published()[model]
+    entry = editors.models.store.entry(model)
     editor = editors.get(entry.editors[0])
     options = editor.parse({"model": model, "steps": steps, "keep_detail": False})
-    scene = ground(seed)
     side = entry.native_px // 8
-    outer = Frame.of(EXTENT, scene.gsd_m, 1.0, editor.grid(entry, options)).outer
+    outer = Frame.of(scene.image.shape[1:], scene.gsd_m, 1.0, editor.grid(entry, options)).outer
     of = tiles.Tiling.of
     together = tiles.Tiling.blended
     predicted = sampler._predicted
     plan = of(outer[0] // 8, outer[1] // 8, side, round(side * 3 / 8))
 
     def draw():
-        return editor.edit(scene, "flood the houses", options, seed, lambda *a: None)
+        return editor.edit(scene, "flood the houses", options, 0, lambda *a: None)
 
     def in_tones(denoise, seen, t, told, tile):
         return (
@@ -290,14 +289,15 @@ def seam(editors, model: str, seed: int, steps: int = STEPS, toned: str = "") ->
         sampler._predicted = predicted
         tiles.Tiling.blended = together
         tiles.Tiling.of = in_one_piece(tiles)
-        if (model, seed, steps) not in _alone:
-            _alone[model, seed, steps] = draw()
+        drawn = (model, scene.image.tobytes(), steps)
+        if drawn not in _alone:
+            _alone[drawn] = draw()
     finally:
         tiles.Tiling.of = of
         tiles.Tiling.blended = together
         sampler._predicted = predicted
     run = RUN if toned else 1
-    return borders(made, plan, run) / borders(_alone[model, seed, steps], plan, run)
+    return borders(made, plan, run) / borders(_alone[drawn], plan, run)
 
 
 _alone: dict = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -174,11 +175,28 @@ def app(request, settings, models):
     closed(app)
 
 
-@pytest.fixture
-def client(app):
+def client_of(app):
+    """Who may ask an app."""
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
     return client
+
+
+@pytest.fixture
+def client(app):
+    return client_of(app)
+
+
+@contextlib.contextmanager
+def office(home, root):
+    """A client of a server with workers that the tests of a file share and leave as it was, so
+    that PyTorch is loaded once. `home`: with the models in it; `root`: of what it may read."""
+    settings = Settings(home=home, roots=(root,), token=TOKEN)
+    app = create_app(settings, models=Models(home))
+    try:
+        yield client_of(app)
+    finally:
+        closed(app)
 
 
 def inputs(path: Path, pixels=None, **more) -> dict:

@@ -14,6 +14,7 @@ from landbrush.server.dataset.build import DatasetConfig, build
 from landbrush.server.dataset.pairs import Side, pairs
 from landbrush.server.diffusion.placement import WHOLE, Placement
 from landbrush.server.editors.base import Given, Scene
+from landbrush.server.editors.models import Models
 from landbrush.server.ground.errors import BadRequest, ModelRefused
 from landbrush.server.store import own
 from landbrush.server.store.importing import Arrival, import_model
@@ -25,7 +26,17 @@ from rasterio.enums import ColorInterp
 
 from tests.conftest import DATA
 from tests.server import tiny_pipelines
-from tests.server.conftest import RGB, finished, in_type, inputs, model_of, scene, square, write
+from tests.server.conftest import (
+    RGB,
+    finished,
+    in_type,
+    inputs,
+    model_of,
+    office,
+    scene,
+    square,
+    write,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),
@@ -44,12 +55,27 @@ def base(models, published):
     return models.store.entry("sd15")
 
 
-@pytest.fixture
-def brought(models, base, tmp_path, published):
+def bring(models, stick, published):
     """All four ways, tiny."""
     for way in WAYS:
-        folder = tiny_pipelines.controlnet(tmp_path / "stick" / way, published / "sd15")
+        folder = tiny_pipelines.controlnet(stick / way, published / "sd15")
         import_model(models.store, Arrival(models.store.entry(f"controlnet-{way}"), True), folder)
+
+
+@pytest.fixture
+def brought(models, base, tmp_path, published):
+    bring(models, tmp_path / "stick", published)
+
+
+@pytest.fixture(scope="module")
+def shared(published, tmp_path_factory):
+    """A client of a server with all four, whose workers stay."""
+    home = tmp_path_factory.mktemp("home")
+    models = Models(home)
+    import_model(models.store, Arrival(models.store.entry("sd15"), True), published / "sd15")
+    bring(models, tmp_path_factory.mktemp("stick"), published)
+    with office(home, tmp_path_factory.getbasetemp()) as client:
+        yield client
 
 
 @pytest.fixture
@@ -129,7 +155,7 @@ def test_it_draws_what_the_pipeline_of_diffusers_draws(editors, models, brought,
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_layer_becomes_one_of_another_kind_on_the_same_grid(client, brought, tmp_path, way):
+def test_a_layer_becomes_one_of_another_kind_on_the_same_grid(shared, tmp_path, way):
     if way == "sar-rgb":
         values = np.stack([scene(1, 90, 110)[0] * 20 - 25, scene(1, 90, 110)[0] * 20 - 32]).astype(
             np.float32
@@ -147,10 +173,10 @@ def test_a_layer_becomes_one_of_another_kind_on_the_same_grid(client, brought, t
     wanted = inputs(
         path, square(10, 10, 100, 80), options={"steps": 2, "gsd_m": 8.0}, output={"area": "layer"}
     )
-    job = client.post(f"/processes/controlnet-{way}/execution", json={"inputs": wanted}).get_json()
-    info = finished(client, job["jobID"])
+    job = shared.post(f"/processes/controlnet-{way}/execution", json={"inputs": wanted}).get_json()
+    info = finished(shared, job["jobID"])
     assert info["status"] == "successful", info["message"]
-    result = client.get(f"/jobs/{info['jobID']}/results/result.tif").data
+    result = shared.get(f"/jobs/{info['jobID']}/results/result.tif").data
     with (
         rasterio.MemoryFile(result) as memory,
         memory.open() as written,

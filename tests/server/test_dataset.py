@@ -242,6 +242,8 @@ def test_the_command_and_what_training_reads(source, tmp_path, capsys):
                 "snow",
                 "--webdataset",
                 "4",
+                "--enlarge",
+                "bicubic",  # the network has a test of its own, and is slow
             ]
         )
         == 0

@@ -16,6 +16,7 @@ from landbrush.server.contract.requests import Extent, RasterRef
 from landbrush.server.diffusion.families import sd
 from landbrush.server.diffusion.placement import WHOLE, Placement
 from landbrush.server.editing.new_ground import blank, finer
+from landbrush.server.editors.models import Models
 from landbrush.server.editors.prompt_parts import composed, level_of
 from landbrush.server.ground.errors import BadRequest
 from landbrush.server.raster.raster import opened, profile_of
@@ -26,7 +27,7 @@ from landbrush.server.store.importing import Arrival, import_model
 from safetensors.torch import load_file
 
 from tests.server import tiny_pipelines
-from tests.server.conftest import RGB, finished, in_type, inputs, model_of, scene, write
+from tests.server.conftest import RGB, finished, in_type, inputs, model_of, office, scene, write
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 PLACES = {
@@ -44,15 +45,31 @@ def stick(tmp_path_factory):
     return [tiny_pipelines.build(model_id, folder) for model_id in ("sd15", "text2earth", "mmm-rs")]
 
 
-@pytest.fixture
-def ready(models, client, stick):
-    """A server with the models, the first also as one that is trained at 128 pixels."""
+def brought(models, stick):
+    """Have the models, the first also as one that is trained at 128 pixels."""
     for folder in stick:
         import_model(models.store, Arrival(models.store.entry(folder.name), True), folder)
     tiny = own.described("tiny", models.store.entry("sd15"), native_px=128)
     import_model(models.store, Arrival(tiny, True), stick[0])
     own.remember(models.store, tiny)
-    return client
+
+
+@pytest.fixture(scope="module")
+def shared(stick, tmp_path_factory):
+    """A client of a server with the models, whose workers stay."""
+    home = tmp_path_factory.mktemp("home")
+    brought(Models(home), stick)
+    with office(home, tmp_path_factory.getbasetemp()) as client:
+        yield client
+
+
+@pytest.fixture
+def ready(request, stick):
+    """A client of a server with the models: one of its own for a test that reaches into it."""
+    if not request.node.get_closest_marker("in_process"):
+        return request.getfixturevalue("shared")
+    brought(request.getfixturevalue("models"), stick)
+    return request.getfixturevalue("client")
 
 
 def request(crs, gsd_m, **more):
@@ -202,8 +219,9 @@ def test_into_polygons_of_a_layer(ready, rgb):
         assert not changed.any()
 
 
-def test_the_adapter_changes_network_and_text_encoder_by_its_factors(models, ready, stick):
+def test_the_adapter_changes_network_and_text_encoder_by_its_factors(models, stick):
     """W + alpha / rank * up @ down, in both, under kohya's names."""
+    brought(models, stick)
     place = Placement("cpu", torch.float32, WHOLE, 0.0, 1.0)
     plain, adapted = (
         model_of(models, models.store.entry("sd15"), place),

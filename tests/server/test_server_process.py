@@ -90,10 +90,10 @@ class Process:
 
 def test_kill_9_with_one_running_and_two_queued(tmp_path):
     """After a restart all three end, with the results they would have had."""
-    path = write(tmp_path / "big.tif", in_type(scene(3, 500, 500), "uint8"))
+    path = write(tmp_path / "big.tif", in_type(scene(3, 300, 300), "uint8"))
     bodies = [
-        ("variation", {"inputs": inputs(path, pixels=LARGE, seed=5)}),
-        ("remove", {"inputs": inputs(path, pixels=square(220, 220, 280, 280), seed=6)}),
+        ("variation", {"inputs": inputs(path, pixels=square(60, 60, 240, 240), seed=5)}),
+        ("fog", {"inputs": inputs(path, pixels=square(120, 120, 180, 180), seed=6)}),
         ("snow", {"inputs": inputs(path, seed=7)}),
     ]
 
