@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+import rasterio
 from landbrush.server.evaluation.indices import changes, together
+
+from tests.server.conftest import finished, in_type, scene, start, write
 
 ROLES = ("red", "green", "blue", "nir")
 
@@ -47,3 +50,30 @@ def test_regions_weigh_by_their_pixels():
     found = together([one, {}, other])
     assert found["ndvi"] == (round(0.5 / 16, 4), round(-0.5 * 15 / 16, 4))
     assert together([{}, {}]) == {}
+
+
+def test_a_manifest_holds_them_where_the_bands_are_there(client, tmp_path, rgb):
+    values = in_type(scene(4, 120, 120), "uint16")
+    values[3] = values[0] * 3
+    path = write(tmp_path / "four.tif", values, descriptions=("red", "green", "blue", "nir"))
+
+    def told(raster):
+        job = start(client, raster, "snow")
+        assert finished(client, job)["status"] == "successful"
+        found = client.get(f"/jobs/{job}/results/manifest.json").get_json()
+        data = client.get(f"/jobs/{job}/results/result.tif").data
+        with rasterio.MemoryFile(data) as memory, memory.open() as result:
+            return found["quality"]["indices"], found["window"], result.read()
+
+    indices, (col, row, wide, high), made = told(path)
+    # The polygon is 60 to 100 each way.
+    rows, cols = slice(60 - row, 100 - row), slice(60 - col, 100 - col)
+    before = values[:, 60:100, 60:100].astype(float)
+    after = made[:, rows, cols].astype(float)
+    for name, (one, other) in {"ndvi": (3, 0), "ndwi": (1, 3)}.items():
+        for side, value in zip((before, after), indices[name], strict=True):
+            mean = ((side[one] - side[other]) / (side[one] + side[other])).mean()
+            assert value == pytest.approx(mean, abs=2e-4)
+    assert indices["ndvi"][0] == pytest.approx(0.5, abs=1e-3)
+    assert indices["ndvi"][1] < indices["ndvi"][0] - 0.1
+    assert told(rgb)[0] == {}
