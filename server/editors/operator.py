@@ -27,7 +27,13 @@ COLOURLESS = (
 def ground_of(scene: Scene) -> Ground:
     """A scene as operators draw on it."""
     return Ground(
-        scene.filled(), scene.mask, scene.roles, scene.gsd_m, scene.origin, aspect=scene.aspect
+        scene.filled(),
+        scene.mask,
+        scene.roles,
+        scene.gsd_m,
+        scene.origin,
+        aspect=scene.aspect,
+        even=scene.even,
     )
 
 

@@ -166,6 +166,7 @@ def _charred(ground: Ground, how: Burn, amount: np.ndarray, seed: int) -> np.nda
         tone = tone * (1 - leaves) + SCORCHED.get(role, 0.25) * leaves
         if role in ("red", "green"):
             tone = tone + brown * (0.5 if role == "green" else 1.0)
-        burnt = np.clip(aired(ground, band, tone * relief), 0.01, None) + specks[band]
+        seen = aired(ground, band, ground.in_band(band, tone * relief))
+        burnt = np.clip(seen, 0.01, None) + specks[band]
         out[band] = ground.image[band] * (1 - amount) + burnt * amount
     return np.clip(out, 0, None)

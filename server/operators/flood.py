@@ -249,9 +249,8 @@ def surface_of(ground: Ground, how: Flood, seed: int, stands: np.ndarray) -> np.
     specks = grain(ground, seed + 9)
     for band, role in enumerate(ground.roles):
         muddy, clear = MUDDY.get(role, 0.38), CLEAR.get(role, 0.16)
-        colour = (how.mud * muddy + (1 - how.mud) * clear) * light
-        if local is not None:
-            colour = local[band]
+        made = (how.mud * muddy + (1 - how.mud) * clear) * light
+        colour = local[band] if local is not None else ground.in_band(band, made)
         blue = 1.4 if role == "blue" else 1.0
         lit = colour * texture + (sky * blue * light if ground.band_is_colour(band) else 0.0)
         out[band] = np.clip(lit, 0.003, None) * (1 - 0.36 * shade) + FULL_GRAIN * specks[band]

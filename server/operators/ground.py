@@ -12,6 +12,8 @@ from ..scene.parse import Parse, by_rules
 from ..scene.rules import smoothstep
 
 VISIBLE = ("red", "green", "blue", "pan")
+FLAT = 1e-4
+"""Range of a band within which its scale cannot be told."""
 DARKEST = 0.2
 """Percentile that is taken for the darkest."""
 
@@ -22,7 +24,8 @@ class Ground:
     change. `roles`: of the bands; empty where unknown. `gsd_m`: ground size of a pixel in metres.
     `origin`: (row, column) of the first pixel in the raster, to which noise is anchored. `parse`:
     what was understood of it; None: rules of colour have to do. `aspect`: a pixel's height by its
-    width."""
+    width. `even` (C, H, W): the image on a scale that is the same for all bands; None: `image` is,
+    or it is not known."""
 
     image: np.ndarray
     mask: np.ndarray
@@ -31,6 +34,7 @@ class Ground:
     origin: tuple[int, int] = (0, 0)
     parse: Parse | None = None
     aspect: float = 1.0
+    even: np.ndarray | None = None
 
     @functools.cached_property
     def cover(self) -> Parse:
@@ -66,6 +70,31 @@ class Ground:
     def band_is_colour(self, number: int) -> bool:
         """Whether a band, counted from 0, shows what eyes see."""
         return not self.roles or self.roles[number] in VISIBLE
+
+    def in_band(self, band: int, tone: np.ndarray | float) -> np.ndarray | float:
+        """A tone, which is so bright among the visible bands, as it is in a band that is stretched
+        by itself: as much light is the same number of the file, so that indices of bands come out
+        right."""
+        if self.even is None or self.band_is_colour(band):
+            return tone
+        seen = [self._scale(i) for i in range(len(self.roles)) if self.band_is_colour(i)]
+        mine = self._scale(band)
+        known = [one for one in seen if one is not None]
+        if mine is None or not known:
+            return tone
+        slope, start = np.mean(known, axis=0)
+        return np.asarray((tone - start) / slope * mine[0] + mine[1], np.float32)
+
+    def _scale(self, band: int) -> tuple[float, float] | None:
+        """(slope, start) of the line by which a band of `even` becomes that of the image; None
+        where the band is flat."""
+        assert self.even is not None
+        low, high = np.percentile(self.even[band], (2, 98))
+        known = (self.even[band] >= low) & (self.even[band] <= high)
+        if not high - low > FLAT:
+            return None
+        slope, start = np.polyfit(self.even[band][known], self.image[band][known], 1)
+        return (float(slope), float(start)) if slope > 0 else None
 
     def noise(self, size_m: float, seed: int, octaves: int = 4) -> np.ndarray:
         """Fractal noise (H, W) in [0, 1] with blobs of about `size_m` metres."""

@@ -126,7 +126,7 @@ def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
         winter = (0.35 * wood + 0.65 * grey * tone) * texture * (1 - 0.2 * shade)
         winter = aired(ground, band, winter)
         below = ground.image[band] * (1 - 0.85 * crowns * amount) + winter * 0.85 * crowns * amount
-        lit = np.minimum(white * light * relief * (1 + sparkle), 1.0)
+        lit = ground.in_band(band, np.minimum(white * light * relief * (1 + sparkle), 1.0))
         out[band] = below * (1 - white_on) + (lit + specks[band]) * white_on
     return np.clip(out, 0, None)
 

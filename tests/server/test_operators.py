@@ -268,3 +268,21 @@ def test_an_exemplar_of_too_little_fog_is_refused(client, tmp_path):
         assert info["status"] == "failed" and (
             "too little fog" in info["message"] or "exemplar" in info["message"]
         )
+
+
+def test_a_tone_is_as_much_light_in_a_band_that_is_stretched_by_itself():
+    rng = np.random.default_rng(3)
+    even = rng.uniform(0.05, 0.4, (4, 40, 40)).astype(np.float32)
+    even[3] *= 2
+    image = even.copy()
+    image[:3] = even[:3] * 2.5 - 0.1
+    image[3] = even[3] * 1.2 - 0.05
+    ground = Ground(image, np.ones((40, 40), bool), ("red", "green", "blue", "nir"), 1.0, even=even)
+    # Display 0.9 in colours is 0.4 on the even scale, which is 0.43 in near infrared.
+    assert ground.in_band(3, 0.9) == pytest.approx(0.43, abs=0.01)
+    assert ground.in_band(0, 0.9) == 0.9
+    plain = Ground(image, ground.mask, ground.roles, 1.0)
+    assert plain.in_band(3, 0.9) == 0.9
+    flat = even.copy()
+    flat[3] = 0.2
+    assert Ground(image, ground.mask, ground.roles, 1.0, even=flat).in_band(3, 0.9) == 0.9
