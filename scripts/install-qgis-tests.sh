@@ -7,5 +7,5 @@ stamp=.venv-qgis/.installed
 "${QGIS_PYTHON:-/usr/bin/python3}" -m venv --system-site-packages .venv-qgis
 # Debian's gdal_array needs numpy 1; never a PyQt wheel beside QGIS's own PyQt.
 .venv-qgis/bin/python -m pip --disable-pip-version-check --quiet install \
-    'numpy<2' 'attrs>=23.1' 'pytest>=8,<10' 'pytest-qgis==5.0.2' 'pytest-qt==4.5.0'
+    'numpy<2' 'attrs>=23.1' 'pytest>=8,<10' 'pytest-xdist>=3.6,<4' 'pytest-qgis==5.0.2' 'pytest-qt==4.5.0'
 touch "$stamp"

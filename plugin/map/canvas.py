@@ -66,6 +66,7 @@ class PolygonTool(QgsMapTool):
         self.polygons: list = []
         # ... and as they were clicked, with the CRS that the canvas had then.
         self.begun: Optional[tuple] = None
+        self.whole: Optional[QgsGeometry] = None  # all finished ones, once it was asked for
         self.shapes: list = []
         self.hole = False
         self.before: list = []  # finished polygons as they were before the last changes of them
@@ -92,6 +93,7 @@ class PolygonTool(QgsMapTool):
         """Finished polygons as they lie in the canvas's CRS."""
         moved = (self._moved(crs, shape) for crs, shape in self.shapes)
         self.polygons = [shape for shape in moved if shape is not None]
+        self.whole = None
         self._redraw()
 
     def _moved(self, crs, shape):
@@ -108,7 +110,9 @@ class PolygonTool(QgsMapTool):
         """All finished polygons as one geometry, in `crs`."""
         if not self.polygons:
             return QgsGeometry()
-        return QgsGeometry.unaryUnion([part.makeValid() for part in self.polygons])
+        if self.whole is None:  # of thousands it takes its time
+            self.whole = QgsGeometry.unaryUnion([part.makeValid() for part in self.polygons])
+        return QgsGeometry(self.whole)
 
     def take(self, geometry, crs) -> None:
         """Have these polygons instead of what was drawn; `crs`: of their coordinates."""
@@ -168,6 +172,7 @@ class PolygonTool(QgsMapTool):
         elif self.mode == VERTICES and self.held is not None:
             number, vertex = self.held
             self.polygons[number].moveVertex(here.x(), here.y(), vertex)
+            self.whole = None
             self._redraw()
         elif self.points:
             self._redraw(here)
@@ -305,6 +310,7 @@ class PolygonTool(QgsMapTool):
             self.changed.emit()
         elif self.polygons:
             last = self.polygons.pop()
+            self.whole = None
             self.shapes = [
                 (crs, shape)
                 for crs, shape in self.shapes
@@ -325,6 +331,7 @@ class PolygonTool(QgsMapTool):
     def clear(self) -> None:
         """Forget every polygon, finished or not."""
         self.polygons = []
+        self.whole = None
         self.shapes = []
         self.before = []
         self._take([])

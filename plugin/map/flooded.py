@@ -16,8 +16,8 @@ from qgis.core import (
     QgsRectangle,
 )
 from qgis.gui import QgsMapCanvasItem
-from qgis.PyQt.QtCore import QPointF, QRectF, Qt
-from qgis.PyQt.QtGui import QColor, QImage, QPainter, QPolygonF, qRgba
+from qgis.PyQt.QtCore import QPointF, Qt
+from qgis.PyQt.QtGui import QColor, QImage, QPainter, QPolygonF, QTransform, qRgba
 
 from ..errors import Cancelled, PluginError
 from ..translated import tr
@@ -29,8 +29,10 @@ DRY = STEPS + 2
 """What stays dry at any of them; 0 is what lies outside, or has no height."""
 MOST_M = 30.0
 """Deeper water is asked for by number."""
-MOST_PX = 600
-"""A side of what is looked at of one polygon."""
+TOP = 1.5
+"""The highest level that can be chosen is at least so many times the one that was asked for."""
+MOST_PX = 2_250_000
+"""Pixels that are looked at, of all polygons together: of one, 1500 a side."""
 MOST_POLYGONS = 200
 WATER = (40, 110, 200, 120)
 
@@ -38,18 +40,19 @@ WATER = (40, 110, 200, 120)
 @dataclass(frozen=True)
 class Basin:
     """One polygon. `box`: around it, in the map's CRS. `steps`: its picture, a byte a pixel: 0
-    outside, else 1 + the first step of the level at which it is wet. `low`: its lowest ground.
-    `pixel_m2`: ground of a pixel; 0: not known."""
+    outside, else 1 + the first step of the level at which it is wet. `counts`: pixels by that byte.
+    `low`: its lowest ground, in metres. `pixel_m2`: ground of a pixel; 0: not known."""
 
     box: QgsRectangle
     steps: QImage
+    counts: tuple
     low: float
     pixel_m2: float
 
 
 @dataclass(frozen=True)
 class Basins:
-    """All polygons of an area. `step_m`: between two levels."""
+    """An area. `all`: its polygons. `step_m`: between two levels."""
 
     all: tuple
     step_m: float
@@ -60,37 +63,29 @@ class Basins:
 
     def wet_m2(self, step) -> float:
         """Ground that lies under water, in m²."""
-        wet = bytes(range(1, step + 2))
-        return sum(one.pixel_m2 * _count(one.steps, wet) for one in self.all)
+        return sum(one.pixel_m2 * sum(one.counts[1 : step + 2]) for one in self.all)
 
 
 def _bytes(picture):
-    size = picture.width() * picture.height()
+    """A byte a pixel; Qt fills its rows up."""
+    line, width = picture.bytesPerLine(), picture.width()
     bits = picture.constBits()
-    bits.setsize(picture.bytesPerLine() * picture.height())
+    bits.setsize(line * picture.height())
     content = bytes(bits)
-    if picture.bytesPerLine() == picture.width():
-        return content[:size]
-    line = picture.bytesPerLine()
-    return b"".join(
-        content[row * line : row * line + picture.width()] for row in range(picture.height())
-    )
-
-
-def _count(picture, values) -> int:
-    content = _bytes(picture)
-    return len(content) - len(content.translate(None, values))
+    return b"".join(content[row * line : row * line + width] for row in range(picture.height()))
 
 
 class Heights:
     """An elevation model over an area: taken on the GUI thread, where that is quick, and read on
     any other.
 
-    `layer`: the model. `geometry`: the area, in the map's `crs`. Raises PluginError.
+    `layer`: the model. `geometry`: the area, in the map's `crs`. `metres`: what one of the model's
+    numbers is, below 0 where depths are counted. `deepest_m`: a level that must be among those that
+    can be chosen. Raises PluginError.
     """
 
-    def __init__(self, layer, geometry, crs) -> None:
-        self.name, self.crs = layer.name(), crs
+    def __init__(self, layer, geometry, crs, metres=1.0, deepest_m=0.0) -> None:
+        self.name, self.crs, self.metres, self.deepest = layer.name(), crs, metres, deepest_m
         self.parts = geometry.asGeometryCollection()
         if len(self.parts) > MOST_POLYGONS:
             raise PluginError(
@@ -101,6 +96,7 @@ class Heights:
                     most=MOST_POLYGONS,
                 )
             )
+        self.side = max(64, math.isqrt(MOST_PX // max(1, len(self.parts))))
         self.provider = layer.dataProvider().clone()
         self.moved = None
         self.pixel = min(layer.rasterUnitsPerPixelX(), layer.rasterUnitsPerPixelY())
@@ -114,44 +110,53 @@ class Heights:
         """The Basins. Raises PluginError where no height is known in the area, Cancelled."""
         found = []
         for part in self.parts:
-            if feedback.isCanceled():
-                raise Cancelled
-            heights = self._heights(part)
+            heights = self._heights(part, feedback)
             if heights is not None:
                 found.append((part, *heights))
         if not found:
             raise PluginError(tr("'{name}' tells no height where the areas are.", name=self.name))
         span = max(max(_known(values)) - min(_known(values)) for _, _, values in found)
-        step = min(max(span, 0.1), MOST_M) / STEPS
-        return Basins(tuple(_basin(one, step, self.crs) for one in found), step)
+        step = max(min(max(span, 0.1), MOST_M), TOP * self.deepest) / STEPS
+        basins = []
+        for one in found:
+            _stop_where(feedback)
+            basins.append(_basin(one, step, self.crs))
+        return Basins(tuple(basins), step)
 
-    def _heights(self, part):
-        """(mask, heights): QImage of the part's own shape, and an array of its pixels with gaps as
-        not a number; None where no height is known."""
+    def _heights(self, part, feedback):
+        """(mask, heights): QImage of the part's own shape, and an array of its pixels in metres,
+        not a number in gaps; None where no height is known."""
+        _stop_where(feedback)
         box = part.boundingBox()
         wide, high = box.width(), box.height()
-        pixel = max(wide, high) / MOST_PX
+        pixel = max(wide, high) / self.side
         pixel = max(pixel, self.pixel / 2) if self.pixel else pixel
-        columns, rows = (max(4, min(MOST_PX, math.ceil(side / pixel))) for side in (wide, high))
+        columns, rows = (max(4, min(self.side, math.ceil(one / pixel))) for one in (wide, high))
         source = self.moved or self.provider
-        block = source.block(1, box, columns, rows, QgsRasterBlockFeedback())
+        stop = QgsRasterBlockFeedback()
+        feedback.canceled.connect(stop.cancel)
+        block = source.block(1, box, columns, rows, stop)
+        _stop_where(feedback)
         if not block.isValid() or not block.convert(Qgis.DataType.Float64):
             return None
-        values = array("d", bytes(block.data()))
-        if block.hasNoData():
-            for place in range(len(values)):
-                if block.isNoData(place // columns, place % columns):
-                    values[place] = math.nan
         mask = _mask(part, box, columns, rows)
-        inside = _bytes(mask)
-        for place, here in enumerate(inside):
-            if not here:
+        missing = block.hasNoData()
+        values = array("d", bytes(block.data()))
+        for place, here in enumerate(_bytes(mask)):
+            if not here or (missing and block.isNoData(place // columns, place % columns)):
                 values[place] = math.nan
-        return (mask, values) if any(True for _ in _known(values)) else None
+            else:
+                values[place] *= self.metres
+        return (mask, values) if _known(values) else None
+
+
+def _stop_where(feedback) -> None:
+    if feedback.isCanceled():
+        raise Cancelled
 
 
 def _known(values):
-    return [value for value in values if value == value]
+    return [value for value in values if math.isfinite(value)]
 
 
 def _mask(part, box, columns, rows):
@@ -181,13 +186,14 @@ def _basin(found, step, crs):
     low = min(_known(values))
     columns, rows = mask.width(), mask.height()
     content = bytes(
-        0 if value != value else 1 + min(DRY - 1, math.ceil((value - low) / step - 1e-9))
+        1 + min(DRY - 1, math.ceil((value - low) / step - 1e-9)) if math.isfinite(value) else 0
         for value in values
     )
     picture = QImage(content, columns, rows, columns, QImage.Format.Format_Indexed8).copy()
+    counts = tuple(content.count(bytes([one])) for one in range(DRY + 1))
     box = part.boundingBox()
     whole = square_metres(QgsGeometry.fromRect(box), crs)
-    return Basin(box, picture, low, (whole or 0.0) / (columns * rows))
+    return Basin(box, picture, counts, low, (whole or 0.0) / (columns * rows))
 
 
 class FloodPreview(QgsMapCanvasItem):
@@ -223,10 +229,21 @@ class FloodPreview(QgsMapCanvasItem):
     def paint(self, painter, *_) -> None:
         """Called by Qt: each polygon's water onto its box."""
         for one in self.basins.all if self.basins is not None else ():
-            left_top = self.toCanvasCoordinates(QgsPointXY(one.box.xMinimum(), one.box.yMaximum()))
-            right_low = self.toCanvasCoordinates(QgsPointXY(one.box.xMaximum(), one.box.yMinimum()))
-            there = QRectF(left_top - self.pos(), right_low - self.pos())
-            painter.drawImage(there, one.steps)
+            west, east = one.box.xMinimum(), one.box.xMaximum()
+            south, north = one.box.yMinimum(), one.box.yMaximum()
+            left_top, right_top, left_bottom = (
+                self.toCanvasCoordinates(QgsPointXY(*at)) - self.pos()
+                for at in ((west, north), (east, north), (west, south))
+            )
+            across = (right_top - left_top) / one.steps.width()
+            down = (left_bottom - left_top) / one.steps.height()
+            painter.save()  # a map may be turned
+            painter.setTransform(
+                QTransform(across.x(), across.y(), down.x(), down.y(), left_top.x(), left_top.y()),
+                True,
+            )
+            painter.drawImage(0, 0, one.steps)
+            painter.restore()
 
     def dispose(self) -> None:
         """Take it off the canvas for good."""

@@ -11,6 +11,7 @@ from qgis.core import (
     QgsJsonUtils,
     QgsPointXY,
     QgsProject,
+    QgsRectangle,
 )
 
 from ...server.contract.requests import PIXELS_UP
@@ -72,6 +73,8 @@ def pixel_metres(layer):
     return found if found > 0 and found < float("inf") else None
 
 
+FLAT_DEGREES = 2.0
+"""What lies within so many degrees is measured on one plane."""
 ROUND_SEGMENTS = 12
 """A quarter of a circle around a point has so many edges."""
 
@@ -79,27 +82,22 @@ ROUND_SEGMENTS = 12
 def around(geometries, crs, metres):
     """Ground within so many metres of geometries (a negative distance takes that much off
     polygons), in their own CRS. Measured on a plane that touches WGS 84's ellipsoid in their
-    middle: at 100 km from there distances are true to 1 in 20 000. Raises PluginError where they
-    have no place on the ground, or nothing of them is left."""
+    middle: at 100 km from there distances are true to 1 in 20 000, and what lies further apart is
+    measured shape by shape. Raises PluginError where they have no place on the ground, or nothing
+    of them is left."""
     if not crs.isValid():
         raise PluginError(tr("A distance in metres needs a layer with a CRS; this one has none."))
-    project = QgsProject.instance()
     try:
-        box = QgsCoordinateTransform(
-            crs, QgsCoordinateReferenceSystem("EPSG:4326"), project
-        ).transformBoundingBox(QgsGeometry.collectGeometry(list(geometries)).boundingBox())
-        middle = box.center()
-        plane = QgsCoordinateReferenceSystem.fromProj(
-            f"+proj=aeqd +lat_0={middle.y():.8f} +lon_0={middle.x():.8f} +datum=WGS84 +units=m"
+        box = QgsRectangle(geometries[0].boundingBox())
+        for geometry in geometries[1:]:
+            box.combineExtentWith(geometry.boundingBox())
+        globe = QgsCoordinateTransform(
+            crs, QgsCoordinateReferenceSystem("EPSG:4326"), QgsProject.instance()
         )
-        there = QgsCoordinateTransform(crs, plane, project)
-        wide = []
-        for geometry in geometries:
-            flat = QgsGeometry(geometry)
-            flat.transform(there)
-            wide.append(flat.buffer(metres, ROUND_SEGMENTS))
-        found = QgsGeometry.unaryUnion([one for one in wide if not one.isEmpty()])
-        found.transform(there, QgsCoordinateTransform.TransformDirection.ReverseTransform)
+        near = globe.transformBoundingBox(box)
+        together = max(near.width(), near.height()) <= FLAT_DEGREES
+        groups = [geometries] if together else [[one] for one in geometries]
+        found = QgsGeometry.unaryUnion([_around(group, globe, metres) for group in groups])
     except QgsCsException as error:
         raise PluginError(
             tr("A distance cannot be measured where these features lie."), str(error)
@@ -108,6 +106,34 @@ def around(geometries, crs, metres):
         raise PluginError(
             tr("Nothing is left of these features at a distance of {metres} m.", metres=metres)
         )
+    return found
+
+
+def _around(geometries, globe, metres):
+    """Ground around geometries that lie near one another; `globe`: from their CRS to longitude and
+    latitude."""
+    middle = globe.transform(QgsGeometry.collectGeometry(geometries).boundingBox().center())
+    plane = QgsCoordinateReferenceSystem.fromProj(
+        f"+proj=aeqd +lat_0={middle.y():.8f} +lon_0={middle.x():.8f} +datum=WGS84 +units=m"
+    )
+    there = QgsCoordinateTransform(globe.sourceCrs(), plane, QgsProject.instance())
+    wide = []
+    for geometry in geometries:
+        flat = QgsGeometry(geometry)
+        if not flat.isGeosValid():
+            flat = flat.makeValid()
+        flat.transform(there)
+        near = flat.buffer(metres, ROUND_SEGMENTS)
+        if near.isNull():
+            raise PluginError(
+                tr("A feature's shape is broken, and nothing can be measured around it. Repair "
+                   "the layer first (Fix geometries in the toolbox).")
+            )  # fmt: skip
+        if not near.isEmpty():
+            wide.append(near)
+    found = QgsGeometry.unaryUnion(wide) if wide else QgsGeometry()
+    if not found.isEmpty():
+        found.transform(there, QgsCoordinateTransform.TransformDirection.ReverseTransform)
     return found
 
 

@@ -3,9 +3,15 @@
 import math
 import re
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from qgis.core import Qgis, QgsGeometry, QgsPointXY, QgsRasterBlockFeedback, QgsRectangle
+from qgis.core import (
+    Qgis,
+    QgsGeometry,
+    QgsPointXY,
+    QgsRasterBlockFeedback,
+    QgsRectangle,
+)
 
 from ..errors import Cancelled, PluginError
 from ..translated import tr
@@ -15,6 +21,15 @@ MOST_PX = 25_000_000
 MOST_PIECES = 200_000
 """Rectangles that the ground is put together of."""
 STRIP_ROWS = 256
+MOST_KNOWN = 4096
+"""Values of which it is remembered whether they are wanted."""
+
+try:
+    ALPHA = Qgis.RasterColorInterpretation.AlphaBand
+except AttributeError:  # before QGIS 3.30
+    from qgis.core import QgsRaster
+
+    ALPHA = QgsRaster.ColorInterpretation.AlphaBand
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 ONE = re.compile(
@@ -105,6 +120,11 @@ class ValuedGround:
         self.origin = (whole.xMinimum(), whole.yMaximum())
         self.first, self.last = self._window(layer, whole if box is None else whole.intersect(box))
         self.provider = layer.dataProvider().clone()
+        self.alphas = [
+            one
+            for one in range(1, layer.bandCount() + 1)
+            if one != band and self.provider.colorInterpretation(one) == ALPHA
+        ]
 
     def _window(self, layer, near):
         """((first column, first row), (their ends)) of the pixels in a box."""
@@ -141,7 +161,7 @@ class ValuedGround:
             if feedback.isCanceled():
                 raise Cancelled
             rows = min(STRIP_ROWS, self.last[1] - row)
-            found = _rectangles(self._mask(row, rows), self.last[0] - self.first[0])
+            found = _rectangles(self._mask(row, rows, feedback), self.last[0] - self.first[0])
             pieces += len(found)
             if pieces > MOST_PIECES:
                 raise PluginError(
@@ -160,7 +180,7 @@ class ValuedGround:
             )
         return whole
 
-    def _mask(self, row, rows):
+    def _mask(self, row, rows, feedback):
         """A byte a pixel of a strip, 1 where its value is wanted."""
         (wide, high), (left, top) = self.size, self.origin
         columns = self.last[0] - self.first[0]
@@ -170,27 +190,33 @@ class ValuedGround:
             left + self.last[0] * wide,
             top - row * high,
         )
-        block = self.provider.block(self.band, box, columns, rows, QgsRasterBlockFeedback())
-        if not block.isValid() or not block.convert(Qgis.DataType.Float64):
-            raise PluginError(tr("'{name}' could not be read.", name=self.name))
-        values = array("d", bytes(block.data()))
+        block = self._block(self.band, box, (columns, rows), feedback)
         ranges = self.ranges
-        if len(ranges) == 1 and not ranges[0].open:
-            low, high_end = ranges[0].low, ranges[0].high
-            mask = bytearray(low <= value <= high_end for value in values)
-        else:
-            known: dict = {}  # of classes there are few
-            mask = bytearray(len(values))
-            for number, value in enumerate(values):
-                wanted = known.get(value)
-                if wanted is None:
-                    wanted = any(one.holds(value) for one in ranges)
-                    if len(known) < 4096:
-                        known[value] = wanted
-                mask[number] = wanted
+        if block.dataType() == Qgis.DataType.Float32:  # its 0.4 is not quite the 0.4 of others
+            ranges = [replace(one, low=_single(one.low), high=_single(one.high)) for one in ranges]
+        mask = _wanted(self._numbers(block), ranges)
         if block.hasNoData():
             _drop_missing(mask, block, columns)
+        for alpha in self.alphas:
+            seen = self._numbers(self._block(alpha, box, (columns, rows), feedback))
+            for place, value in enumerate(seen):
+                mask[place] &= value > 0
         return bytes(mask)
+
+    def _numbers(self, block):
+        if not block.convert(Qgis.DataType.Float64):
+            raise PluginError(tr("'{name}' could not be read.", name=self.name))
+        return array("d", bytes(block.data()))
+
+    def _block(self, band, box, size, feedback):
+        stop = QgsRasterBlockFeedback()
+        feedback.canceled.connect(stop.cancel)
+        block = self.provider.block(band, box, *size, stop)
+        if feedback.isCanceled():
+            raise Cancelled
+        if not block.isValid():
+            raise PluginError(tr("'{name}' could not be read.", name=self.name))
+        return block
 
     def _shape(self, piece, row):
         (wide, high), (left, top) = self.size, self.origin
@@ -199,6 +225,28 @@ class ValuedGround:
         ys = [top - (row + one) * high for one in (begin, end)]
         ring = [(xs[0], ys[0]), (xs[1], ys[0]), (xs[1], ys[1]), (xs[0], ys[1]), (xs[0], ys[0])]
         return QgsGeometry.fromPolygonXY([[QgsPointXY(*one) for one in ring]])
+
+
+def _single(value):
+    """A number as a raster of single precision holds it."""
+    return array("f", [value])[0]
+
+
+def _wanted(values, ranges):
+    """A byte a value, 1 where it lies in one of the ranges."""
+    if len(ranges) == 1 and not ranges[0].open:
+        low, high = ranges[0].low, ranges[0].high
+        return bytearray(low <= value <= high for value in values)
+    known: dict = {}  # of classes there are few
+    mask = bytearray(len(values))
+    for number, value in enumerate(values):
+        found = known.get(value)
+        if found is None:
+            found = any(one.holds(value) for one in ranges)
+            if len(known) < MOST_KNOWN:
+                known[value] = found
+        mask[number] = found
+    return mask
 
 
 def _drop_missing(mask, block, columns) -> None:

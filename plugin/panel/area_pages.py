@@ -44,6 +44,7 @@ class FeaturesPage(QWidget):
         self.distance.setDecimals(1)
         self.distance.setSuffix(" m")
         self.distance.setClearValue(0.0)
+        self.distance.setKeyboardTracking(False)  # a number that is typed counts once it is whole
         self.distance.setToolTip(
             tr(
                 "Ground around the features: half the width of a road that is a line, the reach "
@@ -94,6 +95,11 @@ class FeaturesPage(QWidget):
         layer = self.layers.currentLayer()
         count = layer.selectedFeatureCount() if layer is not None else 0
         return count if count > FEW else 0
+
+    def any(self) -> bool:
+        """Whether there is a feature to be taken, whatever its shape."""
+        layer = self.layers.currentLayer()
+        return layer is not None and bool(layer.selectedFeatureCount() or layer.featureCount() == 1)
 
     def area(self):
         """The Area; None where nothing is selected in a layer of several features. Raises

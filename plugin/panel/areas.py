@@ -225,6 +225,15 @@ class AreaPicker(QWidget):
         self.stack.setCurrentIndex(page)
         self.stack.adjustSize()
 
+    def is_chosen(self) -> bool:
+        """Whether there is an area, as far as that is known at once."""
+        name = self.source.currentData()
+        if name == DRAWN:
+            return bool(self.tool.polygons)
+        if name == SELECTED:
+            return self.features.any()
+        return name in (CANVAS, WHOLE)
+
     def area(self, canvas, layer):
         """The Area chosen; None where nothing is. Raises PluginError where what was chosen is no
         ground."""

@@ -51,7 +51,7 @@ class AskingForm(FindingForm):
         auto = self.editor.currentData() == AUTO
         layer = self.layer.currentLayer()
         self._show_row(self.resolution, layer is not None and is_painted(layer))
-        copies = auto or bool(info and info.takes("exemplar"))
+        copies = self._copies()
         self._show_row(self.exemplar, copies)
         self._show_row(
             self.exemplar_layer,
@@ -75,6 +75,12 @@ class AskingForm(FindingForm):
         self.ensemble.setVisible(
             info is not None and any(option.name == PARAPHRASES for option in info.options)
         )
+
+    def _copies(self) -> bool:
+        """Whether something may be copied by what is chosen."""
+        chosen = self.editor.currentData() or AUTO
+        info = self.infos.get(chosen)
+        return chosen == AUTO or bool(info and info.takes("exemplar"))
 
     def _has_level(self) -> bool:
         """Whether a level of water over a model of heights is asked for."""
@@ -138,10 +144,8 @@ class AskingForm(FindingForm):
                 self.status.setText(tr("The server is stopped; it starts when you press Run."))
 
     def _has_exemplar(self) -> bool:
-        layer = self.layer.currentLayer()
-        with contextlib.suppress(PluginError):  # which is told once it is run
-            return layer is not None and self._exemplar(layer) is not None
-        return False
+        ticked = self.found.ticked() if self.found.isVisible() else []
+        return self.layer.currentLayer() is not None and (bool(ticked) or self.exemplar.is_chosen())
 
     def _not_understood(self, error) -> None:
         self.words.give_up()
@@ -218,7 +222,7 @@ class AskingForm(FindingForm):
         prompt = self.words.text()
         if process_id == AUTO and not prompt:
             raise PluginError(tr("Say what should be there, or choose an editor."))
-        exemplar = self._exemplar(layer)
+        exemplar = self._exemplar(layer) if self._copies() else None
         form = EditForm(
             layer=layer,
             area=area,

@@ -63,6 +63,8 @@ class LandbrushDock(SeeingForm):
             self.canvas.destinationCrsChanged,
         ):
             other.connect(self.forget_heights)
+        self.layer.layerChanged.connect(self.forget_heights)
+        self.canvas.extentsChanged.connect(self.forget_seen)
         for picker in (self.area, self.exemplar, self.protect):
             picker.draw_toggled.connect(lambda on, tool=picker.tool: self._use_tool(tool, on))
             picker.values_wanted.connect(lambda picker=picker: self.find_values(picker))
@@ -343,6 +345,7 @@ class LandbrushDock(SeeingForm):
         self.canvas.mapToolSet.disconnect(self._tool_changed)
         self.live.dispose()
         self.canvas.destinationCrsChanged.disconnect(self.forget_heights)
+        self.canvas.extentsChanged.disconnect(self.forget_seen)
         self.level.preview.dispose()
         self.iface.currentLayerChanged.disconnect(self._layer_clicked)
         self.area.suggest(None)

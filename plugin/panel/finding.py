@@ -5,11 +5,12 @@ from typing import Any
 
 from qgis.core import Qgis, QgsCoordinateTransform, QgsCsException, QgsGeometry, QgsProject
 
-from ...server.contract.editors import AUTO, LEVEL
+from ...server.contract.editors import AUTO, LEVEL, LEVEL_FROM, LOWEST_GROUND, MODEL_ZERO
+from ...server.contract.heights import HeightUnitRequest
 from ...server.contract.outlines import OutlineRequest
 from ...server.contract.words import SearchRequest
 from ..errors import PluginError
-from ..map.flooded import Heights
+from ..map.flooded import MOST_M, Heights
 from ..map.places import geometry_of
 from ..map.sources import Wanted, file_of
 from ..map.values import ValuedGround, ranges_of
@@ -21,11 +22,12 @@ from ..tasks.request import (
     on_layer,
     polygons_of,
     searched_extent,
+    united,
 )
 from ..tasks.task import asked_about
 from ..tasks.values import ValuesTask
 from ..translated import tr
-from .areas import DRAWN
+from .areas import CANVAS, DRAWN, VALUES
 from .level import HeightsTask
 from .serving import ServedForm
 
@@ -38,6 +40,10 @@ KINDS = {
 """What an outline may be of, as the server calls it."""
 OBJECT_PX = 450
 """Around a click, in which its object is looked for."""
+
+
+MOST_PARTS = 3_000
+"""Found polygons that are taken as if they were drawn."""
 
 
 class FindingForm(ServedForm):
@@ -154,7 +160,8 @@ class FindingForm(ServedForm):
             self.say(tr("Choose a raster layer first."), Qgis.MessageLevel.Warning)
             return
         if self.valuing is not None:
-            return  # one search after the other
+            self.status.setText(tr("One search after the other: the first one still runs."))
+            return
         try:
             ranges = ranges_of(page.values.text())
             box = _seen(self.canvas, layer)
@@ -166,11 +173,21 @@ class FindingForm(ServedForm):
         def ended(done) -> None:
             self.valuing = None
             self.tasks.remove(done)
+            if done.error is None and done.parts > MOST_PARTS:
+                done.error = PluginError(
+                    tr(
+                        "{n} areas are too many to be drawn. Look at a smaller part, or use "
+                        "'Areas where a raster has certain values' in the toolbox and select "
+                        "among them.",
+                        n=f"{done.parts:,}",
+                    )
+                )
             if done.error is not None:
                 self._fail(done.error)
                 return
             picker.tool.add(done.geometry, done.ground.crs)
-            picker.choose(DRAWN)
+            if picker.source.currentData() == VALUES:  # the user has not gone on meanwhile
+                picker.choose(DRAWN)
             self.forget_error()
             self.status.setText(
                 tr("Found in '{name}': {size}", name=done.ground.name, size=picker.size.text())
@@ -182,18 +199,49 @@ class FindingForm(ServedForm):
         self._start_task(task)
 
     def measure_heights(self) -> None:
-        """Have the elevation model read over the area, so that a level can be chosen on the
-        map."""
+        """Have the elevation model read over the area, in the unit that the server takes it in, so
+        that a level can be chosen on the map."""
         heights = self.elevation.currentLayer()
         crs = self.canvas.mapSettings().destinationCrs()
         try:
             area = self.area.area(self.canvas, self.layer.currentLayer())
             if area is None:
                 raise PluginError(tr("Draw first where the water shall stand."))
-            task = HeightsTask(Heights(heights, _on_map(area, crs), crs))
+            shape = united([_on_map(area, crs)])
+            source = file_of(heights, Wanted(in_layer_crs(area, heights).boundingBox()))
         except PluginError as error:
-            self.level.forget()
-            self._fail(error)
+            self._no_heights(error)
+            return
+
+        def known(unit) -> None:
+            if self.level.button.isChecked():
+                self._read_heights(heights, shape, crs, unit)
+
+        asked = self._ask_about(
+            "Landbrush: looking at heights",
+            source,
+            lambda client, raster: client.height_unit(HeightUnitRequest(raster)),
+            known,
+            self._no_heights,
+        )
+        if not asked:
+            self.wake()
+            self._no_heights(
+                PluginError(tr("The server is starting; press again when it is there."))
+            )
+
+    def _no_heights(self, error) -> None:
+        self.level.forget()
+        self._fail(error)
+
+    def _read_heights(self, layer, shape, crs, unit) -> None:
+        level, from_lowest = self.level_wanted()
+        # One that counts from the model's zero says nothing of a depth.
+        deepest = level if from_lowest or (from_lowest is None and level <= MOST_M) else 0.0
+        try:
+            task = HeightsTask(Heights(layer, shape, crs, unit.metres, deepest))
+        except (PluginError, RuntimeError) as error:  # RuntimeError: the layer was removed
+            self._no_heights(error if isinstance(error, PluginError) else PluginError(str(error)))
             return
 
         def ended(done) -> None:
@@ -202,17 +250,19 @@ class FindingForm(ServedForm):
                 return  # the area is another by now
             self.measuring = None
             if done.error is not None:
-                self.level.forget()
-                self._fail(done.error)
-            elif self.level.button.isChecked():
-                self.level.show_basins(done.basins, self.level_wanted())
+                self._no_heights(done.error)
+            elif self.level.button.isChecked() and self._has_level():
+                low = min(one.low for one in done.basins.all)
+                level, from_lowest = self.level_wanted()
+                self.level.show_basins(done.basins, _over_lowest(level, from_lowest, low))
 
         task.ended.connect(ended)
         self.measuring = task
         self._start_task(task)
 
-    def level_wanted(self) -> float:
-        """The level that would be used now, in metres."""
+    def level_wanted(self):
+        """(level in metres, whether it counts from the lowest ground; None: by what it is) that
+        would be used now."""
         chosen = self.editor.currentData()
         if chosen != AUTO:
             info, said = self.infos[chosen], self.options.values()
@@ -220,8 +270,11 @@ class FindingForm(ServedForm):
             meaning = self.words.understood
             info = self.infos[meaning.editor]
             said = {**meaning.options, **self.words.changed()}
-        (default,) = (one.default for one in info.options if one.name == LEVEL)
-        return float(said.get(LEVEL, default))
+        usual = {one.name: one.default for one in info.options}
+        counts = said.get(LEVEL_FROM, usual[LEVEL_FROM])
+        return float(said.get(LEVEL, usual[LEVEL])), {LOWEST_GROUND: True, MODEL_ZERO: False}.get(
+            counts
+        )
 
     def use_level(self, options) -> None:
         """Ask for the level that was chosen on the map."""
@@ -232,8 +285,23 @@ class FindingForm(ServedForm):
 
     def forget_heights(self, *_) -> None:
         """The area is another, or the model: what was read is of no use."""
+        if self.measuring is not None:
+            self.measuring.cancel()
         self.measuring = None
         self.level.forget()
+
+    def forget_seen(self) -> None:
+        """The map shows other ground: what was read of it is of no use."""
+        if self.area.source.currentData() == CANVAS:
+            self.forget_heights()
+
+
+def _over_lowest(level, from_lowest, low):
+    """A level over the lowest ground, as the server counts it: where it is not said from what, a
+    small one counts from there if it is below all the ground, else from the model's zero."""
+    if from_lowest is None:
+        from_lowest = 0 < level < low
+    return level if from_lowest else level - low
 
 
 def _on_map(area, crs):

@@ -1,5 +1,7 @@
 """The level of a flood, chosen on the map."""
 
+from typing import Any
+
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QPushButton, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
@@ -40,7 +42,7 @@ class LevelSlider(QWidget):
     def __init__(self, canvas, parent=None) -> None:
         super().__init__(parent)
         self.preview = FloodPreview(canvas)
-        self.basins = None
+        self.basins: Any = None  # Basins
         self.button = QPushButton(tr("Level on the map"))
         self.button.setCheckable(True)
         self.button.setMinimumWidth(40)
@@ -69,30 +71,30 @@ class LevelSlider(QWidget):
             self.forget()
 
     def show_basins(self, basins, level_m) -> None:
-        """Heights were read: the water stands at a level over the lowest ground."""
+        """Heights were read: the water stands at a level over the lowest ground, and stays what was
+        asked for until the slider is moved."""
         self.basins = basins
-        low = min(one.low for one in basins.all)
-        if level_m > basins.level_m(STEPS) and level_m > low:
-            level_m -= low  # it counts from the model's zero
-        step = round(level_m / basins.step_m)
+        step = max(0, min(STEPS, round(level_m / basins.step_m)))
         self.slider.blockSignals(True)
-        self.slider.setValue(max(1, min(STEPS, step)))
+        self.slider.setValue(step)
         self.slider.blockSignals(False)
         self.slider.show()
         self.told.show()
-        self._moved(self.slider.value())
+        self._show(step, level_m)
 
-    def _moved(self, step) -> None:
-        if self.basins is None:
-            return
-        level = round(self.basins.level_m(step), 2)
+    def _show(self, step, level) -> None:
         self.preview.show_level(self.basins, step)
         wet = self.basins.wet_m2(step)
         size = f" · {wet:,.0f} m²" if wet else ""
         self.told.setText(
-            tr("{level} m over the lowest ground{size}", level=f"{level:g}", size=size)
+            tr("{level} m over the lowest ground{size}", level=f"{level:.4g}", size=size)
         )
-        self.chosen.emit({LEVEL: level, LEVEL_FROM: LOWEST_GROUND})
+
+    def _moved(self, step) -> None:
+        if self.basins is not None:
+            level = round(self.basins.level_m(step), 2)
+            self._show(step, level)
+            self.chosen.emit({LEVEL: level, LEVEL_FROM: LOWEST_GROUND})
 
     def forget(self) -> None:
         """Its ground is another, or the edit runs: the water goes from the map, the level stays."""

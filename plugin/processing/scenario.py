@@ -8,6 +8,7 @@ from typing import Any
 from qgis.core import (
     QgsFeature,
     QgsFeatureSink,
+    QgsGeometry,
     QgsProcessing,
     QgsProcessingException,
     QgsProcessingOutputNumber,
@@ -18,13 +19,14 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
+    QgsRectangle,
 )
 
 from ...server.contract.requests import Output
 from ..errors import Cancelled, PluginError
 from ..map.places import fields_of, square_metres
 from ..map.sources import Wanted, file_of, layer_path
-from ..tasks.request import located
+from ..tasks.request import in_layer_crs, located
 from ..tasks.scenario import Journal, Scenario, held
 from ..tasks.tally import Buildings, by_kind, tally_of, write_table
 from ..tasks.task import inputs_of, run_edit
@@ -64,7 +66,18 @@ def _tally(row, done, buildings):
         return None
     area = row.form.area
     count = buildings.touched(area.geometry) if buildings is not None else None
-    return tally_of(done.about, square_metres(area.geometry, area.crs), count)
+    size = square_metres(area.geometry, area.crs)
+    return tally_of(done.about, size, _pixel_m2(row.form.layer, area), count)
+
+
+def _pixel_m2(layer, area):
+    """Ground of a raster's pixel where an area lies; None where it has no place on the ground."""
+    middle = in_layer_crs(area, layer).boundingBox().center()
+    across, down = layer.rasterUnitsPerPixelX(), layer.rasterUnitsPerPixelY()
+    x, y = middle.x(), middle.y()
+    return square_metres(
+        QgsGeometry.fromRect(QgsRectangle(x, y, x + across, y + down)), layer.crs()
+    )
 
 
 class ScenarioAlgorithm(AskingAlgorithm):
@@ -100,8 +113,9 @@ class ScenarioAlgorithm(AskingAlgorithm):
             "OUTPUT is one layer with all of them, on the same pixel grid; outside the polygons "
             "not one bit changes.\n\n"
             "STATUS and TABLE say what was changed: area, buildings of the layer of buildings "
-            "that a polygon touches, and the mean NDVI and NDWI before and after where the raster "
-            "has a band of near infrared; TABLE adds up all of a kind."
+            "that a polygon touches (one that two touch counts for both), and the mean NDVI and "
+            "NDWI before and after where the raster has a band of near infrared; TABLE adds up all "
+            "of a kind."
         )
 
     def initAlgorithm(self, config=None) -> None:
@@ -186,15 +200,10 @@ class ScenarioAlgorithm(AskingAlgorithm):
             return running.run(connection, Path(target) if target else None, whole)
 
         dones, flat = with_server(self, parameters, context, feedback, run)
-        known = self.parameterAsVectorLayer(parameters, GROUND["roof"], context)
-        crs = rows[0].form.area.crs
-        counted = Buildings(known, crs, context.transformContext()) if known else None
-        tallies = [_tally(row, done, counted) for row, done in zip(rows, dones)]
+        tallies = self._tallies(parameters, context, feedback, list(zip(rows, dones)))
         told = zip(features, rows, dones, tallies)
         status = self._status(parameters, context, told, folder)
-        listed = self.parameterAsFileOutput(parameters, "TABLE", context)
-        if listed:
-            write_table(listed, by_kind(one for one in tallies if one is not None))
+        listed = self._table(parameters, context, feedback, tallies)
         failed = sum(bool(one.said) for one in dones)
         if failed == len(dones):
             raise PluginError(
@@ -211,6 +220,28 @@ class ScenarioAlgorithm(AskingAlgorithm):
         }
 
     # ---- what became of them
+
+    def _tallies(self, parameters, context, feedback, done):
+        """What each of pairs of a Row and its Done changed; None of each where nobody asks."""
+        if not (parameters.get("STATUS") or parameters.get("TABLE")):
+            return [None] * len(done)
+        known = self.parameterAsVectorLayer(parameters, GROUND["roof"], context)
+        crs, counted = done[0][0].form.area.crs, None
+        if known is not None:
+            counted = Buildings(known, crs, context.transformContext(), feedback)
+        return [_tally(row, one, counted) for row, one in done]
+
+    def _table(self, parameters, context, feedback, tallies):
+        """The path of the table by kind; '' where none is wanted, or it cannot be written, which
+        must not lose the edits."""
+        listed = self.parameterAsFileOutput(parameters, "TABLE", context)
+        try:
+            if listed:
+                write_table(listed, by_kind(one for one in tallies if one is not None))
+        except OSError as error:
+            feedback.reportError(tr("A file could not be written: {why}", why=error))
+            return ""
+        return listed
 
     def _status(self, parameters, context, told, folder):
         """A layer of what became of each; `told`: its feature, Row, Done and Tally."""

@@ -57,7 +57,8 @@ class AreasOfValuesAlgorithm(QgsProcessingAlgorithm):
             "Polygons where a band of a raster has the values that VALUES names: classes such as "
             "3, 5; from one number to another such as 0.2 to 0.5; a threshold such as > 0.4; or "
             "several of these. They follow the edges of the pixels and can be edited there, or "
-            "left as they are. Pixels without data have no value."
+            "left as they are. Pixels without data, and transparent ones, have no value; a rotated "
+            "raster is looked at as QGIS shows it, turned."
         )
 
     def initAlgorithm(self, config=None) -> None:

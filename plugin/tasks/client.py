@@ -11,6 +11,7 @@ from typing import Dict
 
 from ...server.contract.comparison import COMPARISONS
 from ...server.contract.editors import PROCESS, PROCESSES, EditorInfo
+from ...server.contract.heights import HEIGHT_UNITS
 from ...server.contract.inspection import INSPECTIONS
 from ...server.contract.jobs import (
     BESIDE,
@@ -152,6 +153,10 @@ class EditClient:
     def outline(self, request):
         """The outline of the thing at a place."""
         return self.call(OUTLINES, request)
+
+    def height_unit(self, request):
+        """In what an elevation model counts."""
+        return self.call(HEIGHT_UNITS, request)
 
     def compare(self, request):
         """What changed between two rasters."""

@@ -4,14 +4,18 @@ import csv
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Optional
 
 from qgis.core import (
     QgsCoordinateTransform,
     QgsCsException,
     QgsFeatureRequest,
     QgsGeometry,
+    QgsSpatialIndex,
     QgsVectorLayerFeatureSource,
 )
+
+from ..errors import Cancelled
 
 INDICES = ("ndvi", "ndwi")
 COLUMNS = (
@@ -27,14 +31,14 @@ class Tally:
     """What one row changed. `kind`: the operation, such as flood. `area_m2`: of its polygon.
     `changed_m2`, `pixels`: that changed, that were edited. `indices`: (before, after) by name;
     empty: the bands are not there. `buildings`: that its polygon touches; None: no layer of them
-    was given."""
+    was given. What is not known is None."""
 
     kind: str
-    area_m2: float = 0.0
-    changed_m2: float = 0.0
+    area_m2: Optional[float] = None
+    changed_m2: Optional[float] = None
     pixels: int = 0
     indices: dict = field(default_factory=dict)
-    buildings: object = None
+    buildings: Optional[int] = None
 
     def values(self):
         """By column, less `edits`; None where it is not known."""
@@ -61,15 +65,15 @@ def about(manifest):
     }
 
 
-def tally_of(told, area_m2, buildings=None):
-    """The Tally of what a journal kept (`about`); a journal of an older version kept nothing."""
-    inside = told.get("inside", 0)
-    share = told.get("changed", 0) / inside if inside else 0.0
+def tally_of(told, area_m2, pixel_m2, buildings=None):
+    """The Tally of what a journal kept (`about`); a journal of an older version kept nothing.
+    `pixel_m2`: ground of a pixel of the raster; None: not known."""
+    changed = told.get("changed")
     return Tally(
         told.get("kind", ""),
-        area_m2 or 0.0,
-        share * (area_m2 or 0.0),
-        inside,
+        area_m2,
+        changed * pixel_m2 if changed is not None and pixel_m2 else None,
+        told.get("inside", 0),
         {name: tuple(pair) for name, pair in told.get("indices", {}).items()},
         buildings,
     )
@@ -80,21 +84,22 @@ def by_kind(tallies):
     kinds: dict = {}
     for one in tallies:
         kinds.setdefault(one.kind, []).append(one)
-    rows = []
-    for kind, all_of in kinds.items():
-        row = {"kind": kind, "edits": len(all_of)}
-        for name in ("area_m2", "changed_m2"):
-            row[name] = round(sum(getattr(one, name) for one in all_of), 2)
-        known = [one.buildings for one in all_of if one.buildings is not None]
-        row["buildings"] = sum(known) if known else ""
-        for name in INDICES:
-            told = [one for one in all_of if name in one.indices]
-            weight = sum(one.pixels for one in told)
-            for when, place in (("before", 0), ("after", 1)):
-                total = sum(one.pixels * one.indices[name][place] for one in told)
-                row[f"{name}_{when}"] = round(total / weight, 4) if weight else ""
-        rows.append(row)
-    return rows
+    return [{"kind": kind, **_together(all_of)} for kind, all_of in kinds.items()]
+
+
+def _together(tallies):
+    """The columns of tallies of one kind; '' for what is not known of each."""
+    row: dict = {"edits": len(tallies)}
+    for name in ("area_m2", "changed_m2", "buildings"):
+        found = [getattr(one, name) for one in tallies]
+        row[name] = "" if None in found else round(sum(found), 2)
+    for name in INDICES:
+        told = [one for one in tallies if name in one.indices]
+        weight = sum(one.pixels for one in told)
+        for when, place in (("before", 0), ("after", 1)):
+            total = sum(one.pixels * one.indices[name][place] for one in told)
+            row[f"{name}_{when}"] = round(total / weight, 4) if weight else ""
+    return row
 
 
 def write_table(path, rows) -> None:
@@ -111,13 +116,19 @@ def write_table(path, rows) -> None:
 
 
 class Buildings:
-    """Counts the shapes of a layer that polygons touch: taken where that is quick, and read in any
-    thread. `layer`: of polygons. `crs`: of the polygons. `context`:
-    QgsCoordinateTransformContext."""
+    """Counts the shapes of a layer that polygons touch; in any thread. `layer`: of polygons. `crs`:
+    of the polygons that touch them. `transforms`: QgsCoordinateTransformContext. `feedback`: who
+    may stop it."""
 
-    def __init__(self, layer, crs, context) -> None:
-        self.source = QgsVectorLayerFeatureSource(layer)
-        self.back = QgsCoordinateTransform(crs, layer.crs(), context)
+    def __init__(self, layer, crs, transforms, feedback) -> None:
+        self.feedback = feedback
+        self.back = QgsCoordinateTransform(crs, layer.crs(), transforms)
+        source = QgsVectorLayerFeatureSource(layer)  # which must outlive what it gives
+        self.index = QgsSpatialIndex(
+            source.getFeatures(QgsFeatureRequest().setNoAttributes()),
+            feedback,
+            QgsSpatialIndex.Flag.FlagStoreFeatureGeometries,
+        )
 
     def touched(self, geometry):
         """How many lie in a polygon, all or in part; None where it has no place among them."""
@@ -126,9 +137,12 @@ class Buildings:
             there.transform(self.back)
         except QgsCsException:
             return None
-        wanted = QgsFeatureRequest().setFilterRect(there.boundingBox()).setNoAttributes()
-        shapes = (feature.geometry() for feature in self.source.getFeatures(wanted))
-        return sum(not shape.isEmpty() and _overlaps(shape, there) for shape in shapes)
+        count = 0
+        for one in self.index.intersects(there.boundingBox()):
+            if self.feedback.isCanceled():
+                raise Cancelled
+            count += _overlaps(self.index.geometry(one), there)
+        return count
 
 
 def _overlaps(shape, other) -> bool:

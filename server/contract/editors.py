@@ -18,8 +18,8 @@ AUTO = "auto"
 LEVEL, LEVEL_FROM = "level_m", "counts_from"
 """Options by which an editor takes a level of water over an elevation model, and what it counts
 from."""
-LOWEST_GROUND = "the lowest ground"
-"""Value of LEVEL_FROM: of each polygon."""
+LOWEST_GROUND, MODEL_ZERO = "the lowest ground", "the elevation model's zero"
+"""Values of LEVEL_FROM: the lowest ground of each polygon, or what the model counts from."""
 TYPE_NAMES = {bool: "boolean", str: "string", int: "integer", float: "number"}
 """What the types of options are called on the wire (JSON schema's words)."""
 

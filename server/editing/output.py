@@ -161,7 +161,8 @@ class InPlace(Output):
         ]
         found = measured(drawn.shown.whole, mixed, mask, drawn.shown.stretch)
         pixels = bands.away_from_nodata(mixed, mask, profile)
-        indices = changes(block.values, pixels, mask, self.target.roles.names)
+        data = bands.data_bands(profile)
+        indices = changes(block.values[data], pixels[data], mask, self.target.roles.names)
         return Repainted(
             drawn.box, pixels, changed=frozenset(changed), quality=found, indices=indices
         )

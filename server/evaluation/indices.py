@@ -14,6 +14,9 @@ import numpy as np
 BANDS: Mapping[str, tuple[str, str]] = {"ndvi": ("nir", "red"), "ndwi": ("green", "nir")}
 """What is divided by its sum: the first less the second."""
 
+STRIP_ROWS = 512
+"""Rows that are looked at in one go, so that it takes little memory."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -29,27 +32,37 @@ def changes(
     before: np.ndarray, after: np.ndarray, mask: np.ndarray, roles: Sequence[str]
 ) -> dict[str, Change]:
     """Change of each index that the bands' roles allow, by its name; of native values (C, H, W) as
-    the file has them, where the mask (H, W) is set and both have a value. Of reflectance that is
-    stored with an offset the index is that of the numbers, not of the reflectance."""
+    the file has them, where the mask (H, W) is set and no band is below 0, before or after. Of
+    reflectance that is stored with an offset the index is that of the numbers, not of the
+    reflectance."""
     found = {}
     for name, pair in BANDS.items():
         if not all(role in roles for role in pair):
             continue
         first, second = (list(roles).index(role) for role in pair)
-        old, new = (_index(side[first][mask], side[second][mask]) for side in (before, after))
-        known = np.isfinite(old) & np.isfinite(new)
-        if known.any():
-            means = (float(side[known].mean()) for side in (old, new))
-            found[name] = Change(int(known.sum()), *means)
+        count, sums = 0, np.zeros(2)
+        for top in range(0, len(mask), STRIP_ROWS):
+            rows = slice(top, top + STRIP_ROWS)
+            here = mask[rows]
+            old, new = (
+                _index(side[first, rows][here], side[second, rows][here])
+                for side in (before, after)
+            )
+            known = np.isfinite(old) & np.isfinite(new)
+            count += int(known.sum())
+            sums += [old[known].sum(dtype=np.float64), new[known].sum(dtype=np.float64)]
+        if count:
+            found[name] = Change(count, *(float(total) / count for total in sums))
     return found
 
 
 def _index(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Not a number where the sum is not above 0."""
-    one, other = first.astype(np.float64), second.astype(np.float64)
+    """Not a number where there is no light, or where noise or a correction made it less than
+    none."""
+    one, other = first.astype(np.float32), second.astype(np.float32)
     total = one + other
-    whole = np.where(total > 0, total, np.nan)
-    return np.asarray((one - other) / whole)
+    usable = (total > 0) & (one >= 0) & (other >= 0)
+    return np.asarray((one - other) / np.where(usable, total, np.nan))
 
 
 def together(parts: Iterable[Mapping[str, Change]]) -> dict[str, tuple[float, float]]:

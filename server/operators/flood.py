@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..contract.editors import LOWEST_GROUND, option
+from ..contract.editors import LOWEST_GROUND, MODEL_ZERO, option
 from ..scene.evidence import cast
 from ..scene.rules import smoothstep, water
 from . import debris
@@ -39,7 +39,7 @@ MUD_HIDES = 0.8
 
 
 EITHER = "either"
-ZERO = "the elevation model's zero"
+ZERO = MODEL_ZERO
 LOWEST = LOWEST_GROUND
 """What a water level may count from."""
 

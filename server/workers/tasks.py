@@ -22,6 +22,7 @@ except ImportError:  # Windows, where a worker ends with its server at once
 
 
 from ..contract.comparison import ComparisonRequest
+from ..contract.heights import HeightUnit, HeightUnitRequest
 from ..contract.inspection import InspectionRequest
 from ..contract.jobs import PREVIEW_FILE
 from ..contract.library import KeepRequest
@@ -45,6 +46,7 @@ from ..library.keeping import kept
 from ..raster import bundle, display, polygons
 from ..raster.bands import Layer
 from ..raster.display import Preview, write_picture
+from ..raster.heights import unit_of
 from ..raster.inspection import inspected
 from ..raster.polygon_files import polygons_for
 from ..raster.raster import opened, profile_of
@@ -222,6 +224,14 @@ def _outline_at(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     return Outline(outline, found.what).to_json()
 
 
+def _height_unit(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
+    """In what an elevation model counts."""
+    path = desk.admission.path_of(HeightUnitRequest.from_json(given).raster)
+    with opened(path, desk.admission.roots_of(path)) as dataset:
+        found = unit_of(dataset)
+    return HeightUnit(found.metres, found.note).to_json()
+
+
 def _keep(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     """Keep a part of a raster as an exemplar, in a folder."""
     wanted = KeepRequest.from_json(given["wanted"])
@@ -302,6 +312,7 @@ TASKS: dict[str, Callable[[Desk, dict[str, Any]], Any]] = {
     "receive": _receive,
     "search": _search,
     "outline at": _outline_at,
+    "height unit": _height_unit,
     "keep": _keep,
     "inspect": _inspect,
     "inspect file": _inspect_file,

@@ -116,10 +116,48 @@ def test_a_threshold_of_an_index_and_what_cannot_be_found(classes):
     assert math.isclose(found.area(), 600, rel_tol=1e-9)
     with pytest.raises(PluginError, match="No pixel of 'index'"):
         ValuedGround(index, 2, ranges_of("> 0.9")).read(QgsFeedback())
+    # What QGIS shows as 0.6 is 0.6, though single precision holds a little more.
+    for text in ("0.6", "<= 0.6", "0.5 to 0.6"):
+        area = ValuedGround(index, 2, ranges_of(text)).read(QgsFeedback()).area()
+        assert area == pytest.approx(600 if text != "<= 0.6" else 200 * 240 / 4 - 0.25)
+    with pytest.raises(PluginError, match="No pixel"):
+        ValuedGround(index, 2, ranges_of("> 0.6")).read(QgsFeedback())
     with pytest.raises(PluginError, match="no band 3"):
         ValuedGround(index, 3, ranges_of("1"))
     with pytest.raises(PluginError, match="does not reach"):
         ValuedGround(index, 1, ranges_of("1"), QgsRectangle(0, 0, 10, 10))
+
+
+def test_what_is_transparent_has_no_value(raster, helpers, tmp_path):
+    script = """
+import sys, numpy as np, rasterio
+from affine import Affine
+bands = np.zeros((4, 40, 40), "uint8")
+bands[3, :, :10] = 255
+grid = {"crs": "EPSG:32617", "transform": Affine(1, 0, 400000, 0, -1, 3285000)}
+with rasterio.open(sys.argv[1], "w", driver="GTiff", width=40, height=40, count=4, dtype="uint8",
+                   **grid, photometric="RGB", alpha="yes") as out:
+    out.write(bands)
+"""
+    helpers.server_python(script, tmp_path / "alpha.tif")
+    layer = QgsRasterLayer(str(tmp_path / "alpha.tif"), "alpha")
+    found = ValuedGround(layer, 1, ranges_of("0")).read(QgsFeedback())
+    assert found.area() == pytest.approx(400)
+
+
+def test_features_far_apart_and_broken_ones_keep_their_ground(qgis_app):
+    globe = QgsCoordinateReferenceSystem("EPSG:4326")
+    spots = [
+        QgsGeometry.fromWkt(f"Point({x} {y})") for x, y in ((-179.9, 10), (179.9, 10), (0, 60))
+    ]
+    wide = around(spots, globe, 100)
+    assert len(wide.asGeometryCollection()) == 3
+    for part in wide.asGeometryCollection():
+        assert abs(square_metres(part, globe) / (math.pi * 100**2) - 1) < 0.01
+    bow = QgsGeometry.fromWkt("Polygon((0 0, 10 10, 10 0, 0 10, 0 0))")
+    bow.translate(400000, 3285000)
+    utm = QgsCoordinateReferenceSystem("EPSG:32617")
+    assert around([bow], utm, 0.001).area() == pytest.approx(50, rel=0.01), "both of its lobes"
 
 
 @pytest.mark.parametrize("crs", ["EPSG:32617", "EPSG:4326", "EPSG:3857"])
@@ -225,6 +263,14 @@ def test_an_exemplar_of_values_that_are_not_found_yet_is_no_silent_nothing(dock,
     dock.exemplar.choose(VALUES)
     with pytest.raises(PluginError, match="Find"):
         dock.edit_form()
+    # Nobody asks for it where nothing is copied.
+    from landbrush.server.contract.editors import EditorInfo
+
+    dock.infos["mist"] = EditorInfo(id="mist", title="Mist", description="", engine="")
+    dock.editor.addItem("Mist", "mist")
+    dock.editor.setCurrentIndex(dock.editor.findData("mist"))
+    assert dock.edit_form().exemplar is None
+    dock.editor.setCurrentIndex(0)
     dock.exemplar.choose(NOTHING)
     assert dock.edit_form().exemplar is None
 

@@ -50,6 +50,20 @@ def test_the_share_under_water_follows_the_slope(slope):
     assert max(values) <= DRY
 
 
+def test_depths_and_feet_are_turned_into_metres(slope):
+    """The share that a level covers is that of the ground in metres."""
+    shape = QgsGeometry.fromWkt(BOX)
+    feet = Heights(slope, shape, slope.crs(), 0.3048).read(QgsFeedback())
+    assert math.isclose(feet.level_m(STEPS), 8 * 0.3048, rel_tol=0.02)
+    assert abs(feet.all[0].low - 302 * 0.3048) < 0.03
+    assert abs(feet.wet_m2(STEPS // 4) / 1200 - 1) < 0.05
+    depths = Heights(slope, shape, slope.crs(), -1.0).read(QgsFeedback())
+    assert abs(depths.all[0].low + 310) < 0.06  # the east lies deepest
+    assert abs(depths.wet_m2(STEPS // 4) / 1200 - 1) < 0.05
+    high = Heights(slope, shape, slope.crs(), 1.0, 20.0).read(QgsFeedback())
+    assert high.level_m(STEPS) >= 30 and high.wet_m2(STEPS) == pytest.approx(4800, rel=0.01)
+
+
 def test_gaps_and_holes_hold_no_water(slope):
     holed = QgsGeometry.fromWkt(
         "Polygon((400020 3284960, 400020 3285000, 400100 3285000, 400100 3284960, 400020 3284960),"
@@ -130,8 +144,11 @@ def test_a_level_is_dragged_and_the_edit_stands_there(dock, raster, slope, helpe
     QTest.mouseClick(dock.level.button, Qt.MouseButton.LeftButton)
     assert helpers.wait(lambda: dock.level.basins is not None)
     assert dock.level.preview.isVisible() and not dock.level.slider.isHidden()
-    dock.level.slider.setValue(STEPS // 4)
-    level = round(dock.level.basins.level_m(STEPS // 4), 2)
+    assert dock.level.told.text().startswith("2 m") and dock.words.changed() == {}, "as was said"
+    assert dock.level.basins.level_m(STEPS) >= 3, "also more than the ground rises"
+    quarter = round(0.4 / dock.level.basins.step_m)  # the ground rises by 1.6 m
+    dock.level.slider.setValue(quarter)
+    level = round(dock.level.basins.level_m(quarter), 2)
     assert dock.words.changed() == {"level_m": level, "counts_from": "the lowest ground"}
     assert f"{level:g} m" in dock.level.told.text() and "m²" in dock.level.told.text()
     assert f"{level:g}" in dock.words.parts.text()
@@ -167,3 +184,36 @@ def test_the_same_for_an_editor_that_is_chosen(dock, raster, slope, helpers):
     dock.tool.clear()
     assert dock.level.basins is None and not dock.level.preview.isVisible()
     assert dock.options.values()["level_m"] == pytest.approx(level, abs=0.01), "the level stays"
+
+
+@pytest.mark.usefixtures("served")
+def test_a_model_in_feet_floods_where_it_was_shown(dock, raster, helpers, tmp_path):
+    path = tmp_path / "feet.tif"
+    script = MAKE_SLOPE.replace(
+        "out.write(heights, 1)", "out.write(heights, 1); out.units = ('ft',)"
+    )
+    helpers.server_python(script, path)
+    feet = QgsRasterLayer(str(path), "feet")
+    QgsProject.instance().addMapLayer(feet)
+    dock.elevation.setLayer(feet)
+    dock.editor.setCurrentIndex(dock.editor.findData("flood"))
+    draw(dock, raster)
+    QTest.mouseClick(dock.level.button, Qt.MouseButton.LeftButton)
+    assert helpers.wait(lambda: dock.level.basins is not None)
+    # 1.6 ft of relief; the level that is asked for at first, 1.5 m, covers all of it.
+    whole = dock.tool.geometry().area()
+    assert dock.level.basins.wet_m2(STEPS) == pytest.approx(whole, rel=0.05)
+    wide = dock.tool.geometry().boundingBox().width() / 10  # feet that the ground rises by
+    half = round(wide / 2 * 0.3048 / dock.level.basins.step_m)
+    assert dock.level.basins.wet_m2(half) == pytest.approx(whole / 2, rel=0.15)
+    # The map goes elsewhere: what is drawn stays, and so does its water.
+    dock.canvas.zoomScale(500)
+    assert dock.level.basins is not None
+    dock.area.choose("canvas")
+    assert dock.level.basins is None
+    # Nothing is drawn into what is not there any more.
+    dock.area.choose("drawn")
+    QTest.mouseClick(dock.level.button, Qt.MouseButton.LeftButton)
+    QgsProject.instance().removeMapLayer(feet.id())
+    helpers.wait(lambda: dock.measuring is None and not dock.tasks)
+    assert dock.level.basins is None

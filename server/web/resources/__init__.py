@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import (
     comparisons,
+    heights,
     inspections,
     jobs,
     landing,
@@ -23,6 +24,7 @@ RESOURCES: tuple[Resource, ...] = (
     rasters.resource,
     words.resource,
     outlines.resource,
+    heights.resource,
     models.resource,
     library.resource,
     comparisons.resource,
