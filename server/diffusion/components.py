@@ -44,6 +44,7 @@ class Model:
         self.placement = placement
         self.lock = threading.RLock()
         self._parts: dict[str, Any] = {}
+        self._tokens: dict[tuple[Path, int], Any] = {}
         self._layered: set[str] = set()
         self._compiled: set[str] = set()
 
@@ -114,7 +115,15 @@ class Model:
         """A text encoder with its tokens; without a limit as many as the encoder has positions."""
         with self.using(encoder) as net:
             limit = limit or int(getattr(net.config, "max_position_embeddings", 0)) or 77
-            yield Reader(net, tokens_in(self.store.part(self.entry, tokens), limit), limit)
+            yield Reader(net, self.tokens(tokens, limit), limit)
+
+    def tokens(self, name: str, limit: int, beside: str = "") -> Any:
+        """The tokeniser of a part that cuts at so many tokens, read once: that takes longer than a
+        step of a small network. `beside` as in `part`. Raises WeightsMissing."""
+        folder = self.folder(name, beside)
+        if (folder, limit) not in self._tokens:
+            self._tokens[folder, limit] = tokens_in(folder, limit)
+        return self._tokens[folder, limit]
 
     def scheduler(self, name: str) -> Any:
         """A fresh scheduler by that name with the model's own betas or shifts."""

@@ -3,6 +3,7 @@ published."""
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -31,6 +32,7 @@ SENTENCES = (
 )
 
 
+@functools.cache  # nearly every tiny model is saved with it
 def clip_tokens(limit=77):
     from landbrush.server.models.clip_tokens import tokeniser
     from transformers import CLIPTokenizer

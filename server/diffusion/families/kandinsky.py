@@ -11,7 +11,7 @@ from .. import schedules
 from ..branches import Branch, Guided, Words, stacked
 from ..drawing import Drawing
 from ..guidance import FULL, NONE, FreeGuidance
-from ..text import Reader, tokens_in
+from ..text import Reader
 from ..tiles import Tile
 from .family import Family, Pictures, Recipe, pictures_of
 
@@ -95,7 +95,7 @@ def embeddings(drawing: Drawing, prior_class: str) -> dict[str, Words]:
     lazy.quiet_transformers()
     model = drawing.model
     how = drawing.settings
-    tokens = tokens_in(model.folder("tokenizer", "prior"), TOKENS)
+    tokens = model.tokens("tokenizer", TOKENS, "prior")
     drawing.told_of_cut(Reader(None, tokens, TOKENS))
     with (
         model.using("prior") as prior,

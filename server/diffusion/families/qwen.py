@@ -21,7 +21,6 @@ from ..branches import Branch, Guided, Words
 from ..codec import Codec
 from ..drawing import Drawing
 from ..guidance import FULL, NONE, FreeGuidance
-from ..text import tokens_in
 from ..tiles import Tile
 from .family import Family, Pictures, Recipe, pictures_of
 from .flux import packed, unpacked
@@ -135,7 +134,7 @@ def words_of(drawing: Drawing) -> dict[str, Words]:
     processor = lazy.parts("transformers", "Qwen2VLImageProcessorPil")
     lazy.quiet_transformers()
     seen = _seen(processor, model.folder("processor"), drawing.picture)
-    tokens = tokens_in(model.folder("tokenizer"), TOKENS)
+    tokens = model.tokens("tokenizer", TOKENS)
     with model.using("text_encoder") as net:
         return drawing.words(lambda text: read(net, tokens, text or " ", seen))
 
