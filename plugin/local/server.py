@@ -236,7 +236,10 @@ class BlockingServer:
                 )
             )
         self.process = process = QProcess()
-        process.setProcessEnvironment(serving_environment())
+        environment = serving_environment()
+        # What would be made ready for a second edit only keeps the one edit waiting.
+        environment.insert("LANDBRUSH_COLD", "1")
+        process.setProcessEnvironment(environment)
         process.setStandardErrorFile(QProcess.nullDevice())
         process.start(str(python), serve_arguments())
         text = ""

@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..ground.errors import BadRequest
-from ..ground.settings import ADDRESS, Settings, default_home, lock_home, token_of
+from ..ground.settings import (
+    ADDRESS,
+    ENVIRONMENT_PREFIX,
+    Settings,
+    default_home,
+    lock_home,
+    token_of,
+)
 from .home import add_models, models_of
 
 OPEN_FILES = 4096
@@ -46,6 +53,13 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     serve.add_argument("--upload-limit-mb", type=int, default=Settings.upload_limit_mb)
     serve.add_argument(
         "--allow-host", action="append", default=[], help="further name this server is reached by"
+    )
+    serve.add_argument(
+        "--cold",
+        action="store_true",
+        default=bool(os.environ.get(f"{ENVIRONMENT_PREFIX}COLD")),
+        help="start a worker when it is first needed, not with the server: for a single edit "
+        "(LANDBRUSH_COLD=1 says the same)",
     )
     add_models(serve)
     serve.set_defaults(run=_serve)
@@ -95,7 +109,8 @@ def _serve(given: argparse.Namespace) -> int:
     app = create_app(settings, models=models_of(given))
     server = listening(app, settings)
     place = app.extensions["landbrush"].place
-    threading.Thread(target=place.prepare, name="landbrush-prepare", daemon=True).start()
+    if not given.cold:
+        threading.Thread(target=place.prepare, name="landbrush-prepare", daemon=True).start()
     address = json.dumps(
         {
             "url": f"http://{given.host}:{server.effective_port}",

@@ -12,6 +12,8 @@ from qgis.PyQt.QtWidgets import QApplication
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = Path(os.environ["LANDBRUSH_PYTHON"])
+# A server for nearly every test: each has ready what it is asked for, and no more.
+os.environ["LANDBRUSH_COLD"] = "1"
 MAKE_RASTER = """
 import sys, numpy as np, rasterio
 from affine import Affine

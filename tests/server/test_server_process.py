@@ -259,3 +259,24 @@ def test_a_folder_where_nothing_can_be_written_is_named(tmp_path, rgb, capsys, m
     assert command.main(wanted) == 1
     said = capsys.readouterr().err
     assert f"nothing can be written in {tmp_path} (Permission denied)" in said
+
+
+def test_a_cold_server_starts_no_worker_by_itself(tmp_path, monkeypatch):
+    """As an option and as a word of the environment; what is asked for is done all the same."""
+    import argparse
+
+    from landbrush.server.commands import serve
+
+    def given(*more):
+        parser = argparse.ArgumentParser()
+        serve.add_commands(parser.add_subparsers())
+        return parser.parse_args(["serve", *more]).cold
+
+    assert not given() and given("--cold")
+    monkeypatch.setenv("LANDBRUSH_COLD", "1")
+    assert given()
+    path = write(tmp_path / "a.tif", in_type(scene(3, 160, 160), "uint8"))
+    server = Process(tmp_path / "home", tmp_path)
+    job = server.call("POST", "/processes/fog/execution", {"inputs": inputs(path)})["jobID"]
+    assert server.wait(job, ("successful",))["status"] == "successful"
+    server.stop()
