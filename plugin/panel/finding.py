@@ -3,7 +3,7 @@ clicked, values of a raster."""
 
 from typing import Any
 
-from qgis.core import Qgis, QgsCoordinateTransform, QgsCsException, QgsGeometry, QgsProject
+from qgis.core import Qgis, QgsGeometry
 
 from ...server.contract.editors import AUTO, LEVEL, LEVEL_FROM, LOWEST_GROUND, MODEL_ZERO
 from ...server.contract.heights import HeightUnitRequest
@@ -18,6 +18,7 @@ from ..tasks.request import (
     Area,
     band_roles_of,
     canvas_area,
+    in_crs,
     in_layer_crs,
     on_layer,
     polygons_of,
@@ -164,7 +165,7 @@ class FindingForm(ServedForm):
             return
         try:
             ranges = ranges_of(page.values.text())
-            box = _seen(self.canvas, layer)
+            box = in_layer_crs(canvas_area(self.canvas), layer).boundingBox()
             task = ValuesTask(ValuedGround(layer, page.band.currentBand(), ranges, box))
         except PluginError as error:
             self._fail(error)
@@ -207,7 +208,7 @@ class FindingForm(ServedForm):
             area = self.area.area(self.canvas, self.layer.currentLayer())
             if area is None:
                 raise PluginError(tr("Draw first where the water shall stand."))
-            shape = united([_on_map(area, crs)])
+            shape = united([in_crs(area, crs, tr("The area has no place in the map's CRS."))])
             source = file_of(heights, Wanted(in_layer_crs(area, heights).boundingBox()))
         except PluginError as error:
             self._no_heights(error)
@@ -302,31 +303,3 @@ def _over_lowest(level, from_lowest, low):
     if from_lowest is None:
         from_lowest = 0 < level < low
     return level if from_lowest else level - low
-
-
-def _on_map(area, crs):
-    """An area's geometry in the map's CRS; raises PluginError where it has no place there."""
-    geometry = QgsGeometry(area.geometry)
-    if area.crs == crs or not (area.crs.isValid() and crs.isValid()):
-        return geometry
-    try:
-        geometry.transform(QgsCoordinateTransform(area.crs, crs, QgsProject.instance()))
-    except QgsCsException as error:
-        raise PluginError(tr("The area has no place in the map's CRS."), str(error)) from error
-    return geometry
-
-
-def _seen(canvas, layer):
-    """What the map shows, in a layer's CRS; raises PluginError where it has no place there."""
-    crs = canvas.mapSettings().destinationCrs()
-    if crs == layer.crs() or not (crs.isValid() and layer.crs().isValid()):
-        return canvas.extent()
-    try:
-        return QgsCoordinateTransform(crs, layer.crs(), QgsProject.instance()).transformBoundingBox(
-            canvas.extent()
-        )
-    except QgsCsException as error:
-        raise PluginError(
-            tr("What the map shows has no place in the CRS of '{name}'.", name=layer.name()),
-            str(error),
-        ) from error

@@ -165,7 +165,10 @@ class SeeingForm(AskingForm):
             else (one, target.with_name(target.stem + one.name[len(source.stem) :]))
             for one in files
         ]
-        task = CopyTask(tr("Landbrush: exporting"), pairs)
+        self._written_by(CopyTask(tr("Landbrush: exporting"), pairs), target)
+
+    def _written_by(self, task, target) -> None:
+        """Run a task that writes a file, and say where it lies, or what went wrong."""
 
         def ended(done) -> None:
             self.tasks.remove(done)
@@ -216,19 +219,9 @@ class SeeingForm(AskingForm):
         sheet = Sheet(title, rights, place_text(box, crs), width_m(box, crs))
         self.pictures = pictures = Pictures(layer, box, crs, self)
 
-        def ended(done) -> None:
-            self.tasks.remove(done)
-            if done.error is not None:
-                self._fail(done.error)
-            else:
-                self.say(tr("Written: {path}", path=target))
-
-        def made(before, after) -> None:
-            task = SheetTask(target, sheet, (before, after))
-            task.ended.connect(ended)
-            self._start_task(task)
-
-        pictures.made.connect(made)
+        pictures.made.connect(
+            lambda *both: self._written_by(SheetTask(target, sheet, both), target)
+        )
         pictures.start()
 
     def _layout(self, layer) -> None:

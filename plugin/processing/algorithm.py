@@ -9,7 +9,6 @@ from typing import Optional
 
 from qgis.core import (
     QgsGeometry,
-    QgsProcessingAlgorithm,
     QgsProcessingException,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
@@ -17,7 +16,6 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
     QgsRectangle,
 )
-from qgis.PyQt.QtGui import QIcon
 
 from ...server.contract.editors import EditorInfo
 from ...server.contract.jobs import BESIDE, RESULT_FILE
@@ -27,7 +25,7 @@ from ..tasks.request import Area, EditForm, area_of, band_roles_of, known_ground
 from ..tasks.task import inputs_of, run_edit
 from ..translated import tr
 from .parameters import AREAS, advanced, known_layers, new_ground, polygons, whole_number
-from .running import ICON, area_in, layer_of, with_server
+from .running import LandbrushAlgorithm, area_in, layer_of, with_server
 
 PROMISE = (
     "Gives a new GeoTIFF on the same pixel grid; outside the polygons not one bit "
@@ -71,7 +69,7 @@ def put_at(path, target):
             draft.unlink(missing_ok=True)
 
 
-class RasterAlgorithm(QgsProcessingAlgorithm):
+class RasterAlgorithm(LandbrushAlgorithm):
     """Edits a raster inside polygons; runs in a worker thread and without a GUI.
 
     Subclasses say `own_parameters` and `what`; abc cannot demand it, since QGIS's classes have a
@@ -79,10 +77,6 @@ class RasterAlgorithm(QgsProcessingAlgorithm):
     """
 
     info: "Optional[EditorInfo]" = None
-
-    def icon(self):
-        """The plugin's icon."""
-        return QIcon(ICON)
 
     def tags(self):
         """Words to find it by."""

@@ -40,12 +40,16 @@ def with_server(algorithm, parameters, context, feedback, run):
         return run(Connection(address, secret, True))
 
 
-class AskingAlgorithm(QgsProcessingAlgorithm):
-    """Asks the server something about rasters; runs in a worker thread and without a GUI."""
+class LandbrushAlgorithm(QgsProcessingAlgorithm):
+    """What stands under *Landbrush* in the toolbox; runs in a worker thread and without a GUI."""
 
     def icon(self):
-        """That of the plugin, as beside its other algorithms."""
+        """That of the plugin, the same beside each of them."""
         return QIcon(ICON)
+
+
+class AskingAlgorithm(LandbrushAlgorithm):
+    """Asks the server something about rasters."""
 
     def answer(self, parameters, context, feedback, sources, question):
         """What the server says to `question(client, refs)`; `sources`: what `file_of` gave."""

@@ -5,7 +5,6 @@ from qgis.core import (
     QgsFeature,
     QgsFeatureSink,
     QgsProcessing,
-    QgsProcessingAlgorithm,
     QgsProcessingException,
     QgsProcessingOutputNumber,
     QgsProcessingParameterBand,
@@ -16,20 +15,19 @@ from qgis.core import (
     QgsProcessingParameterString,
     QgsWkbTypes,
 )
-from qgis.PyQt.QtGui import QIcon
 
 from ..errors import Cancelled, PluginError
 from ..map.places import fields_of, pixel_metres, square_metres
 from ..map.values import ValuedGround, ranges_of
 from ..translated import tr
-from .running import ICON
+from .running import LandbrushAlgorithm
 
 COLUMNS = {"area_m2": 0.5}
 """Of the polygons, with a value of their type."""
 
 
-class AreasOfValuesAlgorithm(QgsProcessingAlgorithm):
-    """Polygons along the edges of pixels; runs in a worker thread and without a GUI."""
+class AreasOfValuesAlgorithm(LandbrushAlgorithm):
+    """Polygons along the edges of pixels; asks no server."""
 
     def createInstance(self):
         """Called by QGIS for each run."""
@@ -42,10 +40,6 @@ class AreasOfValuesAlgorithm(QgsProcessingAlgorithm):
     def displayName(self) -> str:
         """Name in the toolbox."""
         return tr("Areas where a raster has certain values")
-
-    def icon(self):
-        """The plugin's icon."""
-        return QIcon(ICON)
 
     def tags(self):
         """Words to find it by."""

@@ -225,25 +225,29 @@ def in_layer_crs(area, layer, context=None):
     """The area's geometry in the layer's CRS as QGIS has it, moved as QGIS moves what the map
     shows: by the project's operations, or those of `context` (QgsCoordinateTransformContext).
     Raises PluginError where a vertex has no place there."""
+    told = tr(
+        "The area cannot be expressed in the CRS of the layer '{name}' ({authid}).",
+        name=layer.name(),
+        authid=layer.crs().authid(),
+    )
+    return in_crs(area, layer.crs(), told, context)
+
+
+def in_crs(area, crs, told, context=None):
+    """The area's geometry in a CRS; `context` as in `in_layer_crs`. Raises PluginError, which says
+    `told`, where a vertex has no place there."""
     geometry = QgsGeometry(area.geometry)
-    if not (area.crs.isValid() and layer.crs().isValid()) or area.crs == layer.crs():
+    if not (area.crs.isValid() and crs.isValid()) or area.crs == crs:
         return geometry
     parts = geometry.asGeometryCollection()
     geometry = QgsGeometry.collectGeometry([_in_pieces(part) for part in parts])
     change = QgsCoordinateTransform(
-        area.crs, layer.crs(), QgsProject.instance() if context is None else context
+        area.crs, crs, QgsProject.instance() if context is None else context
     )
     try:
         geometry.transform(change)
     except QgsCsException as error:
-        raise PluginError(
-            tr(
-                "The area cannot be expressed in the CRS of the layer '{name}' ({authid}).",
-                name=layer.name(),
-                authid=layer.crs().authid(),
-            ),
-            str(error),
-        ) from error
+        raise PluginError(told, str(error)) from error
     return geometry
 
 
