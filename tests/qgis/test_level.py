@@ -128,6 +128,13 @@ def test_water_is_drawn_where_it_lies(dock, slope, raster):
     assert west.blue() > west.red() + 40 and east == outside == QColor("white")
     preview.show_level(found, STEPS)
     assert colour(400090, 3284950).blue() > colour(400090, 3284950).red() + 40
+    # A map that is turned shows it where it lies, too.
+    preview.show_level(found, STEPS // 2)
+    dock.canvas.setRotation(90)
+    west, east = colour(400030, 3284950), colour(400090, 3284950)
+    assert west.blue() > west.red() + 40 and east == QColor("white")
+    assert colour(400030, 3284925).blue() > colour(400030, 3284925).red() + 40
+    dock.canvas.setRotation(0)
     preview.forget()
     assert not preview.isVisible()
     preview.dispose()

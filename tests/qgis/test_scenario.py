@@ -377,3 +377,9 @@ def test_a_journal_of_an_older_version_is_read(provider, raster, tmp_path):
     path.write_text(json.dumps(told))
     found = run(raster, layer, tmp_path, TABLE=str(tmp_path / "kinds.csv"))
     assert found["MADE"] == 0 and next(found["STATUS"].getFeatures())["area_m2"] > 200
+
+
+def test_a_table_that_cannot_be_written_loses_no_edit(provider, raster, tmp_path):
+    found = run(raster, table(ROWS[:1]), tmp_path, TABLE=str(tmp_path / "no" / "kinds.csv"))
+    assert found["DONE"] == 1 and Path(found["OUTPUT"]).is_file() and "TABLE" not in found
+    assert next(found["STATUS"].getFeatures())["status"] == "done"

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import rasterio
 from landbrush.server.evaluation.indices import changes, together
+from rasterio.enums import ColorInterp
 
-from tests.server.conftest import finished, in_type, scene, start, write
+from tests.server.conftest import RGB, finished, in_type, scene, start, write
 
 ROLES = ("red", "green", "blue", "nir")
 
@@ -77,3 +78,19 @@ def test_a_manifest_holds_them_where_the_bands_are_there(client, tmp_path, rgb):
     assert indices["ndvi"][0] == pytest.approx(0.5, abs=1e-3)
     assert indices["ndvi"][1] < indices["ndvi"][0] - 0.1
     assert told(rgb)[0] == {}
+
+
+def test_the_bands_are_told_apart_where_alpha_is_not_the_last(client, tmp_path):
+    values = in_type(scene(5, 120, 120), "uint16")
+    values[4], values[3] = values[0] * 3, 65535
+    path = write(
+        tmp_path / "five.tif",
+        values,
+        descriptions=("red", "green", "blue", "alpha", "nir"),
+        colorinterp=(*RGB, ColorInterp.alpha, ColorInterp.undefined),
+    )
+    job = start(client, path, "snow")
+    info = finished(client, job)
+    assert info["status"] == "successful", info["message"]
+    found = client.get(f"/jobs/{job}/results/manifest.json").get_json()
+    assert found["quality"]["indices"]["ndvi"][0] == pytest.approx(0.5, abs=1e-3)
