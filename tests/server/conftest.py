@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -20,9 +21,13 @@ from landbrush.server.editors.models import Models
 from landbrush.server.editors.registry import Editors
 from landbrush.server.ground.settings import Settings
 from landbrush.server.jobs.executor import Runner
+from landbrush.server.store import own
+from landbrush.server.store.importing import Arrival, import_model
 from landbrush.server.web.app import create_app
 from landbrush.server.workers.here import Here
 from rasterio.enums import ColorInterp
+
+from tests.conftest import DATA
 
 torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 TOKEN = "test-token"
@@ -253,3 +258,91 @@ def start(client, path, process="remove", **more):
     answer = client.post(f"/processes/{process}/execution", json={"inputs": inputs(path, **more)})
     assert answer.status_code == 201, answer.get_json()
     return answer.get_json()["jobID"]
+
+
+# ---- pretrained editors at tiny size
+
+
+@pytest.fixture(scope="session")
+def shelved(tmp_path_factory):
+    """A store with all tiny models in it, each also as a model of one's own that is trained at 128
+    pixels."""
+    from tests.server import tiny_pipelines
+    from tests.server.pretrained_desk import BASES, EDITORS
+
+    place = tmp_path_factory.mktemp("shelved")
+    models = Models(place)
+    for model_id in [*BASES, *(model for models in EDITORS.values() for model in models)]:
+        folder = tiny_pipelines.build(model_id, place / "published")
+        import_model(models.store, Arrival(models.store.entry(model_id), True), folder)
+        if model_id not in BASES:
+            entry = own.described(f"tiny-{model_id}", models.store.entry(model_id), native_px=128)
+            import_model(models.store, Arrival(entry, True), folder)
+            own.remember(models.store, entry)
+    shutil.rmtree(place / "published")
+    return place / "models"
+
+
+def with_models(home, shelved):
+    """A home that holds that store."""
+    (home / "models").mkdir(parents=True, exist_ok=True)
+    (home / "models" / "pretrained").symlink_to(shelved / "pretrained")
+    return home
+
+
+@pytest.fixture(scope="module")
+def pretrained_office(shelved, tmp_path_factory):
+    """A client of a server with that store, whose workers stay."""
+    home = with_models(tmp_path_factory.mktemp("home"), shelved)
+    with office(home, tmp_path_factory.getbasetemp()) as client:
+        yield client
+
+
+@pytest.fixture
+def own_desk(models, shelved, settings, client):
+    """A client of a server with that store that a test has for itself."""
+    with_models(settings.home, shelved)
+    yield client
+    for name in models.warm.names():
+        models.warm.drop(name)
+
+
+@pytest.fixture
+def desk(request):
+    """A client of a server with that store: one of its own for a test that reaches into it."""
+    own_one = request.node.get_closest_marker("in_process")
+    return request.getfixturevalue("own_desk" if own_one else "pretrained_office")
+
+
+@pytest.fixture
+def chip(tmp_path):
+    """A piece of a real aerial picture where there is one, else of a made one; 150 x 170 pixels,
+    0.6 m."""
+    real = DATA / "joplin_tornado_geotiff" / "input" / "pre"
+    path = tmp_path / "chip.tif"
+    if real.is_dir():
+        with rasterio.open(sorted(real.glob("*.tif"))[0]) as source:
+            window = rasterio.windows.Window(300, 400, 150, 170)
+            profile = {
+                **source.profile,
+                "width": 150,
+                "height": 170,
+                "transform": source.window_transform(window),
+            }
+            with rasterio.open(
+                path,
+                "w",
+                **{
+                    k: v
+                    for k, v in profile.items()
+                    if k not in ("blockxsize", "blockysize", "tiled")
+                },
+            ) as out:
+                out.write(source.read(window=window))
+        return path
+    return write(
+        path,
+        in_type(scene(3, 170, 150), "uint8"),
+        colorinterp=RGB,
+        transform=Affine(0.6, 0, 4e5, 0, -0.6, 3.2e6),
+    )

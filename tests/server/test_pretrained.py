@@ -4,59 +4,25 @@ editing a real chip over HTTP."""
 from __future__ import annotations
 
 import json
-import shutil
 
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from landbrush.server.diffusion.families import sd
-from landbrush.server.editors.models import Models
-from landbrush.server.store import own
-from landbrush.server.store.importing import Arrival, import_model
 
-from tests.conftest import DATA
-from tests.server import tiny_pipelines
 from tests.server.conftest import (
     MODELS,
     RGB,
     finished,
     in_type,
     inputs,
-    office,
     scene,
     square,
     write,
 )
+from tests.server.pretrained_desk import EDITORS, FIRST, RING, edited, inside, pixels_of
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
-EDITORS = {
-    "rsedit-unet": ["rsedit-unet-dgtrs"],
-    "rsedit-dit": ["rsedit-dit"],
-    "instruct-pix2pix": ["instruct-pix2pix", "magicbrush"],
-    "ultraedit": ["ultraedit-mask", "ultraedit-freeform"],
-    "sdedit": ["text2earth", "sd15", "sdxl"],
-    "inpaint": [
-        "sd15-inpainting",
-        "sdxl-inpainting",
-        "text2earth-inpainting",
-        "kandinsky21-inpainting",
-        "kandinsky22-inpainting",
-    ],
-    "icedit": ["icedit"],
-    "flux-kontext": ["flux-kontext"],
-    "flux2-klein": ["flux2-klein-4b"],
-    "qwen-image-edit": ["qwen-image-edit"],
-    "generate": ["mmm-rs"],
-}
-BASES = ["kandinsky21-prior", "kandinsky22-prior", "flux-fill"]
-FIRST = {
-    "rsedit-unet": "rsedit-unet-dgtrs",
-    "ultraedit": "ultraedit-mask",
-    "sdedit": "text2earth",
-    "icedit": "icedit",
-}
-"""What an editor takes where no model is named."""
 CASES = [
     # One model of each editor at the size that it was trained at, the others at 128 pixels.
     (editor, model if model == models[0] else f"tiny-{model}")
@@ -65,131 +31,10 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="session")
-def shelved(tmp_path_factory):
-    """A store with all tiny models in it, each also as a model of one's own that is trained at 128
-    pixels."""
-    place = tmp_path_factory.mktemp("shelved")
-    models = Models(place)
-    for model_id in [*BASES, *(model for models in EDITORS.values() for model in models)]:
-        folder = tiny_pipelines.build(model_id, place / "published")
-        import_model(models.store, Arrival(models.store.entry(model_id), True), folder)
-        if model_id not in BASES:
-            entry = own.described(f"tiny-{model_id}", models.store.entry(model_id), native_px=128)
-            import_model(models.store, Arrival(entry, True), folder)
-            own.remember(models.store, entry)
-    shutil.rmtree(place / "published")
-    return place / "models"
-
-
-def with_models(home, shelved):
-    """A home that holds that store."""
-    (home / "models").mkdir(parents=True, exist_ok=True)
-    (home / "models" / "pretrained").symlink_to(shelved / "pretrained")
-    return home
-
-
-@pytest.fixture(scope="module")
-def shared(shelved, tmp_path_factory):
-    """A client of a server with that store, whose workers stay."""
-    home = with_models(tmp_path_factory.mktemp("home"), shelved)
-    with office(home, tmp_path_factory.getbasetemp()) as client:
-        yield client
-
-
-@pytest.fixture
-def own_desk(models, shelved, settings, client):
-    """A client of a server with that store that a test has for itself."""
-    with_models(settings.home, shelved)
-    yield client
-    for name in models.warm.names():
-        models.warm.drop(name)
-
-
-@pytest.fixture
-def desk(request):
-    """A client of a server with that store: one of its own for a test that reaches into it."""
-    own_one = request.node.get_closest_marker("in_process")
-    return request.getfixturevalue("own_desk" if own_one else "shared")
-
-
-@pytest.fixture
-def chip(tmp_path):
-    """A piece of a real aerial picture where there is one, else of a made one; 150 x 170 pixels,
-    0.6 m."""
-    real = DATA / "joplin_tornado_geotiff" / "input" / "pre"
-    path = tmp_path / "chip.tif"
-    if real.is_dir():
-        with rasterio.open(sorted(real.glob("*.tif"))[0]) as source:
-            window = rasterio.windows.Window(300, 400, 150, 170)
-            profile = {
-                **source.profile,
-                "width": 150,
-                "height": 170,
-                "transform": source.window_transform(window),
-            }
-            with rasterio.open(
-                path,
-                "w",
-                **{
-                    k: v
-                    for k, v in profile.items()
-                    if k not in ("blockxsize", "blockysize", "tiled")
-                },
-            ) as out:
-                out.write(source.read(window=window))
-        return path
-    return write(
-        path,
-        in_type(scene(3, 170, 150), "uint8"),
-        colorinterp=RGB,
-        transform=Affine(0.6, 0, 4e5, 0, -0.6, 3.2e6),
-    )
-
-
-RING = square(40, 50, 110, 120)
-
-
-def edited(client, path, editor, model, **more):
-    """(pixels (bands, H, W) of the whole layer after an edit, manifest)."""
-    options = {"model": model, "steps": 2, **more.pop("options", {})}
-    wanted = inputs(
-        path,
-        more.pop("ring", RING),
-        prompt=more.pop("prompt", "flood the houses"),
-        options=options,
-        output={"area": "layer"},
-        **more,
-    )
-    reply = client.post(f"/processes/{editor}/execution", json={"inputs": wanted})
-    assert reply.status_code == 201, reply.get_json()
-    info = finished(client, reply.get_json()["jobID"])
-    assert info["status"] == "successful", info["message"]
-    result = client.get(f"/jobs/{info['jobID']}/results/result.tif")
-    manifest = client.get(f"/jobs/{info['jobID']}/results/manifest.json").get_json()
-    with rasterio.MemoryFile(result.data) as memory, memory.open() as dataset:
-        assert (
-            dataset.tags()["LANDBRUSH_MODEL"] == model and dataset.tags()["AI_GENERATED"] == "TRUE"
-        )
-        return dataset.read(), manifest
-
-
-def pixels_of(path):
-    with rasterio.open(path) as dataset:
-        return dataset.read()
-
-
-def inside(path, ring=RING):
-    mask = np.zeros(pixels_of(path).shape[1:], bool)
-    (c0, r0), (c1, r1) = ring[0], ring[2]
-    mask[r0:r1, c0:c1] = True
-    return mask
-
-
 @pytest.mark.parametrize(("editor", "model"), CASES)
-def test_an_edit_over_http_keeps_the_promise(shared, chip, editor, model):
-    models = shared.application.extensions["landbrush"].editors.models
-    made, manifest = edited(shared, chip, editor, model)
+def test_an_edit_over_http_keeps_the_promise(pretrained_office, chip, editor, model):
+    models = pretrained_office.application.extensions["landbrush"].editors.models
+    made, manifest = edited(pretrained_office, chip, editor, model)
     before, mask = pixels_of(chip), inside(chip)
     assert (
         np.array_equal(made[:, ~mask], before[:, ~mask])
@@ -206,37 +51,6 @@ def test_an_edit_over_http_keeps_the_promise(shared, chip, editor, model):
         drawn["files"][model]["sha256"] and manifest["licence"] == models.store.entry(model).licence
     )
     assert min(drawn["model_grid"]) >= models.store.entry(model).native_px // 2
-
-
-@pytest.mark.in_process  # the way through workers is tested above; each would load PyTorch anew
-@pytest.mark.parametrize(("editor", "model"), [(e, m[0]) for e, m in EDITORS.items()])
-def test_prompt_seed_guidance_and_mask_change_the_inside_alone(desk, chip, editor, model):
-    small = f"tiny-{model}"
-    first, manifest = edited(desk, chip, editor, small)
-    again, _ = edited(desk, chip, editor, small)
-    before, mask = pixels_of(chip), inside(chip)
-    assert np.array_equal(first, again)
-    others = {
-        "prompt": edited(desk, chip, editor, small, prompt="snow on roofs and fields")[0],
-        "seed": edited(desk, chip, editor, small, seed=5)[0],
-        "guidance": edited(
-            desk,
-            chip,
-            editor,
-            small,
-            options={"guidance_scale": manifest["editor_facts"]["guidance_scale"] / 2},
-        )[0],
-        "preset": edited(desk, chip, editor, small, options={"preset": "fast", "steps": 3})[0],
-    }
-    for what, made in others.items():
-        assert not np.array_equal(made[:, mask], first[:, mask]), f"{what} changes nothing"
-        assert np.array_equal(made[:, ~mask], before[:, ~mask]), f"{what} changes the outside"
-    ring = square(20, 30, 60, 70)
-    moved, _ = edited(desk, chip, editor, small, ring=ring)
-    outside = ~inside(chip, ring)
-    assert np.array_equal(moved[:, outside], before[:, outside]) and not np.array_equal(
-        moved[:, ~outside], first[:, ~outside]
-    )
 
 
 def test_sixteen_bits_and_a_near_infrared_band(desk, tmp_path):
@@ -313,27 +127,6 @@ def test_the_ground_size_is_the_models_and_can_be_overruled(desk, tmp_path):
     )
     _, manifest = edited(desk, coarse, "rsedit-unet", "tiny-rsedit-unet-dgtrs")
     assert any("may draw the wrong things" in note for note in manifest["notes"])
-
-
-@pytest.mark.in_process
-def test_text2earth_is_told_the_level_of_the_raster(desk, tmp_path, monkeypatch):
-    from diffusers import UNet2DConditionModel
-
-    seen, forward = set(), UNet2DConditionModel.forward
-
-    def watched(self, *given, **more):
-        seen.add(tuple(more["class_labels"].tolist()))
-        return forward(self, *given, **more)
-
-    monkeypatch.setattr(UNet2DConditionModel, "forward", watched)
-    path = write(
-        tmp_path / "two.tif",
-        in_type(scene(3, 150, 150), "uint8"),
-        colorinterp=RGB,
-        transform=Affine(2, 0, 4e5, 0, -2, 3.2e6),
-    )
-    edited(desk, path, "sdedit", "tiny-text2earth")
-    assert seen == {(16.0, 0.0)}
 
 
 def test_scenarios_are_words_too(desk, chip):
@@ -463,57 +256,6 @@ def test_the_manifest_is_enough_to_do_it_again(desk, chip):
         assert np.array_equal(dataset.read(), first)
 
 
-@pytest.mark.in_process
-@pytest.mark.parametrize(("editor", "model"), [(e, m[0]) for e, m in EDITORS.items()])
-def test_half_precision_draws_too(desk, chip, editor, model):
-    made, manifest = edited(
-        desk, chip, editor, f"tiny-{model}", options={"precision": "bfloat16", "steps": 2}
-    )
-    before, mask = pixels_of(chip), inside(chip)
-    assert manifest["editor_facts"]["precision"] == "bfloat16"
-    assert np.array_equal(made[:, ~mask], before[:, ~mask]) and not np.array_equal(
-        made[:, mask], before[:, mask]
-    )
-
-
-def test_a_reader_in_the_layout_of_open_clip(
-    models, own_desk, shelved, chip, tmp_path, monkeypatch
-):
-    """DGTRS-CLIP's own checkpoint as the text encoder: 248 tokens, two position tables."""
-    from safetensors.torch import save_file
-
-    from tests.server.test_parity import dgtrs
-
-    folder = tiny_pipelines.stable_diffusion(tmp_path / "run", 8, cross=64)
-    shutil.rmtree(folder / "text_encoder")
-    (folder / "text_encoder").mkdir()
-    save_file(dgtrs(), folder / "text_encoder" / "DGTRS-CLIP-ViT-L-14.safetensors")
-    entry = own.described("with-dgtrs", models.store.entry("rsedit-unet-dgtrs"), native_px=128)
-    import_model(models.store, Arrival(entry, True), folder)
-    own.remember(models.store, entry)
-    try:
-        made, manifest = edited(own_desk, chip, "rsedit-unet", "with-dgtrs", prompt="flood " * 150)
-        assert (
-            not any("tokens" in note for note in manifest["notes"])
-            and manifest["gate"]["pixels_inside_changed"]
-        )
-    finally:
-        own.remove(models.store, entry)
-
-
-def test_tiles_of_a_large_extent_do_not_show(editors, own_desk):
-    """A picture of three tiles by three of an editor of 128 pixels (the benchmark takes one of 512
-    and 1500 x 1100): gradients at the tiles' borders are those of the same drawn in one piece, also
-    where neighbours are made to disagree. Laid side by side instead of blended, they show."""
-    from benchmarks import pretrained
-
-    model = "tiny-rsedit-unet-dgtrs"
-    ground = pretrained.ground(0, (275, 375))
-    assert pretrained.seam(editors, model, ground, 2) <= 1.02
-    assert pretrained.seam(editors, model, ground, 2, "blended") <= 1.05
-    assert pretrained.seam(editors, model, ground, 2, "side by side") > 1.1, "the measure is blind"
-
-
 @pytest.mark.parametrize(("editor", "model"), FIRST.items())
 def test_without_a_name_the_preferred_model_is_taken(editors, own_desk, editor, model):
 
@@ -528,41 +270,6 @@ def test_a_kandinsky_of_ones_own(desk, chip):
     assert manifest["gate"]["pixels_inside_changed"] and any(
         "the bridge" in note for note in manifest["notes"]
     )
-
-
-@pytest.mark.in_process
-def test_numbers_that_overflow_are_no_result(desk, chip, monkeypatch):
-    import torch
-
-    def overflown(drawing, *_):
-        bad = torch.full_like(drawing.picture, float("nan"))
-        return bad, drawing.picture
-
-    monkeypatch.setattr(sd, "redrawn", overflown)
-    wanted = inputs(chip, RING, prompt="snow", options={"model": "tiny-sd15", "steps": 2})
-    info = finished(
-        desk, desk.post("/processes/sdedit/execution", json={"inputs": wanted}).get_json()["jobID"]
-    )
-    assert info["status"] == "failed" and "half precision overflows" in info["message"]
-
-
-@pytest.mark.parametrize(
-    "error",
-    ["CUDA out of memory", "[enforce fail at alloc_cpu.cpp:117] can't allocate memory: you tried"],
-)
-@pytest.mark.in_process
-def test_memory_that_runs_out_is_said(desk, chip, monkeypatch, error):
-    import torch
-
-    def full(*_):
-        raise torch.OutOfMemoryError(error) if "CUDA" in error else RuntimeError(error)
-
-    monkeypatch.setattr(sd, "redrawn", full)
-    wanted = inputs(chip, RING, prompt="snow", options={"model": "tiny-sd15", "steps": 2})
-    info = finished(
-        desk, desk.post("/processes/sdedit/execution", json={"inputs": wanted}).get_json()["jobID"]
-    )
-    assert info["status"] == "failed" and "ran out of memory" in info["message"]
 
 
 def test_a_request_without_a_model_is_recorded_with_the_one_that_drew(desk, chip):
