@@ -13,8 +13,8 @@ from ..scene.rules import smoothstep
 from . import debris
 from .buildings import BROKEN, DESTROYED, INTACT, SWEPT, Buildings, Force, axis_of, buildings, draws
 from .ground import Ground
-from .light import aired, exposure, grain, smooth
-from .rubble import heaps, humps, panels, walls
+from .light import aired, brightness, grain, smooth
+from .rubble import fallen, heaps, humps, panels, walls
 
 EARTHQUAKE = "earthquake"
 TORNADO = "tornado"
@@ -92,9 +92,9 @@ def damage(ground: Ground, how: Damage, seed: int, hit: Buildings) -> np.ndarray
     near = _reach(ground, gone, 0.8)
     out = _dusty(ground, out, how, gone, edge)
     uneven = smoothstep((ground.noise(6.0, seed + 19, 3) - 0.3) / 0.4)
-    pieces = debris.scattered(
-        ground, np.maximum(spread, near * (0.25 + 0.6 * uneven)), kinds, seed + 20
-    )
+    cover = np.maximum(spread, near * (0.25 + 0.6 * uneven))
+    cover = cover * (1 - 0.75 * fallen(ground, hit, seed))
+    pieces = debris.scattered(ground, cover, kinds, seed + 20)
     out = debris.laid(out, pieces, np.maximum(edge, hit.parts > 0), ground.cover.sun)
     left = 0.5 + 0.15 * (how.cause in STONE) - 0.25 * how.severity
     out = walls(ground, out, left, hit, seed)
@@ -168,7 +168,7 @@ def _dusty(
     """Fine dust and splinters on the ground around what fell."""
     dust = 0.45 * how.debris * _reach(ground, gone, 0.8 * _spread_m(how)) * edge * ~gone
     dust = dust * (1 - 0.6 * ground.cover.sure("paved")) * (1 - ground.cover.sure("water"))
-    light = exposure(ground)
+    light = brightness(ground, debris.MIDDLING)
     out = image.copy()
     for band, role in enumerate(ground.roles):
         tone = aired(ground, band, 0.85 * debris.WOOD.get(role, 0.45) * light)
@@ -185,7 +185,7 @@ def _broken_trees(
     down = smoothstep((worst * 1.3 - ground.noise(14.0, seed + 30, 3)) / 0.25) * crowns * edge
     if not down.any():
         return image
-    light = exposure(ground)
+    light = brightness(ground, debris.MIDDLING)
     texture = ground.luminance / np.maximum(smooth(ground.luminance, 3, 0.3), 0.03)
     texture = np.clip(texture, 0.5, 1.7)
     out = image.copy()
@@ -207,7 +207,7 @@ def _muddy(
     thick = smoothstep((ground.noise(22.0, seed + 40, 4) - 0.65 + 0.8 * how.severity) / 0.5)
     shore = ground.rim(14.0, 0.7, seed + 42)
     film = 0.92 * thick * low * np.minimum(edge, shore)
-    light = exposure(ground)
+    light = brightness(ground, debris.MIDDLING)
     wet = 1 - 0.2 * smoothstep((ground.noise(12.0, seed + 41, 4) - 0.45) / 0.3)
     wet = wet * (1 + 0.16 * (ground.noise(3.0, seed + 43, 3) - 0.5))
     fine = ground.luminance / np.maximum(smooth(ground.luminance, 5, 0.3), 0.03)
@@ -232,7 +232,7 @@ def _broken_roofs(
     fray = 0.12 * (ground.noise(0.8, seed + 54, 2) - 0.5)
     bare = smoothstep((depth - 0.06 - level - fray) / 0.12) * roof
     hole = smoothstep((depth - 0.2 - level) / 0.06) * roof
-    light = exposure(ground)
+    light = brightness(ground, debris.MIDDLING)
     relief = np.clip(
         ground.luminance / np.maximum(smooth(ground.luminance, 4, 0.3), 0.03), 0.7, 1.3
     )

@@ -11,12 +11,15 @@ from scipy import ndimage
 
 from ..scene.evidence import towards
 from .ground import Ground, hashed
-from .light import aired, exposure
+from .light import aired, brightness
 
 LONGEST_PX = 90
 QUANTILES = (np.arange(32) + 0.5) / 32
-DUST = 0.45
+DUST = 0.6
 """Share of their own colour that pieces have lost to dust."""
+MIDDLING = 0.42
+"""Brightness between grass and streets beside which materials are as bright as they are said here.
+"""
 LENS_PX = 0.7
 """Blur by which a picture shows what is small."""
 WOOD = {"red": 0.56, "green": 0.47, "blue": 0.4, "pan": 0.5, "nir": 0.58, "swir1": 0.55}
@@ -111,9 +114,9 @@ def scattered(
         _drawn(piece, _Seeds(at[0], at[1], draw).of(which == number), kind, metre)
     piece = piece[pad:-pad, pad:-pad]
     there = piece >= 0
-    light = exposure(ground)
+    light = brightness(ground, MIDDLING)
     out = np.zeros_like(ground.image)
-    bright = 0.8 + 0.35 * draw[4]
+    bright = 0.86 + 0.26 * draw[4]
     dusty = 1 - DUST
     for band in range(len(out)):
         tones = np.array([kind.tone(ground, band, light) for kind in kinds])

@@ -11,14 +11,14 @@ from ..contract.editors import LOWEST_GROUND, MODEL_ZERO, option
 from ..scene.evidence import cast
 from ..scene.rules import smoothstep, water
 from . import debris
-from .ground import Ground
-from .light import exposure, grain
+from .ground import Ground, lattice_noise
+from .light import brightness, grain
 
 # Display brightness of water in a picture of middling exposure, by role: muddy and clear.
 MUDDY = {
-    "red": 0.42,
-    "green": 0.385,
-    "blue": 0.32,
+    "red": 0.44,
+    "green": 0.41,
+    "blue": 0.345,
     "pan": 0.45,
     "nir": 0.12,
     "swir1": 0.05,
@@ -110,15 +110,24 @@ TUFTS_M = 0.05
 """The same over some metres, and over a pixel or two."""
 OPAQUE = (0.84, 0.95)
 """Even brown water lets a trace of the ground through, more where it is shallow."""
-SHORE_M = 0.07
-"""Depth within which a shore is over, where the ground's own height is not known."""
-FULL_GRAIN = 1.13
-"""Water gets a little more grain than was measured: its calm surface shows it the most."""
+SHORE_M = 0.03
+FILM_M = 0.2
+"""A shore is a line: where the ground's own height is not known, water of a thumb's depth hides the
+ground as if it were a foot deeper."""
 CAR_M = 1.5
 SUN_SLOPE = 1.0
 """Fall of the sun's rays, metres a metre, where only its direction is known: 45 degrees."""
+TOWN = 0.15
+"""Share of roofs and banks in a pixel of a town that is larger than they are."""
 LEAST_WATER_M2 = 150.0
 """Smaller water is a pool, and no flood has its colour."""
+MIDDLING = 0.35
+"""Brightness between grass and streets beside which mud is as bright as it is said here."""
+DRIFT = ((110.0, 12.0, 0.2), (40.0, 4.0, 0.1))
+"""Length and width in metres of bands of silt, and how much their brightness varies."""
+TURBID = 0.6
+"""From afar a flood is as brown as the rivers that bring it, whatever colour the nearest sea has:
+its share at 9 m a pixel and coarser."""
 COARSEST_OBJECTS_M = 2.0
 """At a coarser GSD roofs and crowns are a pixel or two, and nothing is kept above water."""
 
@@ -132,15 +141,14 @@ def flood(ground: Ground, how: Flood, seed: int, elevation: np.ndarray | None = 
     depth = depth_of(ground, how, seed, elevation)
     clarity_m = how.clarity_m * (1 - MUD_HIDES * how.mud)
     if elevation is None:
-        # A shore is a line: muddy water of a hand's breadth hides the ground already.
-        depth = depth + SHORE_M * smoothstep(depth / SHORE_M)
+        depth = depth + FILM_M * how.mud * smoothstep(depth / SHORE_M)
     most = OPAQUE[0] + (OPAQUE[1] - OPAQUE[0]) * smoothstep((depth - 0.4) / 1.4)
     opacity = most * (1 - np.exp(-np.clip(depth, 0, None) / max(clarity_m, 1e-3)))
     stands = standing(ground, how, depth) if how.keep_tall else np.zeros_like(depth)
     opacity = opacity * (1 - stands)
     already = water(ground) if ground.parse is None else ground.cover.sure("water")
     # Water that is there already is not painted anew where the flood has its colour.
-    opacity *= 1 - already * (1.0 if local_water(ground) is not None else 0.4)
+    opacity *= 1 - already * (1 - turbid(ground, how) if local_water(ground) is not None else 0.4)
     surface = surface_of(ground, how, seed, stands)
     # Ground that the water has just left is dark with it; who gives heights means their line.
     damp = np.exp(-np.clip(-depth, 0, None) / 0.06) * (depth > -0.9) * ground.mask * (1 - stands)
@@ -220,7 +228,7 @@ def standing(ground: Ground, how: Flood, depth: np.ndarray) -> np.ndarray:
         return np.zeros(ground.mask.shape, np.float32)
     if ground.gsd_m > COARSEST_OBJECTS_M:
         # Towns and banks of roads show between the water in pixels that hold both.
-        return 0.3 * ground.cover.sure("paved")
+        return TOWN * ground.cover.sure("paved")
     cover = ground.cover
     above = smoothstep((how.object_height_m - depth) / 0.6)
     roofs = cover.pieces("roof", 14.0, ground.gsd_m) * above
@@ -235,13 +243,13 @@ def surface_of(ground: Ground, how: Flood, seed: int, stands: np.ndarray) -> np.
     """The water as seen from above (C, H, W): the colour of water that is there or of mud, clouds
     of silt, streaks along the flow, a little sky, shadows of what stands, and grain."""
     local = local_water(ground)
-    light = exposure(ground)
+    light = brightness(ground, MIDDLING)
     wide, small = max(30.0, 14 * ground.gsd_m), max(6.0, 5 * ground.gsd_m)
     silt = 0.07 * (ground.noise(wide, seed + 1) - 0.5)
     silt += 0.035 * (ground.noise(small, seed + 2, 3) - 0.5)
     if local is not None:
         silt *= 0.35
-    texture = 1 + 1.5 * silt + streaks(ground, seed + 3)
+    texture = 1 + 1.5 * silt + streaks(ground, seed + 3) + drift(ground, seed + 6)
     sky = 0.025 * (ground.noise(90.0, seed + 4, 2) - 0.3)
     shade = np.maximum(0.75 * ground.cover.sure("shadow"), _shadow_on_water(ground, stands))
     shade *= 1 - stands
@@ -250,11 +258,44 @@ def surface_of(ground: Ground, how: Flood, seed: int, stands: np.ndarray) -> np.
     for band, role in enumerate(ground.roles):
         muddy, clear = MUDDY.get(role, 0.38), CLEAR.get(role, 0.16)
         made = (how.mud * muddy + (1 - how.mud) * clear) * light
-        colour = local[band] if local is not None else ground.in_band(band, made)
+        colour = ground.in_band(band, made)
+        if local is not None:
+            colour = local[band] + (colour - local[band]) * turbid(ground, how)
         blue = 1.4 if role == "blue" else 1.0
         lit = colour * texture + (sky * blue * light if ground.band_is_colour(band) else 0.0)
-        out[band] = np.clip(lit, 0.003, None) * (1 - 0.36 * shade) + FULL_GRAIN * specks[band]
+        out[band] = np.clip(lit, 0.003, None) * (1 - 0.36 * shade) + specks[band]
     return np.clip(out, 0, None)
+
+
+def turbid(ground: Ground, how: Flood) -> float:
+    """Share of mud's colour in water whose own colour is seen in the picture."""
+    return TURBID * how.mud * float(smoothstep(np.asarray((ground.gsd_m - 5.0) / 4.0)))
+
+
+def _along_flow(ground: Ground, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels along the direction in which water flows with this seed, and across it (H, W each)."""
+    angle = (seed * 0.7548776662) % 1.0 * np.pi
+    rows, cols = np.indices(ground.mask.shape, np.float32)
+    rows += ground.origin[0]
+    cols += ground.origin[1]
+    along = rows * np.sin(angle) + cols * np.cos(angle)
+    across = rows * np.cos(angle) - cols * np.sin(angle)
+    return along, across
+
+
+def drift(ground: Ground, seed: int) -> np.ndarray:
+    """Bands of more and less silt (H, W), drawn out along the flow, about 0; none from afar."""
+    near = float(np.clip(2.0 - ground.gsd_m, 0, 1))
+    if not near:
+        return np.zeros(ground.mask.shape, np.float32)
+    along, across = _along_flow(ground, seed)
+    bend = 6.0 / ground.gsd_m * (ground.noise(80.0, seed + 1, 2) - 0.5)
+    out = np.zeros(ground.mask.shape, np.float32)
+    for number, (length_m, width_m, strength) in enumerate(DRIFT):
+        width = max(width_m, 3 * ground.gsd_m) / ground.gsd_m
+        length = width * length_m / width_m
+        out += near * strength * lattice_noise(along / length, (across + bend) / width, seed + number)
+    return out
 
 
 def streaks(ground: Ground, seed: int) -> np.ndarray:
@@ -262,12 +303,7 @@ def streaks(ground: Ground, seed: int) -> np.ndarray:
     metre = 1 / max(ground.gsd_m, 0.05)
     if metre < 0.4:
         return np.zeros(ground.mask.shape, np.float32)
-    angle = (seed * 0.7548776662) % 1.0 * np.pi
-    rows, cols = np.indices(ground.mask.shape, np.float32)
-    rows += ground.origin[0]
-    cols += ground.origin[1]
-    along = rows * np.sin(angle) + cols * np.cos(angle)
-    across = rows * np.cos(angle) - cols * np.sin(angle)
+    along, across = _along_flow(ground, seed)
     bend = 4 * metre * (ground.noise(60.0, seed, 2) - 0.5)
     waves = np.sin((across + bend) * 2 * np.pi / (3.1 * metre)) * np.sin(
         (across + 1.7 * bend) * 2 * np.pi / (7.7 * metre)

@@ -165,6 +165,23 @@ def _value_noise(
     return top * (1 - down) + bottom * down
 
 
+def lattice_noise(down: np.ndarray, right: np.ndarray, seed: int) -> np.ndarray:
+    """Value noise (H, W) in [-0.5, 0.5] at any points of a lattice whose cells are 1 wide: what
+    turns and stretches them turns and stretches its blobs."""
+    row = np.floor(down).astype(np.int64)
+    col = np.floor(right).astype(np.int64)
+    first = int(row.min()), int(col.min())
+    lattice = hashed(
+        np.arange(first[0], int(row.max()) + 2), np.arange(first[1], int(col.max()) + 2), seed
+    )
+    lower = smoothstep(down - row)
+    across = smoothstep(right - col)
+    row, col = row - first[0], col - first[1]
+    top = lattice[row, col] * (1 - across) + lattice[row, col + 1] * across
+    bottom = lattice[row + 1, col] * (1 - across) + lattice[row + 1, col + 1] * across
+    return np.asarray(top * (1 - lower) + bottom * lower - 0.5, np.float32)
+
+
 def hashed(rows: np.ndarray, cols: np.ndarray, seed: int) -> np.ndarray:
     """A number in [0, 1) for each lattice point: an integer mix (after Wellons' lowbias32)."""
     mixed = (

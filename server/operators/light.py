@@ -11,10 +11,11 @@ from .ground import Ground, hashed
 CALM = 8.0
 """Percentile of local roughness that is taken for grain alone."""
 CALMEST = 1.0
+EVEN = 1.3
 STEADY = 1.9
 """Grain alone is much the same everywhere: where the calm is rougher than the calmest by more than
-this, no ground is calm, and what is measured is texture."""
-USUAL = 0.0075
+the first, it is texture in part, and by more than the second, no ground is calm."""
+USUAL = 0.006
 STRONG = 1.25
 """Grain of aerial pictures is hardly stronger; what is, is believed as far as the calmest ground
 shows it."""
@@ -28,6 +29,9 @@ THICK = 0.5
 DARK = 0.002
 """How bright air is at most where nothing dark is seen in the picture, since what is darkest there
 is the ground itself; and where something is; and which share of the picture that has to be."""
+SEEN_PX = 50
+SEEN = 0.01
+"""How much of a class has to be seen for its brightness to tell the light."""
 WIDTH_PX = 0.55
 """Blur of the grain: cameras, compression and resampling leave neighbours alike."""
 
@@ -55,9 +59,10 @@ def grain_of(ground: Ground) -> np.ndarray:
             continue
         calmest, calm = (float(value) for value in np.percentile(here, (CALMEST, CALM)))
         rougher = calm / max(calmest, 1e-9)
-        texture = float(smoothstep(np.asarray((rougher - STEADY) / 0.6)))
+        texture = float(smoothstep(np.asarray((rougher - EVEN) / (STEADY - EVEN))))
         strength = min(calm, calmest * (STEADY - 0.5 * texture))
-        found.append(min(strength, max(USUAL, STRONG * calmest)))
+        most = STRONG * calmest * (1 - texture) + USUAL * texture
+        found.append(min(strength, max(USUAL, most)))
     return np.array(found, np.float32)
 
 
@@ -89,6 +94,19 @@ def gaussian(ground: Ground, seed: int) -> np.ndarray:
 def exposure(ground: Ground) -> float:
     """How bright the scene is beside a picture of middling exposure."""
     return float(np.clip(np.median(ground.luminance) / 0.38, 0.55, 1.5))
+
+
+def brightness(ground: Ground, middling: float) -> float:
+    """How bright the light is, by what lies in it, beside a picture in which the mean of grass and
+    streets is `middling`; by `exposure` where they are not both seen. A picture of roofs and
+    asphalt is bright without more light."""
+    found = []
+    for names in (("low", "tree"), ("paved", "bare")):
+        here = ground.cover.share(*names) > 0.7
+        if here.sum() < max(SEEN_PX, SEEN * here.size):
+            return exposure(ground)
+        found.append(float(np.median(ground.luminance[here])))
+    return float(np.clip(np.sqrt(found[0] * found[1]) / middling, 0.6, 1.6))
 
 
 def veil(ground: Ground, band: int) -> float:

@@ -10,7 +10,7 @@ from ..scene.rules import smoothstep
 from . import debris
 from .buildings import DESTROYED, SWEPT, Buildings, axis_of
 from .ground import Ground, hashed
-from .light import aired, exposure
+from .light import aired, brightness
 
 WALLS_TO_M = 0.8
 WALL_M = 0.4
@@ -30,17 +30,26 @@ def heaps(ground: Ground, image: np.ndarray, stone: bool, hit: Buildings, seed: 
     heap = heap * (ground.mask if gone.any() else 0)
     mottle = 0.6 * ground.noise(1.4, seed + 3, 2) + 0.4 * ground.noise(4.0, seed + 4, 2)
     gaps = smoothstep((0.36 - ground.noise(1.8, seed + 7, 2)) / 0.12)
+    slabs = fallen(ground, hit, seed)
+    cracks = smoothstep((0.12 - np.abs(ground.noise(3.0, seed + 8, 2) - 0.5)) / 0.08)
     base = debris.CONCRETE if stone else debris.WOOD
-    light = exposure(ground)
+    light = brightness(ground, debris.MIDDLING)
     floor = hit.are(SWEPT)
     own = _own_tone(ground, hit.parts)
     for band, role in enumerate(ground.roles):
         tone = aired(ground, band, base.get(role, base["pan"]) * light)
-        rubble = (0.62 * tone + 0.38 * own[band]) * (0.62 + 0.75 * mottle) * (1 - 0.55 * gaps)
+        rubble = (0.5 * tone + 0.5 * own[band]) * (0.74 + 0.48 * mottle) * (1 - 0.4 * gaps)
+        rubble += (0.84 * image[band] * (1 - 0.5 * cracks) - rubble) * slabs
         out[band] = out[band] * (1 - heap) + rubble * heap
         slab = aired(ground, band, debris.CONCRETE.get(role, 0.56) * light * (0.86 + 0.25 * mottle))
         out[band] = np.where(floor & ground.mask, slab, out[band])
     return out
+
+
+def fallen(ground: Ground, hit: Buildings, seed: int) -> np.ndarray:
+    """Where pieces of the roof came down whole (H, W) in [0, 1]."""
+    level = ground.noise(8.0, seed + 5, 2) + 0.3 * (ground.noise(1.5, seed + 6, 2) - 0.5)
+    return smoothstep((level - 0.57) / 0.06) * hit.are(DESTROYED)
 
 
 def panels(ground: Ground, gone: np.ndarray) -> list[debris.Kind]:
@@ -98,7 +107,7 @@ def walls(ground: Ground, image: np.ndarray, left: float, hit: Buildings, seed: 
     down, right = towards(135.0 if sun is None else sun + 180.0)
     far = max(1.0, 1.2 / ground.gsd_m)
     shade = ndimage.shift(stands, (down * far, right * far), order=1) * (1 - stands)
-    light = exposure(ground)
+    light = brightness(ground, debris.MIDDLING)
     strength = 0.4 * min(1.0, WALL_M / ground.gsd_m)  # what is thinner than a pixel is paler
     out = image * (1 - 0.75 * strength * shade)
     for band, role in enumerate(ground.roles):

@@ -55,6 +55,10 @@ SLUSH = {
 """Snow that wheels have driven over."""
 SEAM_M = 0.55
 """Beside a cleared road no white seam is left of what was not recognised as one."""
+MELTED_M = 7.0
+"""How wide the border is in which the snow ends in patches."""
+FOOT_M = 2.0
+"""At their foot crowns are thin, and the snow below shows through."""
 SNOWED_IN = "snowed in"
 TRACKED = "tracked"
 CLEARED = "cleared"
@@ -116,7 +120,7 @@ def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
     texture = np.clip(ground.luminance / np.maximum(calm, 0.03), 0.5, 1.8) ** 0.9
     grey = np.clip(calm, 0.06, 0.7)
     white_on = amount * (1 - crowns * (1 - _on_crowns(ground, how, seed)))
-    out = ground.image.copy()
+    out = _swept(ground) if how.roads == CLEARED else ground.image.copy()
     for band, role in enumerate(ground.roles):
         white = SUNLIT.get(role, 0.9) * (1 - shade) + SHADED.get(role, 0.57) * shade
         driven = SLUSH.get(role, 0.6) * (1 - 0.5 * shade)
@@ -125,7 +129,7 @@ def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
         tone = wood / np.mean(list(TWIGS.values())[:3])
         winter = (0.35 * wood + 0.65 * grey * tone) * texture * (1 - 0.2 * shade)
         winter = aired(ground, band, winter)
-        below = ground.image[band] * (1 - 0.85 * crowns * amount) + winter * 0.85 * crowns * amount
+        below = out[band] * (1 - 0.85 * crowns * amount) + winter * 0.85 * crowns * amount
         lit = ground.in_band(band, np.minimum(white * light * relief * (1 + sparkle), 1.0))
         out[band] = below * (1 - white_on) + (lit + specks[band]) * white_on
     return np.clip(out, 0, None)
@@ -150,7 +154,9 @@ def _on_crowns(ground: Ground, how: Snow, seed: int) -> np.ndarray:
     lit = np.clip((light - mean) / np.maximum(spread, 0.06), -2, 2)
     clumps = ground.noise(14.0, seed + 7, 2) - 0.5
     deep = 0.1 * np.log1p(how.depth_cm / 10)
-    return np.clip(0.28 + 0.13 * lit + 0.16 * clumps + deep, 0.1, 0.75)
+    inner = ndimage.gaussian_filter(_crowns(ground), FOOT_M / max(ground.gsd_m, 0.1))
+    thin = 0.5 * (1 - smoothstep((inner - 0.3) / 0.6))
+    return np.clip(0.32 + 0.15 * lit + 0.16 * clumps + deep + thin, 0.1, 0.85)
 
 
 def _cover_of(ground: Ground, how: Snow, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -170,8 +176,11 @@ def _cover_of(ground: Ground, how: Snow, seed: int) -> tuple[np.ndarray, np.ndar
     thin = 0.3 * float(np.exp(-how.depth_cm / 5.0))
     likely = how.cover * 1.3 - near * (1.15 - how.cover) * (warm - grassy)
     likely = likely + 0.6 * (patches - 0.5) + 0.5 * near * (1.1 - how.cover) * fine - thin
-    edge = ground.rim(3.0, 0.35, seed + 2)
-    amount = smoothstep((likely - 0.5 * (1 - edge) - 0.2) / (0.4 + 0.1 * how.cover)) * (edge > 0)
+    # Where it ends it has melted into patches: no outline of a polygon is seen.
+    edge = ground.rim(MELTED_M, 0.5, seed + 2)
+    clods = ground.noise(max(4.0, 6 * ground.gsd_m), seed + 14, 3) - 0.5
+    likely = likely - (1 - edge) * (1.0 - 1.4 * near * clods)
+    amount = smoothstep((likely - 0.2) / (0.4 + 0.1 * how.cover)) * (edge > 0)
     amount *= 1 - 0.4 * np.exp(-how.depth_cm / 3.0)
     if told:
         # Roofs are warm and steep: some have lost part of it.
@@ -179,8 +188,7 @@ def _cover_of(ground: Ground, how: Snow, seed: int) -> tuple[np.ndarray, np.ndar
         lost = lost * (0.5 + 0.5 * ground.noise(1.8, seed + 13, 2)) * np.exp(-how.depth_cm / 60.0)
         amount = amount * (1 - 0.6 * lost * cover.sure("roof"))
     if how.roads == CLEARED:
-        seam = min(2 * round(SEAM_M / max(ground.gsd_m, 0.05)) + 1, 21)
-        paved = ndimage.grey_dilation(paved, size=(seam, seam))
+        paved = _widened(ground, paved)
     driven = {SNOWED_IN: 0.0, TRACKED: 0.75, CLEARED: 1.0}[how.roads] * paved
     driven = driven * (0.75 + 0.5 * (ground.noise(3.0, seed + 3, 2) - 0.5))
     if how.roads == CLEARED:
@@ -189,6 +197,26 @@ def _cover_of(ground: Ground, how: Snow, seed: int) -> tuple[np.ndarray, np.ndar
         wet = cover.sure("water") if told else water(ground)
         amount = amount * (1 - wet)
     return np.asarray(amount, np.float32), np.asarray(np.clip(driven, 0, 1), np.float32)
+
+
+def _widened(ground: Ground, paved: np.ndarray) -> np.ndarray:
+    """Paved ground (H, W) with the seam beside it."""
+    seam = min(2 * round(SEAM_M / max(ground.gsd_m, 0.05)) + 1, 21)
+    return np.asarray(ndimage.grey_dilation(paved, size=(seam, seam)))
+
+
+def _swept(ground: Ground) -> np.ndarray:
+    """The image (C, H, W) with the seams beside roads in the colour of the road: what is dark
+    there would be the outline of the road in the snow."""
+    paved = np.asarray(ground.cover.sure("paved"), np.float32)
+    seam = _widened(ground, paved) * (1 - paved)
+    wide = max(2 * SEAM_M / max(ground.gsd_m, 0.05), 1.0)
+    weight = np.maximum(ndimage.gaussian_filter(paved, wide), 1e-4)
+    out = ground.image.copy()
+    for band in range(len(out)):
+        road = ndimage.gaussian_filter(out[band] * paved, wide) / weight
+        out[band] += (road - out[band]) * seam * (weight > 0.01)
+    return out
 
 
 def _shade(ground: Ground) -> np.ndarray:
