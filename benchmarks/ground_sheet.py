@@ -57,7 +57,7 @@ BLOB = ((0.12, 0.3), (0.3, 0.1), (0.62, 0.08), (0.88, 0.25), (0.93, 0.6), (0.72,
         (0.14, 0.72))  # fmt: skip
 BAND = ((0.0, 0.35), (0.35, 0.2), (0.7, 0.28), (1.0, 0.15), (1.0, 0.75), (0.6, 0.85), (0.25, 0.8),
         (0.0, 0.9))  # fmt: skip
-ALL = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+ALL = ((-0.1, -0.1), (1.1, -0.1), (1.1, 1.1), (-0.1, 1.1))
 WHOLE = (0, 0, 256, 256)
 
 
@@ -104,23 +104,23 @@ SHOTS = (
     Shot("flood", MONICA, "flood", {"level_m": 1.5}),
     Shot("flood", SPRINGS, "flood", {"level_m": 0.8}),
     Shot("dusk", whole(SPRINGS), "low-light"),
-    Shot("snow in the desert", DESERT, "snow"),
+    Shot("snow in the desert", whole(DESERT), "snow"),
     Shot("flash flood", DESERT, "flood", {"level_m": 0.6}),
     Shot("flood on the golf course", GOLF, "flood", {"level_m": 0.8}),
     Shot("burnt grass", GOLF, "burn", {"severity": 0.6}),
     Shot("flood", DENSE, "flood", {"level_m": 1.0}),
-    Shot("snow", DENSE, "snow"),
+    Shot("snow", whole(DENSE), "snow"),
     Shot("flood", MOBILE, "flood", {"level_m": 0.8}),
-    Shot("night", MOBILE, "low-light", {"light": 0.03}),
+    Shot("night", whole(MOBILE), "low-light", {"light": 0.03}),
     Shot("fog in the harbour", HARBOUR, "fog"),
     Shot("snow on the beach", BEACH, "snow"),
     Shot("flood", TANKS, "flood", {"level_m": 1.0}),
-    Shot("snow", TANKS, "snow"),
+    Shot("snow", whole(TANKS), "snow"),
     Shot("forest fire", FOREST, "burn", {"severity": 0.9, "patch_m": 22.0}),
-    Shot("snow", FOREST, "snow"),
+    Shot("snow", whole(FOREST), "snow"),
     Shot("wildfire at the edge of town", FIELDS, "burn", {"severity": 0.8}),
     Shot("flood", VIRAC_A, "flood", {"level_m": 0.8}),
-    Shot("snow", WAJIMA, "snow"),
+    Shot("snow", whole(WAJIMA), "snow"),
     Shot("flood, 5 m", PRAIRIE, "flood", {"level_m": 1.5}),
     Shot("snow, 5 m", whole(PRAIRIE), "snow"),
     Shot("burnt, 10 m", EBRO, "burn"),

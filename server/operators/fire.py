@@ -76,6 +76,8 @@ FUEL = {
 }
 """How well each class burns; what is unknown burns as grass on bare soil does."""
 UNKNOWN_FUEL = 0.55
+RELIEF = 0.22
+"""Contrast of burnt ground: standard deviation of the logarithm of its brightness."""
 HOUSES_BURN = 0.8
 """Severity from which houses burn too, more of them the higher it is."""
 FINGERS_M = 9.0
@@ -154,7 +156,11 @@ def _charred(ground: Ground, how: Burn, amount: np.ndarray, seed: int) -> np.nda
     )
     light = ground.luminance
     base = smooth(light, max(2, round(3 * metre)), 0.2)
-    relief = np.clip(light / np.maximum(base, 0.03), 0.45, 1.8) ** (0.6 + 0.5 * crowns)
+    relief = np.clip(light / np.maximum(base, 0.03), 0.45, 1.8)
+    seen = relief[ground.mask] if ground.mask.any() else relief
+    # In a dull picture char still shows the trunks and the ground between them.
+    power = float(np.clip(near * RELIEF / max(float(np.log(seen).std()), 1e-3), 0.6, 1.6))
+    relief = np.clip(relief ** (power + 0.5 * crowns), 0.4, 2.0)
     relief = relief * (1 + 0.25 * (fine - 0.5)) * (1 - 0.25 * ground.cover.sure("shadow"))
     brown = 0.05 * (1 - how.severity) * vegetation(ground)
     specks = grain(ground, seed + 9)
@@ -166,7 +172,7 @@ def _charred(ground: Ground, how: Burn, amount: np.ndarray, seed: int) -> np.nda
         tone = tone * (1 - leaves) + SCORCHED.get(role, 0.25) * leaves
         if role in ("red", "green"):
             tone = tone + brown * (0.5 if role == "green" else 1.0)
-        seen = aired(ground, band, ground.in_band(band, tone * relief))
-        burnt = np.clip(seen, 0.01, None) + specks[band]
+        char = aired(ground, band, ground.in_band(band, tone * relief))
+        burnt = np.clip(char, 0.01, None) + specks[band]
         out[band] = ground.image[band] * (1 - amount) + burnt * amount
     return np.clip(out, 0, None)

@@ -114,6 +114,8 @@ SHORE_M = 0.03
 FILM_M = 0.2
 """A shore is a line: where the ground's own height is not known, water of a thumb's depth hides the
 ground as if it were a foot deeper."""
+FULL_GRAIN = 1.25
+"""Water gets a little more grain than was measured: its calm surface shows it the most."""
 CAR_M = 1.5
 SUN_SLOPE = 1.0
 """Fall of the sun's rays, metres a metre, where only its direction is known: 45 degrees."""
@@ -263,7 +265,7 @@ def surface_of(ground: Ground, how: Flood, seed: int, stands: np.ndarray) -> np.
             colour = local[band] + (colour - local[band]) * turbid(ground, how)
         blue = 1.4 if role == "blue" else 1.0
         lit = colour * texture + (sky * blue * light if ground.band_is_colour(band) else 0.0)
-        out[band] = np.clip(lit, 0.003, None) * (1 - 0.36 * shade) + specks[band]
+        out[band] = np.clip(lit, 0.003, None) * (1 - 0.36 * shade) + FULL_GRAIN * specks[band]
     return np.clip(out, 0, None)
 
 
@@ -294,7 +296,9 @@ def drift(ground: Ground, seed: int) -> np.ndarray:
     for number, (length_m, width_m, strength) in enumerate(DRIFT):
         width = max(width_m, 3 * ground.gsd_m) / ground.gsd_m
         length = width * length_m / width_m
-        out += near * strength * lattice_noise(along / length, (across + bend) / width, seed + number)
+        out += (
+            near * strength * lattice_noise(along / length, (across + bend) / width, seed + number)
+        )
     return out
 
 

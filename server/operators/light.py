@@ -20,7 +20,7 @@ STRONG = 1.25
 """Grain of aerial pictures is hardly stronger; what is, is believed as far as the calmest ground
 shows it."""
 WINDOW_PX = 7
-GENTLE = 0.86
+GENTLE = 0.95
 """Even noise looks stronger than that of a picture, whose calmest ground is calmer than most."""
 VEIL = 0.8
 """Share of the darkest that is air; the rest is the dark thing itself."""

@@ -244,6 +244,6 @@ def _relief(ground: Ground, how: Snow, shade: np.ndarray) -> np.ndarray:
     roofs = ground.cover.sure("roof") if ground.parse is not None else 0.0
     deep = 0.35 + 0.65 * float(np.exp(-how.depth_cm / 15.0))
     near = float(np.exp(-ground.gsd_m / 3.0))
-    power = near * (0.55 * roofs + 0.42 * deep * (1 - roofs)) + 0.16 * (1 - near)
+    power = near * (0.55 * roofs + 0.6 * deep * (1 - roofs)) + 0.16 * (1 - near)
     swells = 1 + 0.05 * (ground.noise(22.0, 401, 3) - 0.5)
-    return np.asarray(np.clip(ratio**power, 0.6, 1.1) * swells, np.float32)
+    return np.asarray(np.clip(ratio**power, 0.5, 1.1) * swells, np.float32)

@@ -75,9 +75,9 @@ class SceneNetwork:
 
     def _asked(self, picture: np.ndarray) -> np.ndarray:
         height, width = picture.shape[1:]
-        padded = np.pad(
-            picture, ((0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE)), mode="edge"
-        )
+        # What is beside a picture is like what is in it: a smear of its edge looks like streets.
+        beyond = ((0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE))
+        padded = np.pad(picture, beyond, mode="symmetric")
         logits = self._network.run(padded[None].astype(np.float32))
         return np.asarray(logits[0, :, :height, :width], np.float32)
 
