@@ -211,7 +211,7 @@ def _muddy(
     wet = 1 - 0.2 * smoothstep((ground.noise(12.0, seed + 41, 4) - 0.45) / 0.3)
     wet = wet * (1 + 0.16 * (ground.noise(3.0, seed + 43, 3) - 0.5))
     fine = ground.luminance / np.maximum(smooth(ground.luminance, 5, 0.3), 0.03)
-    wet = wet * np.clip(fine, 0.7, 1.4) ** 0.6
+    wet = wet * np.clip(fine, 0.7, 1.4) ** (0.6 - 0.4 * thick)
     out = ground.image.copy()
     for band, role in enumerate(ground.roles):
         mud = aired(ground, band, MUD.get(role, 0.36) * light * wet)
@@ -230,8 +230,10 @@ def _broken_roofs(
     depth = 0.36 + 0.2 * how.severity
     level = big + 0.18 * (ground.noise(1.5, seed + 51, 2) - 0.5)
     fray = 0.12 * (ground.noise(0.8, seed + 54, 2) - 0.5)
-    bare = smoothstep((depth - 0.06 - level - fray) / 0.12) * roof
-    hole = smoothstep((depth - 0.2 - level) / 0.06) * roof
+    # Trees and yards that hang over a building's edge are no roof.
+    roof = roof * smoothstep((ndimage.gaussian_filter(ground.cover.share("roof"), 1) - 0.3) / 0.3)
+    bare = smoothstep((depth - 0.04 - level - fray) / 0.2) * roof
+    hole = smoothstep((depth - 0.2 - level - 0.5 * fray) / 0.1) * roof
     light = brightness(ground, debris.MIDDLING)
     relief = np.clip(
         ground.luminance / np.maximum(smooth(ground.luminance, 4, 0.3), 0.03), 0.7, 1.3
@@ -246,7 +248,7 @@ def _broken_roofs(
         # Boards below the covering have much of the roof's own tone, by dust and light.
         own = smooth(ground.image[band], 4, 0.3)
         wood = 0.6 * wood + 0.4 * own
-        out[band] += (wood * relief - out[band]) * 0.45 * bare
+        out[band] += (wood * relief - out[band]) * 0.4 * bare
         out[band] += (dark - out[band]) * 0.75 * hole
         blue = aired(ground, band, SHEET.get(role, 0.35) * light * relief * fold)
         out[band] += (blue - out[band]) * 0.95 * sheets

@@ -16,9 +16,9 @@ from .light import brightness, grain
 
 # Display brightness of water in a picture of middling exposure, by role: muddy and clear.
 MUDDY = {
-    "red": 0.44,
-    "green": 0.41,
-    "blue": 0.345,
+    "red": 0.43,
+    "green": 0.403,
+    "blue": 0.35,
     "pan": 0.45,
     "nir": 0.12,
     "swir1": 0.05,
@@ -114,20 +114,27 @@ SHORE_M = 0.03
 FILM_M = 0.2
 """A shore is a line: where the ground's own height is not known, water of a thumb's depth hides the
 ground as if it were a foot deeper."""
-FULL_GRAIN = 1.25
+FULL_GRAIN = 1.05
 """Water gets a little more grain than was measured: its calm surface shows it the most."""
 CAR_M = 1.5
 SUN_SLOPE = 1.0
 """Fall of the sun's rays, metres a metre, where only its direction is known: 45 degrees."""
-TOWN = 0.15
-"""Share of roofs and banks in a pixel of a town that is larger than they are."""
+TOWN = (0.12, 0.55)
+TOWN_ROUGH = 0.05
+"""Share of roofs and banks in a pixel that is larger than they are: on open ground, and where
+neighbours differ as they do in a town, by a standard deviation of brightness."""
+SHADOW_TO_M = 8.0
+"""Shadows of houses are narrower; what is dark and wider is a dark roof or lies in the shadow of
+something tall, and in either there is no water to be seen."""
 LEAST_WATER_M2 = 150.0
 """Smaller water is a pool, and no flood has its colour."""
 MIDDLING = 0.35
 """Brightness between grass and streets beside which mud is as bright as it is said here."""
 DRIFT = ((110.0, 12.0, 0.2), (40.0, 4.0, 0.1))
 """Length and width in metres of bands of silt, and how much their brightness varies."""
-TURBID = 0.6
+SKY = {"red": 0.5, "green": 0.9, "blue": 1.5}
+"""Colour of the sky that water mirrors in places."""
+TURBID = 1.0
 """From afar a flood is as brown as the rivers that bring it, whatever colour the nearest sea has:
 its share at 9 m a pixel and coarser."""
 COARSEST_OBJECTS_M = 2.0
@@ -150,8 +157,10 @@ def flood(ground: Ground, how: Flood, seed: int, elevation: np.ndarray | None = 
     opacity = opacity * (1 - stands)
     already = water(ground) if ground.parse is None else ground.cover.sure("water")
     # Water that is there already is not painted anew where the flood has its colour.
-    opacity *= 1 - already * (1 - turbid(ground, how) if local_water(ground) is not None else 0.4)
-    surface = surface_of(ground, how, seed, stands)
+    opacity *= 1 - already * (
+        1 - 0.6 * turbid(ground, how) if local_water(ground) is not None else 0.4
+    )
+    surface = surface_of(ground, how, seed, stands, depth)
     # Ground that the water has just left is dark with it; who gives heights means their line.
     damp = np.exp(-np.clip(-depth, 0, None) / 0.06) * (depth > -0.9) * ground.mask * (1 - stands)
     damp *= elevation is None
@@ -230,7 +239,7 @@ def standing(ground: Ground, how: Flood, depth: np.ndarray) -> np.ndarray:
         return np.zeros(ground.mask.shape, np.float32)
     if ground.gsd_m > COARSEST_OBJECTS_M:
         # Towns and banks of roads show between the water in pixels that hold both.
-        return TOWN * ground.cover.sure("paved")
+        return ground.cover.sure("paved") * (TOWN[0] + (TOWN[1] - TOWN[0]) * _built(ground))
     cover = ground.cover
     above = smoothstep((how.object_height_m - depth) / 0.6)
     roofs = cover.pieces("roof", 14.0, ground.gsd_m) * above
@@ -238,12 +247,35 @@ def standing(ground: Ground, how: Flood, depth: np.ndarray) -> np.ndarray:
     # Leafless crowns and thin edges let the water show.
     dense = smoothstep((ground.luminance - 0.08) / 0.1) * 0.1 + 0.86
     cars = cover.sure("vehicle") * smoothstep((CAR_M - depth) / 0.9)
-    return np.asarray(np.maximum.reduce([roofs, crowns * dense, cars]), np.float32)
+    dark = wide(cover.share("shadow") > 0.5, SHADOW_TO_M / ground.gsd_m) * above
+    return np.asarray(np.maximum.reduce([roofs, crowns * dense, cars, dark]), np.float32)
 
 
-def surface_of(ground: Ground, how: Flood, seed: int, stands: np.ndarray) -> np.ndarray:
-    """The water as seen from above (C, H, W): the colour of water that is there or of mud, clouds
-    of silt, streaks along the flow, a little sky, shadows of what stands, and grain."""
+def _built(ground: Ground) -> np.ndarray:
+    """Where pixels differ from their neighbours (H, W), 0 ... 1, as roofs and streets do and
+    fields do not."""
+    light = ground.luminance
+    mean = ndimage.uniform_filter(light, 5, mode="nearest")
+    square = ndimage.uniform_filter(light * light, 5, mode="nearest")
+    rough = np.sqrt(np.maximum(square - mean * mean, 0))
+    return smoothstep((ndimage.gaussian_filter(rough, 2) - TOWN_ROUGH) / TOWN_ROUGH)
+
+
+def wide(where: np.ndarray, width_px: float) -> np.ndarray:
+    """The part of it (H, W, bool) that a disc of this width fits into, with softened edges."""
+    core = ndimage.distance_transform_edt(np.pad(where, 1, mode="edge"))[1:-1, 1:-1] > width_px / 2
+    if not core.any():
+        return np.zeros(where.shape, np.float32)
+    whole = where & (ndimage.distance_transform_edt(~core) <= width_px / 2 + 1)
+    return np.asarray(ndimage.gaussian_filter(whole.astype(np.float32), 0.6))
+
+
+def surface_of(
+    ground: Ground, how: Flood, seed: int, stands: np.ndarray, depth: np.ndarray
+) -> np.ndarray:
+    """The water as seen from above (C, H, W): the colour of water that is there or of mud, paler
+    where it is shallow, clouds of silt, streaks along the flow, a little sky, shadows of what
+    stands, and grain."""
     local = local_water(ground)
     light = brightness(ground, MIDDLING)
     wide, small = max(30.0, 14 * ground.gsd_m), max(6.0, 5 * ground.gsd_m)
@@ -251,8 +283,9 @@ def surface_of(ground: Ground, how: Flood, seed: int, stands: np.ndarray) -> np.
     silt += 0.035 * (ground.noise(small, seed + 2, 3) - 0.5)
     if local is not None:
         silt *= 0.35
-    texture = 1 + 1.5 * silt + streaks(ground, seed + 3) + drift(ground, seed + 6)
-    sky = 0.025 * (ground.noise(90.0, seed + 4, 2) - 0.3)
+    pale = 0.08 - 0.16 * smoothstep((depth - 0.2) / 1.6) if local is None else 0.0
+    texture = 1 + pale + 1.5 * silt + streaks(ground, seed + 3) + drift(ground, seed + 6)
+    sky = 0.05 * smoothstep((ground.noise(70.0, seed + 4, 2) - 0.35) / 0.5)
     shade = np.maximum(0.75 * ground.cover.sure("shadow"), _shadow_on_water(ground, stands))
     shade *= 1 - stands
     out = np.empty_like(ground.image)
@@ -263,7 +296,7 @@ def surface_of(ground: Ground, how: Flood, seed: int, stands: np.ndarray) -> np.
         colour = ground.in_band(band, made)
         if local is not None:
             colour = local[band] + (colour - local[band]) * turbid(ground, how)
-        blue = 1.4 if role == "blue" else 1.0
+        blue = SKY.get(role, 1.0)
         lit = colour * texture + (sky * blue * light if ground.band_is_colour(band) else 0.0)
         out[band] = np.clip(lit, 0.003, None) * (1 - 0.36 * shade) + FULL_GRAIN * specks[band]
     return np.clip(out, 0, None)

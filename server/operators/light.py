@@ -8,19 +8,19 @@ from scipy import ndimage
 from ..scene.rules import smoothstep
 from .ground import Ground, hashed
 
-CALM = 8.0
+CALM = 4.0
 """Percentile of local roughness that is taken for grain alone."""
 CALMEST = 1.0
 EVEN = 1.3
 STEADY = 1.9
 """Grain alone is much the same everywhere: where the calm is rougher than the calmest by more than
 the first, it is texture in part, and by more than the second, no ground is calm."""
-USUAL = 0.006
+USUAL = 0.0045
 STRONG = 1.25
 """Grain of aerial pictures is hardly stronger; what is, is believed as far as the calmest ground
 shows it."""
 WINDOW_PX = 7
-GENTLE = 0.95
+GENTLE = 0.92
 """Even noise looks stronger than that of a picture, whose calmest ground is calmer than most."""
 VEIL = 0.8
 """Share of the darkest that is air; the rest is the dark thing itself."""
@@ -106,7 +106,11 @@ def brightness(ground: Ground, middling: float) -> float:
         if here.sum() < max(SEEN_PX, SEEN * here.size):
             return exposure(ground)
         found.append(float(np.median(ground.luminance[here])))
-    return float(np.clip(np.sqrt(found[0] * found[1]) / middling, 0.6, 1.6))
+    # The light that haze adds is none that falls on the ground.
+    seen = [veil(ground, band) for band in range(len(ground.image)) if ground.band_is_colour(band)]
+    haze = max(float(np.mean(seen)) - PLAIN, 0.0) if seen else 0.0
+    grass, street = (max((one - haze) / (1 - haze), 0.02) for one in found)
+    return float(np.clip(np.sqrt(grass * street) / middling, 0.6, 1.6))
 
 
 def veil(ground: Ground, band: int) -> float:
