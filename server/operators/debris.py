@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from ..scene.evidence import towards
 from .ground import Ground, hashed
-from .light import aired, brightness
+from .light import aired, brightness, veil
 
 LONGEST_PX = 90
 QUANTILES = (np.arange(32) + 0.5) / 32
@@ -20,7 +20,7 @@ DUST = 0.6
 MIDDLING = 0.42
 """Brightness between grass and streets beside which materials are as bright as they are said here.
 """
-LENS_PX = 0.7
+LENS_PX = 0.85
 """Blur by which a picture shows what is small."""
 WOOD = {"red": 0.56, "green": 0.47, "blue": 0.4, "pan": 0.5, "nir": 0.58, "swir1": 0.55}
 PLASTER = {"red": 0.8, "green": 0.78, "blue": 0.77, "pan": 0.79, "nir": 0.78, "swir1": 0.7}
@@ -121,7 +121,8 @@ def scattered(
     for band in range(len(out)):
         tones = np.array([kind.tone(ground, band, light) for kind in kinds])
         mean = float(np.average(tones, weights=[kind.share for kind in kinds]))
-        tone = (mean + dusty * (tones[which] - mean)) * bright
+        air = veil(ground, band)
+        tone = air + (mean + dusty * (tones[which] - mean) - air) * bright
         out[band][there] = tone[piece[there]]
     return out, there
 
@@ -180,6 +181,6 @@ def laid(
     soft = ndimage.gaussian_filter(shown.astype(np.float32), LENS_PX)
     tone = ndimage.gaussian_filter(np.where(shown, colour, 0), (0, LENS_PX, LENS_PX))
     tone /= np.maximum(soft, 1e-3)
-    dark = image * (1 - 0.3 * ndimage.gaussian_filter(shade.astype(np.float32), 0.4))
+    dark = image * (1 - 0.22 * ndimage.gaussian_filter(shade.astype(np.float32), 0.4))
     share = np.where(where > 0.5, soft, 0)
     return np.asarray(dark * (1 - share) + tone * share, np.float32)

@@ -247,7 +247,8 @@ def standing(ground: Ground, how: Flood, depth: np.ndarray) -> np.ndarray:
     # Leafless crowns and thin edges let the water show.
     dense = smoothstep((ground.luminance - 0.08) / 0.1) * 0.1 + 0.86
     cars = cover.sure("vehicle") * smoothstep((CAR_M - depth) / 0.9)
-    dark = wide(cover.share("shadow") > 0.5, SHADOW_TO_M / ground.gsd_m) * above
+    dark = ndimage.binary_fill_holes(cover.share("shadow", "roof") > 0.5)
+    dark = wide(dark, SHADOW_TO_M / ground.gsd_m) * above
     return np.asarray(np.maximum.reduce([roofs, crowns * dense, cars, dark]), np.float32)
 
 
@@ -285,7 +286,7 @@ def surface_of(
         silt *= 0.35
     pale = 0.08 - 0.16 * smoothstep((depth - 0.2) / 1.6) if local is None else 0.0
     texture = 1 + pale + 1.5 * silt + streaks(ground, seed + 3) + drift(ground, seed + 6)
-    sky = 0.05 * smoothstep((ground.noise(70.0, seed + 4, 2) - 0.35) / 0.5)
+    sky = 0.042 * smoothstep((ground.noise(70.0, seed + 4, 2) - 0.35) / 0.5)
     shade = np.maximum(0.75 * ground.cover.sure("shadow"), _shadow_on_water(ground, stands))
     shade *= 1 - stands
     out = np.empty_like(ground.image)
@@ -297,6 +298,8 @@ def surface_of(
         if local is not None:
             colour = local[band] + (colour - local[band]) * turbid(ground, how)
         blue = SKY.get(role, 1.0)
+        # Black water mirrors as little as it is seen to.
+        blue *= float(np.clip(3 * np.mean(colour), 0, 1))
         lit = colour * texture + (sky * blue * light if ground.band_is_colour(band) else 0.0)
         out[band] = np.clip(lit, 0.003, None) * (1 - 0.36 * shade) + FULL_GRAIN * specks[band]
     return np.clip(out, 0, None)

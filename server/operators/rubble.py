@@ -10,7 +10,7 @@ from ..scene.rules import smoothstep
 from . import debris
 from .buildings import DESTROYED, SWEPT, Buildings, axis_of
 from .ground import Ground, hashed
-from .light import aired, brightness
+from .light import aired, brightness, veil
 
 WALLS_TO_M = 0.8
 WALL_M = 0.4
@@ -31,15 +31,16 @@ def heaps(ground: Ground, image: np.ndarray, stone: bool, hit: Buildings, seed: 
     mottle = 0.6 * ground.noise(1.4, seed + 3, 2) + 0.4 * ground.noise(4.0, seed + 4, 2)
     gaps = smoothstep((0.36 - ground.noise(1.8, seed + 7, 2)) / 0.12)
     slabs = fallen(ground, hit, seed)
-    cracks = smoothstep((0.12 - np.abs(ground.noise(3.0, seed + 8, 2) - 0.5)) / 0.08)
     base = debris.CONCRETE if stone else debris.WOOD
     light = brightness(ground, debris.MIDDLING)
     floor = hit.are(SWEPT)
     own = _own_tone(ground, hit.parts)
     for band, role in enumerate(ground.roles):
         tone = aired(ground, band, base.get(role, base["pan"]) * light)
-        rubble = (0.5 * tone + 0.5 * own[band]) * (0.74 + 0.48 * mottle) * (1 - 0.4 * gaps)
-        rubble += (0.84 * image[band] * (1 - 0.5 * cracks) - rubble) * slabs
+        air = veil(ground, band)
+        heaped = (0.5 * tone + 0.5 * own[band] - air) * (0.74 + 0.48 * mottle) * (1 - 0.4 * gaps)
+        slab = 0.84 * (image[band] - air) * (0.9 + 0.2 * mottle)
+        rubble = air + heaped + (slab - heaped) * slabs
         out[band] = out[band] * (1 - heap) + rubble * heap
         slab = aired(ground, band, debris.CONCRETE.get(role, 0.56) * light * (0.86 + 0.25 * mottle))
         out[band] = np.where(floor & ground.mask, slab, out[band])
@@ -73,8 +74,8 @@ def humps(ground: Ground, seed: int) -> np.ndarray:
 
 
 def walls(ground: Ground, image: np.ndarray, left: float, hit: Buildings, seed: int) -> np.ndarray:
-    """What stands of outer and inner walls in the rubble: thin lines along the building's sides,
-    light on top, with their shadow beside them. `left`: how much of them, about 0.3 for some."""
+    """What stands of walls in the rubble: thin lines along the building's axes, light on top, with
+    their shadow beside them. `left`: how much of them, about 0.3 for some."""
     if ground.gsd_m > WALLS_TO_M:
         return image
     stands = np.zeros(ground.mask.shape, np.float32)
@@ -85,8 +86,7 @@ def walls(ground: Ground, image: np.ndarray, left: float, hit: Buildings, seed: 
         part = hit.parts[rows, cols] == number
         axis = axis_of(part)
         y, x = np.indices(part.shape)
-        edge = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
-        lines = (edge > 0) & (edge <= 2 * thick)
+        lines = np.zeros_like(part)
         middle = ndimage.center_of_mass(part)
         house = int(middle[0]) + rows.start + ground.origin[0]
         house = 65537 * house + int(middle[1]) + cols.start + ground.origin[1]
@@ -108,7 +108,7 @@ def walls(ground: Ground, image: np.ndarray, left: float, hit: Buildings, seed: 
     far = max(1.0, 1.2 / ground.gsd_m)
     shade = ndimage.shift(stands, (down * far, right * far), order=1) * (1 - stands)
     light = brightness(ground, debris.MIDDLING)
-    strength = 0.4 * min(1.0, WALL_M / ground.gsd_m)  # what is thinner than a pixel is paler
+    strength = 0.28 * min(1.0, WALL_M / ground.gsd_m)  # what is thinner than a pixel is paler
     out = image * (1 - 0.75 * strength * shade)
     for band, role in enumerate(ground.roles):
         top = aired(ground, band, 0.92 * debris.PLASTER.get(role, 0.78) * light)

@@ -25,6 +25,11 @@ COARSEST_M = 1.3
 MULTIPLE = 32
 TILE_PX = 768
 OVERLAP_PX = 192
+DARK = 0.5
+CLEAR = 0.2
+THICKEST = 0.6
+"""Percentile that is as dark as a picture gets, how bright that is where the air is clear, and the
+most light of haze that is taken off before the network looks: through it, roofs are roads."""
 MIDDLE = (0.3, 0.5)
 """Median brightness that it is used to; darker and brighter pictures are brought there by a
 gain."""
@@ -47,6 +52,9 @@ class SceneNetwork:
         metres = gsd_m * aspect**0.5, gsd_m / aspect**0.5
         sides = [max(MULTIPLE, round(TILE_PX * GROUND_M / one)) for one in metres]
         laps = [round(OVERLAP_PX * GROUND_M / one) for one in metres]
+        haze = np.clip(np.percentile(rgb.reshape(3, -1), DARK, axis=1) - CLEAR, 0, THICKEST)
+        haze = haze.astype(np.float32).reshape(3, 1, 1)
+        rgb = (rgb - haze) / (1 - haze) if haze.any() else rgb
         median = float(np.median(rgb))
         gain = min(float(np.clip(median, *MIDDLE)) / max(median, 0.02), 3.0)
         total = np.zeros((len(CLASSES), height, width), np.float32)
