@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
 from ..contract.manifest import SearchReport
@@ -20,12 +21,16 @@ from ..raster.grid import Box
 from ..raster.raster import Block
 from ..scene.parse import Parse
 from .cuts import Cut, Cuts
+from .ground_size import size_of_picture
 from .source import Source
 
 SEEN_M = 120.0
 SEEN_PX = (256, 640)
 """Surroundings whose light and tone are taken, and their side in pixels, least and most."""
 LEAST_USABLE = 150
+IN_ROWS = 0.5
+SAME_WAY = 8.0
+"""Coherence from which a picture has rows, and degrees within which those of two run alike."""
 
 
 @dataclass(frozen=True)
@@ -63,20 +68,49 @@ def from_library(
             f"{before}The library's exemplars of '{wanted.word}' have pixels of {sizes[0]:.2g} to "
             f"{sizes[-1]:.2g} m, the layer of {scene.gsd_m:.3g} m: too far apart. Draw an exemplar."
         )
-    patches = []
+    patches: list[Cut] = []
+    taken: list[Chip] = []
+    rows: float | None = None
     for number, chip in enumerate(chosen):
         parse = None if chip.own else _understood(chip, models)
         exemplar = exemplar_of(chip, wanted.word, parse, scene.gsd_m)
         seen, usable = fitted(exemplar, scene, wanted.seed + number)
-        if usable.sum() >= LEAST_USABLE:
-            patches.append(Cut(_native(seen, stretch), usable))
+        if usable.sum() < LEAST_USABLE:
+            continue
+        along = row_direction(seen, usable)
+        if patches and (rows is None) != (along is None):
+            continue
+        if patches and rows is not None and along is not None and apart(rows, along) > SAME_WAY:
+            continue
+        rows = along if not patches else rows
+        patches.append(Cut(_native(seen, stretch), usable))
+        taken.append(chip)
     if not patches:
         raise NotFoundInLayer(f"{before}The library's exemplars are too small on this layer.")
     pixels = sum(int(cut.usable.sum()) for cut in patches)
     report = SearchReport(
-        wanted.word, "library", (), pixels, tuple(chip.id for chip in chosen), credits_of(chosen)
+        wanted.word, "library", (), pixels, tuple(chip.id for chip in taken), credits_of(taken)
     )
     return Cuts(tuple(patches), report)
+
+
+def row_direction(seen: np.ndarray, usable: np.ndarray) -> float | None:
+    """The direction in degrees, 0 ... 180, across the rows of a picture (C, H, W), by its structure
+    tensor; None where it has no rows. Rows that run two ways would be mixed to a grey."""
+    grey = ndimage.gaussian_filter(seen.mean(axis=0), 1)
+    down, right = np.gradient(grey)
+    inner = ndimage.binary_erosion(usable, iterations=2)
+    if not inner.any():
+        return None
+    xx, yy, xy = (float(part[inner].mean()) for part in (right * right, down * down, right * down))
+    if np.hypot(xx - yy, 2 * xy) < IN_ROWS * (xx + yy):
+        return None
+    return float(np.degrees(0.5 * np.arctan2(2 * xy, xx - yy)) % 180)
+
+
+def apart(one: float, other: float) -> float:
+    """How far two directions in degrees lie apart, at most 90."""
+    return abs((one - other + 90) % 180 - 90)
 
 
 def _native(seen: np.ndarray, stretch: Stretch) -> np.ndarray:
@@ -96,11 +130,11 @@ def surroundings(
 ) -> tuple[Surroundings, Stretch]:
     """The layer around the polygons, as it is seen by a stretch, and what its ground and its sun
     are."""
-    block = _around(source, shapes)
+    gsd_m = size_of_picture(source, models) or source.profile.gsd_m
+    block = _around(source, shapes, gsd_m)
     stretch = stretch_of(source.profile, source.layer.roles, block)
     image = filled(np.where(block.valid, stretch.normalise(block.values), 0), block.valid)
     roles = tuple(source.layer.roles.names)
-    gsd_m = source.profile.gsd_m
     plain = Surroundings(image, block.valid, roles, gsd_m, None, {})
     parse, tones = understood(plain.rgb, block.valid, gsd_m, models)
     return replace(plain, sun=parse.sun, tones=tones), stretch
@@ -114,11 +148,11 @@ def _is_picture(source: Source) -> bool:
     return "pan" in roles.names or roles.names == ("",) or set(SIDES) <= set(roles.names)
 
 
-def _around(source: Source, shapes: Sequence[BaseGeometry]) -> Block:
+def _around(source: Source, shapes: Sequence[BaseGeometry], gsd_m: float) -> Block:
     """The pixels around the largest polygon: of several far apart the middle shows none."""
     profile = source.profile
     xmin, ymin, xmax, ymax = max(shapes, key=lambda shape: shape.area).bounds
-    side = int(np.clip(max(xmax - xmin, ymax - ymin) + 2 * SEEN_M / profile.gsd_m, *SEEN_PX))
+    side = int(np.clip(max(xmax - xmin, ymax - ymin) + 2 * SEEN_M / gsd_m, *SEEN_PX))
     middle = (xmin + xmax) / 2, (ymin + ymax) / 2
     left, top = (
         int(np.clip(round(at - side / 2), 0, max(length - side, 0)))

@@ -125,7 +125,7 @@ def edit(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manife
             cuts = find_exemplars(plan, source, place.shapes, editors.models, progress)
             view = view_of(source, plan.editor.info, plan.editor.other_bands(plan.options))
             known = KnownShapes.of(job.request, source.profile, plan.editor.info)
-            gsd_m, guess = ground_size(source, plan)
+            gsd_m, guess = ground_size(source, plan, cuts)
             work = Work(plan, source, out, view, cuts, known, gsd_m, len(place.regions))
             clock.mark("read")
             parts = [repaint(region, work, step) for region, step in _over(place, progress)]
