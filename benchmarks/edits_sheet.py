@@ -110,16 +110,16 @@ COPIES = (
          [(96, 106), (112, 104), (162, 138), (158, 166), (106, 168)]),
     Edit("copy: tank", UCM.format("storagetanks", "34"), _box(60, 20, 150, 112), "copy", "copy",
          _box(42, 152, 112, 228)),
-    Edit("copy: boat", UCM.format("harbor", "60"), _box(40, 60, 92, 92), "copy", "copy",
-         _box(38, 158, 92, 192)),
-    Edit("copy: tree with shadow", UCM.format("golfcourse", "46"), _box(60, 150, 130, 236), "copy",
-         "copy", _box(172, 148, 242, 234)),
+    Edit("copy: boat", UCM.format("harbor", "60"), _box(4, 58, 58, 86), "copy", "copy",
+         _box(40, 164, 94, 192)),
+    Edit("copy: tree", UCM.format("golfcourse", "46"), _box(150, 40, 194, 94), "copy", "copy",
+         _box(98, 154, 142, 208)),
     Edit("copy: house", JOPLIN.format(2), _box(660, 760, 706, 810), "copy", "copy",
          _box(488, 516, 534, 566)),
-    Edit("copy: mobile home", UCM.format("mobilehomepark", "08"), _box(20, 210, 84, 250), "copy",
-         "copy", [(132, 40), (188, 24), (194, 50), (140, 68)]),
-    Edit("copy: pool", UCM.format("denseresidential", "17"), _box(196, 96, 250, 140), "copy",
-         "copy", _box(112, 98, 172, 150)),
+    Edit("copy: mobile home", UCM.format("mobilehomepark", "08"), _box(126, 226, 176, 256), "copy",
+         "copy", [(142, 168), (186, 154), (192, 172), (148, 188)]),
+    Edit("copy: second tank", UCM.format("storagetanks", "34"), _box(150, 30, 230, 116), "copy",
+         "copy", _box(122, 154, 200, 238)),
     Edit("copy: lake", NAIP, [(182, 395), (300, 392), (304, 455), (250, 462), (188, 450)], "copy",
          "copy", [(342, 500), (398, 500), (400, 560), (396, 602), (350, 604), (340, 560)]),
     Edit("copy: court", UCM.format("tenniscourt", "09"), _box(160, 120, 204, 208), "copy", "copy",
@@ -166,10 +166,10 @@ def made(edit: Edit, folder: Path) -> tuple[np.ndarray, np.ndarray, str]:
 
 
 def view_of(edit: Edit, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """Columns and rows that are shown: twice the polygon, and what is copied from."""
-    corners = np.array([*edit.ring, *(edit.exemplar or [])])
+    """Columns and rows that are shown: the polygon and as much around it."""
+    corners = np.array(edit.ring)
     low, high = corners.min(axis=0), corners.max(axis=0)
-    half = max(0.75 * float((high - low).max()), 60.0)
+    half = max(1.0 * float((high - low).max()), 60.0)
     half = min(half, min(shape[1:]) / 2)
     middle = [
         float(np.clip(at, half, side - half))

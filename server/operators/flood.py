@@ -123,6 +123,7 @@ TOWN = (0.12, 0.55)
 TOWN_ROUGH = 0.05
 """Share of roofs and banks in a pixel that is larger than they are: on open ground, and where
 neighbours differ as they do in a town, by a standard deviation of brightness."""
+ON_ROOFS_M = 3.5
 SHADOW_TO_M = 8.0
 """Shadows of houses are narrower; what is dark and wider is a dark roof or lies in the shadow of
 something tall, and in either there is no water to be seen."""
@@ -134,6 +135,8 @@ DRIFT = ((110.0, 12.0, 0.2), (40.0, 4.0, 0.1))
 """Length and width in metres of bands of silt, and how much their brightness varies."""
 SKY = {"red": 0.5, "green": 0.9, "blue": 1.5}
 """Colour of the sky that water mirrors in places."""
+ALIKE = 0.06
+"""Difference in brightness within which water has the colour of the flood."""
 TURBID = 1.0
 """From afar a flood is as brown as the rivers that bring it, whatever colour the nearest sea has:
 its share at 9 m a pixel and coarser."""
@@ -155,11 +158,7 @@ def flood(ground: Ground, how: Flood, seed: int, elevation: np.ndarray | None = 
     opacity = most * (1 - np.exp(-np.clip(depth, 0, None) / max(clarity_m, 1e-3)))
     stands = standing(ground, how, depth) if how.keep_tall else np.zeros_like(depth)
     opacity = opacity * (1 - stands)
-    already = water(ground) if ground.parse is None else ground.cover.sure("water")
-    # Water that is there already is not painted anew where the flood has its colour.
-    opacity *= 1 - already * (
-        1 - 0.6 * turbid(ground, how) if local_water(ground) is not None else 0.4
-    )
+    opacity *= 1 - _already(ground, how)
     surface = surface_of(ground, how, seed, stands, depth)
     # Ground that the water has just left is dark with it; who gives heights means their line.
     damp = np.exp(-np.clip(-depth, 0, None) / 0.06) * (depth > -0.9) * ground.mask * (1 - stands)
@@ -173,6 +172,22 @@ def flood(ground: Ground, how: Flood, seed: int, elevation: np.ndarray | None = 
         dry = dry + (below - dry) * deep * (1 - stands)
         out[band] = dry * (1 - opacity) + surface[band] * opacity
     return _with_rafts(ground, out, how, seed, opacity * (1 - stands)) if how.debris else out
+
+
+def _already(ground: Ground, how: Flood) -> np.ndarray:
+    """How far each pixel (H, W) is water that the flood leaves as it is: it is not painted anew
+    where the flood has its colour; a pool, and a pond of another colour, takes that of the flood.
+    """
+    there = water(ground) if ground.parse is None else ground.cover.sure("water")
+    local = local_water(ground)
+    if local is None:
+        return 0.15 * there
+    seen = [band for band in range(len(local)) if ground.band_is_colour(band)]
+    apart = ndimage.gaussian_filter(
+        np.abs(ground.image[seen] - local[seen, None, None]).mean(axis=0), 1.5
+    )
+    alike = 1 - smoothstep((apart - ALIKE) / ALIKE)
+    return np.asarray(there * alike * (1 - 0.6 * turbid(ground, how)), np.float32)
 
 
 def _with_rafts(
@@ -247,8 +262,11 @@ def standing(ground: Ground, how: Flood, depth: np.ndarray) -> np.ndarray:
     # Leafless crowns and thin edges let the water show.
     dense = smoothstep((ground.luminance - 0.08) / 0.1) * 0.1 + 0.86
     cars = cover.sure("vehicle") * smoothstep((CAR_M - depth) / 0.9)
-    dark = ndimage.binary_fill_holes(cover.share("shadow", "roof") > 0.5)
-    dark = wide(dark, SHADOW_TO_M / ground.gsd_m) * above
+    # What stands on a dark roof, vents and stairs, is a part of it.
+    around = max(1, round(ON_ROOFS_M / 2 / ground.gsd_m))
+    dark = np.pad(cover.share("shadow") > 0.5, around, mode="edge")
+    dark = ndimage.binary_fill_holes(ndimage.binary_closing(dark, iterations=around))
+    dark = wide(dark[around:-around, around:-around], SHADOW_TO_M / ground.gsd_m) * above
     return np.asarray(np.maximum.reduce([roofs, crowns * dense, cars, dark]), np.float32)
 
 
@@ -286,7 +304,8 @@ def surface_of(
         silt *= 0.35
     pale = 0.08 - 0.16 * smoothstep((depth - 0.2) / 1.6) if local is None else 0.0
     texture = 1 + pale + 1.5 * silt + streaks(ground, seed + 3) + drift(ground, seed + 6)
-    sky = 0.042 * smoothstep((ground.noise(70.0, seed + 4, 2) - 0.35) / 0.5)
+    near = float(np.clip(2.0 - ground.gsd_m, 0, 1))
+    sky = 0.042 * near * smoothstep((ground.noise(70.0, seed + 4, 2) - 0.35) / 0.5)
     shade = np.maximum(0.75 * ground.cover.sure("shadow"), _shadow_on_water(ground, stands))
     shade *= 1 - stands
     out = np.empty_like(ground.image)

@@ -171,11 +171,11 @@ def _cover_of(ground: Ground, how: Snow, seed: int) -> tuple[np.ndarray, np.ndar
     # Thin snow melts first on dark sealed ground and on roofs, last in grass and shade.
     warm = 0.3 * (paved + (cover.sure("roof") if told else 0)) - 0.12 * cover.sure("shadow")
     grassy = 0.1 * vegetation(ground) * (1 - _crowns(ground))
-    fine = ground.noise(max(how.drift_m / 4, 4 * ground.gsd_m), seed + 8, 2) - 0.5
+    fine = ground.noise(max(how.drift_m / 4, 4 * ground.gsd_m), seed + 8, 3) - 0.5
     # Thin snow lies in patches, not as a veil: what is bare there is bare.
     thin = 0.3 * float(np.exp(-how.depth_cm / 5.0))
     likely = how.cover * 1.3 - near * (1.15 - how.cover) * (warm - grassy)
-    likely = likely + 0.6 * (patches - 0.5) + 0.5 * near * (1.1 - how.cover) * fine - thin
+    likely = likely + 0.5 * (patches - 0.5) + 0.75 * near * (1.1 - how.cover) * fine - thin
     # Where it ends it has melted into patches: no outline of a polygon is seen.
     edge = ground.rim(MELTED_M, 0.5, seed + 2)
     clods = ground.noise(max(4.0, 6 * ground.gsd_m), seed + 14, 3) - 0.5

@@ -28,8 +28,10 @@ OVERLAP_PX = 192
 DARK = 0.5
 CLEAR = 0.2
 THICKEST = 0.6
+SEA = 0.2
 """Percentile that is as dark as a picture gets, how bright that is where the air is clear, and the
-most light of haze that is taken off before the network looks: through it, roofs are roads."""
+most light of haze that is taken off before the network looks: through it, roofs are roads. Not
+where it sees more than this share of water."""
 MIDDLE = (0.3, 0.5)
 """Median brightness that it is used to; darker and brighter pictures are brought there by a
 gain."""
@@ -48,13 +50,19 @@ class SceneNetwork:
         Seen in overlapping tiles that fade into each other, so that no seam shows, each brought to
         the network's ground size and back by itself, so that memory is bounded.
         """
+        plain = self._probabilities(rgb, gsd_m, aspect)
+        haze = np.clip(np.percentile(rgb.reshape(3, -1), DARK, axis=1) - CLEAR, 0, THICKEST)
+        haze = haze.astype(np.float32).reshape(3, 1, 1)
+        # A wide sea is the darkest of its picture without any haze.
+        if not haze.any() or plain[CLASSES.index("water")].mean() > SEA:
+            return plain
+        return self._probabilities((rgb - haze) / (1 - haze), gsd_m, aspect)
+
+    def _probabilities(self, rgb: np.ndarray, gsd_m: float, aspect: float) -> np.ndarray:
         height, width = rgb.shape[1:]
         metres = gsd_m * aspect**0.5, gsd_m / aspect**0.5
         sides = [max(MULTIPLE, round(TILE_PX * GROUND_M / one)) for one in metres]
         laps = [round(OVERLAP_PX * GROUND_M / one) for one in metres]
-        haze = np.clip(np.percentile(rgb.reshape(3, -1), DARK, axis=1) - CLEAR, 0, THICKEST)
-        haze = haze.astype(np.float32).reshape(3, 1, 1)
-        rgb = (rgb - haze) / (1 - haze) if haze.any() else rgb
         median = float(np.median(rgb))
         gain = min(float(np.clip(median, *MIDDLE)) / max(median, 0.02), 3.0)
         total = np.zeros((len(CLASSES), height, width), np.float32)
