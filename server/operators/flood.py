@@ -266,7 +266,10 @@ def standing(ground: Ground, how: Flood, depth: np.ndarray) -> np.ndarray:
     around = max(1, round(ON_ROOFS_M / 2 / ground.gsd_m))
     dark = np.pad(cover.share("shadow") > 0.5, around, mode="edge")
     dark = ndimage.binary_fill_holes(ndimage.binary_closing(dark, iterations=around))
-    dark = wide(dark[around:-around, around:-around], SHADOW_TO_M / ground.gsd_m) * above
+    dark = wide(dark[around:-around, around:-around], SHADOW_TO_M / ground.gsd_m)
+    # Dark soil and ponds are taken for shadow, too, but lie beside no house.
+    beside = ndimage.binary_dilation(roofs > 0.5, iterations=around)
+    dark = dark * touching(dark > 0.1, beside) * above
     return np.asarray(np.maximum.reduce([roofs, crowns * dense, cars, dark]), np.float32)
 
 
@@ -278,6 +281,13 @@ def _built(ground: Ground) -> np.ndarray:
     square = ndimage.uniform_filter(light * light, 5, mode="nearest")
     rough = np.sqrt(np.maximum(square - mean * mean, 0))
     return smoothstep((ndimage.gaussian_filter(rough, 2) - TOWN_ROUGH) / TOWN_ROUGH)
+
+
+def touching(where: np.ndarray, what: np.ndarray) -> np.ndarray:
+    """The connected parts of it (H, W, bool) that what is asked for (H, W, bool) reaches."""
+    parts, _ = ndimage.label(where)
+    reached = np.unique(parts[what & where])
+    return np.isin(parts, reached[reached > 0])
 
 
 def wide(where: np.ndarray, width_px: float) -> np.ndarray:

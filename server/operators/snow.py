@@ -55,7 +55,7 @@ SLUSH = {
 """Snow that wheels have driven over."""
 SEAM_M = 0.55
 """Beside a cleared road no white seam is left of what was not recognised as one."""
-MELTED_M = 7.0
+MELTED_M = 4.0
 """How wide the border is in which the snow ends in patches."""
 FOOT_M = 2.0
 """At their foot crowns are thin, and the snow below shows through."""
