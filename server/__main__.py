@@ -19,6 +19,7 @@ COMMANDS = (
     "serve",
     "edit",
     "inspect",
+    "flatten",
     "library",
     "models",
     "evaluate",

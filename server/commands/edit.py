@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,15 @@ from ..jobs.asked import answer
 from ..workers.children import Children
 from .edit_arguments import add_arguments, add_output, examples_of, ground_files, option
 from .home import add_models, model_folder_of, models_of, shipped_editors
-from .reading import Files, add_roots, ask, workers_for
+from .reading import (
+    Files,
+    add_roots,
+    ask,
+    check_targets,
+    check_there,
+    print_progress,
+    workers_for,
+)
 
 ASIDE = {
     SIDECAR_FILE: "names of classes; keep it beside the result",
@@ -85,10 +92,10 @@ def _edit(given: argparse.Namespace) -> int:
     }
     rasters, shapes = _named(given)
     read = [path for path in (*rasters, *shapes) if path is not None]
-    _check_targets(given, read, (given.output, beside, *aside.values()))
+    check_targets(given, read, (given.output, beside, *aside.values()))
     models = model_folder_of(given)
     with _beside_output(given.output.parent) as folder:
-        _check_there(read)
+        check_there(read)
         files = Files(rasters, shapes, tuple(given.root), (Path(folder),))
         with workers_for(given.home, files, models.given) as workers:
             request = _request(given, workers)
@@ -220,46 +227,9 @@ def _tell(manifest: Manifest, output: Path) -> None:
     )
 
 
-def _check_targets(
-    given: argparse.Namespace, read: Sequence[Path], targets: Sequence[Path]
-) -> None:
-    """Refuse to write over what is read, and over anything else unless that is wanted."""
-    if not given.output.parent.is_dir():
-        raise BadRequest(f"--output {given.output}: there is no folder {given.output.parent}.")
-    if given.output.suffix.lower() not in (".tif", ".tiff"):
-        raise BadRequest(
-            f"--output {given.output}: the result is a GeoTIFF; give it the suffix .tif."
-        )
-    for target in (t for t in targets if t.exists()):
-        if any(path.exists() and path.samefile(target) for path in read):
-            raise BadRequest(
-                f"{target} is one of the inputs; choose another --output, so that nothing is lost."
-            )
-        if not given.overwrite:
-            raise BadRequest(
-                f"{target} is already there; choose another --output, or add --overwrite."
-            )
-
-
-def _check_there(read: Sequence[Path]) -> None:
-    """Refuse what is not there before anything is loaded that would look for it."""
-    for path in read:
-        # GDAL's own names (NETCDF:a.nc:x, /vsizip/...) are no files, and refused with their reason.
-        plain = not (path.parts[:2] and path.as_posix().startswith("/vsi")) and ":" not in path.name
-        if plain and not path.exists():
-            raise BadRequest(f"There is no file '{path}'.")
-
-
 def _hear(given: argparse.Namespace, told: dict[str, Any]) -> None:
     """What a worker tells, or asks for."""
     if "ask" in told:
         told["reply"].update(answer(models_of(given), told))
     else:
-        _print_progress(told)
-
-
-def _print_progress(told: Mapping[str, Any]) -> None:
-    """One line that is overwritten; nothing where nobody watches it."""
-    if sys.stderr.isatty():
-        line = f"\r{told['stage']} {told['step']}/{told['steps']} {told.get('note', '')}   "
-        print(line, end="", file=sys.stderr, flush=True)
+        print_progress(told)

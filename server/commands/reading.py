@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,3 +94,38 @@ def workers_for(
 def ask(workers: Children, task: str, given: dict[str, Any]) -> Any:
     """What a task makes; all tasks of a command by one worker."""
     return workers.edit_by(task, given, lambda told: None)
+
+
+def check_targets(given: argparse.Namespace, read: Sequence[Path], targets: Sequence[Path]) -> None:
+    """Refuse to write over what is read, and over anything else unless that is wanted."""
+    if not given.output.parent.is_dir():
+        raise BadRequest(f"--output {given.output}: there is no folder {given.output.parent}.")
+    if given.output.suffix.lower() not in (".tif", ".tiff"):
+        raise BadRequest(
+            f"--output {given.output}: the result is a GeoTIFF; give it the suffix .tif."
+        )
+    for target in (t for t in targets if t.exists()):
+        if any(path.exists() and path.samefile(target) for path in read):
+            raise BadRequest(
+                f"{target} is one of the inputs; choose another --output, so that nothing is lost."
+            )
+        if not given.overwrite:
+            raise BadRequest(
+                f"{target} is already there; choose another --output, or add --overwrite."
+            )
+
+
+def check_there(read: Sequence[Path]) -> None:
+    """Refuse what is not there before anything is loaded that would look for it."""
+    for path in read:
+        # GDAL's own names (NETCDF:a.nc:x, /vsizip/...) are no files, and refused with their reason.
+        plain = not (path.parts[:2] and path.as_posix().startswith("/vsi")) and ":" not in path.name
+        if plain and not path.exists():
+            raise BadRequest(f"There is no file '{path}'.")
+
+
+def print_progress(told: Mapping[str, Any]) -> None:
+    """One line that is overwritten; nothing where nobody watches it."""
+    if sys.stderr.isatty():
+        line = f"\r{told['stage']} {told['step']}/{told['steps']} {told.get('note', '')}   "
+        print(line, end="", file=sys.stderr, flush=True)

@@ -68,23 +68,7 @@ def from_library(
             f"{before}The library's exemplars of '{wanted.word}' have pixels of {sizes[0]:.2g} to "
             f"{sizes[-1]:.2g} m, the layer of {scene.gsd_m:.3g} m: too far apart. Draw an exemplar."
         )
-    patches: list[Cut] = []
-    taken: list[Chip] = []
-    rows: float | None = None
-    for number, chip in enumerate(chosen):
-        parse = None if chip.own else _understood(chip, models)
-        exemplar = exemplar_of(chip, wanted.word, parse, scene.gsd_m)
-        seen, usable = fitted(exemplar, scene, wanted.seed + number)
-        if usable.sum() < LEAST_USABLE:
-            continue
-        along = row_direction(seen, usable)
-        if patches and (rows is None) != (along is None):
-            continue
-        if patches and rows is not None and along is not None and apart(rows, along) > SAME_WAY:
-            continue
-        rows = along if not patches else rows
-        patches.append(Cut(_native(seen, stretch), usable))
-        taken.append(chip)
+    patches, taken = _fitted(chosen, wanted, (scene, stretch), models)
     if not patches:
         raise NotFoundInLayer(f"{before}The library's exemplars are too small on this layer.")
     pixels = sum(int(cut.usable.sum()) for cut in patches)
@@ -92,6 +76,37 @@ def from_library(
         wanted.word, "library", (), pixels, tuple(chip.id for chip in taken), credits_of(taken)
     )
     return Cuts(tuple(patches), report)
+
+
+def _fitted(
+    chosen: Sequence[Chip], wanted: Wanted, layer: tuple[Surroundings, Stretch], models: Models
+) -> tuple[list[Cut], list[Chip]]:
+    """Chips as the layer would show them, and which: those with enough to copy from, and none whose
+    rows run another way than those of the first."""
+    scene, stretch = layer
+    patches: list[Cut] = []
+    taken: list[Chip] = []
+    first: float | None = None
+    for number, chip in enumerate(chosen):
+        parse = None if chip.own else _understood(chip, models)
+        exemplar = exemplar_of(chip, wanted.word, parse, scene.gsd_m)
+        seen, usable = fitted(exemplar, scene, wanted.seed + number)
+        if usable.sum() < LEAST_USABLE:
+            continue
+        along = row_direction(seen, usable)
+        first = along if not patches else first
+        if not _alike(first, along):
+            continue
+        patches.append(Cut(_native(seen, stretch), usable))
+        taken.append(chip)
+    return patches, taken
+
+
+def _alike(one: float | None, other: float | None) -> bool:
+    """Whether both have no rows, or rows that run the same way."""
+    if one is None or other is None:
+        return one is other
+    return apart(one, other) <= SAME_WAY
 
 
 def row_direction(seen: np.ndarray, usable: np.ndarray) -> float | None:

@@ -98,6 +98,12 @@ def damage(ground: Ground, how: Damage, seed: int, hit: Buildings) -> np.ndarray
     out = debris.laid(out, pieces, np.maximum(edge, hit.parts > 0), ground.cover.sun)
     left = 0.5 + 0.15 * (how.cause in STONE) - 0.25 * how.severity
     out = walls(ground, out, left, hit, seed)
+    if how.cause == TSUNAMI:
+        # What the water left is as brown as the water was.
+        light = brightness(ground, debris.MIDDLING)
+        for band, role in enumerate(ground.roles):
+            mud = aired(ground, band, MUD.get(role, 0.36) * light)
+            out[band] += (mud - out[band]) * 0.5 * np.clip(near, 0, 1) * edge
     out = out * (1 + (humps(ground, seed) - 1) * np.clip(1.5 * near - 0.3, 0, 1))
     out = _broken_roofs(ground, out, how, hit, seed)
     noise = 0.6 * grain(ground, seed + 9) * np.maximum(near, spread)
@@ -204,11 +210,12 @@ def _muddy(
     parse = ground.cover
     low = np.clip(1 - parse.sure("roof") - parse.sure("tree") - parse.sure("water"), 0, 1)
     low = np.maximum(low, gone)
-    thick = smoothstep((ground.noise(22.0, seed + 40, 4) - 0.65 + 0.8 * how.severity) / 0.5)
-    shore = ground.rim(14.0, 0.7, seed + 42)
+    thick = smoothstep((ground.noise(22.0, seed + 40, 4) - 0.62 + 1.1 * how.severity) / 0.35)
+    # Where the wave ended it left a line, no dust.
+    shore = smoothstep((ground.rim(14.0, 0.9, seed + 42) - 0.25) / 0.12)
     film = 0.92 * thick * low * np.minimum(edge, shore)
     light = brightness(ground, debris.MIDDLING)
-    wet = 1 - 0.2 * smoothstep((ground.noise(12.0, seed + 41, 4) - 0.45) / 0.3)
+    wet = 0.9 - 0.25 * smoothstep((ground.noise(12.0, seed + 41, 4) - 0.45) / 0.3)
     wet = wet * (1 + 0.16 * (ground.noise(3.0, seed + 43, 3) - 0.5))
     fine = ground.luminance / np.maximum(smooth(ground.luminance, 5, 0.3), 0.03)
     wet = wet * np.clip(fine, 0.7, 1.4) ** (0.6 - 0.4 * thick)

@@ -191,6 +191,31 @@ def disclosure(request: EditRequest, info: EditorInfo, made: Made, before: Discl
     return Disclosure(tuple((name, value) for name, value in found if value), areas)
 
 
+def disclosure_of_history(found: Disclosed) -> Disclosure:
+    """The disclosure of a raster that holds edits made before, and no new one; says nothing where
+    none is told."""
+    if not found.history:
+        return Disclosure(())
+    *earlier, last = found.history
+    text, areas = "", found.areas
+    if found.mask is not None:
+        text = shapely.to_wkb(found.mask, hex=True)
+        if len(text) <= LONGEST_TAG:
+            areas = ()
+        else:
+            hulls = [shapely.envelope(area) for area, _ in found.areas]
+            text = shapely.to_wkb(shapely.union_all(hulls), hex=True)
+    tags = [
+        ("AI_GENERATED", "TRUE"),
+        ("LANDBRUSH_SYNTHETIC", DISCLAIMER),
+        *((f"LANDBRUSH_{name}", last.get(name.lower(), "")) for name in _TOLD),
+        (MASK, text),
+        (BESIDE, f"this file's name with {AREAS_END} behind it" if areas else ""),
+        (HISTORY, json.dumps(earlier, separators=(",", ":")) if earlier else ""),
+    ]
+    return Disclosure(tuple((name, value) for name, value in tags if value), areas)
+
+
 def _replay(request: EditRequest) -> str:
     """A request as text for a tag; where it is too long, that it is elsewhere."""
     text = json.dumps(without_folders(request.to_json()), separators=(",", ":"), sort_keys=True)

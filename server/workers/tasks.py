@@ -46,6 +46,7 @@ from ..library.keeping import kept
 from ..raster import bundle, display, polygons
 from ..raster.bands import Layer
 from ..raster.display import Preview, write_picture
+from ..raster.flatten import flatten
 from ..raster.heights import unit_of
 from ..raster.inspection import inspected
 from ..raster.polygon_files import polygons_for
@@ -253,6 +254,17 @@ def _inspect_file(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     return inspected(Path(given["raster"]), desk.roots).to_json()
 
 
+def _flatten_file(desk: Desk, given: dict[str, Any]) -> dict[str, int]:
+    """Write a raster and its results as one file, without a job."""
+    over = tuple(Path(path) for path in given["over"])
+    rasters = Rasters(Path(given["raster"]), over=over, roots=desk.roots)
+
+    def told(part: int, parts: int) -> None:
+        desk.tell({"stage": "writing", "step": part, "steps": parts})
+
+    return flatten(rasters, Path(given["target"]), told)
+
+
 def _compare(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     wanted = ComparisonRequest.from_json(given)
     before = desk.admission.path_of(wanted.before)
@@ -316,6 +328,7 @@ TASKS: dict[str, Callable[[Desk, dict[str, Any]], Any]] = {
     "keep": _keep,
     "inspect": _inspect,
     "inspect file": _inspect_file,
+    "flatten file": _flatten_file,
     "compare": _compare,
     "polygons": _polygons,
     "outline": _outline,
