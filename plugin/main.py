@@ -4,8 +4,8 @@ behind."""
 from typing import Any, Optional
 
 from qgis.core import Qgis, QgsApplication
-from qgis.PyQt.QtCore import Qt, QUrl
-from qgis.PyQt.QtGui import QDesktopServices, QIcon
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QMenu
 
 from .map.results import results
@@ -22,7 +22,6 @@ except AttributeError:  # before QGIS 3.30
     RASTER, VECTOR = QgsMapLayerType.RasterLayer, QgsMapLayerType.VectorLayer
 
 MENU = "Landbrush"
-HELP = "https://github.com/landbrush/landbrush/blob/main/docs/guide.md"
 
 
 class LandbrushPlugin:
@@ -78,7 +77,7 @@ class LandbrushPlugin:
              "mActionFileSave.svg", dock.collect),
             ("Diagnostics", tr("Landbrush: diagnostics"), "mActionPropertiesWidget.svg",
              dock.show_diagnostics),
-            ("Help", tr("Landbrush: help"), "mActionHelpContents.svg", show_help),
+            ("Help", tr("Landbrush: help"), "mActionHelpContents.svg", dock.show_help),
         ):  # fmt: skip
             action = self.menu.addAction(QgsApplication.getThemeIcon(f"/{icon}"), title)
             action.setObjectName(f"landbrush{name}")
@@ -150,8 +149,3 @@ class LandbrushPlugin:
             self.iface.removeDockWidget(self.dock)
             self.dock.deleteLater()
             self.dock = self.action = self.toolbar = self.menu = None
-
-
-def show_help() -> None:
-    """Open the guide in the browser."""
-    QDesktopServices.openUrl(QUrl(HELP))

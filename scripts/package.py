@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -39,6 +40,8 @@ FOLDERS = {
     "resources": (".svg", ".ui", ".qm", ".qml"),
     "resources/i18n": (".json",),
 }
+HELP = ("docs/guide.md", "docs/tutorial.md")
+"""What the panel shows as its help, with the pictures in it."""
 LARGEST = 25_000_000
 
 
@@ -102,6 +105,10 @@ def main() -> int:
             if p.suffix in kinds and "__pycache__" not in p.parts
         )
         names += [p.relative_to(ROOT).as_posix() for p in found]
+    for page in HELP:
+        names.append(page)
+        text = (ROOT / page).read_text("utf8")
+        names += [f"docs/{picture}" for picture in re.findall(r"!\[[^\]]*\]\((\S+?)\)", text)]
     archive = build / "landbrush.zip"
     build.mkdir(exist_ok=True)
     contents = {name: (ROOT / name).read_bytes() for name in names}

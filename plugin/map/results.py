@@ -210,6 +210,13 @@ def seen_over(layer, area, reach):
     return tuple(sorted(found, key=lambda one: order.index(one.id()), reverse=True))
 
 
+def shown_over(base):
+    """All results that are shown over a layer, the lowest first."""
+    order = [node.layerId() for node in QgsProject.instance().layerTreeRoot().findLayers()]
+    found = [one for one in family(base) if is_shown(one)]
+    return sorted(found, key=lambda one: order.index(one.id()), reverse=True)
+
+
 # ---- adding, keeping, taking away
 
 
@@ -247,6 +254,30 @@ def add_result(path, source, manifest):
     node = _group(base_of(layer)).insertLayer(0, layer)
     node.setExpanded(False)
     show_instead(layer)  # of variants one is seen at a time
+    return layer
+
+
+def add_flattened(path, base):
+    """Add a raster with its results in one file to the project, above them, shown as it is."""
+    name = _unlike_others(tr("{name}, flattened (synthetic)", name=base.name()))
+    layer = QgsRasterLayer(str(path), name)
+    if not layer.isValid():
+        raise PluginError(
+            tr("The result was written but QGIS cannot open it."),
+            f"{path}: {layer.error().message()}",
+        )
+    style = QgsMapLayerStyle()
+    style.readFromLayer(base)
+    style.writeToLayer(layer)
+    layer.setCrs(base.crs())
+    layer.setCustomProperty(SYNTHETIC_MARK, True)
+    metadata = QgsLayerMetadata()
+    metadata.setTitle(name)
+    metadata.setAbstract(SYNTHETIC)
+    metadata.setRights([SYNTHETIC, *base.metadata().rights()])
+    layer.setMetadata(metadata)
+    QgsProject.instance().addMapLayer(layer, False)
+    _group(base).insertLayer(0, layer).setExpanded(False)
     return layer
 
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from qgis.core import Qgis, QgsProject, QgsRasterLayer
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QEvent, Qt
 from qgis.PyQt.QtGui import QKeySequence, QPixmap
 from qgis.PyQt.QtWidgets import QMenu
 
@@ -333,6 +333,20 @@ class LandbrushDock(SeeingForm):
         )
 
     # ---- end
+
+    def event(self, event):
+        """F1 anywhere in the panel is its own help, not QGIS's."""
+        if event.type() == QEvent.Type.ShortcutOverride and event.key() == Qt.Key.Key_F1:
+            event.accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event) -> None:
+        """F1: the guide."""
+        if event.key() == Qt.Key.Key_F1:
+            self.show_help()
+        else:
+            super().keyPressEvent(event)
 
     def dispose(self) -> None:
         """Stop everything and leave no trace on the canvas."""

@@ -50,6 +50,7 @@ def actions():
         Action("seed", tr("Another seed")),
         Action("base", tr("Use as base of the next edit")),
         Action("export", tr("Export …")),
+        Action("flatten", tr("Flatten all that is shown into one file …")),
         Action("share", tr("Page with slider, for a mail …")),
         Action("sheet", tr("Sheet Before | After as PDF …")),
         Action("layout", tr("Print layout Before | After")),

@@ -12,6 +12,7 @@ from .. import settings
 from ..errors import PluginError
 from ..map.results import (
     SYNTHETIC,
+    add_flattened,
     base_of,
     collected,
     delete_result,
@@ -19,6 +20,7 @@ from ..map.results import (
     file_of_result,
     files_of_result,
     others_of_file,
+    shown_over,
     strays,
 )
 from ..products.areas import write_areas
@@ -28,6 +30,7 @@ from ..products.pictures import Pictures, ground, layers_of
 from ..products.sheet import Sheet, SheetTask, rights_of, width_m
 from ..products.stac import write_item
 from ..tasks.copying import CopyTask
+from ..tasks.flatten import FlattenTask, file_on_disk
 from ..translated import tr
 from .again import fill
 from .asking import AskingForm
@@ -67,6 +70,7 @@ class SeeingForm(AskingForm):
             "seed": self._another_seed,
             "base": self._use_as_base,
             "export": self._export,
+            "flatten": self._flatten,
             "share": self._share,
             "sheet": self._sheet,
             "layout": self._layout,
@@ -156,6 +160,25 @@ class SeeingForm(AskingForm):
         if target is not None:
             self._copy(files_of_result(layer), target)
 
+    def _flatten(self, layer) -> None:
+        """All results that are shown over the same layer, and that, as one file and layer."""
+        base = base_of(layer)
+        if base is None:
+            raise PluginError(tr("The layer that this was made from is not in the project."))
+        shown = shown_over(base)
+        if not shown:
+            raise PluginError(tr("No result is shown over '{name}'.", name=base.name()))
+        files = [file_on_disk(one) for one in (base, *shown)]
+        target = self._asked_for_file(
+            tr("Flatten into one file"), f"{files[0].stem}-scenario.tif", "GeoTIFF (*.tif)"
+        )
+        if target is None:
+            return
+        if any(target.exists() and target.samefile(one) for one in files):
+            raise PluginError(tr("{path} is one of the files that are read.", path=target))
+        task = FlattenTask(files[0], files[1:], target)
+        self._written_by(task, target, lambda: add_flattened(target, base))
+
     def _copy(self, files, target) -> None:
         """Copy a result in the background, with what lies beside it."""
         source = files[0]
@@ -167,15 +190,18 @@ class SeeingForm(AskingForm):
         ]
         self._written_by(CopyTask(tr("Landbrush: exporting"), pairs), target)
 
-    def _written_by(self, task, target) -> None:
-        """Run a task that writes a file, and say where it lies, or what went wrong."""
+    def _written_by(self, task, target, then=None) -> None:
+        """Run a task that writes a file, and say where it lies, or what went wrong; `then`: what
+        is done with it."""
 
         def ended(done) -> None:
             self.tasks.remove(done)
             if done.error is not None:
                 self._fail(done.error)
-            else:
-                self.say(tr("Written: {path}", path=target))
+                return
+            if then is not None:
+                then()
+            self.say(tr("Written: {path}", path=target))
 
         task.ended.connect(ended)
         self._start_task(task)

@@ -1,6 +1,8 @@
 """The panel's talk with its server: started and asked in the background, and what comes of it told
 to the user."""
 
+from typing import Optional
+
 from qgis.core import Qgis, QgsApplication, QgsMessageLog
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QPushButton
@@ -16,6 +18,7 @@ from ..tasks.task import CallTask, Connection
 from ..translated import tr
 from .diagnostics import Diagnostics, report
 from .form import DockForm
+from .help import Help
 from .library_page import LibraryPage
 from .models_page import ModelsPage
 from .options_page import PAGE, LandbrushOptionsPage
@@ -31,6 +34,7 @@ class ServedForm(DockForm):
         super().__init__(iface.mapCanvas(), parent)
         self.iface = iface
         self.tasks: list = []  # that run
+        self.help: Optional[Help] = None  # until it is asked for
         self.infos: dict[str, EditorInfo] = {}
         self.last_error = self.error_item = None
         self.woken = False
@@ -210,6 +214,25 @@ class ServedForm(DockForm):
             return
         self.models.show()
         self.models.look()
+
+    def show_help(self) -> None:
+        """The guide and the tutorial, which need no network."""
+        if self.help is None:
+            self.help = Help(self.iface, self._run_to_its_end, self)
+        self.help.show()
+        self.help.raise_()
+
+    def _run_to_its_end(self, task, then) -> None:
+        """Run a task; say what went wrong, and tell whether nothing did."""
+
+        def ended(done) -> None:
+            self.tasks.remove(done)
+            if done.error is not None:
+                self._fail(done.error)
+            then(done.error is None)
+
+        task.ended.connect(ended)
+        self._start_task(task)
 
     def show_diagnostics(self) -> None:
         """What somebody who helps needs to know."""

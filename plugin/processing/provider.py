@@ -6,6 +6,7 @@ from qgis.PyQt.QtGui import QIcon
 from . import editors
 from .algorithms import EditAlgorithm, EditorAlgorithm
 from .comparison import EvaluateAlgorithm
+from .flatten import FlattenAlgorithm
 from .replay import ReplayAlgorithm
 from .running import ICON
 from .scenario import ScenarioAlgorithm
@@ -21,6 +22,7 @@ class LandbrushProvider(QgsProcessingProvider):
         self.addAlgorithm(EditAlgorithm())
         self.addAlgorithm(ScenarioAlgorithm())
         self.addAlgorithm(ReplayAlgorithm())
+        self.addAlgorithm(FlattenAlgorithm())
         self.addAlgorithm(EvaluateAlgorithm())
         self.addAlgorithm(IsSyntheticAlgorithm())
         self.addAlgorithm(AreasOfValuesAlgorithm())

@@ -12,10 +12,11 @@ from ..contract.requests import Polygons, RasterRef
 from ..ground.errors import BadRequest
 from ..ground.settings import default_home
 from ..library import own
+from ..library.sample import write_sample
 from ..library.shelf import LIBRARY, Library
 from .reading import Files, add_roots, ask, workers_for
 
-ACTIONS = ("list", "add", "remove")
+ACTIONS = ("list", "add", "remove", "sample")
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -24,12 +25,17 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         "library",
         help="exemplars that words are filled with where the layer holds none",
         description="list: what there is. add RASTER --polygons FILE --name NAME --words WORDS: "
-        "keep what the polygons show. remove NAME: delete one of your own. Your own are GeoTIFFs "
-        "with a JSON each in the folder 'library' of the home, and may be copied to others.",
+        "keep what the polygons show. remove NAME: delete one of your own. sample FILE.tif: write "
+        "a raster to try edits on. Your own are GeoTIFFs with a JSON each in the folder "
+        "'library' of the home; they may be copied to others.",
     )
     parser.add_argument("action", nargs="?", choices=ACTIONS, default="list")
     parser.add_argument(
-        "what", nargs="?", default="", metavar="RASTER or NAME", help="to add, or to remove"
+        "what",
+        nargs="?",
+        default="",
+        metavar="RASTER or NAME",
+        help="to add, to remove, or to write the sample to",
     )
     parser.add_argument("--polygons", type=Path, metavar="FILE", help="add: what is kept")
     parser.add_argument("--crs", default="", help="add: CRS of the polygons, where they state none")
@@ -45,7 +51,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 
 def _library(given: argparse.Namespace) -> int:
-    {"list": _list, "add": _add, "remove": _remove}[given.action](given)
+    {"list": _list, "add": _add, "remove": _remove, "sample": _sample}[given.action](given)
     return 0
 
 
@@ -91,3 +97,11 @@ def _add(given: argparse.Namespace) -> None:
 def _remove(given: argparse.Namespace) -> None:
     own.remove(given.home / LIBRARY, given.what)
     print(f"Removed '{given.what}'.")
+
+
+def _sample(given: argparse.Namespace) -> None:
+    target = Path(given.what)
+    if target.suffix.lower() not in (".tif", ".tiff"):
+        raise BadRequest(f"sample needs the name of a GeoTIFF to write, not '{given.what}'.")
+    chip = write_sample(target)
+    print(f"{target}: {chip.gsd_m:g} m a pixel; {chip.credit} ({chip.licence}).")
