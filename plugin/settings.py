@@ -9,7 +9,9 @@ from ..server.contract.routes import DEFAULT_PORT
 
 PREFIX = "landbrush/"
 DEFAULTS = {
+    "servers": "[]",
     "server/local": True,
+    "server/name": "",
     "server/url": f"http://127.0.0.1:{DEFAULT_PORT}",
     "server/token": "",
     "server/authcfg": "",

@@ -16,9 +16,11 @@ from qgis.PyQt.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QMenu,
     QProgressBar,
     QPushButton,
     QScrollArea,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -248,14 +250,23 @@ class DockForm(QgsDockWidget):
         column.addWidget(self.bar)
         column.addWidget(said)
         column.addWidget(self.queue_line)
+        self.servers_button = QToolButton()
+        self.servers_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.servers_button.setToolTip(tr("Which server works: this computer or one of the office"))
+        self.servers_button.setAccessibleName(tr("Choose the server"))
+        self.servers_button.setMenu(QMenu(self.servers_button))
         self.server_row = QWidget()
         for row, pair in (
             (QHBoxLayout(), (self.run_button, self.cancel_button)),
-            (QHBoxLayout(self.server_row), (self.server_line, self.server_button)),
+            (
+                QHBoxLayout(self.server_row),
+                (self.server_line, self.servers_button, self.server_button),
+            ),
         ):
             row.setContentsMargins(0, 0, 0, 0)
             row.addWidget(pair[0], 1)
-            row.addWidget(pair[1])
+            for button in pair[1:]:
+                row.addWidget(button)
             if pair[0] is self.run_button:
                 column.addLayout(row)
         column.addWidget(self.server_row)

@@ -9,6 +9,7 @@ from qgis.gui import (
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -19,7 +20,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from .. import settings
+from .. import servers, settings
 from ..processing.provider import ICON
 from ..translated import tr
 
@@ -113,6 +114,19 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         self.home = QgsFileWidget()
         self.home.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
         self.home.setFilePath(settings.get("server/home"))
+        self.name = QComboBox()
+        self.name.setEditable(True)
+        self.name.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.known = {profile.name: profile for profile in servers.profiles()}
+        self.name.addItems(list(self.known))
+        self.name.setCurrentText(settings.get("server/name"))
+        self.name.activated.connect(self._show_profile)
+        self.forget = QToolButton()
+        self.forget.setText(tr("Remove"))
+        self.forget.clicked.connect(self._forget_profile)
+        named = QHBoxLayout()
+        named.addWidget(self.name, 1)
+        named.addWidget(self.forget)
         self.url = QLineEdit(settings.get("server/url"))
         self.auth = QgsAuthConfigSelect()
         self.auth.setConfigId(settings.get("server/authcfg"))
@@ -135,7 +149,8 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         form.addRow(tr("Server package to install (empty: the plugin's own)"), self.package)
         form.addRow(tr("Wheels to set up from, folder or zip (empty: from PyPI)"), self.wheels)
         form.addRow(tr("Server's folder (empty: in the QGIS profile)"), self.home)
-        form.addRow(QLabel(tr("Without a local server:")))
+        form.addRow(QLabel(tr("Servers of the office, chosen in the panel by their names:")))
+        form.addRow(tr("Name"), named)
         form.addRow(tr("Address"), self.url)
         form.addRow(tr("Token, kept by QGIS's authentication"), self.auth)
         form.addRow(tr("or plainly"), self.token)
@@ -150,17 +165,34 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         form.addRow(tr("Results go to (empty: beside the project)"), self.output)
         form.addRow(self.match)
 
+    def _profile(self):
+        """What the fields say now."""
+        name, url = self.name.currentText().strip(), self.url.text().strip()
+        return servers.Profile(name, url, self.auth.configId(), self.token.text().strip())
+
+    def _show_profile(self, _) -> None:
+        profile = self.known.get(self.name.currentText())
+        if profile is not None:
+            self.url.setText(profile.url)
+            self.auth.setConfigId(profile.authcfg)
+            self.token.setText(profile.token)
+
+    def _forget_profile(self) -> None:
+        self.known.pop(self.name.currentText(), None)
+        self.name.removeItem(self.name.findText(self.name.currentText()))
+        self.name.setCurrentText("")
+
     def apply(self) -> None:
         """Called by QGIS when the user accepts."""
         LandbrushOptionsPage.applied += 1
+        profile = self._profile()
+        servers.use(profile)
         settings.put("server/local", self.local.isChecked())
+        servers.keep([*self.known.values(), profile])
         settings.put("server/python", self.python.filePath())
         settings.put("server/package", self.package.text().strip())
         settings.put("server/wheels", self.wheels.text().strip())
         settings.put("server/home", self.home.filePath())
-        settings.put("server/url", self.url.text().strip())
-        settings.put("server/authcfg", self.auth.configId())
-        settings.put("server/token", self.token.text().strip())
         for kind, field in self.models.items():
             settings.put(f"models/{kind}", field.text().strip())
         settings.put("models/endpoint-authcfg", self.key.configId())

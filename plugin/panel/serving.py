@@ -8,7 +8,7 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QPushButton
 
 from ...server.contract.editors import EditorInfo
-from .. import settings
+from .. import servers, settings
 from ..errors import Cancelled, ServerUnreachable
 from ..local import installer
 from ..local.server import FAILED, INSTALLED, INSTALLING, RUNNING, STARTING, STOPPED, LocalServer
@@ -51,6 +51,7 @@ class ServedForm(DockForm):
         self.setup_card.stopped.connect(self.server.stop)
         self.setup_card.office_wanted.connect(self._use_office_server)
         self.models_button.clicked.connect(self.show_models)
+        self.servers_button.menu().aboutToShow.connect(self._list_servers)
         self._show_server(self.server.state, "")
         if not settings.get("server/local"):
             self.load_editors()
@@ -135,6 +136,41 @@ class ServedForm(DockForm):
         self.models.hide()
         self.server.install(LARGE)
 
+    def _list_servers(self) -> None:
+        """Servers by name, the one that works ticked; made anew each time it is opened."""
+        menu, used = self.servers_button.menu(), servers.current()
+        menu.clear()
+        named = servers.profiles()
+        if used is not None and used.name not in [one.name for one in named]:
+            named.append(used)
+        for profile in (None, *named):
+            action = menu.addAction(tr("This computer") if profile is None else profile.name)
+            action.setCheckable(True)
+            action.setChecked(profile == used)
+            action.setToolTip("" if profile is None else profile.url)
+            action.triggered.connect(lambda _=False, profile=profile: self.use_server(profile))
+        menu.addSeparator()
+        menu.addAction(tr("Add or change servers …")).triggered.connect(self._change_servers)
+        menu.addAction(tr("Diagnostics of this one …")).triggered.connect(self.show_diagnostics)
+
+    def use_server(self, profile) -> None:
+        """Work with another server from now on; what runs goes on where it was begun."""
+        servers.use(profile)
+        self.forget_error()
+        self._show_server(self.server.state, "")
+        if self.connection() is not None:
+            self.load_editors()
+            self._ask(
+                "Landbrush: earlier results", lambda client: client.jobs(), self.results.show_jobs
+            )
+            self.words.hear_again()
+        elif profile is None:
+            self.wake()
+
+    def _change_servers(self) -> None:
+        self.iface.showOptionsDialog(self.iface.mainWindow(), PAGE)
+        self.use_server(servers.current())
+
     def _use_office_server(self) -> None:
         settings.put("server/local", False)  # as the page will show it
         before = LandbrushOptionsPage.applied
@@ -147,12 +183,14 @@ class ServedForm(DockForm):
 
     def _show_server(self, state, text) -> None:
         if not settings.get("server/local"):
-            self.server_line.setText(tr("Server: {url}", url=settings.get("server/url")))
+            self.server_line.setText(tr("Server: {url}", url=servers.current().name))
+            self.server_line.setToolTip(settings.get("server/url"))
             self.server_button.hide()
             self.setup_card.hide()
             self.server_row.show()
             return
         self.server_button.show()
+        self.server_line.setToolTip("")
         self.server_line.setText(text or tr("Server not started"))
         names = {RUNNING: tr("Stop server"), STARTING: tr("Stop"), INSTALLING: tr("Stop")}
         self.server_button.setText(names.get(state, tr("Start server")))
