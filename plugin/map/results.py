@@ -1,6 +1,7 @@
 """Results as layers of the project: where they stand, which of them is seen, what they say of
 themselves, and the files they lie in."""
 
+import functools
 import json
 from dataclasses import replace
 from datetime import datetime
@@ -32,6 +33,8 @@ SYNTHETIC = (
 LONGEST_IN_PROJECT = 200_000
 """Characters of a manifest that a project holds whole."""
 LONGEST_WORDS = 40
+KEPT_READ = 400
+"""Manifests that are kept as they were read."""
 
 
 # ---- names
@@ -90,7 +93,12 @@ def is_result(layer) -> bool:
 
 def manifest_of(layer):
     """The Manifest of a result; None for a layer that has none, or one that cannot be read."""
-    text = layer.customProperty(MANIFEST, "")
+    return _manifest(layer.customProperty(MANIFEST, ""))
+
+
+@functools.lru_cache(maxsize=KEPT_READ)
+def _manifest(text):
+    """A manifest that was read once is not read again: each new result looks at all others."""
     try:
         return Manifest.from_json(json.loads(text)) if text else None
     except (ValueError, ContractError):

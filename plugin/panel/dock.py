@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from qgis.core import Qgis, QgsProject, QgsRasterLayer
-from qgis.PyQt.QtCore import QEvent, Qt
+from qgis.PyQt.QtCore import QEvent, Qt, QTimer
 from qgis.PyQt.QtGui import QKeySequence, QPixmap
 from qgis.PyQt.QtWidgets import QMenu
 
@@ -274,7 +274,7 @@ class LandbrushDock(SeeingForm):
             layer = self._add(task.path, source, task.manifest)
             if layer is not None:
                 self.made.append((task.key, task.form.seed, layer.id()))
-                self._tell_where()
+                QTimer.singleShot(0, self._tell_where)  # the map comes first
                 if self.go_on.isChecked():
                     self.layer.setLayer(layer)
         else:
