@@ -103,7 +103,7 @@ def damage(ground: Ground, how: Damage, seed: int, hit: Buildings) -> np.ndarray
         light = brightness(ground, debris.MIDDLING)
         for band, role in enumerate(ground.roles):
             mud = aired(ground, band, MUD.get(role, 0.36) * light)
-            out[band] += (mud - out[band]) * 0.5 * np.clip(near, 0, 1) * edge
+            out[band] += (mud - out[band]) * 0.3 * np.clip(near, 0, 1) * edge
     out = out * (1 + (humps(ground, seed) - 1) * np.clip(1.5 * near - 0.3, 0, 1))
     out = _broken_roofs(ground, out, how, hit, seed)
     noise = 0.6 * grain(ground, seed + 9) * np.maximum(near, spread)
@@ -154,7 +154,7 @@ def _spread(ground: Ground, how: Damage, hit: Buildings, edge: np.ndarray, seed:
     away = _reach(ground, hit.are(DESTROYED, SWEPT), _spread_m(how))
     away += 0.25 * _reach(ground, hit.are(BROKEN), 2.5)
     clumps = smoothstep((ground.noise(9.0, seed + 12, 3) - 0.3) / 0.5)
-    cover = 0.62 * how.debris * away * (0.35 + 0.9 * clumps)
+    cover = 0.72 * how.debris * away * (0.35 + 0.9 * clumps)
     if how.cause == TSUNAMI:
         lines = smoothstep((ground.noise(26.0, seed + 13, 3) - 0.52) / 0.2)
         cover = np.maximum(cover, 0.7 * how.debris * how.severity * lines * clumps)

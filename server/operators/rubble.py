@@ -70,7 +70,7 @@ def humps(ground: Ground, seed: int) -> np.ndarray:
     sun = ground.cover.sun
     towards_sun = shifted(humps, 135.0 if sun is None else sun + 180.0, 0.8 / ground.gsd_m)
     slope = np.where(towards_sun > 0, humps - towards_sun, 0)
-    return np.asarray(np.clip(1 + 0.7 * slope, 0.7, 1.2))
+    return np.asarray(np.clip(1 + 0.4 * slope, 0.8, 1.15))
 
 
 def walls(ground: Ground, image: np.ndarray, left: float, hit: Buildings, seed: int) -> np.ndarray:

@@ -52,7 +52,8 @@ class SceneNetwork:
         """
         plain = self._probabilities(rgb, gsd_m, aspect)
         haze = np.clip(np.percentile(rgb.reshape(3, -1), DARK, axis=1) - CLEAR, 0, THICKEST)
-        haze = haze.astype(np.float32).reshape(3, 1, 1)
+        # Air scatters no light more than blue: what is dark green or brown at most is no haze.
+        haze = np.minimum(haze, haze[2]).astype(np.float32).reshape(3, 1, 1)
         # A wide sea is the darkest of its picture without any haze.
         if not haze.any() or plain[CLASSES.index("water")].mean() > SEA:
             return plain

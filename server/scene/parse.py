@@ -30,8 +30,8 @@ PIECE_MEAN = 0.3
 PIECE_ALONE = 0.5
 """Probability from which pixels may belong to a piece, that a whole piece needs in the mean, and
 that one needs which throws no shadow although the sun is known."""
-CORNER = 0.12
-"""Probability of roof, or of what may lie on one, without which no corner is completed."""
+GRASS = 0.7
+"""Probability of grass or water from which on no corner of a roof is completed there."""
 SHADOW_SAYS = 0.45
 """Logarithm of the odds by which the sunward side of a shadow is rather a roof than not, and rather
 not paved: the network has seen shadows too, so they may not say all they know once more."""
@@ -79,9 +79,8 @@ class Parse:
         # What opening took off the corners comes back.
         whole = ndimage.binary_dilation(keep[parts], iterations=thin + 1, mask=likely)
         if name == "roof":
-            # A corner that is plainly something else is none, as beside a tank.
-            may_be = share + self.share("shadow", "tree") > CORNER
-            whole |= straightened(whole) & may_be
+            # A corner that is plainly grass is none, as beside a tank.
+            whole |= straightened(whole) & (self.share("low", "water") < GRASS)
         return np.asarray(ndimage.gaussian_filter(whole.astype(np.float32), 0.45), np.float32)
 
 

@@ -145,7 +145,7 @@ def test_a_picture_is_edited_by_columns_and_rows(tmp_path, picture, more, sign):
     (tmp_path / "p.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
     target = tmp_path / "o.tif"
     command = (
-        f"edit {picture} --polygons {tmp_path}/p.geojson --editor snow --output {target}".split()
+        f"edit {picture} --polygons {tmp_path}/p.geojson --editor fog --output {target}".split()
     )
     done = subprocess.run(
         [sys.executable, "-m", "landbrush.server", *command, *more], capture_output=True, text=True
