@@ -114,19 +114,7 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         self.home = QgsFileWidget()
         self.home.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
         self.home.setFilePath(settings.get("server/home"))
-        self.name = QComboBox()
-        self.name.setEditable(True)
-        self.name.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self.known = {profile.name: profile for profile in servers.profiles()}
-        self.name.addItems(list(self.known))
-        self.name.setCurrentText(settings.get("server/name"))
-        self.name.activated.connect(self._show_profile)
-        self.forget = QToolButton()
-        self.forget.setText(tr("Remove"))
-        self.forget.clicked.connect(self._forget_profile)
-        named = QHBoxLayout()
-        named.addWidget(self.name, 1)
-        named.addWidget(self.forget)
+        named = self._names()
         self.url = QLineEdit(settings.get("server/url"))
         self.auth = QgsAuthConfigSelect()
         self.auth.setConfigId(settings.get("server/authcfg"))
@@ -164,6 +152,23 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         form.addRow(tr("Key of the service"), self.key)
         form.addRow(tr("Results go to (empty: beside the project)"), self.output)
         form.addRow(self.match)
+
+    def _names(self):
+        """The row of the servers' names."""
+        self.name = QComboBox()
+        self.name.setEditable(True)
+        self.name.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.known = {profile.name: profile for profile in servers.profiles()}
+        self.name.addItems(list(self.known))
+        self.name.setCurrentText(settings.get("server/name"))
+        self.name.activated.connect(self._show_profile)
+        self.forget = QToolButton()
+        self.forget.setText(tr("Remove"))
+        self.forget.clicked.connect(self._forget_profile)
+        named = QHBoxLayout()
+        named.addWidget(self.name, 1)
+        named.addWidget(self.forget)
+        return named
 
     def _profile(self):
         """What the fields say now."""

@@ -20,7 +20,7 @@ DUST = 0.6
 MIDDLING = 0.42
 """Brightness between grass and streets beside which materials are as bright as they are said here.
 """
-LENS_PX = 0.85
+LENS_PX = 0.75
 """Blur by which a picture shows what is small."""
 WOOD = {"red": 0.56, "green": 0.47, "blue": 0.4, "pan": 0.5, "nir": 0.58, "swir1": 0.55}
 PLASTER = {"red": 0.8, "green": 0.78, "blue": 0.77, "pan": 0.79, "nir": 0.78, "swir1": 0.7}
