@@ -218,6 +218,8 @@ def _muddy(
     wet = 0.9 - 0.25 * smoothstep((ground.noise(12.0, seed + 41, 4) - 0.45) / 0.3)
     wet = wet * (1 + 0.16 * (ground.noise(3.0, seed + 43, 3) - 0.5))
     fine = ground.luminance / np.maximum(smooth(ground.luminance, 5, 0.3), 0.03)
+    # Cars and kerbs stand out of it.
+    film = film * (1 - 0.75 * smoothstep((np.abs(fine - 1) - 0.12) / 0.15))
     wet = wet * np.clip(fine, 0.7, 1.4) ** (0.6 - 0.4 * thick)
     out = ground.image.copy()
     for band, role in enumerate(ground.roles):

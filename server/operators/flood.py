@@ -17,7 +17,7 @@ from .light import brightness, grain
 # Display brightness of water in a picture of middling exposure, by role: muddy and clear.
 MUDDY = {
     "red": 0.43,
-    "green": 0.403,
+    "green": 0.404,
     "blue": 0.35,
     "pan": 0.45,
     "nir": 0.12,
@@ -315,7 +315,8 @@ def surface_of(
     pale = 0.08 - 0.16 * smoothstep((depth - 0.2) / 1.6) if local is None else 0.0
     texture = 1 + pale + 1.5 * silt + streaks(ground, seed + 3) + drift(ground, seed + 6)
     near = float(np.clip(2.0 - ground.gsd_m, 0, 1))
-    sky = 0.042 * near * smoothstep((ground.noise(70.0, seed + 4, 2) - 0.35) / 0.5)
+    gleam = smoothstep((ground.noise(70.0, seed + 4, 2) - 0.35) / 0.5)
+    sky = 0.045 * near * (0.15 + 0.85 * gleam)
     shade = np.maximum(0.75 * ground.cover.sure("shadow"), _shadow_on_water(ground, stands))
     shade *= 1 - stands
     out = np.empty_like(ground.image)
