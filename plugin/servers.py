@@ -16,6 +16,11 @@ class Profile:
     authcfg: str = ""
     token: str = ""
 
+    @property
+    def title(self) -> str:
+        """What it is called: its address where it has no name."""
+        return self.name or self.url
+
 
 def profiles():
     """Those that were named, in their order."""
@@ -33,13 +38,10 @@ def keep(found) -> None:
 
 
 def current():
-    """The one that is used; None for this computer's own. An address without a name is its own
-    name."""
+    """The one that is used; None for this computer's own."""
     if settings.get("server/local"):
         return None
-    url, authcfg, token = (settings.get(f"server/{key}") for key in ("url", "authcfg", "token"))
-    name = settings.get("server/name") or url
-    return Profile(name, url, authcfg, token)
+    return Profile(*(settings.get(f"server/{key}") for key in ("name", "url", "authcfg", "token")))
 
 
 def use(profile) -> None:

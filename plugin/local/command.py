@@ -9,6 +9,8 @@ from ..translated import tr
 from . import installer
 
 POLL_MS = 200
+USAGE = 2
+"""Exit status of a command that is not understood."""
 SAYS = "landbrush-server: "
 """Before the sentence with which a command fails."""
 
@@ -25,7 +27,9 @@ def run_command(arguments, feedback):
             )
         )
     running = QProcess()
-    running.setProcessEnvironment(installer.child_environment())
+    environment = installer.child_environment()
+    environment.insert("PYTHONUTF8", "1")
+    running.setProcessEnvironment(environment)
     running.setWorkingDirectory(str(Path.home()))
     running.start(str(python), ["-m", "landbrush.server", *arguments])
     if not running.waitForStarted(-1):
@@ -47,6 +51,10 @@ def run_command(arguments, feedback):
             raise Cancelled
     errors = bytes(running.readAllStandardError()).decode("utf8", "replace")
     if running.exitStatus() != QProcess.ExitStatus.NormalExit or running.exitCode():
-        said = errors.rpartition(SAYS)[2].strip() or running.errorString()
+        if running.exitCode() == USAGE:  # an older one does not know the command
+            said = tr("The server on this computer is older than the plugin: press 'Set up' again.")
+        else:
+            lines = errors.rpartition(SAYS)[2].strip().splitlines()
+            said = lines[-1] if lines else running.errorString()
         raise PluginError(said, errors)
     return bytes(running.readAllStandardOutput()).decode("utf8", "replace")

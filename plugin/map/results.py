@@ -33,7 +33,7 @@ SYNTHETIC = (
 LONGEST_IN_PROJECT = 200_000
 """Characters of a manifest that a project holds whole."""
 LONGEST_WORDS = 40
-KEPT_READ = 400
+KEPT_READ = 100
 """Manifests that are kept as they were read."""
 
 
@@ -219,9 +219,15 @@ def seen_over(layer, area, reach):
 
 
 def shown_over(base):
-    """All results that are shown over a layer, the lowest first."""
+    """The results that are shown over a layer and have its bands, the lowest first."""
     order = [node.layerId() for node in QgsProject.instance().layerTreeRoot().findLayers()]
-    found = [one for one in family(base) if is_shown(one)]
+    found = [
+        one
+        for one in family(base)
+        if is_shown(one)
+        and one.bandCount() == base.bandCount()
+        and one.dataProvider().dataType(1) == base.dataProvider().dataType(1)
+    ]
     return sorted(found, key=lambda one: order.index(one.id()), reverse=True)
 
 

@@ -38,7 +38,11 @@ def layer_path(layer):
     if layer.providerType() != "gdal":
         return None
     path = Path(layer.source().split("|")[0])
-    return path if path.is_file() and path.suffix.lower() not in COPIED else None
+    try:
+        there = path.is_file()
+    except OSError:  # no name of a file: too long, or with what names cannot hold
+        return None
+    return path if there and path.suffix.lower() not in COPIED else None
 
 
 def file_of(layer, wanted):

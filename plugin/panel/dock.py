@@ -336,14 +336,14 @@ class LandbrushDock(SeeingForm):
 
     def event(self, event):
         """F1 anywhere in the panel is its own help, not QGIS's."""
-        if event.type() == QEvent.Type.ShortcutOverride and event.key() == Qt.Key.Key_F1:
+        if event.type() == QEvent.Type.ShortcutOverride and _asks_for_help(event):
             event.accept()
             return True
         return super().event(event)
 
     def keyPressEvent(self, event) -> None:
         """F1: the guide."""
-        if event.key() == Qt.Key.Key_F1:
+        if _asks_for_help(event):
             self.show_help()
         else:
             super().keyPressEvent(event)
@@ -369,3 +369,8 @@ class LandbrushDock(SeeingForm):
             tool.dispose()
         self.server.blockSignals(True)
         self.server.stop(closing=True)
+
+
+def _asks_for_help(event) -> bool:
+    """Whether a key is F1 alone: Shift+F1 is QGIS's."""
+    return event.key() == Qt.Key.Key_F1 and not event.modifiers()

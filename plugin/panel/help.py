@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from qgis.core import QgsProject, QgsRasterLayer
-from qgis.PyQt.QtCore import QUrl
-from qgis.PyQt.QtGui import QDesktopServices, QImage, QTextDocument
+from qgis.PyQt.QtCore import QSize, QUrl
+from qgis.PyQt.QtGui import QDesktopServices, QImageReader, QTextDocument
 from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout
 
 from .. import settings
@@ -36,15 +36,22 @@ class Page(QTextBrowser):
         """Show a file of the folder docs."""
         self.shown = name
         self.document().setBaseUrl(QUrl.fromLocalFile(f"{DOCS}/"))
-        self.setMarkdown((DOCS / name).read_text("utf8"))
+        text = (DOCS / name).read_text("utf8")
+        if hasattr(self, "setMarkdown"):
+            self.setMarkdown(text)
+        else:  # before Qt 5.14
+            self.setPlainText(text)
 
     def loadResource(self, kind, url):
         """Called by Qt for each picture."""
         path = DOCS / Path(url.path()).name
         if int(kind) != IMAGE or not path.is_file():
             return super().loadResource(kind, url)
-        image = QImage(str(path))
-        return image if image.width() <= WIDEST_PX else image.scaledToWidth(WIDEST_PX)
+        reader = QImageReader(str(path))
+        size = reader.size()
+        if size.width() > WIDEST_PX:
+            reader.setScaledSize(QSize(WIDEST_PX, size.height() * WIDEST_PX // size.width()))
+        return reader.read()
 
     def _follow(self, url) -> None:
         name = Path(url.path()).name
@@ -59,14 +66,14 @@ class Page(QTextBrowser):
 class SampleTask(BackgroundTask):
     """Writes the sample. Signal `ended(task)`; then `error` may be set."""
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self) -> None:
         super().__init__(tr("Landbrush: sample"))
-        self.target = target
+        self.target = Path()  # until it is known where results go
 
     def work(self) -> None:
-        """Write it where it is not there yet."""
+        """Write it where results go, unless it is there."""
+        self.target = settings.output_folder() / SAMPLE
         if not self.target.is_file():
-            self.target.parent.mkdir(parents=True, exist_ok=True)
             run_command(["library", "sample", str(self.target)], self.feedback)
 
 
@@ -98,14 +105,19 @@ class Help(QDialog):
 
     def add_sample(self) -> None:
         """Write the sample in the background, and add it as a layer that the panel edits."""
-        task = SampleTask(settings.output_folder() / SAMPLE)
+        task = SampleTask()
         self.sample.setEnabled(False)
         self.run(task, lambda well: self._written(task.target, well))
 
     def _written(self, target, well) -> None:
         self.sample.setEnabled(True)
-        if well:
-            layer = QgsRasterLayer(str(target), tr("Sample of Landbrush"))
-            QgsProject.instance().addMapLayer(layer)
+        if not well:
+            return
+        project = QgsProject.instance()
+        here = [one for one in project.mapLayers().values() if one.source() == str(target)]
+        layer = here[0] if here else QgsRasterLayer(str(target), tr("Sample of Landbrush"))
+        if layer.isValid():
+            if not here:
+                project.addMapLayer(layer)
             self.iface.setActiveLayer(layer)
             self.iface.zoomToActiveLayer()

@@ -161,7 +161,7 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         self.known = {profile.name: profile for profile in servers.profiles()}
         self.name.addItems(list(self.known))
         self.name.setCurrentText(settings.get("server/name"))
-        self.name.activated.connect(self._show_profile)
+        self.name.editTextChanged.connect(self._show_profile)
         self.forget = QToolButton()
         self.forget.setText(tr("Remove"))
         self.forget.clicked.connect(self._forget_profile)
@@ -183,9 +183,16 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
             self.token.setText(profile.token)
 
     def _forget_profile(self) -> None:
-        self.known.pop(self.name.currentText(), None)
-        self.name.removeItem(self.name.findText(self.name.currentText()))
-        self.name.setCurrentText("")
+        """Take the one that is shown away, and show the next one or none."""
+        name = self.name.currentText()
+        self.known.pop(name, None)
+        self.name.removeItem(max(self.name.findText(name), -1))
+        left = next(iter(self.known), "")
+        for field in (self.url, self.token):
+            field.clear()
+        self.auth.setConfigId("")
+        self.name.setEditText(left)
+        self._show_profile(left)
 
     def apply(self) -> None:
         """Called by QGIS when the user accepts."""

@@ -177,7 +177,14 @@ class SeeingForm(AskingForm):
         if any(target.exists() and target.samefile(one) for one in files):
             raise PluginError(tr("{path} is one of the files that are read.", path=target))
         task = FlattenTask(files[0], files[1:], target)
-        self._written_by(task, target, lambda: add_flattened(target, base))
+        name = base.id()
+
+        def show() -> None:
+            here = QgsProject.instance().mapLayer(name)
+            if here is not None:  # the project may be another one by now
+                add_flattened(target, here)
+
+        self._written_by(task, target, show)
 
     def _copy(self, files, target) -> None:
         """Copy a result in the background, with what lies beside it."""
@@ -200,7 +207,11 @@ class SeeingForm(AskingForm):
                 self._fail(done.error)
                 return
             if then is not None:
-                then()
+                try:
+                    then()
+                except PluginError as error:
+                    self._fail(error)
+                    return
             self.say(tr("Written: {path}", path=target))
 
         task.ended.connect(ended)

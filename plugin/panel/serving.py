@@ -34,6 +34,7 @@ class ServedForm(DockForm):
         super().__init__(iface.mapCanvas(), parent)
         self.iface = iface
         self.tasks: list = []  # that run
+        self.asked = 0  # how often another server was chosen
         self.help: Optional[Help] = None  # until it is asked for
         self.infos: dict[str, EditorInfo] = {}
         self.last_error = self.error_item = None
@@ -140,11 +141,12 @@ class ServedForm(DockForm):
         """Servers by name, the one that works ticked; made anew each time it is opened."""
         menu, used = self.servers_button.menu(), servers.current()
         menu.clear()
+        menu.setToolTipsVisible(True)
         named = servers.profiles()
-        if used is not None and used.name not in [one.name for one in named]:
-            named.append(used)
+        if used is not None and used not in named:
+            named = [one for one in named if one.name != used.name] + [used]
         for profile in (None, *named):
-            action = menu.addAction(tr("This computer") if profile is None else profile.name)
+            action = menu.addAction(tr("This computer") if profile is None else profile.title)
             action.setCheckable(True)
             action.setChecked(profile == used)
             action.setToolTip("" if profile is None else profile.url)
@@ -156,6 +158,8 @@ class ServedForm(DockForm):
     def use_server(self, profile) -> None:
         """Work with another server from now on; what runs goes on where it was begun."""
         servers.use(profile)
+        self.asked += 1  # what the other one still answers is no answer of this one
+        self.results.show_jobs([])
         self.forget_error()
         self._show_server(self.server.state, "")
         if self.connection() is not None:
@@ -168,8 +172,10 @@ class ServedForm(DockForm):
             self.wake()
 
     def _change_servers(self) -> None:
+        before = LandbrushOptionsPage.applied
         self.iface.showOptionsDialog(self.iface.mainWindow(), PAGE)
-        self.use_server(servers.current())
+        if LandbrushOptionsPage.applied != before:
+            self.use_server(servers.current())
 
     def _use_office_server(self) -> None:
         settings.put("server/local", False)  # as the page will show it
@@ -183,7 +189,7 @@ class ServedForm(DockForm):
 
     def _show_server(self, state, text) -> None:
         if not settings.get("server/local"):
-            self.server_line.setText(tr("Server: {url}", url=servers.current().name))
+            self.server_line.setText(tr("Server: {url}", url=servers.current().title))
             self.server_line.setToolTip(settings.get("server/url"))
             self.server_button.hide()
             self.setup_card.hide()
@@ -323,9 +329,12 @@ class ServedForm(DockForm):
         if connection is None:
             return False
         task = CallTask(title, call, connection)
+        asked = self.asked
 
         def answered(done) -> None:
             self.tasks.remove(done)
+            if asked != self.asked:
+                return  # of a server that is not used any more
             if done.error is None:
                 if isinstance(self.last_error, ServerUnreachable):
                     self.forget_error()

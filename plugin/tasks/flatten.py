@@ -1,17 +1,16 @@
 """A raster and results of its edits written as one file."""
 
-from pathlib import Path
-
 from ..errors import PluginError
 from ..local.command import run_command
+from ..map.sources import layer_path
 from ..translated import tr
 from .task import BackgroundTask
 
 
 def file_on_disk(layer):
     """The file of a raster layer; raises PluginError where it has none on this computer."""
-    path = Path(layer.source().split("|")[0])
-    if not path.is_file():
+    path = layer_path(layer)
+    if path is None:
         raise PluginError(
             tr(
                 "'{name}' is no file on this computer. Save it as a GeoTIFF (Export > Save As, raw "

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import functools
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +23,17 @@ from ..contract.requests import (
     RasterRef,
 )
 from ..contract.words import Interpretation
-from ..ground.errors import BadRequest, NoSpace
+from ..ground.errors import BadRequest
 from ..jobs.asked import answer
 from ..workers.children import Children
 from .edit_arguments import add_arguments, add_output, examples_of, ground_files, option
 from .home import add_models, model_folder_of, models_of, shipped_editors
 from .reading import (
+    STALE,
     Files,
     add_roots,
     ask,
+    beside_output,
     check_targets,
     check_there,
     print_progress,
@@ -45,7 +45,6 @@ ASIDE = {
     AREAS_FILE: "the edited areas, which are too many for the result itself; keep it beside",
 }
 """What lies beside some results."""
-STALE = (".ovr", ".msk", ".msk.ovr")
 """Behind the name of a result that is replaced: of the old one, which GDAL would still read."""
 
 
@@ -94,7 +93,7 @@ def _edit(given: argparse.Namespace) -> int:
     read = [path for path in (*rasters, *shapes) if path is not None]
     check_targets(given, read, (given.output, beside, *aside.values()))
     models = model_folder_of(given)
-    with _beside_output(given.output.parent) as folder:
+    with beside_output(given.output.parent) as folder:
         check_there(read)
         files = Files(rasters, shapes, tuple(given.root), (Path(folder),))
         with workers_for(given.home, files, models.given) as workers:
@@ -133,21 +132,6 @@ def _named(given: argparse.Namespace) -> tuple[tuple[Path | None, ...], tuple[Pa
     shapes = tuple(Path(str(path).partition(LAYER_NAME)[0]) for path in named if path is not None)
     shapes += tuple(one[2] for one in shown if len(one) > 2)
     return (*rasters, *(path for one in shown for path in one[:2])), shapes
-
-
-@contextlib.contextmanager
-def _beside_output(parent: Path) -> Iterator[str]:
-    """A folder for drafts, on the disk that the result will lie on; raises NoSpace where nothing
-    can be written there."""
-    try:
-        made = tempfile.TemporaryDirectory(prefix=".landbrush-", dir=parent)
-    except OSError as error:
-        raise NoSpace(
-            f"--output: nothing can be written in {parent.absolute()} ({error.strerror}). Choose "
-            "another folder."
-        ) from error
-    with made as folder:
-        yield folder
 
 
 def _request(given: argparse.Namespace, workers: Children) -> EditRequest:

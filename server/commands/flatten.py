@@ -5,9 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..contract.bundle import AREAS_END
+from ..contract.bundle import KEPT_BESIDE
 from ..ground.settings import default_home
-from .reading import Files, add_roots, check_targets, check_there, print_progress, workers_for
+from .reading import (
+    STALE,
+    Files,
+    add_roots,
+    beside_output,
+    check_targets,
+    check_there,
+    print_progress,
+    workers_for,
+)
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -29,21 +38,29 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 def _flatten(given: argparse.Namespace) -> int:
     read = (given.raster, *given.results)
     check_there(read)
-    beside = given.output.with_name(given.output.name + AREAS_END)
-    check_targets(given, read, (given.output, beside))
-    files = Files(read, roots=tuple(given.root), writes=(given.output.absolute().parent,))
-    with workers_for(default_home(), files) as workers:
-        told = workers.edit_by(
-            "flatten file",
-            {
-                "raster": str(given.raster.absolute()),
-                "over": [str(path.absolute()) for path in given.results],
-                "target": str(given.output.absolute()),
-            },
-            print_progress,
-        )
+    output = given.output
+    beside = [output.with_name(output.name + end) for end in KEPT_BESIDE]
+    check_targets(given, read, (output, *beside))
+    with beside_output(output.parent) as folder:
+        files = Files(read, roots=tuple(given.root), writes=(Path(folder),))
+        draft = Path(folder).absolute() / output.name
+        about = {
+            "raster": str(given.raster.absolute()),
+            "over": [str(path.absolute()) for path in given.results],
+            "target": str(draft),
+        }
+        with workers_for(default_home(), files) as workers:
+            told = workers.edit_by("flatten file", about, print_progress)
+        for stale in (*beside, *(output.with_name(output.name + end) for end in STALE)):
+            stale.unlink(missing_ok=True)
+        for path in beside:
+            made = draft.with_name(path.name)
+            if made.is_file():
+                made.replace(path)
+        draft.replace(output)
+    several = "result" if told["results"] == 1 else "results"
     print(
-        f"{given.output}: {told['results']} results on {given.raster.name}, "
+        f"{output}: {told['results']} {several} on {given.raster.name}, "
         f"{told['pixels']:,} pixels are not the raster's."
     )
     return 0

@@ -6,15 +6,19 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..ground.errors import BadRequest, CannotEdit, Forbidden, ServerError
+from ..ground.errors import BadRequest, CannotEdit, Forbidden, NoSpace, ServerError
 from ..jobs.workplace import Fault, Lost
 from ..models.weights import ModelFolder
 from ..workers.children import Children, Place
+
+STALE = (".ovr", ".msk", ".msk.ovr")
+"""Ends of what may lie beside an older file of a name, and would be read with the new one."""
 
 
 @dataclass(frozen=True)
@@ -129,3 +133,18 @@ def print_progress(told: Mapping[str, Any]) -> None:
     if sys.stderr.isatty():
         line = f"\r{told['stage']} {told['step']}/{told['steps']} {told.get('note', '')}   "
         print(line, end="", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def beside_output(parent: Path) -> Iterator[str]:
+    """A folder for drafts, on the disk that the result will lie on; raises NoSpace where nothing
+    can be written there."""
+    try:
+        made = tempfile.TemporaryDirectory(prefix=".landbrush-", dir=parent)
+    except OSError as error:
+        raise NoSpace(
+            f"--output: nothing can be written in {parent.absolute()} ({error.strerror}). Choose "
+            "another folder."
+        ) from error
+    with made as folder:
+        yield folder

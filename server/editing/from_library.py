@@ -118,7 +118,7 @@ def row_direction(seen: np.ndarray, usable: np.ndarray) -> float | None:
     if not inner.any():
         return None
     xx, yy, xy = (float(part[inner].mean()) for part in (right * right, down * down, right * down))
-    if np.hypot(xx - yy, 2 * xy) < IN_ROWS * (xx + yy):
+    if np.hypot(xx - yy, 2 * xy) <= IN_ROWS * (xx + yy):
         return None
     return float(np.degrees(0.5 * np.arctan2(2 * xy, xx - yy)) % 180)
 

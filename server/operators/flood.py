@@ -108,12 +108,12 @@ WAVES_M = 0.25
 RIPPLES_M = 0.12
 TUFTS_M = 0.05
 """The same over some metres, and over a pixel or two."""
-OPAQUE = (0.84, 0.95)
+OPAQUE = (0.93, 0.98)
 """Even brown water lets a trace of the ground through, more where it is shallow."""
 SHORE_M = 0.03
 FILM_M = 0.2
 """A shore is a line: where the ground's own height is not known, water of a thumb's depth hides the
-ground as if it were a foot deeper."""
+ground as if it were two hands deeper."""
 FULL_GRAIN = 1.05
 """Water gets a little more grain than was measured: its calm surface shows it the most."""
 CAR_M = 1.5
@@ -182,7 +182,8 @@ def _already(ground: Ground, how: Flood) -> np.ndarray:
     local = local_water(ground)
     if local is None:
         return 0.15 * there
-    seen = [band for band in range(len(local)) if ground.band_is_colour(band)]
+    every = range(len(local))
+    seen = [band for band in every if ground.band_is_colour(band)] or list(every)
     apart = ndimage.gaussian_filter(
         np.abs(ground.image[seen] - local[seen, None, None]).mean(axis=0), 1.5
     )
@@ -265,8 +266,8 @@ def standing(ground: Ground, how: Flood, depth: np.ndarray) -> np.ndarray:
     # What stands on a dark roof, vents and stairs, is a part of it.
     around = max(1, round(ON_ROOFS_M / 2 / ground.gsd_m))
     dark = np.pad(cover.share("shadow") > 0.5, around, mode="edge")
-    dark = ndimage.binary_fill_holes(ndimage.binary_closing(dark, iterations=around))
-    dark = wide(dark[around:-around, around:-around], SHADOW_TO_M / ground.gsd_m)
+    dark = ndimage.binary_closing(dark, iterations=around)[around:-around, around:-around]
+    dark = wide(dark, SHADOW_TO_M / ground.gsd_m)
     # Dark soil and ponds are taken for shadow, too, but lie beside no house.
     beside = ndimage.binary_dilation(roofs > 0.5, iterations=around)
     dark = dark * touching(dark > 0.1, beside) * above
@@ -313,11 +314,14 @@ def surface_of(
     if local is not None:
         silt *= 0.35
     pale = 0.08 - 0.16 * smoothstep((depth - 0.2) / 1.6) if local is None else 0.0
-    texture = 1 + pale + 1.5 * silt + streaks(ground, seed + 3) + drift(ground, seed + 6)
+    texture = 1 + pale + 1.5 * silt + streaks(ground, seed + 3) + drift(ground, seed + 3)
     near = float(np.clip(2.0 - ground.gsd_m, 0, 1))
     gleam = smoothstep((ground.noise(70.0, seed + 4, 2) - 0.35) / 0.5)
     sky = 0.045 * near * (0.15 + 0.85 * gleam)
-    shade = np.maximum(0.75 * ground.cover.sure("shadow"), _shadow_on_water(ground, stands))
+    # What throws a shadow has to stand out of the water.
+    above = smoothstep((how.object_height_m - depth) / 0.6)
+    left = 0.55 * near * ground.cover.sure("shadow") * above
+    shade = np.maximum(left, _shadow_on_water(ground, stands))
     shade *= 1 - stands
     out = np.empty_like(ground.image)
     specks = grain(ground, seed + 9)

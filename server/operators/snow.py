@@ -104,6 +104,8 @@ def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
     """The image (C, H, W) under snow: its brightness is that of light on the ground, not of the
     ground's own colours; roof planes and shadows stay, crowns are twigs or needles with snow on
     them, and water, steep walls and driven roads keep less."""
+    if how.cover <= 0:
+        return ground.image.copy()
     amount, bare_road = _cover_of(ground, how, seed)
     shade = _shade(ground)
     relief = _relief(ground, how, shade)
@@ -120,7 +122,9 @@ def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
     texture = np.clip(ground.luminance / np.maximum(calm, 0.03), 0.5, 1.8) ** 0.9
     grey = np.clip(calm, 0.06, 0.7)
     white_on = amount * (1 - crowns * (1 - _on_crowns(ground, how, seed)))
-    out = _swept(ground) if how.roads == CLEARED else ground.image.copy()
+    out = ground.image.copy()
+    if how.roads == CLEARED:
+        out += (_swept(ground) - out) * ground.rim(2.0, 0.0, seed) * min(1.0, 2 * how.cover)
     for band, role in enumerate(ground.roles):
         white = SUNLIT.get(role, 0.9) * (1 - shade) + SHADED.get(role, 0.57) * shade
         driven = SLUSH.get(role, 0.6) * (1 - 0.5 * shade)

@@ -103,9 +103,12 @@ def disclosed_by(dataset: rasterio.DatasetReader, box: Box, rasters: Rasters) ->
             off = box_over(dataset, result, path.name)
             seen = Box(box.col - off.col, box.row - off.row, box.width, box.height)
             more = disclosed(result, seen, path)
+        # Of edits before it a result tells what those tell themselves; its own is one more, even
+        # where words, editor and seed are those of another.
+        earlier = (one for one in more.history[:-1] if one not in found.history)
         found = Disclosed(
             (*found.areas, *more.areas),
-            (*found.history, *(one for one in more.history if one not in found.history)),
+            (*found.history, *earlier, *more.history[-1:]),
             found.coarse or more.coarse,
         )
     return found

@@ -11,42 +11,54 @@ import numpy as np
 import rasterio
 import shapely
 from rasterio.features import rasterize
+from scipy import ndimage
 
 from ..contract.bundle import AREAS_END
 from ..ground.errors import BadRequest, PromiseBroken
-from ..ground.files import whole_file
+from .classes import classes_of
 from .composed import box_over, disclosed_by
 from .disclosure import disclosed, disclosure_of_history
-from .geotiff import Mosaic, Patch, WriteOptions, write_geotiff
+from .geotiff import Mosaic, WriteOptions, write_geotiff
 from .grid import Box
 from .metadata import metadata_of
 from .raster import OnPart, opened, part_side, profile_of
 from .rasters import Rasters
 from .source_type import EDITED
 
+SIDECAR_END = ".aux.xml"
+
 
 @dataclass(frozen=True)
 class _Over:
-    """A result that is laid over the raster. `dataset`: opened. `box`: where on the raster.
-    `edited`: its last edit's ground, in the raster's CRS; None: not told."""
+    """A result that is laid over the raster. `dataset`: opened. `name`: of its file. `box`: where
+    on the raster. `edited`: the ground that it says was edited, in the raster's CRS, also by the
+    edits that it was made over. `coarse`: that holds more ground than was edited."""
 
     dataset: rasterio.DatasetReader
+    name: str
     box: Box
-    edited: shapely.Geometry | None
+    edited: shapely.Geometry
+    coarse: bool
 
-    def laid(self, part: Box, beneath: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    def laid(self, part: Box, beneath: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Its pixels (C, h, w) in a part of the raster that lies in its box, and which of them are
-        its own (h, w): what it says to have edited, and what differs from the raster (C, h, w);
-        None where there are none."""
-        values = self.dataset.read(window=part.relative_to(self.box).window)
-        own = (_bits(values) != _bits(beneath)).any(axis=(0, -1))
-        if self.edited is not None:
-            # An edit may have put back what lies beneath: there it hides the results below it.
-            place = rasterio.windows.transform(
-                part.relative_to(self.box).window, self.dataset.transform
+        its own (h, w): what it says was edited, since an edit may have put back what lies beneath,
+        and what differs from the raster (C, h, w) there. Raises BadRequest where it differs
+        elsewhere: it was made from another raster."""
+        window = part.relative_to(self.box).window
+        values = self.dataset.read(window=window)
+        differs = (_bits(values) != _bits(beneath)).any(axis=(0, -1))
+        place = rasterio.windows.transform(window, self.dataset.transform)
+        shape = differs.shape
+        own = rasterize([self.edited], out_shape=shape, transform=place) > 0
+        touched = rasterize([self.edited], out_shape=shape, transform=place, all_touched=True) > 0
+        strange = int((differs & ~ndimage.binary_dilation(touched, np.ones((3, 3)))).sum())
+        if strange:
+            raise BadRequest(
+                f"over: {self.name} was not made from this raster: {strange:,} pixels of it differ "
+                "where it says that nothing was edited."
             )
-            own |= rasterize([self.edited], out_shape=own.shape, transform=place) > 0
-        return (values, own) if own.any() else None
+        return values, differs if self.coarse else own | differs
 
 
 def _bits(values: np.ndarray) -> np.ndarray:
@@ -58,32 +70,37 @@ def flatten(
     rasters: Rasters, target: Path, progress: OnPart = lambda part, parts: None
 ) -> dict[str, int]:
     """Write a raster with the edits of `rasters.over` on it, the lowest first, as a
-    cloud-optimised GeoTIFF; how many pixels differ from the raster, and how many results took part.
+    cloud-optimised GeoTIFF with what lies beside it; how many pixels differ from the raster, and
+    how many results took part. Where a result fails, or the file is not right, some of it may lie
+    in the folder of `target`: that is to be a folder for drafts.
 
     Of each result its edited pixels count: where two windows overlap, the upper one hides the lower
-    one's edit only where it was edited itself. Raises BadRequest where a result was not made from
-    the raster, PromiseBroken where the file does not hold just that, NoSpace.
+    one's edit only where it was edited. Raises BadRequest where a result was not made from the
+    raster, PromiseBroken where the file does not hold just that, NoSpace.
     """
     if not rasters.over:
         raise BadRequest("Name at least one result that is laid over the raster.")
     with contextlib.ExitStack() as stack:
         base = stack.enter_context(opened(rasters.raster, rasters.roots))
         over = [stack.enter_context(_opened(base, path, rasters)) for path in rasters.over]
+        profile = profile_of(base)
         box = Box(0, 0, base.width, base.height)
         parts = list(box.squares(part_side(base)))
-        patches = [patch for part in parts for patch in _patches(base, over, part)]
         told = disclosure_of_history(disclosed_by(base, box, rasters))
         kept = metadata_of(base)
         options = WriteOptions(
             cog=True,
             tags=told.tags,
-            changed=_changed(base, patches),
-            source_type=EDITED if told.tags else "",
+            changed=_changed(base, over, parts),
+            classes=classes_of(base, profile) is not None,
+            source_type=EDITED,
             metadata=kept,
         )
-        with whole_file(target) as draft:
-            write_geotiff(base, Mosaic(box, patches), draft, options, progress)
-            differing = _checked(base, over, draft, parts)
+        mosaic = Mosaic(box, laid=lambda part, values: _lay(over, part, values))
+        write_geotiff(base, mosaic, target, options, progress)
+        differing = _checked(base, over, target, parts)
+        if kept.sidecar:
+            target.with_name(target.name + SIDECAR_END).write_text(kept.sidecar, encoding="utf8")
         if told.areas:
             crs = "" if base.crs is None else base.crs.to_wkt(version="WKT2_2019")
             told.write_areas(target.with_name(target.name + AREAS_END), crs)
@@ -99,66 +116,63 @@ def _opened(base: rasterio.DatasetReader, path: Path, rasters: Rasters) -> Itera
                 f"{path.name} does not say where on the raster it lies, and has another size."
             )
         box = box_over(base, dataset, path.name)
-        whole = Box(0, 0, dataset.width, dataset.height)
-        areas = disclosed(dataset, whole, path).areas
-        yield _Over(dataset, box, areas[-1][0] if areas else None)
+        told = disclosed(dataset, Box(0, 0, dataset.width, dataset.height), path)
+        if told.mask is None:
+            raise BadRequest(f"{path.name} does not say what was edited in it: it is no result.")
+        yield _Over(dataset, path.name, box, told.mask, told.coarse)
 
 
-def _patches(base: rasterio.DatasetReader, over: Sequence[_Over], part: Box) -> Iterator[Patch]:
-    """What is laid over a part of the raster, the lowest first."""
+def _lay(over: Sequence[_Over], part: Box, values: np.ndarray) -> None:
+    """Lay the results over a part of the raster (C, h, w), the lowest first."""
+    was = values.copy()
     for one in over:
         both = one.box.clipped(part)
-        if not (both.width and both.height):
-            continue
-        found = one.laid(both, base.read(window=both.window))
-        if found is not None:
-            yield Patch(both, *found)
+        if both.width and both.height:
+            rows, cols = both.relative_to(part).slices
+            pixels, own = one.laid(both, was[:, rows, cols])
+            values[:, rows, cols][:, own] = pixels[:, own]
 
 
-def _changed(base: rasterio.DatasetReader, patches: Sequence[Patch]) -> frozenset[int]:
+def _changed(
+    base: rasterio.DatasetReader, over: Sequence[_Over], parts: Sequence[Box]
+) -> frozenset[int]:
     """Numbers of the bands, from 0, in which something differs from the raster."""
     found: set[int] = set()
-    for patch in patches:
-        if len(found) == base.count:
-            break
-        was = base.read(window=patch.box.window)
-        assert patch.only is not None
-        differs = (_bits(was) != _bits(patch.pixels)).any(axis=-1)
-        found |= set(np.flatnonzero(differs[:, patch.only].any(axis=1)).tolist())
+    for part in parts:
+        if len(found) < base.count and any(one.box.clipped(part).width for one in over):
+            was = base.read(window=part.window)
+            made = was.copy()
+            _lay(over, part, made)
+            differs = (_bits(was) != _bits(made)).any(axis=-1)
+            found |= set(np.flatnonzero(differs.any(axis=(1, 2))).tolist())
     return frozenset(found)
 
 
 def _checked(
-    base: rasterio.DatasetReader, over: Sequence[_Over], draft: Path, parts: Sequence[Box]
+    base: rasterio.DatasetReader, over: Sequence[_Over], written: Path, parts: Sequence[Box]
 ) -> int:
     """How many pixels of the file differ from the raster; raises PromiseBroken where it is on
     another grid, or a pixel is neither the raster's nor that of the uppermost result which is its
     own there."""
     differing = 0
-    with rasterio.open(draft) as made:
-        same = (made.crs, made.shape, made.count, made.dtypes) == (
-            base.crs,
-            base.shape,
-            base.count,
-            base.dtypes,
+    with rasterio.open(written) as made:
+        same = all(
+            getattr(made, name) == getattr(base, name)
+            for name in ("crs", "transform", "shape", "count", "dtypes", "scales", "offsets")
         )
-        if not same or made.transform != base.transform:
+        if not same or repr(made.nodatavals) != repr(base.nodatavals):
             raise PromiseBroken("The file that was written has another grid than the raster.")
+        masked = profile_of(base).has_mask
         for part in parts:
             was = base.read(window=part.window)
             wanted = was.copy()
-            for one in over:
-                both = one.box.clipped(part)
-                found = None
-                if both.width and both.height:
-                    rows, cols = both.relative_to(part).slices
-                    found = one.laid(both, was[:, rows, cols])
-                if found is not None:
-                    values, own = found
-                    wanted[:, rows, cols][:, own] = values[:, own]
+            _lay(over, part, wanted)
             here = made.read(window=part.window)
-            masks = [file.dataset_mask(window=part.window) for file in (base, made)]
-            if not np.array_equal(_bits(here), _bits(wanted)) or not np.array_equal(*masks):
+            right = np.array_equal(_bits(here), _bits(wanted))
+            if right and masked:  # a mask of its own; nodata is in the pixels
+                masks = [file.dataset_mask(window=part.window) for file in (base, made)]
+                right = np.array_equal(*masks)
+            if not right:
                 raise PromiseBroken(
                     "The file that was written does not hold the pixels of the raster and its "
                     "results; it was not kept."

@@ -7,7 +7,7 @@ import copy
 import os
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,10 +134,12 @@ class Patch:
 @dataclass(frozen=True)
 class Mosaic:
     """What is written. `box`: window of the raster, in its pixels. `patches`: edited windows, laid
-    over it in their order."""
+    over it in their order. `laid`: what is done to the pixels (C, h, w) of each part besides, for
+    patches that are too many to hold."""
 
     box: Box
     patches: Sequence[Patch] = ()
+    laid: Callable[[Box, np.ndarray], None] | None = None
 
 
 def write_geotiff(
@@ -200,6 +202,8 @@ def _write_draft(
                 )
                 for patch in patches:
                     _lay(values, part, patch)
+                if mosaic.laid is not None:
+                    mosaic.laid(part, values)
                 here = part.relative_to(box).window
                 out.write(values, window=here)
                 if profile.has_mask:

@@ -28,10 +28,11 @@ OVERLAP_PX = 192
 DARK = 0.5
 CLEAR = 0.2
 THICKEST = 0.6
-SEA = 0.2
+FAINT = 0.02
+SEA = (0.1, 0.3)
 """Percentile that is as dark as a picture gets, how bright that is where the air is clear, and the
 most light of haze that is taken off before the network looks: through it, roofs are roads. Not
-where it sees more than this share of water."""
+where it is hardly any, and less the more of the picture is water, of these shares."""
 MIDDLE = (0.3, 0.5)
 """Median brightness that it is used to; darker and brighter pictures are brought there by a
 gain."""
@@ -52,11 +53,14 @@ class SceneNetwork:
         """
         plain = self._probabilities(rgb, gsd_m, aspect)
         haze = np.clip(np.percentile(rgb.reshape(3, -1), DARK, axis=1) - CLEAR, 0, THICKEST)
+        # A wide sea is the darkest of its picture without any haze.
+        water = float(plain[CLASSES.index("water")].mean())
+        haze *= float(np.clip((SEA[1] - water) / (SEA[1] - SEA[0]), 0, 1))
         # Air scatters no light more than blue: what is dark green or brown at most is no haze.
         haze = np.minimum(haze, haze[2]).astype(np.float32).reshape(3, 1, 1)
-        # A wide sea is the darkest of its picture without any haze.
-        if not haze.any() or plain[CLASSES.index("water")].mean() > SEA:
+        if haze.max() < FAINT:
             return plain
+        del plain
         return self._probabilities((rgb - haze) / (1 - haze), gsd_m, aspect)
 
     def _probabilities(self, rgb: np.ndarray, gsd_m: float, aspect: float) -> np.ndarray:

@@ -81,12 +81,14 @@ def test_the_options_name_change_and_remove_servers(qgis_app):
     assert servers.current().name == "Second" and settings.token() == "secret"
     page = LandbrushOptionsPage()
     page.name.setCurrentIndex(page.name.findText("Office"))
-    page.name.activated.emit(page.name.currentIndex())
     assert page.url.text() == "http://10.0.0.2:8765"
     page.forget.click()
-    page.name.setEditText("Second")
+    assert page.name.currentText() == "Second" and page.url.text() == "http://10.0.0.3:8765"
     page.apply()
-    assert [one.name for one in servers.profiles()] == ["Second"]
+    assert servers.profiles() == [Profile("Second", "http://10.0.0.3:8765", "", "secret")]
+    page = LandbrushOptionsPage()
+    page.forget.click()
+    assert (page.name.currentText(), page.url.text(), page.token.text()) == ("", "", "")
 
 
 def test_one_is_chosen_in_the_panel_and_works_with_all_it_has(served, office, raster, helpers):
