@@ -249,12 +249,12 @@ def test_a_start_that_cannot_be_says_why(tmp_path, capsys, options, said):
 
 
 def test_a_folder_where_nothing_can_be_written_is_named(tmp_path, rgb, capsys, monkeypatch):
-    from landbrush.server.commands import edit
+    from landbrush.server.commands import reading
 
     def refuse(**_):
         raise PermissionError(13, "Permission denied", ".landbrush-x")
 
-    monkeypatch.setattr(edit.tempfile, "TemporaryDirectory", refuse)
+    monkeypatch.setattr(reading.tempfile, "TemporaryDirectory", refuse)
     wanted = ["edit", str(rgb), "--polygons", "a.json", "--output", str(tmp_path / "out.tif")]
     assert command.main(wanted) == 1
     said = capsys.readouterr().err
