@@ -256,19 +256,19 @@ class DockForm(QgsDockWidget):
         self.servers_button.setAccessibleName(tr("Choose the server"))
         self.servers_button.setMenu(QMenu(self.servers_button))
         self.server_row = QWidget()
-        for row, pair in (
-            (QHBoxLayout(), (self.run_button, self.cancel_button)),
-            (
-                QHBoxLayout(self.server_row),
-                (self.server_line, self.servers_button, self.server_button),
-            ),
-        ):
-            row.setContentsMargins(0, 0, 0, 0)
-            row.addWidget(pair[0], 1)
-            for button in pair[1:]:
-                row.addWidget(button)
-            if pair[0] is self.run_button:
-                column.addLayout(row)
+        row = QHBoxLayout()
+        row.addWidget(self.run_button, 1)
+        row.addWidget(self.cancel_button)
+        column.addLayout(row)
+        row = QHBoxLayout(self.server_row)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.server_line, 1)
+        # One above the other: beside each other they are too wide in French.
+        of_server = QVBoxLayout()
+        of_server.setSpacing(1)
+        of_server.addWidget(self.servers_button, 0, Qt.AlignmentFlag.AlignRight)
+        of_server.addWidget(self.server_button)
+        row.addLayout(of_server)
         column.addWidget(self.server_row)
         return footer
 
