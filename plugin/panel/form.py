@@ -255,6 +255,7 @@ class DockForm(QgsDockWidget):
         self.servers_button.setToolTip(tr("Which server works: this computer or one of the office"))
         self.servers_button.setAccessibleName(tr("Choose the server"))
         self.servers_button.setMenu(QMenu(self.servers_button))
+        self.servers_button.setAutoRaise(True)
         self.server_row = QWidget()
         row = QHBoxLayout()
         row.addWidget(self.run_button, 1)
