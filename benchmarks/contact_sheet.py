@@ -195,6 +195,16 @@ def tile(values: np.ndarray, view: tuple, title: str, ring: list | None = None) 
     return part
 
 
+def save_pair(pair: tuple[np.ndarray, np.ndarray], view: tuple, path: Path) -> None:
+    """Before and after (3, H, W) side by side, the part of them that is shown, as a picture that
+    one can look at closely."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    left, top, right, bottom = view
+    both = np.concatenate([one[:, top:bottom, left:right] for one in pair], axis=2)
+    image = Image.fromarray(both.transpose(1, 2, 0))
+    image.resize((1400, 700), Image.Resampling.LANCZOS).save(path)
+
+
 def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:

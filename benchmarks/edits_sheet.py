@@ -22,7 +22,7 @@ import rasterio
 import removals
 import words
 from cases import NAIP, UCM, Ring
-from contact_sheet import tile
+from contact_sheet import save_pair, tile
 from landbrush.server.contract.requests import EditRequest
 from landbrush.server.editing.path import Job
 from landbrush.server.editing.tries import edit_well
@@ -175,7 +175,9 @@ def view_of(edit: Edit, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
         float(np.clip(at, half, side - half))
         for at, side in zip((low + high) / 2, shape[:0:-1], strict=True)
     ]
-    return (*(round(at - half) for at in middle), *(round(at + half) for at in middle))  # type: ignore[return-value]
+    left, top = (round(at - half) for at in middle)
+    right, bottom = (round(at + half) for at in middle)
+    return left, top, right, bottom
 
 
 def main() -> None:
@@ -193,17 +195,7 @@ def main() -> None:
             sheet.paste(tile(before, view, "before", edit.ring), (col * SIDE, row * SIDE))
             sheet.paste(tile(after, view, edit.title), ((col + 1) * SIDE, row * SIDE))
             if pairs:
-                pairs.mkdir(parents=True, exist_ok=True)
-                left, top, right, bottom = view
-                both = np.concatenate([before, after], axis=2)
-                width = before.shape[2]
-                shown = np.concatenate(
-                    [both[:, top:bottom, at + left : at + right] for at in (0, width)], axis=2
-                )
-                image = Image.fromarray(shown.transpose(1, 2, 0))
-                image.resize((1400, 700), Image.Resampling.LANCZOS).save(
-                    pairs / f"{number + 1:02}.png"
-                )
+                save_pair((before, after), view, pairs / f"{number + 1:02}.png")
     target = Path(__file__).resolve().parents[1] / "docs" / "edits.jpg"
     sheet.save(target, quality=84)
     print(target.name, target.stat().st_size)

@@ -16,7 +16,7 @@ from typing import Any
 import cases
 import numpy as np
 import rasterio
-from contact_sheet import tile
+from contact_sheet import save_pair, tile
 from landbrush.server.contract.requests import EditRequest
 from landbrush.server.editing.path import Job, edit
 from landbrush.server.raster.display import picture
@@ -196,13 +196,7 @@ def main() -> None:
             sheet.paste(tile(before, shot.view.box, "before", marked), (col * SIDE, row * SIDE))
             sheet.paste(tile(after, shot.view.box, shot.title), ((col + 1) * SIDE, row * SIDE))
             if pairs:
-                pairs.mkdir(parents=True, exist_ok=True)
-                left, top, right, bottom = shot.view.box
-                both = [part[:, top:bottom, left:right] for part in (before, after)]
-                one = Image.fromarray(np.concatenate(both, axis=2).transpose(1, 2, 0))
-                one.resize((1400, 700), Image.Resampling.LANCZOS).save(
-                    pairs / f"{number + 1:02d}.png"
-                )
+                save_pair((before, after), shot.view.box, pairs / f"{number + 1:02}.png")
     target = Path(__file__).resolve().parents[1] / "docs" / "ground.jpg"
     sheet.save(target, quality=85)
     print(target.name, target.stat().st_size)

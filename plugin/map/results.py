@@ -201,21 +201,16 @@ def seen_over(layer, area, reach):
     to do the same. `reach`: how far is near, in the layer's units; None: anywhere."""
     if is_result(layer):
         return ()
-    order = [node.layerId() for node in QgsProject.instance().layerTreeRoot().findLayers()]
     near = area.boundingBox()
     if reach is not None:
         near.grow(reach)
-    found = [
+    return tuple(
         one
-        for one in family(layer)
-        if is_shown(one)
-        and one.bandCount() == layer.bandCount()
-        and one.dataProvider().dataType(1) == layer.dataProvider().dataType(1)
-        and (reach is None or one.extent().intersects(near))
+        for one in shown_over(layer)
+        if (reach is None or one.extent().intersects(near))
         and not edited_area(one).intersects(area)
         and file_of_result(one).is_file()
-    ]
-    return tuple(sorted(found, key=lambda one: order.index(one.id()), reverse=True))
+    )
 
 
 def shown_over(base):

@@ -342,7 +342,7 @@ class LandbrushDock(SeeingForm):
         return super().event(event)
 
     def keyPressEvent(self, event) -> None:
-        """F1: the guide."""
+        """F1 opens the guide; other keys are left to whoever else wants them."""
         if _asks_for_help(event):
             self.show_help()
         else:

@@ -171,7 +171,7 @@ class LandbrushOptionsPage(QgsOptionsPageWidget):
         return named
 
     def _profile(self):
-        """What the fields say now."""
+        """The server that the fields describe now, kept or not."""
         name, url = self.name.currentText().strip(), self.url.text().strip()
         return servers.Profile(name, url, self.auth.configId(), self.token.text().strip())
 

@@ -40,5 +40,5 @@ class FlattenTask(BackgroundTask):
         self.files = (base, results, target)
 
     def work(self) -> None:
-        """Write the file."""
+        """Write the raster with its results; what fails leaves no file."""
         flattened(*self.files, self.feedback)

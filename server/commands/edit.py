@@ -29,7 +29,6 @@ from ..workers.children import Children
 from .edit_arguments import add_arguments, add_output, examples_of, ground_files, option
 from .home import add_models, model_folder_of, models_of, shipped_editors
 from .reading import (
-    STALE,
     Files,
     add_roots,
     ask,
@@ -37,6 +36,7 @@ from .reading import (
     check_targets,
     check_there,
     print_progress,
+    put,
     workers_for,
 )
 
@@ -45,7 +45,6 @@ ASIDE = {
     AREAS_FILE: "the edited areas, which are too many for the result itself; keep it beside",
 }
 """What lies beside some results."""
-"""Behind the name of a result that is replaced: of the old one, which GDAL would still read."""
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -115,7 +114,8 @@ def _edit(given: argparse.Namespace) -> int:
             )
         manifest = Manifest.from_json(made)
         (Path(folder) / MANIFEST_FILE).replace(beside)
-        _put(Path(folder), given.output, aside)
+        made = Path(folder)
+        put(made / RESULT_FILE, given.output, {made / name: to for name, to in aside.items()})
     _tell(manifest, given.output)
     for name, target in aside.items():
         if target.is_file():
@@ -185,17 +185,6 @@ def _tell_meaning(request: EditRequest, workers: Children) -> None:
     meaning = Interpretation.from_json(ask(workers, "interpret", about))
     if meaning.sure:  # what is not clear is refused, with what it may mean
         print(meaning.understood, flush=True)
-
-
-def _put(folder: Path, output: Path, aside: dict[str, Path]) -> None:
-    """Move a result and what lies beside it to where they were asked for; what lay beside an older
-    one goes."""
-    for stale in (*aside.values(), *(output.with_name(output.name + end) for end in STALE)):
-        stale.unlink(missing_ok=True)
-    for name, target in aside.items():
-        if (folder / name).is_file():
-            (folder / name).replace(target)
-    (folder / RESULT_FILE).replace(output)
 
 
 def _tell(manifest: Manifest, output: Path) -> None:

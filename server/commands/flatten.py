@@ -8,13 +8,13 @@ from pathlib import Path
 from ..contract.bundle import KEPT_BESIDE
 from ..ground.settings import default_home
 from .reading import (
-    STALE,
     Files,
     add_roots,
     beside_output,
     check_targets,
     check_there,
     print_progress,
+    put,
     workers_for,
 )
 
@@ -51,13 +51,7 @@ def _flatten(given: argparse.Namespace) -> int:
         }
         with workers_for(default_home(), files) as workers:
             told = workers.edit_by("flatten file", about, print_progress)
-        for stale in (*beside, *(output.with_name(output.name + end) for end in STALE)):
-            stale.unlink(missing_ok=True)
-        for path in beside:
-            made = draft.with_name(path.name)
-            if made.is_file():
-                made.replace(path)
-        draft.replace(output)
+        put(draft, output, {draft.with_name(path.name): path for path in beside})
     several = "result" if told["results"] == 1 else "results"
     print(
         f"{output}: {told['results']} {several} on {given.raster.name}, "

@@ -148,3 +148,14 @@ def beside_output(parent: Path) -> Iterator[str]:
         ) from error
     with made as folder:
         yield folder
+
+
+def put(made: Path, output: Path, aside: Mapping[Path, Path]) -> None:
+    """Move what was made, and what of `aside` (from, to) is there, to where it was asked for; what
+    lay beside an older file of the name goes."""
+    for stale in (*aside.values(), *(output.with_name(output.name + end) for end in STALE)):
+        stale.unlink(missing_ok=True)
+    for draft, target in aside.items():
+        if draft.is_file():
+            draft.replace(target)
+    made.replace(output)

@@ -35,6 +35,7 @@ from ..contract.words import (
     SearchRequest,
     SearchResult,
 )
+from ..editing.flatten import flatten
 from ..editing.path import Job as EditJob
 from ..editing.tries import edit_well
 from ..editors.models import Models
@@ -46,7 +47,6 @@ from ..library.keeping import kept
 from ..raster import bundle, display, polygons
 from ..raster.bands import Layer
 from ..raster.display import Preview, write_picture
-from ..raster.flatten import flatten
 from ..raster.heights import unit_of
 from ..raster.inspection import inspected
 from ..raster.polygon_files import polygons_for

@@ -6,10 +6,10 @@ import rasterio
 from affine import Affine
 from landbrush.server.__main__ import main
 from landbrush.server.contract.requests import EditRequest
+from landbrush.server.editing import flatten as module
+from landbrush.server.editing.flatten import flatten
 from landbrush.server.editing.path import Job, edit
 from landbrush.server.ground.errors import BadRequest, PromiseBroken
-from landbrush.server.raster import flatten as module
-from landbrush.server.raster.flatten import flatten
 from landbrush.server.raster.inspection import inspected
 from landbrush.server.raster.rasters import Rasters
 

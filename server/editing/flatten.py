@@ -14,16 +14,17 @@ from rasterio.features import rasterize
 from scipy import ndimage
 
 from ..contract.bundle import AREAS_END
-from ..ground.errors import BadRequest, PromiseBroken
-from .classes import classes_of
-from .composed import box_over, disclosed_by
-from .disclosure import disclosed, disclosure_of_history
-from .geotiff import Mosaic, WriteOptions, write_geotiff
-from .grid import Box
-from .metadata import metadata_of
-from .raster import OnPart, opened, part_side, profile_of
-from .rasters import Rasters
-from .source_type import EDITED
+from ..ground.errors import BadRequest
+from ..promise.flattened import judge_flattened
+from ..raster.classes import classes_of
+from ..raster.composed import box_over, disclosed_by
+from ..raster.disclosure import disclosed, disclosure_of_history
+from ..raster.geotiff import Mosaic, WriteOptions, write_geotiff
+from ..raster.grid import Box
+from ..raster.metadata import metadata_of
+from ..raster.raster import OnPart, opened, part_side, profile_of
+from ..raster.rasters import Rasters
+from ..raster.source_type import EDITED
 
 SIDECAR_END = ".aux.xml"
 
@@ -98,7 +99,7 @@ def flatten(
         )
         mosaic = Mosaic(box, laid=lambda part, values: _lay(over, part, values))
         write_geotiff(base, mosaic, target, options, progress)
-        differing = _checked(base, over, target, parts)
+        differing = judge_flattened(base, [one.dataset for one in over], target)
         if kept.sidecar:
             target.with_name(target.name + SIDECAR_END).write_text(kept.sidecar, encoding="utf8")
         if told.areas:
@@ -109,7 +110,7 @@ def flatten(
 
 @contextlib.contextmanager
 def _opened(base: rasterio.DatasetReader, path: Path, rasters: Rasters) -> Iterator[_Over]:
-    """A result, and where it lies."""
+    """A result as long as it is used, with the place it has on the raster."""
     with opened(path, rasters.roots) as dataset:
         if profile_of(base).is_picture and dataset.shape != base.shape:
             raise BadRequest(
@@ -146,36 +147,3 @@ def _changed(
             differs = (_bits(was) != _bits(made)).any(axis=-1)
             found |= set(np.flatnonzero(differs.any(axis=(1, 2))).tolist())
     return frozenset(found)
-
-
-def _checked(
-    base: rasterio.DatasetReader, over: Sequence[_Over], written: Path, parts: Sequence[Box]
-) -> int:
-    """How many pixels of the file differ from the raster; raises PromiseBroken where it is on
-    another grid, or a pixel is neither the raster's nor that of the uppermost result which is its
-    own there."""
-    differing = 0
-    with rasterio.open(written) as made:
-        same = all(
-            getattr(made, name) == getattr(base, name)
-            for name in ("crs", "transform", "shape", "count", "dtypes", "scales", "offsets")
-        )
-        if not same or repr(made.nodatavals) != repr(base.nodatavals):
-            raise PromiseBroken("The file that was written has another grid than the raster.")
-        masked = profile_of(base).has_mask
-        for part in parts:
-            was = base.read(window=part.window)
-            wanted = was.copy()
-            _lay(over, part, wanted)
-            here = made.read(window=part.window)
-            right = np.array_equal(_bits(here), _bits(wanted))
-            if right and masked:  # a mask of its own; nodata is in the pixels
-                masks = [file.dataset_mask(window=part.window) for file in (base, made)]
-                right = np.array_equal(*masks)
-            if not right:
-                raise PromiseBroken(
-                    "The file that was written does not hold the pixels of the raster and its "
-                    "results; it was not kept."
-                )
-            differing += int((_bits(here) != _bits(was)).any(axis=(0, -1)).sum())
-    return differing
