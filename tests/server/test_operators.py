@@ -160,6 +160,17 @@ def test_flood_raises_ndwi_and_burn_lowers_ndvi():
     assert ndvi(scar)[core].mean() < ndvi(g.image)[core].mean() - 0.1
 
 
+@pytest.mark.parametrize("roles", [("nir",), ("nir", "swir1"), ("", "", ""), ("pan",)])
+def test_a_flood_beside_water_is_a_number_in_whatever_bands_there_are(roles):
+    rng = np.random.default_rng(0)
+    image = (0.5 + 0.05 * rng.standard_normal((len(roles), 96, 96))).astype(np.float32)
+    image[:, :, :40] = 0.03  # black water, a third of it
+    mask = np.zeros((96, 96), bool)
+    mask[20:76, 20:76] = True
+    made = flood(Ground(image, mask, roles, 1.0), Flood(level_m=1.0), 3)
+    assert np.isfinite(made).all() and (made != image)[:, mask].any()
+
+
 def test_burn_spares_water():
     g = ground()
     g.image[:, :48] = np.array([0.08, 0.15, 0.12, 0.02, 0.01, 0.01], np.float32)[:, None, None]
