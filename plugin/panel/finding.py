@@ -132,8 +132,10 @@ class FindingForm(ServedForm):
         def found(outline) -> None:
             self.outlining = False
             tool.add(geometry_of(outline.polygons, layer), layer.crs())
-            told = KINDS.get(outline.what, tr("ground that is alike"))
-            self.status.setText(tr("Outlined: {what}", what=told))
+            unnamed = tr("what lies there") if outline.by else tr("ground that is alike")
+            told = KINDS.get(outline.what, unnamed)
+            by = f" ({outline.by})" if outline.by else ""
+            self.status.setText(tr("Outlined: {what}", what=told) + by)
 
         def failed(error) -> None:
             self.outlining = False

@@ -24,6 +24,12 @@ from .. import settings
 from ..translated import tr
 
 MISSING, INSTALLED, IN_USE, BUSY, FAILED = MODEL_STATES
+STATES = {
+    MISSING: tr("missing"),
+    INSTALLED: tr("installed"),
+    IN_USE: tr("in use"),
+    FAILED: tr("failed"),
+}
 LOOK_EVERY_MS = 700
 ROWS = (
     ("good_for", tr("Good for")),
@@ -147,9 +153,7 @@ class ModelsPage(QDialog):
         self.tree.blockSignals(True)
         self.tree.clear()
         for model in models:
-            item = QTreeWidgetItem(
-                [model.title, ", ".join(model.editors) or "base of others", self._state(model)]
-            )
+            item = QTreeWidgetItem([model.title, _used_for(model), self._state(model)])
             item.setData(0, Qt.ItemDataRole.UserRole, model.id)
             font = item.font(0)
             font.setBold(model.state in (INSTALLED, IN_USE))
@@ -167,7 +171,9 @@ class ModelsPage(QDialog):
             self.changed.emit()
 
     def _state(self, model):
-        return f"{model.progress} %" if model.state == BUSY else model.state
+        return (
+            f"{model.progress} %" if model.state == BUSY else STATES.get(model.state, model.state)
+        )
 
     def chosen(self):
         """The model of the chosen row."""
@@ -286,6 +292,12 @@ class ModelsPage(QDialog):
                 lambda _: self.look(),
                 self._no_answer,
             )
+
+
+def _used_for(model):
+    if model.outlines:
+        return tr("outlines what is clicked")
+    return ", ".join(model.editors) or tr("base of others")
 
 
 def _plain(text):

@@ -89,7 +89,7 @@ def _list(models: Models, given: argparse.Namespace) -> None:
         why = models.store.missing_reason(entry)
         print(
             f"  {entry.id:24s} {'missing' if why else 'installed':10s} "
-            f"{', '.join(entry.editors) or 'base of others'}"
+            f"{', '.join(entry.editors) or ('outlines' if entry.outlines else 'base of others')}"
         )
         print(f"  {'':24s} {entry.title}. {entry.good_for}")
         print(f"  {'':24s} licence: {entry.licence}. {entry.restrictions}".rstrip())

@@ -34,6 +34,7 @@ class Model(Message):
     path: str = declare("folder or zip on the server's machine to import", "", longest=4096)
     revision: str = declare("commit to download, where the server knows none", "", longest=40)
     accept_licence: bool = declare("the user has read the licence and accepts it", False)
+    outlines: bool = declare("it outlines things that are clicked", False)
 
 
 @dataclass(frozen=True)

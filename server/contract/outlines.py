@@ -27,6 +27,7 @@ class Outline(Message):
 
     polygons: Polygons
     what: str = declare("what it is taken for; empty: what is alike around the place", "")
+    by: str = declare("the network that found it; empty: the scene parser, or likeness", "")
 
 
 OUTLINES = Route(

@@ -16,13 +16,15 @@ from typing import Any, TypeVar
 from ..contract.words import Ensemble, Interpretation
 from ..diffusion.warm import WarmModels
 from ..library.shelf import LIBRARY, Library
-from ..models import image_text, lazy
+from ..models import image_text, lazy, segmenter
 from ..models.image_text import ImageText
 from ..models.scene_words import SceneWords
+from ..models.segmenter import Segmenter
 from ..models.sentences import Sentences
 from ..models.weights import ModelFolder
 from ..scene.network import SceneNetwork
 from ..scene.parse import Understanding
+from ..store.catalogue import SEGMENTER
 from ..store.installed import Store
 from ..words import interpreter, prompts
 from ..words.prompts import Writers
@@ -75,6 +77,17 @@ class Models:
         """The image-text model in a file or folder; raises WeightsMissing."""
         found = path.resolve()
         return self.cached(("image-text", found), lambda: image_text.load(found))
+
+    def segmenter(self) -> Segmenter | None:
+        """What outlines things at a click: the first network of its kind that was brought; None
+        where none was. Raises WeightsMissing, ModelRefused where it cannot be used."""
+        for entry in self.store.list_all().values():
+            if entry.outlines and not self.store.missing(entry):
+                self.store.check(entry)
+                place = self.store.part(entry, SEGMENTER)
+                key = ("segmenter", place, place.stat().st_mtime_ns)
+                return self.cached(key, functools.partial(segmenter.load, place, entry.title))
+        return None
 
     def interpret(self, prompt: str, chosen: str = "", exemplar: bool = False) -> Interpretation:
         """What words are understood to ask for, see words.interpreter; kept, so that what the

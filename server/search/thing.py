@@ -1,5 +1,6 @@
-"""The outline of what lies at a place: the piece of a class of the scene parser where that is a
-thing, else what is alike around the place up to its edges."""
+"""The outline of what lies at a place: by a network for it where the user has brought one, else
+the piece of a class of the scene parser where that is a thing, else what is alike around the place
+up to its edges."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from shapely.geometry.base import BaseGeometry
 
 from ..editors.models import Models
 from ..ground.errors import NotFoundInLayer, OutsideRaster
+from ..models.segmenter import Segmenter
 from ..operators.ground import Ground
 from ..raster.bands import COLOURS, Layer, stretch_of
 from ..raster.grid import Box
@@ -47,15 +49,31 @@ TOLERANCE = (0.025, 0.07)
 SMOOTH_PX = 1.2
 STEP_PX = 0.8
 """Corners of pixels are cut so far."""
+SURE = 0.6
+"""Of a network's own score for an outline, from which it is taken."""
+NEARLY_ALL = 0.8
+"""Share of a window that is no thing in it."""
+LIKELY = 0.4
+"""Share of a class from which a thing is called after it."""
 
 
 @dataclass(frozen=True)
 class Thing:
     """`polygon`: its outline in pixels of the raster. `what`: what it is taken for; empty: what is
-    alike."""
+    alike. `by`: the network that found it; empty: none did."""
 
     polygon: BaseGeometry
     what: str
+    by: str = ""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A thing in a window. `mask`: its pixels (H, W). `what`, `by`: as of a Thing."""
+
+    mask: np.ndarray
+    what: str
+    by: str = ""
 
 
 def thing_at(models: Models, layer: Layer, column: float, row: float) -> Thing:
@@ -66,6 +84,7 @@ def thing_at(models: Models, layer: Layer, column: float, row: float) -> Thing:
     if profile.crs is None and not profile.is_picture:
         profile = replace(profile, is_picture=True)  # in units that nobody knows
         layer = replace(layer, profile=profile)
+    segmenter = models.segmenter()
     found = best = None
     for number, (metres, least, most) in enumerate(
         zip(REACHES_M, LEAST_PX, REACHES_PX, strict=True)
@@ -74,13 +93,14 @@ def thing_at(models: Models, layer: Layer, column: float, row: float) -> Thing:
         reach = -(-max(reach, least) // MULTIPLE) * MULTIPLE
         left, top = ((int(at) - reach) // MULTIPLE * MULTIPLE for at in (column, row))
         box = Box(left, top, 2 * reach, 2 * reach).clipped(profile.box)
-        at = int(row) - box.row, int(column) - box.col
-        found = _in_window(models, layer, box, at)
+        window = _window(models, layer, box, (row - box.row, column - box.col))
+        found = window.by_network(segmenter) if segmenter else None
+        found = found or window.by_likeness()
         if found is not None:
             best = found, box
         # Lawns and streets go on for ever: as much of them is taken as is seen at first.
-        last = found is not None and not found[1] and number > 0
-        if last or (found is not None and not _cut_off(found[0], box, profile.box)):
+        last = found is not None and not (found.what or found.by) and number > 0
+        if last or (found is not None and not _cut_off(found.mask, box, profile.box)):
             break
         if found is None and best is not None:
             break
@@ -88,46 +108,97 @@ def thing_at(models: Models, layer: Layer, column: float, row: float) -> Thing:
         raise NotFoundInLayer(
             "Nothing there stands out from its surroundings. Click on the middle of it, or draw it."
         )
-    (mask, what), box = best
+    found, box = best
     origin = Affine.translation(box.col, box.row)
+    mask = found.mask
     parts = [shape(one) for one, _ in outlines(mask.astype(np.uint8), mask, transform=origin)]
     whole = shapely.union_all(parts)
     smooth = shapely.make_valid(shapely.simplify(whole, STEP_PX))
     polygons = [part for part in shapely.get_parts(smooth) if part.geom_type == "Polygon"]
     largest = max(polygons, key=lambda part: part.area, default=whole)
-    return Thing(largest, what)
+    return Thing(largest, found.what, found.by)
 
 
-def _in_window(
-    models: Models, layer: Layer, box: Box, at: tuple[int, int]
-) -> tuple[np.ndarray, str] | None:
-    """The pixels (H, W) of the thing at a place of a window, and what it is; None: nothing."""
+def _window(models: Models, layer: Layer, box: Box, spot: tuple[float, float]) -> _Window:
+    """What is looked at; raises NotFoundInLayer where there is nothing at the place."""
     block = read_window(layer.dataset, box)
     stretch = stretch_of(layer.profile, layer.roles, block)
     image = np.where(block.valid, stretch.normalise(block.values), 0).astype(np.float32)
-    if not block.valid[at]:
+    if not block.valid[int(spot[0]), int(spot[1])]:
         raise NotFoundInLayer("The layer has no data there. Click beside it.")
     roles = tuple(layer.roles.names)
     profile = layer.profile
+    shares = None
     if not profile.is_picture and profile.gsd_m <= COARSEST_M and set(COLOURS) <= set(roles):
         origin = (box.row, box.col)
         ground = Ground(image, block.valid, roles, profile.gsd_m, origin, aspect=profile.aspect)
         shares = models.understanding.of(ground, {}).shares
-        smooth = ndimage.gaussian_filter(shares, (0, SMOOTH_PX, SMOOTH_PX))
-        kinds = smooth.argmax(axis=0)
-        name = CLASSES[int(kinds[at])]
-        if name in THINGS and smooth[kinds[at]][at] > 0.4:
-            piece = _piece(kinds == kinds[at], at, THREAD_PX)
+        shares = ndimage.gaussian_filter(shares, (0, SMOOTH_PX, SMOOTH_PX))
+    return _Window(image, block.valid, roles, spot, shares)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A part of a layer around a place.
+
+    `image` (C, H, W): its bands in about [0, 1]. `valid` (H, W): where it has data. `roles`: of the
+    bands. `spot`: row and column of the place in it, in pixels. `shares` (classes, H, W): what the
+    ground is, in [0, 1]; None: not known.
+    """
+
+    image: np.ndarray
+    valid: np.ndarray
+    roles: tuple[str, ...]
+    spot: tuple[float, float]
+    shares: np.ndarray | None
+
+    @property
+    def at(self) -> tuple[int, int]:
+        """The pixel of the place."""
+        return int(self.spot[0]), int(self.spot[1])
+
+    def by_network(self, segmenter: Segmenter) -> _Found | None:
+        """The thing as a network outlines it, called by what most of it is; None where the network
+        is not sure."""
+        known = [self.roles.index(role) if role in self.roles else 0 for role in COLOURS]
+        chosen = known if set(COLOURS) <= set(self.roles) else [0, 0, 0]
+        picture = (self.image[chosen].clip(0, 1) * 255 + 0.5).astype(np.uint8).transpose(1, 2, 0)
+        row, column = self.spot
+        for one in segmenter.at(np.ascontiguousarray(picture), column, row):
+            if one.score < SURE or one.mask.mean() > NEARLY_ALL:
+                continue
+            piece = _piece(one.mask & self.valid, self.at, 0)
             if piece is not None:
-                return piece & block.valid, TITLES[name]
-        # Neither over a fence into a house, nor along a kerb into a lawn.
-        few = image[:MOST_BANDS]
-        alike = (_alike(few, at) | (kinds == kinds[at])) & ~np.isin(kinds, STANDING)
-        alike &= _alike(few, at, LOOSER)
-    else:
-        alike = _alike(image[:MOST_BANDS], at)
-    piece = _piece(alike & block.valid, at, WIDER_PX)
-    return None if piece is None else (piece, "")
+                return _Found(piece & self.valid, self._called(piece), segmenter.name)
+        return None
+
+    def _called(self, mask: np.ndarray) -> str:
+        """What most of a mask (H, W) is, where that is a thing; empty: it is not known."""
+        if self.shares is None:
+            return ""
+        means = self.shares[:, mask].mean(axis=1)
+        name = CLASSES[int(means.argmax())]
+        return TITLES[name] if name in THINGS and means.max() > LIKELY else ""
+
+    def by_likeness(self) -> _Found | None:
+        """The piece of a class where that is a thing, else what is alike around the place; None:
+        nothing."""
+        at = self.at
+        few = self.image[:MOST_BANDS]
+        if self.shares is None:
+            alike = _alike(few, at)
+        else:
+            kinds = self.shares.argmax(axis=0)
+            name = CLASSES[int(kinds[at])]
+            if name in THINGS and self.shares[kinds[at]][at] > LIKELY:
+                piece = _piece(kinds == kinds[at], at, THREAD_PX)
+                if piece is not None:
+                    return _Found(piece & self.valid, TITLES[name])
+            # Neither over a fence into a house, nor along a kerb into a lawn.
+            alike = (_alike(few, at) | (kinds == kinds[at])) & ~np.isin(kinds, STANDING)
+            alike &= _alike(few, at, LOOSER)
+        piece = _piece(alike & self.valid, at, WIDER_PX)
+        return None if piece is None else _Found(piece, "")
 
 
 def _alike(image: np.ndarray, at: tuple[int, int], times: float = 1.0) -> np.ndarray:
@@ -148,7 +219,7 @@ def _alike(image: np.ndarray, at: tuple[int, int], times: float = 1.0) -> np.nda
 def _piece(where: np.ndarray, at: tuple[int, int], thread_px: int) -> np.ndarray | None:
     """The connected piece (H, W) at a place or just beside it, without holes and without what hangs
     on it by a thread, which is up to `thread_px` wide; None where it is too small."""
-    widths = (thread_px, THREAD_PX, 0) if thread_px > THREAD_PX else (THREAD_PX, 0)
+    widths = [width for width in (WIDER_PX, THREAD_PX) if width <= thread_px] + [0]
     for width in widths:
         chosen = ndimage.binary_opening(where, np.ones((width, width))) if width else where
         parts, _ = ndimage.label(chosen, np.ones((3, 3)))

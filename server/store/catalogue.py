@@ -19,6 +19,8 @@ from ..ground.errors import BadRequest, UnknownModel
 
 FILE = Path(__file__).resolve().parents[2] / "resources" / "pretrained.json"
 OWN = "own.json"
+SEGMENTER = "segmenter"
+"""The one part of a network that outlines things; its files lie at the top of their repository."""
 UNRESTRICTED = ("Apache-2.0", "MIT", "BSD-3-Clause", "CC0-1.0", "your own")
 
 
@@ -41,7 +43,7 @@ class Entry:
     family: str = ""
     """The networks it is made of (diffusion.families); empty in old lists: its base's."""
     editors: tuple[str, ...] = ()
-    """Ids of the editors that can work with it; empty: it is a base for others."""
+    """Ids of the editors that can work with it; empty: it is a base for others, or a segmenter."""
     native_px: int = 512
     """Side of the pictures that it was trained on, in pixels."""
     gsd_m: tuple[float, float] = (0.0, 0.0)
@@ -68,7 +70,7 @@ class Entry:
     fast: Mapping[str, Any] = field(default_factory=dict)
     """What of `paper` is otherwise for a quick result."""
     expects: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """By part: values that its config must have."""
+    """By part: values that its config must have; of a list, one of them."""
     sha256: Mapping[str, str] = field(default_factory=dict)
     """Of files by path, where they are known beforehand."""
 
@@ -76,6 +78,11 @@ class Entry:
     def asks(self) -> bool:
         """Whether the licence must be accepted first."""
         return self.licence not in UNRESTRICTED
+
+    @property
+    def outlines(self) -> bool:
+        """Whether it outlines things that are clicked."""
+        return SEGMENTER in self.parts
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Entry:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..ground.errors import ModelRefused
 from . import adapters, headers
-from .catalogue import Entry
+from .catalogue import SEGMENTER, Entry
 from .installed import Store, config_of
 
 WITH_WEIGHTS = (
@@ -25,6 +25,7 @@ WITH_WEIGHTS = (
     "image_encoder",
     "controlnet",
     "lora",
+    SEGMENTER,
 )
 TOKENS = ("tokenizer.json", "spiece.model", "vocab.json")
 OTHER_NAMES = {"unet": ("unet_ema",), "transformer": ("transformer_ema",)}
@@ -32,8 +33,8 @@ OTHER_NAMES = {"unet": ("unet_ema",), "transformer": ("transformer_ema",)}
 
 
 def place_of(part: str, names: Iterable[str]) -> str | None:
-    """The folder of a part among the paths of a source, with its slash; '' for an adapter's or a
-    ControlNet's own files."""
+    """The folder of a part among the paths of a source, with its slash; '' for the own files of
+    an adapter, a ControlNet or a segmenter."""
     names = list(names)
     for name in (part, *OTHER_NAMES.get(part, ())):
         if any(path.startswith(f"{name}/") for path in names):
@@ -44,7 +45,7 @@ def place_of(part: str, names: Iterable[str]) -> str | None:
         )
         if found:
             return found[-1]
-    alone = part == "lora" or part == "controlnet" and "config.json" in names
+    alone = part == "lora" or part in ("controlnet", SEGMENTER) and "config.json" in names
     if alone and any(path.endswith(".safetensors") and "/" not in path for path in names):
         return ""
     return None
@@ -99,10 +100,11 @@ def check_configs(entry: Entry, stage: Path) -> None:
 
 def _check_config(entry: Entry, part: str, config: dict[str, Any]) -> None:
     for key, wanted in entry.expects.get(part, {}).items():
-        if key in config and config[key] != wanted:
+        among = wanted if isinstance(wanted, list) else [wanted]
+        if key in config and config[key] not in among:
             raise ModelRefused(
-                f"{part} has {key} = {str(config[key])[:60]}, where {entry.title} has {wanted}: "
-                "it is another model."
+                f"{part} has {key} = {str(config[key])[:60]}, where {entry.title} has "
+                f"{' or '.join(map(str, among))}: it is another model."
             )
 
 

@@ -131,6 +131,7 @@ class ModelTasks:
             {k: v for k, v in about.items() if v},
             act.progress if act else 0,
             act.message if act else "",
+            outlines=entry.outlines,
         )
 
 
