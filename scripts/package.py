@@ -32,6 +32,10 @@ SOURCES = (
 )
 WHEELS = "resources/server"
 LOCK = "requirements-core.lock"
+WHOLE_LOCK = "requirements-server.lock"
+VOCABULARY_LOCK = "requirements-aside.lock"
+TORCH_PARTS = ("torch", "triton", "nvidia-", "cuda-")
+"""Beginnings of the names of what belongs to PyTorch's build for NVIDIA's cards."""
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 COMPILED = (".so", ".pyd", ".dll", ".dylib", ".exe", ".pyc")
 FOLDERS = {
@@ -93,6 +97,25 @@ def server_wheel(build: Path) -> tuple[str, bytes]:
     return path.name, zipped(contents)
 
 
+def entries(path: Path) -> dict[str, str]:
+    """The entries of a locked list, several lines each, by name and condition."""
+    text = re.sub(r"(?m)^\s*#.*\n", "", path.read_text("utf8"))
+    found = re.findall(r"(?m)^(\S+?==.*(?:\n[ \t]+.*)*)", text)
+    return {one.split("\\")[0].strip(): one for one in found}
+
+
+def pretrained_locks() -> dict[str, str]:
+    """Locked lists of what networks of the user's need beside the small setup: PyTorch's build of
+    PyPI, and the libraries."""
+    core = {name.split("==")[0] for name in entries(ROOT / LOCK)}
+    more = {k: v for k, v in entries(ROOT / WHOLE_LOCK).items() if k.split("==")[0] not in core}
+    torch = {name for name in more if name.startswith(TORCH_PARTS)}
+    return {
+        "requirements-torch.lock": "\n".join(more[name] for name in more if name in torch) + "\n",
+        "requirements-pretrained.lock": "\n".join(more[n] for n in more if n not in torch) + "\n",
+    }
+
+
 def main() -> int:
     build = ROOT / "build"
     target = build / "landbrush"
@@ -119,6 +142,9 @@ def main() -> int:
     about = {"file": name, "sha256": " ".join(digest[at : at + 8] for at in range(0, 64, 8))}
     contents[f"{WHEELS}/wheel.json"] = (json.dumps(about, indent=1) + "\n").encode()
     contents[f"{WHEELS}/{LOCK}"] = (ROOT / LOCK).read_bytes()
+    contents[f"{WHEELS}/{VOCABULARY_LOCK}"] = (ROOT / VOCABULARY_LOCK).read_bytes()
+    for name, listed in pretrained_locks().items():
+        contents[f"{WHEELS}/{name}"] = listed.encode()
     for name, content in contents.items():
         copy = target / name
         copy.parent.mkdir(parents=True, exist_ok=True)

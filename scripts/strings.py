@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Every text of the plugin that a person reads, as it stands in the sources; and what each
-catalogue of resources/i18n lacks, or has too much.
+catalogue of resources/i18n lacks, or has too much. The same for what the server says
+(sentences.py, resources/i18n/server).
 
 python scripts/strings.py            lists them as JSON
 python scripts/strings.py --check    fails where a catalogue is not complete
@@ -14,6 +15,9 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import sentences
 
 ROOT = Path(__file__).resolve().parents[1]
 CATALOGUES = ROOT / "resources" / "i18n"
@@ -71,9 +75,16 @@ def places(text: str) -> list[str]:
 
 def faults() -> list[str]:
     """What is wrong with the catalogues."""
-    wanted = all_texts()
+    texts = all_texts()
+    found = _faults_in(CATALOGUES, texts)
+    said = [one for one in sentences.all_sentences() if one not in texts]
+    return found + _faults_in(CATALOGUES / "server", said)
+
+
+def _faults_in(folder: Path, wanted: list[str]) -> list[str]:
+    """What is wrong with the catalogues in a folder."""
     found = []
-    for path in sorted(CATALOGUES.glob("*.json")):
+    for path in sorted(folder.glob("*.json")):
         catalogue = json.loads(path.read_text("utf8"))
         found += [
             f"{path.name}: not translated: {text!r}" for text in wanted if not catalogue.get(text)
@@ -90,10 +101,12 @@ def faults() -> list[str]:
 def main() -> int:
     """Print the texts, or check the catalogues."""
     if "--check" not in sys.argv:
-        print(json.dumps(all_texts(), indent=0, ensure_ascii=False))
+        both = {"plugin": all_texts(), "server": sentences.all_sentences()}
+        print(json.dumps(both, indent=0, ensure_ascii=False))
         return 0
     wrong = faults()
-    print("\n".join(wrong) or f"{len(all_texts())} texts, each in every catalogue")
+    count = len(set(all_texts()) | set(sentences.all_sentences()))
+    print("\n".join(wrong) or f"{count} texts, each in every catalogue")
     print(f"figure strings_untranslated {sum('not translated' in one for one in wrong)} texts")
     return bool(wrong)
 

@@ -127,35 +127,6 @@ def requirement():
 
 
 LOOPBACK = ("localhost", "127.0.0.1")
-TORCH = "torch>=2.4,<2.14"
-PRETRAINED = (
-    TORCH,
-    "transformers>=4.45,<6",
-    "safetensors>=0.4,<1",
-    "tokenizers>=0.19,<1",
-    "diffusers>=0.35,<1",
-    "accelerate>=1.1,<2",
-    "huggingface-hub>=0.34,<3",
-    "sentencepiece>=0.2,<1",
-    "protobuf>=4,<8",
-)
-"""As pyproject.toml has it under `pretrained`, which a test compares."""
-
-
-CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-
-
-def wants_cpu_build() -> bool:
-    """Whether torch's small build is enough: on Linux the usual one brings gigabytes for NVIDIA's
-    GPUs; elsewhere it does not."""
-    if not sys.platform.startswith("linux"):
-        return False
-    driver = (
-        Path("/proc/driver/nvidia/version"),
-        Path("/dev/nvidiactl"),
-        Path("/usr/lib/wsl/lib/libcuda.so.1"),
-    )
-    return not any(path.exists() for path in driver) and shutil.which("nvidia-smi") is None
 
 
 @dataclass
@@ -217,19 +188,6 @@ def fetched_steps(listed, package):
         Step(tr("the server"), _pip("install", "--no-index", "--no-deps", package)),
         tidy_step(),
     ]
-
-
-def pretrained_steps(python):
-    """Steps that add what networks of the user's need to the environment of `python`."""
-    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install"]
-    steps = []
-    if wants_cpu_build():
-        # Not needed: where that index cannot be reached, the usual build does the same.
-        small = [*pip, "--retries", "1", "--timeout", "20", TORCH, "--index-url", CPU_INDEX]
-        steps.append(Step(tr("PyTorch for this processor"), small, False))
-    steps.append(Step(tr("what pretrained models need"), [*pip, *PRETRAINED]))
-    steps.append(Step(tr("a vocabulary"), [*pip, "--no-deps", "open_clip_torch>=2.24,<4"]))
-    return steps
 
 
 def proxy():

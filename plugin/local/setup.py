@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import List, Optional
 
-from qgis.PyQt.QtCore import QLockFile, QObject, pyqtSignal
+from qgis.PyQt.QtCore import QLockFile, QObject, QProcess, pyqtSignal
 
 from .. import settings
 from ..errors import PluginError
 from ..translated import tr
-from . import installer
+from . import installer, pretrained
 from .aside import Aside
 from .fetching import Answer, Download
 from .programs import Programs
@@ -77,6 +77,11 @@ class Setup(QObject):
     def marker(self) -> Path:
         """There while an environment is half made."""
         return self.folder.with_suffix(f".{installer.INCOMPLETE}")
+
+    @property
+    def before(self) -> Path:
+        """What the environment held before libraries are added; there while they come."""
+        return self.home / "before-pretrained.json"
 
     @property
     def log(self) -> Path:
@@ -167,7 +172,7 @@ class Setup(QObject):
                 )
             )
         else:
-            self.programs.run(installer.pretrained_steps(python), self._tested)
+            self.programs.run(pretrained.steps(python, self.before), self._tested)
 
     def stop(self) -> None:
         """Stop. What was fetched stays, a half-made environment goes."""
@@ -184,8 +189,12 @@ class Setup(QObject):
 
     def _undo(self) -> None:
         """Put a half-made environment away; where it cannot be, it stays marked as half made. What
-        another run has begun meanwhile is left alone."""
+        another run has begun meanwhile is left alone. Of libraries that were added to a good one
+        those that came are taken out."""
         try:
+            if self.size == LARGE and self.before.is_file():
+                taken_out = pretrained.undoing(installer.find_python(), self.before)
+                QProcess.startDetached(taken_out[0], taken_out[1:])
             if self.size != SMALL or self.marker.read_text("ascii") != self.id:
                 return
             if self.folder.exists():
@@ -351,7 +360,9 @@ class Setup(QObject):
         self.programs.run([installer.Step(tr("a first start"), test)], self._done)
 
     def _done(self) -> None:
-        if self.size == SMALL:
+        if self.size == LARGE:
+            self.before.unlink(missing_ok=True)
+        else:
             try:
                 self.marker.unlink()
             except OSError as error:

@@ -26,6 +26,7 @@ from ..tasks.request import (
     on_layer,
     polygons_of,
 )
+from ..told import told
 from ..translated import tr
 from .areas import NOTHING
 from .ensemble import PARAPHRASES, SOURCE
@@ -70,7 +71,7 @@ class AskingForm(FindingForm):
             self.found.hide()
         self.options.show_options(info.options if info else (), (PARAPHRASES,))
         self.options_box.setVisible(bool(info and info.options))
-        self.missing.setText(info.missing if info else "")
+        self.missing.setText(told(info.missing) if info else "")
         self._show_row(self.missing, bool(info and info.missing))
         self.ensemble.setVisible(
             info is not None and any(option.name == PARAPHRASES for option in info.options)

@@ -19,6 +19,7 @@ from ..map.live import LivePicture
 from ..map.results import add_result, file_of_result, is_result, source_of
 from ..tasks.request import key_of, located
 from ..tasks.task import EditTask, fetch, inputs_of
+from ..told import told
 from ..translated import tr
 from .results import done_text, progress_text, told_text
 from .seeing import SeeingForm
@@ -300,7 +301,7 @@ class LandbrushDock(SeeingForm):
         self.forget_error()
         self.status.setText(done_text(manifest))
         self.status.setToolTip(told_text(manifest))
-        notes = " ".join(manifest.notes)
+        notes = " ".join(map(told, manifest.notes))
         if notes:
             self.say(notes, Qgis.MessageLevel.Warning)
         self.results.add_layer(layer, manifest)

@@ -27,6 +27,7 @@ from ..tasks.request import (
 )
 from ..tasks.task import asked_about
 from ..tasks.values import ValuesTask
+from ..told import told
 from ..translated import tr
 from .areas import CANVAS, DRAWN, VALUES
 from .level import HeightsTask
@@ -83,7 +84,7 @@ class FindingForm(ServedForm):
     def _show_found(self, result) -> None:
         self.found.show_found(result)
         self.status.setText(
-            result.reason
+            told(result.reason)
             or tr(
                 "{value} windows look like {word}; untick what does not.",
                 value=len(result.found),

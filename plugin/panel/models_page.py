@@ -21,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
 
 from ...server.contract.models import MODEL_STATES, Model
 from .. import settings
+from ..told import told
 from ..translated import tr
 
 MISSING, INSTALLED, IN_USE, BUSY, FAILED = MODEL_STATES
@@ -197,10 +198,10 @@ class ModelsPage(QDialog):
         self.stop.setEnabled(busy)
         self.bar.setVisible(busy)
         self.bar.setValue(model.progress if model else 0)
-        self.message.setText(model.message if model else tr("Choose a model."))
+        self.message.setText(told(model.message) if model else tr("Choose a model."))
         self.details.setHtml(
             "".join(
-                f"<p><b>{title}:</b> {_plain(model.about[key])}</p>"
+                f"<p><b>{title}:</b> {_plain(told(model.about[key]))}</p>"
                 for key, title in ROWS
                 if model and model.about.get(key)
             )

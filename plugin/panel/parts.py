@@ -5,6 +5,7 @@ import html
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout
 
+from ..told import told
 from ..translated import tr
 from .wrapped import Wrapped
 
@@ -81,7 +82,7 @@ class PartsLine(Wrapped):
         form.set_values({name: self.value(name)})
         column = QVBoxLayout(asked)
         column.addWidget(form)
-        about = Wrapped(tr(option.help))
+        about = Wrapped(told(option.help))
         column.addWidget(about)
         buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel

@@ -24,6 +24,7 @@ from ..map.results import (
     shown_jobs,
 )
 from ..map.thumbnails import SIDE_PX, Thumbnails
+from ..told import told
 from ..translated import tr
 
 MOST_EARLIER = 20
@@ -353,7 +354,7 @@ def done_text(manifest) -> str:
         outside = tr("{n} pixels outside the areas changed.", n=gate.pixels_outside_different)
     else:
         outside = tr("Nothing outside the areas changed.")
-    said = " ".join((*(quality.said if quality else ()), *manifest.notes))
+    said = " ".join(map(told, (*(quality.said if quality else ()), *manifest.notes)))
     done = tr("✓ Done in {seconds} s.", seconds=f"{manifest.seconds['total']:.1f}")
     return " ".join(part for part in (done, outside, said) if part)
 

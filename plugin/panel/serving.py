@@ -15,6 +15,7 @@ from ..local.server import FAILED, INSTALLED, INSTALLING, RUNNING, STARTING, STO
 from ..local.setup import LARGE
 from ..processing.editors import remember
 from ..tasks.task import CallTask, Connection
+from ..told import told
 from ..translated import tr
 from .diagnostics import Diagnostics, report
 from .form import DockForm
@@ -313,7 +314,7 @@ class ServedForm(DockForm):
             self.editor.addItem(tr(info.title), info.id)
             self.editor.setItemData(
                 self.editor.count() - 1,
-                f"{info.description}\n{info.engine}",
+                f"{told(info.description)}\n{told(info.engine)}",
                 Qt.ItemDataRole.ToolTipRole,
             )
         self.editor.setCurrentIndex(max(0, self.editor.findData(chosen)))

@@ -21,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ..told import told
 from ..translated import tr
 from .wrapped import Wrapped
 
@@ -120,7 +121,7 @@ class OptionsForm(QWidget):
         for option in wanted:
             field = self._field(option)
             field.setObjectName(f"option_{option.name}")
-            field.setToolTip(option.help)
+            field.setToolTip(told(option.help))
             self.form.addRow(tr(option.title), field)
             self.fields[option.name] = (option, field)
         self.wheel.watch(self)

@@ -5,6 +5,7 @@ from typing import Any
 from qgis.PyQt.QtCore import QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QPlainTextEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from ..told import told
 from ..translated import tr
 from .chips import ChipRow
 from .parts import PartsLine
@@ -143,7 +144,7 @@ class WordsBox(QWidget):
 
     def _show(self, meaning, editors) -> None:
         self.understood = meaning
-        self.meaning.setText(meaning.understood if meaning else "")
+        self.meaning.setText(told(meaning.understood) if meaning else "")
         self.meaning.setVisible(meaning is not None)
         sure = meaning is not None and meaning.sure and isinstance(editors, dict)
         info = editors.get(meaning.editor) if sure else None
@@ -155,11 +156,11 @@ class WordsBox(QWidget):
         # What was not meant can still be chosen, until other words are said.
         offered = self.offered[:4] if meaning else ()
         for choice in offered:
-            button = QPushButton(choice.title)
+            button = QPushButton(told(choice.title))
             button.setEnabled(choice.operation != self.chosen)
             button.clicked.connect(lambda _=False, choice=choice: self.choose(choice))
             button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-            button.setToolTip(choice.title)
+            button.setToolTip(told(choice.title))
             self.choices_row.addWidget(button)
         self.choices.setVisible(bool(offered))
         self.chips.mark(meaning.operation if meaning is not None and meaning.sure else self.chosen)

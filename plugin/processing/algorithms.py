@@ -9,6 +9,7 @@ from qgis.core import (
 
 from ...server.contract.editors import AUTO, EditorInfo
 from ..errors import PluginError
+from ..told import told
 from ..translated import tr
 from .algorithm import PROMISE, RasterAlgorithm
 from .parameters import elevation, exemplar, ground, of_option, option_value
@@ -108,7 +109,7 @@ class EditorAlgorithm(RasterAlgorithm):
 
     def shortHelpString(self) -> str:
         """Help beside the form."""
-        return f"{self.info.description}\n\n{self.info.engine}\n\n{tr(PROMISE)}"
+        return f"{told(self.info.description)}\n\n{told(self.info.engine)}\n\n{tr(PROMISE)}"
 
     def own_parameters(self):
         """Prompt, exemplar and heights where the editor takes them, then its options."""

@@ -17,6 +17,7 @@ from qgis.core import (
 from ...server.contract.message import bounds_of, choices_of
 from ...server.contract.requests import Blend, Output
 from .. import settings
+from ..told import told
 from ..translated import tr
 
 AREAS = choices_of(Output, "area")
@@ -201,7 +202,7 @@ def of_option(option):
         for limit, put in ((option.minimum, found.setMinimum), (option.maximum, found.setMaximum)):
             if limit is not None:
                 put(limit)
-    found.setHelp(option.help)
+    found.setHelp(told(option.help))
     return found
 
 

@@ -19,6 +19,7 @@ from qgis.core import (
 from ...server.contract.inspection import InspectionRequest
 from ..errors import Cancelled, PluginError
 from ..map.sources import Wanted, file_of
+from ..told import told
 from ..translated import tr
 from .parameters import server_address
 from .running import AskingAlgorithm, layer_of
@@ -96,7 +97,7 @@ class IsSyntheticAlgorithm(AskingAlgorithm):
         except PluginError as error:
             raise QgsProcessingException(error.message) from error
         for sentence in found.said:
-            feedback.pushInfo(sentence)
+            feedback.pushInfo(told(sentence))
         results = {
             "SYNTHETIC": int(found.synthetic),
             "SUMMARY": " ".join(found.said),

@@ -41,6 +41,7 @@ from ...server.contract.outlines import OUTLINES
 from ...server.contract.requests import RASTERS
 from ...server.contract.words import ENSEMBLES, INTERPRETATIONS, SEARCHES, Ensemble
 from ..errors import Cancelled, FileNotShared, PluginError, ServerUnreachable
+from ..told import told
 from ..translated import tr
 
 POLL_WAIT_S = 2
@@ -394,4 +395,5 @@ def _as_error(reply):
             tr("The server does not accept the token. Check it in the Landbrush settings."), detail
         )
     kind = FileNotShared if reply.status == 403 else PluginError
-    return kind(f"{title}: {detail}" if detail else title, f"HTTP {reply.status}: {detail}")
+    said = f"{told(title)}: {told(detail)}" if detail else told(title)
+    return kind(said, f"HTTP {reply.status}: {detail}")

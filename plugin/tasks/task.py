@@ -20,6 +20,7 @@ from ..errors import Cancelled, FileNotShared, PluginError
 from ..map.results import LONGEST_IN_PROJECT, result_path
 from ..map.sources import Wanted, as_path, file_of, has_pixels
 from ..map.taken import Taken
+from ..told import told
 from ..translated import tr
 from .client import EditClient
 from .network import QgisTransport
@@ -114,7 +115,8 @@ def to_its_end(client, info, connection, heard):
         raise Cancelled
     if info.status != SUCCESSFUL:
         detail = info.problem.detail if info.problem else info.message
-        raise PluginError(detail or tr("The edit failed."), f"Job {info.jobID}: {info.to_json()}")
+        said = told(detail) or tr("The edit failed.")
+        raise PluginError(said, f"Job {info.jobID}: {info.to_json()}")
 
 
 def fetch(client, job_id, folder):

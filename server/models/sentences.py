@@ -29,6 +29,8 @@ LAYERS = 6
 HEADS = 12
 PAIRS = np.stack(np.divmod(np.arange(256), 16)[::-1], axis=1).astype(np.float32) - 8
 """The two numbers, -8 to 7, that each byte holds: the lower four bits first."""
+AS_ONE = PAIRS.view(np.uint64).ravel()
+"""The same, each pair as one value, which is looked up several times as fast."""
 EPSILON = 1e-12
 """Of layer normalisation, as the model was trained."""
 
@@ -39,6 +41,7 @@ class _Network:
     def __init__(self, path: Path) -> None:
         with np.load(path, allow_pickle=False) as data:
             self._kept = {name: data[name] for name in data.files}
+        self._wide: dict[str, np.ndarray] = {}
         self.pieces = WordPieces(bytes(self._kept.pop("vocabulary")).decode("utf8").split("\n"))
 
     def states(self, texts: list[str]) -> list[np.ndarray]:
@@ -72,7 +75,7 @@ class _Network:
         return found
 
     def _linear(self, name: str) -> Callable[[np.ndarray], np.ndarray]:
-        weight = self._matrix(f"{name}.weight").T
+        weight = self._widened(f"{name}.weight").T
         bias = self._kept[f"{name}.bias"].astype(np.float32)
         return lambda x: np.asarray(x @ weight + bias)
 
@@ -82,15 +85,29 @@ class _Network:
         weight = self._kept[f"{name}.weight"].astype(np.float32)
         return np.asarray(apart / spread * weight + self._kept[f"{name}.bias"])
 
-    def _matrix(self, name: str, rows: list[int] | slice = slice(None)) -> np.ndarray:
+    def _matrix(self, name: str, rows: list[int] | slice) -> np.ndarray:
         """Rows of a matrix in single precision."""
         if name in self._kept:
             return np.asarray(self._kept[name][rows], np.float32)
         packed = self._kept[f"{name}/4"][rows]
-        scales = self._kept[f"{name}/scale"][rows].astype(np.float32)
-        numbers = PAIRS[packed].reshape(*scales.shape, GROUP)
-        numbers *= scales[..., None]
-        return numbers.reshape(len(packed), -1)
+        return self._scaled(AS_ONE[packed], self._kept[f"{name}/scale"][rows])
+
+    def _widened(self, name: str) -> np.ndarray:
+        """A matrix of a layer in single precision, which holds until the same one of another layer
+        is asked for: memory that is there already is filled many times as fast."""
+        packed = self._kept[f"{name}/4"]
+        place = name.split(".", 3)[-1]
+        if place not in self._wide:
+            self._wide[place] = np.empty(packed.shape, AS_ONE.dtype)
+        # Bytes are all there is a pair for: nothing is ever clipped.
+        np.take(AS_ONE, packed, out=self._wide[place], mode="clip")
+        return self._scaled(self._wide[place], self._kept[f"{name}/scale"])
+
+    def _scaled(self, pairs: np.ndarray, scales: np.ndarray) -> np.ndarray:
+        """Pairs, in place, times the scale of their group."""
+        numbers = pairs.view(np.float32).reshape(*scales.shape, GROUP)
+        numbers *= scales.astype(np.float32)[..., None]
+        return numbers.reshape(len(pairs), -1)
 
 
 def _attended(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> np.ndarray:

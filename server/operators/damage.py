@@ -14,6 +14,7 @@ from . import debris
 from .buildings import BROKEN, DESTROYED, INTACT, SWEPT, Buildings, Force, axis_of, buildings, draws
 from .ground import Ground
 from .light import aired, brightness, grain, smooth
+from .mud import MUD, Wave, muddy, wave_end, wrack
 from .rubble import fallen, heaps, humps, panels, walls
 
 EARTHQUAKE = "earthquake"
@@ -67,7 +68,6 @@ STONE = (EARTHQUAKE, EXPLOSION)
 TALL_M = 4.5
 SHEET_M = (11.0, 7.0)
 """Longest and widest that a house is covered."""
-MUD = {"red": 0.4, "green": 0.36, "blue": 0.31, "pan": 0.37, "nir": 0.25, "swir1": 0.2}
 SHEET = {"red": 0.16, "green": 0.34, "blue": 0.72, "pan": 0.36, "nir": 0.4, "swir1": 0.4}
 
 
@@ -83,7 +83,8 @@ def damage(ground: Ground, how: Damage, seed: int, hit: Buildings) -> np.ndarray
     edge = ground.rim(2.0, 0.5, seed + 1)
     out = _lit_again(ground, gone)
     if how.cause == TSUNAMI:
-        out = _muddy(replace(ground, image=out), how, gone, edge, seed)
+        wave = Wave(how.severity, edge * wave_end(ground, seed))
+        out = muddy(replace(ground, image=out), wave, gone, seed)
     if how.cause in WINDS:
         out = _broken_trees(ground, out, how, edge, seed)
     out = heaps(ground, out, how.cause in STONE, hit, seed)
@@ -102,8 +103,8 @@ def damage(ground: Ground, how: Damage, seed: int, hit: Buildings) -> np.ndarray
         # What the water left is as brown as the water was.
         light = brightness(ground, debris.MIDDLING)
         for band, role in enumerate(ground.roles):
-            mud = aired(ground, band, MUD.get(role, 0.36) * light)
-            out[band] += (mud - out[band]) * 0.3 * np.clip(near, 0, 1) * edge
+            brown = aired(ground, band, MUD.get(role, 0.36) * light)
+            out[band] += (brown - out[band]) * 0.3 * np.clip(near, 0, 1) * edge
     out = out * (1 + (humps(ground, seed) - 1) * np.clip(1.5 * near - 0.3, 0, 1))
     out = _broken_roofs(ground, out, how, hit, seed)
     noise = 0.6 * grain(ground, seed + 9) * np.maximum(near, spread)
@@ -158,6 +159,7 @@ def _spread(ground: Ground, how: Damage, hit: Buildings, edge: np.ndarray, seed:
     if how.cause == TSUNAMI:
         lines = smoothstep((ground.noise(26.0, seed + 13, 3) - 0.52) / 0.2)
         cover = np.maximum(cover, 0.7 * how.debris * how.severity * lines * clumps)
+        cover = np.maximum(cover, 0.75 * how.debris * wrack(ground, seed) * (0.3 + 0.7 * clumps))
     elif how.cause in WINDS:
         cover = np.maximum(cover, 0.2 * how.debris * how.severity**2 * clumps)
     parse = ground.cover
@@ -201,31 +203,6 @@ def _broken_trees(
         out[band] += (litter - out[band]) * 0.65 * down
     pieces = debris.scattered(ground, 0.16 * down, debris.WOODLAND, seed + 31)
     return debris.laid(out, pieces, edge * (down > 0.15), ground.cover.sun)
-
-
-def _muddy(
-    ground: Ground, how: Damage, gone: np.ndarray, edge: np.ndarray, seed: int
-) -> np.ndarray:
-    """Silt on all that is low, thicker in hollows."""
-    parse = ground.cover
-    low = np.clip(1 - parse.sure("roof") - parse.sure("tree") - parse.sure("water"), 0, 1)
-    low = np.maximum(low, gone)
-    thick = smoothstep((ground.noise(22.0, seed + 40, 4) - 0.62 + 1.1 * how.severity) / 0.35)
-    # Where the wave ended it left a line, no dust.
-    shore = smoothstep((ground.rim(14.0, 0.9, seed + 42) - 0.25) / 0.12)
-    film = 0.92 * thick * low * np.minimum(edge, shore)
-    light = brightness(ground, debris.MIDDLING)
-    wet = 0.9 - 0.25 * smoothstep((ground.noise(12.0, seed + 41, 4) - 0.45) / 0.3)
-    wet = wet * (1 + 0.16 * (ground.noise(3.0, seed + 43, 3) - 0.5))
-    fine = ground.luminance / np.maximum(smooth(ground.luminance, 5, 0.3), 0.03)
-    # Cars and kerbs stand out of it.
-    film = film * (1 - 0.75 * smoothstep((np.abs(fine - 1) - 0.12) / 0.15))
-    wet = wet * np.clip(fine, 0.7, 1.4) ** (0.6 - 0.4 * thick)
-    out = ground.image.copy()
-    for band, role in enumerate(ground.roles):
-        mud = aired(ground, band, MUD.get(role, 0.36) * light * wet)
-        out[band] += (mud - out[band]) * film
-    return out
 
 
 def _broken_roofs(

@@ -92,11 +92,12 @@ WOODLAND = (
 
 
 def scattered(
-    ground: Ground, cover: np.ndarray, kinds: Sequence[Kind], seed: int
+    ground: Ground, cover: np.ndarray, kinds: Sequence[Kind], seed: int, dust: float = DUST
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pieces that lie over `cover` (H, W) of the ground, 0 ... 1: their colour (C, H, W), and where
     there are any (H, W, bool). Each is drawn from its own pixel of the raster, so a window shows
-    what its neighbour goes on with."""
+    what its neighbour goes on with. `dust`: share of their own colour that they have
+    lost."""
     metre = 1 / max(ground.gsd_m, 0.02)
     pad = min(LONGEST_PX, int(np.ceil(max(kind.length_m[1] for kind in kinds) * metre / 2)) + 1)
     rows = ground.origin[0] + np.arange(-pad, cover.shape[0] + pad)
@@ -117,7 +118,7 @@ def scattered(
     light = brightness(ground, MIDDLING)
     out = np.zeros_like(ground.image)
     bright = 0.86 + 0.26 * draw[4]
-    dusty = 1 - DUST
+    dusty = 1 - dust
     for band in range(len(out)):
         tones = np.array([kind.tone(ground, band, light) for kind in kinds])
         mean = float(np.average(tones, weights=[kind.share for kind in kinds]))

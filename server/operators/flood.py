@@ -140,6 +140,11 @@ ALIKE = 0.06
 TURBID = 1.0
 """From afar a flood is as brown as the rivers that bring it, whatever colour the nearest sea has:
 its share at 9 m a pixel and coarser."""
+GLEAMING = 1.3
+LEAST_GLEAM = 0.65
+GANGWAY_M2 = (3.0, 250.0)
+"""Times bright ground in the light, and of 1, from which something is brighter than ground is; and
+how small and large such a thing is."""
 COARSEST_OBJECTS_M = 2.0
 """At a coarser GSD roofs and crowns are a pixel or two, and nothing is kept above water."""
 
@@ -271,7 +276,26 @@ def standing(ground: Ground, how: Flood, depth: np.ndarray) -> np.ndarray:
     # Dark soil and ponds are taken for shadow, too, but lie beside no house.
     beside = ndimage.binary_dilation(roofs > 0.5, iterations=around)
     dark = dark * touching(dark > 0.1, beside) * above
-    return np.asarray(np.maximum.reduce([roofs, crowns * dense, cars, dark]), np.float32)
+    built = _gleaming(ground, np.maximum(roofs, dark) > 0.5, around) * above
+    return np.asarray(np.maximum.reduce([roofs, crowns * dense, cars, dark, built]), np.float32)
+
+
+def _gleaming(ground: Ground, roofs: np.ndarray, around: int) -> np.ndarray:
+    """What is brighter than any lit ground and joined to a roof (H, W, bool) by `around` pixels at
+    most, in [0, 1]: gangways, pipes and conveyors between tanks."""
+    lit = ground.cover.share("paved", "bare", "low") > 0.6
+    if not roofs.any() or lit.sum() < 50:
+        return np.zeros(roofs.shape, np.float32)
+    seen = [i for i in range(len(ground.image)) if ground.band_is_colour(i)]
+    white = ground.image[seen or slice(None)].min(axis=0)  # sand is bright, but yellow
+    least = max(GLEAMING * float(np.percentile(white[lit], 90)), LEAST_GLEAM)
+    bright = (white > least) & ~roofs
+    bright &= touching(bright, ndimage.binary_dilation(roofs, iterations=around))
+    parts, count = ndimage.label(bright)
+    area = np.bincount(parts.ravel(), minlength=count + 1) * ground.gsd_m**2
+    least_m2, most_m2 = GANGWAY_M2
+    small = bright & ((area >= least_m2) & (area <= most_m2))[parts]
+    return np.asarray(ndimage.gaussian_filter(small.astype(np.float32), 0.6), np.float32)
 
 
 def _built(ground: Ground) -> np.ndarray:

@@ -93,12 +93,12 @@ def gaussian(ground: Ground, seed: int) -> np.ndarray:
 
 def exposure(ground: Ground) -> float:
     """How bright the scene is beside a picture of middling exposure, haze taken off."""
-    haze = _haze(ground)
+    haze = haze_of(ground)
     median = (float(np.median(ground.luminance)) - haze) / (1 - haze)
     return float(np.clip(median / 0.38, 0.55, 1.5))
 
 
-def _haze(ground: Ground) -> float:
+def haze_of(ground: Ground) -> float:
     """How much light haze adds beside the air of a clear picture: none that falls on the ground."""
     seen = [veil(ground, band) for band in range(len(ground.image)) if ground.band_is_colour(band)]
     return max(float(np.mean(seen)) - PLAIN, 0.0) if seen else 0.0
@@ -114,7 +114,7 @@ def brightness(ground: Ground, middling: float) -> float:
         if here.sum() < max(SEEN_PX, SEEN * here.size):
             return exposure(ground)
         found.append(float(np.median(ground.luminance[here])))
-    haze = _haze(ground)
+    haze = haze_of(ground)
     grass, street = (max((one - haze) / (1 - haze), 0.02) for one in found)
     return float(np.clip(np.sqrt(grass * street) / middling, 0.6, 1.6))
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 from ..contract.editors import option
 from ..scene.rules import smoothstep, vegetation, water
 from .ground import Ground
-from .light import aired, exposure, grain, smooth
+from .light import aired, exposure, grain, haze_of, smooth
 
 SUNLIT = {
     "red": 0.885,
@@ -55,6 +55,17 @@ SLUSH = {
 """Snow that wheels have driven over."""
 SEAM_M = 0.55
 """Beside a cleared road no white seam is left of what was not recognised as one."""
+ROAD_M = 16.0
+LOT = 0.4
+"""Paved ground that is wider is a lot: a road by such a share, since cars stand on it."""
+SWEPT_M2 = 400.0
+"""What is smaller is a yard, which nobody clears before noon."""
+WET = 0.82
+"""Brightness of swept ground beside that of dry one."""
+PLAINLY = 0.55
+"""Mean probability of a piece of water."""
+BRIGHTEST = 1.04
+"""Beside its like: snow next to a dark thing is no brighter for it."""
 MELTED_M = 4.0
 """How wide the border is in which the snow ends in patches."""
 FOOT_M = 2.0
@@ -124,7 +135,9 @@ def snow(ground: Ground, how: Snow, seed: int) -> np.ndarray:
     white_on = amount * (1 - crowns * (1 - _on_crowns(ground, how, seed)))
     out = ground.image.copy()
     if how.roads == CLEARED:
-        out += (_swept(ground) - out) * ground.rim(2.0, 0.0, seed) * min(1.0, 2 * how.cover)
+        out += (
+            (_swept(ground, bare_road) - out) * ground.rim(2.0, 0.0, seed) * min(1.0, 2 * how.cover)
+        )
     for band, role in enumerate(ground.roles):
         white = SUNLIT.get(role, 0.9) * (1 - shade) + SHADED.get(role, 0.57) * shade
         driven = SLUSH.get(role, 0.6) * (1 - 0.5 * shade)
@@ -189,8 +202,9 @@ def _cover_of(ground: Ground, how: Snow, seed: int) -> tuple[np.ndarray, np.ndar
     if told:
         # Roofs are warm and steep: some have lost part of it.
         lost = smoothstep((ground.noise(13.0, seed + 12, 2) - 0.5) / 0.25)
-        lost = lost * (0.5 + 0.5 * ground.noise(1.8, seed + 13, 2)) * np.exp(-how.depth_cm / 60.0)
+        lost = lost * (0.5 + 0.5 * ground.noise(1.8, seed + 13, 2)) * np.exp(-how.depth_cm / 15.0)
         amount = amount * (1 - 0.6 * lost * cover.sure("roof"))
+        paved = paved * _driven_on(ground, how)
     if how.roads == CLEARED:
         paved = _widened(ground, paved)
     driven = {SNOWED_IN: 0.0, TRACKED: 0.75, CLEARED: 1.0}[how.roads] * paved
@@ -198,9 +212,38 @@ def _cover_of(ground: Ground, how: Snow, seed: int) -> tuple[np.ndarray, np.ndar
     if how.roads == CLEARED:
         amount = amount * (1 - 0.9 * driven)
     if how.keep_water:
-        wet = cover.sure("water") if told else water(ground)
+        wet = _open_water(ground) if told else water(ground)
         amount = amount * (1 - wet)
     return np.asarray(amount, np.float32), np.asarray(np.clip(driven, 0, 1), np.float32)
+
+
+def _open_water(ground: Ground) -> np.ndarray:
+    """Water that stays open (H, W) in [0, 1]: whole pieces that are plainly water. A lawn that may
+    be water, too, is no hole in the snow."""
+    sure = ground.cover.sure("water")
+    parts, count = ndimage.label(sure > 0.1)
+    mean = ndimage.mean(ground.cover.share("water"), parts, np.arange(count + 1))
+    return np.asarray(sure * (mean > PLAINLY)[parts], np.float32)
+
+
+def _driven_on(ground: Ground, how: Snow) -> np.ndarray:
+    """How much paved ground is driven on (H, W): roads are, lots in part, and yards are not
+    cleared."""
+    paved = ground.cover.pieces("paved", 0.0, ground.gsd_m) > 0.5
+    far = ndimage.distance_transform_edt(np.pad(paved, 1, mode="edge"))[1:-1, 1:-1]
+    lot = ndimage.grey_dilation((far * ground.gsd_m > ROAD_M / 2).astype(np.float32), (5, 5))
+    reach = 2 * round(ROAD_M / 2 / ground.gsd_m) + 1
+    lot = ndimage.uniform_filter(ndimage.maximum_filter(lot, reach), 2 * (reach // 6) + 1)
+    share = 1 - (1 - LOT) * lot
+    if how.roads == CLEARED:
+        parts, count = ndimage.label(paved)
+        area = np.bincount(parts.ravel(), minlength=count + 1) * ground.gsd_m**2
+        # Of what goes on beyond the window nobody knows how large it is.
+        sides = (parts[0], parts[-1], parts[:, 0], parts[:, -1])
+        cut = np.isin(np.arange(count + 1), np.unique(np.concatenate(sides)))
+        cleared = ndimage.binary_dilation(((area >= SWEPT_M2) | cut)[parts] & paved)
+        share = cleared.astype(np.float32)
+    return np.asarray(share, np.float32)
 
 
 def _widened(ground: Ground, paved: np.ndarray) -> np.ndarray:
@@ -209,9 +252,10 @@ def _widened(ground: Ground, paved: np.ndarray) -> np.ndarray:
     return np.asarray(ndimage.grey_dilation(paved, size=(seam, seam)))
 
 
-def _swept(ground: Ground) -> np.ndarray:
-    """The image (C, H, W) with the seams beside roads in the colour of the road: what is dark
-    there would be the outline of the road in the snow."""
+def _swept(ground: Ground, bare: np.ndarray) -> np.ndarray:
+    """The image (C, H, W) with the seams beside roads in the colour of the road, since what is dark
+    there would be the outline of the road in the snow; and with what is `bare` (H, W) wet and grey
+    of salt and slush."""
     paved = np.asarray(ground.cover.sure("paved"), np.float32)
     seam = _widened(ground, paved) * (1 - paved)
     wide = max(2 * SEAM_M / max(ground.gsd_m, 0.05), 1.0)
@@ -220,12 +264,16 @@ def _swept(ground: Ground) -> np.ndarray:
     for band in range(len(out)):
         road = ndimage.gaussian_filter(out[band] * paved, wide) / weight
         out[band] += (road - out[band]) * seam * (weight > 0.01)
+    seen = [band for band in range(len(out)) if ground.band_is_colour(band)]
+    grey = out[seen].mean(axis=0) if seen else 0.0
+    for band in seen:
+        out[band] += (WET * grey - out[band]) * 0.7 * bare
     return out
 
 
 def _shade(ground: Ground) -> np.ndarray:
     """Share of cast shadow (H, W) with the dark ground that is none taken out."""
-    light = ground.luminance
+    light = _cleared(ground)
     if ground.parse is None:
         side = max(3, int(6 / max(ground.gsd_m, 0.05)) | 1)
         mean = ndimage.uniform_filter(light, side, mode="nearest")
@@ -233,14 +281,25 @@ def _shade(ground: Ground) -> np.ndarray:
         return 0.8 * near * smoothstep((0.72 * mean - light) / 0.15)
     cover = ground.cover
     dark = smoothstep((0.85 * np.median(light) - light) / 0.15)
-    return np.asarray(cover.sure("shadow") * (0.5 + 0.5 * dark), np.float32)
+    # Through haze shadows are not surely seen; what is as dark as one and may be one is taken.
+    veiled = float(smoothstep(np.asarray((haze_of(ground) - 0.05) / 0.15)))
+    near = ndimage.gaussian_filter(cover.share("shadow"), 1.2)
+    likely = smoothstep((near - 0.1) / 0.2) * smoothstep((0.7 * np.median(light) - light) / 0.12)
+    shade = cover.sure("shadow") * (0.5 + 0.5 * dark)
+    return np.asarray(np.maximum(shade, veiled * likely), np.float32)
+
+
+def _cleared(ground: Ground) -> np.ndarray:
+    """Brightness of the ground (H, W) without haze."""
+    haze = haze_of(ground)
+    return np.asarray((ground.luminance - haze) / (1 - haze), np.float32)
 
 
 def _relief(ground: Ground, how: Snow, shade: np.ndarray) -> np.ndarray:
     """Light and shade on the snow (H, W), about 1: roof planes as they were, a trace of what the
     ground's colour and unevenness were elsewhere, less the deeper the snow is; no texture."""
     metre = 1 / max(ground.gsd_m, 0.05)
-    light = ground.luminance / np.maximum(1 - 0.55 * shade, 0.2)
+    light = _cleared(ground) / np.maximum(1 - 0.55 * shade, 0.2)
     planes = smooth(light, max(1, round(0.6 * metre)), 0.05)
     side = 2 * max(2, round(6 * metre)) + 1
     around = ndimage.uniform_filter(planes, side, mode="nearest")
@@ -250,4 +309,4 @@ def _relief(ground: Ground, how: Snow, shade: np.ndarray) -> np.ndarray:
     near = float(np.exp(-ground.gsd_m / 3.0))
     power = near * (0.55 * roofs + 0.6 * deep * (1 - roofs)) + 0.16 * (1 - near)
     swells = 1 + 0.05 * (ground.noise(22.0, 401, 3) - 0.5)
-    return np.asarray(np.clip(ratio**power, 0.5, 1.1) * swells, np.float32)
+    return np.asarray(np.clip(ratio**power, 0.5, BRIGHTEST) * swells, np.float32)

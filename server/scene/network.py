@@ -30,12 +30,28 @@ CLEAR = 0.2
 THICKEST = 0.6
 FAINT = 0.02
 SEA = (0.1, 0.3)
-"""Percentile that is as dark as a picture gets, how bright that is where the air is clear, and the
-most light of haze that is taken off before the network looks: through it, roofs are roads. Not
-where it is hardly any, and less the more of the picture is water, of these shares."""
+"""Percentile that is as dark as a picture gets, how bright that may be where the air is clear, and
+the most light of haze that is taken off before the network looks: through it, roofs are roads. Not
+where it is hardly any, and less the more of the picture is water without it, of these shares."""
+BLACK = 0.08
+SURE = (0.05, 0.15)
+"""How bright the darkest is below haze that is plainly there, and how much haze that is, from where
+on, and in full."""
 MIDDLE = (0.3, 0.5)
 """Median brightness that it is used to; darker and brighter pictures are brought there by a
 gain."""
+
+
+def _haze_of(rgb: np.ndarray) -> np.ndarray:
+    """How bright the air itself is in a picture (3, H, W), by band (3,)."""
+    darkest = np.percentile(rgb.reshape(3, -1), DARK, axis=1)
+    # Air scatters no light more than blue: what is dark green or brown at most is no haze.
+    least, most = (
+        np.minimum(one, one[2])
+        for one in (np.clip(darkest - clear, 0, THICKEST) for clear in (CLEAR, BLACK))
+    )
+    sure = float(np.clip((least.mean() - SURE[0]) / (SURE[1] - SURE[0]), 0, 1))
+    return np.asarray(least + sure * (most - least), np.float32)
 
 
 class SceneNetwork:
@@ -52,16 +68,18 @@ class SceneNetwork:
         the network's ground size and back by itself, so that memory is bounded.
         """
         plain = self._probabilities(rgb, gsd_m, aspect)
-        haze = np.clip(np.percentile(rgb.reshape(3, -1), DARK, axis=1) - CLEAR, 0, THICKEST)
-        # A wide sea is the darkest of its picture without any haze.
-        water = float(plain[CLASSES.index("water")].mean())
-        haze *= float(np.clip((SEA[1] - water) / (SEA[1] - SEA[0]), 0, 1))
-        # Air scatters no light more than blue: what is dark green or brown at most is no haze.
-        haze = np.minimum(haze, haze[2]).astype(np.float32).reshape(3, 1, 1)
+        haze = _haze_of(rgb).reshape(3, 1, 1)
         if haze.max() < FAINT:
             return plain
-        del plain
-        return self._probabilities((rgb - haze) / (1 - haze), gsd_m, aspect)
+        cleared = self._probabilities((rgb - haze) / (1 - haze), gsd_m, aspect)
+        # A wide sea is the darkest of its picture without any haze, and is sea without it, too;
+        # land in thick haze is taken for sea until that is off.
+        water = float(cleared[CLASSES.index("water")].mean())
+        share = np.float32(np.clip((SEA[1] - water) / (SEA[1] - SEA[0]), 0, 1))
+        cleared *= share
+        plain *= 1 - share
+        cleared += plain
+        return cleared
 
     def _probabilities(self, rgb: np.ndarray, gsd_m: float, aspect: float) -> np.ndarray:
         height, width = rgb.shape[1:]

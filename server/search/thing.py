@@ -109,14 +109,17 @@ def thing_at(models: Models, layer: Layer, column: float, row: float) -> Thing:
             "Nothing there stands out from its surroundings. Click on the middle of it, or draw it."
         )
     found, box = best
+    return Thing(_outline(found.mask, box), found.what, found.by)
+
+
+def _outline(mask: np.ndarray, box: Box) -> BaseGeometry:
+    """The outline of the largest piece of a window's mask (H, W), in pixels of the raster."""
     origin = Affine.translation(box.col, box.row)
-    mask = found.mask
     parts = [shape(one) for one, _ in outlines(mask.astype(np.uint8), mask, transform=origin)]
     whole = shapely.union_all(parts)
     smooth = shapely.make_valid(shapely.simplify(whole, STEP_PX))
     polygons = [part for part in shapely.get_parts(smooth) if part.geom_type == "Polygon"]
-    largest = max(polygons, key=lambda part: part.area, default=whole)
-    return Thing(largest, found.what, found.by)
+    return max(polygons, key=lambda part: part.area, default=whole)
 
 
 def _window(models: Models, layer: Layer, box: Box, spot: tuple[float, float]) -> _Window:

@@ -22,12 +22,17 @@ def test_the_catalogues_are_complete(strings):
     assert strings.faults() == []
     assert {path.stem for path in strings.CATALOGUES.glob("*.json")} == set(LANGUAGES)
     assert len(strings.all_texts()) > 400
+    server = {path.stem for path in (strings.CATALOGUES / "server").glob("*.json")}
+    assert server == set(LANGUAGES) and len(strings.sentences.all_sentences()) > 700
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_translation_is_one(language):
     """Not the English text again, but for names."""
-    catalogue = json.loads((ROOT / "resources" / "i18n" / f"{language}.json").read_text("utf8"))
+    folder = ROOT / "resources" / "i18n"
+    catalogue = json.loads((folder / f"{language}.json").read_text("utf8"))
+    said = json.loads((folder / "server" / f"{language}.json").read_text("utf8"))
+    assert sum(text == there for text, there in said.items()) < 20
     same = [text for text, there in catalogue.items() if text == there and " " in text]
     assert len(same) < 12, same
 
@@ -38,9 +43,16 @@ def test_what_is_missing_is_found(strings, tmp_path, monkeypatch):
     catalogue["nobody says this"] = "x"
     del catalogue["Run"]
     (tmp_path / "de.json").write_text(json.dumps(catalogue))
+    sentences = json.loads((strings.CATALOGUES / "server" / "de.json").read_text("utf8"))
+    del sentences["The editor cannot do this"]
+    sentences["The disk is full of {0}."] = "Voll"
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server" / "de.json").write_text(json.dumps(sentences))
     monkeypatch.setattr(strings, "CATALOGUES", tmp_path)
     said = "\n".join(strings.faults())
     assert "not translated: 'Run'" in said and "not used: 'nobody" in said
+    assert "not translated: 'The editor cannot do this'" in said
+    assert "not used: 'The disk is full of {0}.'" in said
     assert "other places in braces: '{n} areas'" in said
 
 

@@ -1,13 +1,14 @@
 """The plugin as it comes out of its zip: the server it carries, the steps of an installation, the
 paths in the options."""
 
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 from landbrush.plugin import settings
-from landbrush.plugin.local import installer
+from landbrush.plugin.local import installer, pretrained
 from landbrush.plugin.local.server import FAILED, INSTALLING
 from landbrush.plugin.panel.options_page import LandbrushOptionsPage
 
@@ -57,16 +58,82 @@ def test_a_wheel_that_is_not_the_one_packed_is_not_installed(unpacked, dock, mon
     assert not installer.environment_folder().exists()
 
 
-@pytest.mark.parametrize("driver", [False, True])
-def test_torch_for_the_processor_alone_where_no_gpu_is(monkeypatch, driver):
-    monkeypatch.setattr(installer.sys, "platform", "linux")
+@pytest.mark.parametrize(
+    ("system", "there", "builds"),
+    [
+        ("linux", "", ("cpu",)),
+        ("linux", "/dev/nvidiactl", ()),
+        ("linux", "nvidia-smi", ()),
+        ("linux", "/dev/kfd", pretrained.ROCM),
+        ("win32", "", ()),
+        ("win32", "nvidia-smi", pretrained.CUDA),
+        ("win32", "nvcuda.dll", pretrained.CUDA),
+        ("darwin", "", ()),
+    ],
+)
+def test_torch_for_what_this_computer_computes_on(monkeypatch, system, there, builds):
+    monkeypatch.setattr(pretrained.sys, "platform", system)
+    monkeypatch.setattr(pretrained.shutil, "which", lambda name: name if name == there else None)
     monkeypatch.setattr(
-        installer.shutil, "which", lambda name: "/usr/bin/nvidia-smi" if driver else None
+        pretrained.Path, "exists", lambda self: bool(there) and str(self).endswith(there)
     )
-    monkeypatch.setattr(installer.Path, "exists", lambda self: driver)
-    steps = installer.pretrained_steps("/usr/bin/python3")
-    small = [step for step in steps if installer.CPU_INDEX in step.command]
-    assert bool(small) != driver and not any(step.needed for step in small)
+    assert pretrained.builds() == builds
+    steps = pretrained.steps("/usr/bin/python3", "before.json")
+    from_there = [step for step in steps if "--index-url" in step.command]
+    assert [step.command[-1].rsplit("/", 1)[1] for step in from_there] == list(builds)
+    assert not any(step.needed for step in from_there)
+
+
+def test_the_libraries_are_those_of_a_locked_list(unpacked, monkeypatch):
+    steps = pretrained.steps("/usr/bin/python3", "before.json")
+    listed = [step for step in steps if "--require-hashes" in step.command]
+    names = [Path(step.command[-1]).name for step in listed]
+    assert names == [
+        pretrained.TORCH_LOCK,
+        pretrained.LIBRARIES_LOCK,
+        pretrained.VOCABULARY_LOCK,
+    ]
+    assert not [
+        step for step in steps if step.needed and "install" in step.command and step not in listed
+    ]
+    named = {
+        path.name: {line.split("==")[0] for line in path.read_text().splitlines() if "==" in line}
+        for path in (installer.lock(), *(pretrained.lists() / name for name in names))
+    }
+    core, torch, libraries, vocabulary = named.values()
+    assert not core & (torch | libraries) and not torch & libraries
+    assert "torch" in torch and {"transformers", "diffusers"} <= libraries
+    assert not [name for name in libraries if name.startswith(("torch", "nvidia", "triton"))]
+    assert vocabulary == {"open-clip-torch"}
+
+
+def test_what_came_before_it_broke_off_is_taken_out(tmp_path):
+    """In a real environment: one package that was there, one that came."""
+    folder = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    python = folder / "bin" / "python"
+    library = next(folder.glob("lib/python*/site-packages"))
+
+    def put(name):
+        about = library / f"{name}-1.0.dist-info"
+        about.mkdir()
+        (library / f"{name}.py").write_text("x = 1\n")
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (about / "RECORD").write_text(
+            f"{name}.py,,\n{name}-1.0.dist-info/METADATA,,\n{name}-1.0.dist-info/RECORD,,\n"
+        )
+
+    put("there")
+    before = tmp_path / "before.json"
+    noted = pretrained.steps(python, before)[0]
+    subprocess.run(noted.command, check=True)
+    put("came")
+    subprocess.run(pretrained.undoing(python, before), check=True)
+    assert (library / "there.py").is_file() and not (library / "came.py").exists()
+    assert not before.exists()
+    subprocess.run(noted.command, check=True)
+    subprocess.run(pretrained.undoing(python, before), check=True)
+    assert (library / "there.py").is_file() and not before.exists()
 
 
 def test_what_pretrained_models_need_is_what_the_package_says():
@@ -76,7 +143,7 @@ def test_what_pretrained_models_need_is_what_the_package_says():
 
     root = Path(installer.__file__).resolve().parents[2]
     told = tomllib.loads((root / "pyproject.toml").read_text("utf8"))["project"]
-    assert list(installer.PRETRAINED) == told["optional-dependencies"]["pretrained"]
+    assert list(pretrained.PRETRAINED) == told["optional-dependencies"]["pretrained"]
 
 
 def test_pressing_the_card_sets_up_and_a_failure_is_told_there(dock, helpers, monkeypatch):

@@ -316,17 +316,17 @@ def desk(request):
 
 @pytest.fixture
 def chip(tmp_path):
-    """A piece of a real aerial picture where there is one, else of a made one; 150 x 170 pixels,
-    0.6 m."""
+    """A piece of a real aerial picture where there is one, else of a made one; 128 x 128 pixels,
+    0.6 m: as large as what the tiny models draw at once."""
     real = DATA / "joplin_tornado_geotiff" / "input" / "pre"
     path = tmp_path / "chip.tif"
     if real.is_dir():
         with rasterio.open(sorted(real.glob("*.tif"))[0]) as source:
-            window = rasterio.windows.Window(300, 400, 150, 170)
+            window = rasterio.windows.Window(300, 400, 128, 128)
             profile = {
                 **source.profile,
-                "width": 150,
-                "height": 170,
+                "width": 128,
+                "height": 128,
                 "transform": source.window_transform(window),
             }
             with rasterio.open(
@@ -342,7 +342,7 @@ def chip(tmp_path):
         return path
     return write(
         path,
-        in_type(scene(3, 170, 150), "uint8"),
+        in_type(scene(3, 128, 128), "uint8"),
         colorinterp=RGB,
         transform=Affine(0.6, 0, 4e5, 0, -0.6, 3.2e6),
     )

@@ -40,7 +40,7 @@ FIRST = {
 """What an editor takes where no model is named."""
 
 
-RING = square(40, 50, 110, 120)
+RING = square(30, 40, 100, 110)
 
 
 def edited(client, path, editor, model, **more):

@@ -234,7 +234,9 @@ def test_the_sentence_network_is_bert_with_the_same_weights(network):
     state = {}
     for name in names:
         flat = f"{name}/4" not in network._kept and network._kept[name].ndim == 1
-        values = network._kept[name].astype(np.float32) if flat else network._matrix(name)
+        values = (
+            network._kept[name].astype(np.float32) if flat else network._matrix(name, slice(None))
+        )
         state[name] = torch.from_numpy(np.ascontiguousarray(values))
     missing, left = theirs.load_state_dict(state, strict=False)
     assert not left and not missing

@@ -71,7 +71,7 @@ def test_text2earth_is_told_the_level_of_the_raster(desk, tmp_path, monkeypatch)
     monkeypatch.setattr(UNet2DConditionModel, "forward", watched)
     path = write(
         tmp_path / "two.tif",
-        in_type(scene(3, 150, 150), "uint8"),
+        in_type(scene(3, 128, 128), "uint8"),
         colorinterp=RGB,
         transform=Affine(2, 0, 4e5, 0, -2, 3.2e6),
     )

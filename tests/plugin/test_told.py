@@ -1,0 +1,73 @@
+"""What a server says is read in the user's language: whole sentences, with what differs in them."""
+
+import json
+
+import pytest
+from landbrush.plugin import told
+
+LANGUAGES = ("de", "fr", "es", "zh")
+
+
+@pytest.fixture
+def catalogue(tmp_path, monkeypatch):
+    """A language of a few sentences."""
+    known = {
+        "There is no job '{0}'.": "Es gibt keinen Auftrag '{0}'.",
+        "{0} of {1} places inside look like {2}.": "Wie {2} sehen {0} von {1} Stellen aus.",
+        "Draw it larger.": "Zeichnen Sie es größer.",
+        "{0} cannot be read: {1}": "{0} ist nicht lesbar: {1}",
+        "{0} cannot be read: it is empty ({1}).": "{0} ist leer ({1}).",
+        "the file is damaged": "die Datei ist beschädigt",
+    }
+    (tmp_path / "xx.json").write_text(json.dumps(known), "utf8")
+    monkeypatch.setattr(told, "SENTENCES", tmp_path)
+    told._sentences.cache_clear()
+    yield lambda text: told.in_language(text, "xx")
+    told._sentences.cache_clear()
+
+
+def test_sentences_with_what_differs(catalogue):
+    assert catalogue("There is no job 'a b.c'.") == "Es gibt keinen Auftrag 'a b.c'."
+    assert catalogue("3 of 8 places inside look like water.") == (
+        "Wie water sehen 3 von 8 Stellen aus."
+    )
+    assert catalogue("Draw it larger.") == "Zeichnen Sie es größer."
+
+
+def test_several_sentences_each_by_itself(catalogue):
+    both = "There is no job '7'. Nobody knows this one. Draw it larger."
+    assert catalogue(both) == (
+        "Es gibt keinen Auftrag '7'. Nobody knows this one. Zeichnen Sie es größer."
+    )
+
+
+def test_what_fills_a_place_is_translated_too_and_the_closer_sentence_wins(catalogue):
+    assert catalogue("a.tif cannot be read: the file is damaged") == (
+        "a.tif ist nicht lesbar: die Datei ist beschädigt"
+    )
+    assert catalogue("a.tif cannot be read: it is empty (0 bytes).") == "a.tif ist leer (0 bytes)."
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "no sentence", "{0}", "\\ ( [", "A. B. C.", "x" * 20_000]
+)
+def test_what_is_not_known_stays(catalogue, text):
+    assert catalogue(text) == text
+    assert told.in_language(text, "nl") == text and told.in_language(text, "en") == text
+
+
+def test_values_that_look_like_places_stay_as_they_are(catalogue):
+    assert catalogue("There is no job '{1}\\2'.") == "Es gibt keinen Auftrag '{1}\\2'."
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_real_sentences_in_every_language(language):
+    """Of several rooms of the server."""
+    for text in (
+        "The editor cannot do this",
+        "The polygons do not touch the raster or the chosen extent.",
+        "Nothing there stands out from its surroundings. Click on the middle of it, or draw it.",
+        "0 of 8 places inside look like water.",
+    ):
+        found = told.in_language(text, language)
+        assert found != text and "{" not in found, (language, text, found)
