@@ -224,7 +224,9 @@ def _broken_roofs(
     relief = np.clip(
         ground.luminance / np.maximum(smooth(ground.luminance, 4, 0.3), 0.03), 0.7, 1.3
     )
-    sheets = _sheets(ground, how, hit, level < depth, seed)
+    # A sheet lies on its roof, not over the eaves on the ground.
+    seen = ndimage.gaussian_filter(ground.cover.share("roof"), 0.7)
+    sheets = _sheets(ground, how, hit, level < depth, seed) * smoothstep((seen - 0.4) / 0.2)
     out = image.copy()
     fine = 0.85 + 0.3 * ground.noise(1.0, seed + 52, 2)
     fold = 0.9 + 0.2 * ground.noise(2.0, seed + 53, 2)

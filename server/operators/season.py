@@ -87,9 +87,10 @@ def _leaves(
 ) -> tuple[np.ndarray | float, np.ndarray | float]:
     """What crowns look like in a band, and how many of them do."""
     if how.season == AUTUMN:
-        hue = smoothstep((ground.noise(7.0, seed + 1, 3) - 0.25) / 0.5)
-        green = smoothstep((ground.noise(11.0, seed + 2, 2) - 0.16) / 0.12)
-        return YELLOW.get(role, 0.4) * (1 - hue) + RUST.get(role, 0.3) * hue, green
+        mixed = 0.6 * ground.noise(7.0, seed + 1, 3) + 0.4 * ground.noise(2.2, seed + 5, 2)
+        hue = smoothstep((mixed - 0.25) / 0.5)
+        turned = smoothstep((ground.noise(11.0, seed + 2, 3) - 0.1) / 0.45)
+        return YELLOW.get(role, 0.4) * (1 - hue) + RUST.get(role, 0.3) * hue, 0.5 + 0.42 * turned
     if how.season == LEAFLESS:
         through = 0.45 + 0.3 * (ground.noise(2.5, seed + 3, 2) - 0.5)
         return TWIGS.get(role, 0.33) * (1 - through) + LITTER.get(role, 0.33) * through, 0.95

@@ -190,15 +190,20 @@ def _cover_of(ground: Ground, how: Snow, seed: int) -> tuple[np.ndarray, np.ndar
     grassy = 0.1 * vegetation(ground) * (1 - _crowns(ground))
     fine = ground.noise(max(how.drift_m / 4, 4 * ground.gsd_m), seed + 8, 3) - 0.5
     # Thin snow lies in patches, not as a veil: what is bare there is bare.
-    thin = 0.3 * float(np.exp(-how.depth_cm / 5.0))
+    thin = float(np.exp(-how.depth_cm / 5.0))
     likely = how.cover * 1.3 - near * (1.15 - how.cover) * (warm - grassy)
-    likely = likely + 0.5 * (patches - 0.5) + 0.75 * near * (1.1 - how.cover) * fine - thin
+    likely = likely + 0.5 * (patches - 0.5) - 0.05 * thin
+    likely = likely + (0.75 - 0.8 * thin) * near * (1.1 - how.cover) * fine
     # Where it ends it has melted into patches: no outline of a polygon is seen.
     edge = ground.rim(MELTED_M, 0.5, seed + 2)
     clods = ground.noise(max(4.0, 6 * ground.gsd_m), seed + 14, 3) - 0.5
     likely = likely - (1 - edge) * (1.0 - 1.4 * near * clods)
-    amount = smoothstep((likely - 0.2) / (0.4 + 0.1 * how.cover)) * (edge > 0)
+    soft = 0.4 + 0.1 * how.cover + 0.4 * thin * near
+    amount = smoothstep((likely - 0.2) / soft) * (edge > 0)
     amount *= 1 - 0.4 * np.exp(-how.depth_cm / 3.0)
+    # Blades and stones stand out of it.
+    blades = np.clip(0.5 + 12 * (ground.luminance - smooth(ground.luminance, 3, 0.3)), 0, 1)
+    amount *= 1 - 0.9 * thin**2 * near * (1 - blades)
     if told:
         # Roofs are warm and steep: some have lost part of it.
         lost = smoothstep((ground.noise(13.0, seed + 12, 2) - 0.5) / 0.25)
