@@ -45,6 +45,12 @@ UNTOLD = (
     "raster/references.py",
 )
 """Modules whose texts are for models and programs."""
+FRAGMENTS = (
+    *("up", "down", "left", "right", "upper left", "upper right", "lower left", "lower right"),
+    *("reach", "reaches", "break", "breaks", "stay", "stays", "shows", "hardly shows"),
+    *("building", "buildings"),
+)
+"""Words that fill places of sentences."""
 DECLARED = ("declare", "option", "Route", "Resource", "EditorInfo")
 ENDS = re.compile(r"(?<=[.!?])\s+(?=[A-Z{'\"])")
 WORD = re.compile(r"[A-Za-z]{2,}")
@@ -129,7 +135,7 @@ def of_editors() -> Iterator[str]:
 
 def all_sentences() -> list[str]:
     """Each once, in alphabetical order."""
-    found = set(of_editors())
+    found = {*of_editors(), *FRAGMENTS}
     for room in ROOMS:
         for path in sorted((SERVER / room).rglob("*.py")):
             if not path.relative_to(SERVER).as_posix().startswith(UNTOLD):

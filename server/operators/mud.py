@@ -61,7 +61,9 @@ def _inwards(ground: Ground, seed: int) -> np.ndarray:
     inwards = ground.rim(ENDS_M, 0.9, seed + 42)
     tongues = 2.4 * (ground.noise(16.0, seed + 47, 3) - 0.5)
     tongues += 1.0 * (ground.noise(4.0, seed + 48, 3) - 0.5)
-    return np.asarray(inwards * np.clip(1 + tongues, 0.15, 3), np.float32)
+    # Well inside it was everywhere.
+    wander = np.clip(1 + tongues, 0.15, 3) ** (1 - inwards)
+    return np.asarray(inwards * wander, np.float32)
 
 
 def muddy(ground: Ground, wave: Wave, gone: np.ndarray, seed: int) -> np.ndarray:
