@@ -119,7 +119,7 @@ FULL_GRAIN = 1.05
 CAR_M = 1.5
 SUN_SLOPE = 1.0
 """Fall of the sun's rays, metres a metre, where only its direction is known: 45 degrees."""
-TOWN = (0.12, 0.55)
+TOWN = (0.15, 0.7)
 TOWN_ROUGH = 0.05
 """Share of roofs and banks in a pixel that is larger than they are: on open ground, and where
 neighbours differ as they do in a town, by a standard deviation of brightness."""
@@ -260,7 +260,12 @@ def standing(ground: Ground, how: Flood, depth: np.ndarray) -> np.ndarray:
         return np.zeros(ground.mask.shape, np.float32)
     if ground.gsd_m > COARSEST_OBJECTS_M:
         # Towns and banks of roads show between the water in pixels that hold both.
-        return ground.cover.sure("paved") * (TOWN[0] + (TOWN[1] - TOWN[0]) * _built(ground))
+        # Of roofs of clay bare ground alone has the colour, but not the roughness.
+        sealed, clay = ground.cover.sure("paved"), ground.cover.share("paved", "bare")
+        built = _built(ground)
+        return np.asarray(
+            np.maximum(TOWN[0] * sealed, TOWN[1] * built * smoothstep(2 * clay - 0.4))
+        )
     cover = ground.cover
     above = smoothstep((how.object_height_m - depth) / 0.6)
     roofs = cover.pieces("roof", 14.0, ground.gsd_m) * above

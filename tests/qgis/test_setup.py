@@ -104,7 +104,7 @@ def index(tmp_path, monkeypatch):
 
 COPYING = """#!/bin/sh
 # As `python -m venv --clear FOLDER`: an environment that was made once, copied.
-rm -rf "$4" && cp -a "{template}" "$4"
+rm -rf "$4" && exec cp -a "{template}" "$4"
 """
 
 
