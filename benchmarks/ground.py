@@ -106,7 +106,28 @@ def parse() -> None:
             if (bins == b).any()
         ]
         figure("calibration_error", float(sum(gaps)), "share")
+    hazy()
     abroad()
+
+
+AIR = np.array([0.72, 0.82, 0.92], np.float32)[:, None, None]
+LEFT = 0.45
+
+
+def hazy() -> None:
+    """Intersection over union by class of every other chip, with thick haze laid over it: `LEFT` of
+    the ground's light, the rest of the colour of `AIR`."""
+    counts = {name: np.zeros(2) for name in CLASSES}
+    for chip in list(chips())[::2]:
+        image = chip.image[:3] * LEFT + AIR * (1 - LEFT)
+        whole = np.ones(chip.truth.shape, bool)
+        best = understood(Ground(image, whole, ROLES[:3], chip.gsd_m), NETWORK).shares.argmax(0)
+        told = chip.truth >= 0
+        for number, name in enumerate(CLASSES):
+            truth, said = (chip.truth == number) & told, (best == number) & told
+            counts[name] += (truth & said).sum(), (truth | said).sum()
+    for name in ("roof", "paved", "tree", "low", "bare", "shadow"):
+        figure(f"iou_hazy_{name}", counts[name][0] / max(counts[name][1], 1), "share")
 
 
 def abroad() -> None:

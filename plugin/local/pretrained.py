@@ -64,11 +64,13 @@ def _has_nvidia():
 
 
 KEPT = """
-import importlib.metadata, json, sys
+import importlib.metadata, json, os, sys
+if os.path.exists(sys.argv[1]):
+    sys.exit()
 names = sorted({one.metadata["Name"].lower() for one in importlib.metadata.distributions()})
 open(sys.argv[1], "w", encoding="utf8").write(json.dumps(names))
 """
-"""Notes what is installed before."""
+"""Notes what is installed before; where an earlier try broke off, what was there before that."""
 LACKING = """
 import importlib.util, subprocess, sys
 if importlib.util.find_spec("torch") is None:

@@ -67,6 +67,8 @@ class Setup(QObject):
         self.tags: List[str] = []
         self.download: Optional[Download] = None
         self.own: Optional[OwnPython] = None
+        self.added_to: Optional[Path] = None
+        """The Python to whose environment libraries are added; None: not begun."""
         self._unreached = ""  # why the index did not answer
         self.id = uuid.uuid4().hex
         self.alone = QLockFile(str(self.home / "setup.lock"))
@@ -172,6 +174,7 @@ class Setup(QObject):
                 )
             )
         else:
+            self.added_to = python
             self.programs.run(pretrained.steps(python, self.before), self._tested)
 
     def stop(self) -> None:
@@ -192,9 +195,10 @@ class Setup(QObject):
         another run has begun meanwhile is left alone. Of libraries that were added to a good one
         those that came are taken out."""
         try:
-            if self.size == LARGE and self.before.is_file():
-                taken_out = pretrained.undoing(installer.find_python(), self.before)
-                QProcess.startDetached(taken_out[0], taken_out[1:])
+            # Never out of another Python, which has much that was not noted.
+            if self.added_to is not None and self.before.is_file():
+                program, *arguments = pretrained.undoing(self.added_to, self.before)
+                QProcess.startDetached(program, arguments)
             if self.size != SMALL or self.marker.read_text("ascii") != self.id:
                 return
             if self.folder.exists():

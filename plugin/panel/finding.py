@@ -134,9 +134,9 @@ class FindingForm(ServedForm):
             self.outlining = False
             tool.add(geometry_of(outline.polygons, layer), layer.crs())
             unnamed = tr("what lies there") if outline.by else tr("ground that is alike")
-            told = KINDS.get(outline.what, unnamed)
+            kind = KINDS.get(outline.what, unnamed)
             by = f" ({outline.by})" if outline.by else ""
-            self.status.setText(tr("Outlined: {what}", what=told) + by)
+            self.status.setText(tr("Outlined: {what}", what=kind) + by)
 
         def failed(error) -> None:
             self.outlining = False

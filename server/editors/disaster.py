@@ -8,8 +8,9 @@ from scipy import ndimage
 from ..contract.editors import EditorInfo
 from ..ground.errors import CannotEdit
 from ..operators.fire import Burn, burn
-from ..operators.flood import COARSEST_OBJECTS_M, EITHER, LOWEST, Flood, flood
+from ..operators.flood import EITHER, LOWEST, Flood, flood
 from ..operators.ground import Ground
+from ..operators.standing import COARSEST_OBJECTS_M
 from .base import Scene
 from .operator import ENGINE, OperatorEditor
 

@@ -128,6 +128,7 @@ def test_what_came_before_it_broke_off_is_taken_out(tmp_path):
     noted = pretrained.steps(python, before)[0]
     subprocess.run(noted.command, check=True)
     put("came")
+    subprocess.run(noted.command, check=True)  # broke off, and begun again
     subprocess.run(pretrained.undoing(python, before), check=True)
     assert (library / "there.py").is_file() and not (library / "came.py").exists()
     assert not before.exists()

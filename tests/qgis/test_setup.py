@@ -355,6 +355,18 @@ def test_pretrained_libraries_go_into_no_python_of_the_users(made, monkeypatch, 
     assert "a Python of yours, /usr/bin/python3" in error
 
 
+def test_a_note_of_a_broken_try_takes_nothing_out_of_another_python(made, monkeypatch, helpers):
+    """It says what was in the plugin's own environment."""
+    setup = Setup(LARGE)
+    setup.home.mkdir(parents=True, exist_ok=True)
+    setup.before.write_text("[]")
+    began = []
+    monkeypatch.setattr("landbrush.plugin.local.setup.QProcess.startDetached", began.append)
+    monkeypatch.setattr(installer, "find_python", lambda: Path("/usr/bin/python3"))
+    error, _, _ = run(setup, helpers)
+    assert "a Python of yours" in error and not began and setup.before.is_file()
+
+
 def test_what_was_put_away_is_deleted_later(made, index, helpers):
     old = made / "home" / "environment.12345678.old"
     (old / "lib").mkdir(parents=True)

@@ -11,6 +11,7 @@ from landbrush.server.operators.ground import Ground
 from landbrush.server.operators.mud import wave_end, wrack
 from landbrush.server.operators.season import AUTUMN, Season, season
 from landbrush.server.operators.snow import CLEARED, TRACKED, Snow, snow
+from landbrush.server.operators.standing import standing
 from landbrush.server.scene.classes import CLASSES
 from landbrush.server.scene.network import SceneNetwork
 
@@ -86,6 +87,23 @@ def test_a_gangway_between_roofs_stands_out_of_a_flood():
     change = np.abs(flood(ground, Flood(level_m=1.0), 0) - image).max(axis=0)
     assert change[gangway].mean() < 0.1 and change[sand].mean() > 0.2
     assert change[105:125, 60:140].mean() > 0.02
+
+
+@pytest.mark.parametrize("roofs", ["paved", "bare"])
+def test_seen_from_afar_a_town_stands_out_of_a_flood_whatever_its_roofs_are_of(roofs):
+    rng = np.random.default_rng(4)
+    shape = (120, 120)
+    image = np.full((3, *shape), 0.3, np.float32)
+    town, field = np.zeros(shape, bool), np.zeros(shape, bool)
+    town[30:60, 30:60] = field[70:100, 30:60] = True
+    image[:, town] += 0.15 * rng.standard_normal(town.sum()).astype(np.float32)
+    parse = told(shape, **{roofs: town | field})
+    mask = np.zeros(shape, bool)
+    mask[10:-10, 10:-10] = True
+    ground = Ground(np.clip(image, 0, 1), mask, ROLES[:3], 10.0, parse=parse)
+    stands = standing(ground, 3.0, np.full(shape, 2.0))
+    assert stands[35:55, 35:55].mean() > 0.4 > 0.2 > stands[75:95, 35:55].mean()
+    assert stands[30:100, 80:100].max() < 0.05
 
 
 @pytest.mark.parametrize("share", [0.9, 0.45])
