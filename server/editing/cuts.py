@@ -18,20 +18,22 @@ class Cut:
     `values`: (data bands, h, w) in the edited layer's units, stretched as the edited window is, so
     that a dark lake stays dark; or `seen`: from a raster of another type, and stretched already.
     `usable`: (h, w) bool, what may be copied. `log_weight`: by how much better it fits the words
-    than another, as a log-odds; 0 for the best or a drawn one.
+    than another, as a log-odds; 0 for the best or a drawn one. `around`: (h, w) bool, what lies
+    beside it and may be looked at too; None: nothing.
     """
 
     values: np.ndarray
     usable: np.ndarray
     log_weight: float = 0.0
     seen: bool = False
+    around: np.ndarray | None = None
 
     def patch(self, stretch: Stretch) -> Patch:
         """As an editor sees it in a window with that stretch."""
         image = self.values if self.seen else stretch.normalise_data(self.values)
-        return Patch(
-            np.where(self.usable, image, 0).astype(np.float32), self.usable, self.log_weight
-        )
+        known = self.usable if self.around is None else self.usable | self.around
+        image = np.where(known, image, 0).astype(np.float32)
+        return Patch(image, self.usable, self.log_weight, self.around)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,9 @@ from .plan import Plan
 from .source import Source
 
 MOST_PIXELS = 4_000_000
-
+AROUND = 0.3
+MOST_AROUND_PX = 128
+"""So much beside a drawn thing is looked at, by the longer side of what was drawn, at most."""
 
 GRAIN_PX = 25
 SMOOTHEST = 30
@@ -47,11 +49,13 @@ LEAST_DEEP_PX = 400
 
 @dataclass(frozen=True)
 class Copying:
-    """How another raster's pixels are taken. `match`: what shows the same ground gets the edited
-    layer's tone. `classes`: values are names, and stay what they are."""
+    """How pixels are taken. `match`: what shows the same ground in another raster gets the edited
+    layer's tone. `classes`: values are names, and stay what they are. `around`: so much beside what
+    was drawn in the layer is read too, by its longer side."""
 
     match: bool = True
     classes: bool = False
+    around: float = 0.0
 
 
 def copied_from_drawing(
@@ -65,20 +69,25 @@ def copied_from_drawing(
     if other is not None:
         return _from_other(exemplar, layer, other, how)
     shapes = pixel_polygons(exemplar.polygons, layer.profile, "exemplar")
-    return [p for shape in shapes if (p := _cut(layer, shape, keep_out)) is not None] or _nothing()
+    cuts = (_cut(layer, shape, keep_out, how.around) for shape in shapes)
+    return [cut for cut in cuts if cut is not None] or _nothing()
 
 
 def _nothing() -> list[Cut]:
     raise OutsideRaster("The exemplar does not touch the layer it is taken from.")
 
 
-def _cut(layer: Layer, shape: shapely.Polygon, keep_out: list) -> Cut | None:
+def _cut(layer: Layer, shape: shapely.Polygon, keep_out: list, around: float) -> Cut | None:
     box = _limited(shape).clipped(layer.profile.box)
     if not (box.width and box.height):
         return None
+    margin = round(around * max(box.width, box.height))
+    box = box.grown(min(margin, MOST_AROUND_PX), layer.profile.box)
     block = read_window(layer.dataset, box)
-    usable = draw_mask([shape], box) & block.valid & ~draw_mask(keep_out, box)
-    return _cut_of(layer.profile, block, usable)
+    free = block.valid & ~draw_mask(keep_out, box)
+    usable = draw_mask([shape], box) & free
+    cut = _cut_of(layer.profile, block, usable)
+    return replace(cut, around=free & ~usable) if margin else cut
 
 
 def _limited(shape: shapely.Polygon) -> Box:
@@ -192,8 +201,9 @@ def find_exemplars(
     if request.exemplar is not None:
         classes = source.classes is not None
         match = plan.blend.radiometric_match and editor.matches_exemplars and not classes
+        how = Copying(match, classes, AROUND if editor.takes_things and not classes else 0.0)
         found = copied_from_drawing(
-            request.exemplar, source.layer, source.exemplar, list(shapes), Copying(match, classes)
+            request.exemplar, source.layer, source.exemplar, list(shapes), how
         )
         return Cuts(tuple(found))
     if not (plan.word or plan.sentences):

@@ -95,11 +95,13 @@ AUTOMATIC = "automatic"
 class Patch:
     """Pixels to copy from. `image`: (C, h, w) as seen, about [0, 1]. `usable`: (h, w) bool, which
     of them may be used. `log_weight`: by how much better it fits the words than another, as a
-    log-odds; 0 for the best or a drawn one."""
+    log-odds; 0 for the best or a drawn one. `around`: (h, w) bool, pixels beside them that may be
+    looked at, and are the object's where it goes on there; None: there are none."""
 
     image: np.ndarray
     usable: np.ndarray
     log_weight: float = 0.0
+    around: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,8 @@ class Editor(ABC, Generic[Opt]):
     on this one's tone. `spares`: what it leaves as it is inside the polygons, in words.
     `instructs`: whether it takes any instruction as it is. `keeps_classes`: whether it takes whole
     pixels from elsewhere, so that it works where values are names. `takes_away`: whether it takes
-    away what stands in the polygons, so that all of that is meant.
+    away what stands in the polygons, so that all of that is meant. `takes_things`: whether it takes
+    things out of exemplars, so that it sees a little beside them.
     """
 
     Options: type = NoOptions
@@ -212,6 +215,7 @@ class Editor(ABC, Generic[Opt]):
     spares = ""
     instructs = False
     takes_away = False
+    takes_things = False
 
     def __init_subclass__(cls, **more: Any) -> None:
         """The options that `Options` declares become part of `info`."""

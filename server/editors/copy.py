@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import ndimage
 
 from ..contract.editors import EditorInfo, option
 from ..ground import memory
@@ -14,27 +15,31 @@ from ..models.noise import AnchoredNoise
 from ..models.patch_modes import content_copied
 from ..models.patch_sampler import Draw
 from ..operators.cast_shadow import Light, with_shadow
-from ..operators.ground import Ground
 from ..scene.network import COARSEST_M
-from ..synthesis.copying import Source, copy
-from ..synthesis.cut_out import alpha_of
+from ..synthesis.copying import OwnShadow, Source, copy, size_that_fits
+from ..synthesis.cut_out import Hints, whole_object
 from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
 from .base import Editor, OnStep, Patch, Scene
 from .operator import MOST_SEEN_PX, ground_of, understood_of
-from .placing import PlacedOptions, set_out
+from .placing import PlacedOptions, set_out, things_in
 
 FEWEST_PIXELS = 600
 TURNED_BYTES = 40
 """What a turned pixel of a band takes."""
-SHADED = 0.6
 MOSTLY = 0.8
 """Share of a polygon that an object should cover."""
-WHOLE, OBJECT = "all that is drawn", "the object alone"
+BY_ITSELF, WHOLE, OBJECT = "what stands out", "all that is drawn", "the object alone"
 GRADIENTS = "gradients"
 PATCHES = "patch diffusion"
 SUN_SEEN_M = 60.0
 """Surroundings whose shadows tell where the sun stands."""
+WHOLLY = 0.9
+FEWEST_LIT = 30
+SHADE = 0.06
+"""Share of an object from which on what is dark of it is its own shadow."""
+ROOM = 0.97
+LEAST_SIZE = 0.7
 SHORT = 0.4
 """Share of a shadow without room from which on that is said."""
 
@@ -45,10 +50,11 @@ class CopyOptions(PlacedOptions):
 
     take: str = option(
         "Take",
-        WHOLE,
-        choices=(WHOLE, OBJECT),
-        help="All that was drawn, with the ground around the object; or the object alone, cut out "
-        "of its ground, for which it casts its shadow anew.",
+        BY_ITSELF,
+        choices=(BY_ITSELF, WHOLE, OBJECT),
+        help="What stands out of the ground at the outline, with its shadow, and all where nothing "
+        "does; all that was drawn, with the ground around the object; or the object alone, cut "
+        "out, for which it casts its shadow anew.",
     )
     method: str = option(
         "Blend by",
@@ -90,7 +96,9 @@ class Copy(Editor[CopyOptions]):
     Options = CopyOptions
     keeps_classes = True
 
+    takes_things = True
     soft_edge = False
+    spares = "the object that is copied covers no more"
     bytes_a_pixel = 1000
     info = EditorInfo(
         id="copy",
@@ -135,6 +143,8 @@ class Copy(Editor[CopyOptions]):
             needed = TURNED_BYTES * height * width * len(source.image)
             memory.check(needed, "Turning the exemplar")
         source = source.turned(options.turn_degrees, options.scale)
+        if options.count == 1:
+            source = _made_to_fit(window, source, on_step)
         window = set_out(window, source, options.count, on_step)
         laid, hole = copy(window, source, options.tone)
         share = hole.sum() / max(int((scene.mask & scene.valid).sum()), 1)
@@ -144,7 +154,10 @@ class Copy(Editor[CopyOptions]):
                 "rest stays as it is."
             )
             on_step(0, 1, None, "", {"notes": [note]})
-        laid = self._shaded(scene, laid, hole, options, on_step)
+        if options.count == 1:
+            _tell_cut_off(source, hole, scene.mask, on_step)
+        if source.shadow is None:
+            laid = self._shaded(scene, laid, hole, options, on_step)
         # A window too small for patches to learn from is left at that.
         if (
             options.method == GRADIENTS
@@ -162,23 +175,31 @@ class Copy(Editor[CopyOptions]):
         self, scene: Scene, exemplar: Patch, options: CopyOptions, on_step: OnStep
     ) -> Source:
         """What is copied of an exemplar: all, or the object that stands out of it."""
-        whole = Source(exemplar.image, exemplar.usable)
-        if options.take == WHOLE:
+        whole = Source(np.where(exemplar.usable, exemplar.image, 0), exemplar.usable)
+        by_itself = options.take == BY_ITSELF
+        if options.take == WHOLE or (by_itself and options.method == PATCHES):
             return whole
-        shadow = np.zeros_like(exemplar.usable)
-        if scene.gsd_m <= COARSEST_M and scene.band("red") is not None:
-            ground = Ground(exemplar.image, exemplar.usable, scene.roles, scene.gsd_m)
-            parse = self.models.understanding.of(ground, {})
-            shadow = (parse.share("shadow") > SHADED) & exemplar.usable
-        alpha = alpha_of(exemplar.image, exemplar.usable, shadow)
-        if alpha is None:
-            note = (
-                "No object stands out of the ground in the exemplar, so all that was drawn is "
-                "copied. Draw it around the object with a little ground on every side."
-            )
-            on_step(0, 1, None, "", {"notes": [note]})
+        if by_itself and scene.band("red") is None:
             return whole
-        return replace(whole, alpha=alpha)
+        none = np.zeros_like(exemplar.usable)
+        around = none if exemplar.around is None else exemplar.around
+        shadow, likely = things_in(scene, exemplar, self.models.understanding)
+        # Its own shadow comes along as it lies, unless it would point another way.
+        own = by_itself and options.shadow and not options.turn_degrees and options.scale == 1
+        hints = Hints(none if own else shadow, likely)
+        found = whole_object(exemplar.image, exemplar.usable, around, hints)
+        if found is None or (by_itself and not found.clear):
+            if not by_itself:
+                note = (
+                    "No object stands out of the ground in the exemplar, so all that was drawn is "
+                    "copied. Draw it around the object with a little ground on every side."
+                )
+                on_step(0, 1, None, "", {"notes": [note]})
+            return whole
+        usable = exemplar.usable | (found.alpha > 0)
+        image = _without_ground(exemplar.image, usable, found.alpha)
+        own_shadow = _own_shadow(exemplar.image, usable, found.alpha, shadow) if own else None
+        return Source(image, usable, found.alpha, own_shadow)
 
     def _shaded(
         self,
@@ -214,3 +235,52 @@ class Copy(Editor[CopyOptions]):
         if note:
             on_step(0, 1, None, "", {"notes": [note]})
         return np.where(scene.mask & scene.valid, shaded.image, laid)
+
+
+def _without_ground(image: np.ndarray, usable: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """An exemplar's bands (C, h, w) with what shines through at the object's soft edge taken out:
+    a pixel there is the object's nearest whole one."""
+    whole = alpha > WHOLLY
+    if not whole.any():
+        return np.where(usable, image, 0)
+    near = ndimage.distance_transform_edt(~whole, return_distances=False, return_indices=True)
+    return np.where(usable, image[:, near[0], near[1]], 0)
+
+
+def _own_shadow(
+    image: np.ndarray, usable: np.ndarray, alpha: np.ndarray, shadow: np.ndarray
+) -> OwnShadow | None:
+    """The shadow (h, w) that a cut out object brings; None: hardly any."""
+    shade = shadow & (alpha > 0.5)
+    lit = usable & (alpha < 0.1) & ~shadow
+    if shade.sum() < SHADE * alpha.sum() or lit.sum() < FEWEST_LIT:
+        return None
+    share = ndimage.gaussian_filter(shade.astype(np.float32), 0.6)
+    return OwnShadow(share, np.median(image[:, lit], axis=1))
+
+
+def _made_to_fit(window: Level, source: Source, on_step: OnStep) -> Source:
+    """A source a little smaller where that gives an object room in the polygon, and says so."""
+    size = size_that_fits(window, source, LEAST_SIZE)
+    if size == 1:
+        return source
+    note = (
+        f"The object was made {1 - size:.0%} smaller, so that the polygon has room for all of it. "
+        "Draw the polygon larger to keep its size."
+    )
+    on_step(0, 1, None, "", {"notes": [note]})
+    return source.turned(0, size)
+
+
+def _tell_cut_off(source: Source, hole: np.ndarray, mask: np.ndarray, on_step: OnStep) -> None:
+    """Say where one object has no room in its polygon."""
+    if source.alpha is None:
+        return
+    parts = max(int(ndimage.label(mask, np.ones((3, 3)))[1]), 1)
+    whole = float((source.alpha > 0.5).sum()) * parts
+    if hole.sum() < ROOM * whole:
+        note = (
+            f"The object has no room in the polygon: {1 - hole.sum() / whole:.0%} of it was cut "
+            "off. Draw the polygon larger, or take a smaller size."
+        )
+        on_step(0, 1, None, "", {"notes": [note]})

@@ -1,14 +1,27 @@
-"""How an object that is copied is turned, sized and set out: what the editors that copy share."""
+"""How an object that is copied is told from its ground, turned, sized and set out: what the editors
+that copy share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+from scipy import ndimage
+
 from ..contract.editors import option
 from ..ground.errors import CannotEdit
+from ..operators.ground import Ground
+from ..scene.network import COARSEST_M
+from ..scene.parse import Understanding
 from ..synthesis.copying import Source, spread
 from ..synthesis.pyramid import Level
-from .base import OnStep
+from .base import OnStep, Patch, Scene
+
+SHADED = 0.6
+LIKELY = 0.6
+SELDOM = 0.3
+"""Share of a class from which on it is there; and of the outline up to which it is no ground."""
+THINGS = ("roof", "tree", "water", "vehicle")
 
 
 @dataclass(frozen=True)
@@ -54,3 +67,22 @@ def set_out(window: Level, source: Source, count: int, on_step: OnStep) -> Level
         note = f"{fitted} of {count} copies fit whole into a polygon."
         on_step(0, 1, None, "", {"notes": [note]})
     return replace(window, hole=hole)
+
+
+def things_in(
+    scene: Scene, exemplar: Patch, understanding: Understanding
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where an exemplar (h, w) is shadow, and where it is of a class that is a thing in it; nowhere
+    where the scene does not tell."""
+    shadow = np.zeros_like(exemplar.usable)
+    if scene.gsd_m > COARSEST_M or scene.band("red") is None:
+        return shadow, shadow
+    known = exemplar.usable if exemplar.around is None else exemplar.usable | exemplar.around
+    parse = understanding.of(Ground(exemplar.image, known, scene.roles, scene.gsd_m), {})
+    rim = exemplar.usable & ~ndimage.binary_erosion(exemplar.usable, iterations=2)
+    likely = shadow.copy()
+    for name in THINGS:
+        there = parse.share(name) > LIKELY
+        if rim.any() and there[rim].mean() < SELDOM:
+            likely |= there & known
+    return (parse.share("shadow") > SHADED) & known, likely

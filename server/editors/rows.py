@@ -12,9 +12,10 @@ from ..contract.editors import EditorInfo
 from ..ground.errors import CannotEdit
 from ..operators import rows as operator
 from ..operators.ground import Ground
-from ..synthesis.cut_out import alpha_of
+from ..synthesis.cut_out import Hints, whole_object
 from .base import Scene
 from .operator import ENGINE, OperatorEditor
+from .placing import things_in
 
 COARSEST_M = 1.5
 """Ground size of a pixel from which on a tree or a row of panels is no more than a speck."""
@@ -24,6 +25,7 @@ class RowsEditor(OperatorEditor[operator.Rows]):
     """Things that stand in rows, on the ground as it is."""
 
     Options = operator.Rows
+    takes_things = True
 
     info = EditorInfo(
         id="rows",
@@ -86,8 +88,13 @@ class RowsEditor(OperatorEditor[operator.Rows]):
         for patch in scene.exemplars:
             if not patch.usable.any():
                 continue
-            alpha = alpha_of(patch.image, patch.usable, np.zeros_like(patch.usable))
-            if alpha is None:
+            # Its own shadow stays: one is thrown anew.
+            shadow, likely = things_in(scene, patch, self.models.understanding)
+            around = np.zeros_like(shadow) if patch.around is None else patch.around
+            cut = whole_object(patch.image, patch.usable, around, Hints(shadow, likely))
+            if cut is not None:
+                alpha = cut.alpha
+            else:
                 alpha = ndimage.gaussian_filter(patch.usable.astype(np.float32), 0.8) * patch.usable
                 notes = [
                     "No object stands out of the ground in the exemplar, so all that was drawn is "

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, signal
 
 from . import poisson
 from .field import Bank, Field, Targets
 from .pyramid import Level
 from .scaling import Scaling
 
+DARKEST = 0.05
+ROOM = 0.99
+"""Share of an object that has to lie in a hole for it to be whole."""
+
 
 def placements(
-    window: Level, usable: np.ndarray
+    window: Level, usable: np.ndarray, whole: np.ndarray | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """For every part of the window's hole the pixels (H, W) that a source lies on, middle on
-    middle, and the source's rows and columns (H, W) there."""
-    middle = np.array(ndimage.center_of_mass(usable))
+    middle, and the source's rows and columns (H, W) there. `whole` (h, w): the object that should
+    find room; it is moved off the middle so far as that takes."""
+    shape = usable if whole is None else whole
     parts, count = ndimage.label(window.hole, np.ones((3, 3)))
     rows, cols = np.indices(window.hole.shape)
     for part in range(1, count + 1):
         here = parts == part
-        down, right = np.rint(middle - np.array(ndimage.center_of_mass(here))).astype(int)
+        if whole is None:
+            middles = np.array(ndimage.center_of_mass(here)), ndimage.center_of_mass(shape)
+            down, right = np.rint(middles[1] - middles[0]).astype(int)
+        else:
+            down, right = (-step for step in _roomiest(here, whole)[0])
         from_rows = rows + down
         from_cols = cols + right
         hole = here & (from_rows >= 0) & (from_rows < usable.shape[0])
@@ -32,6 +41,39 @@ def placements(
         hole[hole] = usable[from_rows[hole], from_cols[hole]]
         if hole.any():
             yield hole, from_rows, from_cols
+
+
+def _roomiest(here: np.ndarray, whole: np.ndarray) -> tuple[tuple[int, int], float]:
+    """By how many rows and columns an object (h, w) is moved so that most of it lies in a part of a
+    hole (H, W), nearest to its middle, and what share of it lies there then."""
+    top, left = (int(np.flatnonzero(here.any(axis))[0]) for axis in (1, 0))
+    up, back = (int(np.flatnonzero(whole.any(axis))[0]) for axis in (1, 0))
+    room = here[np.ix_(here.any(1), here.any(0))].astype(np.float32)
+    own = whole[np.ix_(whole.any(1), whole.any(0))].astype(np.float32)
+    # What of it lies in the hole, for every place at which both touch.
+    covered = np.rint(signal.fftconvolve(room, own[::-1, ::-1]))
+    at = np.argwhere(covered >= covered.max())
+    middle = (np.array(room.shape) + own.shape) / 2 - 1
+    row, col = at[((at - middle) ** 2).sum(axis=1).argmin()] - own.shape + np.array([1, 1])
+    share = float(covered.max() / max(own.sum(), 1))
+    return (int(row) + top - up, int(col) + left - back), share
+
+
+def size_that_fits(window: Level, source: Source, least: float) -> float:
+    """How many times as large, from `least` to 1, an object finds room in each part of the window's
+    hole; 1 where it does not anyhow."""
+    if source.alpha is None or not (source.alpha > 0.5).any():
+        return 1.0
+    parts, count = ndimage.label(window.hole, np.ones((3, 3)))
+    holes = [parts == part for part in range(1, count + 1)]
+    for step in range(round((1 - least) / 0.05) + 1):
+        size = 1 - 0.05 * step
+        own = source.turned(0, size) if step else source
+        assert own.alpha is not None
+        whole = own.alpha > 0.5
+        if whole.any() and all(_roomiest(hole, whole)[1] >= ROOM for hole in holes):
+            return size
+    return 1.0
 
 
 def spread(
@@ -84,13 +126,32 @@ def _lattice(room: np.ndarray, step: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class OwnShadow:
+    """The shadow that an object brings. `share` (h, w): how much of each pixel it is, 0 to 1.
+    `lit` (C,): its ground where the sun shines."""
+
+    share: np.ndarray
+    lit: np.ndarray
+
+    def on(self, ground: np.ndarray, image: np.ndarray, at: tuple[np.ndarray, ...]) -> np.ndarray:
+        """Pixels (C, n) of an object's `image` (C, h, w) `at` rows and columns with its shadow on
+        another `ground` (C, n), which it darkens as it does its own."""
+        own = image[:, at[0], at[1]]
+        ratio = np.clip(own / np.maximum(self.lit[:, None], 1e-3), DARKEST, 1.0)
+        share = self.share[at]
+        return np.asarray(own + share * (ground * ratio - own))
+
+
+@dataclass(frozen=True)
 class Source:
     """What is copied. `image` (C, h, w): its pixels. `usable` (h, w): those that are copied.
-    `alpha` (h, w): how much of each is the object, 0 to 1; None: it is copied with its ground."""
+    `alpha` (h, w): how much of each is the object, 0 to 1; None: it is copied with its ground.
+    `shadow`: what of the object is its own shadow; None: nothing."""
 
     image: np.ndarray
     usable: np.ndarray
     alpha: np.ndarray | None = None
+    shadow: OwnShadow | None = None
 
     def turned_size(self, degrees: float, scale: float = 1.0) -> tuple[int, int]:
         """Height and width of what `turned` gives."""
@@ -114,12 +175,16 @@ class Source:
         )
         usable = _turned(self.usable.astype(np.float32), degrees, scale, 1) > 0.99
         alpha = None if self.alpha is None else _turned(self.alpha, degrees, scale, 1)
-        return Source(image, usable, alpha)
+        shadow = self.shadow
+        if shadow is not None:
+            shadow = replace(shadow, share=_turned(shadow.share, degrees, scale, 1))
+        return Source(image, usable, alpha, shadow)
 
     def _each(self, change: Callable[[np.ndarray], np.ndarray]) -> Source:
         image = np.stack([change(band) for band in self.image])
         alpha = None if self.alpha is None else change(self.alpha)
-        return Source(image, change(self.usable), alpha)
+        shadow = self.shadow and replace(self.shadow, share=change(self.shadow.share))
+        return Source(image, change(self.usable), alpha, shadow)
 
 
 def _turn(degrees: float) -> np.ndarray:
@@ -153,7 +218,8 @@ def _turned(band: np.ndarray, degrees: float, scale: float, order: int) -> np.nd
 
 
 def copy(window: Level, source: Source, fidelity: float = 0.08) -> tuple[np.ndarray, np.ndarray]:
-    """Lay a source on every part of the window's hole, middle on middle.
+    """Lay a source on every part of the window's hole, middle on middle, an object where it has
+    room.
 
     What does not fit into a part of the hole is cut off; what of the hole the source
     does not reach stays as it is. Returns the image, and where the source lies (H, W).
@@ -166,11 +232,16 @@ def copy(window: Level, source: Source, fidelity: float = 0.08) -> tuple[np.ndar
     pasted = scaling.scaled(np.where(usable, source.image, 0))
     out = image.copy()
     laid = np.zeros_like(window.hole)
-    for hole, from_rows, from_cols in placements(window, usable):
+    whole = None if source.alpha is None else source.alpha > 0.5
+    for hole, from_rows, from_cols in placements(window, usable, whole):
         if source.alpha is not None:
             at = (from_rows[hole], from_cols[hole])
             alpha = source.alpha[at]
-            out[:, hole] = (1 - alpha) * image[:, hole] + alpha * source.image[:, at[0], at[1]]
+            there = image[:, hole]
+            own = source.image[:, at[0], at[1]]
+            if source.shadow is not None:
+                own = source.shadow.on(there, source.image, at)
+            out[:, hole] = (1 - alpha) * there + alpha * own
             laid[hole] |= alpha > 0.5
             continue
         bank = Bank(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from landbrush.server.synthesis.copying import Source
-from landbrush.server.synthesis.cut_out import alpha_of
+from landbrush.server.synthesis.copying import OwnShadow, Source, copy, size_that_fits
+from landbrush.server.synthesis.cut_out import Hints, alpha_of, whole_object
+from landbrush.server.synthesis.pyramid import Level
 from scipy import ndimage
 
 from tests.server.conftest import in_type, ring, scene, square, write
@@ -124,3 +125,71 @@ def test_where_nothing_stands_out_all_is_copied_and_said(tmp_path):
     }
     report = made(path, tmp_path / "out", "copy", **body, options={"take": "the object alone"})
     assert any("No object stands out" in note for note in report["notes"]), report["notes"]
+
+
+def tree_and_neighbour():
+    """A dark crown on rough ground whose box cuts it off below, a neighbour below that."""
+    rng = np.random.default_rng(2)
+    image = ndimage.gaussian_filter(rng.standard_normal((3, 90, 80)), (0, 1, 1)) * 0.1 + 0.55
+    rows, cols = np.mgrid[:90, :80]
+    crown = np.hypot(rows - 36, cols - 40) < 20
+    other = np.hypot(rows - 82, cols - 40) < 14
+    leaves = ndimage.gaussian_filter(rng.standard_normal((3, 90, 80)), (0, 1, 1)) * 0.1 + 0.2
+    image = np.where(crown | other, leaves, image).astype(np.float32)
+    drawn = (rows > 12) & (rows < 50) & (cols > 16) & (cols < 64)
+    return image, crown, other, drawn
+
+
+def test_what_a_box_cuts_off_is_completed_without_its_neighbour():
+    image, crown, other, drawn = tree_and_neighbour()
+    found = whole_object(image, drawn, ~drawn, Hints.none(drawn.shape))
+    thing = found.alpha > 0.5
+    assert (thing & crown).sum() / (thing | crown).sum() > 0.9
+    assert not (thing & other).any()
+    alone = whole_object(image, drawn, np.zeros_like(drawn), Hints.none(drawn.shape))
+    assert not ((alone.alpha > 0) & ~drawn).any(), "what may not be looked at is not taken"
+
+
+def test_an_object_brings_its_shadow_onto_other_ground():
+    image, there = drawn()
+    shade = np.zeros_like(there)
+    shade[15:45, 28:32] = True
+    image[:, shade] *= 0.4
+    source = Source(
+        image, np.ones_like(there), (there | shade).astype(np.float32),
+        OwnShadow(shade.astype(np.float32), np.full(3, 0.35)),
+    )  # fmt: skip
+    ground = np.full((3, 90, 90), 0.7, np.float32)
+    hole = np.zeros((90, 90), bool)
+    hole[10:80, 10:80] = True
+    laid, where = copy(Level(ground, hole, np.ones_like(hole)), source)
+    dark = (laid[0] < 0.5) & where
+    assert laid[0][dark].mean() == pytest.approx(0.7 * 0.4, rel=0.2), "of the ground it falls on"
+    assert laid[0].max() > 0.85 and (laid[:, ~hole] == 0.7).all()
+
+
+@pytest.mark.parametrize(("side", "smaller"), [(44, False), (26, True)])
+def test_an_object_is_moved_or_made_smaller_to_find_room(side, smaller):
+    image, there = drawn()
+    source = Source(image, np.ones_like(there), there.astype(np.float32))
+    hole = np.zeros((80, 80), bool)
+    hole[5 : 5 + side, 20 : 20 + side] = True
+    window = Level(np.full((3, 80, 80), 0.4, np.float32), hole, np.ones_like(hole))
+    size = size_that_fits(window, source, 0.5)
+    assert (size < 1) == smaller and size >= 0.5
+    own = source.turned(0, size) if smaller else source
+    laid, where = copy(window, own)
+    assert where.sum() >= 0.97 * (own.alpha > 0.5).sum() and not (where & ~hole).any()
+
+
+def test_a_box_that_cuts_an_object_off_and_a_polygon_too_small_are_told(tmp_path):
+    path = with_object(tmp_path)
+    body = {
+        "polygons": {"geometry": ring(path, square(110, 110, 130, 130))},
+        "exemplar": {"polygons": {"geometry": ring(path, square(34, 34, 70, 66))}},
+    }
+    report = made(path, tmp_path / "small", "copy", **body)
+    assert any("smaller, so that the polygon has room" in note for note in report["notes"])
+    body["polygons"] = {"geometry": ring(path, square(110, 110, 121, 121))}
+    report = made(path, tmp_path / "tiny", "copy", **body)
+    assert any("has no room in the polygon" in note for note in report["notes"])
