@@ -15,6 +15,9 @@ ENDS = re.compile(r"((?<=[.!?])\s+(?=[A-Z{'\"]))")
 PLACE = re.compile(r"\{(\d+)\}")
 DEEPEST = 3
 """So often what fills a place may hold a sentence with places itself."""
+LONGEST = 4000
+"""Characters of a text from which on it is nothing that a server says, but a file that it cites."""
+QUOTES = ("'", '"', "`")
 
 
 def told(text: str) -> str:
@@ -26,7 +29,7 @@ def told(text: str) -> str:
 def in_language(text: str, code: str, depth: int = 0) -> str:
     """The same for the two letters of a language."""
     sentences = _sentences(code)
-    if not sentences or not text.strip() or depth > DEEPEST:
+    if not sentences or not text.strip() or depth > DEEPEST or len(text) > LONGEST:
         return text
     whole = _found(text, code, depth)
     if whole is not None:
@@ -44,15 +47,39 @@ def in_language(text: str, code: str, depth: int = 0) -> str:
 def _found(text, code, depth):
     """The translation of one sentence; None where there is none."""
     plain, patterns = _sentences(code)
+    # Names that fill a place are not words of the panel's, even where they are spelt alike.
     if text in plain:
         return plain[text]
-    for start, pattern, translation in patterns:
-        match = pattern.fullmatch(text) if text.startswith(start) else None
-        if match:
-            return _filled(
-                translation, [in_language(one, code, depth + 1) for one in match.groups()]
-            )
+    if depth == 0 and text in catalogue(code):
+        return catalogue(code)[text]
+    for pieces, translation in patterns:
+        values = _values(text, pieces)
+        if values is not None:
+            found = [
+                one if pieces[at].endswith(QUOTES) else in_language(one, code, depth + 1)
+                for at, one in enumerate(values)
+            ]
+            return _filled(translation, found)
     return None
+
+
+def _values(text, pieces):
+    """What stands between pieces of a sentence in a text, each as short as can be; None where the
+    text is another. Each piece is looked for once, so that it takes no longer than reading."""
+    first, *between, last = pieces
+    if not text.startswith(first):
+        return None
+    values, at = [], len(first)
+    for piece in between:
+        there = text.find(piece, at)
+        if there < 0:
+            return None
+        values.append(text[at:there])
+        at = there + len(piece)
+    end = len(text) - len(last)
+    if end < at or not text.endswith(last):
+        return None
+    return [*values, text[at:end]]
 
 
 def _filled(translation, values):
@@ -61,20 +88,19 @@ def _filled(translation, values):
 
 @cache
 def _sentences(code):
-    """({sentence: translation}, [(how it begins, pattern, translation)]) of a language, what has
+    """({sentence: translation}, [(pieces between its places, translation)]) of a language, what has
     most text of its own first; empty for one without a catalogue."""
     path = SENTENCES / f"{code}.json"
     if not path.is_file():
         return ()
     known = json.loads(path.read_text(encoding="utf8"))
-    plain = {**catalogue(code)}
+    plain = {}
     patterns = []
     for text, translation in known.items():
         if not PLACE.search(text):
             plain[text] = translation
             continue
         pieces = PLACE.split(text)[::2]
-        pattern = re.compile("(.*?)".join(map(re.escape, pieces)), re.DOTALL)
-        patterns.append((sum(map(len, pieces)), pieces[0], pattern, translation))
-    patterns.sort(key=lambda one: -one[0])
-    return plain, [one[1:] for one in patterns]
+        patterns.append((pieces, translation))
+    patterns.sort(key=lambda one: -sum(map(len, one[0])))
+    return plain, patterns

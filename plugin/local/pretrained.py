@@ -1,6 +1,9 @@
-"""What networks of the user's need, added to the server's environment: PyTorch in the build for
-this computer, and libraries in tested versions, each file checked by its hash; and how that is
-undone where it does not end well."""
+"""What networks of the user's need, beside the server's own libraries: PyTorch in the build for
+this computer, and libraries in tested versions, each file checked by its hash.
+
+It comes into a folder of its own inside the environment, which counts once all of it can be loaded:
+until then the environment is as it was, and undoing is deleting that folder.
+"""
 
 import os
 import shutil
@@ -34,6 +37,16 @@ CUDA = ("cu130", "cu126")
 ROCM = ("rocm7.2", "rocm7.1", "rocm6.4")
 """Builds of PyTorch's own index, the newest first: for a processor alone, for NVIDIA's cards, for
 AMD's."""
+GPUS = Path("/sys/class/kfd/kfd/topology/nodes")
+AMD_BUILT = (
+    90000, 90006, 90008, 90010, 90402, 90500, 100300, 110000, 110001, 110002, 120000, 120001,
+)  # fmt: skip
+"""What the driver calls the AMD chips for which PyTorch is built; graphics inside of a processor
+are mostly none of them."""
+FOLDER = "pretrained-"
+LINK = "landbrush-pretrained.pth"
+"""Beginning of the name of a folder of libraries in an environment, and the file by which Python
+finds the one that counts."""
 
 
 def lists():
@@ -47,8 +60,14 @@ def builds():
     if sys.platform.startswith("linux"):
         if _has_nvidia():
             return ()
-        return ROCM if Path("/dev/kfd").exists() else CPU
+        return ROCM if _has_amd() else CPU
     return CUDA if sys.platform == "win32" and _has_nvidia() else ()
+
+
+def needed_mb():
+    """Free space on the disk below which it is not begun: libraries of graphics cards are large."""
+    for_cards = builds() in (CUDA, ROCM) or (sys.platform.startswith("linux") and _has_nvidia())
+    return 15_000 if for_cards else 5000
 
 
 def _has_nvidia():
@@ -63,40 +82,76 @@ def _has_nvidia():
     return any(path.exists() for path in drivers) or shutil.which("nvidia-smi") is not None
 
 
-KEPT = """
-import importlib.metadata, json, os, sys
-if os.path.exists(sys.argv[1]):
-    sys.exit()
-names = sorted({one.metadata["Name"].lower() for one in importlib.metadata.distributions()})
-open(sys.argv[1], "w", encoding="utf8").write(json.dumps(names))
-"""
-"""Notes what is installed before; where an earlier try broke off, what was there before that."""
-LACKING = """
-import importlib.util, subprocess, sys
-if importlib.util.find_spec("torch") is None:
-    sys.exit(subprocess.call([sys.executable, "-m", "pip", *sys.argv[1:]]))
-"""
-"""Installs where no build of PyTorch has come."""
-UNDO = """
-import importlib.metadata, json, os, subprocess, sys
-before = set(json.load(open(sys.argv[1], encoding="utf8")))
-names = {one.metadata["Name"] for one in importlib.metadata.distributions()}
-new = sorted(name for name in names if name.lower() not in before)
-if new:
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "uninstall", "--yes"]
-    sys.exit(subprocess.call([*pip, *new]) or os.remove(sys.argv[1]))
-os.remove(sys.argv[1])
-"""
-"""Takes out what came since then."""
+def _has_amd():
+    """Whether there is a chip of AMD's for which PyTorch is built."""
+    for about in GPUS.glob("*/properties"):
+        try:
+            lines = [line.split() for line in about.read_text("ascii", "replace").splitlines()]
+        except OSError:
+            continue
+        versions = [line[1] for line in lines if line[:1] == ["gfx_target_version"] and line[1:]]
+        if any(version.isdigit() and int(version) in AMD_BUILT for version in versions):
+            return True
+    return False
 
 
-def steps(python, before):
-    """Steps that add it to the environment of `python`; `before`: the file in which what was there
-    is noted."""
+_WHERE = f"""
+import glob, os, shutil, subprocess, sys, sysconfig
+folder = sys.argv[1]
+link = os.path.join(sysconfig.get_path("purelib"), {LINK!r})
+def libraries():
+    there = glob.glob(os.path.join(folder, "**", "*-packages"), recursive=True)
+    return [path for path in there if os.path.basename(path) in ("site-packages", "dist-packages")]
+"""
+BEGIN = (
+    _WHERE
+    + f"""
+linked = open(link, encoding="utf8").read() if os.path.isfile(link) else ""
+for old in glob.glob(os.path.join(os.path.dirname(folder), {FOLDER!r} + "*")):
+    if os.path.basename(old) not in linked:
+        shutil.rmtree(old, ignore_errors=True)
+"""
+)
+"""Deletes what earlier tries left that broke off."""
+LACKING = (
+    _WHERE
+    + """
+import importlib.metadata
+here = importlib.metadata.distributions(name="torch", path=libraries())
+if not any(one.metadata["Version"] for one in here if one.files):
+    command = [sys.executable, "-m", "pip", *sys.argv[2:]]
+    if os.name == "posix":
+        os.execv(command[0], command)  # so that what is stopped is pip itself
+    sys.exit(subprocess.call(command))
+"""
+)
+"""Installs where no build of PyTorch has come whole."""
+TRIED = _WHERE + "sys.path += libraries()\nimport torch, transformers, diffusers\nimport "
+"""Loads what came, and a module named after it."""
+LINKED = (
+    _WHERE
+    + f"""
+site = os.path.dirname(link)
+with open(link + ".new", "w", encoding="utf8") as stream:
+    stream.writelines(os.path.relpath(path, site) + "\\n" for path in libraries())
+os.replace(link + ".new", link)
+for old in glob.glob(os.path.join(os.path.dirname(folder), {FOLDER!r} + "*")):
+    if os.path.basename(old) != os.path.basename(folder):
+        shutil.rmtree(old, ignore_errors=True)
+"""
+)
+"""Makes it count, in place of what counted before."""
+
+
+def steps(python, folder):
+    """Steps that bring it into `folder`, which lies in the environment of `python`."""
     program = str(python)
     quiet = "--disable-pip-version-check"
-    pip = [program, "-m", "pip", quiet, "install"]
-    found = [Step(tr("what is here"), [program, "-c", KEPT, str(before)])]
+    # All of it comes, whatever the environment has of the same name, and nothing there is replaced.
+    into = [quiet, "install", "--ignore-installed", "--no-warn-script-location", "--prefix"]
+    into.append(str(folder))
+    pip = [program, "-m", "pip", *into]
+    found = [Step(tr("what is here"), [program, "-c", BEGIN, str(folder)])]
     for build in builds():
         # Not needed: where that index cannot be reached, the usual build does the same.
         index = ["--retries", "1", "--timeout", "20", TORCH, "--index-url", INDEX + build]
@@ -105,13 +160,16 @@ def steps(python, before):
     if installer.lock() is not None and all(path.is_file() for path in locks):
         torch, libraries, vocabulary = map(str, locks)
         listed = ("--require-hashes", "--no-deps", "-r")
+        lacking = [program, "-c", LACKING, str(folder), *into]
         found += [
-            Step("PyTorch", [program, "-c", LACKING, quiet, "install", *listed, torch]),
+            Step("PyTorch", [*lacking, *listed, torch]),
             Step(tr("what pretrained models need"), [*pip, *listed, libraries]),
             Step(tr("a vocabulary"), [*pip, *listed, vocabulary]),
         ]
     else:  # a checkout, or a package of the user's: as pip finds them
+        lacking = [program, "-c", LACKING, str(folder), *into]
         found += [
+            Step("PyTorch", [*lacking, TORCH]),
             Step(tr("what pretrained models need"), [*pip, *PRETRAINED]),
             # Without what it requires, of which a vocabulary has no use.
             Step(tr("a vocabulary"), [*pip, "--no-deps", VOCABULARY]),
@@ -119,6 +177,9 @@ def steps(python, before):
     return found
 
 
-def undoing(python, before):
-    """The command that takes out what came since `before` was noted."""
-    return [str(python), "-c", UNDO, str(before)]
+def last_steps(python, folder, module):
+    """Steps that load what came together with a module of the server's, and make it count."""
+    return [
+        Step(tr("a first start"), [str(python), "-c", TRIED + module, str(folder)]),
+        Step(tr("a first start"), [str(python), "-c", LINKED, str(folder)]),
+    ]

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import List, Optional
 
-from qgis.PyQt.QtCore import QLockFile, QObject, QProcess, pyqtSignal
+from qgis.PyQt.QtCore import QLockFile, QObject, pyqtSignal
 
 from .. import settings
 from ..errors import PluginError
@@ -27,8 +27,8 @@ from .python import OwnPython
 from .wheels import Wanted, Wheel, of_folder, of_index, unpacked
 
 SMALL, LARGE = "small", "large"
-NEEDED_MB = {SMALL: 900, LARGE: 5000}
-"""Free space on the disk below which a setup is not begun."""
+NEEDED_MB = 900
+"""Free space on the disk below which a small setup is not begun."""
 CHOOSING = Path(__file__).with_name("choosing.py")
 LOG = "setup.log"
 FETCHED = "wheels"
@@ -67,8 +67,8 @@ class Setup(QObject):
         self.tags: List[str] = []
         self.download: Optional[Download] = None
         self.own: Optional[OwnPython] = None
-        self.added_to: Optional[Path] = None
-        """The Python to whose environment libraries are added; None: not begun."""
+        self.beside: Optional[Path] = None
+        """The folder into which libraries are added; None: not begun."""
         self._unreached = ""  # why the index did not answer
         self.id = uuid.uuid4().hex
         self.alone = QLockFile(str(self.home / "setup.lock"))
@@ -79,11 +79,6 @@ class Setup(QObject):
     def marker(self) -> Path:
         """There while an environment is half made."""
         return self.folder.with_suffix(f".{installer.INCOMPLETE}")
-
-    @property
-    def before(self) -> Path:
-        """What the environment held before libraries are added; there while they come."""
-        return self.home / "before-pretrained.json"
 
     @property
     def log(self) -> Path:
@@ -110,14 +105,15 @@ class Setup(QObject):
                 tr("{home} cannot be used: {error}", home=self.home, error=error.strerror or error)
             )
             return
-        if free < NEEDED_MB[self.size]:
+        needed = NEEDED_MB if self.size == SMALL else pretrained.needed_mb()
+        if free < needed:
             self._end(
                 tr(
                     "The disk of {home} has {free} MB free; {needed} MB are needed. Make room, or "
                     "choose another folder in the settings (Landbrush > Server's folder).",
                     home=self.home,
                     free=free,
-                    needed=NEEDED_MB[self.size],
+                    needed=needed,
                 )
             )
             return
@@ -174,8 +170,8 @@ class Setup(QObject):
                 )
             )
         else:
-            self.added_to = python
-            self.programs.run(pretrained.steps(python, self.before), self._tested)
+            self.beside = python.parent.parent / f"{pretrained.FOLDER}{self.id[:8]}"
+            self.programs.run(pretrained.steps(python, self.beside), self._tested)
 
     def stop(self) -> None:
         """Stop. What was fetched stays, a half-made environment goes."""
@@ -192,13 +188,13 @@ class Setup(QObject):
 
     def _undo(self) -> None:
         """Put a half-made environment away; where it cannot be, it stays marked as half made. What
-        another run has begun meanwhile is left alone. Of libraries that were added to a good one
-        those that came are taken out."""
+        another run has begun meanwhile is left alone. Libraries that were being added to a good one
+        do not count yet, and go."""
         try:
-            # Never out of another Python, which has much that was not noted.
-            if self.added_to is not None and self.before.is_file():
-                program, *arguments = pretrained.undoing(self.added_to, self.before)
-                QProcess.startDetached(program, arguments)
+            if self.beside is not None:
+                threading.Thread(
+                    target=shutil.rmtree, args=(self.beside, True), daemon=True
+                ).start()
             if self.size != SMALL or self.marker.read_text("ascii") != self.id:
                 return
             if self.folder.exists():
@@ -356,17 +352,15 @@ class Setup(QObject):
     def _tested(self) -> None:
         """All of it can be loaded; then it counts."""
         self._unreached = ""  # what was needed came
-        test = [str(installer.find_python() or ""), "-c", f"import {LOADED}"]
-        if self.size == SMALL:
-            test[0] = str(installer.python_of(self.folder))
-        else:
-            test[2] += ", torch, transformers, diffusers"
+        if self.size == LARGE:
+            python = installer.find_python()
+            self.programs.run(pretrained.last_steps(python, self.beside, LOADED), self._done)
+            return
+        test = [str(installer.python_of(self.folder)), "-c", f"import {LOADED}"]
         self.programs.run([installer.Step(tr("a first start"), test)], self._done)
 
     def _done(self) -> None:
-        if self.size == LARGE:
-            self.before.unlink(missing_ok=True)
-        else:
+        if self.size == SMALL:
             try:
                 self.marker.unlink()
             except OSError as error:

@@ -136,7 +136,8 @@ class FindingForm(ServedForm):
             unnamed = tr("what lies there") if outline.by else tr("ground that is alike")
             kind = KINDS.get(outline.what, unnamed)
             by = f" ({outline.by})" if outline.by else ""
-            self.status.setText(tr("Outlined: {what}", what=kind) + by)
+            said = tr("Outlined: {what}", what=kind) + by
+            self.status.setText(f"{said}. {told(outline.note)}" if outline.note else said)
 
         def failed(error) -> None:
             self.outlining = False

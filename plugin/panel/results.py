@@ -341,7 +341,8 @@ def progress_text(info):
     """A job's state in words."""
     if info.position:
         return tr("waiting, {n} ahead", n=info.position)
-    text = f"{info.stage}: {info.message}" if info.message else info.stage
+    stage = told(info.stage)
+    text = f"{stage}: {told(info.message)}" if info.message else stage
     if info.steps > 1:
         text += tr(" - step {n} of {all}", n=info.step, all=info.steps)
     return text + (tr(", about {n} s left", n=f"{info.eta_s:.0f}") if info.eta_s else "")

@@ -13,7 +13,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from .. import settings
-from ..local.setup import NEEDED_MB, SMALL
+from ..local.setup import NEEDED_MB
 from ..translated import tr
 from .wrapped import Wrapped
 
@@ -83,7 +83,7 @@ class SetupCard(QFrame):
         self.from_index.setVisible(bool(given))
         self.said.setText(text)
         self.button.setToolTip(
-            tr("Needs {needed} MB of free space while it is set up", needed=NEEDED_MB[SMALL])
+            tr("Needs {needed} MB of free space while it is set up", needed=NEEDED_MB)
         )
 
     def go_on(self, text: str) -> None:

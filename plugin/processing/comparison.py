@@ -15,6 +15,7 @@ from ...server.contract.comparison import ComparisonRequest
 from ..errors import Cancelled, PluginError
 from ..map.sources import Wanted, file_of
 from ..tasks.request import Area, in_layer_crs, polygons_of
+from ..told import told
 from ..translated import tr
 from .parameters import polygons, server_address
 from .running import AskingAlgorithm, area_in, layer_of
@@ -121,8 +122,11 @@ class EvaluateAlgorithm(AskingAlgorithm):
         except PluginError as error:
             raise QgsProcessingException(error.message) from error
         for sentence in found.said:
-            feedback.pushInfo(sentence)
-        results = {"REPORT": json.dumps(found.to_json()), "SUMMARY": " ".join(found.said)}
+            feedback.pushInfo(told(sentence))
+        results = {
+            "REPORT": json.dumps(found.to_json()),
+            "SUMMARY": " ".join(map(told, found.said)),
+        }
         for name, measure, number, _ in NUMBERS:
             value = getattr(found, measure).get(number)
             if value is not None:

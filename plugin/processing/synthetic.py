@@ -100,7 +100,7 @@ class IsSyntheticAlgorithm(AskingAlgorithm):
             feedback.pushInfo(told(sentence))
         results = {
             "SYNTHETIC": int(found.synthetic),
-            "SUMMARY": " ".join(found.said),
+            "SUMMARY": " ".join(map(told, found.said)),
             "REPORT": json.dumps(found.to_json()),
         }
         if found.share is not None:

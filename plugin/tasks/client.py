@@ -395,5 +395,5 @@ def _as_error(reply):
             tr("The server does not accept the token. Check it in the Landbrush settings."), detail
         )
     kind = FileNotShared if reply.status == 403 else PluginError
-    said = f"{told(title)}: {told(detail)}" if detail else told(title)
+    said = f"{told(str(title))}: {told(str(detail))}" if detail else told(str(title))
     return kind(said, f"HTTP {reply.status}: {detail}")

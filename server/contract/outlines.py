@@ -28,6 +28,7 @@ class Outline(Message):
     polygons: Polygons
     what: str = declare("what it is taken for; empty: what is alike around the place", "")
     by: str = declare("the network that found it; empty: the scene parser, or likeness", "")
+    note: str = declare("why a network that was brought did not look; empty: nothing to say", "")
 
 
 OUTLINES = Route(

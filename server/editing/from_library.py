@@ -13,13 +13,14 @@ from ..contract.manifest import SearchReport
 from ..editors.models import Models
 from ..ground.errors import NotFoundInLayer
 from ..library.chips import SIDES, Chip, shipped_picture
-from ..library.fitting import Surroundings, filled, fitted
+from ..library.fitting import Surroundings, fitted
 from ..library.keeping import exemplar_of, understood
 from ..library.shelf import fitting
 from ..raster.bands import Stretch, stretch_of
 from ..raster.grid import Box
 from ..raster.raster import Block
 from ..scene.parse import Parse
+from ..synthesis.nearest import filled
 from .cuts import Cut, Cuts
 from .ground_size import size_of_picture
 from .source import Source

@@ -19,6 +19,7 @@ from ..raster.grid import Box
 from ..raster.heights import heights_on, unit_of
 from ..raster.raster import Block, Profile, opened, read_window
 from ..raster.rasters import Rasters
+from ..synthesis.nearest import filled
 from . import examples
 
 
@@ -70,9 +71,8 @@ class Source:
             return None
         if len(roles) != len(bands.data_bands(self.profile)):
             return None
-        return bands.stretch_from_dark(self.profile, self.layer.roles, self.overview).normalise(
-            block.values
-        )
+        stretch = bands.stretch_from_dark(self.profile, self.layer.roles, self.overview)
+        return filled(stretch.normalise(block.values), block.valid)
 
     @property
     def heights_note(self) -> str:

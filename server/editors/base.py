@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from ..contract.editors import EditorInfo, NoOptions, Option, options_of
 from ..ground.errors import BadRequest, CannotEdit
+from ..synthesis.nearest import filled
 from ..synthesis.spectral import KEPT
 from .models import Models
 
@@ -138,14 +139,8 @@ class Scene:
     examples: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
 
     def filled(self) -> np.ndarray:
-        """The image with what is nodata taken from the nearest valid pixel, so that no hole is
-        taken for black ground."""
-        if self.valid.all() or not self.valid.any():
-            return self.image
-        near = ndimage.distance_transform_edt(
-            ~self.valid, return_distances=False, return_indices=True
-        )
-        return self.image[:, near[0], near[1]]
+        """The image with what is nodata taken from the nearest valid pixel."""
+        return filled(self.image, self.valid)
 
     def part(self, rows: slice, cols: slice) -> Scene:
         """A smaller window of the same scene."""

@@ -89,14 +89,6 @@ def fitted(exemplar: Exemplar, scene: Surroundings, seed: int) -> tuple[np.ndarr
     return _in_bands(known, scene), usable
 
 
-def filled(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """An image (C, H, W) in which nodata is what lies nearest to it."""
-    if valid.all() or not valid.any():
-        return image
-    near = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
-    return image[:, near[0], near[1]]
-
-
 def _turned(exemplar: Exemplar, sun: float | None) -> Exemplar:
     """Turned by quarters, or mirrored, so that its shadows lie as those of the scene do; as it is
     where they nearly do, or nobody knows."""

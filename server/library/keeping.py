@@ -25,9 +25,10 @@ from ..raster.masks import draw_mask
 from ..raster.polygons import pixel_polygons
 from ..raster.raster import Block, opened, read_window
 from ..scene.parse import Parse
+from ..synthesis.nearest import filled
 from . import own
 from .chips import SIDES, Chip, shipped_picture, tones_of
-from .fitting import Exemplar, filled
+from .fitting import Exemplar
 
 MOST_PX = 1024
 LONGEST_PX = 1400

@@ -41,13 +41,21 @@ class Buildings:
     """`parts` (H, W): number of the building at each pixel, 0: none. `fates` (N + 1,): what became
     of each, by its number. `outlined`: how many of them are polygons in which no roof was
     recognised, taken for outlines. `portions`: of how many only a part lies in the polygons. `cut`:
-    how many others stay because the polygons' edge cuts through them."""
+    how many others stay because the polygons' edge cuts through them. `recognised`: the highest
+    number of those that are roofs of the ground; None: all are."""
 
     parts: np.ndarray
     fates: np.ndarray
     outlined: int = 0
     portions: int = 0
     cut: int = 0
+    recognised: int | None = None
+
+    def roofs(self, share: np.ndarray) -> np.ndarray:
+        """How much of each pixel is roof (H, W), by its `share`; all of an outlined building is."""
+        if self.recognised is None:
+            return share
+        return np.where(self.parts > self.recognised, 1, share)
 
     def are(self, *fates: int) -> np.ndarray:
         """Where buildings have one of these fates (H, W, bool)."""
@@ -78,10 +86,12 @@ def buildings(ground: Ground, force: Force, seed: int) -> Buildings:
     cut = parts * ground.mask * (kept == 0)
     outlines, within = _outlines(ground, kept, cut)
     outlined = int(outlines.max())
-    kept = np.where(outlines > 0, outlines + int(kept.max()), kept)
+    recognised = int(kept.max())
+    kept = np.where(outlines > 0, outlines + recognised, kept)
     left = np.setdiff1d(cut[outlines == 0], parts[kept > 0])
     fates = _fates(ground, kept, force, seed)
-    return Buildings(kept, fates, outlined - within, portions + within, int((left > 0).sum()))
+    cut_off = int((left > 0).sum())
+    return Buildings(kept, fates, outlined - within, portions + within, cut_off, recognised)
 
 
 def _taken(parts: np.ndarray, count: int, ground: Ground, seed: int) -> tuple[np.ndarray, int]:

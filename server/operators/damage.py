@@ -217,7 +217,8 @@ def _broken_roofs(
     level = big + 0.18 * (ground.noise(1.5, seed + 51, 2) - 0.5)
     fray = 0.12 * (ground.noise(0.8, seed + 54, 2) - 0.5)
     # Trees and yards that hang over a building's edge are no roof.
-    roof = roof * smoothstep((ndimage.gaussian_filter(ground.cover.share("roof"), 1) - 0.3) / 0.3)
+    share = hit.roofs(ground.cover.share("roof"))
+    roof = roof * smoothstep((ndimage.gaussian_filter(share, 1) - 0.3) / 0.3)
     bare = smoothstep((depth - 0.04 - level - fray) / 0.2) * roof
     hole = smoothstep((depth - 0.2 - level - 0.5 * fray) / 0.1) * roof
     light = brightness(ground, debris.MIDDLING)
@@ -225,7 +226,7 @@ def _broken_roofs(
         ground.luminance / np.maximum(smooth(ground.luminance, 4, 0.3), 0.03), 0.7, 1.3
     )
     # A sheet lies on its roof, not over the eaves on the ground.
-    seen = ndimage.gaussian_filter(ground.cover.share("roof"), 0.7)
+    seen = ndimage.gaussian_filter(share, 0.7)
     sheets = _sheets(ground, how, hit, level < depth, seed) * smoothstep((seen - 0.4) / 0.2)
     out = image.copy()
     fine = 0.85 + 0.3 * ground.noise(1.0, seed + 52, 2)

@@ -236,7 +236,10 @@ def _driven_on(ground: Ground, how: Snow) -> np.ndarray:
     cleared."""
     paved = ground.cover.pieces("paved", 0.0, ground.gsd_m) > 0.5
     far = ndimage.distance_transform_edt(np.pad(paved, 1, mode="edge"))[1:-1, 1:-1]
-    lot = ndimage.grey_dilation((far * ground.gsd_m > ROAD_M / 2).astype(np.float32), (5, 5))
+    # Of a strip w pixels wide the middle lies (w + 1) / 2 from what is beside it.
+    wide = ((far - 0.5) * ground.gsd_m > ROAD_M / 2).astype(np.float32)
+    around = 2 * round(1.0 / ground.gsd_m) + 1
+    lot = ndimage.grey_dilation(wide, (around, around))
     reach = 2 * round(ROAD_M / 2 / ground.gsd_m) + 1
     lot = ndimage.uniform_filter(ndimage.maximum_filter(lot, reach), 2 * (reach // 6) + 1)
     share = 1 - (1 - LOT) * lot
@@ -247,7 +250,7 @@ def _driven_on(ground: Ground, how: Snow) -> np.ndarray:
         sides = (parts[0], parts[-1], parts[:, 0], parts[:, -1])
         cut = np.isin(np.arange(count + 1), np.unique(np.concatenate(sides)))
         cleared = ndimage.binary_dilation(((area >= SWEPT_M2) | cut)[parts] & paved)
-        share = cleared.astype(np.float32)
+        share = share * cleared
     return np.asarray(share, np.float32)
 
 

@@ -13,6 +13,11 @@ TOWN = (0.15, 0.7)
 TOWN_ROUGH = 0.05
 """Share of roofs and banks in a pixel that is larger than they are: on open ground, and where
 neighbours differ as they do in a town, by a standard deviation of brightness."""
+COARSEST_TOWN_M = 20.0
+STREETS_M = 80.0
+STREETS = (0.03, 0.09)
+"""At a coarser GSD a pixel holds roofs, streets and gardens alike; how far around a town's pixel
+streets are looked for, and the share of paved ground there from which on they are."""
 ON_ROOFS_M = 3.5
 SHADOW_TO_M = 8.0
 """Shadows of houses are narrower; what is dark and wider is a dark roof or lies in the shadow of
@@ -22,6 +27,8 @@ LEAST_GLEAM = 0.65
 GANGWAY_M2 = (3.0, 250.0)
 """Times bright ground in the light, and of 1, from which something is brighter than ground is; and
 how small and large such a thing is."""
+GANGWAY_WIDE_M = 4.0
+SURELY_PAVED = 0.9
 COARSEST_OBJECTS_M = 2.0
 """At a coarser GSD roofs and crowns are a pixel or two, and nothing is kept above water."""
 
@@ -34,12 +41,8 @@ def standing(ground: Ground, object_height_m: float, depth: np.ndarray) -> np.nd
         return np.zeros(ground.mask.shape, np.float32)
     if ground.gsd_m > COARSEST_OBJECTS_M:
         # Towns and banks of roads show between the water in pixels that hold both.
-        # Of roofs of clay bare ground alone has the colour, but not the roughness.
-        sealed, clay = ground.cover.sure("paved"), ground.cover.share("paved", "bare")
-        built = _built(ground)
-        return np.asarray(
-            np.maximum(TOWN[0] * sealed, TOWN[1] * built * smoothstep(2 * clay - 0.4))
-        )
+        sealed = ground.cover.sure("paved")
+        return np.asarray(np.maximum(TOWN[0] * sealed, TOWN[1] * _town(ground)))
     cover = ground.cover
     above = smoothstep((object_height_m - depth) / 0.6)
     roofs = cover.pieces("roof", 14.0, ground.gsd_m) * above
@@ -60,8 +63,8 @@ def standing(ground: Ground, object_height_m: float, depth: np.ndarray) -> np.nd
 
 
 def _gleaming(ground: Ground, roofs: np.ndarray, around: int) -> np.ndarray:
-    """What is brighter than any lit ground and joined to a roof (H, W, bool) by `around` pixels at
-    most, in [0, 1]: gangways, pipes and conveyors between tanks."""
+    """What is brighter than any lit ground, narrow, and joined to two roofs (H, W, bool) by
+    `around` pixels at most, in [0, 1]: gangways, pipes and conveyors between tanks."""
     lit = ground.cover.share("paved", "bare", "low") > 0.6
     if not roofs.any() or lit.sum() < 50:
         return np.zeros(roofs.shape, np.float32)
@@ -70,11 +73,47 @@ def _gleaming(ground: Ground, roofs: np.ndarray, around: int) -> np.ndarray:
     least = max(GLEAMING * float(np.percentile(white[lit], 90)), LEAST_GLEAM)
     bright = (white > least) & ~roofs
     bright &= touching(bright, ndimage.binary_dilation(roofs, iterations=around))
+    # What the user's own layers, or the colours for sure, say is paved is a drive or a yard.
+    bright &= ground.cover.share("paved") < SURELY_PAVED
     parts, count = ndimage.label(bright)
+    bright &= (_narrow(ground, parts) & _joining(parts, roofs, around))[parts]
     area = np.bincount(parts.ravel(), minlength=count + 1) * ground.gsd_m**2
     least_m2, most_m2 = GANGWAY_M2
     small = bright & ((area >= least_m2) & (area <= most_m2))[parts]
     return np.asarray(ndimage.gaussian_filter(small.astype(np.float32), 0.6), np.float32)
+
+
+def _narrow(ground: Ground, parts: np.ndarray) -> np.ndarray:
+    """Which connected parts (numbers, H, W) are as narrow as a gangway or a pipe."""
+    depth = ndimage.distance_transform_edt(parts > 0) * ground.gsd_m
+    most = ndimage.maximum(depth, parts, np.arange(int(parts.max()) + 1))
+    return np.atleast_1d(most) <= GANGWAY_WIDE_M / 2 + ground.gsd_m
+
+
+def _joining(parts: np.ndarray, roofs: np.ndarray, around: int) -> np.ndarray:
+    """Which connected parts (numbers, H, W) lie within `around` pixels of two roofs or more."""
+    names, _ = ndimage.label(roofs)
+    near = ndimage.grey_dilation(names, footprint=np.ones((2 * around + 1, 2 * around + 1)))
+    far = -ndimage.grey_dilation(
+        np.where(names > 0, -names, -names.max() - 1),
+        footprint=np.ones((2 * around + 1, 2 * around + 1)),
+    )
+    numbers = np.arange(int(parts.max()) + 1)
+    high = np.atleast_1d(ndimage.maximum(near, parts, numbers))
+    low = np.atleast_1d(ndimage.minimum(far, parts, numbers))
+    return (high > 0) & (low < high)
+
+
+def _town(ground: Ground) -> np.ndarray:
+    """Where a town is (H, W) in [0, 1], whatever its roofs are of: paved or, as clay is taken for,
+    bare ground that is rough as roofs are, with streets about, which rocks and ploughed fields
+    have not."""
+    if ground.gsd_m > COARSEST_TOWN_M:
+        return np.zeros(ground.mask.shape, np.float32)
+    clay = smoothstep(2 * ground.cover.share("paved", "bare") - 0.4)
+    streets = ndimage.gaussian_filter(ground.cover.share("paved"), STREETS_M / ground.gsd_m)
+    about = smoothstep((streets - STREETS[0]) / (STREETS[1] - STREETS[0]))
+    return np.asarray(_built(ground) * clay * about)
 
 
 def _built(ground: Ground) -> np.ndarray:

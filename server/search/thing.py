@@ -15,7 +15,7 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from ..editors.models import Models
-from ..ground.errors import NotFoundInLayer, OutsideRaster
+from ..ground.errors import NotFoundInLayer, OutsideRaster, ServerError
 from ..models.segmenter import Segmenter
 from ..operators.ground import Ground
 from ..raster.bands import COLOURS, Layer, stretch_of
@@ -23,6 +23,7 @@ from ..raster.grid import Box
 from ..raster.raster import read_window
 from ..scene.classes import CLASSES, TITLES
 from ..scene.network import COARSEST_M, MULTIPLE
+from ..synthesis.nearest import filled
 
 THINGS = ("roof", "tree", "water", "vehicle")
 """Classes whose pieces are things; ground of the others is told by its edges."""
@@ -60,11 +61,13 @@ LIKELY = 0.4
 @dataclass(frozen=True)
 class Thing:
     """`polygon`: its outline in pixels of the raster. `what`: what it is taken for; empty: what is
-    alike. `by`: the network that found it; empty: none did."""
+    alike. `by`: the network that found it; empty: none did. `note`: why a network that was brought
+    did not look; empty: nothing to say."""
 
     polygon: BaseGeometry
     what: str
     by: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def thing_at(models: Models, layer: Layer, column: float, row: float) -> Thing:
     if profile.crs is None and not profile.is_picture:
         profile = replace(profile, is_picture=True)  # in units that nobody knows
         layer = replace(layer, profile=profile)
-    segmenter = models.segmenter()
+    segmenter, note = _segmenter(models)
     found = best = None
     for number, (metres, least, most) in enumerate(
         zip(REACHES_M, LEAST_PX, REACHES_PX, strict=True)
@@ -95,7 +98,9 @@ def thing_at(models: Models, layer: Layer, column: float, row: float) -> Thing:
         box = Box(left, top, 2 * reach, 2 * reach).clipped(profile.box)
         window = _window(models, layer, box, (row - box.row, column - box.col))
         found = window.by_network(segmenter) if segmenter else None
-        found = found or window.by_likeness()
+        # What a network was sure of stays, where it doubts the wider window.
+        if found is None and (best is None or not best[0].by):
+            found = window.by_likeness()
         if found is not None:
             best = found, box
         # Lawns and streets go on for ever: as much of them is taken as is seen at first.
@@ -109,7 +114,21 @@ def thing_at(models: Models, layer: Layer, column: float, row: float) -> Thing:
             "Nothing there stands out from its surroundings. Click on the middle of it, or draw it."
         )
     found, box = best
-    return Thing(_outline(found.mask, box), found.what, found.by)
+    return Thing(_outline(found.mask, box), found.what, found.by, note)
+
+
+def _segmenter(models: Models) -> tuple[Segmenter | None, str]:
+    """The network that outlines things, where the user has brought one; and why it cannot be used,
+    where it cannot: outlines are found without one, too."""
+    try:
+        return models.segmenter(), ""
+    except ModuleNotFoundError as error:
+        return None, (
+            f"The model for outlines needs {error.name}, which is not installed: set up the server "
+            "for pretrained models. Outlines are found without it."
+        )
+    except ServerError as error:
+        return None, f"{error} Outlines are found without it."
 
 
 def _outline(mask: np.ndarray, box: Box) -> BaseGeometry:
@@ -126,7 +145,7 @@ def _window(models: Models, layer: Layer, box: Box, spot: tuple[float, float]) -
     """What is looked at; raises NotFoundInLayer where there is nothing at the place."""
     block = read_window(layer.dataset, box)
     stretch = stretch_of(layer.profile, layer.roles, block)
-    image = np.where(block.valid, stretch.normalise(block.values), 0).astype(np.float32)
+    image = filled(stretch.normalise(block.values), block.valid)
     if not block.valid[int(spot[0]), int(spot[1])]:
         raise NotFoundInLayer("The layer has no data there. Click beside it.")
     roles = tuple(layer.roles.names)

@@ -104,7 +104,9 @@ def options_of(operation: str, severity: str, text: str) -> dict[str, Any]:
     ):
         options["counts_from"] = LOWEST
     if operation in SAID:
-        options.update(SAID[operation](text))
+        options = (
+            {**SAID[operation](text), **options} if length else {**options, **SAID[operation](text)}
+        )
     if operation in OBJECTS:
         options["keep_objects"] = True
     if operation in NAMES:
@@ -191,7 +193,16 @@ def _share(text: str) -> float:
 def _season(text: str) -> dict[str, Any]:
     """Which season."""
     named = (name for name, said in lexicon.SEASONS.items() if said.search(text))
-    return {"season": next(named, AUTUMN)}
+    found: dict[str, Any] = {"season": next(named, AUTUMN)}
+    part = next((share for said, share in _PARTS.items() if re.search(said, text)), 0.0)
+    return found | ({"amount": part} if part else {})
+
+
+_PARTS = {
+    r"\b(?:half|some|partly|partially|50 ?%)\b": 0.5,
+    r"\b(?:a third|few|a few|here and there)\b": 0.33,
+}
+"""How far a season has come, by what is said of how many."""
 
 
 def _wave(text: str) -> dict[str, Any]:
@@ -214,6 +225,7 @@ def _lake(text: str) -> dict[str, Any]:
 
 def _snow(text: str) -> dict[str, Any]:
     """What became of the snow on the roads."""
+    found: dict[str, Any] = {"depth_cm": 40.0} if re.search(r"\bdeep(?:ly)?\b", text) else {}
     roads = r"(?:roads?|streets?|ways?|paths?)"
     for name, how in (
         (CLEARED, r"cleared|ploughed|plowed|swept|salted|free|open"),
@@ -222,8 +234,15 @@ def _snow(text: str) -> dict[str, Any]:
         if re.search(
             rf"\b{roads} (?:are |were |have been )?(?:{how})\b|\b(?:{how}) {roads}\b", text
         ):
-            return {"roads": name}
-    return {}
+            return {**found, "roads": name}
+    return found
+
+
+_ALONG = re.compile(
+    r"\b(?:along|beside|avenue|alleys?|row of|line of|street trees|tree[- ]?lined?|flank|border|"
+    r"(?:either|both) sides?|with trees)\b"
+)
+"""One row, along what the polygon is drawn around."""
 
 
 def _rows(text: str) -> dict[str, Any]:
@@ -231,7 +250,7 @@ def _rows(text: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if re.search(r"\b(?:solar|pv|photovoltaic)\b", text):
         found["thing"] = PANELS
-    elif not re.search(r"\b(?:rows|lines|orchard)\b", text):
+    elif _ALONG.search(text) and not re.search(r"\b(?:rows|lines|orchard)\b", text):
         found["layout"] = MIDDLE
     spacing = re.search(r"\bevery (\d+(?:\.\d+)?) ?(?:m|metres?|meters?)\b", text)
     if spacing:
@@ -267,10 +286,20 @@ def water_level(options: Mapping[str, Any]) -> str:
     """How high the water stands, as far as the words say it."""
     if "level_m" not in options:
         return ""
-    level = f"{options['level_m']:g} m"
+    level = f"{options['level_m']:.3g} m"
     if options.get("counts_from") == LOWEST:
-        return f"{level} above the lowest ground (by an elevation model; without one {level} deep)"
-    return (
-        f"up to {level} of the elevation model (a small level below all the ground counts from "
-        "the lowest)"
-    )
+        return f"{level} deep (with an elevation model: above its lowest ground)"
+    return f"up to {level} of the elevation model, or {level} deep where that is below its ground"
+
+
+def snow_told(options: Mapping[str, Any]) -> str:
+    """How deep snow lies and what became of the roads, as far as the words say it."""
+    told = [f"{options['depth_cm']:g} cm deep"] if "depth_cm" in options else []
+    if "roads" in options:
+        told.append(f"with roads {options['roads']}")
+    return ", ".join(told)
+
+
+def wave_told(options: Mapping[str, Any]) -> str:
+    """What else water brings."""
+    return "with mud and debris" if options.get("mud") and options.get("debris") else ""

@@ -134,10 +134,26 @@ def _plainly(text: str) -> tuple[str, str, str]:
     removal = _removal(text, words)
     if removal:
         return removal
-    scene = next((name for name, pattern in lexicon.SCENES.items() if pattern.search(text)), "")
+    scene = _scene(text)
+    if scene is None:
+        return _UNKNOWN
     if not scene or (scene == "damage" and INSTEAD_OF_RUINS.search(text)):
         return _land_cover(text, words)
     return scene, "", ""
+
+
+def _scene(text: str) -> str | None:
+    """The weather, light or disaster that a text asks for; empty: none; None: it denies the one
+    that it names, so that the user is asked."""
+    denied = " ".join(one.group() for one in lexicon.DENIED_SCENE.finditer(text))
+    affirmed = lexicon.DENIED_SCENE.sub(" ", text)
+    none = False
+    for name, pattern in lexicon.SCENES.items():
+        if pattern.search(denied):
+            none = True
+        elif pattern.search(affirmed):
+            return name
+    return None if none else ""
 
 
 def _object(text: str) -> str:
@@ -250,7 +266,7 @@ def _directed(text: str, first: Mention, second: Mention, between: str) -> tuple
 
 FILLERS = re.compile(
     r"\b(?:please|make|let|it|this|that|the|a|an|to|be|is|in|on|of|with|by|here|area|there|now|all"
-    r"|deep|deeply|heavy|heavily|light|lightly|severe|severely|turn|into|metres?|meters?|m|cm)\b"
+    r"|half|some|deep|deeply|heavy|heavily|light|lightly|severe|severely|turn|into|metres?|meters?|m|cm)\b"
 )
 """Words that leave the meaning of others as it is."""
 
@@ -318,9 +334,15 @@ def damaged_by(text: str) -> bool:
     return bool(BUILDINGS.search(rest) or lexicon.SCENES["damage"].search(rest))
 
 
+BELOW_ZERO = re.compile(r"(?:^|\s)[-\u2212\u2013]\s?\d")
+"""A number with a minus: neither a depth nor, most likely, a height."""
+
+
 def meant(operation: str, text: str) -> bool:
     """Whether words leave no doubt that an operation is meant: damage is done to buildings, not to
     roads or crops."""
+    if operation == "flood" and BELOW_ZERO.search(text):
+        return False
     if operation != "damage":
         return True
     if lexicon.FELLED.search(text):

@@ -332,7 +332,9 @@ def _sentence(found: Interpretation) -> str:
     elif from_class and operation != from_class:
         parts.append(("of " if operation == "copy" else "in place of ") + from_class)
     if operation == "flood":
-        parts.append(amounts.water_level(found.options))
+        parts += [amounts.water_level(found.options), amounts.wave_told(found.options)]
+    if operation == "snow":
+        parts.append(amounts.snow_told(found.options))
     if operation == "damage":
         parts.append(amounts.damage_told(found.options))
     elif found.severity:

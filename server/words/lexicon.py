@@ -41,6 +41,12 @@ DENIED = re.compile(
     r"(?:(?:visible|blue|any|much|more) )?[a-z]+"
 )
 """Things that are not to be there."""
+DENIED_SCENE = re.compile(
+    r"\b(?:not(?! (?:only|just|until))|no|never|without(?: any)?)\s+"
+    r"(?:(?:at all|really|yet|even|any|longer|more|a|an|the|to be|be|been|being)\s+)*"
+    r"(?:[a-z]+ly )?[a-z-]+"
+)
+"""Weather and disasters that are not to be there."""
 FLOWS = re.compile(
     r"\b(?:rivers?|streams?|creeks?|brooks?|canals?|waterways?|seas?|ocean|estuary|fjord|wetlands?|"
     r"marsh(?:es)?|swamps?)\b"

@@ -222,7 +222,7 @@ def _outline_at(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
         middle = polygons.middle_of(wanted.place, layer.profile)
         found = thing_at(desk.editors.models, layer, *middle)
         outline = polygons.in_own_crs(found.polygon, layer.profile)
-    return Outline(outline, found.what, found.by).to_json()
+    return Outline(outline, found.what, found.by, found.note).to_json()
 
 
 def _height_unit(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:

@@ -56,6 +56,24 @@ def test_what_is_not_known_stays(catalogue, text):
     assert told.in_language(text, "nl") == text and told.in_language(text, "en") == text
 
 
+def test_names_are_not_translated(catalogue, monkeypatch):
+    """A job or a layer may be called as a button is."""
+    monkeypatch.setattr(told, "catalogue", lambda code: {"Run": "Start"})
+    told._sentences.cache_clear()
+    assert catalogue("There is no job 'Run'.") == "Es gibt keinen Auftrag 'Run'."
+    assert catalogue("Run cannot be read: Draw it larger.").startswith("Run ist nicht")
+    assert catalogue("Run") == "Start"
+
+
+def test_a_place_is_filled_with_as_little_as_fits(catalogue):
+    """Each piece is found once: no text takes longer than reading it a few times."""
+    of = "of " * 1200
+    assert told._values(f"3 {of}places", ["", " of ", " places"]) == ["3", of[3:].strip()]
+    assert told._values("a of b", ["", " of ", " of ", ""]) is None
+    assert told._values("ab", ["a", "b"]) == [""] and told._values("aba", ["ab", "ba"]) is None
+    assert catalogue(f"1 of {of}") == f"1 of {of}"
+
+
 def test_values_that_look_like_places_stay_as_they_are(catalogue):
     assert catalogue("There is no job '{1}\\2'.") == "Es gibt keinen Auftrag '{1}\\2'."
 

@@ -64,7 +64,6 @@ def test_a_wheel_that_is_not_the_one_packed_is_not_installed(unpacked, dock, mon
         ("linux", "", ("cpu",)),
         ("linux", "/dev/nvidiactl", ()),
         ("linux", "nvidia-smi", ()),
-        ("linux", "/dev/kfd", pretrained.ROCM),
         ("win32", "", ()),
         ("win32", "nvidia-smi", pretrained.CUDA),
         ("win32", "nvcuda.dll", pretrained.CUDA),
@@ -78,14 +77,14 @@ def test_torch_for_what_this_computer_computes_on(monkeypatch, system, there, bu
         pretrained.Path, "exists", lambda self: bool(there) and str(self).endswith(there)
     )
     assert pretrained.builds() == builds
-    steps = pretrained.steps("/usr/bin/python3", "before.json")
+    steps = pretrained.steps("/usr/bin/python3", "/e/pretrained-1")
     from_there = [step for step in steps if "--index-url" in step.command]
     assert [step.command[-1].rsplit("/", 1)[1] for step in from_there] == list(builds)
     assert not any(step.needed for step in from_there)
 
 
 def test_the_libraries_are_those_of_a_locked_list(unpacked, monkeypatch):
-    steps = pretrained.steps("/usr/bin/python3", "before.json")
+    steps = pretrained.steps("/usr/bin/python3", "/e/pretrained-1")
     listed = [step for step in steps if "--require-hashes" in step.command]
     names = [Path(step.command[-1]).name for step in listed]
     assert names == [
@@ -107,34 +106,81 @@ def test_the_libraries_are_those_of_a_locked_list(unpacked, monkeypatch):
     assert vocabulary == {"open-clip-torch"}
 
 
-def test_what_came_before_it_broke_off_is_taken_out(tmp_path):
-    """In a real environment: one package that was there, one that came."""
+@pytest.mark.parametrize(
+    ("chip", "builds"),
+    [("110000", pretrained.ROCM), ("90012", pretrained.CPU), ("0", pretrained.CPU)],
+)
+def test_graphics_inside_of_a_processor_are_no_card(tmp_path, monkeypatch, chip, builds):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "properties").write_text(f"simd_count 8\ngfx_target_version {chip}\n")
+    monkeypatch.setattr(pretrained.sys, "platform", "linux")
+    monkeypatch.setattr(pretrained, "GPUS", tmp_path)
+    monkeypatch.setattr(pretrained, "_has_nvidia", lambda: False)
+    assert pretrained.builds() == builds
+    assert pretrained.needed_mb() > 10_000 if builds == pretrained.ROCM else 6000
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """A real environment, and the folder of a first try in it."""
     folder = tmp_path / "environment"
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    python = folder / "bin" / "python"
-    library = next(folder.glob("lib/python*/site-packages"))
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder / "bin" / "python", folder / "pretrained-1"
 
-    def put(name):
-        about = library / f"{name}-1.0.dist-info"
-        about.mkdir()
-        (library / f"{name}.py").write_text("x = 1\n")
-        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (about / "RECORD").write_text(
-            f"{name}.py,,\n{name}-1.0.dist-info/METADATA,,\n{name}-1.0.dist-info/RECORD,,\n"
-        )
 
-    put("there")
-    before = tmp_path / "before.json"
-    noted = pretrained.steps(python, before)[0]
-    subprocess.run(noted.command, check=True)
-    put("came")
-    subprocess.run(noted.command, check=True)  # broke off, and begun again
-    subprocess.run(pretrained.undoing(python, before), check=True)
-    assert (library / "there.py").is_file() and not (library / "came.py").exists()
-    assert not before.exists()
-    subprocess.run(noted.command, check=True)
-    subprocess.run(pretrained.undoing(python, before), check=True)
-    assert (library / "there.py").is_file() and not before.exists()
+NETWORKS = ("torch", "transformers", "diffusers")
+
+
+def put(folder, *names, whole=True):
+    """Packages as pip unpacks them into a folder; not `whole`: without what it writes last."""
+    library = folder / "lib" / "python3" / "site-packages"
+    for name in names:
+        (library / name).mkdir(parents=True, exist_ok=True)
+        (library / name / "__init__.py").write_text(f"AT = {str(folder)!r}\n")
+        about = library / f"{name}-2.6.dist-info"
+        about.mkdir(exist_ok=True)
+        if whole:
+            (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 2.6\n")
+            (about / "RECORD").write_text(f"{name}/__init__.py,,\n{name}-2.6.dist-info/RECORD,,\n")
+
+
+def where(python):
+    """From where an environment loads PyTorch; empty: it has none."""
+    code = "import importlib.util as u; print(u.find_spec('torch') and u.find_spec('torch').origin)"
+    said = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout
+    return "" if said.strip() == "None" else said.strip()
+
+
+def test_what_came_counts_once_all_of_it_can_be_loaded(environment):
+    python, first = environment
+    put(first, "torch")
+    assert where(python) == ""
+    loads, links = (step.command for step in pretrained.last_steps(python, first, "json"))
+    assert subprocess.run(loads, capture_output=True).returncode, "diffusers is not there"
+    put(first, *NETWORKS)
+    subprocess.run(loads, check=True)
+    assert where(python) == "", "not before it was linked"
+    subprocess.run(links, check=True)
+    assert where(python).startswith(str(first))
+    second = first.with_name("pretrained-2")
+    put(second, *NETWORKS)
+    begin = pretrained.steps(python, first.with_name("pretrained-3"))[0].command
+    subprocess.run(begin, check=True)
+    assert not second.exists() and where(python).startswith(str(first)), "that of a broken try goes"
+    put(second, *NETWORKS)
+    subprocess.run(pretrained.last_steps(python, second, "json")[1].command, check=True)
+    assert where(python).startswith(str(second)) and not first.exists()
+
+
+@pytest.mark.parametrize(("whole", "installs"), [(True, False), (False, True)])
+def test_a_stump_of_pytorch_is_not_taken_for_it(environment, whole, installs):
+    """A try that was stopped while files came left them without what pip writes last."""
+    python, folder = environment
+    put(folder, "torch", whole=whole)
+    step = next(s for s in pretrained.steps(python, folder) if pretrained.LACKING in s.command)
+    ended = subprocess.run(step.command, capture_output=True, text=True)
+    assert ("No module named pip" in ended.stderr) == installs, ended.stderr
+    assert (ended.returncode != 0) == installs
 
 
 def test_what_pretrained_models_need_is_what_the_package_says():

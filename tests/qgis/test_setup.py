@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from landbrush.plugin import settings
 from landbrush.plugin.errors import PluginError
-from landbrush.plugin.local import installer, wheels
+from landbrush.plugin.local import installer, pretrained, wheels
 from landbrush.plugin.local.fetching import Download
 from landbrush.plugin.local.server import INSTALLED, INSTALLING, LocalServer
 from landbrush.plugin.local.setup import FETCHED, LARGE, Setup
@@ -355,16 +355,25 @@ def test_pretrained_libraries_go_into_no_python_of_the_users(made, monkeypatch, 
     assert "a Python of yours, /usr/bin/python3" in error
 
 
-def test_a_note_of_a_broken_try_takes_nothing_out_of_another_python(made, monkeypatch, helpers):
-    """It says what was in the plugin's own environment."""
+def test_libraries_that_did_not_come_leave_the_environment_as_it_was(
+    made, index, monkeypatch, helpers
+):
+    """No index can be reached for them."""
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    error, _, _ = run(Setup(), helpers)
+    assert error == ""
+    library = next((made / "home" / "environment").glob("lib/python*/site-packages"))
+    before = sorted(path.name for path in library.iterdir())
+    monkeypatch.setattr(pretrained, "needed_mb", lambda: 0)
+    monkeypatch.setattr(pretrained, "builds", tuple)
+    python = installer.python_of(installer.environment_folder())
+    monkeypatch.setattr(installer, "find_python", lambda: python)
     setup = Setup(LARGE)
-    setup.home.mkdir(parents=True, exist_ok=True)
-    setup.before.write_text("[]")
-    began = []
-    monkeypatch.setattr("landbrush.plugin.local.setup.QProcess.startDetached", began.append)
-    monkeypatch.setattr(installer, "find_python", lambda: Path("/usr/bin/python3"))
     error, _, _ = run(setup, helpers)
-    assert "a Python of yours" in error and not began and setup.before.is_file()
+    assert "Installing failed" in error and setup.beside.parent == made / "home" / "environment"
+    assert helpers.wait(lambda: not setup.beside.exists())
+    assert sorted(path.name for path in library.iterdir()) == before
 
 
 def test_what_was_put_away_is_deleted_later(made, index, helpers):

@@ -159,3 +159,52 @@ def test_what_words_cannot_point_at_is_asked_for(editors, tmp_path, rgb):
     assert planned("snow everywhere except the roofs", protect=protect).operation == "snow"
     assert planned("burn it, leave the road alone").operation == "burn"
     assert planned("solar farm here").word == "solar"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "operation"),
+    [
+        ("not flooded", "unknown"),
+        ("no flood here", "unknown"),
+        ("nicht überflutet", "unknown"),
+        ("snow in summer without snow", "unknown"),
+        ("a village that was not burnt", "unknown"),
+        ("it is no longer flooded", "unknown"),
+        ("never really snowed in", "unknown"),
+        ("flooded -2 m", "flood"),
+    ],
+)
+def test_weather_that_is_denied_is_asked_about(prompt, operation):
+    found = MODELS.interpret(prompt)
+    assert not found.sure and found.operation == operation
+
+
+@pytest.mark.parametrize(
+    ("prompt", "operation", "options"),
+    [
+        ("snow but no fog", "snow", {}),
+        ("not destroyed but burnt", "burn", {}),
+        ("not only flooded", "flood", {}),
+        ("dead trees", "season", {"season": "leafless trees"}),
+        ("half of the trees dead", "season", {"season": "leafless trees", "amount": 0.5}),
+        ("the pines are dying", "season", {"season": "leafless trees"}),
+        ("plant trees every 12 m", "rows", {"spacing_m": 12.0}),
+        ("plant trees along the street every 9 m", "rows", {"layout": "along the middle"}),
+        ("deep snow with cleared roads", "snow", {"depth_cm": 40.0, "roads": "cleared"}),
+        ("30 cm of deep snow", "snow", {"depth_cm": 30.0}),
+        ("zugeschneit", "snow", {}),
+        ("Abenddämmerung", "night", {}),
+    ],
+)
+def test_what_else_words_say(prompt, operation, options):
+    found = MODELS.interpret(prompt)
+    assert found.sure and found.operation == operation
+    assert options.items() <= dict(found.options).items()
+    if prompt.startswith("plant trees every"):
+        assert "layout" not in found.options
+
+
+def test_what_was_understood_says_how_much():
+    assert "30 cm deep" in MODELS.interpret("30 cm of snow").understood
+    assert "mud and debris" in MODELS.interpret("tsunami").understood
+    assert "2 m deep" in MODELS.interpret("flooded 2 m").understood

@@ -76,16 +76,21 @@ def test_where_the_wave_ended_lies_a_line():
 def test_a_gangway_between_roofs_stands_out_of_a_flood():
     shape = (200, 200)
     image = np.full((3, *shape), 0.35, np.float32)
-    roofs, gangway, sand = (np.zeros(shape, bool) for _ in range(3))
+    roofs, gangway, sand, drive = (np.zeros(shape, bool) for _ in range(4))
     roofs[60:100, 40:80] = roofs[60:100, 120:160] = True
     gangway[78:82, 80:120] = True
     sand[130:136, 60:110] = True  # as bright, but by itself
+    drive[100:124, 52:60] = True  # of concrete, from one house to the street
     image[:, roofs] = 0.6
-    image[:, gangway | sand] = 0.95
-    paved = ~roofs & ~sand
+    image[:, gangway | sand | drive] = 0.95
+    paved = ~roofs & ~sand & ~gangway
     ground = grounds(shape, image, roof=roofs, paved=paved, bare=sand)
     change = np.abs(flood(ground, Flood(level_m=1.0), 0) - image).max(axis=0)
     assert change[gangway].mean() < 0.1 and change[sand].mean() > 0.2
+    assert change[drive].mean() > 0.2
+    # Nor where nobody is sure that it is paved: it joins no two roofs.
+    unsure = grounds(shape, image, roof=roofs, paved=paved & ~drive, bare=sand)
+    assert np.abs(flood(unsure, Flood(level_m=1.0), 0) - image).max(axis=0)[drive].mean() > 0.2
     assert change[105:125, 60:140].mean() > 0.02
 
 
@@ -95,15 +100,20 @@ def test_seen_from_afar_a_town_stands_out_of_a_flood_whatever_its_roofs_are_of(r
     shape = (120, 120)
     image = np.full((3, *shape), 0.3, np.float32)
     town, field = np.zeros(shape, bool), np.zeros(shape, bool)
+    rocks, streets = np.zeros(shape, bool), np.zeros(shape, bool)
     town[30:60, 30:60] = field[70:100, 30:60] = True
-    image[:, town] += 0.15 * rng.standard_normal(town.sum()).astype(np.float32)
-    parse = told(shape, **{roofs: town | field})
+    rocks[30:100, 90:118] = True  # as rough as a town, but without a street
+    streets[30:60:5, 30:60] = True
+    rough = town | rocks
+    image[:, rough] += 0.15 * rng.standard_normal(rough.sum()).astype(np.float32)
+    bare = (rocks | field | town) & ~streets if roofs == "bare" else rocks
+    parse = told(shape, bare=bare, paved=streets if roofs == "bare" else town | field)
     mask = np.zeros(shape, bool)
     mask[10:-10, 10:-10] = True
     ground = Ground(np.clip(image, 0, 1), mask, ROLES[:3], 10.0, parse=parse)
     stands = standing(ground, 3.0, np.full(shape, 2.0))
     assert stands[35:55, 35:55].mean() > 0.4 > 0.2 > stands[75:95, 35:55].mean()
-    assert stands[30:100, 80:100].max() < 0.05
+    assert stands[30:100, 70:85].max() < 0.05 and stands[35:95, 92:108].mean() < 0.15
 
 
 @pytest.mark.parametrize("share", [0.9, 0.45])

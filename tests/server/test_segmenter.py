@@ -289,13 +289,26 @@ def test_one_band(tmp_path, learned):
     assert found.by and likeness(found.polygon, shapely.box(40, 30, 100, 80)) > 0.7
 
 
-def test_a_spoilt_model_is_told(tmp_path, learned):
+def test_where_a_model_cannot_be_used_the_outline_is_found_without_it(
+    tmp_path, learned, monkeypatch
+):
     models = brought(tmp_path / "home", learned, "sam-vit-base")
+    path = scene_with_a_block(tmp_path)
     entry = models.store.entry("sam-vit-base")
     place = models.store.part(entry, "segmenter")
+    kept = (place / "config.json").read_text()
     (place / "config.json").write_text("{}")
-    with pytest.raises(ModelRefused, match="config.json is not the file that was brought"):
-        outline(models, scene_with_a_block(tmp_path))
+    found = outline(models, path)
+    assert not found.by and found.polygon.area > 100
+    assert "config.json is not the file that was brought" in found.note
+    (place / "config.json").write_text(kept)
+
+    def no_torch(folder, name):
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(segmenter, "load", no_torch)
+    found = outline(brought(tmp_path / "small", learned, "sam-vit-base"), path)
+    assert not found.by and found.polygon.area > 100 and "torch" in found.note
 
 
 def test_over_http(client, models, tmp_path, learned):
