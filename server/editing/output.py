@@ -280,11 +280,25 @@ def checked_classes(classes: Classes, plan: Plan) -> Classes:
     return classes
 
 
+def check_light(source: Source, plan: Plan) -> None:
+    """Raise CannotEdit where an editor needs a picture and the layer has one band of numbers."""
+    roles = source.layer.roles
+    numbers = source.profile.dtype.startswith("float") and len(roles.names) == 1 and roles.assumed
+    if numbers and plan.editor.reads_light and source.classes is None:
+        raise CannotEdit(
+            f"The layer has one band of {source.profile.dtype} numbers, which may be heights or "
+            f"temperatures; {plan.editor.info.title} changes how things look in light. If the "
+            "values are brightness, state the band (--band pan=1, Bands in the panel); to flood by "
+            "heights, edit a picture of the place and give this layer as the elevation model."
+        )
+
+
 @contextlib.contextmanager
 def output_for(plan: Plan, source: Source, folder: Path) -> Iterator[Output]:
     """What to write on for a plan; raises CannotEdit where the layer has the bands already that
     would be appended."""
     info = plan.editor.info
+    check_light(source, plan)
     if source.classes is not None:
         yield InPlaceClasses(source, checked_classes(source.classes, plan))
         return

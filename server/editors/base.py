@@ -194,7 +194,8 @@ class Editor(ABC, Generic[Opt]):
     `instructs`: whether it takes any instruction as it is. `keeps_classes`: whether it takes whole
     pixels from elsewhere, so that it works where values are names. `takes_away`: whether it takes
     away what stands in the polygons, so that all of that is meant. `takes_things`: whether it takes
-    things out of exemplars, so that it sees a little beside them.
+    things out of exemplars, so that it sees a little beside them. `reads_light`: whether values
+    have to be brightness to it, and not heights or other numbers.
     """
 
     Options: type = NoOptions
@@ -211,6 +212,7 @@ class Editor(ABC, Generic[Opt]):
     instructs = False
     takes_away = False
     takes_things = False
+    reads_light = False
 
     def __init_subclass__(cls, **more: Any) -> None:
         """The options that `Options` declares become part of `info`."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 from scipy import ndimage
 
@@ -14,6 +17,9 @@ from ..operators.standing import COARSEST_OBJECTS_M
 from .base import Scene
 from .operator import ENGINE, OperatorEditor
 
+WET = 0.05
+"""Change in brightness, of 1, from which on a pixel came under water."""
+LITTLE_WET = 0.3
 DEEPEST_M = 30.0
 """Of water that is said as a depth."""
 
@@ -59,6 +65,27 @@ class FloodEditor(OperatorEditor[Flood]):
         """At which height the water stands, and what of it cannot be shown."""
         return [*_unseen(scene, options), *self._levels(scene, options)]
 
+    def made(
+        self, ground: Ground, scene: Scene, options: Flood, seed: int
+    ) -> tuple[np.ndarray, Mapping[str, Any]]:
+        """The image (C, H, W) under water, and how many pixels it covers."""
+        out = self.apply(ground, scene, options, seed)
+        wet = np.abs(out - ground.image).max(axis=0) > WET
+        counts = {"flooded": int((wet & scene.mask).sum()), "in_polygons": int(scene.mask.sum())}
+        return out, {"counts": counts}
+
+    def summary(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        """How little of the polygons came under water, where it is little."""
+        counts = facts.get("counts", {})
+        share = counts.get("flooded", 0) / max(counts.get("in_polygons", 0), 1)
+        if not counts or share > LITTLE_WET:
+            return ()
+        return (
+            f"Only {share:.0%} of the polygons came under water: the rest lies higher, or is taken "
+            "for roofs, crowns and water that are there. Raise the level, or let the water cover "
+            "what stands (option keep_tall).",
+        )
+
     def _levels(self, scene: Scene, options: Flood) -> list[str]:
         """At which height the water stands."""
         level = options.level_m
@@ -81,6 +108,10 @@ class FloodEditor(OperatorEditor[Flood]):
 
 def _unseen(scene: Scene, options: Flood) -> list[str]:
     """What was asked for and is too small to be seen."""
+    if scene.elevation is None and scene.band("red") is None and options.keep_tall:
+        return [
+            "One band does not tell roofs and crowns from the ground: all of it goes under water."
+        ]
     if not options.debris or scene.gsd_m <= COARSEST_OBJECTS_M:
         return []
     return [f"At {scene.gsd_m:.3g} m a pixel no drifting debris is seen: none is drawn."]

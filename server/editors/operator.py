@@ -49,6 +49,7 @@ class OperatorEditor(Editor[Opt]):
     """An operator makes its own soft border inside the polygon, so it needs no feather."""
 
     soft_edge = False
+    reads_light = True
     bytes_a_pixel = 260
 
     def context_wanted(self, side_px: int, gsd_m: float, options: Opt) -> int:

@@ -114,7 +114,14 @@ OPAQUE = (0.93, 0.98)
 SHORE_M = 0.03
 FILM_M = 0.2
 """A shore is a line: where the ground's own height is not known, water of a thumb's depth hides the
-ground as if it were two hands deeper."""
+ground as if it were two hands deeper, unless there is little of it all over."""
+KNEE_M = 0.6
+PUDDLES = 3.0
+RISE = 0.3
+SOME_STREETS = 0.03
+"""Depth below which water no longer covers all the ground; how many times its depth the ground may
+rise where there is next to none; how much higher lawns count for each metre that is lacking, where
+there are streets for the water to run into; and their least share."""
 FULL_GRAIN = 1.05
 """Water gets a little more grain than was measured: its calm surface shows it the most."""
 SUN_SLOPE = 1.0
@@ -143,7 +150,8 @@ def flood(ground: Ground, how: Flood, seed: int, elevation: np.ndarray | None = 
     depth = depth_of(ground, how, seed, elevation)
     clarity_m = how.clarity_m * (1 - MUD_HIDES * how.mud)
     if elevation is None:
-        depth = depth + FILM_M * how.mud * smoothstep(depth / SHORE_M)
+        film = FILM_M * how.mud * min(how.level_m / KNEE_M, 1.0)
+        depth = depth + film * smoothstep(depth / SHORE_M)
     most = OPAQUE[0] + (OPAQUE[1] - OPAQUE[0]) * smoothstep((depth - 0.4) / 1.4)
     opacity = most * (1 - np.exp(-np.clip(depth, 0, None) / max(clarity_m, 1e-3)))
     stands = standing(ground, how.object_height_m, depth) if how.keep_tall else np.zeros_like(depth)
@@ -219,11 +227,16 @@ def depth_of(
     cover = ground.cover
     # Where the polygon ends the water does, on a street as well.
     street = STREET_M * cover.sure("paved") * np.clip(2.5 * hollow, 0, 1)
-    relief = ndimage.gaussian_filter(swell - street, 0.25 * metre)
+    # What is less than knee-deep lies in streets and hollows, and leaves most of the rest.
+    paved = cover.sure("paved")
+    streets = bool(ground.mask.any()) and float(paved[ground.mask].mean()) > SOME_STREETS
+    rise = (RISE if streets else RISE / 3) * max(KNEE_M - how.level_m, 0.0) * (1 - paved)
+    relief = ndimage.gaussian_filter(swell - street + rise, 0.25 * metre)
     relief = relief + DOOR_M * cover.sure("roof")
     # At its rim the water is as shallow as the ground is uneven.
     level = how.level_m * hollow - 0.12 * min(how.level_m, 1.0) * (1 - hollow)
-    depth = level - np.minimum(relief, 0.9 * how.level_m) * (1.2 - 0.7 * hollow)
+    most = how.level_m * (0.9 + PUDDLES * max(1 - how.level_m / KNEE_M, 0.0))
+    depth = level - np.minimum(relief, most) * (1.2 - 0.7 * hollow)
     return np.asarray(np.where(ground.mask & (plain > 0), depth, -1.0), np.float32)
 
 

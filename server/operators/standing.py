@@ -28,6 +28,9 @@ GANGWAY_M2 = (3.0, 250.0)
 """Times bright ground in the light, and of 1, from which something is brighter than ground is; and
 how small and large such a thing is."""
 GANGWAY_WIDE_M = 4.0
+HOUSES_M, HOUSES_DIFFER = 12.0, 0.3
+"""Distance over which heights of houses differ, and by how much of the usual one."""
+TALL_AS_WIDE = 1.2
 SURELY_PAVED = 0.9
 COARSEST_OBJECTS_M = 2.0
 """At a coarser GSD roofs and crowns are a pixel or two, and nothing is kept above water."""
@@ -45,8 +48,9 @@ def standing(ground: Ground, object_height_m: float, depth: np.ndarray) -> np.nd
         return np.asarray(np.maximum(TOWN[0] * sealed, TOWN[1] * _town(ground)))
     cover = ground.cover
     above = smoothstep((object_height_m - depth) / 0.6)
-    roofs = cover.pieces("roof", 14.0, ground.gsd_m) * above
+    roofs = _houses(ground, object_height_m, depth)
     crowns = cover.sure("tree") * smoothstep((2 * object_height_m - depth) / 2.0)
+    crowns = crowns * _taller_than(ground, depth)
     # Leafless crowns and thin edges let the water show.
     dense = smoothstep((ground.luminance - 0.08) / 0.1) * 0.1 + 0.86
     cars = cover.sure("vehicle") * smoothstep((CAR_M - depth) / 0.9)
@@ -60,6 +64,37 @@ def standing(ground: Ground, object_height_m: float, depth: np.ndarray) -> np.nd
     dark = dark * touching(dark > 0.1, beside) * above
     built = _gleaming(ground, np.maximum(roofs, dark) > 0.5, around) * above
     return np.asarray(np.maximum.reduce([roofs, crowns * dense, cars, dark, built]), np.float32)
+
+
+def _houses(ground: Ground, object_height_m: float, depth: np.ndarray) -> np.ndarray:
+    """Roofs (H, W) in [0, 1] that are higher than the water, each as a whole: houses are not all
+    of one height."""
+    roofs = ground.cover.pieces("roof", 14.0, ground.gsd_m)
+    parts, count = ndimage.label(roofs > 0.3)
+    if not count:
+        return roofs
+    numbers = np.arange(count + 1)
+    chance = ndimage.mean(ground.noise(HOUSES_M, 77, 1), parts, numbers)
+    height = object_height_m * (1 + HOUSES_DIFFER * (2 * np.asarray(chance) - 1))
+    deep = np.asarray(ndimage.mean(depth, parts, numbers))
+    stands = smoothstep((height - deep) / 0.3)
+    stands[0] = 0.0
+    near = ndimage.distance_transform_edt(parts == 0, return_distances=False, return_indices=True)
+    return np.asarray(roofs * stands[parts[near[0], near[1]]], np.float32)
+
+
+def _taller_than(ground: Ground, depth: np.ndarray) -> np.ndarray:
+    """Crowns (H, W) in [0, 1] that are taller than the water is deep: shrubs and hedges are about
+    as tall as they are wide."""
+    there = ground.mask & (depth > 0)
+    if not there.any():
+        return np.ones(depth.shape, np.float32)
+    level = float(np.percentile(depth[there], 90))
+    width = level / TALL_AS_WIDE / ground.gsd_m
+    if width < 3:
+        return np.ones(depth.shape, np.float32)
+    crowns = ground.cover.share("tree") > 0.4
+    return np.maximum(wide(crowns, width), (~crowns).astype(np.float32))
 
 
 def _gleaming(ground: Ground, roofs: np.ndarray, around: int) -> np.ndarray:

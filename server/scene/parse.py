@@ -143,6 +143,8 @@ def understood(
         if _nir(picture):
             shares = _with_near_infrared(shares, picture)
             sources.insert(0, "near infrared")
+        elif picture.gsd_m <= LEAVES_M:
+            shares = _with_leaves(shares, rgb, picture.gsd_m)
         tall = np.clip(_of(shares, "roof") + _of(shares, "tree"), 0, 1)
         sun = evidence.sun_azimuth(tall, _of(shares, "shadow"), picture.gsd_m)
         if sun is not None:
@@ -290,6 +292,44 @@ def _with_near_infrared(shares: np.ndarray, picture: Picture) -> np.ndarray:
             "water": wet * np.minimum(dull, 1.5),
         },
     )
+
+
+LEAVES_M = 0.2
+LEAFY = 0.06
+FEWEST_LEAVES = 400
+BETWEEN = 3.0
+"""Ground size up to which single crowns show their outline; how green leaves are at least (2g - r -
+b by their sum); pixels of crowns that tell; and the logarithm of the odds by which what is bright
+or dark and not green is no crown among leafy ones, but ground or shade."""
+SHADED_M, SHADED, OPEN = 4.0, 0.06, 2.0
+"""How far about a crown shade is looked for; its share there, below which it is rather a lawn; and
+the logarithm of the odds."""
+
+
+def _with_leaves(shares: np.ndarray, rgb: np.ndarray, gsd_m: float) -> np.ndarray:
+    """In fine pictures the network's crowns, seen at half a metre, run over the ground between
+    them: where crowns are in leaf, what is bright and not green is none."""
+    crowns = _of(shares, "tree") > 0.5
+    if crowns.sum() < FEWEST_LEAVES:
+        return shares
+    light = np.maximum(rgb.sum(axis=0), 1e-3)
+    green = ndimage.gaussian_filter((2 * rgb[1] - rgb[0] - rgb[2]) / light, 1.0)
+    leaf = float(np.percentile(green[crowns], 80))
+    if leaf < LEAFY:
+        return shares
+    lit = float(np.median(light[crowns & (green > 0.6 * leaf)]))
+    shown = ndimage.gaussian_filter(light, 1.0) / lit
+    dull = smoothstep((0.6 * leaf - green) / (0.4 * leaf))
+    ground = dull * smoothstep((shown - 0.85) / 0.25)
+    shade = dull * smoothstep((0.6 - shown) / 0.2)
+    # Crowns are dark on one side and shade what is beside them; a meadow is lit all over.
+    darkest = float(np.percentile(shown, 1))  # haze lifts it
+    dark = (shown < darkest + 0.4 * (1 - darkest)).astype(np.float32)
+    about = ndimage.gaussian_filter(dark, SHADED_M / 2 / gsd_m, mode="nearest")
+    lawn = (1 - smoothstep(about / SHADED)) * (dark.mean() > SHADED / 2)
+    none = BETWEEN * np.maximum(ground, 0.6 * shade) + OPEN * lawn
+    odds = {"tree": np.exp(-none), "low": np.exp(OPEN * lawn)}
+    return _weighed(shares, {**odds, "bare": np.exp(ground), "shadow": np.exp(shade)})
 
 
 def _with_shadows(shares: np.ndarray, sun: float, gsd_m: float) -> np.ndarray:
