@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rasterio
+from landbrush.server.contract.requests import EditRequest
+from landbrush.server.editing.path import Job, edit
 from landbrush.server.ground.errors import CannotEdit
 from landbrush.server.operators.flood import Flood, depth_of
 from landbrush.server.operators.ground import Ground
 from landbrush.server.operators.standing import standing
+from landbrush.server.raster.rasters import Rasters
 from landbrush.server.scene.classes import CLASSES
 from landbrush.server.scene.parse import understood
 from scipy import ndimage
@@ -96,7 +99,7 @@ def test_one_band_tells_nothing_tall(tmp_path):
     assert any("roofs and crowns" in note for note in report["notes"])
 
 
-def test_a_flood_that_hardly_shows_is_told(tmp_path):
+def test_a_flood_that_hardly_shows_is_told(editors, tmp_path):
     values = np.zeros((3, 120, 120))
     values[1] = 0.3
     path = write(tmp_path / "w.tif", in_type(values + 0.2, "uint8"))
@@ -106,11 +109,14 @@ def test_a_flood_that_hardly_shows_is_told(tmp_path):
         data[:, 50:60, 50:60] = 4
         dataset.write(data)
     body = {
+        "raster": {"path": str(path)},
         "polygons": {"geometry": ring(path, square(20, 20, 100, 100))},
         "elevation": {"path": str(heights)},
+        "options": {"level_m": 1.0},
     }
-    report = made(path, tmp_path / "out", "flood", **body, options={"level_m": 1.0})
-    assert any("of the polygons came under water" in note for note in report["notes"])
+    job = Job(EditRequest.from_json(body), "flood", Rasters(path, None, heights))
+    notes = edit(job, editors, tmp_path, lambda *_: None).notes
+    assert any("of the polygons came under water" in note for note in notes), notes
 
 
 PLOT = DATA / "small_geotiffs" / "OSBS_029.tif"

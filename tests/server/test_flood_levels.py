@@ -44,7 +44,10 @@ def test_metres_of_water_are_above_the_lowest_ground_of_the_polygon(editors, rgb
     assert any(
         "1 m above the lowest ground" in note and "at 205.0 m" in note for note in report["notes"]
     ), report["notes"]
-    assert "1 m above the lowest ground" in report["understood"]["understood"]
+    assert (
+        "1 m deep (with an elevation model: above its lowest ground)"
+        in report["understood"]["understood"]
+    )
     assert abs(report["gate"]["pixels_inside_changed"] - 60 * 10) < 90
 
 
