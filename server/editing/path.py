@@ -25,6 +25,7 @@ from ..contract.jobs import (
 from ..contract.manifest import GateReport, Manifest, Quality, ResultFile
 from ..contract.requests import EditRequest, Polygons
 from ..editors.base import Scene, record_facts
+from ..editors.operator import understood_of
 from ..editors.registry import Editors
 from ..evaluation.indices import together
 from ..ground.files import facts_of, whole_file, write_json
@@ -45,6 +46,7 @@ from . import tiling
 from .exemplars import Cuts, find_exemplars
 from .ground_size import ground_size
 from .manifest import Findings, editor_facts, manifest_of
+from .meant_part import named_class, part_of
 from .output import Drawn, Output, Repainted, output_for
 from .plan import Plan, decide
 from .quality import agreement_of, quality_of
@@ -161,12 +163,24 @@ def repaint(region: Region, work: Work, step: StepOfRegion) -> Repainted:
     reach = masks.grown(mask, plan.blend.beyond_px) & block.valid
     copied = [cut.values[:, cut.usable] for cut in work.cuts.patches]
     shown = work.view.show(block, out.stretch_for(block).including(copied))
-    drawn = Drawn(region.box, block, mask, reach, shown)
+    drawn, said = _as_meant(region, work, Drawn(region.box, block, mask, reach, shown))
     image, facts = run_tiled(plan, scene_of(region, work, drawn), _placed(step, region, work))
     made = out.lay_back(replace(drawn, image=image), plan, work.view, lambda *_: step(1, 1))
-    notes = (work.view.note, *facts.pop("notes", ()))
+    notes = (said, work.view.note, *facts.pop("notes", ()))
     only = region.mask if region.divided else None
     return replace(made, left=left, facts=facts, notes=tuple(filter(None, notes)), only=only)
+
+
+def _as_meant(region: Region, work: Work, drawn: Drawn) -> tuple[Drawn, str]:
+    """The same with the part of the region that the words name, and what to say of it."""
+    named = named_class(work.plan, work.gsd_m, drawn.shown.roles)
+    if not named:
+        return drawn, ""
+    scene = scene_of(region, work, drawn)
+    parse = understood_of(scene, work.plan.editor.models.understanding)
+    part, said = part_of(drawn.mask, parse, named, work.gsd_m)
+    reach = masks.grown(part, work.plan.blend.beyond_px) & drawn.block.valid
+    return replace(drawn, mask=part, reach=reach), said
 
 
 def _placed(step: StepOfRegion, region: Region, work: Work) -> StepOfEditor:

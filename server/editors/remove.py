@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import ndimage
 
 from ..contract.editors import EditorInfo, option
 from ..ground.errors import CannotEdit
@@ -16,6 +17,13 @@ from ..synthesis.repeats import SHOWS
 from .base import Editor, OnStep, Scene
 from .operator import MOST_SEEN_PX, SEEN_M, ground_of, understood_of
 
+STRANGERS = {
+    "roof": (0.15, 0.12), "vehicle": (0.1, 0.04), "water": (2.0, 0.03), "tree": (2.0, 0.04),
+    "paved": (2.0, 0.02),
+}  # fmt: skip
+"""Classes that are not copied in: by the share of the polygon from which on they are what is
+removed (above 1: never), and the share of the ring around it below which they belong elsewhere."""
+RING_M, EAVES_M = 4.0, 0.6
 LEAST_GROUND = 0.25
 """Of the hole's pixels that there must be to copy from."""
 PLAIN = 1.5
@@ -75,7 +83,10 @@ class Remove(Editor[RemoveOptions]):
             raise CannotEdit("There is too little valid ground around the polygon to copy from.")
         settings = RemoveSettings(reach_px=options.reach_px, guard=options.guard)
         window = Level(scene.image, scene.mask, scene.valid)
-        removal = Removal(window, settings)
+        barred = None
+        if options.guard and scene.gsd_m <= COARSEST_M and scene.band("red") is not None:
+            barred = self._strangers(scene, options)
+        removal = Removal(window, settings, barred)
         ground, hole = removal.ground()
         if ground < LEAST_GROUND * hole:
             unguarded = (
@@ -94,6 +105,28 @@ class Remove(Editor[RemoveOptions]):
             )
         self._tell_of_shadow(scene, on_step)
         return _best(removal, seed, on_step)
+
+    def _strangers(self, scene: Scene, options: RemoveOptions) -> np.ndarray:
+        """Things (H, W, bool) that are not to be copied in: of the kind that is removed, and of
+        kinds that hardly lie right around the polygon."""
+        reach = max(2 * options.reach_px, self.context_px(max(scene.mask.shape)) // 2)
+        rows, cols = _around(scene.mask, min(reach, MOST_SEEN_PX))
+        near = scene.part(rows, cols)
+        parse = understood_of(near, self.models.understanding)
+        hole = near.mask
+        ring = ndimage.binary_dilation(hole, iterations=max(6, round(RING_M / scene.gsd_m)))
+        ring &= ~ndimage.binary_dilation(hole, iterations=2) & near.valid
+        barred = np.zeros(hole.shape, bool)
+        for name, (much, little) in STRANGERS.items():
+            share = parse.share(name)
+            there = share > 0.5
+            if not ring.any() or there[hole].mean() > much or there[ring].mean() < little:
+                barred |= there
+        edge = max(1, round(EAVES_M / scene.gsd_m))
+        barred = ndimage.binary_dilation(barred, iterations=edge) & ~hole
+        whole = np.zeros_like(scene.mask)
+        whole[rows, cols] = barred
+        return whole
 
     def _tell_of_shadow(self, scene: Scene, on_step: OnStep) -> None:
         """Say where a shadow of what is removed would stay, because the polygon leaves it out."""

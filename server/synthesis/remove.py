@@ -33,6 +33,7 @@ MOST_NEAR = 1200
 """Width of that ring, in pixels of a quarter of the size, and how many of its patches are taken."""
 LEAST_KEPT = 0.3
 FEWEST_CENTRES = 200
+FEWEST_OTHERS = 1500
 OCCURRENCE = (1.0, 0.05)
 """Weight against copying the same few pixels again and again, which shows as a weave: at the
 coarsest level, where it is decided, and at the finer ones, where it costs sharpness."""
@@ -92,14 +93,24 @@ class Removed:
 class Removal:
     """A window made ready to be filled, with one seed or several."""
 
-    def __init__(self, window: Level, settings: RemoveSettings = RemoveSettings()) -> None:
+    def __init__(
+        self,
+        window: Level,
+        settings: RemoveSettings = RemoveSettings(),
+        barred: np.ndarray | None = None,
+    ) -> None:
+        """`barred` (H, W): what is not to be copied as long as there is other ground."""
         image = window.image
         hole = window.hole
         valid = window.usable
         self.window = window
         self.settings = settings
+        self.barred = barred
         self.scaling = Scaling.of(image, valid & ~hole)
         usable = _usable(hole, valid, settings.reach_px)
+        if barred is not None:
+            others = _usable(hole, valid & ~barred, settings.reach_px)
+            usable = others if others.sum() >= max(FEWEST_OTHERS, hole.sum() / 2) else usable
         self.crop = crop = _crop(hole, usable)
         level = Level(self.scaling.scaled(image[:, crop[0], crop[1]]), hole[crop], usable[crop])
         self.known = valid[crop] & ~hole[crop]
@@ -172,7 +183,9 @@ def chosen(
     far = replace(removal.settings, reach_px=2 * removal.settings.reach_px)
     for settings in (removal.settings, far):
         on_stage(len(made), len(made) + 1)  # whoever waits may have had enough
-        ground = removal if settings is removal.settings else Removal(removal.window, settings)
+        ground = removal
+        if settings is not removal.settings:
+            ground = Removal(removal.window, settings, removal.barred)
         pieces = ground.in_pieces(seed)
         if pieces is not None:
             made.append(replace(pieces, verdict=removal.verdict(pieces.image)))
