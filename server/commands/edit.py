@@ -150,6 +150,7 @@ def _request(given: argparse.Namespace, workers: Children) -> EditRequest:
         prompt=given.prompt,
         operation=given.operation,
         options=dict(option(text) for text in given.option),
+        pixel_m=given.pixel_size,
         band_roles=dict(option(text, "--band ROLE") for text in given.band),
         seed=given.seed,
         exemplar=exemplar,

@@ -31,7 +31,19 @@ def add_arguments(edit: argparse.ArgumentParser) -> None:
         help="CRS of the polygons (default: the file's; of GeoJSON EPSG:4326); pixels: columns "
         "and rows of the raster, which is the default where the raster is a picture",
     )
-    edit.add_argument("--prompt", default="", help="what should be there, in English")
+    edit.add_argument(
+        "--prompt",
+        default="",
+        help="what should be there, in English, German, French, Spanish or Chinese",
+    )
+    edit.add_argument(
+        "--pixel-size",
+        type=float,
+        default=0.0,
+        metavar="METRES",
+        help="ground size of a pixel of a picture that has no place on the ground (default: "
+        "guessed from what is seen)",
+    )
     edit.add_argument(
         "--operation",
         default="",

@@ -66,7 +66,8 @@ def _list(given: argparse.Namespace) -> None:
     for chip in found:
         whose = "own" if chip.own else chip.licence
         print(f"{chip.id:50} {chip.gsd_m:5.2f} m  {', '.join(chip.words):36} {whose}")
-    print(f"{len(found)} exemplars; your own lie in {library.folder}")
+    many = "exemplar" if len(found) == 1 else "exemplars"
+    print(f"{len(found)} {many}; your own lie in {library.folder}")
 
 
 def _add(given: argparse.Namespace) -> None:

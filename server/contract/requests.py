@@ -242,6 +242,13 @@ class EditRequest(Message):
     band_roles: dict[str, int] = declare(
         "band of a role, from 1, where unnamed", dict, keys=BAND_ROLES, minimum=1, maximum=4096
     )
+    pixel_m: float = declare(
+        "ground size of a pixel, in metres, of a picture that has no place on the ground; 0: it is "
+        "guessed from what is seen",
+        0.0,
+        minimum=0,
+        maximum=1000,
+    )
     blend: Blend = declare("how the edit meets its surroundings", Blend())
     output: Output = declare("how the result is written", Output())
 

@@ -19,23 +19,26 @@ def ground_size(source: Source, plan: Plan, cuts: Cuts) -> tuple[float, str]:
     at which its middle makes most sense, where an edit goes by what the ground is or takes
     exemplars of a library."""
     from_library = cuts.search is not None and bool(cuts.search.chips)
-    if not (plan.editor.info.takes("ground") or from_library):
+    if not (plan.editor.info.takes("ground") or from_library or source.stated_m):
         return source.profile.gsd_m, ""
     found = size_of_picture(source, plan.editor.models)
-    if found is None:
-        return source.profile.gsd_m, ""
+    if found is None or source.stated_m:
+        return found or source.profile.gsd_m, ""
     return found, (
         f"The picture does not say how large its ground is: {found:g} m a pixel are assumed, by "
-        "what is seen in its middle."
+        "what is seen in its middle. State it where that is wrong (on the command line: "
+        "--pixel-size METRES)."
     )
 
 
 def size_of_picture(source: Source, models: Models) -> float | None:
-    """Metres a pixel at which the middle of a picture makes most sense; None for a raster that
-    states its ground, and for one without colours."""
+    """Metres a pixel as the user states them, or at which the middle of a picture makes most sense;
+    None for a raster that states its ground, and for one without colours."""
     profile = source.profile
     if not profile.is_picture:
         return None
+    if source.stated_m:
+        return source.stated_m
     side_x, side_y = min(ENOUGH_PX, profile.width), min(ENOUGH_PX, profile.height)
     middle = Box((profile.width - side_x) // 2, (profile.height - side_y) // 2, side_x, side_y)
     block = read_window(source.layer.dataset, middle)

@@ -159,7 +159,7 @@ class InPlace(Output):
             for band, (old, new) in enumerate(zip(block.values, mixed, strict=True))
             if (old != new)[mask].any()
         ]
-        found = measured(drawn.shown.whole, mixed, mask, drawn.shown.stretch)
+        found = measured(drawn.shown.whole, mixed, (mask, block.valid), drawn.shown.stretch)
         pixels = bands.away_from_nodata(mixed, mask, profile)
         data = bands.data_bands(profile)
         indices = changes(block.values[data], pixels[data], mask, self.target.roles.names)

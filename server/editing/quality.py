@@ -56,10 +56,11 @@ class Agreement:
 
 
 def measured(
-    before: np.ndarray, after: np.ndarray, mask: np.ndarray, stretch: Stretch
+    before: np.ndarray, after: np.ndarray, where: tuple[np.ndarray, np.ndarray], stretch: Stretch
 ) -> RegionQuality | None:
     """A region before, as a picture (C, H, W) in about [0, 1], and after, as native pixels; None
-    for one that is too large or too small."""
+    for one that is too large or too small. `where`: what is edited and what is valid (H, W)."""
+    mask, valid = where
     rows, cols = (np.nonzero(mask.any(axis=axis))[0] for axis in (1, 0))
     margin = 2 * change.RIM_PX
     high, wide = (
@@ -71,6 +72,9 @@ def measured(
     first = before[:, high, wide]
     second = stretch.normalise(np.ascontiguousarray(after[:, high, wide]))
     visible = np.abs(second - first).max(axis=0) > change.SEEN
+    known = valid[high, wide]
+    if not known.all():  # a hole is no edge
+        first, second = (np.where(known, one, np.nan) for one in (first, second))
     rim = change.rim(first, second, inside)
     return RegionQuality(int(inside.sum()), rim, float(visible[inside].mean()))
 

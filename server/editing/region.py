@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 
 from ..contract.editors import EditorInfo
 from ..contract.requests import PIXELS, PIXELS_UP, EditRequest, Polygons
-from ..ground.errors import OutsideRaster
+from ..ground.errors import CannotEdit, OutsideRaster
 from ..raster import masks, polygons
 from ..raster.grid import Box, around_all
 from ..raster.masks import Region
@@ -107,6 +107,8 @@ def locate(plan: Plan, source: Source, on_part: OnPart) -> Place:
     shapes = polygons.pixel_polygons(request.polygons, profile)
     if request.raster.extent is not None:
         shapes = all_of_it(shapes, profile.box)
+    if not any(shape.area for shape in shapes):
+        raise CannotEdit("The polygons have no area: their corners lie on a line, or are one.")
     protect = []
     if request.protect:
         protect = polygons.pixel_polygons(request.protect, profile, "protect")

@@ -29,7 +29,8 @@ class Source:
 
     `layer`: what is edited. `path`: its file. `classes`: that its values are names; None: they
     are quantities. `exemplar`: another raster to copy from.
-    `elevation`: heights in its first band. `examples`: edits to go by, as pictures.
+    `elevation`: heights in its first band. `stated_m`: ground size of a pixel of a picture without
+    a place as the user states it; 0: unknown. `examples`: edits to go by, as pictures.
     """
 
     layer: Layer
@@ -37,6 +38,7 @@ class Source:
     classes: Classes | None = None
     exemplar: rasterio.DatasetReader | None = None
     elevation: rasterio.DatasetReader | None = None
+    stated_m: float = 0.0
     examples: tuple[examples.Pictures, ...] = ()
 
     @property
@@ -97,4 +99,4 @@ def opened_source(request: EditRequest, rasters: Rasters) -> Iterator[Source]:
         classes = None if stated else classes_of(dataset, layer.profile)
         other, heights = reader(rasters.exemplar), reader(rasters.elevation)
         shown = examples.read(request.examples, rasters.examples, rasters.roots)
-        yield Source(layer, rasters.raster, classes, other, heights, shown)
+        yield Source(layer, rasters.raster, classes, other, heights, request.pixel_m, shown)
