@@ -37,14 +37,6 @@ def add_arguments(edit: argparse.ArgumentParser) -> None:
         help="what should be there, in English, German, French, Spanish or Chinese",
     )
     edit.add_argument(
-        "--pixel-size",
-        type=float,
-        default=0.0,
-        metavar="METRES",
-        help="ground size of a pixel of a picture that has no place on the ground (default: "
-        "guessed from what is seen)",
-    )
-    edit.add_argument(
         "--operation",
         default="",
         metavar="NAME",
@@ -88,6 +80,14 @@ def add_arguments(edit: argparse.ArgumentParser) -> None:
 
 def _add_details(edit: argparse.ArgumentParser) -> None:
     """Bands and options."""
+    edit.add_argument(
+        "--pixel-size",
+        type=float,
+        default=0.0,
+        metavar="METRES",
+        help="ground size of a pixel of a picture that has no place on the ground (default: "
+        "guessed from what is seen)",
+    )
     edit.add_argument(
         "--band",
         action="append",

@@ -10,12 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..contract.editors import AUTO
 from ..contract.jobs import BESIDE, MANIFEST_FILE
 from ..contract.manifest import Manifest
-from ..editors.fill import EITHER, LIBRARY, REPEATS, REPEATS_FROM, Fill
+from ..editors.fill import EITHER, LAYER, LIBRARY, REPEATS, REPEATS_FROM, Fill
 from ..editors.registry import Editors
-from ..ground.errors import ServerError
+from ..ground.errors import CannotEdit, NotFoundInLayer, ServerError
 from ..ground.files import write_json
+from ..operators.plots import HOUSES, PARKING, VINES
+from ..operators.rows import PANELS
+from ..words import land_cover
 from .growing import grown
 from .path import Job, Progress, edit
 
@@ -26,12 +30,23 @@ FURTHER = 7919
 """What lies between the seeds of tries."""
 AGAIN = "again"
 FILL = Fill.info.id
+SAID_TOO = {"word", "keep_objects"}
+PLANNED: dict[str, tuple[str, dict[str, str]]] = {
+    "parking": ("plots", {"thing": PARKING}),
+    "residential": ("plots", {"thing": HOUSES}),
+    "vineyard": ("plots", {"thing": VINES}),
+    "solar": ("rows", {"thing": PANELS}),
+}
+"""What is made by a plan, by its word: the editor and its options."""
 
 
 def edit_well(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manifest:
     """The same as `path.edit`, again from other exemplars where the result does not look like the
     word that was asked for."""
     whole = grown(job, editors, folder, progress)
+    laid_out = _by_plan(whole.job, editors, folder, progress)
+    if laid_out is not None:
+        return _noted(laid_out, folder, *whole.notes) if whole.notes else laid_out
     best = edit(whole.job, editors, folder, progress)
     if whole.notes:
         best = _noted(best, folder, *whole.notes)
@@ -56,6 +71,40 @@ def edit_well(job: Job, editors: Editors, folder: Path, progress: Progress) -> M
         if not _failed(best):
             return best
     return _told(best, tried, folder)
+
+
+def _by_plan(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manifest | None:
+    """What words ask for that has a plan, laid out where the layer shows nothing of the kind; None
+    where they ask for something else, or it would not show."""
+    request = job.request
+    if job.process_id != AUTO or request.exemplar is not None or set(request.options) - SAID_TOO:
+        return None
+    found = editors.models.interpret(request.prompt, request.operation)
+    word = str(found.options.get("word") or found.operation)
+    if not found.sure or found.own or found.editor != FILL or word not in PLANNED:
+        return None
+    if word in land_cover.SEARCHABLE:
+        options = {**request.options, "look_in": LAYER}
+        try:
+            made = edit(replace(job, request=replace(request, options=options)), editors, folder,
+                        progress)  # fmt: skip
+        except NotFoundInLayer:
+            pass
+        else:
+            if not _failed(made):
+                return made
+    editor, options = PLANNED[word]
+    planned = replace(request, options=dict(options))
+    try:
+        made = edit(replace(job, request=planned, process_id=editor), editors, folder, progress)
+    except CannotEdit:
+        return None
+    title = editors.get(editor).info.title
+    note = (
+        f"The layer shows no '{word}' to copy from near the polygon, so it was laid out by plan "
+        f"({title}). For exemplars of the library choose Fill like there (option look_in)."
+    )
+    return _noted(made, folder, note)
 
 
 def _share(manifest: Manifest) -> float:

@@ -21,6 +21,7 @@ from .land_cover import LandCover
 from .learned_weather import LearnedWeather
 from .models import Models
 from .patch_diffusion import Harmonise, Variation
+from .plots import PlotsEditor
 from .pretrained import Pretrained
 from .remove import Remove
 from .rows import RowsEditor
@@ -45,6 +46,7 @@ BEFORE: tuple[Callable[[Models], Editor[Any]], ...] = (
     FloodEditor,
     LakeEditor,
     RowsEditor,
+    PlotsEditor,
     BurnEditor,
     DamageEditor,
 )

@@ -131,14 +131,14 @@ def set_out(ground: Ground, how: Rows, seed: int, objects: Sequence[Thing] = ())
     layers = picture.copy()
     for row, col in places:
         grow = 1 + 0.5 * how.irregular * rng.uniform(-1, 1)
-        thing = own[rng.integers(len(own))] if own else _crown(ground, light, grow, rng)
+        thing = own[rng.integers(len(own))] if own else crown_of(ground, light, grow, rng)
         if own and how.thing == TREES:
             # Its light falls as before: crowns are not turned.
             thing = _resized(thing, grow)
-        _lay(layers, shown, thing, (row, col), ground.mask)
+        lay(layers, shown, thing, (row, col), ground.mask)
         width = 2 * np.sqrt(thing.alpha.sum() / np.pi) * ground.gsd_m
         height = TALL * width if how.thing == TREES else min(width / 2, 6.0)
-        _raise(tall, thing.alpha, (row, col), height)
+        raise_to(tall, thing.alpha, (row, col), height)
     shade = cast(tall, light.azimuth, light.slope, ground.gsd_m) * (tall == 0)
     shade = ndimage.gaussian_filter(shade, 0.6) * (1 - ground.cover.sure("shadow")) * ground.mask
     picture *= 1 - (1 - light.darkness)[:, None, None] * shade
@@ -256,7 +256,7 @@ def crowns_of(ground: Ground) -> list[Thing]:
     return [thing for _, thing in found[:MOST_CROWNS]] if count else []
 
 
-def _crown(ground: Ground, light: Light, grow: float, rng: np.random.Generator) -> Thing:
+def crown_of(ground: Ground, light: Light, grow: float, rng: np.random.Generator) -> Thing:
     """A crown drawn as a dome of leaves in the scene's light and its own green."""
     radius = max(0.5 * CROWN_M * grow / ground.gsd_m, LEAST_PX / 2)
     side = int(np.ceil(radius)) + 2
@@ -313,14 +313,14 @@ def _window(
     return (there[0], there[1]), (own[0], own[1])
 
 
-def _lay(
+def lay(
     image: np.ndarray,
     shown: np.ndarray,
     thing: Thing,
     at: tuple[float, float],
     mask: np.ndarray,
 ) -> None:
-    """Put a thing on top; in place."""
+    """Put a thing on top of an image (C, H, W) that is `shown` so far (H, W); in place."""
     there, own = _window(shown.shape, thing.alpha.shape, at)
     alpha = thing.alpha[own] * mask[there]
     before = shown[there]
@@ -332,7 +332,8 @@ def _lay(
     shown[there] = both
 
 
-def _raise(tall: np.ndarray, alpha: np.ndarray, at: tuple[float, float], height_m: float) -> None:
+def raise_to(tall: np.ndarray, alpha: np.ndarray, at: tuple[float, float], height_m: float) -> None:
+    """Heights (H, W) in metres with a thing at a place; in place."""
     there, own = _window(tall.shape, alpha.shape, at)
     tall[there] = np.maximum(tall[there], height_m * (alpha[own] > 0.5))
 
@@ -359,7 +360,7 @@ def _panels(ground: Ground, how: Rows, light: Light, seed: int) -> SetOut:
         names = (row - row.min()) * (np.ptp(table) + 1) + table - table.min()
         off_u = np.abs(u - (table + 0.5) * (TABLE_M + 1.0)) - TABLE_M / 2
         off_v = np.abs(v - (row + 0.5) * pitch) - PANEL_M / 2
-        body = _covered(off_u, ground.gsd_m) * _covered(off_v, ground.gsd_m)
+        body = covered(off_u, ground.gsd_m) * covered(off_v, ground.gsd_m)
         body = body * smoothstep((inside[box] - 0.8) / 0.4) * own
         have = np.bincount(names[body > 0.5], minlength=int(names.max()) + 1)
         keep = have * ground.gsd_m**2 > LEAST_TABLE_M2
@@ -385,6 +386,6 @@ def _panels(ground: Ground, how: Rows, light: Light, seed: int) -> SetOut:
     return SetOut(np.clip(out, 0, None).astype(np.float32), count)
 
 
-def _covered(off_m: np.ndarray, gsd_m: float) -> np.ndarray:
+def covered(off_m: np.ndarray, gsd_m: float) -> np.ndarray:
     """Share of a pixel that is on the near side of an edge it lies `off_m` beyond."""
     return np.clip(0.5 - off_m / gsd_m, 0, 1)

@@ -43,7 +43,7 @@ def test_the_best_try_is_kept_and_a_bad_one_is_told(monkeypatch, editors, tmp_pa
     folder.mkdir()
     heard = []
     manifest = tries.edit_well(
-        asked(tmp_path, "car park"), editors, folder, lambda *a: heard.append(a)
+        asked(tmp_path, "baseball field"), editors, folder, lambda *a: heard.append(a)
     )
     best = max(shares)
     assert manifest.quality.scene_agreement == best
@@ -72,7 +72,7 @@ def test_a_try_that_fails_leaves_the_first_result(monkeypatch, editors, tmp_path
     monkeypatch.setattr(tries, "edit", once)
     folder = tmp_path / "job"
     folder.mkdir()
-    manifest = tries.edit_well(asked(tmp_path, "car park"), editors, folder, lambda *a: None)
+    manifest = tries.edit_well(asked(tmp_path, "baseball field"), editors, folder, lambda *a: None)
     assert len(made) == tries.TRIES and "after one try" in manifest.notes[0]
     assert (folder / "result.tif").is_file() and not (folder / tries.AGAIN).exists()
 
