@@ -49,8 +49,30 @@ FRAGMENTS = (
     *("up", "down", "left", "right", "upper left", "upper right", "lower left", "lower right"),
     *("reach", "reaches", "break", "breaks", "stay", "stays", "shows", "hardly shows"),
     *("building", "buildings"),
+    *("forest", "shrub", "grass", "farmland", "bare ground", "beach", "water", "water body"),
+    *("housing", "residential", "industrial", "industry or commerce", "parking", "road", "solar"),
+    *("vehicles", "trees", "snow", "fog", "damage", "tornado", "hurricane", "earthquake"),
+    *("explosion", "tsunami", "asphalt", "bare", "cleared", "snowed in", "tracked"),
 )
 """Words that fill places of sentences."""
+COMPOSED = (
+    "{0} in place of {1}",
+    "{0} (low severity)",
+    "{0} (high severity)",
+    "{0} - leave {1} alone (draw it under 'Leave as it is')",
+    "Remove: {0}",
+    "Damage by {0}",
+    "Damage {0}",
+    "Copy from a marked area of {0}",
+    "Flood {0}",
+    "Snow {0}",
+    "Lake with a shore",
+    "{0}, with roads {1}",
+    "{0} with mud and debris",
+    "by {0}, about {1} % of the buildings destroyed, {2} % damaged",
+    "about {0} % of the buildings destroyed, {1} % damaged",
+)
+"""What is understood of words, as the interpreter joins it."""
 DECLARED = ("declare", "option", "Route", "Resource", "EditorInfo")
 ENDS = re.compile(r"(?<=[.!?])\s+(?=[A-Z{'\"])")
 WORD = re.compile(r"[A-Za-z]{2,}")
@@ -135,7 +157,7 @@ def of_editors() -> Iterator[str]:
 
 def all_sentences() -> list[str]:
     """Each once, in alphabetical order."""
-    found = {*of_editors(), *FRAGMENTS}
+    found = {*of_editors(), *FRAGMENTS, *COMPOSED}
     for room in ROOMS:
         for path in sorted((SERVER / room).rglob("*.py")):
             if not path.relative_to(SERVER).as_posix().startswith(UNTOLD):

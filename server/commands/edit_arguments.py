@@ -48,9 +48,7 @@ def add_arguments(edit: argparse.ArgumentParser) -> None:
         help="auto: as the prompt says; else " + ", ".join(ids_shipped()),
     )
     edit.add_argument("--exemplar", type=Path, help="file of the area to copy from")
-    edit.add_argument(
-        "--exemplar-raster", type=Path, help="the raster the exemplar lies in, if another"
-    )
+    edit.add_argument("--exemplar-raster", type=Path, help="the raster it lies in, if another")
     edit.add_argument(
         "--protect",
         type=Path,
