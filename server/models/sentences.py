@@ -48,7 +48,7 @@ class _Network:
         """The last states (n, 384) of each text's n pieces."""
         found = [self._begun(text) for text in texts]
         for number in range(LAYERS):
-            # A layer is widened once for all texts, and let go.
+            # A layer is widened once for all texts, into buffers that the next one uses again.
             found = self._through(f"encoder.layer.{number}", found)
         return found
 

@@ -15,7 +15,7 @@ from .light import aired, brightness, smooth
 
 MUD = {"red": 0.4, "green": 0.36, "blue": 0.31, "pan": 0.37, "nir": 0.25, "swir1": 0.2}
 ENDS_M = 18.0
-"""Within so many metres of the polygon's edge the wave ended."""
+"""Within so many metres of the polygon's edge the wave ended, or 60 pixels where that is less."""
 LINE = 0.37
 """How far in, as a share of that, its line lies."""
 AFLOAT = (0.3, 0.55)

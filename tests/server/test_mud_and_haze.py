@@ -14,6 +14,7 @@ from landbrush.server.operators.snow import CLEARED, TRACKED, Snow, snow
 from landbrush.server.operators.standing import standing
 from landbrush.server.scene.classes import CLASSES
 from landbrush.server.scene.network import SceneNetwork
+from scipy import ndimage
 
 from tests.conftest import DATA
 from tests.server.towns import ROLES, told
@@ -158,7 +159,7 @@ def test_thin_snow_lets_more_of_the_ground_through():
     )
     # Hard edges of patches in deep snow, few in thin snow.
     steps = [np.abs(np.diff(one, axis=1)) for one in (thin, deep)]
-    assert thin.max() < deep.max() and (steps[0] > 0.2).mean() < (steps[1] > 0.2).mean() + 0.01
+    assert thin.max() < deep.max() and (steps[0] > 0.2).mean() < 0.2 * (steps[1] > 0.2).mean()
     assert 0.37 < thin.mean() < deep.mean()
 
 
@@ -172,7 +173,9 @@ def test_crowns_of_autumn_are_mixed_and_none_stays_as_it_was():
     made = season(ground, Season(AUTUMN, 1.0), 0)[:, 40:160, 40:160]
     turned = made[0] - made[1] > -0.03
     assert turned.mean() > 0.85
-    assert (made[0] - made[2]).std() > 2 * (image[0] - image[2]).std() / 3
+    # Between yellow, brown and red, of whole crowns: more than the ground's own grain.
+    hue = ndimage.gaussian_filter(made[0] - made[2], 3)
+    assert hue.std() > 2 * ndimage.gaussian_filter(image[0] - image[2], 3).std()
 
 
 @pytest.mark.skipif(not PRE.is_dir(), reason=f"{PRE} is not there")
