@@ -47,14 +47,13 @@ def in_language(text: str, code: str, depth: int = 0) -> str:
 def _found(text, code, depth):
     """The translation of one sentence; None where there is none."""
     plain, patterns = _sentences(code)
-    # Names that fill a place are not words of the panel's, even where they are spelt alike.
-    if text in plain:
-        return plain[text]
-    if depth == 0 and text in catalogue(code):
-        return catalogue(code)[text]
+    known = plain.get(text) or catalogue(code).get(text)
+    if known:
+        return known
     for pieces, translation in patterns:
         values = _values(text, pieces)
         if values is not None:
+            # What stands in quotes is a name, even where it is spelt as a button is.
             found = [
                 one if pieces[at].endswith(QUOTES) else in_language(one, code, depth + 1)
                 for at, one in enumerate(values)

@@ -132,6 +132,9 @@ MIDDLING = 0.35
 """Brightness between grass and streets beside which mud is as bright as it is said here."""
 DRIFT = ((110.0, 12.0, 0.2), (40.0, 4.0, 0.1))
 """Length and width in metres of bands of silt, and how much their brightness varies."""
+IN_SHADE, SHADE_DARK = 0.9, 0.5
+"""How much of a shadow that was there lies on the water, too; and how much light is missing in it,
+where the sky alone shines on it."""
 SKY = {"red": 0.5, "green": 0.9, "blue": 1.5}
 """Colour of the sky that water mirrors in places."""
 ALIKE = 0.06
@@ -271,7 +274,7 @@ def surface_of(
     sky = 0.045 * near * (0.15 + 0.85 * gleam)
     # What throws a shadow has to stand out of the water.
     above = smoothstep((how.object_height_m - depth) / 0.6)
-    left = 0.55 * near * ground.cover.sure("shadow") * above
+    left = IN_SHADE * near * ground.cover.sure("shadow") * above
     shade = np.maximum(left, _shadow_on_water(ground, stands))
     shade *= 1 - stands
     out = np.empty_like(ground.image)
@@ -286,7 +289,7 @@ def surface_of(
         # Black water mirrors as little as it is seen to.
         blue *= float(np.clip(3 * np.mean(colour), 0, 1))
         lit = colour * texture + (sky * blue * light if ground.band_is_colour(band) else 0.0)
-        out[band] = np.clip(lit, 0.003, None) * (1 - 0.36 * shade) + FULL_GRAIN * specks[band]
+        out[band] = np.clip(lit, 0.003, None) * (1 - SHADE_DARK * shade) + FULL_GRAIN * specks[band]
     return np.clip(out, 0, None)
 
 

@@ -58,6 +58,9 @@ SEAM_M = 0.55
 ROAD_M = 16.0
 LOT = 0.4
 """Paved ground that is wider is a lot: a road by such a share, since cars stand on it."""
+LONG, BLOCK_M2 = 3.0, 5000.0
+"""Area by the square of its width from which on paved ground is a street; and from which on it is
+one whatever its shape."""
 SWEPT_M2 = 400.0
 """What is smaller is a yard, which nobody clears before noon."""
 WET = 0.82
@@ -249,7 +252,10 @@ def _driven_on(ground: Ground, how: Snow) -> np.ndarray:
         # Of what goes on beyond the window nobody knows how large it is.
         sides = (parts[0], parts[-1], parts[:, 0], parts[:, -1])
         cut = np.isin(np.arange(count + 1), np.unique(np.concatenate(sides)))
-        cleared = ndimage.binary_dilation(((area >= SWEPT_M2) | cut)[parts] & paved)
+        # A dark roof that is taken for asphalt is as wide as long; a street is not.
+        width = 2 * ndimage.maximum(far, parts, np.arange(count + 1)) * ground.gsd_m
+        long = (area >= LONG * np.asarray(width) ** 2) | (area >= BLOCK_M2)
+        cleared = ndimage.binary_dilation((((area >= SWEPT_M2) & long) | cut)[parts] & paved)
         share = share * cleared
     return np.asarray(share, np.float32)
 

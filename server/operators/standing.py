@@ -27,11 +27,10 @@ LEAST_GLEAM = 0.65
 GANGWAY_M2 = (3.0, 250.0)
 """Times bright ground in the light, and of 1, from which something is brighter than ground is; and
 how small and large such a thing is."""
-GANGWAY_WIDE_M = 4.0
 HOUSES_M, HOUSES_DIFFER = 12.0, 0.3
 """Distance over which heights of houses differ, and by how much of the usual one."""
 TALL_AS_WIDE = 1.2
-SURELY_PAVED = 0.9
+SURELY_PAVED, FAINTER = 0.9, 0.8
 COARSEST_OBJECTS_M = 2.0
 """At a coarser GSD roofs and crowns are a pixel or two, and nothing is kept above water."""
 
@@ -98,8 +97,8 @@ def _taller_than(ground: Ground, depth: np.ndarray) -> np.ndarray:
 
 
 def _gleaming(ground: Ground, roofs: np.ndarray, around: int) -> np.ndarray:
-    """What is brighter than any lit ground, narrow, and joined to two roofs (H, W, bool) by
-    `around` pixels at most, in [0, 1]: gangways, pipes and conveyors between tanks."""
+    """What is brighter than any lit ground and joined to two roofs (H, W, bool) by `around` pixels
+    at most, in [0, 1]: gangways, pipes and conveyors between tanks."""
     lit = ground.cover.share("paved", "bare", "low") > 0.6
     if not roofs.any() or lit.sum() < 50:
         return np.zeros(roofs.shape, np.float32)
@@ -111,18 +110,15 @@ def _gleaming(ground: Ground, roofs: np.ndarray, around: int) -> np.ndarray:
     # What the user's own layers, or the colours for sure, say is paved is a drive or a yard.
     bright &= ground.cover.share("paved") < SURELY_PAVED
     parts, count = ndimage.label(bright)
-    bright &= (_narrow(ground, parts) & _joining(parts, roofs, around))[parts]
+    bright &= _joining(parts, roofs, around)[parts]
     area = np.bincount(parts.ravel(), minlength=count + 1) * ground.gsd_m**2
     least_m2, most_m2 = GANGWAY_M2
     small = bright & ((area >= least_m2) & (area <= most_m2))[parts]
+    # A conveyor is no brighter than its shadowed stretches all along.
+    fainter = (white > FAINTER * least) & ~roofs & (ground.cover.share("paved") < SURELY_PAVED)
+    near = ndimage.binary_dilation(small, iterations=2 * around)
+    small = ndimage.binary_propagation(small, mask=small | (fainter & near))
     return np.asarray(ndimage.gaussian_filter(small.astype(np.float32), 0.6), np.float32)
-
-
-def _narrow(ground: Ground, parts: np.ndarray) -> np.ndarray:
-    """Which connected parts (numbers, H, W) are as narrow as a gangway or a pipe."""
-    depth = ndimage.distance_transform_edt(parts > 0) * ground.gsd_m
-    most = ndimage.maximum(depth, parts, np.arange(int(parts.max()) + 1))
-    return np.atleast_1d(most) <= GANGWAY_WIDE_M / 2 + ground.gsd_m
 
 
 def _joining(parts: np.ndarray, roofs: np.ndarray, around: int) -> np.ndarray:

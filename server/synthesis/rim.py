@@ -15,6 +15,10 @@ LEVELS = 3
 PATCH = 7
 ROUNDS = (1, 1, 3)
 BAND_PX = 6
+NEAR_PX = 4.0
+NO_WAY = 0.4
+"""Width of what is compared on both sides of a rim; and the difference in colour, of [-1, 1], from
+which on no transition is drawn."""
 REACH = 6
 """Random search at the finer levels stays this near: the coarse level has searched the whole
 window."""
@@ -35,6 +39,27 @@ def wavy(mask: np.ndarray, amplitude_px: float, rng: np.random.Generator) -> np.
     low, high = np.percentile(noise[mask], (5, 95)) if mask.any() else (0, 1)
     noise = np.clip((noise - low) / max(high - low, 1e-6), 0, 1)
     return depth - amplitude_px * noise
+
+
+def mismatch(image: np.ndarray, inside: np.ndarray, beside: np.ndarray) -> np.ndarray:
+    """How far what is laid `inside` (H, W) and what lies `beside` it are apart in colour (H, W),
+    in the image's units, around each pixel; 0 where one of them is not near."""
+    means = []
+    for where in (inside, beside):
+        weight = ndimage.gaussian_filter(where.astype(np.float32), NEAR_PX)
+        sums = ndimage.gaussian_filter(image * where, (0, NEAR_PX, NEAR_PX))
+        means.append((sums / np.maximum(weight, 1e-3), weight > 0.02))
+    (first, there), (second, here) = means
+    apart = np.abs(first - second).max(axis=0)
+    return np.where(there & here, apart, 0).astype(np.float32)
+
+
+def softened(image: np.ndarray, inside: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """The image with the edge between inside and outside (H, W) as soft as a camera sees it, within
+    `where` alone."""
+    edge = ndimage.binary_dilation(inside) & ndimage.binary_dilation(~inside) & where
+    blurred = ndimage.gaussian_filter(image, (0, 0.7, 0.7))
+    return np.where(edge, blurred, image)
 
 
 def harmonic(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
