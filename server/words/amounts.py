@@ -226,6 +226,9 @@ def _lake(text: str) -> dict[str, Any]:
 def _snow(text: str) -> dict[str, Any]:
     """What became of the snow on the roads."""
     found: dict[str, Any] = {"depth_cm": 40.0} if re.search(r"\bdeep(?:ly)?\b", text) else {}
+    share = re.search(r"(?<![\d.,])(\d{1,3}) ?(?:%|per ?cent)", text)
+    if share and 0 < int(share.group(1)) <= 100:
+        found["cover"] = int(share.group(1)) / 100
     roads = r"(?:roads?|streets?|ways?|paths?)"
     for name, how in (
         (CLEARED, r"cleared|ploughed|plowed|swept|salted|free|open"),
@@ -268,6 +271,20 @@ SAID = {
     "damage": _damage,
 }
 """What only the words of some operations tell."""
+
+
+_AMOUNT = re.compile(
+    r"(?<![\w.,])\d+(?:[.,]\d+)? ?(?:%|per ?cent|km|cm|mm|m|met(?:re|er)s?|ft|feet|foot|"
+    r"inch(?:es)?|hectares?|ha|acres?)(?![\w%])"
+)
+_COUNTED = ("flood", "fog", "snow", "rows", "damage", "season")
+"""Operations that know what a number is for."""
+
+
+def unread(operation: str, text: str) -> str:
+    """An amount in words that nothing here goes by, as it was said; empty: there is none."""
+    found = _AMOUNT.search(text)
+    return found.group().strip() if found and operation not in _COUNTED else ""
 
 
 def damage_told(options: Mapping[str, Any]) -> str:

@@ -103,7 +103,7 @@ def interpret(
         choices=() if sure else able,
         lacking=lacking,
     )
-    return replace(found, understood=heard.after(_sentence(found)))
+    return replace(found, understood=heard.after(_with_amount(found, text)))
 
 
 def _weighed(ruled: Ruled, text: str, choices: tuple[Choice, ...], chosen: str) -> Ruled:
@@ -313,6 +313,15 @@ def _what(found: Interpretation) -> str:
     if found.operation in CLASSES:
         return f"Fill with {title.lower()} (found in the layer, else in a library of exemplars)"
     return title
+
+
+def _with_amount(found: Interpretation, text: str) -> str:
+    """What was understood, and which amount of the words is not gone by."""
+    said = _sentence(found)
+    amount = amounts.unread(found.operation, text) if found.sure else ""
+    if not amount:
+        return said
+    return f"{said}. '{amount}' is not gone by: draw the polygon as large as it should be."
 
 
 def _sentence(found: Interpretation) -> str:

@@ -208,3 +208,17 @@ def test_what_was_understood_says_how_much():
     assert "30 cm deep" in MODELS.interpret("30 cm of snow").understood
     assert "mud and debris" in MODELS.interpret("tsunami").understood
     assert "2 m deep" in MODELS.interpret("flooded 2 m").understood
+
+
+@pytest.mark.parametrize(
+    ("prompt", "amount"),
+    [("a pond of 20 m", "20 m"), ("5 ha of forest", "5 ha"), ("remove 30% of the cars", "30%")],
+)
+def test_amounts_that_nothing_goes_by_are_named(prompt, amount):
+    assert f"'{amount}' is not gone by" in MODELS.interpret(prompt).understood
+
+
+def test_a_share_of_snow_is_its_cover():
+    found = MODELS.interpret("snow, 40% cover")
+    assert found.options["cover"] == 0.4 and "not gone by" not in found.understood
+    assert "not gone by" not in MODELS.interpret("flooded 2 m").understood
