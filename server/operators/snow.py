@@ -254,9 +254,10 @@ def _driven_on(ground: Ground, how: Snow) -> np.ndarray:
         cut = np.isin(np.arange(count + 1), np.unique(np.concatenate(sides)))
         # A dark roof that is taken for asphalt is as wide as long; a street is not.
         width = 2 * ndimage.maximum(far, parts, np.arange(count + 1)) * ground.gsd_m
-        long = (area >= LONG * np.asarray(width) ** 2) | (area >= BLOCK_M2)
-        cleared = ndimage.binary_dilation((((area >= SWEPT_M2) & long) | cut)[parts] & paved)
-        share = share * cleared
+        long = area >= LONG * np.asarray(width) ** 2
+        swept = (area >= SWEPT_M2) & (long | (area >= BLOCK_M2))
+        cleared = ndimage.binary_dilation((swept | cut)[parts] & paved)
+        share = np.where(ndimage.binary_dilation(long[parts] & paved), 1, share) * cleared
     return np.asarray(share, np.float32)
 
 
