@@ -18,9 +18,13 @@ from .base import Editor, OnStep, Scene
 from .operator import MOST_SEEN_PX, SEEN_M, ground_of, understood_of
 
 STRANGERS = {
-    "roof": (0.15, 0.12), "vehicle": (0.1, 0.04), "water": (2.0, 0.03), "tree": (2.0, 0.04),
-    "paved": (2.0, 0.02),
-}  # fmt: skip
+    "roof": (0.15, 0.12),
+    "vehicle": (0.1, 0.04),
+    "water": (2.0, 0.03),
+    "tree": (0.35, 0.04),
+    "paved": (2.0, 0.08),
+    "bare": (2.0, 0.06),
+}
 """Classes that are not copied in: by the share of the polygon from which on they are what is
 removed (above 1: never), and the share of the ring around it below which they belong elsewhere."""
 RING_M, EAVES_M = 4.0, 0.6
