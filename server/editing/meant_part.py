@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from ..ground.errors import CannotEdit
 from ..scene.network import COARSEST_M
 from ..scene.parse import Parse
 from .plan import Plan
@@ -42,7 +41,7 @@ def named_class(plan: Plan, gsd_m: float, roles: Sequence[str]) -> str:
 
 def part_of(mask: np.ndarray, parse: Parse, named: str, gsd_m: float) -> tuple[np.ndarray, str]:
     """The part of a mask (H, W) that is what words name, and a sentence for the user; all of it
-    where most of it is that, or it is drawn around one such thing. Raises CannotEdit where hardly
+    where most of it is that, or it is drawn around one such thing; nothing of it where hardly
     anything of that is found: nothing else was to go."""
     kind, called = NAMED[named], CALLED[named]
     there = (parse.share(kind) > THERE[kind]) & mask
@@ -51,7 +50,7 @@ def part_of(mask: np.ndarray, parse: Parse, named: str, gsd_m: float) -> tuple[n
     if there.sum() < FEWEST_PX:
         if mask.sum() * gsd_m**2 <= DRAWN_M2[kind]:
             return mask, ""
-        raise CannotEdit(
+        return np.zeros_like(mask), (
             f"No {called} are made out in the polygon, and nothing else was to go. Draw polygons "
             f"around the {called} themselves, or say only what should be there."
         )

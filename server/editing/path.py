@@ -28,6 +28,7 @@ from ..editors.base import Scene, record_facts
 from ..editors.operator import understood_of
 from ..editors.registry import Editors
 from ..evaluation.indices import together
+from ..ground.errors import CannotEdit
 from ..ground.files import facts_of, whole_file, write_json
 from ..promise.case import Case
 from ..promise.judge import Verdict, judge
@@ -164,6 +165,11 @@ def repaint(region: Region, work: Work, step: StepOfRegion) -> Repainted:
     copied = [cut.values[:, cut.usable] for cut in work.cuts.patches]
     shown = work.view.show(block, out.stretch_for(block).including(copied))
     drawn, said = _as_meant(region, work, Drawn(region.box, block, mask, reach, shown))
+    if not drawn.mask.any():
+        step(1, 1)
+        only = region.mask if region.divided else None
+        untouched = out.untouched(block, region.box)
+        return Repainted(region.box, untouched, left, notes=(said,), only=only)
     image, facts = run_tiled(plan, scene_of(region, work, drawn), _placed(step, region, work))
     made = out.lay_back(replace(drawn, image=image), plan, work.view, lambda *_: step(1, 1))
     notes = (said, work.view.note, *facts.pop("notes", ()))
@@ -179,6 +185,8 @@ def _as_meant(region: Region, work: Work, drawn: Drawn) -> tuple[Drawn, str]:
     scene = scene_of(region, work, drawn)
     parse = understood_of(scene, work.plan.editor.models.understanding)
     part, said = part_of(drawn.mask, parse, named, work.gsd_m)
+    if not part.any() and work.windows == 1:
+        raise CannotEdit(said)
     reach = masks.grown(part, work.plan.blend.beyond_px) & drawn.block.valid
     return replace(drawn, mask=part, reach=reach), said
 

@@ -94,7 +94,7 @@ def _by_plan(job: Job, editors: Editors, folder: Path, progress: Progress) -> Ma
             if not _failed(made):
                 return made
     editor, options = PLANNED[word]
-    planned = replace(request, options=dict(options))
+    planned = replace(request, options=dict(options), operation="")
     try:
         made = edit(replace(job, request=planned, process_id=editor), editors, folder, progress)
     except CannotEdit:

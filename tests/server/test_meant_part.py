@@ -12,7 +12,7 @@ from landbrush.server.ground.errors import CannotEdit
 
 from tests.conftest import DATA
 from tests.server.conftest import in_type, ring, scene, square, write
-from tests.server.edits import made
+from tests.server.edits import made, many
 from tests.server.towns import told
 
 SHAPE = (120, 120)
@@ -66,11 +66,26 @@ def test_all_of_it_where_most_is_that_and_a_refusal_where_nothing_is():
     mask = trees((20, 20, 100, 100))
     part, said = part_of(mask, told(SHAPE, tree=trees((20, 20, 90, 100))), "forest", 0.5)
     assert np.array_equal(part, mask) and not said
-    with pytest.raises(CannotEdit, match="No vehicles are made out"):
-        part_of(mask, told(SHAPE), "vehicles", 0.5)
+    part, said = part_of(mask, told(SHAPE), "vehicles", 0.5)
+    assert not part.any() and "No vehicles are made out" in said
     car = trees((20, 20, 30, 26))
     part, said = part_of(car, told(SHAPE), "vehicles", 0.5)
     assert np.array_equal(part, car) and not said, "drawn around the car itself"
+
+
+def test_polygons_without_such_a_thing_stay_as_they_are(tmp_path):
+    rng = np.random.default_rng(3)
+    values = np.array([0.3, 0.4, 0.24])[:, None, None] + 0.01 * rng.standard_normal((3, 600, 200))
+    path = write(tmp_path / "meadow.tif", in_type(values, "uint8"))
+    one = ring(path, square(40, 40, 160, 160))
+    with pytest.raises(CannotEdit, match="nothing else was to go"):
+        made(path, tmp_path / "one", "auto", prompt="remove all cars", polygons={"geometry": one})
+    two = many(path, square(40, 40, 160, 160), square(40, 440, 160, 560))
+    report = made(
+        path, tmp_path / "two", "auto", prompt="remove all cars", polygons={"geometry": two}
+    )
+    assert report["gate"]["pixels_inside_changed"] == 0
+    assert any("nothing else was to go" in note for note in report["notes"])
 
 
 @pytest.mark.skipif(not PARK.is_file(), reason=f"needs {PARK}")

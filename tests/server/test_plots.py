@@ -103,10 +103,11 @@ def test_words_get_a_plan_where_the_layer_shows_nothing_of_the_kind(editors, tmp
     path = write(tmp_path / "meadow.tif", in_type(values, "uint8"))
     body = {"polygons": {"geometry": ring(path, square(30, 30, 170, 170))}}
 
-    def well(name, prompt, **options):
+    def well(name, prompt, chosen="", **options):
         folder = tmp_path / name
         folder.mkdir()
         asked = {**body, "raster": {"path": str(path)}, "prompt": prompt, "options": options}
+        asked["operation"] = chosen
         job = Job(EditRequest.from_json(asked), "auto", Rasters(path))
         return edit_well(job, editors, folder, lambda *_: None)
 
@@ -114,5 +115,7 @@ def test_words_get_a_plan_where_the_layer_shows_nothing_of_the_kind(editors, tmp
     assert park.editor == "plots" and any("by plan" in note for note in park.notes)
     panels = well("panels", "solar farm")
     assert panels.editor == "rows" and panels.options["thing"] == "solar panels"
+    chosen = well("chosen", "somewhere to put it", "parking")
+    assert chosen.editor == "plots"
     chips = well("chips", "a car park", look_in="library")
     assert chips.editor == "fill" and chips.search.chips
