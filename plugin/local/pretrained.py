@@ -100,19 +100,20 @@ import glob, os, shutil, subprocess, sys, sysconfig
 folder = sys.argv[1]
 link = os.path.join(sysconfig.get_path("purelib"), {LINK!r})
 def libraries():
-    there = glob.glob(os.path.join(folder, "**", "*-packages"), recursive=True)
+    here = glob.escape(folder)
+    there = glob.glob(os.path.join(here, "**", "*-packages"), recursive=True)
     return [path for path in there if os.path.basename(path) in ("site-packages", "dist-packages")]
 """
 BEGIN = (
     _WHERE
     + f"""
 linked = open(link, encoding="utf8").read() if os.path.isfile(link) else ""
-for old in glob.glob(os.path.join(os.path.dirname(folder), {FOLDER!r} + "*")):
+for old in glob.glob(os.path.join(glob.escape(os.path.dirname(folder)), {FOLDER!r} + "*")):
     if os.path.basename(old) not in linked:
         shutil.rmtree(old, ignore_errors=True)
 """
 )
-"""Deletes what earlier tries left that broke off."""
+"""Deletes what does not count: what earlier tries left that broke off, or what counted before."""
 LACKING = (
     _WHERE
     + """
@@ -130,14 +131,11 @@ TRIED = _WHERE + "sys.path += libraries()\nimport torch, transformers, diffusers
 """Loads what came, and a module named after it."""
 LINKED = (
     _WHERE
-    + f"""
+    + """
 site = os.path.dirname(link)
 with open(link + ".new", "w", encoding="utf8") as stream:
     stream.writelines(os.path.relpath(path, site) + "\\n" for path in libraries())
 os.replace(link + ".new", link)
-for old in glob.glob(os.path.join(os.path.dirname(folder), {FOLDER!r} + "*")):
-    if os.path.basename(old) != os.path.basename(folder):
-        shutil.rmtree(old, ignore_errors=True)
 """
 )
 """Makes it count, in place of what counted before."""
@@ -168,11 +166,14 @@ def steps(python, folder):
         ]
     else:  # a checkout, or a package of the user's: as pip finds them
         lacking = [program, "-c", LACKING, str(folder), *into]
+        # What requires PyTorch would bring another build of it: without what it requires.
+        lone = [one for one in PRETRAINED if one.startswith("accelerate")]
+        others = [one for one in PRETRAINED if one not in (TORCH, *lone)]
         found += [
             Step("PyTorch", [*lacking, TORCH]),
-            Step(tr("what pretrained models need"), [*pip, *PRETRAINED]),
-            # Without what it requires, of which a vocabulary has no use.
-            Step(tr("a vocabulary"), [*pip, "--no-deps", VOCABULARY]),
+            Step(tr("what pretrained models need"), [*pip, *others, "psutil"]),
+            # Of what a vocabulary requires it has no use.
+            Step(tr("a vocabulary"), [*pip, "--no-deps", *lone, VOCABULARY]),
         ]
     return found
 
@@ -182,4 +183,12 @@ def last_steps(python, folder, module):
     return [
         Step(tr("a first start"), [str(python), "-c", TRIED + module, str(folder)]),
         Step(tr("a first start"), [str(python), "-c", LINKED, str(folder)]),
+        Step(tr("what is here"), [str(python), "-c", BEGIN, str(folder)], False),
     ]
+
+
+def counts(folder):
+    """Whether Python finds the libraries of a folder in an environment."""
+    links = [*folder.parent.glob(f"lib*/python*/*-packages/{LINK}")]
+    links += folder.parent.glob(f"Lib/site-packages/{LINK}")
+    return any(folder.name in link.read_text("utf8", "replace") for link in links)

@@ -191,7 +191,7 @@ class Setup(QObject):
         another run has begun meanwhile is left alone. Libraries that were being added to a good one
         do not count yet, and go."""
         try:
-            if self.beside is not None:
+            if self.beside is not None and not pretrained.counts(self.beside):
                 threading.Thread(
                     target=shutil.rmtree, args=(self.beside, True), daemon=True
                 ).start()

@@ -19,10 +19,11 @@ def ground_size(source: Source, plan: Plan, cuts: Cuts) -> tuple[float, str]:
     at which its middle makes most sense, where an edit goes by what the ground is or takes
     exemplars of a library."""
     from_library = cuts.search is not None and bool(cuts.search.chips)
-    if not (plan.editor.info.takes("ground") or from_library or source.stated_m):
+    needed = plan.editor.info.takes("ground") or from_library
+    if not (needed or plan.editor.looks_around or source.stated_m):
         return source.profile.gsd_m, ""
     found = size_of_picture(source, plan.editor.models)
-    if found is None or source.stated_m:
+    if found is None or source.stated_m or not needed:
         return found or source.profile.gsd_m, ""
     return found, (
         f"The picture does not say how large its ground is: {found:g} m a pixel are assumed, by "

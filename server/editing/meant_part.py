@@ -39,6 +39,29 @@ def named_class(plan: Plan, gsd_m: float, roles: Sequence[str]) -> str:
     return found.from_class if found.operation == "remove" or found.to_class else ""
 
 
+def parts_of(
+    mask: np.ndarray, numbers: np.ndarray, parse: Parse, what: tuple[str, float]
+) -> tuple[np.ndarray, list[str]]:
+    """The same of each polygon by itself (`numbers`: H, W, which a pixel lies in, from 1), and each
+    sentence once; `what`: the class as words call it, and the ground size of a pixel in metres."""
+    named, gsd_m = what
+    out = np.zeros_like(mask)
+    notes: dict[str, None] = {}
+    margin = int(np.ceil(max(SHADOW_M.values()) / gsd_m)) + 2
+    for number, box in enumerate(ndimage.find_objects(numbers), 1):
+        if box is None:
+            continue
+        wide = tuple(slice(max(one.start - margin, 0), one.stop + margin) for one in box)
+        own = (numbers[wide] == number) & mask[wide]
+        if not own.any():
+            continue
+        near = Parse(parse.shares[(slice(None), *wide)], parse.sun, parse.sources)
+        part, said = part_of(own, near, named, gsd_m)
+        out[wide] |= part
+        notes.update({said: None} if said else {})
+    return out, list(notes)
+
+
 def part_of(mask: np.ndarray, parse: Parse, named: str, gsd_m: float) -> tuple[np.ndarray, str]:
     """The part of a mask (H, W) that is what words name, and a sentence for the user; all of it
     where most of it is that, or it is drawn around one such thing; nothing of it where hardly
@@ -65,8 +88,7 @@ def part_of(mask: np.ndarray, parse: Parse, named: str, gsd_m: float) -> tuple[n
     if edge:
         there = ndimage.binary_dilation(there, iterations=edge)
     part = ndimage.binary_fill_holes(there) & mask
-    share = part.sum() / max(int(mask.sum()), 1)
     return part, (
-        f"Only what is {called} in the polygon was taken, {share:.0%} of it. To take all of it, "
-        "say only what should be there."
+        f"Only what is {called} in the polygon was taken. To take all of it, say only what should "
+        "be there."
     )

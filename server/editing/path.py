@@ -45,9 +45,9 @@ from ..raster.transformations import used_for
 from ..words import land_cover
 from . import tiling
 from .exemplars import Cuts, find_exemplars
-from .ground_size import ground_size
+from .ground_size import ground_size, size_of_picture
 from .manifest import Findings, editor_facts, manifest_of
-from .meant_part import named_class, part_of
+from .meant_part import named_class, parts_of
 from .output import Drawn, Output, Repainted, output_for
 from .plan import Plan, decide
 from .quality import agreement_of, quality_of
@@ -182,9 +182,12 @@ def _as_meant(region: Region, work: Work, drawn: Drawn) -> tuple[Drawn, str]:
     named = named_class(work.plan, work.gsd_m, drawn.shown.roles)
     if not named:
         return drawn, ""
-    scene = scene_of(region, work, drawn)
-    parse = understood_of(scene, work.plan.editor.models.understanding)
-    part, said = part_of(drawn.mask, parse, named, work.gsd_m)
+    models = work.plan.editor.models
+    gsd_m = size_of_picture(work.source, models) or work.gsd_m
+    scene = replace(scene_of(region, work, drawn), gsd_m=gsd_m)
+    parse = understood_of(scene, models.understanding)
+    part, notes = parts_of(drawn.mask, region.numbered(), parse, (named, gsd_m))
+    said = " ".join(notes)
     if not part.any() and work.windows == 1:
         raise CannotEdit(said)
     reach = masks.grown(part, work.plan.blend.beyond_px) & drawn.block.valid

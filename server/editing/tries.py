@@ -21,6 +21,7 @@ from ..operators.plots import HOUSES, PARKING, VINES
 from ..operators.rows import PANELS
 from ..words import land_cover
 from .growing import grown
+from .meant_part import NAMED
 from .path import Job, Progress, edit
 
 LEAST = 0.15
@@ -83,28 +84,36 @@ def _by_plan(job: Job, editors: Editors, folder: Path, progress: Progress) -> Ma
     word = str(found.options.get("word") or found.operation)
     if not found.sure or found.own or found.editor != FILL or word not in PLANNED:
         return None
+    # Of a polygon whose lawns alone are meant, or whose houses stay, no plan knows.
+    if found.protect or found.from_class in NAMED:
+        return None
+    title = editors.get(PLANNED[word][0]).info.title
+    note = f"'{word}' was laid out by plan ({title})."
     if word in land_cover.SEARCHABLE:
         options = {**request.options, "look_in": LAYER}
         try:
             made = edit(replace(job, request=replace(request, options=options)), editors, folder,
                         progress)  # fmt: skip
         except NotFoundInLayer:
-            pass
+            note = (
+                f"The layer shows no '{word}' to copy from near the polygon, so it was laid out by "
+                f"plan ({title})."
+            )
         else:
             if not _failed(made):
                 return made
+            note = (
+                f"What the layer shows of '{word}' gave no good fill, so it was laid out by plan "
+                f"({title})."
+            )
     editor, options = PLANNED[word]
     planned = replace(request, options=dict(options), operation="")
     try:
         made = edit(replace(job, request=planned, process_id=editor), editors, folder, progress)
     except CannotEdit:
         return None
-    title = editors.get(editor).info.title
-    note = (
-        f"The layer shows no '{word}' to copy from near the polygon, so it was laid out by plan "
-        f"({title}). For exemplars of the library choose Fill like there (option look_in)."
-    )
-    return _noted(made, folder, note)
+    more = "For exemplars of the library choose Fill like there (option look_in)."
+    return _noted(made, folder, f"{note} {more}")
 
 
 def _share(manifest: Manifest) -> float:

@@ -195,7 +195,8 @@ class Editor(ABC, Generic[Opt]):
     pixels from elsewhere, so that it works where values are names. `takes_away`: whether it takes
     away what stands in the polygons, so that all of that is meant. `takes_things`: whether it takes
     things out of exemplars, so that it sees a little beside them. `reads_light`: whether values
-    have to be brightness to it, and not heights or other numbers.
+    have to be brightness to it, and not heights or other numbers. `looks_around`: whether it goes
+    by what the ground is, though not by what the user's layers say of it.
     """
 
     Options: type = NoOptions
@@ -213,6 +214,7 @@ class Editor(ABC, Generic[Opt]):
     takes_away = False
     takes_things = False
     reads_light = False
+    looks_around = False
 
     def __init_subclass__(cls, **more: Any) -> None:
         """The options that `Options` declares become part of `info`."""

@@ -97,6 +97,7 @@ class Copy(Editor[CopyOptions]):
     keeps_classes = True
 
     takes_things = True
+    looks_around = True
     soft_edge = False
     spares = "the object that is copied covers no more"
     bytes_a_pixel = 1000

@@ -108,13 +108,14 @@ class FloodEditor(OperatorEditor[Flood]):
 
 def _unseen(scene: Scene, options: Flood) -> list[str]:
     """What was asked for and is too small to be seen."""
+    told = []
     if scene.elevation is None and scene.band("red") is None and options.keep_tall:
-        return [
+        told.append(
             "One band does not tell roofs and crowns from the ground: all of it goes under water."
-        ]
+        )
     if not options.debris or scene.gsd_m <= COARSEST_OBJECTS_M:
-        return []
-    return [f"At {scene.gsd_m:.3g} m a pixel no drifting debris is seen: none is drawn."]
+        return told
+    return [*told, f"At {scene.gsd_m:.3g} m a pixel no drifting debris is seen: none is drawn."]
 
 
 def _from_lowest(scene: Scene, options: Flood) -> bool:

@@ -17,6 +17,9 @@ from .operator import COLOURLESS, ENGINE, OperatorEditor
 COARSEST_M = {operator.PARKING: 1.0, operator.HOUSES: 1.2, operator.VINES: 0.8}
 """Ground size of a pixel from which on bays, roofs or rows no longer show."""
 
+MOST_M2 = 500_000.0
+"""Ground that is laid out at once: some 10,000 cars."""
+
 
 class PlotsEditor(OperatorEditor[operator.Plots]):
     """Ground with a plan: what is in the polygon goes."""
@@ -43,6 +46,12 @@ class PlotsEditor(OperatorEditor[operator.Plots]):
             raise CannotEdit(
                 f"A pixel here is {scene.gsd_m:.3g} m wide: what is laid out by plan shows up to "
                 f"{coarsest:g} m. Use 'Fill like there'."
+            )
+        area = float(ground.mask.sum()) * ground.gsd_m**2
+        if area > MOST_M2:
+            raise CannotEdit(
+                f"{area / 10_000:,.0f} ha are more than the {MOST_M2 / 10_000:,.0f} ha that are "
+                "laid out at once. Take a smaller polygon."
             )
         done = operator.lay_out(ground, options, seed)
         return done.image, {"counts": {"laid_out": done.count}}

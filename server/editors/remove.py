@@ -63,6 +63,7 @@ class Remove(Editor[RemoveOptions]):
     Options = RemoveOptions
     keeps_classes = True
     takes_away = True
+    looks_around = True
 
     soft_edge = False
     bytes_a_pixel = 1000

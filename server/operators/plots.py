@@ -6,8 +6,9 @@ Dimensions are those of common design guides: bays of 2.5 m by 5.2 m at an aisle
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -30,6 +31,8 @@ BLOCK_M, LEAST_BLOCK_M = 62.0, 34.0
 """From street to street, and the width of a polygon from which on there is a street in it."""
 SETBACK_M = 5.5
 VINE_M, LEAVES_M, HEADLAND_M = 2.3, 0.9, 3.0
+LEAST_PLOT_M = 8.0
+FEWEST_ROOFS, MOST_ROOFS, LEAST_ROOF_M2 = 3, 40, 25.0
 SQUARE = 1.25
 """Longest by shortest side up to which a polygon has no direction of its own."""
 SHARP_PX, MOST_GRAIN = 0.5, 0.015
@@ -97,7 +100,8 @@ class Frame:
     """A part of the mask in its own directions. `box`: its rows and columns in the window. `own`
     (h, w): its pixels. `u`, `v` (h, w): metres along its longest side and across, from its
     middle. `inside` (h, w): metres from its edge. `middle`: row and column of that in the box.
-    `along`: the direction (row, column) of its longest side. `gsd_m`: of a pixel."""
+    `along`: the direction (down, right) of its longest side on the ground. `gsd_m`: of a pixel.
+    `steps`: metres from row to row, and from column to column."""
 
     box: tuple[slice, slice]
     own: np.ndarray
@@ -107,6 +111,24 @@ class Frame:
     middle: np.ndarray
     along: np.ndarray
     gsd_m: float
+    steps: tuple[float, float]
+
+    def part(self, rows: slice, cols: slice, own: np.ndarray) -> Frame:
+        """A smaller box of it; `own` (h, w): its pixels."""
+        top, left = rows.start, cols.start
+        outer = self.box
+        return replace(
+            self,
+            box=(
+                slice(outer[0].start + top, outer[0].start + rows.stop),
+                slice(outer[1].start + left, outer[1].start + cols.stop),
+            ),
+            own=own,
+            u=self.u[rows, cols],
+            v=self.v[rows, cols],
+            inside=self.inside[rows, cols],
+            middle=self.middle - (top, left),
+        )
 
     @property
     def width_m(self) -> float:
@@ -116,7 +138,7 @@ class Frame:
     def pixel(self, u: float, v: float) -> tuple[float, float]:
         """Row and column in the window of a place in metres."""
         across = np.array([-self.along[1], self.along[0]])
-        at = self.middle + (u * self.along + v * across) / self.gsd_m
+        at = self.middle + (u * self.along + v * across) / np.array(self.steps)
         return float(at[0] + self.box[0].start), float(at[1] + self.box[1].start)
 
 
@@ -124,6 +146,8 @@ def frames(ground: Ground) -> Iterator[Frame]:
     """Each connected part of the mask."""
     parts, _ = ndimage.label(ground.mask)
     depth = ground.depth() * ground.gsd_m
+    tall = float(np.sqrt(ground.aspect))
+    steps = ground.gsd_m * tall, ground.gsd_m / tall
     for number, box in enumerate(ndimage.find_objects(parts), 1):
         own = parts[box] == number
         middle, along = axis_of(own)
@@ -135,10 +159,12 @@ def frames(ground: Ground) -> Iterator[Frame]:
             sides = np.hypot(*np.diff(np.asarray(frame.exterior.coords)[:3], axis=0).T)
             if sides.max() <= SQUARE * sides.min():
                 along = np.array([0.0, 1.0])
+        along = along * steps
+        along = along / np.hypot(*along)
         down, right = np.indices(own.shape)
-        u = ((down - middle[0]) * along[0] + (right - middle[1]) * along[1]) * ground.gsd_m
-        v = ((down - middle[0]) * -along[1] + (right - middle[1]) * along[0]) * ground.gsd_m
-        yield Frame(box, own, u, v, depth[box], middle, along, ground.gsd_m)
+        y, x = (down - middle[0]) * steps[0], (right - middle[1]) * steps[1]
+        u, v = y * along[0] + x * along[1], x * along[0] - y * along[1]
+        yield Frame(box, own, u, v, depth[box], middle, along, ground.gsd_m, steps)
 
 
 def lay_out(ground: Ground, how: Plots, seed: int) -> LaidOut:
@@ -166,6 +192,30 @@ class _Work:
         self.shown = np.zeros(ground.mask.shape, np.float32)
         self.tall = np.zeros(ground.mask.shape, np.float32)
         self.specks = grain(ground, seed + 9)
+        self._noise: dict[float, np.ndarray] = {}
+
+    @functools.cached_property
+    def crowns(self) -> list[Thing]:
+        """Single crowns of the layer's own."""
+        return crowns_of(self.ground)
+
+    @functools.cached_property
+    def roofs(self) -> list[np.ndarray]:
+        """Colours (C,) of roofs around, the largest; none where hardly any are seen."""
+        ground = self.ground
+        there = (ground.cover.share("roof") > 0.7) & ~ground.mask
+        parts, count = ndimage.label(ndimage.binary_erosion(there))
+        if not count:
+            return []
+        sizes = np.bincount(parts.ravel())[1:] * ground.gsd_m**2
+        large = [n for n in np.argsort(-sizes)[:MOST_ROOFS] if sizes[n] > LEAST_ROOF_M2]
+        if len(large) < FEWEST_ROOFS:
+            return []
+        boxes = ndimage.find_objects(parts)
+        return [
+            np.median(ground.image[(slice(None), *boxes[n])][:, parts[boxes[n]] == n + 1], axis=1)
+            for n in large
+        ]
 
     def tone(self, reflectance: dict[str, float], kind: str = "") -> np.ndarray:
         """Colour (C,) of a kind of ground: as it is seen around, else by reflectance."""
@@ -193,8 +243,9 @@ class _Work:
 
     def texture(self, box: tuple[slice, slice], size_m: float, strength: float) -> np.ndarray:
         """Brightness (h, w) about 1 with blobs of a size."""
-        noise = self.ground.noise(size_m, self.seed + round(10 * size_m), 3)[box]
-        return 1 + strength * (noise - 0.5)
+        if size_m not in self._noise:
+            self._noise[size_m] = self.ground.noise(size_m, self.seed + round(10 * size_m), 3)
+        return 1 + strength * (self._noise[size_m][box] - 0.5)
 
     def stand(self, image: np.ndarray, alpha: np.ndarray, at: tuple[float, float]) -> None:
         """Lay something on top, its middle at a row and column."""
@@ -306,6 +357,8 @@ def _car(
 
 def _houses(work: _Work, frame: Frame, how: Plots) -> int:
     gsd = frame.gsd_m
+    if min(frame.width_m, float(np.ptp(frame.u[frame.own]))) < LEAST_PLOT_M:
+        return 0
     low, high = float(frame.v[frame.own].min()), float(frame.v[frame.own].max())
     streets = max(1, round((high - low) / BLOCK_M)) if high - low >= LEAST_BLOCK_M else 0
     block = (high - low) / max(streets, 1)
@@ -327,10 +380,12 @@ def _houses(work: _Work, frame: Frame, how: Plots) -> int:
         work.paint(frame.box, walk, work.tone(CONCRETE))
         work.paint(frame.box, covered(away, gsd) * frame.own, road)
     built = 0
-    for number in np.unique(names[frame.own]):
-        plot = (names == number) & frame.own
-        which = float(np.sign(from_street[plot].mean())) if streets else 0.0
-        built += _plot(work, frame, plot, (away, depth, which), how)
+    for number, box in enumerate(ndimage.find_objects(np.where(frame.own, names + 1, 0))):
+        if box is None:
+            continue
+        plot = frame.part(*box, (names[box] == number) & frame.own[box])
+        which = float(np.sign(from_street[box][plot.own].mean())) if streets else 0.0
+        built += _plot(work, plot, (away[box], depth, which), how)
     return built
 
 
@@ -346,7 +401,6 @@ def _hedges(work: _Work, frame: Frame, cell: np.ndarray, away: np.ndarray, depth
 def _plot(
     work: _Work,
     frame: Frame,
-    where: np.ndarray,
     street: tuple[np.ndarray, float, float],
     how: Plots,
 ) -> int:
@@ -354,6 +408,7 @@ def _plot(
     from it (h, w) in metres, how deep a plot is, and on which side of it, 0: there is none."""
     away, depth_m, sign = street
     has_street = sign != 0
+    where = frame.own
     rng, gsd = work.rng, frame.gsd_m
     wide, deep = rng.uniform(9.5, 12.5), rng.uniform(7.5, 9.5)
     shift = rng.uniform(-1.2, 1.2)
@@ -405,15 +460,8 @@ def _roof(
 
 def _roof_tone(work: _Work, colour: int) -> np.ndarray:
     """Colour (C,) of a roof: one of those around, else of a few usual ones."""
-    ground = work.ground
-    roofs = (ground.cover.share("roof") > 0.7) & ~ground.mask
-    parts, count = ndimage.label(ndimage.binary_erosion(roofs))
-    if count >= 3:
-        sizes = np.bincount(parts.ravel())
-        large = np.flatnonzero(sizes[1:] * ground.gsd_m**2 > 25) + 1
-        if len(large) >= 3:
-            here = parts == large[colour % len(large)]
-            return np.asarray(np.median(ground.image[:, here], axis=1), np.float32)
+    if work.roofs:
+        return work.roofs[colour % len(work.roofs)]
     return work.tone(ROOFS[colour % len(ROOFS)])
 
 
@@ -422,7 +470,7 @@ def _garden_trees(work: _Work, frame: Frame, where: np.ndarray) -> None:
     rows, cols = np.nonzero(where)
     if not len(rows):
         return
-    own = crowns_of(work.ground)
+    own = work.crowns
     for _ in range(int(work.rng.integers(1, 3))):
         pick = int(work.rng.integers(len(rows)))
         at = float(rows[pick] + frame.box[0].start), float(cols[pick] + frame.box[1].start)

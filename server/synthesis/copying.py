@@ -64,8 +64,9 @@ def size_that_fits(window: Level, source: Source, least: float) -> float:
     hole; 1 where it does not anyhow."""
     if source.alpha is None or not (source.alpha > 0.5).any():
         return 1.0
-    parts, count = ndimage.label(window.hole, np.ones((3, 3)))
-    holes = [parts == part for part in range(1, count + 1)]
+    parts, _ = ndimage.label(window.hole, np.ones((3, 3)))
+    boxes = enumerate(ndimage.find_objects(parts), 1)
+    holes = [parts[box] == part for part, box in boxes]
     for step in range(round((1 - least) / 0.05) + 1):
         size = 1 - 0.05 * step
         own = source.turned(0, size) if step else source
@@ -232,7 +233,10 @@ def copy(window: Level, source: Source, fidelity: float = 0.08) -> tuple[np.ndar
     pasted = scaling.scaled(np.where(usable, source.image, 0))
     out = image.copy()
     laid = np.zeros_like(window.hole)
-    whole = None if source.alpha is None else source.alpha > 0.5
+    whole = None
+    if source.alpha is not None:
+        # What is thinner than a pixel has no pixel that is mostly it.
+        whole = source.alpha > min(0.5, 0.5 * float(source.alpha.max()))
     for hole, from_rows, from_cols in placements(window, usable, whole):
         if source.alpha is not None:
             at = (from_rows[hole], from_cols[hole])

@@ -18,6 +18,7 @@ from scipy import ndimage
 from scipy.sparse import csgraph
 
 from .graph_cut import cut
+from .nearest import filled
 from .scaling import Scaling
 
 RIM_PX = 2
@@ -222,7 +223,7 @@ def _behind_edges(scaled: np.ndarray, usable: np.ndarray, rim: np.ndarray) -> np
     The least sum of steps on a way from the rim, those as small as the ground's own left out, falls
     into two groups where something stands there (Otsu's threshold).
     """
-    smooth = ndimage.gaussian_filter(scaled, (0, 0.7, 0.7))
+    smooth = ndimage.gaussian_filter(filled(scaled, usable), (0, 0.7, 0.7))
     number = np.full(usable.shape, -1, np.int64)
     number[usable] = np.arange(int(usable.sum()))
     froms, tos, steps, at_rim = [], [], [], []

@@ -225,7 +225,8 @@ def _lake(text: str) -> dict[str, Any]:
 
 def _snow(text: str) -> dict[str, Any]:
     """What became of the snow on the roads."""
-    found: dict[str, Any] = {"depth_cm": 40.0} if re.search(r"\bdeep(?:ly)?\b", text) else {}
+    deep = re.search(r"\bdeep(?:ly)?\b", lexicon.DENIED_SCENE.sub(" ", text))
+    found: dict[str, Any] = {"depth_cm": 40.0} if deep else {}
     share = re.search(r"(?<![\d.,])(\d{1,3}) ?(?:%|per ?cent)", text)
     if share and 0 < int(share.group(1)) <= 100:
         found["cover"] = int(share.group(1)) / 100

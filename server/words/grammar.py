@@ -149,9 +149,11 @@ def _scene(text: str) -> str | None:
     affirmed = lexicon.DENIED_SCENE.sub(" ", text)
     none = False
     for name, pattern in lexicon.SCENES.items():
-        if pattern.search(denied):
+        asked = pattern.search(affirmed)
+        # "Damage, but not completely destroyed" still asks for damage.
+        if pattern.search(denied) and not (asked and name == "damage"):
             none = True
-        elif pattern.search(affirmed):
+        elif asked:
             return name
     return None if none else ""
 
@@ -334,7 +336,7 @@ def damaged_by(text: str) -> bool:
     return bool(BUILDINGS.search(rest) or lexicon.SCENES["damage"].search(rest))
 
 
-BELOW_ZERO = re.compile(r"(?:^|\s)[-\u2212\u2013]\s?\d")
+BELOW_ZERO = re.compile(r"(?:^|(?<![\dm])\s)[-\u2212\u2013]\s?\d")
 """A number with a minus: neither a depth nor, most likely, a height."""
 
 

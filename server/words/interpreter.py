@@ -321,6 +321,8 @@ def _with_amount(found: Interpretation, text: str) -> str:
     amount = amounts.unread(found.operation, text) if found.sure else ""
     if not amount:
         return said
+    if "%" in amount or "cent" in amount or re.search(r"\bdeep\b", text):
+        return f"{said}. '{amount}' is not gone by."
     return f"{said}. '{amount}' is not gone by: draw the polygon as large as it should be."
 
 

@@ -155,7 +155,7 @@ def test_what_came_counts_once_all_of_it_can_be_loaded(environment):
     python, first = environment
     put(first, "torch")
     assert where(python) == ""
-    loads, links = (step.command for step in pretrained.last_steps(python, first, "json"))
+    loads, links, _ = (step.command for step in pretrained.last_steps(python, first, "json"))
     assert subprocess.run(loads, capture_output=True).returncode, "diffusers is not there"
     put(first, *NETWORKS)
     subprocess.run(loads, check=True)
@@ -168,7 +168,11 @@ def test_what_came_counts_once_all_of_it_can_be_loaded(environment):
     subprocess.run(begin, check=True)
     assert not second.exists() and where(python).startswith(str(first)), "that of a broken try goes"
     put(second, *NETWORKS)
-    subprocess.run(pretrained.last_steps(python, second, "json")[1].command, check=True)
+    links, clears = pretrained.last_steps(python, second, "json")[1:]
+    subprocess.run(links.command, check=True)
+    assert where(python).startswith(str(second)) and first.exists()
+    assert pretrained.counts(second) and not pretrained.counts(first)
+    subprocess.run(clears.command, check=True)
     assert where(python).startswith(str(second)) and not first.exists()
 
 

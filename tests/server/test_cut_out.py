@@ -193,3 +193,14 @@ def test_a_box_that_cuts_an_object_off_and_a_polygon_too_small_are_told(tmp_path
     body["polygons"] = {"geometry": ring(path, square(110, 110, 121, 121))}
     report = made(path, tmp_path / "tiny", "copy", **body)
     assert any("has no room in the polygon" in note for note in report["notes"])
+
+
+def test_an_object_thinner_than_a_pixel_is_still_copied():
+    image = np.full((3, 20, 40), 0.9, np.float32)
+    alpha = np.zeros((20, 40), np.float32)
+    alpha[9:12, 5:35] = 0.4
+    hole = np.zeros((60, 60), bool)
+    hole[10:50, 10:50] = True
+    window = Level(np.full((3, 60, 60), 0.3, np.float32), hole, np.ones_like(hole))
+    laid, _ = copy(window, Source(image, np.ones_like(alpha, bool), alpha))
+    assert laid.max() > 0.5 and (laid[:, ~hole] == np.float32(0.3)).all()

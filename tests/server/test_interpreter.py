@@ -222,3 +222,11 @@ def test_a_share_of_snow_is_its_cover():
     found = MODELS.interpret("snow, 40% cover")
     assert found.options["cover"] == 0.4 and "not gone by" not in found.understood
     assert "not gone by" not in MODELS.interpret("flooded 2 m").understood
+
+
+def test_what_is_denied_in_part_is_still_asked_for():
+    found = MODELS.interpret("heavy damage, but not completely collapsed roofs")
+    assert found.operation == "damage" or not found.sure
+    assert MODELS.interpret("snow, not deep").options.get("depth_cm") != 40.0
+    assert MODELS.interpret("flood 1 - 2 m deep").sure
+    assert "large" not in MODELS.interpret("a lake 3 m deep").understood

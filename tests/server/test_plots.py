@@ -119,3 +119,44 @@ def test_words_get_a_plan_where_the_layer_shows_nothing_of_the_kind(editors, tmp
     assert chosen.editor == "plots"
     chips = well("chips", "a car park", look_in="library")
     assert chips.editor == "fill" and chips.search.chips
+
+
+def test_a_speck_beside_the_polygon_loses_nothing():
+    ground = field()
+    ground.mask[29, 19] = True  # touches at a corner
+    for thing in (PARKING, HOUSES, VINES):
+        assert lay_out(ground, Plots(thing), 1).count > 3
+    speck = np.zeros(SHAPE, bool)
+    speck[50, 40:90] = True
+    assert lay_out(field(mask=speck), Plots(HOUSES), 1).count == 0
+
+
+def test_pixels_that_are_higher_than_wide_hold_as_many_bays():
+    square_ = lay_out(field(), Plots(PARKING), 1).count
+    tall = field()
+    mask = np.zeros(SHAPE, bool)
+    mask[30 : 30 + round(180 / 1.414), 5 : 5 + round(220 * 1.414) - 60] = True
+    ground = Ground(tall.image, mask, ROLES[:3], 0.5, parse=tall.parse, aspect=2.0)
+    area = mask.sum() / tall.mask.sum()
+    assert lay_out(ground, Plots(PARKING), 1).count == pytest.approx(square_ * area, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["a vineyard, but keep the houses", "turn the meadow into a vineyard"]
+)
+def test_no_plan_where_something_is_to_stay_or_to_go_alone(editors, tmp_path, prompt):
+    values = np.full((3, 120, 120), 0.4) + 0.02 * np.random.default_rng(1).standard_normal(
+        (3, 120, 120)
+    )
+    path = write(tmp_path / "m.tif", in_type(values, "uint8"))
+    asked = {
+        "raster": {"path": str(path)},
+        "prompt": prompt,
+        "polygons": {"geometry": ring(path, square(30, 30, 90, 90))},
+    }
+    job = Job(EditRequest.from_json(asked), "auto", Rasters(path))
+    try:
+        made_by = edit_well(job, editors, tmp_path, lambda *_: None).editor
+    except CannotEdit:
+        return
+    assert made_by != "plots"
