@@ -113,8 +113,9 @@ class Frame:
     gsd_m: float
     steps: tuple[float, float]
 
-    def part(self, rows: slice, cols: slice, own: np.ndarray) -> Frame:
+    def part(self, box: tuple[slice, slice], own: np.ndarray) -> Frame:
         """A smaller box of it; `own` (h, w): its pixels."""
+        rows, cols = box
         top, left = rows.start, cols.start
         outer = self.box
         return replace(
@@ -383,7 +384,7 @@ def _houses(work: _Work, frame: Frame, how: Plots) -> int:
     for number, box in enumerate(ndimage.find_objects(np.where(frame.own, names + 1, 0))):
         if box is None:
             continue
-        plot = frame.part(*box, (names[box] == number) & frame.own[box])
+        plot = frame.part(box, (names[box] == number) & frame.own[box])
         which = float(np.sign(from_street[box][plot.own].mean())) if streets else 0.0
         built += _plot(work, plot, (away[box], depth, which), how)
     return built
