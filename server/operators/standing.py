@@ -76,8 +76,9 @@ def _houses(ground: Ground, object_height_m: float, depth: np.ndarray) -> np.nda
     chance = ndimage.mean(ground.noise(HOUSES_M, 77, 1), parts, numbers)
     height = object_height_m * (1 + HOUSES_DIFFER * (2 * np.asarray(chance) - 1))
     # A house that the polygon's edge cuts through stands in the water that is there.
-    wet = np.where(ground.mask, parts, 0)
-    deep = np.nan_to_num(np.asarray(ndimage.mean(depth, wet, numbers)), nan=-1.0)
+    wet = np.where(ground.mask, parts, 0).ravel()
+    area = np.bincount(wet, minlength=count + 1)
+    deep = np.bincount(wet, depth.ravel(), minlength=count + 1) / np.maximum(area, 1)
     stands = smoothstep((height - deep) / 0.3)
     stands[0] = 0.0
     near = ndimage.distance_transform_edt(parts == 0, return_distances=False, return_indices=True)
