@@ -17,12 +17,11 @@ from ..models.patch_sampler import Draw
 from ..operators.cast_shadow import Light, with_shadow
 from ..scene.network import COARSEST_M
 from ..synthesis.copying import OwnShadow, Source, copy, size_that_fits
-from ..synthesis.cut_out import Hints, whole_object
 from ..synthesis.pyramid import Level
 from ..synthesis.scaling import Scaling
 from .base import Editor, OnStep, Patch, Scene
 from .operator import MOST_SEEN_PX, ground_of, understood_of
-from .placing import PlacedOptions, set_out, things_in
+from .placing import PlacedOptions, cut_out, set_out
 
 FEWEST_PIXELS = 600
 TURNED_BYTES = 40
@@ -182,13 +181,9 @@ class Copy(Editor[CopyOptions]):
             return whole
         if by_itself and scene.band("red") is None:
             return whole
-        none = np.zeros_like(exemplar.usable)
-        around = none if exemplar.around is None else exemplar.around
-        shadow, likely = things_in(scene, exemplar, self.models.understanding)
         # Its own shadow comes along as it lies, unless it would point another way.
         own = by_itself and options.shadow and not options.turn_degrees and options.scale == 1
-        hints = Hints(none if own else shadow, likely)
-        found = whole_object(exemplar.image, exemplar.usable, around, hints)
+        found, shadow = cut_out(scene, exemplar, self.models.understanding, own)
         if found is None or (by_itself and not found.clear):
             if not by_itself:
                 note = (

@@ -11,9 +11,11 @@ from scipy import ndimage
 from ..contract.editors import option
 from ..ground.errors import CannotEdit
 from ..operators.ground import Ground
+from ..scene.classes import THINGS
 from ..scene.network import COARSEST_M
 from ..scene.parse import Understanding
 from ..synthesis.copying import Source, spread
+from ..synthesis.cut_out import CutOut, Hints, whole_object
 from ..synthesis.pyramid import Level
 from .base import OnStep, Patch, Scene
 
@@ -21,7 +23,6 @@ SHADED = 0.6
 LIKELY = 0.6
 SELDOM = 0.3
 """Share of a class from which on it is there; and of the outline up to which it is no ground."""
-THINGS = ("roof", "tree", "water", "vehicle")
 
 
 @dataclass(frozen=True)
@@ -69,20 +70,22 @@ def set_out(window: Level, source: Source, count: int, on_step: OnStep) -> Level
     return replace(window, hole=hole)
 
 
-def things_in(
-    scene: Scene, exemplar: Patch, understanding: Understanding
-) -> tuple[np.ndarray, np.ndarray]:
-    """Where an exemplar (h, w) is shadow, and where it is of a class that is a thing in it; nowhere
-    where the scene does not tell."""
-    shadow = np.zeros_like(exemplar.usable)
-    if scene.gsd_m > COARSEST_M or scene.band("red") is None:
-        return shadow, shadow
-    known = exemplar.usable if exemplar.around is None else exemplar.usable | exemplar.around
-    parse = understanding.of(Ground(exemplar.image, known, scene.roles, scene.gsd_m), {})
-    rim = exemplar.usable & ~ndimage.binary_erosion(exemplar.usable, iterations=2)
-    likely = shadow.copy()
-    for name in THINGS:
-        there = parse.share(name) > LIKELY
-        if rim.any() and there[rim].mean() < SELDOM:
-            likely |= there & known
-    return (parse.share("shadow") > SHADED) & known, likely
+def cut_out(
+    scene: Scene, exemplar: Patch, understanding: Understanding, own_shadow: bool
+) -> tuple[CutOut | None, np.ndarray]:
+    """The object that stands out of an exemplar, with its own shadow or without; None where none
+    does. And where the exemplar (h, w) is shadow; nowhere where the scene does not tell."""
+    none = np.zeros_like(exemplar.usable)
+    around = none if exemplar.around is None else exemplar.around
+    shadow, likely = none, none.copy()
+    if scene.gsd_m <= COARSEST_M and scene.band("red") is not None:
+        known = exemplar.usable | around
+        parse = understanding.of(Ground(exemplar.image, known, scene.roles, scene.gsd_m), {})
+        shadow = (parse.share("shadow") > SHADED) & known
+        rim = exemplar.usable & ~ndimage.binary_erosion(exemplar.usable, iterations=2)
+        for name in THINGS:
+            there = parse.share(name) > LIKELY
+            if rim.any() and there[rim].mean() < SELDOM:
+                likely |= there & known
+    hints = Hints(none if own_shadow else shadow, likely)
+    return whole_object(exemplar.image, exemplar.usable, around, hints), shadow

@@ -10,6 +10,7 @@ from scipy import ndimage
 from ..contract.editors import EditorInfo, option
 from ..ground.errors import CannotEdit
 from ..operators.cast_shadow import left_shadow
+from ..operators.ground import Ground
 from ..scene.network import COARSEST_M
 from ..synthesis.pyramid import Level
 from ..synthesis.remove import Removal, Removed, RemoveSettings, chosen
@@ -27,6 +28,7 @@ STRANGERS = {
 }
 """Classes that are not copied in: by the share of the polygon from which on they are what is
 removed (above 1: never), and the share of the ring around it below which they belong elsewhere."""
+Around = tuple[slice, slice]
 RING_M, EAVES_M = 4.0, 0.6
 LEAST_GROUND = 0.25
 """Of the hole's pixels that there must be to copy from."""
@@ -88,9 +90,8 @@ class Remove(Editor[RemoveOptions]):
             raise CannotEdit("There is too little valid ground around the polygon to copy from.")
         settings = RemoveSettings(reach_px=options.reach_px, guard=options.guard)
         window = Level(scene.image, scene.mask, scene.valid)
-        barred = None
-        if options.guard and scene.gsd_m <= COARSEST_M and scene.band("red") is not None:
-            barred = self._strangers(scene, options)
+        near = self._near(scene, options)
+        barred = None if near is None or not options.guard else _strangers(scene, near)
         removal = Removal(window, settings, barred)
         ground, hole = removal.ground()
         if ground < LEAST_GROUND * hole:
@@ -108,49 +109,54 @@ class Remove(Editor[RemoveOptions]):
                 f"polygon, {also}or use 'Fill like there' with an exemplar of what should be "
                 "there."
             )
-        self._tell_of_shadow(scene, on_step)
+        if near is not None:
+            _tell_of_shadow(near[1], on_step)
         return _best(removal, seed, on_step)
 
-    def _strangers(self, scene: Scene, options: RemoveOptions) -> np.ndarray:
-        """Things (H, W, bool) that are not to be copied in: of the kind that is removed, and of
-        kinds that hardly lie right around the polygon."""
-        reach = max(2 * options.reach_px, self.context_px(max(scene.mask.shape)) // 2)
-        rows, cols = _around(scene.mask, min(reach, MOST_SEEN_PX))
-        near = scene.part(rows, cols)
-        parse = understood_of(near, self.models.understanding)
-        hole = near.mask
-        ring = ndimage.binary_dilation(hole, iterations=max(6, round(RING_M / scene.gsd_m)))
-        ring &= ~ndimage.binary_dilation(hole, iterations=2) & near.valid
-        barred = np.zeros(hole.shape, bool)
-        for name, (much, little) in STRANGERS.items():
-            share = parse.share(name)
-            there = share > 0.5
-            if not ring.any() or there[hole].mean() > much or there[ring].mean() < little:
-                barred |= there
-        edge = max(1, round(EAVES_M / scene.gsd_m))
-        barred = ndimage.binary_dilation(barred, iterations=edge) & ~hole
-        whole = np.zeros_like(scene.mask)
-        whole[rows, cols] = barred
-        return whole
-
-    def _tell_of_shadow(self, scene: Scene, on_step: OnStep) -> None:
-        """Say where a shadow of what is removed would stay, because the polygon leaves it out."""
+    def _near(self, scene: Scene, options: RemoveOptions) -> tuple[Around, Ground] | None:
+        """The ground that is copied from and that shadows fall on: its rows and columns in the
+        scene, and what it is; None where pixels or bands do not tell."""
         if scene.gsd_m > COARSEST_M or scene.band("red") is None:
-            return
-        near = scene.part(*_around(scene.mask, min(round(SEEN_M / scene.gsd_m), MOST_SEEN_PX)))
-        ground = ground_of(near)
-        seen = replace(ground, parse=understood_of(near, self.models.understanding))
-        side = left_shadow(seen)
-        if side:
-            note = (
-                f"Its shadow stays: it lies outside of the polygon, towards the {side} of the "
-                "picture. Draw the polygon around both, or let it grow to whole objects "
-                "(whole_objects)."
-            )
-            on_step(0, 1, None, "", {"notes": [note]})
+            return None
+        copied = max(2 * options.reach_px, self.context_px(max(scene.mask.shape)) // 2)
+        reach = max(copied, round(SEEN_M / scene.gsd_m))
+        where = _around(scene.mask, min(reach, MOST_SEEN_PX))
+        part = scene.part(*where)
+        parse = understood_of(part, self.models.understanding)
+        return where, replace(ground_of(part), parse=parse)
 
 
-def _around(mask: np.ndarray, by_px: int) -> tuple[slice, slice]:
+def _strangers(scene: Scene, near: tuple[Around, Ground]) -> np.ndarray:
+    """Things (H, W, bool) that are not to be copied in: of the kind that is removed, and of kinds
+    that hardly lie right around the polygon."""
+    where, ground = near
+    hole = ground.mask
+    ring = ndimage.binary_dilation(hole, iterations=max(6, round(RING_M / scene.gsd_m)))
+    ring &= ~ndimage.binary_dilation(hole, iterations=2) & scene.valid[where]
+    barred = np.zeros(hole.shape, bool)
+    for name, (much, little) in STRANGERS.items():
+        there = ground.cover.share(name) > 0.5
+        if not ring.any() or there[hole].mean() > much or there[ring].mean() < little:
+            barred |= there
+    edge = max(1, round(EAVES_M / scene.gsd_m))
+    whole = np.zeros_like(scene.mask)
+    whole[where] = ndimage.binary_dilation(barred, iterations=edge) & ~hole
+    return whole
+
+
+def _tell_of_shadow(seen: Ground, on_step: OnStep) -> None:
+    """Say where a shadow of what is removed would stay, because the polygon leaves it out."""
+    side = left_shadow(seen)
+    if side:
+        note = (
+            f"Its shadow stays: it lies outside of the polygon, towards the {side} of the "
+            "picture. Draw the polygon around both, or let it grow to whole objects "
+            "(whole_objects)."
+        )
+        on_step(0, 1, None, "", {"notes": [note]})
+
+
+def _around(mask: np.ndarray, by_px: int) -> Around:
     """The rows and columns around a mask (H, W), and some more."""
     found = []
     for axis, side in ((1, mask.shape[0]), (0, mask.shape[1])):

@@ -12,10 +12,9 @@ from ..contract.editors import EditorInfo
 from ..ground.errors import CannotEdit
 from ..operators import rows as operator
 from ..operators.ground import Ground
-from ..synthesis.cut_out import Hints, whole_object
 from .base import Scene
 from .operator import ENGINE, OperatorEditor
-from .placing import things_in
+from .placing import cut_out
 
 COARSEST_M = 1.5
 """Ground size of a pixel from which on a tree or a row of panels is no more than a speck."""
@@ -89,9 +88,7 @@ class RowsEditor(OperatorEditor[operator.Rows]):
             if not patch.usable.any():
                 continue
             # Its own shadow stays: one is thrown anew.
-            shadow, likely = things_in(scene, patch, self.models.understanding)
-            around = np.zeros_like(shadow) if patch.around is None else patch.around
-            cut = whole_object(patch.image, patch.usable, around, Hints(shadow, likely))
+            cut, _ = cut_out(scene, patch, self.models.understanding, own_shadow=False)
             if cut is not None:
                 alpha = cut.alpha
             else:

@@ -7,6 +7,8 @@ CLASSES = ("roof", "paved", "tree", "low", "bare", "water", "shadow", "vehicle")
 too; grass and crops; soil, sand and gravel; open water; cast shadow so dark that it hides what lies
 under it; cars, boats and planes."""
 
+THINGS = ("roof", "tree", "water", "vehicle")
+"""Classes whose pieces are things; ground of the others goes on for ever."""
 UNKNOWN = len(CLASSES)
 """The number of what no class is probable enough for."""
 

@@ -308,7 +308,8 @@ the logarithm of the odds."""
 
 def _with_leaves(shares: np.ndarray, rgb: np.ndarray, gsd_m: float) -> np.ndarray:
     """In fine pictures the network's crowns, seen at half a metre, run over the ground between
-    them: where crowns are in leaf, what is bright and not green is none."""
+    them and over rough meadows: where crowns are in leaf, what is not green is none of them, nor is
+    what has no shade about it."""
     crowns = _of(shares, "tree") > 0.5
     if crowns.sum() < FEWEST_LEAVES:
         return shares

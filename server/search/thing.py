@@ -21,12 +21,10 @@ from ..operators.ground import Ground
 from ..raster.bands import COLOURS, Layer, stretch_of
 from ..raster.grid import Box
 from ..raster.raster import read_window
-from ..scene.classes import CLASSES, TITLES
+from ..scene.classes import CLASSES, THINGS, TITLES
 from ..scene.network import COARSEST_M, MULTIPLE
 from ..synthesis.nearest import filled
 
-THINGS = ("roof", "tree", "water", "vehicle")
-"""Classes whose pieces are things; ground of the others is told by its edges."""
 REACHES_M = (32.0, 96.0, 256.0)
 """Half the side of the window that is looked at, larger while what is found reaches its border."""
 REACHES_PX = (64, 192, 448)

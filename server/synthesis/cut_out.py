@@ -74,7 +74,7 @@ class Hints:
 
     @classmethod
     def none(cls, shape: tuple[int, ...]) -> Hints:
-        """Nothing is known."""
+        """Where nothing is known of what was drawn (h, w)."""
         return cls(np.zeros(shape, bool), np.zeros(shape, bool))
 
 
@@ -91,16 +91,6 @@ class CutOut:
     def clear(self) -> bool:
         """Whether it is one whole thing with ground around it."""
         return self.solid >= SOLID and self.touches <= CUT_THROUGH
-
-
-def alpha_of(image: np.ndarray, usable: np.ndarray, ground: np.ndarray) -> np.ndarray | None:
-    """How much of each pixel (h, w) is the object, 0 to 1; None where none stands out.
-
-    `image` (C, h, w), `usable` (h, w): as drawn. `ground` (h, w): what is known to be none of it,
-    such as its shadow.
-    """
-    found = object_in(image, usable, Hints(ground, np.zeros_like(ground)))
-    return None if found is None else found.alpha
 
 
 def whole_object(

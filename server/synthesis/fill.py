@@ -149,10 +149,11 @@ def laid_into_hole(
     band = mask[window] & (depth > -4) & (depth <= _band(mask, inside))
     # Between grass and a roof there is no transition: an edge is an edge.
     apart = rim.mismatch(laid, inside, valid[window] & ~inside)
-    laid = rim.softened(laid, inside, mask[window] & (apart > rim.NO_WAY))
+    known = valid[window] | mask[window]
+    laid = rim.softened(laid, known, inside, mask[window] & (apart > rim.NO_WAY))
     band &= apart <= rim.NO_WAY
     if band.any():
-        laid = rim.reinpaint(laid, band, valid[window] | mask[window], rng)
+        laid = rim.reinpaint(laid, band, known, rng)
     out = image.copy()
     here = np.zeros_like(mask)
     here[window] = mask[window]

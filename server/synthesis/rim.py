@@ -8,6 +8,7 @@ from scipy import ndimage
 from . import poisson, pyramid, seams
 from .features import PatchBasis, centres
 from .field import Bank, Field, Search, Targets
+from .nearest import filled
 from .pyramid import Level
 from .resampling import BICUBIC, resized
 
@@ -54,11 +55,13 @@ def mismatch(image: np.ndarray, inside: np.ndarray, beside: np.ndarray) -> np.nd
     return np.where(there & here, apart, 0).astype(np.float32)
 
 
-def softened(image: np.ndarray, inside: np.ndarray, where: np.ndarray) -> np.ndarray:
+def softened(
+    image: np.ndarray, known: np.ndarray, inside: np.ndarray, where: np.ndarray
+) -> np.ndarray:
     """The image with the edge between inside and outside (H, W) as soft as a camera sees it, within
-    `where` alone."""
+    `where` alone; what is not `known` (H, W) does not run into it."""
     edge = ndimage.binary_dilation(inside) & ndimage.binary_dilation(~inside) & where
-    blurred = ndimage.gaussian_filter(image, (0, 0.7, 0.7))
+    blurred = ndimage.gaussian_filter(filled(image, known), (0, 0.7, 0.7))
     return np.where(edge, blurred, image)
 
 

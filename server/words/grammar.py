@@ -268,7 +268,8 @@ def _directed(text: str, first: Mention, second: Mention, between: str) -> tuple
 
 FILLERS = re.compile(
     r"\b(?:please|make|let|it|this|that|the|a|an|to|be|is|in|on|of|with|by|here|area|there|now|all"
-    r"|half|some|deep|deeply|heavy|heavily|light|lightly|severe|severely|turn|into|metres?|meters?|m|cm)\b"
+    r"|half|some|deep|deeply|heavy|heavily|light|lightly|severe|severely|turn|into|metres?|meters?"
+    r"|m|cm)\b"
 )
 """Words that leave the meaning of others as it is."""
 

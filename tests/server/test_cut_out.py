@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from landbrush.server.synthesis.copying import OwnShadow, Source, copy, size_that_fits
-from landbrush.server.synthesis.cut_out import Hints, alpha_of, whole_object
+from landbrush.server.synthesis.cut_out import Hints, object_in, whole_object
 from landbrush.server.synthesis.pyramid import Level
 from scipy import ndimage
 
@@ -27,7 +27,7 @@ def drawn(side=60, bright=(0.9, 0.85, 0.8), seed=0):
 @pytest.mark.parametrize("bright", [(0.9, 0.85, 0.8), (0.05, 0.06, 0.1), (0.7, 0.2, 0.2)])
 def test_an_object_is_cut_out_along_its_edges(bright):
     image, there = drawn(bright=bright)
-    alpha = alpha_of(image, np.ones_like(there), np.zeros_like(there))
+    alpha = object_in(image, np.ones_like(there), Hints.none(there.shape)).alpha
     found = alpha > 0.5
     assert (found & there).sum() / (found | there).sum() > 0.93
     assert alpha[~ndimage.binary_dilation(there, iterations=3)].max() < 0.1
@@ -42,14 +42,15 @@ def test_ground_alone_has_no_object_and_shadow_is_none():
         .reshape(3, -1)[:, : there.sum() // 1][:, :300]
         .repeat(2, axis=1)[:, : there.sum()]
     )
-    alpha = alpha_of(rough, np.ones_like(there), np.zeros_like(there))
-    assert alpha is None or (alpha > 0.5).mean() < 0.35
-    assert alpha_of(plain[:, :8, :8], np.ones((8, 8), bool), np.zeros((8, 8), bool)) is None
+    found = object_in(rough, np.ones_like(there), Hints.none(there.shape))
+    assert found is None or (found.alpha > 0.5).mean() < 0.35
+    assert object_in(plain[:, :8, :8], np.ones((8, 8), bool), Hints.none((8, 8))) is None
     dark = image.copy()
     shade = np.zeros_like(there)
     shade[10:15, 18:28] = True
     dark[:, shade] = 0.05
-    without = alpha_of(dark, np.ones_like(there), shade)
+    hints = Hints(shade, np.zeros_like(shade))
+    without = object_in(dark, np.ones_like(there), hints).alpha
     assert (without > 0.5)[shade].mean() < 0.1 and (without > 0.5)[there].mean() > 0.9
 
 

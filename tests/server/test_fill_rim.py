@@ -27,8 +27,13 @@ def test_an_edge_is_softened_within_a_pixel_and_where_it_is_asked_for():
     image, inside = halves(1.0)
     top = np.zeros_like(inside)
     top[:30] = True
-    soft = rim.softened(image, inside, top)
+    known = np.ones_like(inside)
+    soft = rim.softened(image, known, inside, top)
     changed = (soft != image).any(axis=0)
     assert changed[:29, 29:31].all() and not changed[30:].any()
     assert not changed[:, :28].any() and not changed[:, 32:].any()
     assert -0.3 < soft[0, 10, 29] < soft[0, 10, 30] < 0.7
+    known[8:13, :28] = False
+    image[:, ~known] = -40.0  # nodata
+    soft = rim.softened(image, known, inside, top)
+    assert soft[:, known].min() >= -0.301

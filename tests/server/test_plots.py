@@ -10,7 +10,8 @@ from landbrush.server.editing.path import Job
 from landbrush.server.editing.tries import edit_well
 from landbrush.server.ground.errors import CannotEdit
 from landbrush.server.operators.ground import Ground
-from landbrush.server.operators.plots import HOUSES, PARKING, VINES, Plots, frames, lay_out
+from landbrush.server.operators.on_plan import frames
+from landbrush.server.operators.plots import HOUSES, PARKING, VINES, Plots, lay_out
 from landbrush.server.raster.rasters import Rasters
 from scipy import ndimage
 
