@@ -351,7 +351,9 @@ def assess(
     measured = [part.quality for part in parts if part.quality is not None]
     word = work.plan.word
     agreement = None
-    if land_cover.is_known(word):
+    # Of a polygon in which a few things alone were meant, the rest does not look like the word.
+    named = named_class(work.plan, work.gsd_m, work.source.layer.roles.names)
+    if land_cover.is_known(word) and not named:
         with opened(draft) as written:
             layer = Layer.of(written, work.plan.request.band_roles)
             network = work.plan.editor.models.scene_words

@@ -17,6 +17,7 @@ from .operator import COLOURLESS, ENGINE, OperatorEditor
 COARSEST_M = {operator.PARKING: 1.0, operator.HOUSES: 1.2, operator.VINES: 0.8}
 """Ground size of a pixel from which on bays, roofs or rows no longer show."""
 
+COUNTED = {operator.PARKING: "bays", operator.HOUSES: "houses", operator.VINES: "rows"}
 MOST_M2 = 500_000.0
 """Ground that is laid out at once: some 10,000 cars."""
 
@@ -54,19 +55,23 @@ class PlotsEditor(OperatorEditor[operator.Plots]):
                 "laid out at once. Take a smaller polygon."
             )
         done = operator.lay_out(ground, options, seed)
-        return done.image, {"counts": {"laid_out": done.count}}
+        return done.image, {"counts": {COUNTED[options.thing]: done.count}}
 
     def summary(self, facts: Mapping[str, Any]) -> Sequence[str]:
         """How much was laid out; raises CannotEdit where there was room for nothing."""
         if "counts" not in facts:
             return ()
-        count = facts["counts"]["laid_out"]
-        if not count:
+        bays, houses, rows = (facts["counts"].get(name, 0) for name in COUNTED.values())
+        if not (bays or houses or rows):
             raise CannotEdit(
                 "There is no room in the polygon for what is laid out: a bay takes 2.5 m by 5.2 m, "
                 "a plot 17 m by about 20 m, a row of vines 2.3 m. Draw it larger."
             )
-        return (f"Laid out by plan: {count:,} bays, houses or rows.",)
+        if bays:
+            return (f"{bays:,} bays were laid out.",)
+        if houses:
+            return (f"{houses:,} houses were laid out.",)
+        return (f"{rows:,} rows of vines were laid out.",)
 
     def apply(self, ground: Ground, scene: Scene, options: operator.Plots, seed: int) -> np.ndarray:
         """The image (C, H, W) with it."""

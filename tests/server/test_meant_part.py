@@ -98,6 +98,17 @@ def test_each_polygon_is_decided_by_itself():
     assert len(said) == 1
 
 
+def test_a_part_of_the_polygon_is_not_judged_by_all_of_it(tmp_path):
+    """Trees among houses that became grass leave houses, which look like no meadow."""
+    rng = np.random.default_rng(3)
+    values = np.array([0.3, 0.42, 0.24])[:, None, None] + 0.01 * rng.standard_normal((3, 200, 200))
+    values[:, 90:104, 90:104] = np.array([0.12, 0.18, 0.1])[:, None, None]
+    path = write(tmp_path / "one.tif", in_type(values, "uint8"))
+    body = {"polygons": {"geometry": ring(path, square(85, 85, 109, 109))}}
+    named = made(path, tmp_path / "named", "auto", prompt="turn the trees into grass", **body)
+    assert named["quality"]["scene_agreement"] is None
+
+
 @pytest.mark.skipif(not PARK.is_file(), reason=f"needs {PARK}")
 def test_cars_go_and_the_trees_between_them_stay(tmp_path):
     body = {"polygons": {"geometry": ring(PARK, square(60, 60, 200, 200))}}

@@ -114,6 +114,7 @@ def test_words_get_a_plan_where_the_layer_shows_nothing_of_the_kind(editors, tmp
 
     park = well("park", "a car park")
     assert park.editor == "plots" and any("by plan" in note for note in park.notes)
+    assert any(note.endswith(" bays were laid out.") for note in park.notes)
     panels = well("panels", "solar farm")
     assert panels.editor == "rows" and panels.options["thing"] == "solar panels"
     chosen = well("chosen", "somewhere to put it", "parking")
