@@ -45,6 +45,9 @@ FRAMES_M = 0.22
 """Depth of a row of panels seen from above; width of a module; length of a table; height of its
 upper edge; and the pixel from which on frames no longer show."""
 KEEP_OFF = ("roof", "water")
+STREETS = ("paved", "vehicle")
+A_YARD = 0.6
+"""Share of paved ground in a polygon from which on it is a yard that things are to stand on."""
 OFF = 0.5
 FEWEST_GREEN = 60
 LEAF = {"red": 0.20, "green": 0.27, "blue": 0.15, "nir": 0.52, "swir1": 0.22, "swir2": 0.12}
@@ -159,6 +162,15 @@ def axis_of(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return middle, longest / max(float(np.hypot(*longest)), 1e-6)
 
 
+def _kept_off(ground: Ground, how: Rows) -> np.ndarray:
+    """Where nothing is set (H, W, bool): on roofs and water, and on streets, unless what was drawn
+    is a street or a yard itself."""
+    off = ground.cover.share(*KEEP_OFF) > OFF
+    streets = ground.cover.share(*STREETS) > OFF
+    paved = bool(ground.mask.any()) and float(streets[ground.mask].mean()) > A_YARD
+    return off if paved or how.layout == MIDDLE else off | streets
+
+
 def _spaces(how: Rows) -> tuple[float, float]:
     """From thing to thing, and from row to row, in metres."""
     return how.spacing_m or SPACING_M[how.thing], how.row_m or ROW_M[how.thing]
@@ -178,7 +190,7 @@ def _places(ground: Ground, how: Rows, rng: np.random.Generator) -> list[tuple[f
     spacing, row_m = (value / ground.gsd_m for value in _spaces(how))
     parts, _ = ndimage.label(ground.mask)
     found = []
-    off = ground.cover.share(*KEEP_OFF) > OFF
+    off = _kept_off(ground, how)
     loose = how.irregular if how.layout != SCATTERED else max(how.irregular, 0.9)
     for number, box in enumerate(ndimage.find_objects(parts), 1):
         own = parts[box] == number
@@ -346,7 +358,7 @@ def _panels(ground: Ground, how: Rows, light: Light, seed: int) -> SetOut:
     frames = np.zeros(ground.mask.shape, np.float32)
     count = 0
     parts, _ = ndimage.label(ground.mask)
-    free = ground.cover.share(*KEEP_OFF) < OFF
+    free = ~_kept_off(ground, how)
     fine = float(np.clip((FRAMES_M - ground.gsd_m) / 0.1, 0, 1))
     for number, box in enumerate(ndimage.find_objects(parts), 1):
         own = parts[box] == number

@@ -226,3 +226,20 @@ def test_counts_of_windows_are_summed_and_none_at_all_is_refused(editors):
     assert editor.summary({"counts": {"set_out": 3}}) == ()
     with pytest.raises(CannotEdit, match="no room in the polygon"):
         editor.summary({"counts": {"set_out": 0}})
+
+
+@pytest.mark.parametrize("thing", [rows.TREES, rows.PANELS])
+@pytest.mark.parametrize("whole", [False, True])
+def test_nothing_stands_in_a_street_unless_that_was_drawn(thing, whole):
+    road = town()[2]
+    where = (slice(112, 128) if whole else slice(70, 150), slice(20, 220))
+    ground = lawn(mask=where)
+    made = rows.set_out(ground, rows.Rows(thing=thing, irregular=0.0), 3)
+    if thing == rows.TREES:
+        places = rows._places(ground, rows.Rows(irregular=0.0), np.random.default_rng(3))
+        assert places and any(road[round(row), round(col)] for row, col in places) == whole
+    else:
+        dark = (made.image.max(axis=0) < 0.33) & ground.mask & ~town()[3]
+        assert (dark & road).any() == whole and dark.any()
+    along = rows._places(ground, rows.Rows(layout=rows.MIDDLE), np.random.default_rng(3))
+    assert along, "the middle of a street that is drawn is what is asked for"
