@@ -55,6 +55,27 @@ FRAGMENTS = (
     *("explosion", "tsunami", "asphalt", "bare", "cleared", "snowed in", "tracked"),
 )
 """Words that fill places of sentences."""
+CHOICES = (
+    *("orchard", "vineyard", "golf course", "baseball field", "tennis court", "sports pitch"),
+    *("dense housing", "scattered houses", "mobile homes", "housing estate", "warehouse"),
+    *("commercial buildings", "storage tanks", "aircraft", "marina", "desert", "landslide"),
+    *("construction site", "freeway", "overpass", "road crossing", "runway", "solar roof"),
+    *("rubble", "layer, then library", "layer", "library", "what stands out"),
+    *("all that is drawn", "the object alone", "gradients", "patch diffusion", "new content"),
+    *("same layout", "style", "exemplars", "automatic", "closed form", "learned", "templates"),
+    *("language model", "endpoint", "none", "copied content", "finest scale", "fast"),
+    *("published", "autumn leaves", "leafless trees", "drought", "fresh green", "low water"),
+    *("either", "the elevation model's zero", "the lowest ground", "as in the layer", "clear"),
+    *("muddy", "swimming pool", "solar panels", "the exemplar", "rows", "along the middle"),
+    *("scattered", "car park", "houses", "vines", "paper", "flood", "wildfire", "volcano"),
+    *("growth", "season", "report: volcano", "report: tornado", "report: wildfire"),
+    *("report: hurricane", "report: earthquake without damage", "report: tsunami", "minor"),
+    *("major", "destroyed", "as the preset", "words and what stays", "vision-language model"),
+    *("kept", "from the image", "Ultra-high precision resolution"),
+    *("High precision resolution", "Medium precision resolution", "Low precision resolution"),
+)
+"""What an option can be set to, where that is words; a test of the server holds it to what editors
+declare."""
 COMPOSED = (
     "{0} in place of {1}",
     "{0} (low severity)",
@@ -157,7 +178,7 @@ def of_editors() -> Iterator[str]:
 
 def all_sentences() -> list[str]:
     """Each once, in alphabetical order."""
-    found = {*of_editors(), *FRAGMENTS, *COMPOSED}
+    found = {*of_editors(), *FRAGMENTS, *CHOICES, *COMPOSED}
     for room in ROOMS:
         for path in sorted((SERVER / room).rglob("*.py")):
             if not path.relative_to(SERVER).as_posix().startswith(UNTOLD):

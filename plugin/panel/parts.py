@@ -57,6 +57,8 @@ class PartsLine(Wrapped):
                 said = tr("yes") if value else tr("no")
             elif isinstance(value, float):
                 said = f"{value:g}"
+            elif option.choices and value:
+                said = told(str(value))
             else:
                 said = str(value) or "–"
             unit = f" {option.unit}" if option.unit else ""

@@ -132,8 +132,9 @@ class OptionsForm(QWidget):
             field.setChecked(bool(option.default))
         elif option.type == "string" and option.choices:
             field = QComboBox()
-            field.addItems(list(option.choices))
-            field.setCurrentText(str(option.default))
+            for choice in option.choices:
+                field.addItem(told(choice), choice)
+            _choose(field, option.default)
         elif option.type == "string":
             field = QLineEdit(str(option.default))
         else:
@@ -166,7 +167,7 @@ class OptionsForm(QWidget):
             if isinstance(field, QCheckBox):
                 value = field.isChecked()
             elif isinstance(field, QComboBox):
-                value = field.currentText()
+                value = field.currentData()
             elif isinstance(field, QLineEdit):
                 value = field.text()
             else:
@@ -188,11 +189,18 @@ class OptionsForm(QWidget):
             if isinstance(field, QCheckBox):
                 field.setChecked(bool(value))
             elif isinstance(field, QComboBox):
-                field.setCurrentText(str(value))
+                _choose(field, value)
             elif isinstance(field, QLineEdit):
                 field.setText(str(value))
             else:
                 field.setValue(int(value) if isinstance(field, QSpinBox) else float(value))
+
+
+def _choose(field, value):
+    """Select what stands for a value of an option; one that it does not have changes nothing."""
+    at = field.findData(str(value))
+    if at >= 0:
+        field.setCurrentIndex(at)
 
 
 class FoundList(QListWidget):

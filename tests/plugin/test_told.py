@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from landbrush.plugin import told
+from landbrush.plugin import told, translated
 
 LANGUAGES = ("de", "fr", "es", "zh")
 
@@ -88,3 +88,28 @@ def test_real_sentences_in_every_language(language):
     ):
         found = told.in_language(text, language)
         assert found != text and "{" not in found, (language, text, found)
+
+
+NAMES = {"DDIM", "DDPM", "DPM++ 2M", "DPM++ 2M Karras", "Euler", "Euler ancestral", "PNDM"} | {
+    *("flow Euler", "float32", "bfloat16", "float16", "32", "64", "96", "160", "")
+}
+"""Values of options that are the same in every language."""
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_values_of_options_are_translated(code, tmp_path):
+    from landbrush.server.editors.models import Models
+    from landbrush.server.editors.registry import Editors
+
+    options = [one for editor in Editors(Models(tmp_path)).described() for one in editor.options]
+    words = {word for option in options for word in option.choices} - NAMES
+    assert len(words) > 80
+    catalogue = translated.catalogue(code)
+    missing = {
+        word
+        for word in words
+        if told.in_language(word, code) == word
+        and word not in catalogue
+        and word not in told._sentences(code)[0]
+    }
+    assert not missing

@@ -1,8 +1,10 @@
 """The panel in the languages of the catalogues: said in them, and still narrow enough."""
 
 import pytest
-from landbrush.plugin import translated
+from landbrush.plugin import told, translated
 from landbrush.plugin.panel.dock import LandbrushDock
+from landbrush.plugin.panel.widgets import OptionsForm
+from landbrush.server.contract.editors import Option
 from qgis.core import QgsApplication, QgsSettings
 from test_panel import LOW, NARROW, inside, shown
 
@@ -53,3 +55,22 @@ def test_the_language_is_that_of_qgis():
     finally:
         settings.setValue("locale/overrideFlag", before[0] or False)
         settings.setValue("locale/userLocale", before[1] or "")
+
+
+def test_values_of_options_are_read_in_it_and_sent_as_they_are(monkeypatch, qgis_app):
+    monkeypatch.setattr(told, "language", lambda: "de")
+    roads = Option(
+        "roads", "string", "tracked", "Roads", choices=("snowed in", "tracked", "cleared")
+    )
+    form = OptionsForm()
+    form.show_options((roads,))
+    field = form.fields["roads"][1]
+    assert [field.itemText(at) for at in range(3)] == ["eingeschneit", "mit Spuren", "geräumt"]
+    assert form.values() == {}
+    field.setCurrentIndex(2)
+    assert form.values() == {"roads": "cleared"}
+    form.set_values({"roads": "snowed in"})
+    assert field.currentText() == "eingeschneit" and form.values() == {"roads": "snowed in"}
+    form.set_values({"roads": "none of these"})
+    assert form.values() == {"roads": "snowed in"}, "what it does not have changes nothing"
+    form.deleteLater()
