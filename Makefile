@@ -2,7 +2,7 @@
 PY = .venv/bin/python
 BUILD = build/landbrush
 
-.PHONY: demo demo-desktop demo-first-edit bench-queue test test-fast test-server test-qgis run lint types imports scan package wheelhouse bench bench-single-image bench-ground bench-words bench-remove bench-noisy bench-came bench-start demo-models demo-mmm demo-evaluate bench-evaluate attack bench-sandbox sbom licences install lock release clean
+.PHONY: demo demo-desktop demo-first-edit bench-queue test test-fast test-server test-qgis test-other-qgis run lint types imports scan package wheelhouse bench bench-single-image bench-ground bench-words bench-remove bench-noisy bench-came bench-start demo-models demo-mmm demo-evaluate bench-evaluate attack bench-sandbox sbom licences install lock release clean
 
 demo:        ## the main job on a real image inside the QGIS desktop (RASTER= PROMPT= POLYGONS= for your own)
 	scripts/demo.sh
@@ -22,6 +22,9 @@ test-qgis: install package ## inside real QGIS: offscreen, qgis_process, and the
 	scripts/install-qgis.sh $(or $(QGIS_SUITE),any)
 	scripts/install-qgis-tests.sh
 	scripts/test-qgis.sh
+
+test-other-qgis: install ## the same in the QGIS of another Debian, in a folder of its own: make test-other-qgis SUITE=bookworm|trixie|forky (root, debootstrap)
+	scripts/test-other-qgis.sh $(or $(SUITE),bookworm) -n auto --dist loadfile tests/qgis
 
 run: install ## QGIS on your screen with the plugin and its server
 	scripts/install-qgis.sh $(or $(QGIS_SUITE),any)

@@ -1,6 +1,7 @@
 """What the user's own layers tell of the ground: footprints, roads, woods, water."""
 
 from qgis.core import (
+    Qgis,
     QgsCoordinateTransform,
     QgsCsException,
     QgsFeatureRequest,
@@ -65,7 +66,7 @@ class KnownLayer:
     def read(self):
         """The polygons near the edit (QgsGeometry in the raster layer's CRS); lines as wide as a
         street; None where there are none. Raises PluginError where there are too many."""
-        back = QgsCoordinateTransform.TransformDirection.ReverseTransform
+        back = Qgis.TransformDirection.Reverse
         try:
             there = self._change.transformBoundingBox(self._box, back)
         except QgsCsException:

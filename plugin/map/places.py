@@ -3,6 +3,7 @@
 import json
 
 from qgis.core import (
+    Qgis,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsCsException,
@@ -133,7 +134,7 @@ def _around(geometries, globe, metres):
             wide.append(near)
     found = QgsGeometry.unaryUnion(wide) if wide else QgsGeometry()
     if not found.isEmpty():
-        found.transform(there, QgsCoordinateTransform.TransformDirection.ReverseTransform)
+        found.transform(there, Qgis.TransformDirection.Reverse)
     return found
 
 

@@ -118,7 +118,9 @@ class IsSyntheticAlgorithm(AskingAlgorithm):
             return ""
         if found.area is not None:
             feature = QgsFeature(fields)
-            geometry = QgsJsonUtils.geometryFromGeoJson(json.dumps(found.area))
+            # geometryFromGeoJson is younger than the oldest QGIS that this runs in.
+            area = {"type": "Feature", "geometry": found.area, "properties": {}}
+            geometry = QgsJsonUtils.stringToFeatureList(json.dumps(area))[0].geometry()
             geometry.convertToMultiType()
             feature.setGeometry(geometry)
             editors = ", ".join(edit.get("editor", "?") for edit in found.edits)

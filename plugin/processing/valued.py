@@ -58,7 +58,7 @@ class AreasOfValuesAlgorithm(LandbrushAlgorithm):
     def initAlgorithm(self, config=None) -> None:
         """A raster, its band, the values; polygons."""
         self.addParameter(QgsProcessingParameterRasterLayer("INPUT", tr("Raster layer")))
-        self.addParameter(QgsProcessingParameterBand("BAND", tr("Band"), 1, "INPUT"))
+        self.addParameter(QgsProcessingParameterBand("BAND", tr("Band"), 1, "INPUT", optional=True))
         self.addParameter(QgsProcessingParameterString("VALUES", tr("Values")))
         self.addParameter(
             QgsProcessingParameterExtent("EXTENT", tr("Only inside this extent"), optional=True)
@@ -102,7 +102,7 @@ class AreasOfValuesAlgorithm(LandbrushAlgorithm):
             )
         found = ValuedGround(
             layer,
-            self.parameterAsInt(parameters, "BAND", context),
+            self.parameterAsInt(parameters, "BAND", context) or 1,
             ranges,
             None if box.isEmpty() else box,
         ).read(feedback)

@@ -64,15 +64,14 @@ def offered(
     seen = np.zeros((len(shifts), len(rows)), bool)
     usable = np.zeros_like(seen)
     pixels = np.moveaxis(level.image, 0, 2)
+    edge = _Edge.of(pixels, known, rows[at_rim], cols[at_rim])
     for number, (down, across) in enumerate(shifts):
         inside, at = clipped(hole.shape, rows + down, cols + across)
         values[number] = pixels[at]
         seen[number] = inside & known[at]
         usable[number] = inside & level.usable[at]
         if len(at_rim):
-            near = (rows[at_rim], cols[at_rim])
-            apart = _rim(pixels, known, near, (int(down), int(across)))
-            rim[number, at_rim] = 2 * beside[at_rim] * apart
+            rim[number, at_rim] = 2 * beside[at_rim] * edge.apart(int(down), int(across))
     number_of = np.full(hole.shape, -1, np.int64)
     number_of[rows, cols] = np.arange(len(rows))
     pairs = []
@@ -91,7 +90,12 @@ def clipped(
     """Which places lie in the picture, and the places, moved into it."""
     height, width = shape
     inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
-    return inside, (np.clip(rows, 0, height - 1), np.clip(cols, 0, width - 1))
+    # Half the time of np.clip, which looks up the limits of whole numbers at each call.
+    at = (
+        np.minimum(np.maximum(rows, 0), height - 1),
+        np.minimum(np.maximum(cols, 0), width - 1),
+    )
+    return inside, at
 
 
 def _known_beside(hole: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -101,24 +105,35 @@ def _known_beside(hole: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.where(hole, count, 0)
 
 
-def _rim(
-    pixels: np.ndarray,
-    known: np.ndarray,
-    near: tuple[np.ndarray, np.ndarray],
-    shift: tuple[int, int],
-) -> np.ndarray:
-    """For pixels at the hole's edge, how much a shift differs from the true ground around them."""
-    total = np.zeros(len(near[0]), np.float32)
-    count = np.zeros(len(near[0]), np.float32)
-    for down in range(-RIM, RIM + 1):
-        for across in range(-RIM, RIM + 1):
-            inside, at = clipped(known.shape, near[0] + down, near[1] + across)
-            has = inside & known[at]
-            there, source = clipped(known.shape, at[0] + shift[0], at[1] + shift[1])
-            apart = np.abs(pixels[source] - pixels[at]).mean(axis=1)
-            total += has * np.where(there & known[source], apart, UNKNOWN)
-            count += has
-    return total / np.maximum(count, 1)
+@dataclass(frozen=True)
+class _Edge:
+    """What lies around n pixels at a hole's edge. `pixels` (H, W, C), `known` (H, W): of the whole
+    picture. `rows`, `cols` (m, n): the m places around each, within the picture. `has` (m, n):
+    whether true ground is there. `own` (m, n, C): its values."""
+
+    pixels: np.ndarray
+    known: np.ndarray
+    rows: np.ndarray
+    cols: np.ndarray
+    has: np.ndarray
+    own: np.ndarray
+
+    @classmethod
+    def of(
+        cls, pixels: np.ndarray, known: np.ndarray, rows: np.ndarray, cols: np.ndarray
+    ) -> _Edge:
+        """Around those pixels."""
+        down, across = np.mgrid[-RIM : RIM + 1, -RIM : RIM + 1].reshape(2, -1, 1)
+        inside, at = clipped(known.shape, rows + down, cols + across)
+        return cls(pixels, known, *at, inside & known[at], pixels[at])
+
+    def apart(self, down: int, across: int) -> np.ndarray:
+        """How much a shift differs from the true ground around each of the pixels (n,)."""
+        there, source = clipped(self.known.shape, self.rows + down, self.cols + across)
+        apart = np.abs(self.pixels[source] - self.own).mean(axis=2)
+        told = self.has * np.where(there & self.known[source], apart, np.float32(UNKNOWN))
+        count = self.has.sum(axis=0, dtype=np.float32)
+        return told.sum(axis=0, dtype=np.float32) / np.maximum(count, 1)
 
 
 def start(seen: Offered) -> np.ndarray:

@@ -78,8 +78,8 @@ class _Seams:
 
     def _at(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         height, width = self.field.bank.ok.shape
-        rows = np.clip(rows, 0, height - 1)
-        cols = np.clip(cols, 0, width - 1)
+        rows = np.minimum(np.maximum(rows, 0), height - 1)
+        cols = np.minimum(np.maximum(cols, 0), width - 1)
         return self.pixels[rows * width + cols]
 
     def cost(self, slots: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:

@@ -172,11 +172,26 @@ def _nearest(
     norms = np.einsum("nd,nd->n", bank, bank)
     best = np.zeros(len(features), np.float32)
     source = np.zeros(len(features), np.int64)
+    numbers = _numbers(at, places)
+    around = np.arange(1 - PATCH, PATCH)
     for start in range(0, len(features), 512):
         part = slice(start, start + 512)
         distance = norms - 2 * features[part] @ bank.T
-        near = np.abs(places - at[part, None]).max(axis=2) < PATCH
-        distance[near] = np.inf
+        rows = at[part, 0, None, None] + around[:, None] + PATCH
+        cols = at[part, 1, None, None] + around + PATCH
+        overlapping = numbers[rows, cols].reshape(len(distance), -1)
+        row, which = np.nonzero(overlapping >= 0)
+        distance[row, overlapping[row, which]] = np.inf
         source[part] = distance.argmin(axis=1)
-        best[part] = distance.min(axis=1) + np.einsum("nd,nd->n", features[part], features[part])
+        least = distance[np.arange(len(distance)), source[part]]
+        best[part] = least + np.einsum("nd,nd->n", features[part], features[part])
     return np.sqrt(np.maximum(best, 0)), source
+
+
+def _numbers(at: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """A map with the number of each of the places (n, 2), else -1, and PATCH pixels around what
+    is asked about."""
+    height, width = np.maximum(at.max(axis=0), places.max(axis=0)) + 1 + 2 * PATCH
+    numbers = np.full((height, width), -1)
+    numbers[places[:, 0] + PATCH, places[:, 1] + PATCH] = np.arange(len(places))
+    return numbers
