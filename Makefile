@@ -2,7 +2,7 @@
 PY = .venv/bin/python
 BUILD = build/landbrush
 
-.PHONY: demo demo-desktop demo-first-edit bench-queue test test-fast test-server test-qgis test-other-qgis run lint types imports scan package wheelhouse bench bench-single-image bench-ground bench-words bench-remove bench-noisy bench-came bench-start demo-models demo-mmm demo-evaluate bench-evaluate attack bench-sandbox sbom licences install lock release clean
+.PHONY: demo demo-desktop demo-first-edit bench-queue bench-many test test-fast test-server test-qgis test-other-qgis run lint types imports scan package wheelhouse bench bench-single-image bench-ground bench-words bench-remove bench-noisy bench-came bench-start demo-models demo-mmm demo-evaluate bench-evaluate attack bench-sandbox sbom licences install lock release clean
 
 demo:        ## the main job on a real image inside the QGIS desktop (RASTER= PROMPT= POLYGONS= for your own)
 	scripts/demo.sh

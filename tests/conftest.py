@@ -34,3 +34,9 @@ def pytest_runtest_logreport(report):
         crash = getattr(report.longrepr, "reprcrash", None)
         said = (crash.message if crash else str(report.longrepr)).strip().splitlines()
         print(f"\nFAILED in {report.when}: {report.nodeid}: {said[0] if said else ''}", flush=True)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """One more than there are cores: tests of servers wait for them a good part of the time."""
+    return (os.cpu_count() or 1) + 1

@@ -14,7 +14,6 @@ from ..editors.models import Models
 from ..ground.errors import NotFoundInLayer
 from ..library.chips import SIDES, Chip, shipped_picture
 from ..library.fitting import Surroundings, fitted
-from ..library.keeping import exemplar_of, understood
 from ..library.shelf import fitting
 from ..raster.bands import Stretch, stretch_of
 from ..raster.grid import Box
@@ -23,6 +22,7 @@ from ..scene.parse import Parse
 from ..synthesis.nearest import filled
 from .cuts import Cut, Cuts
 from .ground_size import size_of_picture
+from .keeping import exemplar_of, understood
 from .source import Source
 
 SEEN_M = 120.0

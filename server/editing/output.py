@@ -1,5 +1,5 @@
 """What an edit is written on: the layer itself, the layer with further bands, or a layer of its own
-on the same grid."""
+on the same grid. Its bands' stretch is chosen here, and undone (`lay_back`)."""
 
 from __future__ import annotations
 

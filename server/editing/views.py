@@ -1,5 +1,6 @@
-"""What an editor sees of a layer, and how its edit goes back into the layer's bands: all data
-bands, the colours alone, or radar or near infrared alone."""
+"""What an editor sees of a layer, and how its edit goes back among the layer's bands, still
+stretched (`output.lay_back` makes native values of them): all data bands, the colours alone, or
+radar or near infrared alone."""
 
 from __future__ import annotations
 

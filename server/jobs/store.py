@@ -305,8 +305,9 @@ class JobStore:
             self._unmarked.add(folder.name)
 
     def dismiss(self, job_id: str) -> JobInfo:
-        """Stop a queued or running job, or drop what an ended one left; twice is as good as
-        once."""
+        """Stop a queued or running job, or drop what an ended one left; twice is as good as once.
+        The mark is seen between steps (`workers/tasks`); who does not see it is ended
+        (`workers/process`)."""
         with self.lock:
             folder = self.folder(job_id)
             info = self._look(folder)

@@ -171,12 +171,15 @@ class PatchDenoiser:
         squares = (self.keys**2).sum(axis=1)
         out = np.empty((len(queries), values.shape[1]), np.float32)
         for start in range(0, len(queries), 4096):
-            logits = (
-                signal * queries[start : start + 4096] @ self.keys.T - signal**2 * squares / 2
-            ) / noise**2 + self.prior
-            logits -= logits.max(axis=1, keepdims=True)
-            weights = np.exp(logits)
-            out[start : start + 4096] = (weights / weights.sum(axis=1, keepdims=True)) @ values
+            # In place: what is as large as all pairs is the time that it takes to go through it.
+            weights = signal * queries[start : start + 4096] @ self.keys.T
+            weights -= signal**2 * squares / 2
+            weights /= noise**2
+            weights += self.prior
+            weights -= weights.max(axis=1, keepdims=True)
+            np.exp(weights, out=weights)
+            weights /= weights.sum(axis=1, keepdims=True)
+            out[start : start + 4096] = weights @ values
         return out
 
     def _attention(self, queries: np.ndarray, signal: float, noise: float) -> np.ndarray:

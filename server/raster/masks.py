@@ -1,4 +1,5 @@
-"""Polygons on the pixel grid: reprojected, clipped, rasterised, grouped into windows.
+"""Polygons on the pixel grid: rasterised, widened, less what is protected (`polygons` brings them
+into pixels, `placing` into windows).
 
 Everything happens in pixel coordinates (column, row of the raster), so rotated,
 sheared and south-up grids need no special case.

@@ -119,9 +119,7 @@ class _Edge:
     own: np.ndarray
 
     @classmethod
-    def of(
-        cls, pixels: np.ndarray, known: np.ndarray, rows: np.ndarray, cols: np.ndarray
-    ) -> _Edge:
+    def of(cls, pixels: np.ndarray, known: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> _Edge:
         """Around those pixels."""
         down, across = np.mgrid[-RIM : RIM + 1, -RIM : RIM + 1].reshape(2, -1, 1)
         inside, at = clipped(known.shape, rows + down, cols + across)

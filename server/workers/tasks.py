@@ -36,6 +36,7 @@ from ..contract.words import (
     SearchResult,
 )
 from ..editing.flatten import flatten
+from ..editing.keeping import kept
 from ..editing.path import Job as EditJob
 from ..editing.tries import edit_well
 from ..editors.models import Models
@@ -43,7 +44,6 @@ from ..editors.registry import Editors
 from ..experiments.compare import compared
 from ..ground.errors import BadRequest, Dismissed, RasterUnreadable
 from ..jobs.folder import is_dismissed, load_job
-from ..library.keeping import kept
 from ..raster import bundle, display, polygons
 from ..raster.bands import Layer
 from ..raster.display import Preview, write_picture

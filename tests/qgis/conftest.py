@@ -207,3 +207,9 @@ def polygons(tmp_path):
     path = tmp_path / "areas.geojson"
     path.write_text(json.dumps(BLOCK))
     return path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """One more than there are cores: tests of servers wait for them a good part of the time."""
+    return (os.cpu_count() or 1) + 1

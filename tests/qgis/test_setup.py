@@ -161,6 +161,7 @@ def python(home):
     return installer.python_of(home / "home" / "environment")
 
 
+@pytest.mark.skipif(BASE_PYTHON() is None, reason="no Python that the server runs on is installed")
 def test_from_an_index_file_by_file_with_true_bytes(made, index, helpers, monkeypatch):
     monkeypatch.setattr(installer, "base_python", BASE_PYTHON)
     error, told, seen = run(Setup(), helpers)

@@ -11,10 +11,10 @@ import pytest
 import rasterio
 from affine import Affine
 from landbrush.server.__main__ import main
+from landbrush.server.editing.keeping import own_picture
 from landbrush.server.editors.fill import LAYER, LIBRARY
 from landbrush.server.ground.errors import BadRequest
 from landbrush.server.library import chips, own, shelf
-from landbrush.server.library.keeping import own_picture
 from landbrush.server.words import land_cover
 from PIL import Image
 from rasterio.enums import ColorInterp

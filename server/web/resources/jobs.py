@@ -83,7 +83,7 @@ def job(job_id: str) -> Response:
 
 @resource.serves(DISMISS)
 def dismiss(job_id: str) -> Response:
-    """Stop a job within one step, or drop what an ended one left."""
+    """Stop a job, within one step or by ending its worker, or drop what an ended one left."""
     return described(services().store.dismiss(job_id))
 
 

@@ -18,6 +18,9 @@ from ..contract.requests import Polygons
 from ..editors.models import Models
 from ..ground.errors import BadRequest
 from ..ground.files import whole_file, write_json
+from ..library import own
+from ..library.chips import SIDES, Chip, shipped_picture, tones_of
+from ..library.fitting import Exemplar
 from ..operators.ground import Ground
 from ..raster.bands import Layer, stretch_of
 from ..raster.grid import Box
@@ -26,9 +29,6 @@ from ..raster.polygons import pixel_polygons
 from ..raster.raster import Block, opened, read_window
 from ..scene.parse import Parse
 from ..synthesis.nearest import filled
-from . import own
-from .chips import SIDES, Chip, shipped_picture, tones_of
-from .fitting import Exemplar
 
 MOST_PX = 1024
 LONGEST_PX = 1400
