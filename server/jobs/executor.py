@@ -106,7 +106,7 @@ class Runner:
         counted(folder, STARTS)
         info = replace(info, status=RUNNING, started=now(), message="", step=0, steps=0, position=0)
         self.store.put(info)
-        progress = _Progress(self.store, info)
+        progress = _JobProgress(self.store, info)
         ended = self._outcome(folder, progress)
         if self._closed and ended.status != SUCCESSFUL:
             return  # its worker was ended with the server
@@ -119,7 +119,7 @@ class Runner:
         if progress.is_dismissed():  # perhaps while the worker wrote its last
             self.store.clear(job_id)
 
-    def _outcome(self, folder: Path, progress: _Progress) -> JobInfo:
+    def _outcome(self, folder: Path, progress: _JobProgress) -> JobInfo:
         """What became of an edit: the state to keep."""
 
         def hear(told: dict[str, Any]) -> None:
@@ -209,7 +209,7 @@ def _after_loss(folder: Path, info: JobInfo, loss: Lost) -> JobInfo:
     )
 
 
-class _Progress:
+class _JobProgress:
     """Keeps a job's progress in its status."""
 
     def __init__(self, store: JobStore, info: JobInfo) -> None:

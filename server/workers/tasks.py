@@ -114,7 +114,7 @@ def desk_of(start: Start, line: Connection) -> Desk:
     return Desk(Editors(models), roots, home / "uploads", lambda told: messages.send(line, told))
 
 
-class _Progress:
+class _WorkerProgress:
     """Tells how far an edit has come, and stops it where its job was dismissed."""
 
     def __init__(self, desk: Desk, folder: Path) -> None:
@@ -150,7 +150,7 @@ def _edit(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
         files = replace(files, roots=files.allowed(desk.roots, desk.uploads))
     asked = EditJob(job.request, job.process_id, files)
     with _alone(folder):
-        manifest = edit_well(asked, desk.editors, folder, _Progress(desk, folder))
+        manifest = edit_well(asked, desk.editors, folder, _WorkerProgress(desk, folder))
     return manifest.report().to_json()
 
 
@@ -170,7 +170,7 @@ def _edit_file(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     asked = EditJob(
         EditRequest.from_json(given["request"]), given["process"], Rasters.of(given, desk.roots)
     )
-    return edit_well(asked, desk.editors, folder, _Progress(desk, folder)).to_json()
+    return edit_well(asked, desk.editors, folder, _WorkerProgress(desk, folder)).to_json()
 
 
 def _admit(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
