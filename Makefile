@@ -72,7 +72,7 @@ demo-first-edit: install package ## from the zip to a first edit in a fresh prof
 	scripts/install-qgis.sh $(or $(QGIS_SUITE),any)
 	scripts/first-edit.sh
 
-demo-desktop: install package ## a planner's day by mouse and keys in QGIS: figures, pictures in demo/day (QUICK=1: English alone)
+demo-desktop: install package ## a planner's day by mouse and keys in QGIS: figures, pictures in demo/day (QUICK=1: English alone, without the dark look)
 	scripts/day.sh
 
 bench: install ## every figure on a line of its own

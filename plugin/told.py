@@ -15,6 +15,8 @@ ENDS = re.compile(r"((?<=[.!?])\s+(?=[A-Z{'\"]))")
 PLACE = re.compile(r"\{(\d+)\}")
 DEEPEST = 3
 """So often what fills a place may hold a sentence with places itself."""
+STOPS = {"zh": "。"}
+"""What ends a sentence, where it is no full stop."""
 LONGEST = 4000
 """Characters of a text from which on it is nothing that a server says, but a file that it cites."""
 QUOTES = ("'", '"', "`")
@@ -31,17 +33,20 @@ def in_language(text: str, code: str, depth: int = 0) -> str:
     sentences = _sentences(code)
     if not sentences or not text.strip() or depth > DEEPEST or len(text) > LONGEST:
         return text
-    whole = _found(text, code, depth)
-    if whole is not None:
-        return whole
     parts = ENDS.split(text)
     if len(parts) == 1:
-        return text
-    found = [
-        part if number % 2 else _found(part, code, depth) or part
-        for number, part in enumerate(parts)
+        return _found(text, code, depth) or text
+    if text in sentences[0] or text in catalogue(code):
+        return _found(text, code, depth)
+    # Sentence by sentence first: a place at the end of one would swallow all that follow.
+    each = [
+        part if number % 2 else _found(part, code, depth) for number, part in enumerate(parts)
     ]
-    return "".join(found)
+    if None in each:
+        whole = _found(text, code, depth)
+        if whole is not None:
+            return whole
+    return "".join(part if found is None else found for part, found in zip(parts, each))
 
 
 def _found(text, code, depth):
@@ -59,7 +64,9 @@ def _found(text, code, depth):
                 for at, one in enumerate(values)
             ]
             return _filled(translation, found)
-    return None
+    # What is joined of words ends as a sentence does, and its words stand in the catalogue.
+    said = _found(text[:-1], code, depth) if text.endswith(".") else None
+    return None if said is None else said + (STOPS.get(code, "."))
 
 
 def _values(text, pieces):

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A planner's day in the real QGIS desktop on a virtual screen of 1366 x 768, then its first edit in
-# other languages and at twice the pixels (HiDPI 2); pictures and figures go to demo/day.
+# other languages, at twice the pixels (HiDPI 2) and in QGIS's dark look; pictures and figures go to demo/day.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$(pwd)/demo/day
@@ -27,6 +27,7 @@ if [ -z "${QUICK:-}" ]; then
     run german 1 de "überflutet bis zur Türschwelle" 1
     run chinese 1 zh "洪水淹没到门口" 1
     run hidpi 2 en "flooded to the doorsteps" 1
+    QGIS_THEME="Night Mapping" run dark 1 en "flooded to the doorsteps" 1
 fi
 .venv/bin/python scripts/strings.py --check | grep figure
 echo "pictures, a layout, a page with slider and a project are in demo/day/"

@@ -30,6 +30,8 @@ ask-to-delete-memory-layers=false
 fileVersion=2
 settings=true
 INI
+    # A look other than the default: "Night Mapping" is QGIS's dark one.
+    [ -z "${QGIS_THEME:-}" ] || printf '[UI]\nUITheme=%s\n' "$QGIS_THEME" >>"$profile/QGIS/QGIS3.ini"
 fi
 export LANDBRUSH_PYTHON=${LANDBRUSH_PYTHON:-$here/.venv/bin/python}
 export LANDBRUSH_HOME=${LANDBRUSH_HOME:-$folder/home}

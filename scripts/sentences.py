@@ -52,6 +52,7 @@ FRAGMENTS = (
     *("forest", "shrub", "grass", "farmland", "bare ground", "beach", "water", "water body"),
     *("housing", "residential", "industrial", "industry or commerce", "parking", "road", "solar"),
     *("vehicles", "trees", "snow", "fog", "damage", "tornado", "hurricane", "earthquake"),
+    *("German", "French", "Spanish", "Chinese"),
     *("explosion", "tsunami", "asphalt", "bare", "cleared", "snowed in", "tracked"),
 )
 """Words that fill places of sentences."""
@@ -82,6 +83,12 @@ COMPOSED = (
     "{0} (high severity)",
     "{0} - leave {1} alone (draw it under 'Leave as it is')",
     "Remove: {0}",
+    "Perhaps: {0}",
+    "Read as '{0}' ({1}).",
+    "Read as '{0}' ({1}; not read: {2}).",
+    "{0}, with tarpaulins",
+    "with tarpaulins",
+    "{0}, about {1} % of the buildings destroyed, {2} % damaged",
     "Damage by {0}",
     "Damage {0}",
     "Copy from a marked area of {0}",

@@ -1,6 +1,7 @@
 """What a server says is read in the user's language: whole sentences, with what differs in them."""
 
 import json
+import re
 
 import pytest
 from landbrush.plugin import told, translated
@@ -113,3 +114,34 @@ def test_values_of_options_are_translated(code, tmp_path):
         and word not in told._sentences(code)[0]
     }
     assert not missing
+
+
+ASKED = (
+    *("flooded to the doorsteps", "nieve", "überflutet bis zur Türschwelle", "洪水淹没到门口"),
+    *("30 % destroyed by an earthquake", "blue tarpaulins", "mud", "remove all cars", "spring"),
+    *("snow with cleared roads", "turn the pool into grass", "dense fog", "oil spill"),
+    *("flooded, protect the houses", "not flooded", "vineyard", "trees every 12 m", "tarps"),
+)
+ENGLISH = re.compile(r"\b(?:the|with|found|about|deep|damaged|above|please|else|away|Read)\b")
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_what_was_understood_of_words_is_read_in_the_language(code, tmp_path):
+    from landbrush.server.editors.models import Models
+
+    models = Models(tmp_path)
+    for prompt in ASKED:
+        understood = models.interpret(prompt).understood
+        said = told.in_language(understood, code)
+        quoted = re.sub(r"[„«“'‘][^„«»“”'’]*[“»”'’]", "", said)  # words of the user's stay
+        assert said != understood and not ENGLISH.search(quoted), (prompt, said)
+
+
+def test_several_sentences_of_joined_words(catalogue):
+    """A place at the end of a sentence would swallow what follows it."""
+    told._sentences("xx")[0]["water"] = "Wasser"
+    told._sentences("xx")[1].append((["Perhaps: ", ""], "Vielleicht: {0}"))
+    assert catalogue("Perhaps: water. Draw it larger.") == (
+        "Vielleicht: Wasser. Zeichnen Sie es größer."
+    )
+    assert catalogue("water.") == "Wasser." and catalogue("wine.") == "wine."

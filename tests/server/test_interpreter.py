@@ -113,6 +113,23 @@ def test_words_become_options(prompt, option, value):
     assert MODELS.interpret(prompt).options[option] == pytest.approx(value)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "operation"),
+    [
+        ("tarps", "damage"),
+        ("blue tarpaulins", "damage"),
+        ("spring", "season"),
+        ("make it spring", "season"),
+        ("low water in the river", "season"),
+        ("under 1.5 m of water", "flood"),
+        ("under two metres of water", "flood"),
+    ],
+)
+def test_words_by_themselves_are_acted_on(prompt, operation):
+    found = MODELS.interpret(prompt)
+    assert found.sure and found.operation == operation
+
+
 def test_protect_and_from():
     found = MODELS.interpret("flood the farmland but not the houses")
     assert (found.operation, found.protect) == ("flood", "residential")
