@@ -39,9 +39,7 @@ def in_language(text: str, code: str, depth: int = 0) -> str:
     if text in sentences[0] or text in catalogue(code):
         return _found(text, code, depth)
     # Sentence by sentence first: a place at the end of one would swallow all that follow.
-    each = [
-        part if number % 2 else _found(part, code, depth) for number, part in enumerate(parts)
-    ]
+    each = [part if number % 2 else _found(part, code, depth) for number, part in enumerate(parts)]
     if None in each:
         whole = _found(text, code, depth)
         if whole is not None:

@@ -15,6 +15,18 @@ def tr(text: str, /, **values) -> str:
     return found.format(**values) if values else found
 
 
+def localised(value: float, decimals: int = 0) -> str:
+    """A number with its thousands and decimals as QGIS's locale writes them."""
+    try:
+        from qgis.PyQt.QtCore import QLocale
+    except ImportError:  # the part of the plugin that works without QGIS
+        return f"{value:,.{decimals}f}"
+    locale = QLocale()
+    if locale.language() == QLocale.Language.C:  # no locale at all: it has no thousands
+        return f"{value:,.{decimals}f}"
+    return locale.toString(float(value), "f", decimals)
+
+
 def language() -> str:
     """The two letters of the language that QGIS speaks: set in its options, else the system's."""
     try:

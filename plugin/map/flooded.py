@@ -20,7 +20,7 @@ from qgis.PyQt.QtCore import QPointF, Qt
 from qgis.PyQt.QtGui import QColor, QImage, QPainter, QPolygonF, QTransform, qRgba
 
 from ..errors import Cancelled, PluginError
-from ..translated import tr
+from ..translated import localised, tr
 from .places import square_metres
 
 STEPS = 250
@@ -92,7 +92,7 @@ class Heights:
                 tr(
                     "{n} areas are too many to set one level on the map (at most {most}); give it "
                     "as a number.",
-                    n=f"{len(self.parts):,}",
+                    n=localised(len(self.parts)),
                     most=MOST_POLYGONS,
                 )
             )

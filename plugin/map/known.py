@@ -12,7 +12,7 @@ from qgis.core import (
 )
 
 from ..errors import PluginError
-from ..translated import tr
+from ..translated import localised, tr
 from .canvas import POLYGON
 from .places import own_coordinates, pixel_metres
 
@@ -79,7 +79,7 @@ class KnownLayer:
                     tr(
                         "More than {most} features of '{name}' lie around the edit. Edit a "
                         "smaller area, or give a layer of fewer features.",
-                        most=f"{MOST_FEATURES:,}",
+                        most=localised(MOST_FEATURES),
                         name=self.name,
                     )
                 )

@@ -14,7 +14,7 @@ from qgis.core import (
 )
 
 from ..errors import Cancelled, PluginError
-from ..translated import tr
+from ..translated import localised, tr
 
 MOST_PX = 25_000_000
 """Pixels that are looked at in one go."""
@@ -145,9 +145,9 @@ class ValuedGround:
                 tr(
                     "{n} pixels of '{name}' are too many to look at (at most {most}). Zoom in, or "
                     "give a smaller extent.",
-                    n=f"{count:,}",
+                    n=localised(count),
                     name=self.name,
-                    most=f"{MOST_PX:,}",
+                    most=localised(MOST_PX),
                 )
             )
         return first, last

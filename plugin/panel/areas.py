@@ -27,7 +27,7 @@ from ..errors import PluginError
 from ..map.canvas import CLICKS, FREEHAND, OBJECT, RECTANGLE, VERTICES
 from ..map.places import square_metres
 from ..tasks.request import Area, canvas_area
-from ..translated import tr
+from ..translated import localised, tr
 from .area_pages import FeaturesPage, ValuesPage
 from .wrapped import Wrapped
 
@@ -176,7 +176,7 @@ class AreaPicker(QWidget):
         self.offer.setVisible(bool(count) and known and not taken)
         if count:
             self.offer.setText(
-                tr("Use the {n} selected of {name}", n=f"{count:,}", name=self.offered.name())
+                tr("Use the {n} selected of {name}", n=localised(count), name=self.offered.name())
             )
             self.offer.setToolTip(self.offer.text())
 
@@ -192,7 +192,7 @@ class AreaPicker(QWidget):
         text = ""
         try:
             if self.source.currentData() == SELECTED and self.features.many():
-                text = tr("{n} features", n=f"{self.features.many():,}")
+                text = tr("{n} features", n=localised(self.features.many()))
             elif self.source.currentData() in (DRAWN, SELECTED, NOTHING):
                 area = self.area(None, None)
                 text = size_text(area) if area is not None else ""
@@ -257,10 +257,10 @@ class AreaPicker(QWidget):
 def size_text(area):
     """How many polygons an area has, and how large they are on the ellipsoid of the project."""
     count = len(area.geometry.asGeometryCollection())
-    number = tr("1 area") if count == 1 else tr("{n} areas", n=f"{count:,}")
+    many = tr("1 area") if count == 1 else tr("{n} areas", n=localised(count))
     square = square_metres(area.geometry, area.crs)
     if square is None:
-        return number
+        return many
     if square >= 1e6:
-        return f"{number} · {square / 1e6:,.2f} km²"
-    return f"{number} · {square:,.0f} m²" if square >= 10 else f"{number} · {square:.2f} m²"
+        return f"{many} · {localised(square / 1e6, 2)} km²"
+    return f"{many} · {localised(square, 0 if square >= 10 else 2)} m²"

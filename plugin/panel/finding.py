@@ -28,7 +28,7 @@ from ..tasks.request import (
 from ..tasks.task import asked_about
 from ..tasks.values import ValuesTask
 from ..told import told
-from ..translated import tr
+from ..translated import localised, tr
 from .areas import CANVAS, DRAWN, VALUES
 from .level import HeightsTask
 from .serving import ServedForm
@@ -184,7 +184,7 @@ class FindingForm(ServedForm):
                         "{n} areas are too many to be drawn. Look at a smaller part, or use "
                         "'Areas where a raster has certain values' in the toolbox and select "
                         "among them.",
-                        n=f"{done.parts:,}",
+                        n=localised(done.parts),
                     )
                 )
             if done.error is not None:

@@ -8,7 +8,7 @@ from qgis.PyQt.QtWidgets import QPushButton, QSizePolicy, QSlider, QVBoxLayout, 
 from ...server.contract.editors import LEVEL, LEVEL_FROM, LOWEST_GROUND
 from ..map.flooded import STEPS, FloodPreview, Heights
 from ..tasks.task import BackgroundTask
-from ..translated import tr
+from ..translated import localised, tr
 from .wrapped import Wrapped
 
 
@@ -85,7 +85,7 @@ class LevelSlider(QWidget):
     def _show(self, step, level) -> None:
         self.preview.show_level(self.basins, step)
         wet = self.basins.wet_m2(step)
-        size = f" · {wet:,.0f} m²" if wet else ""
+        size = f" · {localised(wet)} m²" if wet else ""
         self.told.setText(
             tr("{level} m over the lowest ground{size}", level=f"{level:.4g}", size=size)
         )

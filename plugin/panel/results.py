@@ -25,7 +25,7 @@ from ..map.results import (
 )
 from ..map.thumbnails import SIDE_PX, Thumbnails
 from ..told import told
-from ..translated import tr
+from ..translated import localised, tr
 
 MOST_EARLIER = 20
 LAYER = Qt.ItemDataRole.UserRole
@@ -85,7 +85,7 @@ def _about(layer, manifest) -> str:
     options = ", ".join(f"{name} {value}" for name, value in manifest.options.items())
     lines = [layer.name(), manifest.engine, options]
     if "total" in manifest.seconds:
-        lines.append(f"{manifest.seconds['total']:.1f} s")
+        lines.append(f"{localised(manifest.seconds['total'], 1)} s")
     return "\n".join(line for line in lines if line)
 
 
@@ -356,7 +356,7 @@ def done_text(manifest) -> str:
     else:
         outside = tr("Nothing outside the areas changed.")
     said = " ".join(map(told, (*(quality.said if quality else ()), *manifest.notes)))
-    done = tr("✓ Done in {seconds} s.", seconds=f"{manifest.seconds['total']:.1f}")
+    done = tr("✓ Done in {seconds} s.", seconds=localised(manifest.seconds["total"], 1))
     return " ".join(part for part in (done, outside, said) if part)
 
 
@@ -367,10 +367,10 @@ def told_text(manifest) -> str:
         tr(
             "Done in {seconds} s: {inside} pixels changed inside, {outside} of the window's {all} "
             "outside.",
-            seconds=f"{manifest.seconds['total']:.1f}",
-            inside=f"{gate.pixels_inside_changed:,}",
+            seconds=localised(manifest.seconds["total"], 1),
+            inside=localised(gate.pixels_inside_changed),
             outside=gate.pixels_outside_different,
-            all=f"{gate.pixels_outside:,}",
+            all=localised(gate.pixels_outside),
         )
         + f"\n{manifest.engine}."
     )

@@ -6,6 +6,7 @@ from landbrush.plugin.panel.dock import LandbrushDock
 from landbrush.plugin.panel.widgets import OptionsForm
 from landbrush.server.contract.editors import Option
 from qgis.core import QgsApplication, QgsSettings
+from qgis.PyQt.QtCore import QLocale
 from test_panel import LOW, NARROW, inside, shown
 
 
@@ -74,3 +75,15 @@ def test_values_of_options_are_read_in_it_and_sent_as_they_are(monkeypatch, qgis
     form.set_values({"roads": "none of these"})
     assert form.values() == {"roads": "snowed in"}, "what it does not have changes nothing"
     form.deleteLater()
+
+
+@pytest.mark.parametrize(
+    ("locale", "wanted"), [("de_DE", "27.269,5"), ("en_US", "27,269.5"), ("C", "27,269.5")]
+)
+def test_numbers_are_written_as_the_locale_does(qgis_app, locale, wanted):
+    before = QLocale()
+    QLocale.setDefault(QLocale(locale))
+    try:
+        assert translated.localised(27269.46, 1) == wanted
+    finally:
+        QLocale.setDefault(before)
