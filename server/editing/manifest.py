@@ -14,6 +14,7 @@ from ..raster.grid import Box
 from ..raster.transformations import Used
 from .output import Repainted
 from .plan import Plan
+from .region import Place
 from .source import Source
 
 LITTLE_CHANGED = 0.6
@@ -24,14 +25,14 @@ LITTLE_BEYOND = 0.005
 @dataclass(frozen=True)
 class Findings:
     """What was found on the way: `search`: where an exemplar was looked for; `verdict`: by the
-    check of the file, and what it does not say any more; `quality`: beside it; `beyond`: share of
-    the polygons' area that lies where nothing may change; `moved`: how polygons came to the
-    raster's CRS; `guess`: what was assumed of the ground size."""
+    check of the file, and what it does not say any more; `quality`: beside it; `place`: where
+    was edited; `moved`: how polygons came to the raster's CRS; `guess`: what was assumed of the
+    ground size."""
 
     search: SearchReport | None
     verdict: Verdict
     quality: Quality
-    beyond: float = 0.0
+    place: Place
     moved: Used = Used()
     guess: str = ""
 
@@ -121,10 +122,15 @@ def notes_of(
         notes.append(
             f"The file does not name its bands; taken as {guess}. State them if that is wrong."
         )
-    if found.beyond > LITTLE_BEYOND:
+    beyond = found.place.beyond
+    if beyond > LITTLE_BEYOND:
         notes.append(
-            f"{found.beyond:.0%} of the polygons' area lies outside the raster or the extent, and "
+            f"{beyond:.0%} of the polygons' area lies outside the raster or the extent, and "
             "was left out."
+        )
+    if found.place.spared_elsewhere:
+        notes.append(
+            "What is to stay as it is lies beside the polygons: it spares nothing of them."
         )
     notes += _copied(found.search)
     if found.moved.note:

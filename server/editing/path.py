@@ -141,7 +141,7 @@ def edit(job: Job, editors: Editors, folder: Path, progress: Progress) -> Manife
                 clock.mark("check")
                 quality = assess(work, place, parts, verdict.report, draft)
                 moved = used_for(job.drawn or job.request.polygons, source.profile)
-                found = Findings(cuts.search, verdict, quality, place.beyond, moved, guess)
+                found = Findings(cuts.search, verdict, quality, place, moved, guess)
                 manifest = manifest_of(plan, source, place.window, parts, found)
                 manifest = replace(manifest, seconds=clock.total())
                 manifest = save(manifest, work, place, draft)

@@ -39,6 +39,7 @@ class Place:
     edited, one after the other, and their masks. `window`: what is written. `beyond`: share of the
     polygons' area that lies outside the raster, or the extent that was asked for. `grow_px`: by
     which they are widened. `limits`: where something may change.
+    `spared_elsewhere`: whether what is to stay as it is lies beside the polygons altogether.
     """
 
     shapes: Sequence[BaseGeometry]
@@ -47,6 +48,7 @@ class Place:
     beyond: float = 0.0
     grow_px: int = 0
     limits: tuple[Box, ...] = ()
+    spared_elsewhere: bool = False
 
     def edited_ground(self, profile: Profile) -> BaseGeometry:
         """All ground that may be changed, in the raster's CRS: the polygons, widened as they were
@@ -121,7 +123,15 @@ def locate(plan: Plan, source: Source, on_part: OnPart) -> Place:
         raise OutsideRaster(f"{error} {where_both_lie(request.polygons, profile)}") from error
     beyond = share_outside(shapes, placing.limit)
     window = _window(request, profile, placing.limit, regions)
-    return Place(shapes, regions, window, beyond, plan.blend.grow_px, placing.limits)
+    grown = plan.blend.grow_px
+    elsewhere = request.protect is not None and not _near(shapes, protect, grown)
+    return Place(shapes, regions, window, beyond, grown, placing.limits, elsewhere)
+
+
+def _near(shapes: Sequence[BaseGeometry], others: Sequence[BaseGeometry], reach_px: int) -> bool:
+    """Whether any of the shapes comes as near as that to one of the others."""
+    found = shapely.STRtree(shapes).query(others, predicate="dwithin", distance=reach_px)
+    return bool(found.size)
 
 
 @dataclass(frozen=True)

@@ -438,6 +438,13 @@ def test_extent_protect_and_grow(editors, tmp_path, rgb):
     assert grown["gate"]["pixels_inside"] > plain["gate"]["pixels_inside"] + 400
 
 
+@pytest.mark.parametrize(("left", "said"), [(60, False), (98, False), (120, True)])
+def test_what_spares_nothing_is_told(editors, tmp_path, rgb, left, said):
+    spared = {"geometry": ring(rgb, square(left, 60, left + 10, 100))}
+    report, _ = run(editors, rgb, tmp_path, "snow", square(60, 60, 100, 100), protect=spared)
+    assert any("spares nothing" in note for note in report["notes"]) == said
+
+
 @pytest.mark.parametrize("process", ["remove", "snow", "harmonise"])
 def test_what_is_drawn_beyond_the_polygon_is_not_kept(editors, tmp_path, rgb, process):
     plain, result = run(editors, rgb, tmp_path, process, seed=1)
