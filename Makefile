@@ -24,7 +24,7 @@ test-qgis: install package ## inside real QGIS: offscreen, qgis_process, and the
 	scripts/test-qgis.sh
 
 test-other-qgis: install ## the same in the QGIS of another Debian, in a folder of its own: make test-other-qgis SUITE=bookworm|trixie|forky (root, debootstrap)
-	scripts/test-other-qgis.sh $(or $(SUITE),bookworm) -n auto --dist loadfile tests/qgis
+	scripts/test-other-qgis.sh $(or $(SUITE),bookworm) -n auto --maxprocesses 4 --dist loadfile tests/qgis
 
 run: install ## QGIS on your screen with the plugin and its server
 	scripts/install-qgis.sh $(or $(QGIS_SUITE),any)

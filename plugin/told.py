@@ -53,18 +53,24 @@ def _found(text, code, depth):
     known = plain.get(text) or catalogue(code).get(text)
     if known:
         return known
+    # What is joined of words ends as a sentence does, and its words stand in the catalogue.
+    ends = text.endswith(".") and not text.endswith("..")
+    stop = STOPS.get(code, ".")
     for pieces, translation in patterns:
         values = _values(text, pieces)
         if values is not None:
+            stopped = ends and not pieces[-1] and values[-1].endswith(".")
+            if stopped:
+                values[-1] = values[-1][:-1]
             # What stands in quotes is a name, even where it is spelt as a button is.
             found = [
                 one if pieces[at].endswith(QUOTES) else in_language(one, code, depth + 1)
                 for at, one in enumerate(values)
             ]
-            return _filled(translation, found)
-    # What is joined of words ends as a sentence does, and its words stand in the catalogue.
-    said = _found(text[:-1], code, depth) if text.endswith(".") else None
-    return None if said is None else said + (STOPS.get(code, "."))
+            return _filled(translation, found) + (stop if stopped else "")
+    bare = text[:-1] if ends else ""
+    known = plain.get(bare) or catalogue(code).get(bare)
+    return known + stop if known else None
 
 
 def _values(text, pieces):

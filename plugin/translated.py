@@ -3,6 +3,7 @@
 import json
 from functools import cache
 from pathlib import Path
+from typing import Optional
 
 CATALOGUES = Path(__file__).resolve().parents[1] / "resources" / "i18n"
 """Files `de.json`, `fr.json`, `es.json`, `zh.json`: English text -> the same in the language."""
@@ -15,8 +16,14 @@ def tr(text: str, /, **values) -> str:
     return found.format(**values) if values else found
 
 
-def localised(value: float, decimals: int = 0) -> str:
-    """A number with its thousands and decimals as QGIS's locale writes them."""
+def localised(value: float, decimals: Optional[int] = None) -> str:
+    """A number with its thousands and decimals as QGIS's locale writes them; without `decimals`
+    with as many as it has, up to six digits in all."""
+    if decimals is None:
+        plain = f"{value:.6g}"
+        if "e" in plain:
+            return plain
+        decimals = len(plain.partition(".")[2])
     try:
         from qgis.PyQt.QtCore import QLocale
     except ImportError:  # the part of the plugin that works without QGIS
@@ -24,6 +31,8 @@ def localised(value: float, decimals: int = 0) -> str:
     locale = QLocale()
     if locale.language() == QLocale.Language.C:  # no locale at all: it has no thousands
         return f"{value:,.{decimals}f}"
+    # QGIS leaves the thousands out unless its options say otherwise; square metres need them.
+    locale.setNumberOptions(QLocale.NumberOption.DefaultNumberOptions)
     return locale.toString(float(value), "f", decimals)
 
 

@@ -95,6 +95,7 @@ COMPOSED = (
     "Flood {0}",
     "Snow {0}",
     "Lake with a shore",
+    "Swimming pool",
     "{0}, with roads {1}",
     "{0} with mud and debris",
     "by {0}, about {1} % of the buildings destroyed, {2} % damaged",

@@ -27,7 +27,7 @@ from ..tasks.request import (
     polygons_of,
 )
 from ..told import told
-from ..translated import tr
+from ..translated import localised, tr
 from .areas import NOTHING
 from .ensemble import PARAPHRASES, SOURCE
 from .finding import FindingForm
@@ -97,7 +97,8 @@ class AskingForm(FindingForm):
         layer = self.layer.currentLayer()
         size = pixel_metres(layer) if layer is not None else None
         for field in (self.grow, self.beyond, self.feather, self.context):
-            far = f" · {field.value() * size:.3g} m" if size else ""
+            metres = float(f"{field.value() * size:.3g}") if size else 0.0
+            far = f" · {localised(metres)} m" if size else ""
             field.setSuffix(f" px{far}")
 
     def _layer_changed(self, *_) -> None:

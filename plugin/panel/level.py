@@ -87,7 +87,11 @@ class LevelSlider(QWidget):
         wet = self.basins.wet_m2(step)
         size = f" · {localised(wet)} m²" if wet else ""
         self.told.setText(
-            tr("{level} m over the lowest ground{size}", level=f"{level:.4g}", size=size)
+            tr(
+                "{level} m over the lowest ground{size}",
+                level=localised(round(level, 3)),
+                size=size,
+            )
         )
 
     def _moved(self, step) -> None:

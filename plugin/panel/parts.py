@@ -6,7 +6,7 @@ from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout
 
 from ..told import told
-from ..translated import tr
+from ..translated import localised, tr
 from .wrapped import Wrapped
 
 SHOWN = 3
@@ -56,7 +56,7 @@ class PartsLine(Wrapped):
             if option.type == "boolean":
                 said = tr("yes") if value else tr("no")
             elif isinstance(value, float):
-                said = f"{value:g}"
+                said = localised(value)
             elif option.choices and value:
                 said = told(str(value))
             else:

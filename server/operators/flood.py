@@ -13,6 +13,7 @@ from ..scene.rules import smoothstep, water
 from . import debris
 from .ground import Ground, lattice_noise
 from .light import brightness, grain
+from .shore import along_edges
 from .standing import COARSEST_OBJECTS_M, standing
 
 # Display brightness of water in a picture of middling exposure, by role: muddy and clear.
@@ -111,6 +112,8 @@ TUFTS_M = 0.05
 """The same over some metres, and over a pixel or two."""
 OPAQUE = (0.93, 0.98)
 """Even brown water lets a trace of the ground through, more where it is shallow."""
+PIECES = 0.8
+"""Size of pieces of ground that lie dry or under water as a whole, in widths of the shore."""
 SHORE_M = 0.03
 FILM_M = 0.2
 """A shore is a line: where the ground's own height is not known, water of a thumb's depth hides the
@@ -225,6 +228,7 @@ def depth_of(
         shore = float(np.clip(max(10 * metre, 0.08 * deepest), 3.0, max(0.3 * deepest, 3.0)))
         wander = 0.8 * min(max(shore, 0.2 * deepest), max(14 * metre, 40.0))
         hollow = smoothstep(ground.depth(min(wander, 0.45 * deepest), seed) / (1.3 * shore))
+        hollow = along_edges(ground, hollow, PIECES * shore, seed)
     swell = (ground.noise(45.0, seed + 5, 3) - 0.5) * WAVES_M
     swell += (ground.noise(7.0, seed + 6, 3) - 0.5) * RIPPLES_M + _tufts(ground)
     cover = ground.cover

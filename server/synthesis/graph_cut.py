@@ -123,15 +123,18 @@ class _Edge:
         """Around those pixels."""
         down, across = np.mgrid[-RIM : RIM + 1, -RIM : RIM + 1].reshape(2, -1, 1)
         inside, at = clipped(known.shape, rows + down, cols + across)
-        return cls(pixels, known, *at, inside & known[at], pixels[at])
+        places = (part.astype(np.int32) for part in at)
+        return cls(pixels, known, *places, inside & known[at], pixels[at])
 
     def apart(self, down: int, across: int) -> np.ndarray:
         """How much a shift differs from the true ground around each of the pixels (n,)."""
-        there, source = clipped(self.known.shape, self.rows + down, self.cols + across)
-        apart = np.abs(self.pixels[source] - self.own).mean(axis=2)
-        told = self.has * np.where(there & self.known[source], apart, np.float32(UNKNOWN))
-        count = self.has.sum(axis=0, dtype=np.float32)
-        return told.sum(axis=0, dtype=np.float32) / np.maximum(count, 1)
+        total = np.zeros(self.has.shape[1], np.float32)
+        # One place around each after the other: what is made for all at once grows with the edge.
+        for rows, cols, has, own in zip(self.rows, self.cols, self.has, self.own, strict=True):
+            there, source = clipped(self.known.shape, rows + down, cols + across)
+            apart = np.abs(self.pixels[source] - own).mean(axis=1)
+            total += has * np.where(there & self.known[source], apart, np.float32(UNKNOWN))
+        return total / np.maximum(self.has.sum(axis=0, dtype=np.float32), 1)
 
 
 def start(seen: Offered) -> np.ndarray:

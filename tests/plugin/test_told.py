@@ -118,7 +118,14 @@ def test_values_of_options_are_translated(code, tmp_path):
 
 ASKED = (
     *("flooded to the doorsteps", "nieve", "überflutet bis zur Türschwelle", "洪水淹没到门口"),
-    *("30 % destroyed by an earthquake", "blue tarpaulins", "mud", "remove all cars", "spring"),
+    *(
+        "Erdbeben",
+        "30 % destroyed by an earthquake",
+        "blue tarpaulins",
+        "mud",
+        "remove all cars",
+        "spring",
+    ),
     *("snow with cleared roads", "turn the pool into grass", "dense fog", "oil spill"),
     *("flooded, protect the houses", "not flooded", "vineyard", "trees every 12 m", "tarps"),
 )
@@ -135,6 +142,7 @@ def test_what_was_understood_of_words_is_read_in_the_language(code, tmp_path):
         said = told.in_language(understood, code)
         quoted = re.sub(r"[„«“'‘][^„«»“”'’]*[“»”'’]", "", said)  # words of the user's stay
         assert said != understood and not ENGLISH.search(quoted), (prompt, said)
+        assert not re.search(r"。(?=\S)", said), "a stop inside a sentence"
 
 
 def test_several_sentences_of_joined_words(catalogue):

@@ -81,9 +81,12 @@ def test_values_of_options_are_read_in_it_and_sent_as_they_are(monkeypatch, qgis
     ("locale", "wanted"), [("de_DE", "27.269,5"), ("en_US", "27,269.5"), ("C", "27,269.5")]
 )
 def test_numbers_are_written_as_the_locale_does(qgis_app, locale, wanted):
-    before = QLocale()
-    QLocale.setDefault(QLocale(locale))
+    before, of_user = QLocale(), QLocale(locale)
+    of_user.setNumberOptions(QLocale.NumberOption.OmitGroupSeparator)  # as QGIS does by default
+    QLocale.setDefault(of_user)
     try:
         assert translated.localised(27269.46, 1) == wanted
+        assert translated.localised(0.25).replace(",", ".") == "0.25"
+        assert translated.localised(3.0) == "3"
     finally:
         QLocale.setDefault(before)

@@ -120,6 +120,8 @@ def test_words_become_options(prompt, option, value):
         ("blue tarpaulins", "damage"),
         ("spring", "season"),
         ("make it spring", "season"),
+        ("spring, please", "season"),
+        ("please make it spring", "season"),
         ("low water in the river", "season"),
         ("under 1.5 m of water", "flood"),
         ("under two metres of water", "flood"),
@@ -128,6 +130,23 @@ def test_words_become_options(prompt, option, value):
 def test_words_by_themselves_are_acted_on(prompt, operation):
     found = MODELS.interpret(prompt)
     assert found.sure and found.operation == operation
+
+
+@pytest.mark.parametrize(
+    ("prompt", "operations"),
+    [
+        ("no blue tarps", {"remove", "unknown"}),
+        ("there should be no blue tarpaulins", {"remove", "unknown"}),
+        ("turn the blue tarps into grass", {"grass"}),
+        ("put grass on the blue tarps", {"grass"}),
+        ("fill with grass, spring", {"grass"}),
+        ("more houses, spring", {"residential"}),
+        ("snow, spring", {"snow"}),
+    ],
+)
+def test_words_beside_others_are_no_request(prompt, operations):
+    found = MODELS.interpret(prompt)
+    assert found.operation in operations or not found.sure
 
 
 def test_protect_and_from():
