@@ -17,6 +17,8 @@ STRONGEST = 99.0
 STEPS = 60_000
 """Strengths of an edge that are told apart."""
 SMOOTH_M = 0.5
+EDGE_PX, PLAIN = 7, 0.3
+"""How near an edge counts, and from which strength on."""
 HELD = 0.85
 """Share of what a piece has in common; the rest of it goes by the place."""
 SMALLEST_PX, LARGEST_PX = 6.0, 60.0
@@ -25,24 +27,34 @@ SMALLEST_PX, LARGEST_PX = 6.0, 60.0
 def along_edges(ground: Ground, hollow: np.ndarray, size_px: float, seed: int) -> np.ndarray:
     """How low the ground lies (H, W; 0 to 1: the shore to the middle of a hollow), much alike
     within pieces of about `size_px` pixels that end at edges of the picture."""
-    names = pieces(ground, float(np.clip(size_px, SMALLEST_PX, LARGEST_PX)), seed)
+    steps = differences(ground)
+    names = pieces(ground, steps, float(np.clip(size_px, SMALLEST_PX, LARGEST_PX)), seed)
     count = np.bincount(names.ravel())
     each = np.bincount(names.ravel(), hollow.ravel()) / np.maximum(count, 1)
     blur = max(0.8, SMOOTH_M / max(ground.gsd_m, 0.05))
     whole = ndimage.gaussian_filter(each[names], blur)
-    return np.asarray(hollow + HELD * (whole - hollow), np.float32)
+    # Where nothing ends in the picture, an outline of a piece is one of chance.
+    edge = ndimage.maximum_filter(ndimage.gaussian_filter(steps, 1.0), EDGE_PX)
+    held = HELD * np.clip(edge / PLAIN - 0.5, 0, 1)
+    held = ndimage.gaussian_filter(held, EDGE_PX / 2)
+    return np.asarray(hollow + held * (whole - hollow), np.float32)
 
 
-def pieces(ground: Ground, size_px: float, seed: int) -> np.ndarray:
-    """Numbers (H, W) of pieces of ground: a watershed of the colours' gradient, from the calmest
-    pixel near each point of a lattice (waterpixels: Machairas et al., IEEE TIP 24, 2015). The
-    lattice lies on the raster, whatever window of it is seen."""
+def differences(ground: Ground) -> np.ndarray:
+    """How strong an edge of the picture is (H, W): 0 to 1, the strongest."""
     steps = np.zeros(ground.mask.shape, np.float32)
     for band in range(len(ground.roles)):
         values = ground.image[band]
         spread = max(float(values.std()), 1e-6)
         steps += ndimage.gaussian_gradient_magnitude(values, 1.2) / spread
     most = max(float(np.percentile(steps, STRONGEST)), 1e-6)
+    return np.asarray(np.clip(steps / most, 0, 1), np.float32)
+
+
+def pieces(ground: Ground, steps: np.ndarray, size_px: float, seed: int) -> np.ndarray:
+    """Numbers (H, W) of pieces of ground that end at `steps` (H, W), 0 to 1: a watershed from the
+    calmest pixel near each point of a lattice (waterpixels: Machairas et al., IEEE TIP 24, 2015).
+    The lattice lies on the raster, whatever window of it is seen."""
     height, width = steps.shape
     top, left = ground.origin
     cell_rows = np.arange(int(top // size_px), int((top + height) // size_px) + 1)
@@ -57,5 +69,4 @@ def pieces(ground: Ground, size_px: float, seed: int) -> np.ndarray:
     each = np.arange(calmest.size)
     seeds = np.zeros(steps.shape, np.int32)
     seeds[near_rows[calmest, each], near_cols[calmest, each]] = each + 1
-    strength = (np.clip(steps / most, 0, 1) * STEPS).astype(np.uint16)
-    return np.asarray(ndimage.watershed_ift(strength, seeds))
+    return np.asarray(ndimage.watershed_ift((steps * STEPS).astype(np.uint16), seeds))

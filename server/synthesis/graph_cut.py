@@ -123,8 +123,8 @@ class _Edge:
         """Around those pixels."""
         down, across = np.mgrid[-RIM : RIM + 1, -RIM : RIM + 1].reshape(2, -1, 1)
         inside, at = clipped(known.shape, rows + down, cols + across)
-        places = (part.astype(np.int32) for part in at)
-        return cls(pixels, known, *places, inside & known[at], pixels[at])
+        has = inside & known[at]
+        return cls(pixels, known, at[0].astype(np.int32), at[1].astype(np.int32), has, pixels[at])
 
     def apart(self, down: int, across: int) -> np.ndarray:
         """How much a shift differs from the true ground around each of the pixels (n,)."""
