@@ -7,10 +7,12 @@ into DAY_OUT/day.log.
 
 import json
 import os
+import struct
 import time
 import traceback
 from pathlib import Path
 
+from osgeo import gdal
 from qgis.core import (
     QgsApplication,
     QgsFeature,
@@ -23,7 +25,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QElapsedTimer, QPoint, Qt, QTimer
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QApplication
+from qgis.PyQt.QtWidgets import QAction, QApplication, QScrollArea
 from qgis.utils import iface, plugins
 
 OUT = Path(os.environ["DAY_OUT"])
@@ -33,6 +35,12 @@ SHORT = bool(os.environ.get("DAY_SHORT"))
 # In pixels of the sample: where water goes, and a strip for trees.
 CREEK = [(345, 6), (505, 6), (512, 130), (498, 300), (520, 470), (330, 470), (352, 240)]
 FIELD = [(690, 130), (760, 130), (770, 250), (690, 250)]
+HOUSES = [(632, 98, 668, 126), (632, 140, 668, 168), (632, 186, 668, 214)]
+"""Footprints: left, top, right, bottom."""
+LAWN = [(640, 330), (700, 335), (704, 400), (636, 396)]
+WOOD = [(715, 605), (785, 605), (785, 665), (715, 665)]
+LOW = [(240, 560), (500, 560), (500, 900), (240, 900)]
+"""Where the wood is to grow, the wood that it is taken from, and a valley that is flooded."""
 clicks = 0
 
 
@@ -126,6 +134,18 @@ def done(dock):
         raise RuntimeError(f"no result: {dock.status.text()}")
 
 
+def choose(box, text):
+    """An entry of a list, by the keys of its first letters."""
+    panel = box.parentWidget()
+    while not isinstance(panel, QScrollArea):
+        panel = panel.parentWidget()
+    panel.ensureWidgetVisible(box)
+    box.setFocus()
+    QTest.keyClicks(box, text)
+    if text not in box.currentText():
+        raise RuntimeError(f"the list shows {box.currentText()}, not {text}")
+
+
 def layer_of_first(dock):
     name = dock.results.item(0).data(Qt.ItemDataRole.UserRole)
     return QgsProject.instance().mapLayer(name)
@@ -168,6 +188,89 @@ def variants(dock, raster):
     chosen = dock.results.visualItemRect(dock.results.item(2))
     click(dock.results.viewport(), chosen.center())
     shot("3-variants")
+
+
+def footprints(dock, raster):
+    """Houses of a layer, selected in QGIS, taken with the button that offers them."""
+    houses = QgsVectorLayer(f"Polygon?crs={raster.crs().authid()}", "houses", "memory")
+    extent, size = raster.extent(), raster.rasterUnitsPerPixelX()
+    for left, top, right, bottom in HOUSES:
+        feature = QgsFeature(houses.fields())
+        corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+        ring = ", ".join(
+            f"{extent.xMinimum() + col * size} {extent.yMaximum() - row * size}"
+            for col, row in corners
+        )
+        feature.setGeometry(QgsGeometry.fromWkt(f"Polygon(({ring}))"))
+        houses.dataProvider().addFeatures([feature])
+    QgsProject.instance().addMapLayer(houses)
+    iface.setActiveLayer(houses)
+    iface.mainWindow().findChild(QAction, "mActionSelectAll").trigger()  # as its menu does
+    wait(lambda: houses.selectedFeatureCount() == len(HOUSES) and dock.area.offer.isVisible())
+    click(dock.area.offer)
+    write(dock, "remove the houses")
+    before = dock.results.count()
+    click(dock.run_button)
+    done(dock)
+    say(f"figure footprints_edited {houses.selectedFeatureCount()} of {len(HOUSES)}")
+    say(f"figure footprints_results {dock.results.count() - before} of 1")
+    QgsProject.instance().layerTreeRoot().findLayer(houses.id()).setItemVisibilityChecked(False)
+    shot("7-footprints")
+    choose(dock.area.source, "drawn")
+    iface.setActiveLayer(raster)
+
+
+def like_there(dock, raster):
+    """A wood beside the lawn, drawn as what is to be copied."""
+    dock.tool.clear()
+    draw(dock, raster, LAWN)
+    write(dock, "like there")
+    choose(dock.exemplar.source, "drawn")
+    dock.scroll.ensureWidgetVisible(dock.exemplar)
+    click(dock.exemplar.draw, QPoint(20, dock.exemplar.draw.height() // 2))
+    for col, row in WOOD:
+        click(iface.mapCanvas().viewport(), at(raster, col, row))
+    click(iface.mapCanvas().viewport(), at(raster, *WOOD[-1]), Qt.MouseButton.RightButton)
+    before = dock.results.count()
+    click(dock.run_button)
+    done(dock)
+    say(f"figure exemplar_results {dock.results.count() - before} of 1")
+    shot("8-like-there")
+    choose(dock.exemplar.source, "none")
+
+
+def over_heights(dock, raster):
+    """A flood over an elevation model: a valley that falls to the south."""
+    path = str(OUT / "heights.tif")
+    extent = raster.extent()
+    side = 128
+    made = gdal.GetDriverByName("GTiff").Create(path, side, side, 1, gdal.GDT_Float32)
+    made.SetProjection(raster.crs().toWkt())
+    step = extent.width() / side, extent.height() / side
+    made.SetGeoTransform((extent.xMinimum(), step[0], 0, extent.yMaximum(), 0, -step[1]))
+    rows = [
+        struct.pack(f"{side}f", *(300 - row / 16 + abs(col - 43) / 4 for col in range(side)))
+        for row in range(side)
+    ]
+    made.GetRasterBand(1).WriteRaster(0, 0, side, side, b"".join(rows))
+    made = None
+    heights = QgsRasterLayer(path, "heights")
+    QgsProject.instance().addMapLayer(heights, False)
+    dock.tool.clear()
+    draw(dock, raster, LOW)
+    write(dock, "flooded 2 m")
+    choose(dock.elevation, "heights")
+    before = dock.results.count()
+    click(dock.run_button)
+    done(dock)
+    manifest = json.loads(layer_of_first(dock).customProperty("landbrush/manifest"))
+    wet = manifest["gate"]["pixels_inside_changed"] / manifest["gate"]["pixels_inside"]
+    say(f"figure heights_results {dock.results.count() - before} of 1")
+    say(f"figure heights_wet {wet:.2f} share of the polygon")
+    shot("9-over-heights")
+    dock.elevation.setFocus()
+    QTest.keyClick(dock.elevation, Qt.Key.Key_Home)
+    dock.tool.clear()
 
 
 def measures(dock, raster):
@@ -286,6 +389,9 @@ def main():
         flooded = layer_of_first(dock)
         if not SHORT:
             variants(dock, raster)
+            footprints(dock, raster)
+            like_there(dock, raster)
+            over_heights(dock, raster)
             measures(dock, raster)
             products(dock, flooded)
             next_day(dock)
