@@ -20,13 +20,16 @@ chmod 700 "$XDG_RUNTIME_DIR"
 timeout "${LIMIT_S:-3600}" xvfb-run -a -s "-screen 0 1366x768x24 -dpi 96" qgis --nologo --noversioncheck \
     --profiles-path "$folder" --profile fresh --code scripts/first_edit_in_qgis.py >"$folder/qgis.log" 2>&1 || true
 [ -f "$out/steps.json" ] || { echo "QGIS ended without a word; its output:" >&2; tail -30 "$folder/qgis.log" >&2; exit 1; }
-du -sm "$folder"/profiles/fresh/landbrush/environment 2>/dev/null | awk '{ print "figure first_edit_environment " $1 " MB" }'
+du -sm "$folder"/profiles/fresh/landbrush/environment 2>/dev/null | awk '{ print "figure setup_disk_mb " $1 " MB" }'
 rm -rf "$folder"
 .venv/bin/python - "$out/steps.json" <<'PY'
 import json, sys
 found = json.load(open(sys.argv[1]))
 for row in found["steps"]:
     print(f"{row['seconds']:7.1f} s  {row['step']}")
+print("figure setup_steps_by_hand", len(found.get("hands", [])), "presses")
+if found.get("fetched_mb"):  # where pip has an index of its own it fetches, and nobody knows how much
+    print("figure setup_mb", found["fetched_mb"], "MB fetched")
 print("figure first_edit", found["steps"][-1]["seconds"], "s")
 if found["failure"]:
     sys.exit(found["failure"])
