@@ -21,6 +21,8 @@ run() { # name, scale, locale, prompt, short
         QGIS_LOCALE=$3 scripts/qgis-desktop.sh ".cache/day-profile-$1" scripts/day_in_qgis.py
     cat "$DAY_OUT/day.log"
     grep -q finished "$DAY_OUT/day.log" || { echo "the day in $1 was not finished" >&2; exit 1; }
+    ! grep -E "batch_(lost|twice) [1-9]|replay_same_bytes 0|_results 0" "$DAY_OUT/day.log" ||
+        { echo "the day in $1 went wrong, see above" >&2; exit 1; }
 }
 # From the zip through Set up, in a profile that knows nothing.
 [ -n "${QUICK:-}${ONLY:-}" ] || scripts/first-edit.sh

@@ -360,6 +360,7 @@ class DockForm(QgsDockWidget):
         self.seed.setMinimumWidth(60)
         self.dice = QPushButton(QgsApplication.getThemeIcon("/mActionRefresh.svg"), "")
         self.dice.setToolTip(tr("Roll the dice: another seed"))
+        self.dice.setAccessibleName(self.dice.toolTip())
         self.dice.setMaximumWidth(36)
         self.variants = QgsSpinBox()
         self.variants.setRange(1, 8)
