@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from ..scene.rules import smoothstep
 from .ground import Ground, hashed
 
 STRAY = 0.3
@@ -17,6 +18,8 @@ STRONGEST = 99.0
 STEPS = 60_000
 """Strengths of an edge that are told apart."""
 SMOOTH_M = 0.5
+WELL_UNDER = 0.4
+"""How low ground is that no shore comes to, 0 to 1."""
 EDGE_PX, PLAIN = 7, 0.3
 """How near an edge counts, and from which strength on."""
 HELD = 0.85
@@ -37,6 +40,8 @@ def along_edges(ground: Ground, hollow: np.ndarray, size_px: float, seed: int) -
     edge = ndimage.maximum_filter(ndimage.gaussian_filter(steps, 1.0), EDGE_PX)
     held = HELD * np.clip(edge / PLAIN - 0.5, 0, 1)
     held = ndimage.gaussian_filter(held, EDGE_PX / 2)
+    # Well under water the ground is as it was: only where the shore may lie does it end elsewhere.
+    held *= 1 - smoothstep((hollow - WELL_UNDER) / WELL_UNDER)
     return np.asarray(hollow + held * (whole - hollow), np.float32)
 
 
