@@ -120,7 +120,7 @@ class _Edge:
 
     @classmethod
     def of(cls, pixels: np.ndarray, known: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> _Edge:
-        """Around those pixels."""
+        """The places within RIM pixels of each of the pixels (n,), with what lies there."""
         down, across = np.mgrid[-RIM : RIM + 1, -RIM : RIM + 1].reshape(2, -1, 1)
         inside, at = clipped(known.shape, rows + down, cols + across)
         has = inside & known[at]
