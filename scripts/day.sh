@@ -13,15 +13,25 @@ data=${LANDBRUSH_DATA:-$(pwd)/../shared/data}
 DAY_RASTER=${RASTER:-$data/joplin_tornado_geotiff/input/pre/tile_337-9136.tif}
 [ -f "$DAY_RASTER" ] || DAY_RASTER=$(scripts/sample-image.sh)
 DAY_RASTER=$(realpath "$DAY_RASTER")
-export DAY_RASTER DAY_OUT DAY_SHORT DAY_PROMPT
-run() { # name, scale, locale, prompt, short
-    DAY_OUT=$out/$1 DAY_PROMPT=$4 DAY_SHORT=$5
-    rm -rf "$DAY_OUT" ".cache/day-profile-$1" && mkdir -p "$DAY_OUT"
+DAY_SCRIPTS=$(pwd)/scripts
+export DAY_RASTER DAY_OUT DAY_SHORT DAY_PROMPT DAY_SCRIPTS
+in_qgis() { # name, scale, locale, script: QGIS is started for it, and left by its own way out
     SCREEN=$((1366 * $2))x$((768 * $2))x24 QT_SCALE_FACTOR=$2 DAY_LOCALE=$3 LC_ALL=C.UTF-8 \
-        QGIS_LOCALE=$3 scripts/qgis-desktop.sh ".cache/day-profile-$1" scripts/day_in_qgis.py
+        QGIS_LOCALE=$3 scripts/qgis-desktop.sh ".cache/day-profile-$1" "scripts/$4.py"
+    starts=$((starts + 1))
+    [ "$(cat ".cache/day-profile-$1/ended")" != 0 ] && { echo "$4: QGIS ended with $(cat ".cache/day-profile-$1/ended"):" >&2; tail -20 ".cache/day-profile-$1/qgis.log" >&2; } ||
+        left_well=$((left_well + 1))
+}
+run() { # name, scale, locale, prompt, short
+    DAY_OUT=$out/$1 DAY_PROMPT=$4 DAY_SHORT=$5 starts=0 left_well=0
+    rm -rf "$DAY_OUT" ".cache/day-profile-$1" && mkdir -p "$DAY_OUT"
+    in_qgis "$1" "$2" "$3" day_in_qgis
+    [ -n "$5" ] || in_qgis "$1" "$2" "$3" next_day_in_qgis
     cat "$DAY_OUT/day.log"
+    echo "figure qgis_left_without_crash $left_well of $starts"
     grep -q finished "$DAY_OUT/day.log" || { echo "the day in $1 was not finished" >&2; exit 1; }
-    ! grep -E "batch_(lost|twice) [1-9]|replay_same_bytes 0|_results 0" "$DAY_OUT/day.log" ||
+    [ -n "$5" ] || grep -q "found again" "$DAY_OUT/day.log" || { echo "the next day in $1 was not finished" >&2; exit 1; }
+    ! grep -E "batch_(lost|twice) [1-9]|replay_same_bytes 0|_results 0" "$DAY_OUT/day.log" && [ "$left_well" = "$starts" ] ||
         { echo "the day in $1 went wrong, see above" >&2; exit 1; }
 }
 # From the zip through Set up, in a profile that knows nothing.

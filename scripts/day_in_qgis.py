@@ -1,16 +1,15 @@
 """A planner's day inside the QGIS desktop, by mouse and keys: a first edit, before and after, four
-variants, a table of measures, products to hand on, the project saved and opened again.
+variants, a table of measures, products to hand on, the project saved and QGIS left.
 
-Run by day.sh. Reads DAY_RASTER and DAY_OUT from the environment; prints `figure NAME VALUE` lines
-into DAY_OUT/day.log.
+Run by day.sh, which starts QGIS once more for next_day_in_qgis.py. Reads DAY_RASTER and DAY_OUT
+from the environment; prints `figure NAME VALUE` lines into DAY_OUT/day.log.
 """
 
 import json
 import os
 import struct
-import time
+import sys
 import traceback
-from pathlib import Path
 
 from osgeo import gdal
 from qgis.core import (
@@ -23,13 +22,37 @@ from qgis.core import (
     QgsRasterLayer,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QElapsedTimer, QPoint, Qt, QTimer
+from qgis.PyQt.QtCore import QPoint, Qt, QTimer
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QAction, QApplication, QScrollArea
+from qgis.PyQt.QtWidgets import QAction, QApplication, QInputDialog, QLineEdit
 from qgis.utils import iface, plugins
 
-OUT = Path(os.environ["DAY_OUT"])
-LOG = open(OUT / "day.log", "w", encoding="utf8")  # noqa: SIM115 - open to the end
+sys.path.insert(0, os.environ["DAY_SCRIPTS"])
+
+from person import (
+    LOG,
+    OUT,
+    Hand,
+    Pulse,
+    as_soon_as,
+    at,
+    choose,
+    click,
+    done,
+    draw,
+    entry,
+    layer_of_first,
+    leave,
+    name_file,
+    number,
+    pause,
+    say,
+    settle,
+    shot,
+    wait,
+    write,
+)
+
 SHORT = bool(os.environ.get("DAY_SHORT"))
 """The first edit and its pictures alone, for the other languages."""
 # In pixels of the sample: where water goes, and a strip for trees.
@@ -41,126 +64,17 @@ LAWN = [(640, 330), (700, 335), (704, 400), (636, 396)]
 WOOD = [(715, 605), (785, 605), (785, 665), (715, 665)]
 LOW = [(240, 560), (500, 560), (500, 900), (240, 900)]
 """Where the wood is to grow, the wood that it is taken from, and a valley that is flooded."""
-clicks = 0
-
-
-def say(*words):
-    print(*words, file=LOG, flush=True)
-
-
-class Pulse:
-    """How long the GUI thread was kept from its events, in milliseconds at most."""
-
-    def __init__(self):
-        self.longest, self.clock, self.timer = 0, QElapsedTimer(), QTimer()
-        self.timer.setInterval(5)
-        self.timer.timeout.connect(self.beat)
-
-    def beat(self):
-        self.longest = max(self.longest, self.clock.restart())
-
-    def start(self):
-        self.longest = 0
-        self.clock.start()
-        self.timer.start()
-
-
-def wait(condition):
-    """Handle events until the condition holds; the whole run has a limit outside (LIMIT_S)."""
-    while not condition():
-        QApplication.processEvents()
-        time.sleep(0.001)
-
-
-def pause(seconds):
-    until = time.monotonic() + seconds
-    wait(lambda: time.monotonic() > until)
-
-
-def settle():
-    iface.mapCanvas().refreshAllLayers()
-    pause(0.7)
-    wait(lambda: not iface.mapCanvas().isDrawing())
-
-
-def shot(name):
-    iface.messageBar().clearWidgets()
-    settle()
-    QApplication.primaryScreen().grabWindow(0).save(str(OUT / f"{name}.png"))
-
-
-def click(widget, place=None, button=Qt.MouseButton.LeftButton):
-    global clicks
-    clicks += 1
-    place = place or widget.rect().center()
-    QTest.mouseMove(widget, place)
-    QTest.mouseClick(widget, button, Qt.KeyboardModifier.NoModifier, place)
-
-
-def at(layer, col, row):
-    extent = layer.extent()
-    x = extent.xMinimum() + col / layer.width() * extent.width()
-    y = extent.yMaximum() - row / layer.height() * extent.height()
-    there = iface.mapCanvas().getCoordinateTransform().transform(QgsPointXY(x, y))
-    return QPoint(round(there.x()), round(there.y()))
-
-
-def draw(dock, layer, ring):
-    """Clicks on the map; the right button ends the polygon. How many there are is the shape's."""
-    global clicks
-    before = clicks
-    if not dock.area.draw.isChecked():
-        click(dock.area.draw, QPoint(20, dock.area.draw.height() // 2))
-        before = clicks
-    for col, row in ring:
-        click(iface.mapCanvas().viewport(), at(layer, col, row))
-    click(iface.mapCanvas().viewport(), at(layer, *ring[-1]), Qt.MouseButton.RightButton)
-    clicks = before + 1  # a polygon counts as one
-
-
-def write(dock, text):
-    dock.words.prompt.setFocus()
-    dock.words.prompt.selectAll()
-    if text.isascii():
-        QTest.keyClicks(dock.words.prompt, text)
-    else:  # as an input method puts it in; QTest knows the keys of ASCII alone
-        dock.words.prompt.insertPlainText(text)
-    wait(lambda: dock.words.understood is not None)
-
-
-def done(dock):
-    wait(lambda: dock.task is None and not dock.waiting and not dock.will_run)
-    if not dock.results.count():
-        raise RuntimeError(f"no result: {dock.status.text()}")
-
-
-def choose(box, text):
-    """An entry of a list, by the keys of its first letters."""
-    panel = box.parentWidget()
-    while not isinstance(panel, QScrollArea):
-        panel = panel.parentWidget()
-    panel.ensureWidgetVisible(box)
-    box.setFocus()
-    QTest.keyClicks(box, text)
-    if text not in box.currentText():
-        raise RuntimeError(f"the list shows {box.currentText()}, not {text}")
-
-
-def layer_of_first(dock):
-    name = dock.results.item(0).data(Qt.ItemDataRole.UserRole)
-    return QgsProject.instance().mapLayer(name)
 
 
 def first_edit(dock, raster, pulse):
-    global clicks
-    clicks = 0
+    Hand.clicks = 0
     draw(dock, raster, CREEK)
     write(dock, os.environ.get("DAY_PROMPT", "flooded to the doorsteps"))
     pulse.start()
     click(dock.run_button)
     done(dock)
     settle()
-    say(f"figure clicks_to_first_edit {clicks} clicks (a polygon counts as one)")
+    say(f"figure clicks_to_first_edit {Hand.clicks} clicks (a polygon counts as one)")
     say(f"figure gui_blocked_ms {pulse.longest} ms")
     shot("1-first-edit")
     click(dock.swipe)
@@ -176,15 +90,15 @@ def first_edit(dock, raster, pulse):
 
 
 def variants(dock, raster):
-    dock.tool.clear()
+    click(dock.area.clear)
     draw(dock, raster, FIELD)
     write(dock, "remove the trees")
-    dock.variants.setValue(4)
+    number(dock.variants, 4)
     before = dock.results.count()
     click(dock.run_button)
     done(dock)
     say(f"figure variants_made {dock.results.count() - before} of 4")
-    dock.variants.setValue(1)
+    number(dock.variants, 1)
     chosen = dock.results.visualItemRect(dock.results.item(2))
     click(dock.results.viewport(), chosen.center())
     shot("3-variants")
@@ -222,7 +136,7 @@ def footprints(dock, raster):
 
 def like_there(dock, raster):
     """A wood beside the lawn, drawn as what is to be copied."""
-    dock.tool.clear()
+    click(dock.area.clear)
     draw(dock, raster, LAWN)
     write(dock, "like there")
     choose(dock.exemplar.source, "drawn")
@@ -256,7 +170,7 @@ def over_heights(dock, raster):
     made = None
     heights = QgsRasterLayer(path, "heights")
     QgsProject.instance().addMapLayer(heights, False)
-    dock.tool.clear()
+    click(dock.area.clear)
     draw(dock, raster, LOW)
     write(dock, "flooded 2 m")
     choose(dock.elevation, "heights")
@@ -270,7 +184,7 @@ def over_heights(dock, raster):
     shot("9-over-heights")
     dock.elevation.setFocus()
     QTest.keyClick(dock.elevation, Qt.Key.Key_Home)
-    dock.tool.clear()
+    click(dock.area.clear)
 
 
 def measures(dock, raster):
@@ -323,49 +237,53 @@ def measures(dock, raster):
     QgsProject.instance().removeMapLayer(whole.id())
 
 
-def products(dock, flooded):
-    from landbrush.plugin.products.layout import make_layout
-    from landbrush.plugin.products.page import write_page
-    from landbrush.plugin.products.pictures import Pictures, ground
+def products(dock):
+    """Sheet, page with a slider, layout and areas of the first edit, from the menu of its
+    picture."""
+    row = dock.results.count() - 1
+    sheet, page = OUT / "before-after.pdf", OUT / "before-after.html"
+    name_file(sheet)
+    entry(dock, row, "Sheet Before | After as PDF …")
+    wait(sheet.exists)
 
-    box, crs = ground(flooded)
-    pictures = Pictures(flooded, box, crs)
-    made = []
-    pictures.made.connect(lambda *images: made.extend(images))
-    pictures.start()
-    wait(lambda: made)
-    write_page(OUT / "before-after.html", made, "Creek", crs.authid())
-    layout = make_layout(flooded, box, crs)
-    exporter = QgsLayoutExporter(layout)
-    exporter.exportToPdf(str(OUT / "before-after.pdf"), QgsLayoutExporter.PdfExportSettings())
+    def asked():
+        window = QApplication.activeModalWidget()
+        return window if isinstance(window, QInputDialog) else None
+
+    def title(window):
+        name_file(page)
+        QTest.keyClicks(window.findChild(QLineEdit), "Creek")
+        QTest.keyClick(window.findChild(QLineEdit), Qt.Key.Key_Return)
+
+    as_soon_as(asked, title)
+    entry(dock, row, "Page with slider, for a mail …")
+    wait(page.exists)
+    entry(dock, row, "Changed areas as a layer")
+    project = QgsProject.instance()
+    say(f"figure products_made {sheet.exists() + page.exists()} of 2")
+    designers = len(iface.openLayoutDesigners())
+    entry(dock, row, "Print layout Before | After")
+    wait(lambda: len(iface.openLayoutDesigners()) > designers)
+    pause(2)
+    designer = iface.openLayoutDesigners()[-1]
     settings = QgsLayoutExporter.ImageExportSettings()
     settings.dpi = 96
+    exporter = QgsLayoutExporter(designer.layout())
     exporter.exportToImage(str(OUT / "5-layout.png"), settings)
+    designer.close()
+    for layer in project.mapLayersByName("changed-areas"):
+        project.layerTreeRoot().findLayer(layer.id()).setItemVisibilityChecked(False)
 
 
-def next_day(dock):
-    path = OUT / "plan.qgz"
-    project = QgsProject.instance()
-    count = dock.results.count()
-    project.write(str(path))
-    project.clear()
-    assert dock.results.count() == 0 or all(
-        not dock.results.item(k).data(Qt.ItemDataRole.UserRole) for k in range(dock.results.count())
-    )
-    project.read(str(path))
-    back = sum(
-        bool(dock.results.item(k).data(Qt.ItemDataRole.UserRole))
-        for k in range(dock.results.count())
-    )
-    say(f"figure results_found_next_day {back} of {count}")
+def home(dock):
+    """The project is saved with what will be looked for tomorrow, and QGIS is left."""
     before = layer_of_first(dock)
-    wanted = json.loads(before.customProperty("landbrush/manifest"))["gate"]["sha256_result"]
-    dock.results.do("again", before)
-    click(dock.run_button)
-    done(dock)
-    made = json.loads(layer_of_first(dock).customProperty("landbrush/manifest"))
-    say(f"figure replay_same_bytes {int(made['gate']['sha256_result'] == wanted)} of 1")
-    shot("6-next-day")
+    tomorrow = {
+        "results": dock.results.count(),
+        "sha256": json.loads(before.customProperty("landbrush/manifest"))["gate"]["sha256_result"],
+    }
+    (OUT / "tomorrow.json").write_text(json.dumps(tomorrow), "utf8")
+    QgsProject.instance().write(str(OUT / "plan.qgz"))
 
 
 def main():
@@ -381,25 +299,25 @@ def main():
             raster.extent().xMinimum() + 0.42 * raster.extent().width(),
             raster.extent().yMaximum() - 0.24 * raster.extent().height(),
         ))  # fmt: skip
-        dock.layer.setLayer(raster)
         settle()
-        dock.server.start()
+        click(dock.server_button)
         wait(lambda: dock.server.state in ("running", "failed") and len(dock.infos) > 10)
         first_edit(dock, raster, Pulse())
-        flooded = layer_of_first(dock)
         if not SHORT:
             variants(dock, raster)
             footprints(dock, raster)
             like_there(dock, raster)
             over_heights(dock, raster)
             measures(dock, raster)
-            products(dock, flooded)
-            next_day(dock)
+            products(dock)
+            home(dock)
         say("finished", QgsApplication.locale())
     except BaseException:
         traceback.print_exc(file=LOG)
-    LOG.flush()
-    os._exit(0)
+        LOG.flush()
+        os._exit(1)
+    QgsProject.instance().setDirty(False)  # nothing is asked about it on the way out
+    leave()
 
 
 QTimer.singleShot(1500, main)

@@ -2,7 +2,7 @@
 # Run a Python script inside the real QGIS desktop with the plugin loaded, in a profile of its own.
 #
 # usage: qgis-desktop.sh FOLDER [SCRIPT]
-#   FOLDER  for the profile and QGIS's output
+#   FOLDER  for the profile, QGIS's output (qgis.log) and the status that it ended with (ended)
 #   SCRIPT  run with --code on a virtual screen; without it QGIS opens on yours
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -47,5 +47,7 @@ runtime=$(mktemp -d)
 trap 'rm -rf "$runtime"' EXIT
 export XDG_RUNTIME_DIR=$runtime
 unset QT_QPA_PLATFORM
+ended=0
 timeout "${LIMIT_S:-600}" xvfb-run -a -s "-screen 0 ${SCREEN:-1440x900x24} -dpi 96" \
-    qgis "${arguments[@]}" --code "$2" >"$folder/qgis.log" 2>&1 || true
+    qgis "${arguments[@]}" --code "$2" >"$folder/qgis.log" 2>&1 || ended=$?
+echo "$ended" >"$folder/ended"

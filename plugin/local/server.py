@@ -5,9 +5,12 @@ panel uses, is all signals and waits only when QGIS closes; BlockingServer is fo
 scripts and Processing's threads.
 """
 
+import contextlib
 import json
+import os
+import signal
 from pathlib import Path
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from qgis.PyQt.QtCore import QObject, QProcess, QTimer, pyqtSignal
 
@@ -15,6 +18,7 @@ from .. import settings
 from ..errors import PluginError
 from ..translated import tr
 from . import installer
+from .programs import is_alive
 from .setup import SMALL, Setup
 
 STOPPED = "stopped"
@@ -28,9 +32,10 @@ STOP_TIMEOUT_MS = 3000
 
 
 def serving_environment():
-    """The same with the key of the endpoint that writes paraphrases, which nothing but the server
-    gets."""
+    """The same, with whose server it is, and the key of the endpoint that writes paraphrases, which
+    nothing but the server gets."""
     found = installer.child_environment()
+    found.insert("LANDBRUSH_OWNER", str(os.getpid()))
     if settings.get("models/endpoint-authcfg"):
         found.insert("LANDBRUSH_ENDPOINT_KEY", settings.endpoint_key())
     return found
@@ -55,12 +60,29 @@ def serve_arguments():
     ]
 
 
-def read_address(text):
-    """(url, token) from what the server prints when it is ready; None before."""
+class Address(NamedTuple):
+    """Where a server answers. `process`: its id. `owner`: that of the program whose server it is.
+    Both 0 where it does not say."""
+
+    url: str
+    token: str
+    process: int
+    owner: int
+
+    @property
+    def is_left(self) -> bool:
+        """Whether nobody is there any more who would end it: its QGIS crashed."""
+        return bool(self.process and self.owner) and not is_alive(self.owner)
+
+
+def read_address(text) -> Optional[Address]:
+    """The address from what the server prints when it is ready; None before."""
     for line in text.splitlines():
         try:
             data = json.loads(line)
-            return data["url"], Path(data["token_file"]).read_text("ascii").strip()
+            token = Path(data["token_file"]).read_text("ascii").strip()
+            process, owner = int(data.get("process") or 0), int(data.get("owner") or 0)
+            return Address(data["url"], token, process, owner)
         except (ValueError, KeyError, TypeError, OSError):
             continue
     return None
@@ -79,6 +101,7 @@ class LocalServer(QObject):
         self.url = ""
         self.token = None  # until the server tells it
         self.process: QProcess = None  # until one is started
+        self.address: Optional[Address] = None  # once a server answers
         self.output = ""
         self.errors = ""
         self.setup: Optional[Setup] = None  # while the server is set up
@@ -123,7 +146,8 @@ class LocalServer(QObject):
         if self.state == STARTING:
             address = read_address(self.output)
             if address:
-                self.url, self.token = address
+                self.address = address
+                self.url, self.token = address.url, address.token
                 self._set(RUNNING, tr("Server at {url}", url=self.url))
 
     def _read_errors(self) -> None:
@@ -152,17 +176,21 @@ class LocalServer(QObject):
     def lost(self) -> None:
         """The server did not answer although it should run: another QGIS that owned it may have
         closed it."""
-        running = (
-            self.process is not None and self.process.state() != QProcess.ProcessState.NotRunning
-        )
-        if self.state == RUNNING and not running:
+        if self.is_adopted:
             self._set(FAILED, tr("The server is gone. Start it again."))
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether the server that is used was started by somebody else."""
+        ends = self.process is None or self.process.state() == QProcess.ProcessState.NotRunning
+        return self.state == RUNNING and ends
 
     def stop(self, closing: bool = False) -> None:
         """Ask the child to end, and end it if it does not. `closing`: at once, since nobody will be
-        there to look."""
+        there to look. A server of another QGIS goes on; one whose QGIS is gone is ended, too."""
+        said = self._leave() if self.is_adopted else tr("Server stopped")
         process = self.process
-        self.process = None
+        self.process = self.address = None
         if self.setup is not None:
             self.setup.stop()
             self.setup = None
@@ -185,15 +213,22 @@ class LocalServer(QObject):
                 timer.setSingleShot(True)
                 timer.timeout.connect(process.kill)
                 timer.start(STOP_TIMEOUT_MS)
-        self._set(STOPPED, tr("Server stopped"))
+        self._set(STOPPED, said)
+
+    def _leave(self) -> str:
+        """Use a server that somebody else started no more, and end it where nobody else would; says
+        which."""
+        if self.address is None or not self.address.is_left:
+            return tr("Left; the server goes on for the QGIS that started it.")
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            os.kill(self.address.process, signal.SIGTERM)
+        return tr("Server stopped")
 
     def install(self, size: str = SMALL, own_python: bool = False) -> None:
         """Set the server up on this computer (see setup.Setup), then start it."""
         if self.state == INSTALLING:
             return
-        owned = self.process is not None
-        owned = owned and self.process.state() != QProcess.ProcessState.NotRunning
-        if self.state == RUNNING and not owned:
+        if self.is_adopted and not (self.address is not None and self.address.is_left):
             self._set(RUNNING, tr("The server belongs to another QGIS. Set it up there."))
             return
         self.had_one = self.state in (STARTING, RUNNING)
@@ -226,7 +261,8 @@ class BlockingServer:
         self.process: Optional[QProcess] = None
 
     def __enter__(self):
-        """Start a server and wait until it listens; returns (url, token), raises PluginError."""
+        """Start a server and wait until it listens; returns its (url, token), raises
+        PluginError."""
         python = installer.find_python()
         if python is None:
             raise PluginError(
@@ -250,7 +286,7 @@ class BlockingServer:
             text += bytes(process.readAllStandardOutput()).decode("utf8", "replace")
             address = read_address(text)
             if address:
-                return address
+                return address.url, address.token
             if process.state() == QProcess.ProcessState.NotRunning:
                 break
         self.__exit__()

@@ -86,7 +86,7 @@ class FindingForm(ServedForm):
         self.status.setText(
             told(result.reason)
             or tr(
-                "{value} windows look like {word}; untick what does not.",
+                "Windows that look like {word}: {value}. Untick what does not.",
                 value=len(result.found),
                 word=result.word,
             )

@@ -114,7 +114,7 @@ class JobsPage(QDialog):
             item.setSelected(job.jobID in chosen)
         self.tree.verticalScrollBar().setValue(seen)
         waiting = sum(job.status == ACCEPTED for job in jobs)
-        self.message.setText(tr("{n} jobs, {waiting} waiting", n=len(jobs), waiting=waiting))
+        self.message.setText(tr("Jobs: {n}, waiting: {waiting}", n=len(jobs), waiting=waiting))
         self._update()
 
     def _selected(self):

@@ -119,7 +119,7 @@ class LibraryPage(QDialog):
         """Show what the server has, as far as it passes the filter."""
         self.exemplars = {one.id: one for one in found.exemplars}
         self._fill()
-        self.message.setText(tr("{value} exemplars", value=len(self.exemplars)))
+        self.message.setText(tr("Exemplars: {value}", value=len(self.exemplars)))
 
     def _fill(self) -> None:
         text = self.filter.text().strip().lower()

@@ -293,7 +293,7 @@ class SeeingForm(AskingForm):
         away = strays(folder) if folder is not None else []
         if away and not settings.get("output/folder"):
             self.offer(
-                tr("{n} results lie outside of the project's folder.", n=len(away)),
+                tr("Results outside of the project's folder: {n}.", n=len(away)),
                 tr("Collect them"),
                 self.collect,
             )
@@ -319,7 +319,7 @@ class SeeingForm(AskingForm):
                 if name in here:
                     layer = QgsProject.instance().mapLayer(name)
                     layer.setDataSource(str(target), layer.name(), "gdal")
-            self.say(tr("{n} results copied to {folder}.", n=len(names), folder=folder))
+            self.say(tr("Results copied to {folder}: {n}.", n=len(names), folder=folder))
 
         names = [(layer.id(), target) for layer, _, target in found]
         task.ended.connect(ended)

@@ -8,13 +8,15 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QPushButton
 
 from ...server.contract.editors import EditorInfo
+from ...server.contract.jobs import ACCEPTED as JOB_ACCEPTED
+from ...server.contract.jobs import RUNNING as JOB_RUNNING
 from .. import servers, settings
 from ..errors import Cancelled, ServerUnreachable
 from ..local import installer
 from ..local.server import FAILED, INSTALLED, INSTALLING, RUNNING, STARTING, STOPPED, LocalServer
 from ..local.setup import LARGE
 from ..processing.editors import remember
-from ..tasks.task import CallTask, Connection
+from ..tasks.task import CallTask, Connection, EditTask
 from ..told import told
 from ..translated import tr
 from .diagnostics import Diagnostics, report
@@ -60,6 +62,9 @@ class ServedForm(DockForm):
 
     def editors_known(self) -> None:
         """The server has said what it can do."""
+
+    def show_jobs(self) -> None:
+        """Open the queue of the server's jobs."""
 
     def server_failed(self) -> None:
         """The server could not be started, ended, was stopped, or does not say what it can do."""
@@ -165,12 +170,22 @@ class ServedForm(DockForm):
         self._show_server(self.server.state, "")
         if self.connection() is not None:
             self.load_editors()
-            self._ask(
-                "Landbrush: earlier results", lambda client: client.jobs(), self.results.show_jobs
-            )
+            self._ask("Landbrush: earlier results", lambda client: client.jobs(), self._jobs_known)
             self.words.hear_again()
         elif profile is None:
             self.wake()
+
+    def _jobs_known(self, jobs) -> None:
+        """Results of former sessions, and what such a session has left running: a new edit would
+        wait for it without a reason that one sees."""
+        self.results.show_jobs(jobs)
+        left = sum(job.status in (JOB_ACCEPTED, JOB_RUNNING) for job in jobs)
+        if left and not any(isinstance(task, EditTask) for task in self.tasks):
+            self.offer(
+                tr("Edits that were asked for earlier still run or wait: {n}.", n=left),
+                tr("Queue …"),
+                self.show_jobs,
+            )
 
     def _change_servers(self) -> None:
         before = LandbrushOptionsPage.applied
@@ -218,9 +233,7 @@ class ServedForm(DockForm):
         if state == RUNNING:
             self.forget_error()
             self.load_editors()
-            self._ask(
-                "Landbrush: earlier results", lambda client: client.jobs(), self.results.show_jobs
-            )
+            self._ask("Landbrush: earlier results", lambda client: client.jobs(), self._jobs_known)
             self.words.hear_again()
         elif state == FAILED:
             self.say(text, Qgis.MessageLevel.Warning)

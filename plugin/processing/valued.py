@@ -118,6 +118,10 @@ class AreasOfValuesAlgorithm(LandbrushAlgorithm):
             feature.setAttributes([size])
             sink.addFeature(feature, QgsFeatureSink.Flag.FastInsert)
         feedback.pushInfo(
-            tr("{n} areas, {less} smaller ones left out.", n=len(kept), less=len(areas) - len(kept))
+            tr(
+                "Areas: {n}; smaller ones left out: {less}.",
+                n=len(kept),
+                less=len(areas) - len(kept),
+            )
         )
         return {"OUTPUT": target, "COUNT": len(kept)}

@@ -61,6 +61,14 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         help="start a worker when it is first needed, not with the server: for a single edit "
         "(LANDBRUSH_COLD=1 says the same)",
     )
+    serve.add_argument(
+        "--owner",
+        type=int,
+        default=os.environ.get(f"{ENVIRONMENT_PREFIX}OWNER", "0"),
+        metavar="PROCESS",
+        help="id of the program whose server this is, told to others that find it running "
+        "(LANDBRUSH_OWNER says the same)",
+    )
     add_models(serve)
     serve.set_defaults(run=_serve)
 
@@ -115,6 +123,8 @@ def _serve(given: argparse.Namespace) -> int:
         {
             "url": f"http://{given.host}:{server.effective_port}",
             "token_file": str(given.home / "token"),
+            "process": os.getpid(),
+            "owner": given.owner,
         }
     )
     (given.home / ADDRESS).write_text(address, "utf8")

@@ -267,7 +267,7 @@ def test_the_queue_shows_and_ends_jobs(edited, helpers, monkeypatch):
     dock.show_jobs()
     page = dock.jobs
     assert helpers.wait(lambda: page.tree.topLevelItemCount() == 2)
-    assert "2 jobs, 0 waiting" in page.message.text()
+    assert "Jobs: 2, waiting: 0" in page.message.text()
     page.tree.topLevelItem(0).setSelected(True)
     assert page.remove.isEnabled() and page.fetch.isEnabled() and not page.stop.isEnabled()
     page.remove.click()
