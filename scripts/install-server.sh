@@ -10,7 +10,12 @@ extras=${1:-files,pretrained,evaluate,train,enlarge,parquet,dev}
 [ -z "${LOCKED:-}" ] || extras=locked
 stamp=.venv/.installed-$(printf '%s' "$extras" | tr ',' '-')
 
+# Compiled once for all: tests start hundreds of processes, and where Python is told to keep nothing that it compiled each
+# would do it anew.
+compiled() { .venv/bin/python -m compileall -q plugin server scripts benchmarks tests || true; }
+
 if [ -f "$stamp" ] && [ "$stamp" -nt pyproject.toml ] && .venv/bin/python -c 'import landbrush.server.contract.requests' 2>/dev/null; then
+    compiled
     exit 0
 fi
 
@@ -41,6 +46,7 @@ if [ -n "${LOCKED:-}" ]; then
     $pip install --require-hashes --no-deps -r requirements-aside.lock
     $pip install --no-deps -e .
     touch "$stamp"
+    compiled
     exit 0
 fi
 # TORCH_INDEX: an index to take torch from first. Where no GPU's driver is, it is PyTorch's own with the small CPU builds;
@@ -55,3 +61,4 @@ fi
 $pip install -e ".[$extras]"
 $pip install --no-deps -r scripts/aside.in
 touch "$stamp"
+compiled

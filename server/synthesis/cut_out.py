@@ -15,7 +15,6 @@ import numpy as np
 import scipy
 import shapely
 from scipy import ndimage
-from scipy.sparse import csgraph
 
 from .graph_cut import cut
 from .nearest import filled
@@ -233,7 +232,7 @@ def _behind_edges(scaled: np.ndarray, usable: np.ndarray, rim: np.ndarray) -> np
     weight = np.concatenate([np.maximum(step - floor, 0) + 1e-4, np.full(len(edge), 1e-6)])
     ends = np.concatenate([*froms, edge]), np.concatenate([*tos, number[rim]])
     graph = scipy.sparse.coo_array((weight, ends), shape=(count + 1, count + 1)).tocsr()
-    far = csgraph.dijkstra(graph, directed=False, indices=count)[:count]
+    far = scipy.sparse.csgraph.dijkstra(graph, directed=False, indices=count)[:count]
     far = np.where(np.isfinite(far), far, 0)
     out = np.zeros_like(usable)
     out[usable] = far > max(_otsu(far), HIGH * floor)

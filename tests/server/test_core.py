@@ -35,6 +35,14 @@ LEFT_OUT = (
     "pyogrio",
     "efficientnet_lite_pytorch",
 )
+NOT_AT_THE_START = (
+    "scipy.signal",
+    "scipy.stats",
+    "scipy.optimize",
+    "scipy.interpolate",
+    "onnxruntime",
+)
+"""Slow to import, and not what every edit uses."""
 PROGRAM = """
 import importlib.abc, importlib.util, json, sys, traceback
 LEFT_OUT = set(json.loads(sys.argv[1]))
@@ -287,3 +295,13 @@ def test_the_server_edits_out_of_its_wheel(tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "0 of" in done.stdout and (tmp_path / "made.tif").is_file()
+
+
+def test_a_worker_does_not_begin_with_what_few_edits_use():
+    """A whole edit on the command line is a second long: scipy.signal alone would be another."""
+    begin = "import landbrush.server.workers.tasks, landbrush.server.editing.path, sys, json"
+    program = f"{begin}\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    loaded = set(json.loads(done.stdout))
+    assert "landbrush.server.editors.copy" in loaded
+    assert not loaded & {*LEFT_OUT, *NOT_AT_THE_START}
