@@ -1,6 +1,8 @@
 # Each target calls one tool. `make demo` and `make test` install what they need.
 PY = .venv/bin/python
 BUILD = build/landbrush
+# What Python compiles is kept, whatever the shell says: the tests start hundreds of processes.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo demo-desktop demo-first-edit bench-queue bench-many test test-fast test-server test-qgis test-other-qgis run lint types imports scan package wheelhouse bench bench-single-image bench-ground bench-words bench-remove bench-noisy bench-came bench-start demo-models demo-mmm demo-evaluate bench-evaluate attack bench-sandbox sbom licences install lock release clean
 
@@ -10,7 +12,10 @@ demo:        ## the main job on a real image inside the QGIS desktop (RASTER= PR
 install:     ## the server's environment, .venv
 	scripts/install-server.sh
 
-test: install lint types imports scan licences test-server test-qgis ## everything
+test: install ## everything
+	$(MAKE) -j 2 lint types imports scan licences
+	$(MAKE) test-server
+	$(MAKE) test-qgis PACKAGED=1
 
 test-fast: install ## the contract, rasters in small, the plugin's client, units: two minutes on two cores
 	$(PY) -m pytest -n auto --dist loadfile tests/server tests/plugin -m "not slow"
@@ -18,7 +23,7 @@ test-fast: install ## the contract, rasters in small, the plugin's client, units
 test-server: install ## the server, the contract and the plugin's client; needs no QGIS and no root
 	$(PY) -m pytest -n auto --dist loadfile tests/server tests/plugin
 
-test-qgis: install package ## inside real QGIS: offscreen, qgis_process, and the desktop on a virtual screen
+test-qgis: install $(if $(PACKAGED),,package) ## inside real QGIS: offscreen, qgis_process, and the desktop on a virtual screen
 	scripts/install-qgis.sh $(or $(QGIS_SUITE),any)
 	scripts/install-qgis-tests.sh
 	scripts/test-qgis.sh

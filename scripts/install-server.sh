@@ -40,6 +40,8 @@ fi
 
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 pip=".venv/bin/python -m pip --disable-pip-version-check --quiet"
+# Most modules of the libraries are never used here; those that are compile when they are first imported.
+libraries="$pip install --no-compile"
 echo "installing the server into .venv (2 to 3 GB on disk) ..."
 if [ -n "${LOCKED:-}" ]; then
     $pip install --require-hashes -r requirements-server.lock
@@ -54,11 +56,11 @@ fi
 torch='torch>=2.4,<2.14'
 has_driver() { [ -e /proc/driver/nvidia/version ] || [ -e /usr/lib/wsl/lib/libcuda.so.1 ] || command -v nvidia-smi >/dev/null; }
 if [ -n "${TORCH_INDEX:-}" ]; then
-    $pip install "$torch" --index-url "$TORCH_INDEX"
+    $libraries "$torch" --index-url "$TORCH_INDEX"
 elif [ "$(uname -s)" = Linux ] && ! has_driver && ! .venv/bin/python -c 'import torch' 2>/dev/null; then
-    $pip install --retries 1 --timeout 20 "$torch" --index-url https://download.pytorch.org/whl/cpu >/dev/null 2>&1 || true
+    $libraries --retries 1 --timeout 20 "$torch" --index-url https://download.pytorch.org/whl/cpu >/dev/null 2>&1 || true
 fi
-$pip install -e ".[$extras]"
-$pip install --no-deps -r scripts/aside.in
+$libraries -e ".[$extras]"
+$libraries --no-deps -r scripts/aside.in
 touch "$stamp"
 compiled

@@ -99,7 +99,7 @@ class LocalServer(QObject):
         super().__init__(parent)
         self.state = STOPPED
         self.url = ""
-        self.token = None  # until the server tells it
+        self.token: Optional[str] = None  # until the server tells it
         self.process: QProcess = None  # until one is started
         self.address: Optional[Address] = None  # once a server answers
         self.output = ""

@@ -82,6 +82,13 @@ HOUSES_BURN = 0.8
 """Severity from which houses burn too, more of them the higher it is."""
 FINGERS_M = 9.0
 """How far fire runs out and leaves ground at its edge."""
+LOBES_M, LOBES = 28.0, 0.4
+"""How far its front advances and lags behind between one wind and the next, at most this share of
+the way to the middle."""
+SPARED = 0.5
+"""How much less fierce it is at its edge, in 1.6 times the severity."""
+SINGED = 0.55
+"""Where the flames did not come, heat has killed so much of the leaves and grass next to them."""
 
 
 def burn(ground: Ground, how: Burn, seed: int) -> np.ndarray:
@@ -93,17 +100,23 @@ def burn(ground: Ground, how: Burn, seed: int) -> np.ndarray:
     deepest = float(ground.depth()[ground.mask].max()) if part else 0.0
     if deepest:
         run_px = min(run_px, max(0.2 * deepest, 2.0))
-    ragged = (ground.noise(2.0, seed + 8, 2) - 0.5) * 0.5 * run_px
-    inside = smoothstep((ground.depth(0.9 * run_px, seed) + ragged) / max(0.3 * run_px, 2.0))
-    inside = inside * ground.mask
+    lobes_px = max(0.9 * run_px, min(LOBES_M * metre, LOBES * deepest, 160.0))
+    depth = ground.depth() - lobes_px * ground.noise(1.3 * lobes_px / metre, seed, 3)
+    depth -= 0.5 * run_px * ground.noise(max(1.5 * FINGERS_M, 8 * ground.gsd_m), seed + 7, 3)
+    depth += (ground.noise(2.0, seed + 8, 2) - 0.5) * 0.5 * run_px
+    inside = smoothstep(depth / max(0.45 * run_px, 2.0)) * ground.mask
     patches = 0.6 * ground.noise(
         max(how.patch_m, 10 * ground.gsd_m), seed + 1
     ) + 0.4 * ground.noise(max(how.patch_m / 5, 5 * ground.gsd_m), seed + 2)
-    burned = smoothstep((how.severity * 1.6 - 0.35 + 1.3 * (patches - 0.5)) / 0.35)
+    # At its edge it runs low, and leaves more.
+    low = SPARED * (1 - smoothstep(depth / max(2.5 * run_px, 2.0)))
+    burned = smoothstep((how.severity * 1.6 - 0.35 - low + 1.3 * (patches - 0.5)) / 0.35)
     fuel = _fuel(ground, how, seed)
     # Fire leaves what is thin: islands follow the fuel's own edges.
     amount = np.clip(burned * fuel * inside * (0.55 + 0.45 * how.severity), 0, 0.96)
-    out = _charred(ground, how, amount, seed)
+    near = smoothstep((depth + 1.2 * run_px) / (1.2 * run_px)) * ground.mask
+    near = near * smoothstep(ground.depth() / max(0.5 * run_px, 2.0)) * np.clip(1.2 * fuel, 0, 1)
+    out = _charred(ground, how, amount, seed, SINGED * near * burned)
     return with_smoke(ground, out, amount, how.smoke, seed) if how.smoke else out
 
 
@@ -134,8 +147,10 @@ def _chosen(ground: Ground, roofs: np.ndarray, severity: float, seed: int) -> np
     return np.asarray(ndimage.binary_dilation(burns[parts], iterations=1))
 
 
-def _charred(ground: Ground, how: Burn, amount: np.ndarray, seed: int) -> np.ndarray:
-    """The image with so much (H, W) of it burnt."""
+def _charred(
+    ground: Ground, how: Burn, amount: np.ndarray, seed: int, singed: np.ndarray
+) -> np.ndarray:
+    """The image with so much (H, W) of it burnt, and so much `singed` (H, W) where it is not."""
     metre = 1 / max(ground.gsd_m, 0.05)
     near = float(np.exp(-ground.gsd_m / 3.0))
     fine = 0.5 + near * (ground.noise(max(2.5 * ground.gsd_m, 1.2), seed + 3, 2) - 0.5)
@@ -165,7 +180,10 @@ def _charred(ground: Ground, how: Burn, amount: np.ndarray, seed: int) -> np.nda
     brown = 0.05 * (1 - how.severity) * vegetation(ground)
     specks = grain(ground, seed + 9)
     out = ground.image.copy()
+    green = np.maximum(vegetation(ground), 0.7 * crowns) * singed
     for band, role in enumerate(ground.roles):
+        dead = aired(ground, band, ground.in_band(band, SCORCHED.get(role, 0.25) * relief))
+        out[band] += (dead - out[band]) * green
         ground_tone = CHAR.get(role, 0.12) * (1 - pale) + ASH.get(role, 0.36) * pale
         rubble = 0.5 * CHAR.get(role, 0.12) + 0.5 * ASH.get(role, 0.36) * (0.6 + 0.8 * fine)
         tone = ground_tone * (1 - roofs) + rubble * roofs
@@ -174,5 +192,5 @@ def _charred(ground: Ground, how: Burn, amount: np.ndarray, seed: int) -> np.nda
             tone = tone + brown * (0.5 if role == "green" else 1.0)
         char = aired(ground, band, ground.in_band(band, tone * relief))
         burnt = np.clip(char, 0.01, None) + specks[band]
-        out[band] = ground.image[band] * (1 - amount) + burnt * amount
+        out[band] = out[band] * (1 - amount) + burnt * amount
     return np.clip(out, 0, None)
