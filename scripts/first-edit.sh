@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From the plugin's zip to a first edit in a fresh QGIS profile, with no setting touched: see docs/first-edit.md.
-# Installs the server as the panel does, half a gigabyte, into .cache/first-edit, which is removed before and after.
+# Installs the server as the panel does, half a gigabyte, into .cache/first-edit, which is removed before and after: from a
+# zip of wheels (make wheelhouse), or from the internet with FROM=internet or where no such zip can be made.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(pwd)/.cache/first-edit
@@ -9,7 +10,11 @@ rm -rf "$folder" && mkdir -p "$folder/profiles/fresh/QGIS" "$out"
 rm -f "$out"/*
 ZIP=$(pwd)/build/landbrush.zip
 RASTER=$(realpath "$(scripts/sample-image.sh)")
-export ZIP RASTER OUT=$out
+WHEELS=
+if [ "${FROM:-zip}" = zip ] && .venv/bin/python scripts/wheelhouse.py; then
+    WHEELS=$(ls -t "$(pwd)"/build/wheelhouse-*.zip | head -1)
+fi
+export ZIP RASTER OUT=$out WHEELS DAY_OUT=$out DAY_SCRIPTS=$(pwd)/scripts
 # The profile knows nothing of Landbrush; only QGIS's own greetings are off.
 printf '[core]\nNewsFeed\\httpsfeedqgisorg\\disabled=true\n[qgis]\ncheckVersion=false\n[app]\nplugin_installer\\checkOnStart=false\n[migration]\nfileVersion=2\nsettings=true\n' \
     >"$folder/profiles/fresh/QGIS/QGIS3.ini"
@@ -28,7 +33,7 @@ found = json.load(open(sys.argv[1]))
 for row in found["steps"]:
     print(f"{row['seconds']:7.1f} s  {row['step']}")
 print("figure setup_steps_by_hand", len(found.get("hands", [])), "presses")
-if found.get("fetched_mb"):  # where pip has an index of its own it fetches, and nobody knows how much
+if found.get("fetched_mb"):  # of a zip it was told already; where pip has an index of its own it fetches, and nobody knows how much
     print("figure setup_mb", found["fetched_mb"], "MB fetched")
 print("figure first_edit", found["steps"][-1]["seconds"], "s")
 if found["failure"]:

@@ -2,12 +2,13 @@
 Landbrush. Run by first-edit.sh.
 
 Nothing is set: the zip is installed as *Plugins > Install from ZIP* does it, then only buttons are
-pressed. Reads ZIP, RASTER and OUT from the environment; writes steps.json (what was done, and after
-how many seconds) and a picture a step.
+pressed. Reads ZIP, RASTER, OUT and WHEELS (a zip of wheels; empty: from the internet) from the
+environment; writes steps.json (what was done, and after how many seconds) and a picture a step.
 """
 
 import json
 import os
+import sys
 import time
 import traceback
 from pathlib import Path
@@ -18,6 +19,10 @@ from qgis.PyQt.QtCore import QPoint, Qt, QTimer
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication
 from qgis.utils import active_plugins, iface, loadPlugin, plugins, startPlugin
+
+sys.path.insert(0, os.environ["DAY_SCRIPTS"])
+
+from person import as_soon_as, name_file
 
 OUT = Path(os.environ["OUT"])
 STEPS = []
@@ -58,6 +63,25 @@ def click_on_map(layer, ring):
     )
 
 
+def set_up(card):
+    """By its button, or from the zip of wheels by the button beside it."""
+    wheels = os.environ["WHEELS"]
+    if not wheels:
+        HANDS.append(card.button.text())
+        QTest.mouseClick(card.button, Qt.MouseButton.LeftButton)
+        return
+
+    def pick(menu):
+        place = menu.actionGeometry(card.from_zip).center()
+        QTest.mouseMove(menu, place)
+        QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=place)
+
+    HANDS.append(card.from_zip.text())
+    as_soon_as(QApplication.activePopupWidget, pick)
+    name_file(wheels)
+    QTest.mouseClick(card.more, Qt.MouseButton.LeftButton)
+
+
 def first_edit():
     iface.mainWindow().setGeometry(QApplication.primaryScreen().availableGeometry())
     pyplugin_installer.instance().installFromZipFile(os.environ["ZIP"])
@@ -80,12 +104,11 @@ def first_edit():
         state = dock.server.state
         return state == "failed" or (state == "running" and dock.infos)
 
-    HANDS.append(dock.setup_card.button.text())
-    QTest.mouseClick(dock.setup_card.button, Qt.MouseButton.LeftButton)
+    set_up(dock.setup_card)
     wait(running_or_failed)
     if dock.server.state == "failed":
         raise RuntimeError(f"{dock.setup_card.said.text()} {dock.server.errors[-1500:]}")
-    done("Set up: pressed once; the server is set up and starts")
+    done(f"{HANDS[-1]}: pressed once; the server is set up and starts")
     layer = QgsRasterLayer(os.environ["RASTER"], "scene")
     QgsProject.instance().addMapLayer(layer)
     iface.setActiveLayer(layer)
