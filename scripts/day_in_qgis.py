@@ -237,6 +237,12 @@ def measures(dock, raster):
     QgsProject.instance().removeMapLayer(whole.id())
 
 
+def whole(path):
+    """Whether a file is there to its end."""
+    content = path.read_bytes() if path.exists() else b""
+    return content.rstrip().endswith((b"%%EOF", b"</html>"))
+
+
 def products(dock):
     """Sheet, page with a slider, layout and areas of the first edit, from the menu of its
     picture."""
@@ -244,7 +250,7 @@ def products(dock):
     sheet, page = OUT / "before-after.pdf", OUT / "before-after.html"
     name_file(sheet)
     entry(dock, row, "Sheet Before | After as PDF …")
-    wait(sheet.exists)
+    wait(lambda: whole(sheet))
 
     def asked():
         window = QApplication.activeModalWidget()
@@ -257,10 +263,12 @@ def products(dock):
 
     as_soon_as(asked, title)
     entry(dock, row, "Page with slider, for a mail …")
-    wait(page.exists)
-    entry(dock, row, "Changed areas as a layer")
+    wait(lambda: whole(page))
     project = QgsProject.instance()
-    say(f"figure products_made {sheet.exists() + page.exists()} of 2")
+    layers = set(project.mapLayers())
+    entry(dock, row, "Changed areas as a layer")
+    areas = [project.mapLayer(name) for name in set(project.mapLayers()) - layers]
+    say(f"figure products_made {whole(sheet) + whole(page) + len(areas)} of 3")
     designers = len(iface.openLayoutDesigners())
     entry(dock, row, "Print layout Before | After")
     wait(lambda: len(iface.openLayoutDesigners()) > designers)
@@ -271,7 +279,7 @@ def products(dock):
     exporter = QgsLayoutExporter(designer.layout())
     exporter.exportToImage(str(OUT / "5-layout.png"), settings)
     designer.close()
-    for layer in project.mapLayersByName("changed-areas"):
+    for layer in areas:
         project.layerTreeRoot().findLayer(layer.id()).setItemVisibilityChecked(False)
 
 

@@ -11,8 +11,16 @@ rm -f "$out"/*
 ZIP=$(pwd)/build/landbrush.zip
 RASTER=$(realpath "$(scripts/sample-image.sh)")
 WHEELS=
-if [ "${FROM:-zip}" = zip ] && .venv/bin/python scripts/wheelhouse.py; then
-    WHEELS=$(ls -t "$(pwd)"/build/wheelhouse-*.zip | head -1)
+if [ "${FROM:-zip}" = zip ]; then
+    # For the Python that the panel will choose (plugin/local/installer.py).
+    for name in python3.12 python3.11 python3.13 python3.10 python3; do
+        ! "$name" -c 'import ensurepip' 2>/dev/null || { python=$(command -v "$name"); break; }
+    done
+    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    rm -f build/wheelhouse-*.zip
+    if .venv/bin/python scripts/wheelhouse.py --python "$version"; then
+        WHEELS=$(echo "$(pwd)"/build/wheelhouse-*.zip)
+    fi
 fi
 export ZIP RASTER OUT=$out WHEELS DAY_OUT=$out DAY_SCRIPTS=$(pwd)/scripts
 # The profile knows nothing of Landbrush; only QGIS's own greetings are off.

@@ -2,8 +2,9 @@
 Landbrush. Run by first-edit.sh.
 
 Nothing is set: the zip is installed as *Plugins > Install from ZIP* does it, then only buttons are
-pressed. Reads ZIP, RASTER, OUT and WHEELS (a zip of wheels; empty: from the internet) from the
-environment; writes steps.json (what was done, and after how many seconds) and a picture a step.
+pressed (a path is typed where one is asked for). Reads ZIP, RASTER, OUT and WHEELS (a zip of
+wheels; empty: from the internet) from the environment; writes steps.json (what was done, and after
+how many seconds) and a picture a step.
 """
 
 import json

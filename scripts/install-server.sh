@@ -10,9 +10,24 @@ extras=${1:-files,pretrained,evaluate,train,enlarge,parquet,dev}
 [ -z "${LOCKED:-}" ] || extras=locked
 stamp=.venv/.installed-$(printf '%s' "$extras" | tr ',' '-')
 
-# Compiled once for all: tests start hundreds of processes, and where Python is told to keep nothing that it compiled each
-# would do it anew.
-compiled() { .venv/bin/python -m compileall -q plugin server scripts benchmarks tests || true; }
+# Compiled once for all: tests start hundreds of processes, and where Python is told to keep nothing that it compiled, or may
+# write nothing as our workers, each would do it anew. Of the libraries what is used is compiled, by being imported.
+compiled() {
+    .venv/bin/python -m compileall -q plugin server scripts benchmarks tests || true
+    [ "${1:-}" = new ] || return 0
+    PYTHONDONTWRITEBYTECODE='' .venv/bin/python - <<'PY' || true
+import contextlib, importlib
+for name in ("landbrush.server.workers.tasks", "landbrush.server.web.app", "onnxruntime", "faiss", "torch", "torch._dynamo",
+             "transformers", "diffusers", "accelerate", "peft", "safetensors.torch", "tokenizers", "pyogrio", "skimage.metrics",
+             "scipy.signal", "scipy.sparse.linalg", "scipy.optimize", "pytest", "hypothesis"):
+    with contextlib.suppress(Exception):
+        importlib.import_module(name)
+for name, parts in {"diffusers": ("StableDiffusionPipeline", "FluxPipeline"), "transformers": ("CLIPTextModel", "T5EncoderModel")}.items():
+    for part in parts:
+        with contextlib.suppress(Exception):
+            getattr(importlib.import_module(name), part)
+PY
+}
 
 if [ -f "$stamp" ] && [ "$stamp" -nt pyproject.toml ] && .venv/bin/python -c 'import landbrush.server.contract.requests' 2>/dev/null; then
     compiled
@@ -40,7 +55,7 @@ fi
 
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 pip=".venv/bin/python -m pip --disable-pip-version-check --quiet"
-# Most modules of the libraries are never used here; those that are compile when they are first imported.
+# Most modules of the libraries are never used here.
 libraries="$pip install --no-compile"
 echo "installing the server into .venv (2 to 3 GB on disk) ..."
 if [ -n "${LOCKED:-}" ]; then
@@ -48,7 +63,7 @@ if [ -n "${LOCKED:-}" ]; then
     $pip install --require-hashes --no-deps -r requirements-aside.lock
     $pip install --no-deps -e .
     touch "$stamp"
-    compiled
+    compiled new
     exit 0
 fi
 # TORCH_INDEX: an index to take torch from first. Where no GPU's driver is, it is PyTorch's own with the small CPU builds;
@@ -63,4 +78,4 @@ fi
 $libraries -e ".[$extras]"
 $libraries --no-deps -r scripts/aside.in
 touch "$stamp"
-compiled
+compiled new

@@ -6,6 +6,7 @@ Reads DAY_OUT from the environment; `say` writes into DAY_OUT/day.log.
 
 import os
 import time
+import traceback
 from pathlib import Path
 
 from qgis.core import QgsPointXY, QgsProject
@@ -147,7 +148,12 @@ def as_soon_as(find, act):
         found = find()
         if found is not None:
             timer.stop()
-            act(found)
+            try:
+                act(found)
+            except BaseException:
+                traceback.print_exc(file=LOG)
+                LOG.flush()
+                found.close()
 
     timer.timeout.connect(look)
     timer.start(LOOK_EVERY_MS)

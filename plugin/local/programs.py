@@ -1,6 +1,5 @@
 """Programs that run one after the other as child processes, and what they say."""
 
-import os
 from typing import Any, List
 
 from qgis.PyQt.QtCore import QObject, QProcess, pyqtSignal
@@ -15,29 +14,6 @@ KILLED_MS = 2000
 """Within which a program that was killed is gone."""
 TOLD = ("Collecting", "Downloading", "Installing", "Successfully")
 """Beginnings of what pip says that are shown."""
-
-
-def is_alive(process: int) -> bool:
-    """Whether a process of this id runs on this computer."""
-    if os.name == "nt":
-        import ctypes
-
-        asked = 0x1000  # PROCESS_QUERY_LIMITED_INFORMATION: allowed also for those of others
-        system = ctypes.windll.kernel32  # type: ignore[attr-defined]
-        found = system.OpenProcess(asked, False, process)
-        if not found:
-            return False
-        code = ctypes.c_ulong()
-        system.GetExitCodeProcess(found, ctypes.byref(code))
-        system.CloseHandle(found)
-        return code.value == 259  # STILL_ACTIVE
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # somebody else's
-    return True
 
 
 class Programs(QObject):

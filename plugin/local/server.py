@@ -8,7 +8,6 @@ scripts and Processing's threads.
 import contextlib
 import json
 import os
-import signal
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -18,7 +17,6 @@ from .. import settings
 from ..errors import PluginError
 from ..translated import tr
 from . import installer
-from .programs import is_alive
 from .setup import SMALL, Setup
 
 STOPPED = "stopped"
@@ -27,6 +25,9 @@ STARTING = "starting"
 RUNNING = "running"
 FAILED = "failed"
 INSTALLED = "Installed"
+USERS = "users"
+"""In the server's home: a file for each program that uses it, by its process id; the server itself
+writes them (server/ground/users.py)."""
 START_TIMEOUT_MS = 120_000
 STOP_TIMEOUT_MS = 3000
 
@@ -61,18 +62,12 @@ def serve_arguments():
 
 
 class Address(NamedTuple):
-    """Where a server answers. `process`: its id. `owner`: that of the program whose server it is.
-    Both 0 where it does not say."""
+    """Where a server answers. `owner`: id of the process that started it for itself; 0: none did,
+    it runs until somebody ends it."""
 
     url: str
     token: str
-    process: int
     owner: int
-
-    @property
-    def is_left(self) -> bool:
-        """Whether nobody is there any more who would end it: its QGIS crashed."""
-        return bool(self.process and self.owner) and not is_alive(self.owner)
 
 
 def read_address(text) -> Optional[Address]:
@@ -81,8 +76,7 @@ def read_address(text) -> Optional[Address]:
         try:
             data = json.loads(line)
             token = Path(data["token_file"]).read_text("ascii").strip()
-            process, owner = int(data.get("process") or 0), int(data.get("owner") or 0)
-            return Address(data["url"], token, process, owner)
+            return Address(data["url"], token, int(data.get("owner") or 0))
         except (ValueError, KeyError, TypeError, OSError):
             continue
     return None
@@ -182,12 +176,15 @@ class LocalServer(QObject):
     @property
     def is_adopted(self) -> bool:
         """Whether the server that is used was started by somebody else."""
-        ends = self.process is None or self.process.state() == QProcess.ProcessState.NotRunning
-        return self.state == RUNNING and ends
+        if self.state != RUNNING or self.address is None:
+            return False
+        runs = self.process and self.process.state() != QProcess.ProcessState.NotRunning
+        return self.address.owner != os.getpid() or not runs
 
     def stop(self, closing: bool = False) -> None:
         """Ask the child to end, and end it if it does not. `closing`: at once, since nobody will be
-        there to look. A server of another QGIS goes on; one whose QGIS is gone is ended, too."""
+        there to look. A server that somebody else started is left: it ends by itself when nobody
+        uses it any more."""
         said = self._leave() if self.is_adopted else tr("Server stopped")
         process = self.process
         self.process = self.address = None
@@ -216,19 +213,19 @@ class LocalServer(QObject):
         self._set(STOPPED, said)
 
     def _leave(self) -> str:
-        """Use a server that somebody else started no more, and end it where nobody else would; says
-        which."""
-        if self.address is None or not self.address.is_left:
-            return tr("Left; the server goes on for the QGIS that started it.")
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            os.kill(self.address.process, signal.SIGTERM)
-        return tr("Server stopped")
+        """Use a server that somebody else started no more; says what becomes of it."""
+        if self.address is not None and self.address.owner == 0:
+            return tr("Left; the server goes on until somebody ends it.")
+        if self.address is not None and self.address.owner != os.getpid():  # not Processing's
+            with contextlib.suppress(OSError):
+                (settings.home() / USERS / str(os.getpid())).unlink()
+        return tr("Left; the server ends when no QGIS uses it any more.")
 
     def install(self, size: str = SMALL, own_python: bool = False) -> None:
         """Set the server up on this computer (see setup.Setup), then start it."""
         if self.state == INSTALLING:
             return
-        if self.is_adopted and not (self.address is not None and self.address.is_left):
+        if self.is_adopted:
             self._set(RUNNING, tr("The server belongs to another QGIS. Set it up there."))
             return
         self.had_one = self.state in (STARTING, RUNNING)

@@ -4,7 +4,7 @@ to the user."""
 from typing import Optional
 
 from qgis.core import Qgis, QgsApplication, QgsMessageLog
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QDateTime, Qt
 from qgis.PyQt.QtWidgets import QPushButton
 
 from ...server.contract.editors import EditorInfo
@@ -16,7 +16,7 @@ from ..local import installer
 from ..local.server import FAILED, INSTALLED, INSTALLING, RUNNING, STARTING, STOPPED, LocalServer
 from ..local.setup import LARGE
 from ..processing.editors import remember
-from ..tasks.task import CallTask, Connection, EditTask
+from ..tasks.task import CallTask, Connection
 from ..told import told
 from ..translated import tr
 from .diagnostics import Diagnostics, report
@@ -40,7 +40,8 @@ class ServedForm(DockForm):
         self.asked = 0  # how often another server was chosen
         self.help: Optional[Help] = None  # until it is asked for
         self.infos: dict[str, EditorInfo] = {}
-        self.last_error = self.error_item = None
+        self.last_error = self.error_item = self.left_item = None
+        self.known_since = ""  # when the server began to answer, as it writes times
         self.woken = False
         self.server = LocalServer(self)
         self.server.changed.connect(self._server_changed)
@@ -80,8 +81,8 @@ class ServedForm(DockForm):
             0 if level == Qgis.MessageLevel.Critical else 8,
         )
 
-    def offer(self, message, title, call) -> None:
-        """A message with a button that does what would come next."""
+    def offer(self, message, title, call):
+        """A message with a button that does what would come next; returns its item of the bar."""
         bar = self.iface.messageBar()
         widget = bar.createMessage(TAG, message)
         button = QPushButton(title)
@@ -92,7 +93,7 @@ class ServedForm(DockForm):
 
         button.clicked.connect(pressed)
         widget.layout().addWidget(button)
-        bar.pushWidget(widget, Qgis.MessageLevel.Info)
+        return bar.pushWidget(widget, Qgis.MessageLevel.Info)
 
     def _start_task(self, task) -> None:
         self.tasks.append(task)
@@ -166,6 +167,7 @@ class ServedForm(DockForm):
         servers.use(profile)
         self.asked += 1  # what the other one still answers is no answer of this one
         self.results.show_jobs([])
+        self._forget_left()
         self.forget_error()
         self._show_server(self.server.state, "")
         if self.connection() is not None:
@@ -176,16 +178,27 @@ class ServedForm(DockForm):
             self.wake()
 
     def _jobs_known(self, jobs) -> None:
-        """Results of former sessions, and what such a session has left running: a new edit would
-        wait for it without a reason that one sees."""
+        """Results of former sessions, and what such a session has left running on this computer: a
+        new edit would wait for it without a reason that one sees."""
         self.results.show_jobs(jobs)
-        left = sum(job.status in (JOB_ACCEPTED, JOB_RUNNING) for job in jobs)
-        if left and not any(isinstance(task, EditTask) for task in self.tasks):
-            self.offer(
-                tr("Edits that were asked for earlier still run or wait: {n}.", n=left),
+        self._forget_left()
+        left = [
+            job
+            for job in jobs
+            if job.status in (JOB_ACCEPTED, JOB_RUNNING) and job.created[:19] < self.known_since
+        ]
+        if left and settings.get("server/local"):
+            self.left_item = self.offer(
+                tr("Edits that were asked for earlier still run or wait: {n}.", n=len(left)),
                 tr("Queue …"),
                 self.show_jobs,
             )
+
+    def _forget_left(self) -> None:
+        """Take away what was said of edits left running: it may be over, or another server's."""
+        if self.left_item is not None and self.left_item in self.iface.messageBar().items():
+            self.iface.messageBar().popWidget(self.left_item)
+        self.left_item = None
 
     def _change_servers(self) -> None:
         before = LandbrushOptionsPage.applied
@@ -231,6 +244,8 @@ class ServedForm(DockForm):
     def _server_changed(self, state, text) -> None:
         self._show_server(state, text)
         if state == RUNNING:
+            now = QDateTime.currentDateTimeUtc()
+            self.known_since = now.toString("yyyy-MM-ddTHH:mm:ss")
             self.forget_error()
             self.load_editors()
             self._ask("Landbrush: earlier results", lambda client: client.jobs(), self._jobs_known)

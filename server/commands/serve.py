@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import contextlib
 import json
@@ -14,9 +15,12 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..contract.jobs import ACCEPTED, RUNNING
+from ..ground import users
 from ..ground.errors import BadRequest
 from ..ground.settings import (
     ADDRESS,
@@ -30,6 +34,8 @@ from .home import add_models, models_of
 
 OPEN_FILES = 4096
 """That a server wants to have."""
+LOOK_EVERY_S = 2.0
+"""How often it looks whether anybody uses it."""
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -64,10 +70,11 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     serve.add_argument(
         "--owner",
         type=int,
-        default=os.environ.get(f"{ENVIRONMENT_PREFIX}OWNER", "0"),
+        default=os.environ.get(f"{ENVIRONMENT_PREFIX}OWNER") or "0",
         metavar="PROCESS",
-        help="id of the program whose server this is, told to others that find it running "
-        "(LANDBRUSH_OWNER says the same)",
+        help="id of the program whose server this is: when it, and every other that has found it "
+        "running, has ended, the server ends, too, once no job is left (LANDBRUSH_OWNER says the "
+        "same)",
     )
     add_models(serve)
     serve.set_defaults(run=_serve)
@@ -93,6 +100,7 @@ def _serve(given: argparse.Namespace) -> int:
             f"The home folder {given.home} cannot be used ({error.strerror}). Choose another with "
             "--home or LANDBRUSH_HOME."
         ) from error
+    watched = users.add_user(given.home, given.owner)
     settings = Settings(
         given.home,
         given.host,
@@ -118,19 +126,38 @@ def _serve(given: argparse.Namespace) -> int:
     server = listening(app, settings)
     place = app.extensions["landbrush"].place
     if not given.cold:
-        threading.Thread(target=place.prepare, name="landbrush-prepare", daemon=True).start()
+        _in_background(place.prepare)
     address = json.dumps(
         {
             "url": f"http://{given.host}:{server.effective_port}",
             "token_file": str(given.home / "token"),
-            "process": os.getpid(),
             "owner": given.owner,
         }
     )
     (given.home / ADDRESS).write_text(address, "utf8")
     print(address, flush=True)
-    _run(server, app.extensions["landbrush"], given.home / ADDRESS)
+    services = app.extensions["landbrush"]
+    if watched:
+        _in_background(_watch, given.home, services)
+    _run(server, services, given.home / ADDRESS)
     return 0
+
+
+def _in_background(work: Callable[..., None], *given: Any) -> None:
+    threading.Thread(
+        target=work, args=given, name=f"landbrush-{work.__name__}", daemon=True
+    ).start()
+
+
+def _watch(home: Path, services: Any) -> None:
+    """End the server when nobody is left who uses it, and nothing is left to do."""
+    while True:
+        time.sleep(LOOK_EVERY_S)
+        if users.has_users(home):
+            continue
+        if not any(job.status in (ACCEPTED, RUNNING) for job in services.store.list_all()):
+            _thread.interrupt_main(signal.SIGTERM)
+            return
 
 
 def _run(server: Any, services: Any, address: Path) -> NoReturn:

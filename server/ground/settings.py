@@ -103,6 +103,7 @@ def _is_ours(name: str) -> bool:
         "uploads",
         "models",
         "scratch",
+        "users",
     )
 
 

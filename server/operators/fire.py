@@ -85,8 +85,8 @@ FINGERS_M = 9.0
 LOBES_M, LOBES = 28.0, 0.4
 """How far its front advances and lags behind between one wind and the next, at most this share of
 the way to the middle."""
-SPARED = 0.5
-"""How much less fierce it is at its edge, in 1.6 times the severity."""
+SPARED = 0.3
+"""How much less fierce it is at its edge, for a severity of 1."""
 SINGED = 0.55
 """Where the flames did not come, heat has killed so much of the leaves and grass next to them."""
 
@@ -94,30 +94,54 @@ SINGED = 0.55
 def burn(ground: Ground, how: Burn, seed: int) -> np.ndarray:
     """The image (C, H, W) burnt: grass black, crowns scorched or gone, houses spared until the fire
     is severe, with unburned islands, fingers at the edge, ash, and char without colour."""
-    metre = 1 / max(ground.gsd_m, 0.05)
-    run_px = float(np.clip(FINGERS_M * metre, 4.0, 60.0))
-    part = ground.mask.any() and not ground.mask.all()
-    deepest = float(ground.depth()[ground.mask].max()) if part else 0.0
-    if deepest:
-        run_px = min(run_px, max(0.2 * deepest, 2.0))
-    lobes_px = max(0.9 * run_px, min(LOBES_M * metre, LOBES * deepest, 160.0))
-    depth = ground.depth() - lobes_px * ground.noise(1.3 * lobes_px / metre, seed, 3)
-    depth -= 0.5 * run_px * ground.noise(max(1.5 * FINGERS_M, 8 * ground.gsd_m), seed + 7, 3)
-    depth += (ground.noise(2.0, seed + 8, 2) - 0.5) * 0.5 * run_px
-    inside = smoothstep(depth / max(0.45 * run_px, 2.0)) * ground.mask
+    front = _front(ground, seed)
+    inside = smoothstep(front.depth_px / np.maximum(0.45 * front.run_px, 2.0)) * ground.mask
     patches = 0.6 * ground.noise(
         max(how.patch_m, 10 * ground.gsd_m), seed + 1
     ) + 0.4 * ground.noise(max(how.patch_m / 5, 5 * ground.gsd_m), seed + 2)
     # At its edge it runs low, and leaves more.
-    low = SPARED * (1 - smoothstep(depth / max(2.5 * run_px, 2.0)))
+    low = SPARED * how.severity * (1 - smoothstep(front.depth_px / (2.5 * front.run_px)))
     burned = smoothstep((how.severity * 1.6 - 0.35 - low + 1.3 * (patches - 0.5)) / 0.35)
     fuel = _fuel(ground, how, seed)
     # Fire leaves what is thin: islands follow the fuel's own edges.
     amount = np.clip(burned * fuel * inside * (0.55 + 0.45 * how.severity), 0, 0.96)
-    near = smoothstep((depth + 1.2 * run_px) / (1.2 * run_px)) * ground.mask
-    near = near * smoothstep(ground.depth() / max(0.5 * run_px, 2.0)) * np.clip(1.2 * fuel, 0, 1)
-    out = _charred(ground, how, amount, seed, SINGED * near * burned)
+    beside = smoothstep(1 + front.depth_px / (1.2 * front.run_px)) * (1 - inside)
+    # To the polygon's own edge it fades.
+    beside = beside * smoothstep(ground.depth() / np.maximum(0.5 * front.run_px, 2.0))
+    singed = SINGED * how.severity * beside * np.clip(1.2 * fuel, 0, 1) * ground.mask
+    out = _charred(ground, how, amount, seed, singed)
     return with_smoke(ground, out, amount, how.smoke, seed) if how.smoke else out
+
+
+@dataclass(frozen=True)
+class _Front:
+    """Where fire came to. `depth_px` (H, W): pixels from its front, inwards. `run_px` (H, W): how
+    far it runs out there, less in small polygons."""
+
+    depth_px: np.ndarray
+    run_px: np.ndarray
+
+
+def _front(ground: Ground, seed: int) -> _Front:
+    """The front in lobes, fingers and tufts, each polygon by its own size; where all is burnt there
+    is none."""
+    metre = 1 / max(ground.gsd_m, 0.05)
+    plain = ground.depth()
+    run_px = np.full(plain.shape, np.clip(FINGERS_M * metre, 4.0, 60.0), np.float32)
+    lobes_px = np.zeros(plain.shape, np.float32)
+    if ground.mask.any() and not ground.mask.all():
+        parts, count = ndimage.label(ground.mask)
+        each = ndimage.maximum(plain, parts, np.arange(count + 1))
+        deepest = np.asarray(each, np.float32)[parts]
+        run_px = np.minimum(run_px, np.maximum(0.2 * deepest, 1.0))
+        # The lobes' own size is one of a few, so that what lies around hardly changes them.
+        lobes_px = np.minimum(np.minimum(LOBES_M * metre, 160.0), LOBES * deepest)
+    depth = plain - 0.7 * run_px * ground.noise(2.2 * FINGERS_M, seed, 3)
+    if lobes_px.any():
+        lag = np.clip(1.6 * ground.noise(1.1 * LOBES_M, seed + 11, 3) - 0.5, 0, 1)
+        depth = depth - lobes_px * lag
+    depth = depth + (ground.noise(2.0, seed + 8, 2) - 0.5) * 0.5 * run_px
+    return _Front(np.asarray(depth, np.float32), run_px)
 
 
 def _fuel(ground: Ground, how: Burn, seed: int) -> np.ndarray:

@@ -112,6 +112,8 @@ TUFTS_M = 0.05
 """The same over some metres, and over a pixel or two."""
 OPAQUE = (0.93, 0.98)
 """Even brown water lets a trace of the ground through, more where it is shallow."""
+TRACE = 0.006
+"""So much brighter or darker it may look through the deepest water."""
 PIECES = 0.8
 """Size of pieces of ground that lie dry or under water as a whole, in widths of the shore."""
 SHORE_M = 0.03
@@ -127,6 +129,10 @@ rise where there is next to none; how much higher lawns count for each metre tha
 there are streets for the water to run into; and their least share."""
 FULL_GRAIN = 1.05
 """Water gets a little more grain than was measured: its calm surface shows it the most."""
+EAVES_M, CROWN_M, CROWN_SHADE = 4.0, 4.5, 0.75
+"""Heights that throw shadows on water, of houses and crowns, and how dark those of crowns are."""
+LONGEST_SHADOW_M = 8.0
+"""Farther from all that stands there is no shadow of it."""
 SUN_SLOPE = 1.0
 """Fall of the sun's rays, metres a metre, where only its direction is known: 45 degrees."""
 LEAST_WATER_M2 = 150.0
@@ -172,6 +178,9 @@ def flood(ground: Ground, how: Flood, seed: int, elevation: np.ndarray | None = 
     deep = smoothstep(depth / 0.3)
     for band in range(len(ground.roles)):
         below = ndimage.gaussian_filter(ground.image[band], min(blur, 4.0))
+        # Of ground that is far brighter than the water no more than that is seen.
+        apart = np.clip(below - surface[band], -TRACE / 0.02, TRACE / 0.02)
+        below = surface[band] + apart
         dry = ground.image[band] * (1 - 0.1 * damp)
         dry = dry + (below - dry) * deep * (1 - stands)
         out[band] = dry * (1 - opacity) + surface[band] * opacity
@@ -278,7 +287,7 @@ def surface_of(
     sky = 0.045 * near * (0.15 + 0.85 * gleam)
     # What throws a shadow has to stand out of the water.
     above = smoothstep((how.object_height_m - depth) / 0.6)
-    left = IN_SHADE * near * ground.cover.sure("shadow") * above
+    left = IN_SHADE * near * ground.cover.sure("shadow") * above * _still_thrown(ground, stands)
     shade = np.maximum(left, _shadow_on_water(ground, stands))
     shade *= 1 - stands
     out = np.empty_like(ground.image)
@@ -349,11 +358,28 @@ def _shadow_on_water(ground: Ground, stands: np.ndarray) -> np.ndarray:
     sun = ground.cover.sun
     if sun is None or ground.gsd_m > COARSEST_OBJECTS_M:
         return np.zeros(stands.shape, np.float32)
-    # A leafless crown or a round one throws less of a shadow than a house of its height.
-    heights = 4.0 * ground.cover.share("roof") + 3.0 * ground.cover.share("tree")
-    heights = np.where(stands > 0.5, heights, 0)
-    dark = cast(heights.astype(np.float32), sun, SUN_SLOPE, ground.gsd_m)
-    return np.asarray(ndimage.gaussian_filter(dark, 0.6), np.float32)
+    roof, tree = ground.cover.share("roof"), ground.cover.share("tree")
+    up = stands > 0.5
+    houses = np.where(up, EAVES_M * roof, 0).astype(np.float32)
+    dark = ndimage.gaussian_filter(cast(houses, sun, SUN_SLOPE, ground.gsd_m), 0.6)
+    # Crowns are round, and let light through.
+    crowns = up & (tree > np.maximum(roof, 0.3))
+    inwards = ndimage.distance_transform_edt(crowns) * ground.gsd_m
+    round_up = CROWN_M * smoothstep(inwards / CROWN_M)
+    soft = cast(round_up.astype(np.float32), sun, SUN_SLOPE, ground.gsd_m)
+    dapple = CROWN_SHADE * (0.6 + 0.8 * ground.noise(1.5, 83, 2))
+    soft = ndimage.gaussian_filter(soft * dapple, max(0.8, 0.6 / ground.gsd_m))
+    return np.asarray(np.maximum(dark, soft), np.float32)
+
+
+def _still_thrown(ground: Ground, stands: np.ndarray) -> np.ndarray:
+    """Where what stands may throw a shadow (H, W): one whose thrower is under water is gone."""
+    sun = ground.cover.sun
+    if sun is None or ground.gsd_m > COARSEST_OBJECTS_M:
+        return np.ones(stands.shape, np.float32)
+    up = np.where(stands > 0.4, LONGEST_SHADOW_M, 0).astype(np.float32)
+    reach = cast(up, sun, SUN_SLOPE, ground.gsd_m)
+    return np.asarray(ndimage.gaussian_filter(reach, max(1.0, 0.5 / ground.gsd_m)), np.float32)
 
 
 def local_water(ground: Ground) -> np.ndarray | None:

@@ -17,7 +17,7 @@ STRONGEST = 99.0
 """Percentile of the differences from which on an edge is as strong as can be."""
 STEPS = 60_000
 """Strengths of an edge that are told apart."""
-SMOOTH_M = 0.5
+SMOOTH_M = 1.0
 WELL_UNDER = 0.4
 """How low ground is that no shore comes to, 0 to 1."""
 EDGE_PX, PLAIN = 7, 0.3

@@ -29,6 +29,10 @@ GANGWAY_M2 = (3.0, 250.0)
 how small and large such a thing is."""
 HOUSES_M, HOUSES_DIFFER = 12.0, 0.3
 """Distance over which heights of houses differ, and by how much of the usual one."""
+PITCH, HIGHEST_RIDGE_M, WIDEST_PITCHED_M = 0.4, 2.2, 8.0
+EAVES_M = 0.5
+"""Rise of a roof, metres a metre, from so far inside its outline; how far it rises at most, and
+half the width from which on a roof is flat."""
 TALL_AS_WIDE = 1.2
 SURELY_PAVED, FAINTER = 0.9, 0.8
 COARSEST_OBJECTS_M = 2.0
@@ -79,10 +83,21 @@ def _houses(ground: Ground, object_height_m: float, depth: np.ndarray) -> np.nda
     wet = np.where(ground.mask, parts, 0).ravel()
     area = np.bincount(wet, minlength=count + 1)
     deep = np.bincount(wet, depth.ravel(), minlength=count + 1) / np.maximum(area, 1)
-    stands = smoothstep((height - deep) / 0.3)
-    stands[0] = 0.0
+    above = height - deep
+    above[0] = -1.0
     near = ndimage.distance_transform_edt(parts == 0, return_distances=False, return_indices=True)
-    return np.asarray(roofs * stands[parts[near[0], near[1]]], np.float32)
+    stands = smoothstep((above[parts[near[0], near[1]]] + _pitch(parts, ground.gsd_m)) / 0.3)
+    return np.asarray(roofs * stands * (parts[near[0], near[1]] > 0), np.float32)
+
+
+def _pitch(parts: np.ndarray, gsd_m: float) -> np.ndarray:
+    """How much higher than its eaves a roof is (H, W), in metres: it rises from all sides. What is
+    wider than houses are is flat. `parts`: numbers of roofs (H, W), 0 beside them."""
+    inwards = ndimage.distance_transform_edt(parts) * gsd_m
+    widest = np.asarray(ndimage.maximum(inwards, parts, np.arange(int(parts.max()) + 1)))
+    pitched = (widest <= WIDEST_PITCHED_M)[parts]
+    rise = np.minimum(PITCH * np.maximum(inwards - EAVES_M, 0), HIGHEST_RIDGE_M)
+    return np.asarray(rise * pitched, np.float32)
 
 
 def _taller_than(ground: Ground, depth: np.ndarray) -> np.ndarray:

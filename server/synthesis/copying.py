@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from . import poisson
 from .field import Bank, Field, Targets
@@ -48,12 +48,13 @@ def _roomiest(here: np.ndarray, whole: np.ndarray) -> tuple[tuple[int, int], flo
     hole (H, W), nearest to its middle, and what share of it lies there then."""
     top, left = (int(np.flatnonzero(here.any(axis))[0]) for axis in (1, 0))
     up, back = (int(np.flatnonzero(whole.any(axis))[0]) for axis in (1, 0))
-    room = here[np.ix_(here.any(1), here.any(0))].astype(np.float64)
-    own = whole[np.ix_(whole.any(1), whole.any(0))].astype(np.float64)
+    room = here[np.ix_(here.any(1), here.any(0))].astype(np.float32)
+    own = whole[np.ix_(whole.any(1), whole.any(0))].astype(np.float32)
     # What of it lies in the hole, for every place at which both touch.
-    shape = (room.shape[0] + own.shape[0] - 1, room.shape[1] + own.shape[1] - 1)
-    spectrum = np.fft.rfft2(room, shape) * np.fft.rfft2(own[::-1, ::-1], shape)
-    covered = np.rint(np.fft.irfft2(spectrum, shape))
+    tall, wide = (a + b - 1 for a, b in zip(room.shape, own.shape, strict=True))
+    shape = fft.next_fast_len(tall, real=True), fft.next_fast_len(wide, real=True)
+    spectrum = fft.rfft2(room, shape) * fft.rfft2(own[::-1, ::-1], shape)
+    covered = np.rint(fft.irfft2(spectrum, shape)[:tall, :wide])
     at = np.argwhere(covered >= covered.max())
     middle = (np.array(room.shape) + own.shape) / 2 - 1
     row, col = at[((at - middle) ** 2).sum(axis=1).argmin()] - own.shape + np.array([1, 1])

@@ -5,11 +5,12 @@ import os
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 from driving import draw, run
-from landbrush.plugin.local.programs import is_alive
-from landbrush.plugin.local.server import FAILED, RUNNING, STOPPED, read_address
+from landbrush.plugin import settings
+from landbrush.plugin.local.server import FAILED, RUNNING, STOPPED, LocalServer, read_address
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QPushButton
@@ -52,50 +53,65 @@ class Server:
 @pytest.fixture
 def other(tmp_path):
     found = Server(tmp_path / "home")
-    yield found
-    found.end()
+    try:
+        assert found.address is not None, "it did not start"
+        yield found
+    finally:
+        found.end()
 
 
 def adopt(dock, helpers):
     dock.server.start()
     assert helpers.wait(lambda: dock.server.state in (RUNNING, FAILED))
     assert dock.server.state == RUNNING, dock.server.errors
-    assert helpers.wait(lambda: dock.server.is_adopted and dock.infos)
+    assert dock.server.is_adopted
+    assert helpers.wait(lambda: dock.infos)
 
 
 def test_a_server_of_another_qgis_is_used_and_left_running(dock, other, raster, helpers):
     adopt(dock, helpers)
-    assert dock.server.address == other.address and other.address.process == other.process.pid
+    assert dock.server.address == other.address and other.address.owner == other.owner.pid
     draw(dock, raster)
     dock.editor.setCurrentIndex(dock.editor.findData("snow"))
     assert run(dock, helpers) is not None
     QTest.mouseClick(dock.server_button, Qt.MouseButton.LeftButton)
     assert dock.server.state == STOPPED
-    assert "goes on" in dock.server_line.text() and "stopped" not in dock.server_line.text()
+    said = dock.server_line.text()
+    assert said == "Left; the server ends when no QGIS uses it any more."
     assert other.process.poll() is None and other.answers()
-
-
-def test_a_server_that_outlived_a_crash_is_ended(dock, other, helpers):
-    adopt(dock, helpers)
     other.crash()
-    QTest.mouseClick(dock.server_button, Qt.MouseButton.LeftButton)
-    assert dock.server_line.text() == "Server stopped"
     assert helpers.wait(lambda: other.process.poll() is not None), "and it is true"
 
 
-def test_a_server_that_does_not_say_whose_it_is_is_left(qgis_app, tmp_path):
+def test_a_server_that_outlived_a_crash_is_used_and_then_ends(dock, other, raster, helpers):
+    adopt(dock, helpers)
+    users = Path(settings.home()) / "users"
+    assert helpers.wait(lambda: (users / str(os.getpid())).exists())
+    other.crash()
+    assert helpers.wait(lambda: not (users / str(other.owner.pid)).exists()), "it has looked"
+    draw(dock, raster)
+    dock.editor.setCurrentIndex(dock.editor.findData("snow"))
+    assert run(dock, helpers) is not None, "it works on for who uses it now"
+    dock.server.stop(closing=True)  # as when this QGIS is closed
+    assert helpers.wait(lambda: other.process.poll() is not None)
+    assert other.process.returncode in (0, 143), "in peace"
+
+
+def test_a_server_that_nobody_owns_runs_on(qgis_app, tmp_path):
     token = tmp_path / "token"
     token.write_text("x" * 20)
     told = {"url": "http://127.0.0.1:9", "token_file": str(token)}
-    assert not read_address(json.dumps(told)).is_left
-    for more in ({"process": 7}, {"owner": 2**22 + 7}, {"process": None, "owner": None}):
-        assert not read_address(json.dumps({**told, **more})).is_left
-    assert read_address(json.dumps({**told, "process": "x"})) is None
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    assert not is_alive(gone.pid) and is_alive(os.getpid()) and is_alive(1)
-    assert read_address(json.dumps({**told, "process": 7, "owner": gone.pid})).is_left
-    assert not read_address(json.dumps({**told, "process": 7, "owner": os.getpid()})).is_left
+    assert read_address(json.dumps(told)).owner == 0
+    for owner in (None, 0, 7):
+        assert read_address(json.dumps({**told, "owner": owner})).owner == (owner or 0)
+    for owner in ("x", [], "1e400"):
+        assert read_address(json.dumps({**told, "owner": owner})) is None or owner == []
+    found = LocalServer()
+    found.state, found.address = RUNNING, read_address(json.dumps(told))
+    heard = []
+    found.changed.connect(lambda state, text: heard.append((state, text)))
+    found.stop()
+    assert heard == [(STOPPED, "Left; the server goes on until somebody ends it.")]
 
 
 def buttons(dock):
