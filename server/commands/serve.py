@@ -136,10 +136,9 @@ def _serve(given: argparse.Namespace) -> int:
     )
     (given.home / ADDRESS).write_text(address, "utf8")
     print(address, flush=True)
-    services = app.extensions["landbrush"]
     if watched:
-        _in_background(_watch, given.home, services)
-    _run(server, services, given.home / ADDRESS)
+        _in_background(_watch, given.home, app.extensions["landbrush"])
+    _run(server, app.extensions["landbrush"], given.home / ADDRESS)
     return 0
 
 

@@ -15,8 +15,11 @@ from ..words import land_cover, operations
 from ..words.interpreter import EDITOR_OF
 from ..words.land_cover import NAMES, OBJECTS
 
-KEEPS_BY_ITSELF = ("flood", "burn")
-"""Operators that spare what stands or does not burn without being told where it is."""
+KEEPS_BY_ITSELF = {
+    "flood": ("residential", "industrial", "buildings", "forest", "dense", "vehicles", ""),
+    "burn": ("residential", "industrial", "buildings", "road", "parking", "water", "vehicles", ""),
+}
+"""What operators spare without being told where it is: what stands, or does not burn."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +228,8 @@ def _check_possible(request: EditRequest, understood: Interpretation) -> None:
             "fills small areas from their surroundings. Choose the editor 'remove' to do that "
             "anyway."
         )
-    if understood.protect and request.protect is None and operation not in KEEPS_BY_ITSELF:
+    spared = understood.protect in KEEPS_BY_ITSELF.get(operation, ())
+    if understood.protect and request.protect is None and not spared:
         raise CannotEdit(
             f"You ask to leave {understood.protect} alone, which words alone cannot point at: "
             "draw those areas as protected (in the panel: Leave as it is), or leave that part of "

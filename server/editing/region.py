@@ -27,6 +27,8 @@ WINDOW_MARGIN_PX = 8
 """Unchanged pixels around the polygons in a window result: enough to see that it fits, not more."""
 TOUCHED_PX = 0.75
 """From a polygon that holds no pixel's centre to the centres of pixels that it touches, at most."""
+SPECK_PX = 0.5
+"""Nobody draws so small a polygon on a picture."""
 LARGEST_SIDE_PX = 4096
 """Side of a polygon for which surroundings are asked; those of a larger one grow no further."""
 
@@ -111,6 +113,13 @@ def locate(plan: Plan, source: Source, on_part: OnPart) -> Place:
         shapes = all_of_it(shapes, profile.box)
     if not any(shape.area for shape in shapes):
         raise CannotEdit("The polygons have no area: their corners lie on a line, or are one.")
+    if profile.crs is None and max(map(_side, shapes)) < SPECK_PX:
+        raise CannotEdit(
+            "The polygons are smaller than a pixel: this raster has no place on the ground, so "
+            "that their coordinates count as its pixels, and these look like degrees or "
+            "kilometres. Draw on the raster itself, or give it a place first (in QGIS: "
+            "Georeferencer)."
+        )
     protect = []
     if request.protect:
         protect = polygons.pixel_polygons(request.protect, profile, "protect")
@@ -126,6 +135,11 @@ def locate(plan: Plan, source: Source, on_part: OnPart) -> Place:
     grown = plan.blend.grow_px
     elsewhere = request.protect is not None and not _near(shapes, protect, grown)
     return Place(shapes, regions, window, beyond, grown, placing.limits, elsewhere)
+
+
+def _side(shape: BaseGeometry) -> float:
+    left, top, right, bottom = shape.bounds
+    return max(right - left, bottom - top)
 
 
 def _near(shapes: Sequence[BaseGeometry], others: Sequence[BaseGeometry], reach_px: int) -> bool:

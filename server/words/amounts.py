@@ -72,7 +72,8 @@ _UNITS = {
 
 
 def severity_of(text: str) -> str:
-    """low, high, or empty where the words say none."""
+    """low, high, or empty where the words say none; how hard it rained is no depth."""
+    text = re.sub(r"\b(?:heavy|torrential|severe|strong) (?:rain\w*|downpours?)\b", " ", text)
     if lexicon.LOW.search(text):
         return "low"
     return "high" if lexicon.HIGH.search(text) else ""
@@ -195,6 +196,9 @@ def _season(text: str) -> dict[str, Any]:
     named = (name for name, said in lexicon.SEASONS.items() if said.search(text))
     found: dict[str, Any] = {"season": next(named, AUTUMN)}
     part = next((share for said, share in _PARTS.items() if re.search(said, text)), 0.0)
+    share = re.search(r"(?<![\d.,])(\d{1,3}) ?(?:%|per ?cent)", text)
+    if share and 0 < int(share.group(1)) <= 100:
+        part = int(share.group(1)) / 100
     return found | ({"amount": part} if part else {})
 
 
@@ -278,14 +282,22 @@ _AMOUNT = re.compile(
     r"(?<![\w.,])\d+(?:[.,]\d+)? ?(?:%|per ?cent|km|cm|mm|m|met(?:re|er)s?|ft|feet|foot|"
     r"inch(?:es)?|hectares?|ha|acres?)(?![\w%])"
 )
+_NUMBERED = re.compile(
+    r"(?<![\w.,])\d+ (?:\w+ )?(?:trees|bays|spaces|houses|cars|panels|pitches|courts|car park)\b|"
+    r"\b(?:half|a third|a quarter|two thirds) of (?:the|this|that)(?: \w+){1,2}"
+    r"(?= becomes?| is| are)"
+)
+"""Things by number, and parts of what is there."""
 _COUNTED = ("flood", "fog", "snow", "rows", "damage", "season")
 """Operations that know what a number is for."""
 
 
 def unread(operation: str, text: str) -> str:
     """An amount in words that nothing here goes by, as it was said; empty: there is none."""
-    found = _AMOUNT.search(text)
-    return found.group().strip() if found and operation not in _COUNTED else ""
+    found = _AMOUNT.search(text) if operation not in _COUNTED else None
+    if found is None and operation not in ("rows", "damage"):
+        found = _NUMBERED.search(text)
+    return found.group().strip() if found else ""
 
 
 def damage_told(options: Mapping[str, Any]) -> str:

@@ -11,6 +11,8 @@ from . import land_cover, lexicon
 from .lexicon import Mention, mentions
 from .operations import CLASSES
 
+QUALIFIED = r"(?:(?!flood|snow|fire|burn|fog|damage)[a-z-]+ ){0,2}"
+"""What may stand between a denial and the thing that it is of."""
 NO_THING = re.compile(r"^\s*(?:no|without|minus|zero)\s+(?!longer)")
 
 
@@ -88,10 +90,28 @@ def operation_of(text: str) -> tuple[str, str, str]:
 
 DRIED = re.compile(
     r"\b(?:dried up|dry(?:ing)? (?:up|out)|run dry|ran dry|"
+    r"(?:lakes?|ponds?|rivers?|creeks?|streams?|reservoirs?|canals?|pools?|basins?) "
+    r"(?:(?:is|are|was|were|has|have|been|now|all|totally|completely) )+"
+    r"filled(?: (?:in|up))?(?! with)|"
     r"fill(?:ed|ing)? in (?:the|this|that) \w+|less water|died in the drought|"
     r"only (?:naked |bare )?(?:earth|soil|sand|dirt|gravel))\b"
 )
 """Water that goes."""
+CLEARED = re.compile(
+    r"\b(?:trees?|forests?|woods?|woodlands?|hedges?|orchards?) "
+    r"(?:(?:is|are|was|were|has|have|been|got|now|all|totally|completely) )+"
+    r"(?:clear-?(?:cut|felled)|felled|cut(?: down)?|logged|chopped(?: down)?|cleared|"
+    r"grubbed(?: up| out)?)\b"
+    r"(?! (?:for|to make|and|by))"
+)
+"""Trees that went, said as what came of them."""
+COLOURED = re.compile(r"\b(?:autumn|fall|autumnal) (?:colou?rs?|foliage|leaves|tones)\b")
+"""Leaves that turn, wherever they hang."""
+WITHOUT_CARS = re.compile(
+    r"\b(?:without|free of|clear of|empty of|no) (?:any |all |the |its |parked )*"
+    r"(?:cars?|vehicles?|traffic|trucks?|lorries)$"
+)
+"""Ground as it is, with no cars on it."""
 THEN_PUT = re.compile(
     r"\b(?:and|then) (?:then )?(?:put|plant|lay|sow|seed|build|make|create|pave)\b"
 )
@@ -169,11 +189,24 @@ def _object(text: str) -> str:
     )
 
 
-def _removal(text: str, words: list[Mention]) -> tuple[str, str, str] | None:
-    if NO_THING.search(text) and words:
+def _denied(text: str, words: list[Mention]) -> tuple[str, str, str] | None:
+    """What is to go, or has gone, by a turn of phrase that says that it is not there."""
+    nothing = NO_THING.search(text)
+    if nothing and words and re.fullmatch(QUALIFIED, text[nothing.end() : words[0].start]):
         return "remove", "", words[0].name
+    if WITHOUT_CARS.search(text.strip()):
+        return "remove", "", "vehicles"
+    if CLEARED.search(text):
+        return "bare", "bare", ""
     if DRIED.search(text):
         return "bare", "bare", next((w.name for w in words if w.name != "bare"), "")
+    return None
+
+
+def _removal(text: str, words: list[Mention]) -> tuple[str, str, str] | None:
+    denied = _denied(text, words)
+    if denied:
+        return denied
     gone = lexicon.GONE.search(text)
     if not gone:
         return None
@@ -238,6 +271,8 @@ def _land_cover(text: str, words: list[Mention]) -> tuple[str, str, str]:
 
 def _directed(text: str, first: Mention, second: Mention, between: str) -> tuple[str, str]:
     lead = text[: first.start]
+    if first.name == "water" and IN_GREEN.fullmatch(between) and second.name in ("grass", "forest"):
+        return first.name, ""  # a pond in the park lies there, and does not take all of it
     if re.search(
         r"\b(?:from|replac\w+|swap\w*|turn\w*|convert\w*|chang\w+|transform\w*|no "
         r"longer|formerly|was|were|used to be|make|instead of|rather than|in place "
@@ -266,6 +301,9 @@ def _directed(text: str, first: Mention, second: Mention, between: str) -> tuple
     return first.name, ""
 
 
+IN_GREEN = re.compile(
+    r" (?:with [a-z]+ )?in (?:the (?:middle|centre|center) of )?(?:the|this|that|a|our) (?:\w+ )?"
+)
 FILLERS = re.compile(
     r"\b(?:please|make|let|it|this|that|the|a|an|to|be|is|in|on|of|with|by|here|area|there|now|all"
     r"|half|some|deep|deeply|heavy|heavily|light|lightly|severe|severely|turn|into|metres?|meters?"

@@ -86,7 +86,7 @@ def interpret(
     operation = ruled.operation
     if sure and (heard.doubtful or not grammar.meant(operation, text)) and not chosen:
         sure, choices = False, _first_of(operation, choices)
-    severity = amounts.severity_of(text)
+    severity = amounts.severity_of(text) if operation in amounts.SEVERITY_OPTIONS else ""
     options = amounts.options_of(operation, severity, text) | _finer_options(ruled, chosen)
     able = tuple(choice for choice in choices if EDITOR_OF.get(choice.operation))
     found = Interpretation(
@@ -180,6 +180,48 @@ def _plain(prompt: str) -> str:
     return " " + re.sub(r"\s+", " ", prompt.lower().replace("’", "'")).strip(" .!") + " "
 
 
+MENDED = (
+    "remove",
+    "removed",
+    "removing",
+    "demolish",
+    "demolished",
+    "replace",
+    "replaced",
+    "flooded",
+)
+"""Verbs that turn a sentence round where they are not read."""
+NO_SLIPS = frozenset({"remote", "removes", "remover", "removal", "replaces"})
+"""Words of their own."""
+
+
+WORD = re.compile(r"\b[A-Za-z]{5,10}\b")
+
+
+def mended(word: str) -> str:
+    """One of the verbs where a word is it but for one letter that is wrong, missing, too many or
+    two that changed places; else empty."""
+    if word in MENDED or word in NO_SLIPS:
+        return ""
+    return next((verb for verb in MENDED if _is_slip(word, verb)), "")
+
+
+def _is_slip(word: str, verb: str) -> bool:
+    if abs(len(word) - len(verb)) > 1 or word[0] != verb[0]:
+        return False
+    start = next((i for i, (a, b) in enumerate(zip(word, verb, strict=False)) if a != b), None)
+    if start is None:
+        return len(word) < len(verb)  # its last letter is missing: what is longer has an ending
+    ours, theirs = word[start:], verb[start:]
+    swapped = len(ours) > 1 and ours[0] == theirs[1:2] and ours[1] == theirs[0]
+    return (
+        ours[1:] == theirs[1:]
+        or ours[1:] == theirs
+        or ours == theirs[1:]
+        or (swapped and ours[2:] == theirs[2:])
+    )
+
+
 def _class_of(operation: str) -> str:
     """The land cover that an operation makes; empty where it makes none."""
     return operation if operation in CLASSES else ""
@@ -222,7 +264,9 @@ class Heard:
 
 
 def _heard(prompt: str, exemplar: bool) -> Heard:
-    """A prompt as English, or, where it is in another language, read so."""
+    """A prompt as English, or, where it is in another language, read so; slips in what is to be
+    done mended."""
+    prompt = WORD.sub(lambda word: mended(word[0].lower()) or word[0], prompt)
     reading = languages.in_english(prompt)
     english = _as_said(prompt, exemplar)
     # A word or two may be of both languages: what the rules know is English.
@@ -251,6 +295,11 @@ def _by_rules(text: str, rest: str, exemplar: bool) -> Ruled:
     # Where the user drew what is meant, a sentence vector has no say.
     drawn = pointed and operation in ("fill_like", "copy", *CLASSES)
     certain = drawn or (bool(operation) and grammar.says_no_more(text, operation))
+    # A sentence vector hears the forest, not that it is gone or turns red.
+    gone = grammar.CLEARED.search(rest) or grammar.DRIED.search(rest)
+    gone = gone or grammar.WITHOUT_CARS.search(rest.strip())
+    coloured = operation == "season" and grammar.COLOURED.search(rest)
+    certain = certain or bool(gone or coloured)
     return Ruled(operation, to_class, from_class, certain)
 
 

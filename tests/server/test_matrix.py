@@ -414,6 +414,22 @@ def test_unknown_crs_and_missing_crs(editors, tmp_path, rgb):
         run(editors, bare, tmp_path, polygons={"geometry": ring(bare, BLOCK), "crs": "EPSG:4326"})
 
 
+def test_degrees_on_a_picture_without_a_place_are_not_taken_for_pixels(editors, tmp_path):
+    """A block of houses in degrees was one pixel, edited with success."""
+    bare = write(
+        tmp_path / "bare.tif",
+        in_type(scene(3, 160, 160), "uint8"),
+        crs=None,
+        transform=Affine.identity(),
+    )
+    block = [[85.521, 27.631], [85.522, 27.631], [85.522, 27.632], [85.521, 27.631]]
+    degrees = {"type": "Polygon", "coordinates": [block]}
+    with pytest.raises(CannotEdit, match="smaller than a pixel"):
+        run(editors, bare, tmp_path, polygons={"geometry": degrees})
+    report, _ = run(editors, bare, tmp_path, "snow", polygons={"geometry": ring(bare, BLOCK)})
+    assert report["gate"]["pixels_inside"] > 100
+
+
 def test_extent_protect_and_grow(editors, tmp_path, rgb):
     with rasterio.open(rgb) as dataset:
         x0, y0 = dataset.transform @ (60, 100)
