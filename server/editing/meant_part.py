@@ -74,8 +74,8 @@ def part_of(mask: np.ndarray, parse: Parse, named: str, gsd_m: float) -> tuple[n
         if mask.sum() * gsd_m**2 <= DRAWN_M2[kind]:
             return mask, ""
         return np.zeros_like(mask), (
-            f"No {called} are made out in the polygon, and nothing else was to go. Draw polygons "
-            f"around the {called} themselves, or say only what should be there."
+            f"No {called} can be made out in the polygon, and nothing else was to go. To take all "
+            "of it, choose the editor 'remove', or say only what should be there."
         )
     if share > MOST:
         return mask, ""
@@ -89,6 +89,6 @@ def part_of(mask: np.ndarray, parse: Parse, named: str, gsd_m: float) -> tuple[n
         there = ndimage.binary_dilation(there, iterations=edge)
     part = ndimage.binary_fill_holes(there) & mask
     return part, (
-        f"Only what is {called} in the polygon was taken. To take all of it, say only what should "
-        "be there."
+        f"Only what looks like {called} in the polygon was taken; some may be missed. To take all "
+        "of it, say only what should be there."
     )

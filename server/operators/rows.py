@@ -48,6 +48,9 @@ KEEP_OFF = ("roof", "water")
 STREETS = ("paved", "vehicle")
 A_YARD = 0.6
 """Share of paved ground in a polygon from which on it is a yard that things are to stand on."""
+A_STREET, VERGE_M = 0.5, 2.0
+"""Share of the middle of a polygon that is paved from which on it is a street, and how far from its
+edge trees stand beside it."""
 OFF = 0.5
 FEWEST_GREEN = 60
 LEAF = {"red": 0.20, "green": 0.27, "blue": 0.15, "nir": 0.52, "swir1": 0.22, "swir2": 0.12}
@@ -71,8 +74,8 @@ class Rows:
         "Layout",
         ROWS,
         choices=(ROWS, MIDDLE, SCATTERED),
-        help="In rows along the polygon's longest side; in one row along its middle, as along a "
-        "street; or scattered. Panels stand in rows.",
+        help="In rows along the polygon's longest side; in one row along its middle, or on both "
+        "sides of a street that runs there; or scattered. Panels stand in rows.",
     )
     spacing_m: float = option(
         "In a row every",
@@ -191,11 +194,13 @@ def _places(ground: Ground, how: Rows, rng: np.random.Generator) -> list[tuple[f
     parts, _ = ndimage.label(ground.mask)
     found = []
     off = _kept_off(ground, how)
+    streets = ground.cover.share(*STREETS) > OFF
     loose = how.irregular if how.layout != SCATTERED else max(how.irregular, 0.9)
     for number, box in enumerate(ndimage.find_objects(parts), 1):
         own = parts[box] == number
         if how.layout == MIDDLE:
-            places = _along_middle(own, spacing)
+            places, line = _along_middle(own, streets[box], (spacing, ground.gsd_m))
+            off[box] |= own & ~line
         else:
             places = _grid(own, spacing, row_m)
         for row, col in places:
@@ -227,12 +232,31 @@ def _grid(part: np.ndarray, spacing: float, row_m: float) -> list[tuple[float, f
     return [(float(row), float(col)) for row, col in places.reshape(-1, 2)]
 
 
-def _along_middle(part: np.ndarray, spacing: float) -> list[tuple[float, float]]:
-    """Places along the ridge of a mask, as far from its sides as it goes there, evenly spaced."""
+def _along_middle(
+    part: np.ndarray, streets: np.ndarray, steps: tuple[float, float]
+) -> tuple[list[tuple[float, float]], np.ndarray]:
+    """Places along the ridge of a mask, as far from its sides as it goes there, evenly spaced; and
+    where such things may stand (H, W, bool). Along a street that runs there they stand beside it,
+    on both sides, where the mask is wider. `steps`: pixels from one to the next, and the ground
+    size of a pixel in metres."""
+    spacing, gsd_m = steps
     depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
     ridge = part & (depth >= ndimage.maximum_filter(depth, 5) - 0.6)
-    rows, cols = np.nonzero(ridge)
     _, along = axis_of(part)
+    here = streets & part
+    ways = ndimage.binary_opening(here, iterations=max(1, round(1.0 / gsd_m)))
+    ways = ndimage.binary_propagation(ways, mask=here)
+    if ridge.any() and ways[ridge].mean() > A_STREET:
+        off_way = ndimage.distance_transform_edt(~ways) * gsd_m
+        verge = part & ~ways & (np.abs(off_way - VERGE_M) <= max(0.5, 0.75 * gsd_m))
+        if verge.any():
+            return _spaced(verge, along, spacing), ~ways
+    return _spaced(ridge, along, spacing), np.ones_like(part)
+
+
+def _spaced(line: np.ndarray, along: np.ndarray, spacing: float) -> list[tuple[float, float]]:
+    """Places on lines (H, W, bool), evenly spaced from one end; `along`: direction (row, col)."""
+    rows, cols = np.nonzero(line)
     left = np.column_stack([rows, cols]).astype(float)
     left = left[np.argsort(left @ along, kind="stable")]
     places: list[np.ndarray] = []

@@ -58,7 +58,8 @@ def test_a_row_follows_the_middle_of_a_bent_street():
     bent = np.zeros((240, 240), bool)
     bent[100:112, 20:140] = True
     bent[100:220, 128:140] = True
-    places = np.array(rows._along_middle(bent, 16.0))
+    found, _ = rows._along_middle(bent, np.zeros_like(bent), (16.0, 0.5))
+    places = np.array(found)
     depth = ndimage.distance_transform_edt(bent)
     at = places.astype(int)
     assert depth[at[:, 0], at[:, 1]].min() >= 4 and 11 <= len(places) <= 18
@@ -66,6 +67,19 @@ def test_a_row_follows_the_middle_of_a_bent_street():
     np.fill_diagonal(apart, np.inf)
     assert apart.min() >= 15.9 and apart.min(axis=1).max() < 26
     assert (places[:, 0] > 200).any() and (places[:, 1] < 35).any(), "from end to end"
+
+
+def test_trees_along_a_street_stand_beside_it():
+    """They once stood in its lanes."""
+    part, way = np.zeros((2, 120, 240), bool)
+    part[30:90, 10:230] = way[50:70, :] = True
+    found, may = rows._along_middle(part, way, (20.0, 0.5))
+    at = np.array(found).astype(int)
+    assert len(at) > 15 and not way[at[:, 0], at[:, 1]].any() and not (may & way & part).any()
+    assert {row < 60 for row in at[:, 0]} == {True, False}, "on both sides"
+    narrow = way & part
+    middle, _ = rows._along_middle(narrow, way, (20.0, 0.5))
+    assert len(middle) > 5, "where there is nothing beside it, along its middle"
 
 
 def test_nothing_stands_on_roofs_and_every_tree_has_its_shadow():
