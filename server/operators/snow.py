@@ -70,7 +70,9 @@ PLAINLY = 0.55
 BRIGHTEST = 1.04
 """Beside its like: snow next to a dark thing is no brighter for it."""
 MELTED_M = 4.0
-"""How wide the border is in which the snow ends in patches."""
+THINNER, MUCH = 6.0, 0.7
+"""How wide the border is in which the snow ends in patches; so many times as wide more where it
+hardly covers the ground; and the cover from which on it is as it is."""
 FOOT_M = 2.0
 """At their foot crowns are thin, and the snow below shows through."""
 SNOWED_IN = "snowed in"
@@ -198,7 +200,8 @@ def _cover_of(ground: Ground, how: Snow, seed: int) -> tuple[np.ndarray, np.ndar
     likely = likely + 0.5 * (patches - 0.5) - 0.05 * thin
     likely = likely + (0.75 - 0.8 * thin) * near * (1.1 - how.cover) * fine
     # Where it ends it has melted into patches: no outline of a polygon is seen.
-    edge = ground.rim(MELTED_M, 0.5, seed + 2)
+    bare = max(1 - how.cover / MUCH, 0.0)
+    edge = ground.rim(MELTED_M * (1 + THINNER * bare), 0.5 + 0.5 * bare, seed + 2)
     clods = ground.noise(max(4.0, 6 * ground.gsd_m), seed + 14, 3) - 0.5
     likely = likely - (1 - edge) * (1.0 - 1.4 * near * clods)
     soft = 0.4 + 0.1 * how.cover + 0.4 * thin * near
