@@ -33,6 +33,8 @@ PITCH, HIGHEST_RIDGE_M, WIDEST_PITCHED_M = 0.4, 2.2, 8.0
 EAVES_M = 0.5
 """Rise of a roof, metres a metre, from so far inside its outline; how far it rises at most, and
 half the width from which on a roof is flat."""
+SCRAP = 0.3
+"""Share of a roof below which what stands out of the water is not shown."""
 TALL_AS_WIDE = 1.2
 SURELY_PAVED, FAINTER = 0.9, 0.8
 COARSEST_OBJECTS_M = 2.0
@@ -87,7 +89,10 @@ def _houses(ground: Ground, object_height_m: float, depth: np.ndarray) -> np.nda
     above[0] = -1.0
     near = ndimage.distance_transform_edt(parts == 0, return_distances=False, return_indices=True)
     stands = smoothstep((above[parts[near[0], near[1]]] + _pitch(parts, ground.gsd_m)) / 0.3)
-    return np.asarray(roofs * stands * (parts[near[0], near[1]] > 0), np.float32)
+    # Of a house whose ridge alone would show, a scrap of it is no house.
+    left = np.asarray(ndimage.mean(stands > 0.5, parts, numbers))
+    shown = (left > SCRAP) & (numbers > 0)
+    return np.asarray(roofs * stands * shown[parts[near[0], near[1]]], np.float32)
 
 
 def _pitch(parts: np.ndarray, gsd_m: float) -> np.ndarray:
