@@ -10,8 +10,9 @@ import psutil
 
 USERS = "users"
 """In the home folder: a file a program, named by its process id, with when that was started."""
-APART_S = 2.0
-"""Two processes of one id were started farther apart than a clock is set."""
+APART_S = 60.0
+"""A clock that is set moves the time at which a process was started by less; another process of the
+same id was started later, as a rule by more."""
 MOST = 2**31
 
 
