@@ -44,26 +44,3 @@ def pytest_xdist_auto_num_workers():
         return int(asked)
     ours = getattr(os, "sched_getaffinity", None)
     return (len(ours(0)) if ours else os.cpu_count() or 1) + 1
-
-
-LONGEST = (
-    "train_editors", "matrix", "pretrained_draws", "tables_run", "pretrained", "attack",
-    "experiments", "controlnet", "server_process", "systems", "sinddm", "words", "generation_table",
-    "parity", "polygon_files", "generate", "thin", "benchmark", "damage", "lora", "core",
-    "examples", "rows", "workers", "classes", "sinddm_published", "matrix_odd",
-    "train_preferences", "tries", "promise",
-)  # fmt: skip
-"""Files of tests that take longest: they begin first, so that none is left alone at the end."""
-
-
-def pytest_configure(config):
-    """Files go to the processes in the order of `pytest_collection_modifyitems`, not by how many
-    tests they hold."""
-    config.option.loadscopereorder = False
-
-
-def pytest_collection_modifyitems(config, items):
-    """With several processes the longest files first."""
-    if hasattr(config, "workerinput"):
-        rank = {f"test_{name}": number for number, name in enumerate(LONGEST)}
-        items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))

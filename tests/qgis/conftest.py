@@ -217,22 +217,3 @@ def pytest_xdist_auto_num_workers():
         return int(asked)
     ours = getattr(os, "sched_getaffinity", None)
     return (len(ours(0)) if ours else os.cpu_count() or 1) + 1
-
-
-LONGEST = (
-    "scenario", "dock", "results", "setup", "models_page", "panel", "places", "processing",
-    "plugin", "copies", "left_over", "flatten", "servers",
-)  # fmt: skip
-"""Files of tests that take longest: they begin first, so that none is left alone at the end."""
-
-
-def pytest_configure(config):
-    """Files go to the processes in the order of `pytest_collection_modifyitems`."""
-    config.option.loadscopereorder = False
-
-
-def pytest_collection_modifyitems(config, items):
-    """With several processes the longest files first."""
-    if hasattr(config, "workerinput"):
-        rank = {f"test_{name}": number for number, name in enumerate(LONGEST)}
-        items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
