@@ -209,8 +209,11 @@ def _question():
 
 
 def _answer(window):
-    """Scratch layers are lost: yes. Anything else that is asked is noted, and stays."""
-    if "scratch" in window.text():
-        QTest.mouseClick(window.button(QMessageBox.StandardButton.Yes), Qt.MouseButton.LeftButton)
+    """Scratch layers are lost, what moved since the project was saved, too. Anything else that is asked is noted, and stays."""
+    as_soon_as(lambda: _question() if _question() is not window else None, _answer)
+    discard = window.button(QMessageBox.StandardButton.Discard)
+    if "scratch" in window.text() or discard is not None:  # it was saved a moment ago
+        button = discard or window.button(QMessageBox.StandardButton.Yes)
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
     else:
         say("asked on the way out:", window.windowTitle(), window.text())
