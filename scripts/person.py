@@ -209,7 +209,7 @@ def _question():
 
 
 def _answer(window):
-    """Scratch layers, and what moved since it was saved, are lost. Anything else that is asked is noted, and stays."""
+    """Scratch layers, and what moved since it was saved, go; what else is asked is noted."""
     as_soon_as(lambda: _question() if _question() is not window else None, _answer)
     discard = window.button(QMessageBox.StandardButton.Discard)
     if "scratch" in window.text() or discard is not None:  # it was saved a moment ago
