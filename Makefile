@@ -1,4 +1,4 @@
-# Each target calls one tool. `make demo` and `make test` install what they need.
+# Targets call one tool each; `test` is all of them. `make demo` and `make test` install what they need.
 PY = .venv/bin/python
 BUILD = build/landbrush
 # What Python compiles is kept, whatever the shell says: the tests start hundreds of processes.

@@ -13,6 +13,7 @@ from typing import NamedTuple, Optional
 
 from qgis.PyQt.QtCore import QObject, QProcess, QTimer, pyqtSignal
 
+from ...server.contract.routes import USERS
 from .. import settings
 from ..errors import PluginError
 from ..translated import tr
@@ -25,9 +26,6 @@ STARTING = "starting"
 RUNNING = "running"
 FAILED = "failed"
 INSTALLED = "Installed"
-USERS = "users"
-"""In the server's home: a file for each program that uses it, by its process id; the server itself
-writes them (server/ground/users.py)."""
 START_TIMEOUT_MS = 120_000
 STOP_TIMEOUT_MS = 3000
 

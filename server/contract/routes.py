@@ -10,6 +10,9 @@ from urllib.parse import quote, urlencode
 from .message import Message
 
 DEFAULT_PORT = 8765
+USERS = "users"
+"""In the server's home: a file for each program of this computer that uses it, named by its process
+id, with when that was started; one who leaves takes its own away."""
 JSON = "application/json"
 
 

@@ -16,8 +16,8 @@ from ..words.interpreter import EDITOR_OF
 from ..words.land_cover import NAMES, OBJECTS
 
 KEEPS_BY_ITSELF = {
-    "flood": ("residential", "industrial", "buildings", "forest", "dense", "vehicles", ""),
-    "burn": ("residential", "industrial", "buildings", "road", "parking", "water", "vehicles", ""),
+    "flood": ("residential", "industrial", "buildings", "forest"),
+    "burn": ("residential", "industrial", "buildings", "road", "parking", "water"),
 }
 """What operators spare without being told where it is: what stands, or does not burn."""
 

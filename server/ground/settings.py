@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from ..contract.routes import DEFAULT_PORT
+from ..contract.routes import DEFAULT_PORT, USERS
 
 ENVIRONMENT_PREFIX = "LANDBRUSH_"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -103,7 +103,7 @@ def _is_ours(name: str) -> bool:
         "uploads",
         "models",
         "scratch",
-        "users",
+        USERS,
     )
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
-USERS = "users"
-"""In the home folder: a file a program, named by its process id, with when that was started."""
+from ..contract.routes import USERS
+
 APART_S = 60.0
 """A clock that is set moves the time at which a process was started by less; another process of the
 same id was started later, as a rule by more."""

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from .on_plan import ASPHALT, CONCRETE, KERB_M, Frame, Work, line, whole_cells
-from .rows import covered, raise_to
+from .things import covered, raise_to
 
 BAY_M, DEEP_M, AISLE_M = 2.5, 5.2, 6.1
 MODULE_M = 2 * DEEP_M + AISLE_M

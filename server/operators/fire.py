@@ -129,13 +129,10 @@ def _front(ground: Ground, seed: int) -> _Front:
     plain = ground.depth()
     run_px = np.full(plain.shape, np.clip(FINGERS_M * metre, 4.0, 60.0), np.float32)
     lobes_px = np.zeros(plain.shape, np.float32)
-    if ground.mask.any() and not ground.mask.all():
-        parts, count = ndimage.label(ground.mask)
-        each = ndimage.maximum(plain, parts, np.arange(count + 1))
-        deepest = np.asarray(each, np.float32)[parts]
+    if not ground.mask.all():
+        deepest = ground.deepest()
         run_px = np.minimum(run_px, np.maximum(0.2 * deepest, 1.0))
-        # The lobes' own size is one of a few, so that what lies around hardly changes them.
-        lobes_px = np.minimum(np.minimum(LOBES_M * metre, 160.0), LOBES * deepest)
+        lobes_px = np.minimum(min(LOBES_M * metre, 160.0), LOBES * deepest)
     depth = plain - 0.7 * run_px * ground.noise(2.2 * FINGERS_M, seed, 3)
     if lobes_px.any():
         lag = np.clip(1.6 * ground.noise(1.1 * LOBES_M, seed + 11, 3) - 0.5, 0, 1)

@@ -87,7 +87,8 @@ class Flood:
     object_height_m: float = option(
         "Their height",
         3.0,
-        "Of roofs and crowns above the ground: water that is deeper covers them too.",
+        "Of eaves and crowns above the ground; roofs of houses rise up to 2 m more. Water that is "
+        "deeper covers them too.",
         unit="m",
         minimum=0.0,
         maximum=100.0,
@@ -113,7 +114,7 @@ TUFTS_M = 0.05
 OPAQUE = (0.93, 0.98)
 """Even brown water lets a trace of the ground through, more where it is shallow."""
 TRACE = 0.006
-"""So much brighter or darker it may look through the deepest water."""
+"""So much brighter or darker than the water ground may look through it where it is deepest."""
 PIECES = 0.8
 """Size of pieces of ground that lie dry or under water as a whole, in widths of the shore."""
 SHORE_M = 0.03
@@ -129,7 +130,7 @@ rise where there is next to none; how much higher lawns count for each metre tha
 there are streets for the water to run into; and their least share."""
 FULL_GRAIN = 1.05
 """Water gets a little more grain than was measured: its calm surface shows it the most."""
-EAVES_M, CROWN_M, CROWN_SHADE = 4.0, 4.5, 0.75
+HOUSE_M, CROWN_M, CROWN_SHADE = 4.0, 4.5, 0.75
 """Heights that throw shadows on water, of houses and crowns, and how dark those of crowns are."""
 LONGEST_SHADOW_M = 8.0
 """Farther from all that stands there is no shadow of it."""
@@ -176,11 +177,13 @@ def flood(ground: Ground, how: Flood, seed: int, elevation: np.ndarray | None = 
     out = ground.image.copy()
     blur = 0.5 + 0.35 / max(ground.gsd_m, 0.05)
     deep = smoothstep(depth / 0.3)
+    most_seen = TRACE / (1 - OPAQUE[1])
+    hidden = smoothstep((opacity - 0.83) / 0.1)
     for band in range(len(ground.roles)):
         below = ndimage.gaussian_filter(ground.image[band], min(blur, 4.0))
-        # Of ground that is far brighter than the water no more than that is seen.
-        apart = np.clip(below - surface[band], -TRACE / 0.02, TRACE / 0.02)
-        below = surface[band] + apart
+        # Through deep muddy water no more than a trace is seen of ground that is far brighter.
+        trace = np.clip(below - surface[band], -most_seen, most_seen)
+        below = below + (surface[band] + trace - below) * hidden
         dry = ground.image[band] * (1 - 0.1 * damp)
         dry = dry + (below - dry) * deep * (1 - stands)
         out[band] = dry * (1 - opacity) + surface[band] * opacity
@@ -229,15 +232,17 @@ def depth_of(
         depth = np.where(np.isfinite(elevation), how.level_m - elevation, -1.0)
         return np.asarray(np.where(ground.mask, depth, -1.0), np.float32)
     plain = ground.depth()
-    deepest = float(plain[ground.mask].max()) if ground.mask.any() else 1.0
     metre = 1 / max(ground.gsd_m, 0.05)
-    if deepest >= 1e6:
+    if ground.mask.all():
         hollow = np.ones(ground.mask.shape, np.float32)
     else:
-        shore = float(np.clip(max(10 * metre, 0.08 * deepest), 3.0, max(0.3 * deepest, 3.0)))
-        wander = 0.8 * min(max(shore, 0.2 * deepest), max(14 * metre, 40.0))
-        hollow = smoothstep(ground.depth(min(wander, 0.45 * deepest), seed) / (1.3 * shore))
-        hollow = along_edges(ground, hollow, PIECES * shore, seed)
+        deepest = np.maximum(ground.deepest(), 1.0)  # each polygon by its own size
+        shore = np.clip(np.maximum(10 * metre, 0.08 * deepest), 3.0, np.maximum(0.3 * deepest, 3.0))
+        reach = 0.8 * np.minimum(np.maximum(shore, 0.2 * deepest), max(14 * metre, 40.0))
+        wander = ground.wandering(np.minimum(reach, 0.45 * deepest), seed)
+        hollow = smoothstep(wander / (1.3 * shore))
+        widest = float(shore[ground.mask].max()) if ground.mask.any() else 3.0
+        hollow = along_edges(ground, hollow, PIECES * widest, seed)
     swell = (ground.noise(45.0, seed + 5, 3) - 0.5) * WAVES_M
     swell += (ground.noise(7.0, seed + 6, 3) - 0.5) * RIPPLES_M + _tufts(ground)
     cover = ground.cover
@@ -360,7 +365,7 @@ def _shadow_on_water(ground: Ground, stands: np.ndarray) -> np.ndarray:
         return np.zeros(stands.shape, np.float32)
     roof, tree = ground.cover.share("roof"), ground.cover.share("tree")
     up = stands > 0.5
-    houses = np.where(up, EAVES_M * roof, 0).astype(np.float32)
+    houses = np.where(up, HOUSE_M * roof, 0).astype(np.float32)
     dark = ndimage.gaussian_filter(cast(houses, sun, SUN_SLOPE, ground.gsd_m), 0.6)
     # Crowns are round, and let light through.
     crowns = up & (tree > np.maximum(roof, 0.3))

@@ -114,16 +114,31 @@ class Ground:
             )
         return depth
 
+    def deepest(self) -> np.ndarray:
+        """How deep each pixel's own polygon is in its middle, in pixels (H, W); 0 beside them, so
+        that what lies around a polygon does not change what is done in it."""
+        parts, count = ndimage.label(self.mask)
+        return np.asarray(ndimage.maximum(self.depth(), parts, np.arange(count + 1)))[parts]
+
+    def wandering(self, reach_px: np.ndarray, seed: int) -> np.ndarray:
+        """As `depth`, less a random 0 ... `reach_px` (H, W)."""
+        most = float(reach_px[self.mask].max()) if self.mask.any() else 0.0
+        if most <= 0:
+            return self.depth()
+        cell = max(3 * most, 6.0)
+        return self.depth() - reach_px * fractal(self.mask.shape, self.origin, cell, seed, 3)
+
     def rim(self, width_m: float, wander: float, seed: int) -> np.ndarray:
-        """0 at the mask's edge rising to 1 within some metres (H, W), at most within half its
-        depth; the border wanders by a share of that width. Thin masks are not eaten up."""
+        """0 at the mask's edge rising to 1 within some metres (H, W), at most within half the depth
+        of the polygon there; the border wanders by a share of that width. Thin masks are not eaten
+        up."""
         if self.mask.all():
             return np.ones(self.mask.shape, np.float32)
-        deepest = float(self.depth()[self.mask].max()) if self.mask.any() else 1.0
-        width = min(max(width_m / max(self.gsd_m, 0.05), 2.0), 60.0, max(0.5 * deepest, 1.0))
+        widest = min(max(width_m / max(self.gsd_m, 0.05), 2.0), 60.0)
+        width = np.minimum(widest, np.maximum(0.5 * self.deepest(), 1.0))
         plain = self.depth()
         # However it wanders, no pixel that was asked for is left out altogether.
-        uneven = np.maximum(self.depth(wander * width, seed), 0.25 * plain) if wander else plain
+        uneven = np.maximum(self.wandering(wander * width, seed), 0.25 * plain) if wander else plain
         return np.asarray(smoothstep(uneven / width) * self.mask, np.float32)
 
 

@@ -6,8 +6,9 @@ import numpy as np
 from scipy import ndimage
 
 from ..scene.rules import smoothstep
+from .crowns import crown_of
 from .on_plan import ASPHALT, CONCRETE, LEAVES, Frame, Work, line
-from .rows import covered, crown_of, raise_to
+from .things import covered, raise_to
 
 PLOT_M, STREET_M, WALK_M, DRIVE_M = 17.0, 6.0, 1.3, 3.0
 """Widths of a plot, a street, a pavement and a drive."""

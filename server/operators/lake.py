@@ -65,7 +65,8 @@ def lake(ground: Ground, how: Lake, seed: int) -> np.ndarray:
     """The image (C, H, W) with water in the polygon: a shore with bays, a bank, the bed showing
     through where it is shallow, shadows of what stands around."""
     pool = how.water == POOL
-    deepest = _deepest(ground)
+    # Half its width in metres: a pond beside a large lake is as small as it is.
+    deepest = np.minimum(ground.deepest() * ground.gsd_m, 1e6).astype(np.float32)
     wander = np.minimum(0.0 if pool else how.wander_m, DEEPEST_SHARE * deepest)
     shore = _shore(ground, wander, seed)
     bank_m = np.minimum(STONE_M if pool else how.bank_m, 0.25 * deepest)
@@ -92,16 +93,6 @@ def lake(ground: Ground, how: Lake, seed: int) -> np.ndarray:
         out[band] += (edge + specks[band] - out[band]) * bank
         out[band] += (surface[band] + CALM_GRAIN * specks[band] - out[band]) * water
     return np.clip(out, 0, None).astype(np.float32)
-
-
-def _deepest(ground: Ground) -> np.ndarray:
-    """Half width in metres (H, W) of the polygon that a pixel lies in: a pond beside a large lake
-    is as small as it is."""
-    inside = np.minimum(ground.depth() * ground.gsd_m, 1e6)
-    parts, count = ndimage.label(ground.mask)
-    most = np.asarray(ndimage.maximum(inside, parts, np.arange(count + 1)), np.float32)
-    most[0] = 0.0
-    return np.asarray(most[parts], np.float32)
 
 
 def _shore(ground: Ground, wander_m: np.ndarray, seed: int) -> np.ndarray:

@@ -14,9 +14,11 @@ from scipy import ndimage
 from ..scene.evidence import cast
 from ..scene.rules import smoothstep
 from .cast_shadow import Light
+from .crowns import crowns_of
 from .ground import Ground
 from .light import aired, exposure, grain
-from .rows import Thing, axis_of, crowns_of, lay
+from .rows import axis_of
+from .things import Thing, lay
 
 KERB_M = 0.3
 FEWEST_ROOFS, MOST_ROOFS, LEAST_ROOF_M2 = 3, 40, 25.0

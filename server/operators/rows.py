@@ -17,8 +17,10 @@ from ..contract.editors import option
 from ..scene.evidence import cast
 from ..scene.rules import smoothstep
 from .cast_shadow import DARKNESS, USUAL_SLOPE, Light
+from .crowns import TALL, crown_of, crowns_of
 from .ground import Ground
 from .light import aired, exposure, grain
+from .things import Thing, covered, lay, raise_to, resized
 
 TREES, PANELS, OBJECT = "trees", "solar panels", "the exemplar"
 ROWS, MIDDLE, SCATTERED = "rows", "along the middle", "scattered"
@@ -26,14 +28,6 @@ BY_KIND = 0.0
 SPACING_M = {TREES: 8.0, PANELS: 0.0, OBJECT: 10.0}
 ROW_M = {TREES: 8.0, PANELS: 7.0, OBJECT: 10.0}
 """From one to the next in a row, and from row to row, by kind, where the user does not say."""
-CROWN_M = 5.5
-TALL = 1.15
-"""Width of a crown, and its height by that."""
-CROWNS_M = (2.5, 11.0)
-LEAST_SOLID = 0.86
-MOST_CROWNS = 12
-LEAST_PX = 3.0
-"""Width in pixels below which a thing is no more than a speck."""
 MOST = 20_000
 """Things in one window, at most."""
 PANEL_M = 3.6
@@ -52,8 +46,6 @@ A_STREET, VERGE_M = 0.5, 2.0
 """Share of the middle of a polygon that is paved from which on it is a street, and how far from its
 edge trees stand beside it."""
 OFF = 0.5
-FEWEST_GREEN = 60
-LEAF = {"red": 0.20, "green": 0.27, "blue": 0.15, "nir": 0.52, "swir1": 0.22, "swir2": 0.12}
 PANEL = {"red": 0.15, "green": 0.18, "blue": 0.27, "nir": 0.16, "swir1": 0.12, "swir2": 0.11}
 FRAME = {"red": 0.52, "green": 0.53, "blue": 0.54, "nir": 0.5, "swir1": 0.4, "swir2": 0.35}
 """Reflectance about as bright as aerial pictures show it."""
@@ -103,15 +95,6 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Thing:
-    """What is set down. `image` (C, h, w), `alpha` (h, w): its pixels, and how much of each it
-    covers."""
-
-    image: np.ndarray
-    alpha: np.ndarray
-
-
-@dataclass(frozen=True)
 class SetOut:
     """What came of it. `image` (C, H, W). `count`: how many were set down, tables of panels too.
     `own`: whether trees are the layer's own."""
@@ -140,7 +123,7 @@ def set_out(ground: Ground, how: Rows, seed: int, objects: Sequence[Thing] = ())
         thing = own[rng.integers(len(own))] if own else crown_of(ground, light, grow, rng)
         if own and how.thing == TREES:
             # Its light falls as before: crowns are not turned.
-            thing = _resized(thing, grow)
+            thing = resized(thing, grow)
         lay(layers, shown, thing, (row, col), ground.mask)
         width = 2 * np.sqrt(thing.alpha.sum() / np.pi) * ground.gsd_m
         height = TALL * width if how.thing == TREES else min(width / 2, 6.0)
@@ -269,111 +252,6 @@ def _spaced(line: np.ndarray, along: np.ndarray, spacing: float) -> list[tuple[f
     return [(float(row), float(col)) for row, col in places]
 
 
-def crowns_of(ground: Ground) -> list[Thing]:
-    """Single crowns that the layer shows around the mask, cut out."""
-    trees = ndimage.binary_opening(ground.cover.sure("tree") > 0.5) & ~ground.mask
-    parts, count = ndimage.label(trees)
-    found = []
-    for number, box in enumerate(ndimage.find_objects(parts), 1):
-        here = parts[box] == number
-        height, width = here.shape
-        across = max(height, width) * ground.gsd_m
-        solid = here.sum() / max(np.pi / 4 * height * width, 1)
-        near_edge = box[0].start == 0 or box[1].start == 0
-        near_edge |= box[0].stop == parts.shape[0] or box[1].stop == parts.shape[1]
-        if not CROWNS_M[0] <= across <= CROWNS_M[1] or min(here.shape) < LEAST_PX or near_edge:
-            continue
-        if solid < LEAST_SOLID or max(height, width) > 1.6 * min(height, width):
-            continue
-        wide = tuple(slice(max(one.start - 2, 0), one.stop + 2) for one in box)
-        alpha = ndimage.gaussian_filter((parts[wide] == number).astype(np.float32), 0.6)
-        found.append((solid, Thing(ground.image[(slice(None), *wide)], alpha)))
-    found.sort(key=lambda one: -one[0])
-    return [thing for _, thing in found[:MOST_CROWNS]] if count else []
-
-
-def crown_of(ground: Ground, light: Light, grow: float, rng: np.random.Generator) -> Thing:
-    """A crown drawn as a dome of leaves in the scene's light and its own green."""
-    radius = max(0.5 * CROWN_M * grow / ground.gsd_m, LEAST_PX / 2)
-    side = int(np.ceil(radius)) + 2
-    rows, cols = np.mgrid[-side : side + 1, -side : side + 1].astype(np.float32)
-    angle = np.arctan2(rows, cols)
-    waves = [rng.uniform(0.02, 0.07) * np.sin(k * angle + rng.uniform(0, 6.3)) for k in (3, 5, 7)]
-    far = np.hypot(rows, cols) / (radius * (1 + np.sum(waves, axis=0)))
-    alpha = np.clip((1 - far) * radius + 0.5, 0, 1)
-    dome = np.sqrt(np.clip(1 - far**2, 0, 1))
-    to_sun = np.deg2rad(light.azimuth)
-    lean = (cols * np.sin(to_sun) - rows * np.cos(to_sun)) / radius
-    leaves = ndimage.gaussian_filter(
-        rng.standard_normal(far.shape), max(0.35 / ground.gsd_m, 0.5), mode="wrap"
-    )
-    leaves /= max(float(leaves.std()), 1e-6)
-    shading = np.clip(0.62 + 0.38 * dome + 0.36 * lean + 0.16 * leaves, 0.25, 1.7)
-    tone = _leaf(ground)
-    return Thing((tone[:, None, None] * shading).astype(np.float32), alpha.astype(np.float32))
-
-
-def _leaf(ground: Ground) -> np.ndarray:
-    """Colour (C,) of leaves in the light of the scene: of its trees, else of its meadows, else as
-    leaves are."""
-    for kind, dim in (("tree", 1.1), ("low", 0.75)):
-        there = (ground.cover.share(kind) > 0.6) & ~ground.mask
-        if there.sum() >= FEWEST_GREEN:
-            return dim * np.median(ground.image[:, there], axis=1)
-    bright = exposure(ground)
-    return np.array(
-        [
-            aired(ground, band, LEAF.get(role, 0.25) * bright)
-            for band, role in enumerate(ground.roles)
-        ]
-    )
-
-
-def _resized(thing: Thing, grow: float) -> Thing:
-    if abs(grow - 1) < 0.02:
-        return thing
-    image = np.stack([ndimage.zoom(band, grow, order=1) for band in thing.image])
-    return Thing(image, np.clip(ndimage.zoom(thing.alpha, grow, order=1), 0, 1))
-
-
-def _window(
-    shape: tuple[int, int], size: tuple[int, int], at: tuple[float, float]
-) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where a thing of a size lies whose middle is at a place: in the picture, and what of it."""
-    there, own = [], []
-    for axis in (0, 1):
-        first = round(at[axis] - size[axis] / 2)
-        start, stop = max(first, 0), min(first + size[axis], shape[axis])
-        there.append(slice(start, max(stop, start)))
-        own.append(slice(start - first, max(stop, start) - first))
-    return (there[0], there[1]), (own[0], own[1])
-
-
-def lay(
-    image: np.ndarray,
-    shown: np.ndarray,
-    thing: Thing,
-    at: tuple[float, float],
-    mask: np.ndarray,
-) -> None:
-    """Put a thing on top of an image (C, H, W) that is `shown` so far (H, W); in place."""
-    there, own = _window(shown.shape, thing.alpha.shape, at)
-    alpha = thing.alpha[own] * mask[there]
-    before = shown[there]
-    both = alpha + before * (1 - alpha)
-    share = np.divide(alpha, both, out=np.zeros_like(alpha), where=both > 0)
-    image[:, there[0], there[1]] += share * (
-        thing.image[:, own[0], own[1]] - image[:, there[0], there[1]]
-    )
-    shown[there] = both
-
-
-def raise_to(tall: np.ndarray, alpha: np.ndarray, at: tuple[float, float], height_m: float) -> None:
-    """Heights (H, W) in metres with a thing at a place; in place."""
-    there, own = _window(tall.shape, alpha.shape, at)
-    tall[there] = np.maximum(tall[there], height_m * (alpha[own] > 0.5))
-
-
 def _panels(ground: Ground, how: Rows, light: Light, seed: int) -> SetOut:
     """Rows of solar panels; half pixels at their edges are mixed."""
     pitch = max(_spaces(how)[1], PANEL_M + 0.5)
@@ -420,8 +298,3 @@ def _panels(ground: Ground, how: Rows, light: Light, seed: int) -> SetOut:
         tone = dark + (rim - dark) * 0.6 * frames + 0.5 * specks[band]
         out[band] += (tone - out[band]) * cover
     return SetOut(np.clip(out, 0, None).astype(np.float32), count)
-
-
-def covered(off_m: np.ndarray, gsd_m: float) -> np.ndarray:
-    """Share of a pixel that is on the near side of an edge it lies `off_m` beyond."""
-    return np.clip(0.5 - off_m / gsd_m, 0, 1)

@@ -30,7 +30,7 @@ how small and large such a thing is."""
 HOUSES_M, HOUSES_DIFFER = 12.0, 0.3
 """Distance over which heights of houses differ, and by how much of the usual one."""
 PITCH, HIGHEST_RIDGE_M, WIDEST_PITCHED_M = 0.4, 2.2, 8.0
-EAVES_M = 0.5
+OVERHANG_M = 0.5
 """Rise of a roof, metres a metre, from so far inside its outline; how far it rises at most, and
 half the width from which on a roof is flat."""
 SCRAP = 0.3
@@ -101,7 +101,7 @@ def _pitch(parts: np.ndarray, gsd_m: float) -> np.ndarray:
     inwards = ndimage.distance_transform_edt(parts) * gsd_m
     widest = np.asarray(ndimage.maximum(inwards, parts, np.arange(int(parts.max()) + 1)))
     pitched = (widest <= WIDEST_PITCHED_M)[parts]
-    rise = np.minimum(PITCH * np.maximum(inwards - EAVES_M, 0), HIGHEST_RIDGE_M)
+    rise = np.minimum(PITCH * np.maximum(inwards - OVERHANG_M, 0), HIGHEST_RIDGE_M)
     return np.asarray(rise * pitched, np.float32)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..scene.rules import smoothstep
 from .on_plan import LEAVES, Frame, Work
-from .rows import covered
+from .things import covered
 
 VINE_M, LEAVES_M, HEADLAND_M = 2.3, 0.9, 3.0
 """From row to row, width of the leaves, and what is left free around."""

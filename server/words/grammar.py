@@ -13,6 +13,8 @@ from .operations import CLASSES
 
 QUALIFIED = r"(?:(?!flood|snow|fire|burn|fog|damage)[a-z-]+ ){0,2}"
 """What may stand between a denial and the thing that it is of."""
+BUT_ONLY = re.compile(r"[,;] ?(?:only|just|but)\b|\bbut only\b")
+"""What follows is wanted instead of what was denied."""
 NO_THING = re.compile(r"^\s*(?:no|without|minus|zero)\s+(?!longer)")
 
 
@@ -102,7 +104,7 @@ CLEARED = re.compile(
     r"(?:(?:is|are|was|were|has|have|been|got|now|all|totally|completely) )+"
     r"(?:clear-?(?:cut|felled)|felled|cut(?: down)?|logged|chopped(?: down)?|cleared|"
     r"grubbed(?: up| out)?)\b"
-    r"(?! (?:for|to make|and|by))"
+    r"(?! (?:(?:down|up|out) )?(?:for|to make|and|by)\b)"
 )
 """Trees that went, said as what came of them."""
 COLOURED = re.compile(r"\b(?:autumn|fall|autumnal) (?:colou?rs?|foliage|leaves|tones)\b")
@@ -192,7 +194,8 @@ def _object(text: str) -> str:
 def _denied(text: str, words: list[Mention]) -> tuple[str, str, str] | None:
     """What is to go, or has gone, by a turn of phrase that says that it is not there."""
     nothing = NO_THING.search(text)
-    if nothing and words and re.fullmatch(QUALIFIED, text[nothing.end() : words[0].start]):
+    between = text[nothing.end() : words[0].start] if nothing and words else "?"
+    if re.fullmatch(QUALIFIED, between) and not BUT_ONLY.search(text):
         return "remove", "", words[0].name
     if WITHOUT_CARS.search(text.strip()):
         return "remove", "", "vehicles"
@@ -271,7 +274,7 @@ def _land_cover(text: str, words: list[Mention]) -> tuple[str, str, str]:
 
 def _directed(text: str, first: Mention, second: Mention, between: str) -> tuple[str, str]:
     lead = text[: first.start]
-    if first.name == "water" and IN_GREEN.fullmatch(between) and second.name in ("grass", "forest"):
+    if first.name == "water" and IN_GREEN.fullmatch(between) and second.name in GREEN:
         return first.name, ""  # a pond in the park lies there, and does not take all of it
     if re.search(
         r"\b(?:from|replac\w+|swap\w*|turn\w*|convert\w*|chang\w+|transform\w*|no "
@@ -302,8 +305,11 @@ def _directed(text: str, first: Mention, second: Mention, between: str) -> tuple
 
 
 IN_GREEN = re.compile(
-    r" (?:with [a-z]+ )?in (?:the (?:middle|centre|center) of )?(?:the|this|that|a|our) (?:\w+ )?"
+    r" (?:with [a-z]+ )?in (?:the (?:middle|centre|center) of )?(?:the|this|that|a|our) "
+    r"(?:\w+ )?(?:of (?:the |this |a |our )?)?"
 )
+"""Between water and the green that it lies in."""
+GREEN = ("grass", "forest", "residential")
 FILLERS = re.compile(
     r"\b(?:please|make|let|it|this|that|the|a|an|to|be|is|in|on|of|with|by|here|area|there|now|all"
     r"|half|some|deep|deeply|heavy|heavily|light|lightly|severe|severely|turn|into|metres?|meters?"

@@ -194,6 +194,13 @@ def test_what_words_cannot_point_at_is_asked_for(editors, tmp_path, rgb):
     protect = {"geometry": ring(rgb, square(70, 70, 80, 80))}
     assert planned("snow everywhere except the roofs", protect=protect).operation == "snow"
     assert planned("burn it, leave the road alone").operation == "burn"
+    for spared in ("roads", "grass", "fields", "car park"):
+        with pytest.raises(CannotEdit, match="which words alone cannot point at"):
+            planned(f"flooded, leave the {spared} alone")
+    assert planned("flooded, leave the roads alone", protect=protect).operation == "flood"
+    assert planned("flooded, leave the houses alone").operation == "flood"
+    with pytest.raises(CannotEdit, match="leave grass alone"):
+        planned("burn it, leave the grass alone")
     assert planned("solar farm here").word == "solar"
 
 

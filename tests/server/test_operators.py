@@ -186,6 +186,17 @@ def test_flood_by_elevation_covers_what_is_below_the_level():
     assert changed[:, :34].mean() > 0.9 and not changed[:, 42:].any()
 
 
+def test_clear_water_shows_bright_ground_and_muddy_water_hides_it():
+    g = ground()
+    g.image[:, :48] = 0.9
+    heights = np.zeros(g.mask.shape, np.float32)
+    clear = flood(g, Flood(level_m=0.5, clarity_m=50.0, mud=0.0, keep_tall=False), 0, heights)
+    assert np.abs(clear[:3, 10:38] - 0.9).max() < 0.1
+    muddy = flood(g, Flood(level_m=3.0, mud=1.0, keep_tall=False), 0, heights)
+    apart = muddy[:3, 10:38].mean(axis=(1, 2)) - muddy[:3, 58:86].mean(axis=(1, 2))
+    assert np.abs(apart).max() < 0.02
+
+
 @pytest.mark.parametrize("name", ["fog", "snow", "low-light", "burn"])
 def test_outside_the_mask_nothing_and_the_same_seed_the_same(editors, name):
     editor = editors.get(name)

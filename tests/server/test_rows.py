@@ -11,6 +11,7 @@ from landbrush.server.contract.requests import EditRequest
 from landbrush.server.editing.path import Job, edit
 from landbrush.server.ground.errors import CannotEdit
 from landbrush.server.operators import rows
+from landbrush.server.operators.crowns import crowns_of
 from landbrush.server.operators.ground import Ground
 from landbrush.server.raster.rasters import Rasters
 from landbrush.server.words.interpreter import interpret
@@ -106,7 +107,7 @@ def test_the_crowns_of_the_layer_are_taken_where_single_ones_stand():
     image = ground.image.copy()
     image[:, crowns] = np.array([0.9, 0.1, 0.9])[:, None]  # trees that nobody would draw
     with_trees = replace(lawn(tree=crowns), image=image)
-    assert len(rows.crowns_of(with_trees)) == 3
+    assert len(crowns_of(with_trees)) == 3
     done = rows.set_out(with_trees, rows.Rows(), 0)
     assert done.own
     pink = (done.image[0] > 0.7) & (done.image[1] < 0.3) & ground.mask

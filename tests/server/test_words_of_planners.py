@@ -38,6 +38,11 @@ def read(text):
         ("no flood here, only autumn colours on the trees", "season", ""),
         ("autumn colours on the trees", "season", ""),
         ("no cars", "remove", "vehicles"),
+        ("no forest here, only snow", "snow", ""),
+        ("not a forest but a meadow", "grass", "grass"),
+        ("the trees were cut down and houses were built", "residential", "residential"),
+        ("the forest was cleared for houses", "residential", "residential"),
+        ("der Wald wurde gerodet", "remove", "forest"),
         ("no more parked cars", "remove", "vehicles"),
         ("a pond in the park", "water", "water"),
         ("20 cm Neuschnee, Straßen geräumt", "snow", ""),
@@ -63,6 +68,11 @@ def test_it_is_done_the_right_way_round(text, operation, ground):
 )
 def test_a_number_that_nothing_goes_by_is_named(text, amount):
     assert f"'{amount}' is not gone by" in MODELS.interpret(text).understood
+
+
+@pytest.mark.parametrize("text", ["Es fällt Schnee", "die Blätter fallen"])
+def test_what_falls_is_not_felled(text):
+    assert read(text)[0] != "remove"
 
 
 def test_what_cannot_be_made_is_said():
